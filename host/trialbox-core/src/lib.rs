@@ -1,0 +1,32 @@
+//! The vocabulary of trialbox, and one trial's run written against four small traits.
+//!
+//! Nothing here opens a file, a database or a wasm module, reads a clock or draws from the system's
+//! random numbers; so everything here can be tested with plain values. Words are Optuna's where it
+//! has one: a [`Study`](study::StudyRecord) holds trials, a trial holds parameters, each with its
+//! [`Distribution`](distribution::Distribution).
+//!
+//! Read in this order.
+#![forbid(unsafe_code)]
+
+pub mod json;
+
+pub mod distribution;
+pub mod search_space;
+pub mod transform;
+
+pub mod study;
+pub mod trial;
+
+pub mod history;
+
+pub mod rng;
+
+pub mod clock;
+pub mod objective;
+pub mod pruner;
+pub mod sampler;
+pub mod storage;
+
+pub mod session;
+
+pub mod run;

@@ -1,0 +1,54 @@
+//! The random streams of a trial: functions of the study's seed and the trial's number, so that a trial
+//! draws the same numbers on whichever machine, and however often, it runs.
+
+use crate::trial::TrialNumber;
+use rand_core::{Rng as _, SeedableRng as _};
+
+/// The generator of one trial. ChaCha8 is specified, portable and has 2⁶⁴ independent streams per key.
+pub type TrialRng = rand_chacha::ChaCha8Rng;
+
+/// Streams from here on feed guests; those below, one for each trial number, feed the samplers.
+const GUEST_STREAMS: u64 = 1 << 63;
+
+/// The stream that a sampler draws a trial's parameters from: the seed picks the key, the number the stream.
+pub fn trial_rng(study_seed: u64, number: TrialNumber) -> TrialRng {
+    stream(study_seed, u64::from(number.0))
+}
+
+/// The seed that the objective is given for its own random numbers.
+pub fn guest_seed(study_seed: u64, number: TrialNumber) -> u64 {
+    stream(study_seed, GUEST_STREAMS | u64::from(number.0)).next_u64()
+}
+
+fn stream(study_seed: u64, stream: u64) -> TrialRng {
+    let mut rng = TrialRng::seed_from_u64(study_seed);
+    rng.set_stream(stream);
+    rng
+}
+
+/// A float in [0, 1) with 53 random bits.
+pub fn unit(rng: &mut TrialRng) -> f64 {
+    (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The streams are part of what makes a trial reproducible: a change here changes every study.
+    #[test]
+    fn the_streams_are_pinned() {
+        let mut rng = trial_rng(42, TrialNumber(7));
+        assert_eq!([rng.next_u64(), rng.next_u64()], [2_370_525_664_269_707_216, 6_019_739_031_913_071_421]);
+        assert_eq!(guest_seed(42, TrialNumber(7)), 8_026_485_565_123_881_770);
+    }
+
+    #[test]
+    fn trials_draw_different_numbers() {
+        let first = |seed, number| trial_rng(seed, TrialNumber(number)).next_u64();
+        assert_eq!(first(1, 3), first(1, 3));
+        assert_ne!(first(1, 3), first(1, 4));
+        assert_ne!(first(1, 3), first(2, 3));
+        assert_ne!(guest_seed(1, TrialNumber(3)), first(1, 3));
+    }
+}

@@ -1,0 +1,586 @@
+//! What a running objective can do: ask for parameters, report, attach, log.
+//!
+//! The session answers from memory and notes what is to be written. It writes when at least a second has
+//! passed since the last time, and at the end, so that neither a chatty objective floods the database nor a
+//! killed job takes its parameters with it. It knows nothing of sandboxes and processes.
+
+use crate::clock::Clock;
+use crate::distribution::Distribution;
+use crate::history::History;
+use crate::json::Json;
+use crate::objective::{Failure, FailureCode, LogLevel};
+use crate::pruner::{Pruner, RunningTrial};
+use crate::rng::{TrialRng, guest_seed, trial_rng};
+use crate::sampler::Sampler;
+use crate::storage::{BegunTrial, Claim, Storage, StorageError, TrialBatch, check_name};
+use crate::study::StudyRecord;
+use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+/// How long a note may wait before it is written.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the trial's heart may go without a beat. Optuna's reapers allow twice their own interval,
+/// which users set to a minute or more.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What all trials of a process share.
+pub struct Surroundings<'a> {
+    /// The study.
+    pub study: &'a StudyRecord,
+    /// The study's seed.
+    pub seed: u64,
+    /// Proposes parameters.
+    pub sampler: &'a dyn Sampler,
+    /// Judges running trials.
+    pub pruner: &'a dyn Pruner,
+    /// Tells the time.
+    pub clock: &'a dyn Clock,
+    /// Bounds on what a trial may leave behind.
+    pub limits: SessionLimits,
+}
+
+/// Bounds on what one trial may leave in the database and in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// How many reported steps are stored; of those beyond, only the last. At least 1.
+    pub max_reports: usize,
+    /// How many user attributes a trial may have.
+    pub max_user_attrs: usize,
+    /// How many bytes of log and output are kept: the last ones.
+    pub max_log_bytes: usize,
+    /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
+    /// as Optuna does.
+    pub strict_fixed_params: bool,
+}
+
+impl Default for SessionLimits {
+    fn default() -> Self {
+        SessionLimits {
+            max_reports: 10_000,
+            max_user_attrs: 1_000,
+            max_log_bytes: 64 * 1024,
+            strict_fixed_params: false,
+        }
+    }
+}
+
+/// Why a call does not return to the objective.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The objective broke a rule: the trial ends as FAIL.
+    Fail(Failure),
+    /// The trial cannot go on for a reason outside the objective, which the session remembers.
+    Halt,
+}
+
+/// Something that happened inside a trial, for whoever watches.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event<'a> {
+    /// A parameter was asked for, the first time.
+    Suggested {
+        /// Its name.
+        name: &'a str,
+        /// Its value and distribution.
+        param: &'a Param,
+    },
+    /// A value was reported.
+    Reported {
+        /// Where the objective stands.
+        step: i64,
+        /// The value.
+        value: f64,
+    },
+    /// A line was logged or printed.
+    Logged(&'a LogLine),
+}
+
+/// A line that the objective logged or printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// Where it came from.
+    pub source: LogSource,
+    /// The text, without control characters.
+    pub text: String,
+}
+
+/// Where a line of the transcript came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogSource {
+    /// The contract's `log`.
+    Log(LogLevel),
+    /// The guest's standard output.
+    Stdout,
+    /// The guest's standard error, where panics go.
+    Stderr,
+    /// trialbox itself.
+    Host,
+}
+
+/// One running trial.
+pub struct TrialSession<'a> {
+    around: &'a Surroundings<'a>,
+    storage: &'a mut dyn Storage,
+    observer: &'a mut dyn FnMut(Event),
+    claim: Claim,
+    rng: TrialRng,
+    history: Option<History>,
+    fixed_params: Vec<(String, Json)>,
+    relative_params: Option<BTreeMap<String, f64>>,
+    params: Vec<(String, Param)>,
+    asked: BTreeSet<String>,
+    intermediate_values: BTreeMap<i64, f64>,
+    last_report_beyond_limit: Option<(i64, f64)>,
+    user_attrs: BTreeMap<String, Json>,
+    transcript: Transcript,
+    pending: TrialBatch,
+    last_write: Duration,
+    error: Option<StorageError>,
+}
+
+impl<'a> TrialSession<'a> {
+    /// A session of a trial that was just begun.
+    pub fn new(
+        around: &'a Surroundings<'a>,
+        storage: &'a mut dyn Storage,
+        observer: &'a mut dyn FnMut(Event),
+        begun: BegunTrial,
+    ) -> Self {
+        TrialSession {
+            storage,
+            observer,
+            rng: trial_rng(around.seed, begun.claim.number),
+            claim: begun.claim,
+            history: None,
+            fixed_params: begun.fixed_params,
+            relative_params: None,
+            params: begun.params,
+            asked: BTreeSet::new(),
+            intermediate_values: BTreeMap::new(),
+            last_report_beyond_limit: None,
+            user_attrs: BTreeMap::new(),
+            transcript: Transcript::new(around.limits.max_log_bytes),
+            pending: TrialBatch::default(),
+            last_write: around.clock.elapsed(),
+            error: None,
+            around,
+        }
+    }
+
+    /// The trial's number.
+    pub fn number(&self) -> TrialNumber {
+        self.claim.number
+    }
+
+    /// The seed for the objective's own random numbers.
+    pub fn seed(&self) -> u64 {
+        guest_seed(self.around.seed, self.claim.number)
+    }
+
+    /// The time, for deadlines.
+    pub fn elapsed(&self) -> Duration {
+        self.around.clock.elapsed()
+    }
+
+    /// A float parameter's value.
+    ///
+    /// # Errors
+    /// A range that is none, or one that contradicts the trial or the study.
+    pub fn suggest_float(
+        &mut self,
+        name: &str,
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    ) -> Result<f64, Stop> {
+        let distribution = Distribution::float(low, high, log, step);
+        let distribution = distribution.and_then(|found| found.require_finite().map(|()| found));
+        self.suggest(name, distribution.map_err(|error| bad_range(name, "suggest-float", &error))?)
+    }
+
+    /// An integer parameter's value.
+    ///
+    /// # Errors
+    /// As for [`Self::suggest_float`].
+    pub fn suggest_int(&mut self, name: &str, low: i64, high: i64, log: bool, step: i64) -> Result<i64, Stop> {
+        let distribution = Distribution::int(low, high, log, step);
+        let distribution = distribution.map_err(|error| bad_range(name, "suggest-int", &error))?;
+        Ok(self.suggest(name, distribution)? as i64)
+    }
+
+    /// The index of a categorical parameter's choice.
+    ///
+    /// # Errors
+    /// No choices, or others than before.
+    pub fn suggest_categorical(&mut self, name: &str, choices: Vec<Json>) -> Result<u32, Stop> {
+        let distribution = Distribution::categorical(choices);
+        let distribution = distribution.map_err(|error| bad_range(name, "suggest-categorical", &error))?;
+        Ok(self.suggest(name, distribution)? as u32)
+    }
+
+    /// Notes an intermediate value. Of several values for one step the first stays, as in Optuna.
+    ///
+    /// # Errors
+    /// None today; the signature is that of the other calls.
+    pub fn report(&mut self, value: f64, step: i64) -> Result<(), Stop> {
+        (self.observer)(Event::Reported { step, value });
+        if self.intermediate_values.contains_key(&step) {
+            self.host_note(&format!("step {step} was already reported; the first value is kept"));
+        } else if self.intermediate_values.len() + 1 < self.around.limits.max_reports {
+            self.intermediate_values.insert(step, value);
+            self.pending.intermediate_values.push((step, value));
+        } else {
+            self.last_report_beyond_limit = Some((step, value));
+        }
+        Ok(())
+    }
+
+    /// Whether the pruner would stop the trial now.
+    ///
+    /// # Errors
+    /// Only when the study cannot be read.
+    pub fn should_prune(&mut self) -> Result<bool, Stop> {
+        if self.around.pruner.uses_history() {
+            self.load_history()?;
+        }
+        let unread = History::new(self.around.study.directions.clone(), Vec::new());
+        let history = self.history.as_ref().unwrap_or(&unread);
+        let current = RunningTrial { intermediate_values: &self.intermediate_values };
+        Ok(self.around.pruner.should_prune(history, &current))
+    }
+
+    /// Attaches a value to the trial.
+    ///
+    /// # Errors
+    /// A value that is no JSON, a key that is too long, or too many keys.
+    pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), Stop> {
+        let value = Json::parse(json).map_err(|error| {
+            call_failure("set-user-attr", format!("the value of `{key}` must be JSON, but it is not: {error}"))
+        })?;
+        check_name("attribute key", key).map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        self.user_attrs.insert(key.to_owned(), value.clone());
+        let limit = self.around.limits.max_user_attrs;
+        if self.user_attrs.len() > limit {
+            return Err(call_failure("set-user-attr", format!("a trial may have {limit} user attributes, not more")));
+        }
+        self.pending.user_attrs.push((key.to_owned(), value));
+        Ok(())
+    }
+
+    /// Records a constraint, satisfied when its value is <= 0, in Optuna 5's encoding.
+    ///
+    /// # Errors
+    /// NaN, or a name that is too long.
+    pub fn set_constraint(&mut self, name: &str, value: f64) -> Result<(), Stop> {
+        if value.is_nan() {
+            return Err(call_failure("set-constraint", format!("constraint `{name}` must be a number, but it is NaN")));
+        }
+        let key = format!("{CONSTRAINT_PREFIX}{name}");
+        check_name("constraint name with its prefix", &key)
+            .map_err(|error| call_failure("set-constraint", error.to_string()))?;
+        self.pending.system_attrs.push((key, Json::Float(value)));
+        Ok(())
+    }
+
+    /// Takes what the objective logged or printed: any piece of text, of which whole lines are kept.
+    pub fn log(&mut self, source: LogSource, text: &str) {
+        let observer = &mut *self.observer;
+        self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
+    }
+
+    /// Writes what waits, if it has waited long enough, and beats the trial's heart. To be called whenever
+    /// the objective has nothing to ask, at least once a second.
+    ///
+    /// # Errors
+    /// [`Stop::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
+    /// error yet: what waits is kept, and the end of the trial tries again.
+    pub fn tick(&mut self) -> Result<(), Stop> {
+        let since = self.around.clock.elapsed().saturating_sub(self.last_write);
+        let due = if self.pending.is_empty() { HEARTBEAT_INTERVAL } else { FLUSH_INTERVAL };
+        if since < due {
+            return Ok(());
+        }
+        self.last_write = self.around.clock.elapsed();
+        match self.storage.record(&self.claim, &self.pending) {
+            Ok(()) => {
+                self.pending = TrialBatch::default();
+                Ok(())
+            }
+            Err(error @ StorageError::ClaimLost { .. }) => Err(self.halt(error)),
+            Err(error) => {
+                tracing::warn!(trial = self.claim.number.0, %error, "could not write; will try again");
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a system attribute.
+    pub(crate) fn set_system_attr(&mut self, key: &str, value: Json) {
+        self.pending.system_attrs.push((key.to_owned(), value));
+    }
+
+    /// The value at the largest reported step.
+    pub(crate) fn last_intermediate_value(&self) -> Option<f64> {
+        let stored = self.intermediate_values.last_key_value().map(|(step, value)| (*step, *value));
+        stored.into_iter().chain(self.last_report_beyond_limit).max_by_key(|(step, _)| *step).map(|(_, value)| value)
+    }
+
+    /// Ends the session: what is left of it.
+    pub(crate) fn into_rest(mut self) -> SessionRest {
+        self.pending.intermediate_values.extend(self.last_report_beyond_limit);
+        self.transcript.finish(&mut |line| (self.observer)(Event::Logged(line)));
+        let unasked = self.fixed_params.iter().map(|(name, _)| name);
+        let unused_fixed_params = unasked.filter(|name| !self.asked.contains(*name)).cloned().collect();
+        SessionRest {
+            claim: self.claim,
+            pending: self.pending,
+            params: self.params,
+            user_attrs: self.user_attrs,
+            n_reports: self.intermediate_values.len() + usize::from(self.last_report_beyond_limit.is_some()),
+            unused_fixed_params,
+            transcript: self.transcript,
+            error: self.error,
+        }
+    }
+
+    fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
+        check_name("parameter name", name).map_err(|error| suggest_failure(name, error.to_string()))?;
+        self.asked.insert(name.to_owned());
+        if let Some((_, stored)) = self.params.iter().find(|(found, _)| found == name) {
+            stored.distribution.check_compatible(&distribution).map_err(|error| {
+                suggest_failure(name, format!("it was asked for before in this trial, and {error}"))
+            })?;
+            return Ok(stored.internal);
+        }
+        self.check_against_study(name, &distribution)?;
+        let internal = self.value_for(name, &distribution)?;
+        let param = Param { distribution, internal };
+        (self.observer)(Event::Suggested { name, param: &param });
+        self.pending.params.push((name.to_owned(), param.clone()));
+        self.params.push((name.to_owned(), param));
+        Ok(internal)
+    }
+
+    /// Fixed, then single, then jointly drawn, then drawn by itself, as `optuna/trial/_trial.py` has it.
+    fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, Stop> {
+        if let Some(value) = self.fixed_value(name, distribution)? {
+            return Ok(value);
+        }
+        if let Some(value) = distribution.single() {
+            return Ok(value);
+        }
+        if self.around.sampler.uses_history() {
+            self.load_history()?;
+        }
+        if let Some(value) = self.relative_value(name, distribution) {
+            return Ok(value);
+        }
+        let unread = History::new(self.around.study.directions.clone(), Vec::new());
+        let history = self.history.as_ref().unwrap_or(&unread);
+        Ok(self.around.sampler.sample_independent(history, name, distribution, &mut self.rng))
+    }
+
+    fn fixed_value(&mut self, name: &str, distribution: &Distribution) -> Result<Option<f64>, Stop> {
+        let Some((_, external)) = self.fixed_params.iter().find(|(found, _)| found == name) else {
+            return Ok(None);
+        };
+        let fail = |problem: String| {
+            let message = format!("parameter `{name}` cannot be fixed to {external}: {problem}");
+            Stop::Fail(Failure::new(FailureCode::FixedParam, message))
+        };
+        let internal = distribution.to_internal(external).map_err(|error| fail(error.to_string()))?;
+        if !distribution.contains(internal) {
+            if self.around.limits.strict_fixed_params {
+                return Err(fail(format!("it is outside of {distribution}")));
+            }
+            let note = format!("parameter `{name}` is fixed to {external}, which is outside of {distribution}");
+            self.host_note(&note);
+        }
+        Ok(Some(internal))
+    }
+
+    /// The parameter's value in the trial's joint draw, which is made when the first one is asked for.
+    fn relative_value(&mut self, name: &str, distribution: &Distribution) -> Option<f64> {
+        if self.relative_params.is_none() {
+            let drawn = self.draw_relative();
+            self.relative_params = Some(drawn);
+        }
+        let value = *self.relative_params.as_ref()?.get(name)?;
+        distribution.contains(value).then_some(value)
+    }
+
+    fn draw_relative(&mut self) -> BTreeMap<String, f64> {
+        let unread = History::new(self.around.study.directions.clone(), Vec::new());
+        let history = self.history.as_ref().unwrap_or(&unread);
+        let space = self.around.sampler.relative_search_space(history);
+        if space.is_empty() {
+            return BTreeMap::new();
+        }
+        let suggestion = self.around.sampler.sample_relative(history, &space, &mut self.rng);
+        self.pending.system_attrs.extend(suggestion.system_attrs);
+        suggestion.params
+    }
+
+    /// A parameter must fit what earlier trials recorded under its name. Two first trials at once can still
+    /// disagree, as in Optuna: nothing is locked while a trial runs.
+    fn check_against_study(&mut self, name: &str, distribution: &Distribution) -> Result<(), Stop> {
+        let recorded = self.storage.recorded_distribution(self.around.study.id, self.claim.id, name);
+        match recorded {
+            Ok(Some(recorded)) => recorded.check_compatible(distribution).map_err(|error| {
+                let study = &self.around.study.name;
+                suggest_failure(name, format!("study `{study}` has it as {recorded}, and in this trial {error}"))
+            }),
+            Ok(None) => Ok(()),
+            Err(error) => Err(self.halt(error)),
+        }
+    }
+
+    fn load_history(&mut self) -> Result<(), Stop> {
+        if self.history.is_none() {
+            let trials = self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
+            self.history = Some(History::new(self.around.study.directions.clone(), trials));
+        }
+        Ok(())
+    }
+
+    fn host_note(&mut self, text: &str) {
+        self.log(LogSource::Host, &format!("{text}\n"));
+    }
+
+    fn halt(&mut self, error: StorageError) -> Stop {
+        self.error = Some(error);
+        Stop::Halt
+    }
+}
+
+/// What is left of a session when the objective has ended.
+pub(crate) struct SessionRest {
+    pub(crate) claim: Claim,
+    pub(crate) pending: TrialBatch,
+    pub(crate) params: Vec<(String, Param)>,
+    pub(crate) user_attrs: BTreeMap<String, Json>,
+    pub(crate) n_reports: usize,
+    pub(crate) unused_fixed_params: Vec<String>,
+    pub(crate) transcript: Transcript,
+    pub(crate) error: Option<StorageError>,
+}
+
+fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {
+    let message = format!("the objective's {call} of parameter `{name}` is invalid: {error}");
+    Stop::Fail(Failure::new(FailureCode::Suggest, message))
+}
+
+fn suggest_failure(name: &str, problem: String) -> Stop {
+    // A name may be as long as the guest likes; the message should not be.
+    let shown: String = name.chars().take(80).collect();
+    Stop::Fail(Failure::new(FailureCode::Suggest, format!("parameter `{shown}` cannot be suggested: {problem}")))
+}
+
+fn call_failure(call: &str, problem: String) -> Stop {
+    Stop::Fail(Failure::new(FailureCode::Call, format!("the objective's {call} is invalid: {problem}")))
+}
+
+/// The last lines that an objective logged or printed, within a bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transcript {
+    max_bytes: usize,
+    lines: VecDeque<LogLine>,
+    bytes: usize,
+    dropped_bytes: u64,
+    /// Beginnings of lines that have not ended yet, one for each source.
+    open: Vec<LogLine>,
+}
+
+impl Transcript {
+    fn new(max_bytes: usize) -> Self {
+        Transcript { max_bytes, ..Transcript::default() }
+    }
+
+    /// The lines that were kept, oldest first.
+    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> {
+        self.lines.iter()
+    }
+
+    /// How many bytes before them were not kept.
+    pub fn dropped_bytes(&self) -> u64 {
+        self.dropped_bytes
+    }
+
+    fn push(&mut self, source: LogSource, text: &str, sink: &mut dyn FnMut(&LogLine)) {
+        let mut pieces = text.split('\n').peekable();
+        while let Some(piece) = pieces.next() {
+            let open = match self.open.iter().position(|line| line.source == source) {
+                Some(index) => &mut self.open[index],
+                None => {
+                    self.open.push(LogLine { source, text: String::new() });
+                    self.open.last_mut().unwrap_or_else(|| unreachable!("a line was just pushed"))
+                }
+            };
+            // Control characters could move the reader's cursor or recolour a terminal.
+            open.text.extend(piece.chars().filter(|found| !found.is_control() || *found == '\t'));
+            // A line without end is cut, or it could grow without bound.
+            if pieces.peek().is_some() || open.text.len() > self.max_bytes {
+                self.close(source, sink);
+            }
+        }
+    }
+
+    fn finish(&mut self, sink: &mut dyn FnMut(&LogLine)) {
+        for source in self.open.iter().map(|line| line.source).collect::<Vec<_>>() {
+            self.close(source, sink);
+        }
+    }
+
+    fn close(&mut self, source: LogSource, sink: &mut dyn FnMut(&LogLine)) {
+        let Some(index) = self.open.iter().position(|line| line.source == source) else { return };
+        let line = self.open.remove(index);
+        if line.text.is_empty() {
+            return;
+        }
+        sink(&line);
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while self.bytes > self.max_bytes {
+            let Some(oldest) = self.lines.pop_front() else { break };
+            self.bytes -= oldest.text.len();
+            self.dropped_bytes += oldest.text.len() as u64;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(transcript: &Transcript) -> Vec<&str> {
+        transcript.lines().map(|line| line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_transcript_joins_pieces_into_lines_and_strips_control_characters() {
+        let mut transcript = Transcript::new(100);
+        let mut seen = Vec::new();
+        for (source, piece) in [
+            (LogSource::Stdout, "epo"),
+            (LogSource::Stderr, "\x1b[31mred\x1b[0m\n"),
+            (LogSource::Stdout, "ch 1\nepoch 2"),
+        ] {
+            transcript.push(source, piece, &mut |line| seen.push(line.text.clone()));
+        }
+        assert_eq!(seen, ["[31mred[0m", "epoch 1"]);
+        transcript.finish(&mut |_| ());
+        assert_eq!(texts(&transcript), ["[31mred[0m", "epoch 1", "epoch 2"]);
+    }
+
+    #[test]
+    fn a_transcript_keeps_the_last_lines_and_counts_the_rest() {
+        let mut transcript = Transcript::new(10);
+        for line in ["aaaa\n", "bbbb\n", "cccc\n"] {
+            transcript.push(LogSource::Stdout, line, &mut |_| ());
+        }
+        assert_eq!(texts(&transcript), ["bbbb", "cccc"]);
+        assert_eq!(transcript.dropped_bytes(), 4);
+    }
+}
