@@ -85,7 +85,9 @@ pub enum DistributionError {
         wanted: &'static str,
     },
     /// An integer bound that the database cannot hold exactly.
-    #[error("an integer bound must be within ±2^53, because Optuna stores integers as floats, but it is {bound}")]
+    #[error(
+        "an integer bound must be within ±2^53, because Optuna stores integers as floats, but it is {bound}"
+    )]
     InexactInt {
         /// As given.
         bound: i64,
@@ -171,20 +173,33 @@ impl Distribution {
     ///
     /// # Errors
     /// NaN, `low > high`, `log` with `low <= 0` or with a step, `step <= 0`.
-    pub fn float(low: f64, high: f64, log: bool, step: Option<f64>) -> Result<Self, DistributionError> {
+    pub fn float(
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    ) -> Result<Self, DistributionError> {
         for (name, value) in [("low", low), ("high", high), ("step", step.unwrap_or(1.0))] {
             if value.is_nan() {
                 return Err(DistributionError::Nan { name });
             }
         }
         if log && step.is_some() {
-            return Err(DistributionError::LogWithStep { step: python_repr(step.unwrap_or_default()) });
+            return Err(DistributionError::LogWithStep {
+                step: python_repr(step.unwrap_or_default()),
+            });
         }
         if low > high {
-            return Err(DistributionError::EmptyRange { low: python_repr(low), high: python_repr(high) });
+            return Err(DistributionError::EmptyRange {
+                low: python_repr(low),
+                high: python_repr(high),
+            });
         }
         if log && low <= 0.0 {
-            return Err(DistributionError::LogOfNonPositive { low: python_repr(low), wanted: "> 0" });
+            return Err(DistributionError::LogOfNonPositive {
+                low: python_repr(low),
+                wanted: "> 0",
+            });
         }
         let high = match step {
             Some(step) if step <= 0.0 => {
@@ -207,10 +222,16 @@ impl Distribution {
             return Err(DistributionError::LogWithStep { step: step.to_string() });
         }
         if low > high {
-            return Err(DistributionError::EmptyRange { low: low.to_string(), high: high.to_string() });
+            return Err(DistributionError::EmptyRange {
+                low: low.to_string(),
+                high: high.to_string(),
+            });
         }
         if log && low < 1 {
-            return Err(DistributionError::LogOfNonPositive { low: low.to_string(), wanted: ">= 1" });
+            return Err(DistributionError::LogOfNonPositive {
+                low: low.to_string(),
+                wanted: ">= 1",
+            });
         }
         if step < 1 {
             return Err(DistributionError::BadStep { step: step.to_string(), wanted: ">= 1" });
@@ -319,8 +340,12 @@ impl Distribution {
                 // Optuna applies `float()`, which reads numeric strings too.
                 let number = external.as_f64().or_else(|| external.as_str()?.trim().parse().ok());
                 match number {
-                    Some(number) if matches!(self, Distribution::Int(_)) && number.is_finite() => Ok(number.trunc()),
-                    Some(number) if matches!(self, Distribution::Float(_)) && !number.is_nan() => Ok(number),
+                    Some(number) if matches!(self, Distribution::Int(_)) && number.is_finite() => {
+                        Ok(number.trunc())
+                    }
+                    Some(number) if matches!(self, Distribution::Float(_)) && !number.is_nan() => {
+                        Ok(number)
+                    }
                     _ => Err(ValueError::NotANumber { found: external.to_string() }),
                 }
             }
@@ -334,13 +359,19 @@ impl Distribution {
     /// Says what differs.
     pub fn check_compatible(&self, other: &Distribution) -> Result<(), Incompatible> {
         match (self, other) {
-            (Distribution::Float(a), Distribution::Float(b)) if a.log != b.log => Err(Incompatible::Log),
-            (Distribution::Int(a), Distribution::Int(b)) if a.log != b.log => Err(Incompatible::Log),
+            (Distribution::Float(a), Distribution::Float(b)) if a.log != b.log => {
+                Err(Incompatible::Log)
+            }
+            (Distribution::Int(a), Distribution::Int(b)) if a.log != b.log => {
+                Err(Incompatible::Log)
+            }
             (Distribution::Categorical(a), Distribution::Categorical(b)) => {
-                let same = Json::Array(a.choices.clone()).python_eq(&Json::Array(b.choices.clone()));
+                let same =
+                    Json::Array(a.choices.clone()).python_eq(&Json::Array(b.choices.clone()));
                 if same { Ok(()) } else { Err(Incompatible::Choices) }
             }
-            (Distribution::Float(_), Distribution::Float(_)) | (Distribution::Int(_), Distribution::Int(_)) => Ok(()),
+            (Distribution::Float(_), Distribution::Float(_))
+            | (Distribution::Int(_), Distribution::Int(_)) => Ok(()),
             _ => Err(Incompatible::Kind),
         }
     }
@@ -370,7 +401,8 @@ impl Distribution {
                 ("CategoricalDistribution", vec![("choices", Json::Array(choices.clone()))])
             }
         };
-        Json::object([("name", Json::from(name)), ("attributes", Json::object(attributes))]).to_string()
+        Json::object([("name", Json::from(name)), ("attributes", Json::object(attributes))])
+            .to_string()
     }
 
     /// Reads a `distribution_json`: Optuna's current and legacy names, and the abbreviated form with `type`.
@@ -486,12 +518,14 @@ impl Attributes<'_> {
                 self.allow(&["low", "high", "log", "step"])?;
                 let step = self.optional("step", Json::as_f64)?;
                 let log = self.flag("log")?;
-                Distribution::float(self.float("low")?, self.float("high")?, log, step).map_err(range)
+                Distribution::float(self.float("low")?, self.float("high")?, log, step)
+                    .map_err(range)
             }
             "IntDistribution" => {
                 self.allow(&["low", "high", "log", "step"])?;
                 let step = self.optional("step", Json::as_i64)?.unwrap_or(1);
-                Distribution::int(self.int("low")?, self.int("high")?, self.flag("log")?, step).map_err(range)
+                Distribution::int(self.int("low")?, self.int("high")?, self.flag("log")?, step)
+                    .map_err(range)
             }
             "CategoricalDistribution" => {
                 self.allow(&["choices"])?;
@@ -511,12 +545,14 @@ impl Attributes<'_> {
             "UniformDistribution" | "LogUniformDistribution" => {
                 self.allow(&["low", "high"])?;
                 let log = self.name == "LogUniformDistribution";
-                Distribution::float(self.float("low")?, self.float("high")?, log, None).map_err(range)
+                Distribution::float(self.float("low")?, self.float("high")?, log, None)
+                    .map_err(range)
             }
             "DiscreteUniformDistribution" => {
                 self.allow(&["low", "high", "q"])?;
                 let step = Some(self.float("q")?);
-                Distribution::float(self.float("low")?, self.float("high")?, false, step).map_err(range)
+                Distribution::float(self.float("low")?, self.float("high")?, false, step)
+                    .map_err(range)
             }
             "IntUniformDistribution" | "IntLogUniformDistribution" => {
                 self.allow(&["low", "high", "step"])?;
@@ -529,12 +565,19 @@ impl Attributes<'_> {
     }
 
     fn error(&self, attribute: &str, problem: &'static str) -> DistributionJsonError {
-        DistributionJsonError::Attribute { name: self.name.to_owned(), attribute: attribute.to_owned(), problem }
+        DistributionJsonError::Attribute {
+            name: self.name.to_owned(),
+            attribute: attribute.to_owned(),
+            problem,
+        }
     }
 
     fn allow(&self, wanted: &[&str]) -> Result<(), DistributionJsonError> {
         let Json::Object(members) = self.json else { return Ok(()) };
-        match members.iter().find(|(key, _)| !wanted.contains(&key.as_str()) && !self.known.contains(&key.as_str())) {
+        match members
+            .iter()
+            .find(|(key, _)| !wanted.contains(&key.as_str()) && !self.known.contains(&key.as_str()))
+        {
             Some((key, _)) => Err(self.error(key, "unknown")),
             None => Ok(()),
         }
@@ -547,7 +590,9 @@ impl Attributes<'_> {
     ) -> Result<Option<T>, DistributionJsonError> {
         match self.json.get(attribute) {
             None | Some(Json::Null) => Ok(None),
-            Some(value) => read(value).map(Some).ok_or_else(|| self.error(attribute, "not a number")),
+            Some(value) => {
+                read(value).map(Some).ok_or_else(|| self.error(attribute, "not a number"))
+            }
         }
     }
 
@@ -573,7 +618,8 @@ impl Attributes<'_> {
 fn last_grid_point(low: f64, high: f64, step: f64) -> f64 {
     let decimal = |value: f64| format!("{value:e}").parse::<BigDecimal>().ok();
     // Infinite bounds have no decimal form; they are refused before anything is sampled.
-    let (Some(d_low), Some(d_high), Some(d_step)) = (decimal(low), decimal(high), decimal(step)) else {
+    let (Some(d_low), Some(d_high), Some(d_step)) = (decimal(low), decimal(high), decimal(step))
+    else {
         return high;
     };
     let range = &d_high - &d_low;
@@ -608,7 +654,9 @@ mod tests {
             (-1.0, 1.0, 0.7, 0.4),
             (0.0, 0.3, 0.1, 0.3),
         ] {
-            let Distribution::Float(found) = float(low, high, false, Some(step)) else { unreachable!() };
+            let Distribution::Float(found) = float(low, high, false, Some(step)) else {
+                unreachable!()
+            };
             assert_eq!(found.high(), want, "({low}, {high}, {step})");
         }
         let Distribution::Int(found) = int(0, 10, false, 3) else { unreachable!() };
@@ -617,7 +665,8 @@ mod tests {
 
     #[test]
     fn json_is_what_optuna_writes() {
-        let choices = vec![Json::Null, true.into(), 1i64.into(), 2.5.into(), "é".into(), "x".into()];
+        let choices =
+            vec![Json::Null, true.into(), 1i64.into(), 2.5.into(), "é".into(), "x".into()];
         for (distribution, want) in [
             (
                 float(0.0, 1.0, false, None),
@@ -678,10 +727,15 @@ mod tests {
     fn what_python_would_refuse_to_read_is_refused() {
         let message = |text: &str| Distribution::from_json_text(text).expect_err(text).to_string();
         assert_eq!(
-            message(r#"{"name": "FloatDistribution", "attributes": {"low": 0, "high": 1, "unit": "m"}}"#),
+            message(
+                r#"{"name": "FloatDistribution", "attributes": {"low": 0, "high": 1, "unit": "m"}}"#
+            ),
             "the attribute `unit` of a FloatDistribution is unknown"
         );
-        assert_eq!(message(r#"{"name": "Normal", "attributes": {}}"#), "unknown distribution `Normal`");
+        assert_eq!(
+            message(r#"{"name": "Normal", "attributes": {}}"#),
+            "unknown distribution `Normal`"
+        );
         assert_eq!(
             message(r#"{"name": "IntDistribution", "attributes": {"low": 0}}"#),
             "the attribute `high` of a IntDistribution is missing"
@@ -690,7 +744,9 @@ mod tests {
 
     #[test]
     fn a_bad_range_is_named_with_its_values() {
-        let message = |result: Result<Distribution, DistributionError>| result.expect_err("a bad range").to_string();
+        let message = |result: Result<Distribution, DistributionError>| {
+            result.expect_err("a bad range").to_string()
+        };
         assert_eq!(
             message(Distribution::float(0.0, 1.0, true, None)),
             "a log-scaled parameter needs `low` > 0, but `low` is 0.0"
@@ -700,31 +756,49 @@ mod tests {
             "`low` must not be greater than `high`, but `low` is 3 and `high` is 1"
         );
         assert_eq!(message(Distribution::int(0, 9, false, 0)), "`step` must be >= 1, but it is 0");
-        assert_eq!(message(Distribution::float(f64::NAN, 1.0, false, None)), "`low` must be a number, but it is NaN");
-        assert_eq!(message(Distribution::categorical(vec![])), "a categorical parameter needs at least one choice");
+        assert_eq!(
+            message(Distribution::float(f64::NAN, 1.0, false, None)),
+            "`low` must be a number, but it is NaN"
+        );
+        assert_eq!(
+            message(Distribution::categorical(vec![])),
+            "a categorical parameter needs at least one choice"
+        );
         assert!(message(Distribution::int(0, i64::MAX, false, 1)).contains("±2^53"));
     }
 
     #[test]
     fn compatibility_allows_other_ranges_and_nothing_else() {
         let choices = |texts: &[Json]| Distribution::categorical(texts.to_vec()).expect("choices");
-        assert_eq!(float(0.0, 1.0, false, None).check_compatible(&float(5.0, 9.0, false, Some(0.5))), Ok(()));
+        assert_eq!(
+            float(0.0, 1.0, false, None).check_compatible(&float(5.0, 9.0, false, Some(0.5))),
+            Ok(())
+        );
         assert_eq!(
             float(0.1, 1.0, false, None).check_compatible(&float(0.1, 1.0, true, None)),
             Err(Incompatible::Log)
         );
-        assert_eq!(float(0.0, 1.0, false, None).check_compatible(&int(0, 1, false, 1)), Err(Incompatible::Kind));
-        assert_eq!(choices(&[1i64.into(), Json::Null]).check_compatible(&choices(&[1.0.into(), Json::Null])), Ok(()));
         assert_eq!(
-            choices(&["a".into(), "b".into()]).check_compatible(&choices(&["b".into(), "a".into()])),
+            float(0.0, 1.0, false, None).check_compatible(&int(0, 1, false, 1)),
+            Err(Incompatible::Kind)
+        );
+        assert_eq!(
+            choices(&[1i64.into(), Json::Null])
+                .check_compatible(&choices(&[1.0.into(), Json::Null])),
+            Ok(())
+        );
+        assert_eq!(
+            choices(&["a".into(), "b".into()])
+                .check_compatible(&choices(&["b".into(), "a".into()])),
             Err(Incompatible::Choices)
         );
     }
 
     #[test]
     fn external_values_become_internal_as_in_optuna() {
-        let choices = Distribution::categorical(vec![true.into(), 1i64.into(), f64::NAN.into(), "a".into()])
-            .expect("choices");
+        let choices =
+            Distribution::categorical(vec![true.into(), 1i64.into(), f64::NAN.into(), "a".into()])
+                .expect("choices");
         assert_eq!(choices.to_internal(&1.0.into()), Ok(0.0));
         assert_eq!(choices.to_internal(&f64::NAN.into()), Ok(2.0));
         assert_eq!(
@@ -737,13 +811,16 @@ mod tests {
     }
 
     fn any_distribution() -> impl Strategy<Value = Distribution> {
-        let floats = (-1e9..1e9, 0.0..1e9).prop_map(|(low, width)| float(low, low + width, false, None));
+        let floats =
+            (-1e9..1e9, 0.0..1e9).prop_map(|(low, width)| float(low, low + width, false, None));
         // Where the grid's points have more digits than a float holds, Optuna too lowers `high` at each reading.
         let thousandths = |value: i32| f64::from(value) / 1000.0;
-        let stepped = (-1_000_000..1_000_000, 0..1_000_000, 1..9999).prop_map(move |(low, width, step)| {
-            float(thousandths(low), thousandths(low + width), false, Some(thousandths(step)))
-        });
-        let log_floats = (1e-9..1e9, 1.0..1e6).prop_map(|(low, factor)| float(low, low * factor, true, None));
+        let stepped =
+            (-1_000_000..1_000_000, 0..1_000_000, 1..9999).prop_map(move |(low, width, step)| {
+                float(thousandths(low), thousandths(low + width), false, Some(thousandths(step)))
+            });
+        let log_floats =
+            (1e-9..1e9, 1.0..1e6).prop_map(|(low, factor)| float(low, low * factor, true, None));
         let ints = (-1_000_000i64..1_000_000, 0i64..1_000_000, 1i64..1000)
             .prop_map(|(low, width, step)| int(low, low + width, false, step));
         let choices = proptest::collection::vec(any::<i64>().prop_map(Json::Int), 1..9)

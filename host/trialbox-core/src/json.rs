@@ -53,7 +53,11 @@ impl Json {
         parser.skip_whitespace();
         let value = parser.value(0)?;
         parser.skip_whitespace();
-        if parser.at == text.len() { Ok(value) } else { Err(parser.expected("the end of the text")) }
+        if parser.at == text.len() {
+            Ok(value)
+        } else {
+            Err(parser.expected("the end of the text"))
+        }
     }
 
     /// An object from its members.
@@ -89,7 +93,9 @@ impl Json {
             Json::Bool(value) => Some(i64::from(*value)),
             Json::Int(value) => Some(*value),
             // The bounds are powers of two, exact in f64; the upper one is excluded.
-            Json::Float(value) if (-(2f64.powi(63))..2f64.powi(63)).contains(value) => Some(*value as i64),
+            Json::Float(value) if (-(2f64.powi(63))..2f64.powi(63)).contains(value) => {
+                Some(*value as i64)
+            }
             _ => None,
         }
     }
@@ -107,7 +113,9 @@ impl Json {
             }
             (Json::Object(a), Json::Object(b)) => {
                 a.len() == b.len()
-                    && a.iter().all(|(key, value)| other.get(key).is_some_and(|found| value.python_eq(found)))
+                    && a.iter().all(|(key, value)| {
+                        other.get(key).is_some_and(|found| value.python_eq(found))
+                    })
             }
             _ => match (self.as_f64(), other.as_f64()) {
                 (Some(a), Some(b)) => a == b || (a.is_nan() && b.is_nan()),
@@ -191,7 +199,10 @@ impl std::fmt::Display for Json {
     }
 }
 
-fn write_string(f: &mut std::fmt::Formatter<'_>, units: impl Iterator<Item = u16>) -> std::fmt::Result {
+fn write_string(
+    f: &mut std::fmt::Formatter<'_>,
+    units: impl Iterator<Item = u16>,
+) -> std::fmt::Result {
     f.write_char('"')?;
     for unit in units {
         match unit {
@@ -361,7 +372,10 @@ impl Parser<'_> {
         }
         let text = &self.text[start..self.at];
         if is_float {
-            return text.parse().map(Json::Float).map_err(|_| JsonError { offset: start, expected: "a number" });
+            return text
+                .parse()
+                .map(Json::Float)
+                .map_err(|_| JsonError { offset: start, expected: "a number" });
         }
         Ok(text.parse().map_or_else(|_| Json::BigInt(text.to_owned()), Json::Int))
     }

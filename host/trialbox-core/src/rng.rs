@@ -20,6 +20,12 @@ pub fn guest_seed(study_seed: u64, number: TrialNumber) -> u64 {
     stream(study_seed, GUEST_STREAMS | u64::from(number.0)).next_u64()
 }
 
+/// A stream for what WASI calls random, from the seed that the objective was given: the same in every run of
+/// a trial, so that hash maps and random numbers inside the guest repeat.
+pub fn guest_wasi_rng(guest_seed: u64, purpose: u64) -> TrialRng {
+    stream(guest_seed, GUEST_STREAMS | purpose)
+}
+
 fn stream(study_seed: u64, stream: u64) -> TrialRng {
     let mut rng = TrialRng::seed_from_u64(study_seed);
     rng.set_stream(stream);
@@ -39,7 +45,10 @@ mod tests {
     #[test]
     fn the_streams_are_pinned() {
         let mut rng = trial_rng(42, TrialNumber(7));
-        assert_eq!([rng.next_u64(), rng.next_u64()], [2_370_525_664_269_707_216, 6_019_739_031_913_071_421]);
+        assert_eq!(
+            [rng.next_u64(), rng.next_u64()],
+            [2_370_525_664_269_707_216, 6_019_739_031_913_071_421]
+        );
         assert_eq!(guest_seed(42, TrialNumber(7)), 8_026_485_565_123_881_770);
     }
 

@@ -73,7 +73,9 @@ pub enum RunError {
         source: StorageError,
     },
     /// The trial ended, and its result could not be written.
-    #[error("trial {number} ended as {state}, but its result could not be recorded: values {values:?}")]
+    #[error(
+        "trial {number} ended as {state}, but its result could not be recorded: values {values:?}"
+    )]
     NotRecorded {
         /// The trial.
         number: TrialNumber,
@@ -119,12 +121,15 @@ pub fn run_trial(
     let number = rest.claim.number;
     let values = verdict.outcome.values().to_vec();
     match rest.error {
-        Some(StorageError::ClaimLost { reason, .. }) => return Ok(TrialEnd::ClaimLost { number, reason, values }),
+        Some(StorageError::ClaimLost { reason, .. }) => {
+            return Ok(TrialEnd::ClaimLost { number, reason, values });
+        }
         Some(source) => return Err(RunError::Halted { number, source }),
         None => {}
     }
     let state = verdict.outcome.state();
-    match storage.finish_trial(&rest.claim, &rest.pending, &verdict.outcome, around.clock.utc_now()) {
+    match storage.finish_trial(&rest.claim, &rest.pending, &verdict.outcome, around.clock.utc_now())
+    {
         Ok(()) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
             number,
             state,
@@ -138,7 +143,9 @@ pub fn run_trial(
             unused_fixed_params: rest.unused_fixed_params,
             transcript: rest.transcript,
         }))),
-        Err(StorageError::ClaimLost { reason, .. }) => Ok(TrialEnd::ClaimLost { number, reason, values }),
+        Err(StorageError::ClaimLost { reason, .. }) => {
+            Ok(TrialEnd::ClaimLost { number, reason, values })
+        }
         Err(source) => Err(RunError::NotRecorded { number, state, values, source }),
     }
 }
@@ -150,7 +157,11 @@ struct Verdict {
 
 /// Turns what the objective did into a legal ending, as Optuna's `_tell.py` does: a NaN or a wrong number
 /// of values is FAIL; a pruned trial of a single objective takes the value at its largest step.
-fn judge(evaluation: Evaluation, directions: &[StudyDirection], last_intermediate: Option<f64>) -> Verdict {
+fn judge(
+    evaluation: Evaluation,
+    directions: &[StudyDirection],
+    last_intermediate: Option<f64>,
+) -> Verdict {
     match evaluation {
         Evaluation::Complete(values) => match check_values(&values, directions) {
             None => Verdict { outcome: Outcome::Complete(values), failure: None },
@@ -166,7 +177,10 @@ fn judge(evaluation: Evaluation, directions: &[StudyDirection], last_intermediat
                 Interruption::Scheduler => "the scheduler (SIGTERM)",
                 Interruption::User => "the user (SIGINT)",
             };
-            let failure = Failure::new(FailureCode::Interrupted, format!("the trial was interrupted by {by}"));
+            let failure = Failure::new(
+                FailureCode::Interrupted,
+                format!("the trial was interrupted by {by}"),
+            );
             Verdict { outcome: Outcome::Fail, failure: Some(failure) }
         }
         // The session holds the reason, and nothing will be recorded.
@@ -177,7 +191,8 @@ fn judge(evaluation: Evaluation, directions: &[StudyDirection], last_intermediat
 fn check_values(values: &[f64], directions: &[StudyDirection]) -> Option<Failure> {
     let (found, wanted) = (values.len(), directions.len());
     if found != wanted {
-        let message = format!("the objective returned {found} values, but the study has {wanted} objectives");
+        let message =
+            format!("the objective returned {found} values, but the study has {wanted} objectives");
         return Some(Failure::new(FailureCode::Value, message));
     }
     let index = values.iter().position(|value| value.is_nan())?;
@@ -199,7 +214,12 @@ mod tests {
     #[test]
     fn a_nan_or_a_wrong_number_of_values_is_a_failure_and_an_infinity_is_not() {
         check(Evaluation::Complete(vec![1.0]), None, Outcome::Complete(vec![1.0]), None);
-        check(Evaluation::Complete(vec![f64::INFINITY]), None, Outcome::Complete(vec![f64::INFINITY]), None);
+        check(
+            Evaluation::Complete(vec![f64::INFINITY]),
+            None,
+            Outcome::Complete(vec![f64::INFINITY]),
+            None,
+        );
         check(Evaluation::Complete(vec![f64::NAN]), None, Outcome::Fail, Some(FailureCode::Value));
         check(Evaluation::Complete(vec![]), None, Outcome::Fail, Some(FailureCode::Value));
         check(Evaluation::Complete(vec![1.0, 2.0]), None, Outcome::Fail, Some(FailureCode::Value));

@@ -26,7 +26,12 @@ pub trait Sampler: Send + Sync {
 
     /// Draws a value for every parameter of `space`, jointly. Parameters left out fall back to
     /// [`Self::sample_independent`].
-    fn sample_relative(&self, history: &History, space: &SearchSpace, rng: &mut TrialRng) -> Suggestion;
+    fn sample_relative(
+        &self,
+        history: &History,
+        space: &SearchSpace,
+        rng: &mut TrialRng,
+    ) -> Suggestion;
 
     /// Draws one parameter by itself.
     fn sample_independent(

@@ -204,7 +204,14 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// As for [`Self::suggest_float`].
-    pub fn suggest_int(&mut self, name: &str, low: i64, high: i64, log: bool, step: i64) -> Result<i64, Stop> {
+    pub fn suggest_int(
+        &mut self,
+        name: &str,
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    ) -> Result<i64, Stop> {
         let distribution = Distribution::int(low, high, log, step);
         let distribution = distribution.map_err(|error| bad_range(name, "suggest-int", &error))?;
         Ok(self.suggest(name, distribution)? as i64)
@@ -216,7 +223,8 @@ impl<'a> TrialSession<'a> {
     /// No choices, or others than before.
     pub fn suggest_categorical(&mut self, name: &str, choices: Vec<Json>) -> Result<u32, Stop> {
         let distribution = Distribution::categorical(choices);
-        let distribution = distribution.map_err(|error| bad_range(name, "suggest-categorical", &error))?;
+        let distribution =
+            distribution.map_err(|error| bad_range(name, "suggest-categorical", &error))?;
         Ok(self.suggest(name, distribution)? as u32)
     }
 
@@ -257,13 +265,20 @@ impl<'a> TrialSession<'a> {
     /// A value that is no JSON, a key that is too long, or too many keys.
     pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), Stop> {
         let value = Json::parse(json).map_err(|error| {
-            call_failure("set-user-attr", format!("the value of `{key}` must be JSON, but it is not: {error}"))
+            call_failure(
+                "set-user-attr",
+                format!("the value of `{key}` must be JSON, but it is not: {error}"),
+            )
         })?;
-        check_name("attribute key", key).map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        check_name("attribute key", key)
+            .map_err(|error| call_failure("set-user-attr", error.to_string()))?;
         self.user_attrs.insert(key.to_owned(), value.clone());
         let limit = self.around.limits.max_user_attrs;
         if self.user_attrs.len() > limit {
-            return Err(call_failure("set-user-attr", format!("a trial may have {limit} user attributes, not more")));
+            return Err(call_failure(
+                "set-user-attr",
+                format!("a trial may have {limit} user attributes, not more"),
+            ));
         }
         self.pending.user_attrs.push((key.to_owned(), value));
         Ok(())
@@ -275,7 +290,10 @@ impl<'a> TrialSession<'a> {
     /// NaN, or a name that is too long.
     pub fn set_constraint(&mut self, name: &str, value: f64) -> Result<(), Stop> {
         if value.is_nan() {
-            return Err(call_failure("set-constraint", format!("constraint `{name}` must be a number, but it is NaN")));
+            return Err(call_failure(
+                "set-constraint",
+                format!("constraint `{name}` must be a number, but it is NaN"),
+            ));
         }
         let key = format!("{CONSTRAINT_PREFIX}{name}");
         check_name("constraint name with its prefix", &key)
@@ -324,7 +342,11 @@ impl<'a> TrialSession<'a> {
     /// The value at the largest reported step.
     pub(crate) fn last_intermediate_value(&self) -> Option<f64> {
         let stored = self.intermediate_values.last_key_value().map(|(step, value)| (*step, *value));
-        stored.into_iter().chain(self.last_report_beyond_limit).max_by_key(|(step, _)| *step).map(|(_, value)| value)
+        stored
+            .into_iter()
+            .chain(self.last_report_beyond_limit)
+            .max_by_key(|(step, _)| *step)
+            .map(|(_, value)| value)
     }
 
     /// Ends the session: what is left of it.
@@ -332,13 +354,15 @@ impl<'a> TrialSession<'a> {
         self.pending.intermediate_values.extend(self.last_report_beyond_limit);
         self.transcript.finish(&mut |line| (self.observer)(Event::Logged(line)));
         let unasked = self.fixed_params.iter().map(|(name, _)| name);
-        let unused_fixed_params = unasked.filter(|name| !self.asked.contains(*name)).cloned().collect();
+        let unused_fixed_params =
+            unasked.filter(|name| !self.asked.contains(*name)).cloned().collect();
         SessionRest {
             claim: self.claim,
             pending: self.pending,
             params: self.params,
             user_attrs: self.user_attrs,
-            n_reports: self.intermediate_values.len() + usize::from(self.last_report_beyond_limit.is_some()),
+            n_reports: self.intermediate_values.len()
+                + usize::from(self.last_report_beyond_limit.is_some()),
             unused_fixed_params,
             transcript: self.transcript,
             error: self.error,
@@ -346,7 +370,8 @@ impl<'a> TrialSession<'a> {
     }
 
     fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
-        check_name("parameter name", name).map_err(|error| suggest_failure(name, error.to_string()))?;
+        check_name("parameter name", name)
+            .map_err(|error| suggest_failure(name, error.to_string()))?;
         self.asked.insert(name.to_owned());
         if let Some((_, stored)) = self.params.iter().find(|(found, _)| found == name) {
             stored.distribution.check_compatible(&distribution).map_err(|error| {
@@ -382,7 +407,11 @@ impl<'a> TrialSession<'a> {
         Ok(self.around.sampler.sample_independent(history, name, distribution, &mut self.rng))
     }
 
-    fn fixed_value(&mut self, name: &str, distribution: &Distribution) -> Result<Option<f64>, Stop> {
+    fn fixed_value(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<Option<f64>, Stop> {
         let Some((_, external)) = self.fixed_params.iter().find(|(found, _)| found == name) else {
             return Ok(None);
         };
@@ -390,12 +419,15 @@ impl<'a> TrialSession<'a> {
             let message = format!("parameter `{name}` cannot be fixed to {external}: {problem}");
             Stop::Fail(Failure::new(FailureCode::FixedParam, message))
         };
-        let internal = distribution.to_internal(external).map_err(|error| fail(error.to_string()))?;
+        let internal =
+            distribution.to_internal(external).map_err(|error| fail(error.to_string()))?;
         if !distribution.contains(internal) {
             if self.around.limits.strict_fixed_params {
                 return Err(fail(format!("it is outside of {distribution}")));
             }
-            let note = format!("parameter `{name}` is fixed to {external}, which is outside of {distribution}");
+            let note = format!(
+                "parameter `{name}` is fixed to {external}, which is outside of {distribution}"
+            );
             self.host_note(&note);
         }
         Ok(Some(internal))
@@ -426,11 +458,15 @@ impl<'a> TrialSession<'a> {
     /// A parameter must fit what earlier trials recorded under its name. Two first trials at once can still
     /// disagree, as in Optuna: nothing is locked while a trial runs.
     fn check_against_study(&mut self, name: &str, distribution: &Distribution) -> Result<(), Stop> {
-        let recorded = self.storage.recorded_distribution(self.around.study.id, self.claim.id, name);
+        let recorded =
+            self.storage.recorded_distribution(self.around.study.id, self.claim.id, name);
         match recorded {
             Ok(Some(recorded)) => recorded.check_compatible(distribution).map_err(|error| {
                 let study = &self.around.study.name;
-                suggest_failure(name, format!("study `{study}` has it as {recorded}, and in this trial {error}"))
+                suggest_failure(
+                    name,
+                    format!("study `{study}` has it as {recorded}, and in this trial {error}"),
+                )
             }),
             Ok(None) => Ok(()),
             Err(error) => Err(self.halt(error)),
@@ -439,7 +475,8 @@ impl<'a> TrialSession<'a> {
 
     fn load_history(&mut self) -> Result<(), Stop> {
         if self.history.is_none() {
-            let trials = self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
+            let trials =
+                self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
             self.history = Some(History::new(self.around.study.directions.clone(), trials));
         }
         Ok(())
@@ -475,11 +512,17 @@ fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {
 fn suggest_failure(name: &str, problem: String) -> Stop {
     // A name may be as long as the guest likes; the message should not be.
     let shown: String = name.chars().take(80).collect();
-    Stop::Fail(Failure::new(FailureCode::Suggest, format!("parameter `{shown}` cannot be suggested: {problem}")))
+    Stop::Fail(Failure::new(
+        FailureCode::Suggest,
+        format!("parameter `{shown}` cannot be suggested: {problem}"),
+    ))
 }
 
 fn call_failure(call: &str, problem: String) -> Stop {
-    Stop::Fail(Failure::new(FailureCode::Call, format!("the objective's {call} is invalid: {problem}")))
+    Stop::Fail(Failure::new(
+        FailureCode::Call,
+        format!("the objective's {call} is invalid: {problem}"),
+    ))
 }
 
 /// The last lines that an objective logged or printed, within a bound.

@@ -1,6 +1,6 @@
 //! The seam for storages: what a worker does to a study, one transaction a method.
 
-use crate::distribution::{Distribution, Incompatible};
+use crate::distribution::Distribution;
 use crate::json::Json;
 use crate::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use crate::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime};
@@ -56,14 +56,22 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
-    fn enqueue_trial(&mut self, study: StudyId, params: &[(String, Json)]) -> Result<TrialNumber, StorageError>;
+    fn enqueue_trial(
+        &mut self,
+        study: StudyId,
+        params: &[(String, Json)],
+    ) -> Result<TrialNumber, StorageError>;
 
     /// Takes the lowest WAITING trial, or makes a new one with the next number; either way it is RUNNING,
     /// owned and with its first heartbeat when this returns.
     ///
     /// # Errors
     /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
-    fn begin_trial(&mut self, study: StudyId, request: &BeginTrial) -> Result<TrialStart, StorageError>;
+    fn begin_trial(
+        &mut self,
+        study: StudyId,
+        request: &BeginTrial,
+    ) -> Result<TrialStart, StorageError>;
 
     /// The distribution under which an earlier trial of the study recorded a parameter, if one did.
     ///
@@ -238,15 +246,6 @@ pub enum StorageError {
         /// What it is instead.
         reason: ClaimLoss,
     },
-    /// A parameter that the study already holds with an incompatible distribution.
-    #[error("parameter `{param}` does not fit earlier trials of the study")]
-    IncompatibleParam {
-        /// The parameter.
-        param: String,
-        /// What differs.
-        #[source]
-        source: Incompatible,
-    },
     /// A row that neither Optuna nor we can make sense of.
     #[error("a row of the database makes no sense: {what}")]
     UnreadableRow {
@@ -307,5 +306,9 @@ impl std::fmt::Display for ClaimLoss {
 /// [`StorageError::NameTooLong`].
 pub fn check_name(what: &'static str, name: &str) -> Result<(), StorageError> {
     let chars = name.chars().count();
-    if chars > crate::trial::MAX_NAME_CHARS { Err(StorageError::NameTooLong { what, chars }) } else { Ok(()) }
+    if chars > crate::trial::MAX_NAME_CHARS {
+        Err(StorageError::NameTooLong { what, chars })
+    } else {
+        Ok(())
+    }
 }

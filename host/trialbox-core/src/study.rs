@@ -29,7 +29,9 @@ impl StudyDirection {
 
     /// Reads the database's word.
     pub fn parse(text: &str) -> Option<Self> {
-        [StudyDirection::Minimize, StudyDirection::Maximize].into_iter().find(|found| found.as_str() == text)
+        [StudyDirection::Minimize, StudyDirection::Maximize]
+            .into_iter()
+            .find(|found| found.as_str() == text)
     }
 
     /// The value with its sign changed, if need be, so that smaller is better.
@@ -83,7 +85,8 @@ impl StudyRecord {
     /// The names of the objectives, if there is one for each.
     pub fn metric_names(&self) -> Option<Vec<String>> {
         let Some(Json::Array(names)) = self.system_attrs.get(METRIC_NAMES) else { return None };
-        let names: Option<Vec<String>> = names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
+        let names: Option<Vec<String>> =
+            names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
         names.filter(|names| names.len() == self.directions.len())
     }
 }
@@ -118,7 +121,10 @@ pub fn best_trial(trials: &[FrozenTrial], direction: StudyDirection) -> Option<&
 
 /// The Pareto front of a study, by number: COMPLETE and feasible trials that no other one dominates.
 /// Equal points all stay. O(n²·m) for n trials and m objectives.
-pub fn pareto_front<'a>(trials: &'a [FrozenTrial], directions: &[StudyDirection]) -> Vec<&'a FrozenTrial> {
+pub fn pareto_front<'a>(
+    trials: &'a [FrozenTrial],
+    directions: &[StudyDirection],
+) -> Vec<&'a FrozenTrial> {
     let costs: Vec<(Vec<f64>, &FrozenTrial)> = trials
         .iter()
         .filter(|trial| trial.state == TrialState::Complete && trial.is_feasible())
@@ -170,7 +176,9 @@ mod tests {
             trial(4, TrialState::Fail, &[]),
             trial(5, TrialState::Complete, &[f64::NEG_INFINITY]),
         ];
-        let number = |trials: &[FrozenTrial], direction| best_trial(trials, direction).map(|trial| trial.number.0);
+        let number = |trials: &[FrozenTrial], direction| {
+            best_trial(trials, direction).map(|trial| trial.number.0)
+        };
         assert_eq!(number(&trials, StudyDirection::Minimize), Some(5));
         trials[5].system_attrs.insert("constraints:c".to_owned(), 0.5.into());
         assert_eq!(number(&trials, StudyDirection::Minimize), Some(2));
@@ -188,7 +196,8 @@ mod tests {
             trial(4, TrialState::Complete, &[2.0, 0.5]),
         ];
         let directions = [StudyDirection::Minimize, StudyDirection::Maximize];
-        let front: Vec<u32> = pareto_front(&trials, &directions).iter().map(|trial| trial.number.0).collect();
+        let front: Vec<u32> =
+            pareto_front(&trials, &directions).iter().map(|trial| trial.number.0).collect();
         assert_eq!(front, [0, 1, 2, 3]);
     }
 }

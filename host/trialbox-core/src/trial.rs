@@ -39,8 +39,13 @@ pub enum TrialState {
 
 impl TrialState {
     /// All states, in the order in which people list them.
-    pub const ALL: [TrialState; 5] =
-        [TrialState::Complete, TrialState::Pruned, TrialState::Fail, TrialState::Running, TrialState::Waiting];
+    pub const ALL: [TrialState; 5] = [
+        TrialState::Complete,
+        TrialState::Pruned,
+        TrialState::Fail,
+        TrialState::Running,
+        TrialState::Waiting,
+    ];
 
     /// The database's word, in upper case.
     pub fn as_str(self) -> &'static str {
@@ -134,10 +139,13 @@ impl FrozenTrial {
         let mut constraints = BTreeMap::new();
         if let Some(Json::Array(list)) = self.system_attrs.get("constraints") {
             let values = list.iter().enumerate();
-            constraints.extend(values.filter_map(|(index, value)| Some((index.to_string(), value.as_f64()?))));
+            constraints.extend(
+                values.filter_map(|(index, value)| Some((index.to_string(), value.as_f64()?))),
+            );
         }
         for (key, value) in &self.system_attrs {
-            if let (Some(name), Some(value)) = (key.strip_prefix(CONSTRAINT_PREFIX), value.as_f64()) {
+            if let (Some(name), Some(value)) = (key.strip_prefix(CONSTRAINT_PREFIX), value.as_f64())
+            {
                 constraints.insert(name.to_owned(), value);
             }
         }
@@ -210,7 +218,10 @@ mod tests {
             intermediate_values: BTreeMap::new(),
         };
         let names: Vec<(String, f64)> = trial.constraints().into_iter().collect();
-        assert_eq!(names, [("0".to_owned(), -2.0), ("1".to_owned(), -1.0), ("size".to_owned(), 0.0)]);
+        assert_eq!(
+            names,
+            [("0".to_owned(), -2.0), ("1".to_owned(), -1.0), ("size".to_owned(), 0.0)]
+        );
         assert!(trial.is_feasible());
     }
 }

@@ -1,0 +1,109 @@
+//! Recognises handwritten digits: a real, if small, training with data, pruning and a seed.
+//!
+//! The objective is here; [`train`] knows the loop over batches, [`mlp`] the mathematics and
+//! [`data`] the file.
+
+pub mod data;
+pub mod mlp;
+pub mod rng;
+pub mod train;
+
+use std::path::Path;
+
+use trialbox_guest::{Result, Trial, objective};
+
+use mlp::Activation;
+use train::{Settings, Training};
+
+/// How often each trial passes over the training images.
+pub const EPOCHS: u32 = 15;
+
+/// The file in the sandbox, and in tests the same file where it is.
+const DATA: &str = if cfg!(target_family = "wasm") {
+    "/data/digits.csv"
+} else {
+    concat!(env!("CARGO_MANIFEST_DIR"), "/data/digits.csv")
+};
+
+/// Trains a multi-layer perceptron on 8 × 8 images of handwritten digits, and returns the share of
+/// the validation images that it recognises.
+#[objective(
+    maximize = "accuracy",
+    data(
+        "/data/digits.csv",
+        "1,797 handwritten digits of 8 x 8 pixels, the file data/digits.csv of this example",
+        sha256 = "6ebb3d2fee246a4e99363262ddf8a00a3c41bee6014c373ed9d9216ba7f651b8",
+    )
+)]
+pub fn digits(trial: &mut Trial) -> Result<f64> {
+    let settings = suggest(trial);
+    let (training_images, validation_images) = data::read(Path::new(DATA))?.split();
+    let training_images = training_images.with_shifts();
+
+    let mut training = Training::new(&settings, training_images.labels.len(), trial.seed());
+    trial.set_user_attr("n_parameters", training.mlp.n_parameters());
+
+    let mut accuracy = 0.0;
+    for epoch in 0..EPOCHS {
+        training.epoch(&training_images);
+        accuracy = training.accuracy(&validation_images);
+        trial.step(accuracy, epoch)?;
+    }
+    Ok(accuracy)
+}
+
+/// All parameters at once, before anything that takes time or can fail.
+fn suggest(trial: &mut Trial) -> Settings {
+    Settings {
+        depth: trial.suggest_int("depth", 1, 3) as usize,
+        width: trial.suggest_int_log("width", 8, 128) as usize,
+        activation: trial.suggest_categorical(
+            "activation",
+            &[Activation::Relu, Activation::Tanh, Activation::Logistic],
+        ),
+        learning_rate: trial.suggest_float_log("learning_rate", 1e-3, 1.0),
+        momentum: trial.suggest_float("momentum", 0.0, 0.95),
+        l2: trial.suggest_float_log("l2", 1e-6, 1e-2),
+        batch_size: trial.suggest_categorical("batch_size", &[16, 32, 64, 128]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trialbox_guest::{Choice, Stop};
+
+    #[test]
+    fn good_settings_recognise_nearly_all_digits() {
+        let mut trial = good().with_seed(1);
+        let accuracy = digits(&mut trial).unwrap();
+        assert!(accuracy >= 0.97, "accuracy {accuracy}");
+        assert_eq!(trial.reports().len(), EPOCHS as usize);
+        assert!(trial.reports()[&4] > 0.9, "{:?}", trial.reports());
+        let n_parameters = 64 * 64 + 64 + 64 * 10 + 10;
+        assert_eq!(trial.user_attrs()["n_parameters"], n_parameters.into());
+    }
+
+    #[test]
+    fn the_seed_decides_everything() {
+        let [one, again, other] = [1, 1, 2].map(|seed| {
+            let mut trial = good().with_seed(seed).prune_at(1);
+            assert_eq!(digits(&mut trial), Err(Stop::Pruned));
+            trial.reports().clone()
+        });
+        assert_eq!(one, again);
+        assert_ne!(one, other);
+    }
+
+    fn good() -> Trial {
+        Trial::fixed([
+            ("depth", 1.into()),
+            ("width", 64.into()),
+            ("activation", Choice::from(Activation::Relu)),
+            ("learning_rate", 0.1.into()),
+            ("momentum", 0.9.into()),
+            ("l2", 1e-4.into()),
+            ("batch_size", 32.into()),
+        ])
+    }
+}

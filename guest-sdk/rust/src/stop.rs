@@ -1,0 +1,131 @@
+//! Why an objective ends without a value.
+
+use std::error::Error;
+use std::fmt;
+
+/// What an objective returns: its value, or why it stops without one.
+///
+/// ```
+/// use trialbox_guest::{Result, Trial};
+///
+/// fn one(trial: &mut Trial) -> Result<f64> {
+///     # let _ = trial;
+///     Ok("1.5".parse()?)
+/// }
+///
+/// /// Two values, for the two metrics of `#[objective(minimize = "loss", maximize = "accuracy")]`.
+/// fn two(trial: &mut Trial) -> Result<(f64, f64)> {
+///     Ok((one(trial)?, 0.9))
+/// }
+/// # assert_eq!(two(&mut Trial::fixed([])).unwrap(), (1.5, 0.9));
+/// ```
+pub type Result<T = f64> = std::result::Result<T, Stop>;
+
+/// Why an objective ends without a value.
+///
+/// Every [`Error`] turns into [`Stop::Failed`], so `?` works on all of them. The message has the
+/// causes too:
+///
+/// ```
+/// use trialbox_guest::{Result, Stop};
+///
+/// fn parse(text: &str) -> Result<f64> {
+///     Ok(text.parse()?)
+/// }
+///
+/// assert_eq!(parse("x").unwrap_err(), Stop::failed("invalid float literal"));
+/// ```
+///
+/// `Stop` is itself no [`Error`], for otherwise it could not be made from each of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "return it from the objective"]
+pub enum Stop {
+    /// The trial was told to stop early: it is recorded as PRUNED, with its last reported value.
+    Pruned,
+    /// The objective could not be evaluated: the trial is recorded as FAIL, with this message.
+    Failed(String),
+}
+
+impl Stop {
+    /// The trial fails, with this message: a text, [`format_args!`], or an error.
+    ///
+    /// It takes whatever can be displayed, so it also serves for what is no [`Error`], such as a
+    /// `Box<dyn Error>`:
+    ///
+    /// ```
+    /// use trialbox_guest::{Result, Stop};
+    ///
+    /// fn load() -> std::result::Result<f64, Box<dyn std::error::Error>> {
+    ///     Err("no such table".into())
+    /// }
+    ///
+    /// fn objective() -> Result<f64> {
+    ///     let first = [1.0, 2.0].first().copied().ok_or_else(|| Stop::failed("no data"))?;
+    ///     Ok(first + load().map_err(Stop::failed)?)
+    /// }
+    /// # assert_eq!(objective(), Err(Stop::Failed("no such table".to_owned())));
+    /// ```
+    pub fn failed(message: impl fmt::Display) -> Self {
+        Stop::Failed(message.to_string())
+    }
+}
+
+impl<E: Error> From<E> for Stop {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors repeat their cause in their own text.
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Stop::Failed(message)
+    }
+}
+
+impl fmt::Display for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Stop::Pruned => f.write_str("pruned"),
+            Stop::Failed(message) => f.write_str(message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Layered(&'static str, Option<Box<Layered>>);
+
+    impl fmt::Display for Layered {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Layered {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as &dyn Error)
+        }
+    }
+
+    #[test]
+    fn the_message_of_an_error_has_its_causes() {
+        let disk = Layered("disk on fire", None);
+        let read = Layered("failed to read", Some(Box::new(disk)));
+        let error = Layered("no data", Some(Box::new(read)));
+        assert_eq!(Stop::from(error), Stop::failed("no data: failed to read: disk on fire"));
+    }
+
+    #[test]
+    fn a_cause_that_the_message_repeats_is_said_once() {
+        let error = Layered("no data: disk on fire", Some(Box::new(Layered("disk on fire", None))));
+        assert_eq!(Stop::from(error), Stop::failed("no data: disk on fire"));
+    }
+}

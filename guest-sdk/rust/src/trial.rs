@@ -1,0 +1,258 @@
+//! The trial, as an objective sees it.
+
+use std::fmt;
+use std::time::Duration;
+
+#[cfg(not(target_family = "wasm"))]
+use crate::fixed::Backend;
+#[cfg(target_family = "wasm")]
+use crate::host::Backend;
+use crate::{Attr, Checkpoint, Choice, Result, Stop};
+
+/// One evaluation of the objective: it gives the parameters, and takes what there is to tell.
+///
+/// The host makes it; a test makes its own with [`Trial::fixed`].
+///
+/// Misuse is a bug of the objective and ends it there and then: an empty range, `log` with a bound
+/// that is not positive, a name used again for another range or other choices. The trial is then
+/// recorded as FAIL, and a test panics. Asking again for the same parameter gives the same value.
+#[derive(Debug)]
+pub struct Trial {
+    pub(crate) backend: Backend,
+}
+
+/// How much a message of [`Trial::log`] matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// For whoever works on the objective.
+    Debug,
+    /// For whoever runs it.
+    Info,
+    /// Something is odd.
+    Warning,
+    /// Something went wrong.
+    Error,
+}
+
+/// Parameters.
+impl Trial {
+    /// A number in [`low`, `high`].
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("momentum", 0.9.into())]);
+    /// let momentum = trial.suggest_float("momentum", 0.0, 1.0);
+    /// # assert_eq!(momentum, 0.9);
+    /// ```
+    #[track_caller]
+    pub fn suggest_float(&mut self, name: &str, low: f64, high: f64) -> f64 {
+        self.backend.suggest_float(name, low, high, false, None)
+    }
+
+    /// A number in [`low`, `high`], searched on a logarithmic scale. `low` must be above 0.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("lr", 0.01.into())]);
+    /// let lr = trial.suggest_float_log("lr", 1e-5, 1e-1);
+    /// # assert_eq!(lr, 0.01);
+    /// ```
+    #[track_caller]
+    pub fn suggest_float_log(&mut self, name: &str, low: f64, high: f64) -> f64 {
+        self.backend.suggest_float(name, low, high, true, None)
+    }
+
+    /// One of the numbers `low`, `low + step`, … that are not above `high`.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("dropout", 0.3.into())]);
+    /// let dropout = trial.suggest_float_step("dropout", 0.0, 0.5, 0.1);
+    /// # assert_eq!(dropout, 0.3);
+    /// ```
+    #[track_caller]
+    pub fn suggest_float_step(&mut self, name: &str, low: f64, high: f64, step: f64) -> f64 {
+        self.backend.suggest_float(name, low, high, false, Some(step))
+    }
+
+    /// An integer in [`low`, `high`]: `high` can be chosen too.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("layers", 2.into())]);
+    /// let layers = trial.suggest_int("layers", 1, 4);
+    /// # assert_eq!(layers, 2);
+    /// ```
+    #[track_caller]
+    pub fn suggest_int(&mut self, name: &str, low: i64, high: i64) -> i64 {
+        self.backend.suggest_int(name, low, high, false, 1)
+    }
+
+    /// An integer in [`low`, `high`], searched on a logarithmic scale. `low` must be at least 1.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("units", 32.into())]);
+    /// let units = trial.suggest_int_log("units", 4, 128);
+    /// # assert_eq!(units, 32);
+    /// ```
+    #[track_caller]
+    pub fn suggest_int_log(&mut self, name: &str, low: i64, high: i64) -> i64 {
+        self.backend.suggest_int(name, low, high, true, 1)
+    }
+
+    /// One of the integers `low`, `low + step`, … that are not above `high`.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([("batch", 48.into())]);
+    /// let batch = trial.suggest_int_step("batch", 16, 128, 16);
+    /// # assert_eq!(batch, 48);
+    /// ```
+    #[track_caller]
+    pub fn suggest_int_step(&mut self, name: &str, low: i64, high: i64, step: i64) -> i64 {
+        self.backend.suggest_int(name, low, high, false, step)
+    }
+
+    /// One of `choices`, which have no order. Numbers, texts and booleans can be choices, and
+    /// whatever else converts into a [`Choice`].
+    ///
+    /// ```
+    /// # use trialbox_guest::{Choice, Trial};
+    /// # let mut trial = Trial::fixed([("optimizer", "adam".into()), ("max_depth", Choice::None)]);
+    /// let optimizer = trial.suggest_categorical("optimizer", &["sgd", "adam"]);
+    /// let max_depth = trial.suggest_categorical("max_depth", &[Some(3), Some(10), None]);
+    /// # assert_eq!((optimizer, max_depth), ("adam", None));
+    /// ```
+    #[track_caller]
+    pub fn suggest_categorical<T: Clone + Into<Choice>>(&mut self, name: &str, choices: &[T]) -> T {
+        let converted = choices.iter().cloned().map(Into::into).collect();
+        choices[self.backend.suggest_categorical(name, converted)].clone()
+    }
+}
+
+/// Intermediate values and pruning.
+impl Trial {
+    /// Tells the value that the objective has reached at `step`, for the study's pruner and for
+    /// plots. It may be NaN or infinite. The first value of a step stays.
+    ///
+    /// [`step`](Trial::step) does this and obeys the pruner.
+    pub fn report(&mut self, value: f64, step: u32) {
+        self.backend.report(value, step);
+    }
+
+    /// Whether the trial should stop now, judged by what was reported so far. To stop it, return
+    /// [`Stop::Pruned`].
+    pub fn should_prune(&mut self) -> bool {
+        self.backend.should_prune()
+    }
+
+    /// [Reports](Trial::report) `value`, and gives [`Stop::Pruned`] when the trial should stop now,
+    /// for `?` to pass on.
+    ///
+    /// ```
+    /// use trialbox_guest::{Result, Stop, Trial};
+    ///
+    /// fn train(trial: &mut Trial) -> Result<f64> {
+    ///     for epoch in 0..10 {
+    ///         trial.step(1.0 / f64::from(epoch + 1), epoch)?;
+    ///     }
+    ///     Ok(0.1)
+    /// }
+    ///
+    /// let mut trial = Trial::fixed([]).prune_at(3);
+    /// assert_eq!(train(&mut trial), Err(Stop::Pruned));
+    /// assert_eq!(trial.reports().len(), 4);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Stop::Pruned`], and no other.
+    pub fn step(&mut self, value: f64, step: u32) -> Result<()> {
+        self.report(value, step);
+        if self.should_prune() { Err(Stop::Pruned) } else { Ok(()) }
+    }
+}
+
+/// What else there is to tell.
+impl Trial {
+    /// Attaches a value to the trial, under a name. The last value of a name stays.
+    ///
+    /// ```
+    /// use trialbox_guest::{Attr, Trial};
+    ///
+    /// let mut trial = Trial::fixed([]);
+    /// trial.set_user_attr("parameters", 1_234);
+    /// trial.set_user_attr("accuracy_by_class", [0.97, 0.99]);
+    /// assert_eq!(trial.user_attrs()["parameters"], Attr::from(1_234));
+    /// ```
+    pub fn set_user_attr(&mut self, key: &str, value: impl Into<Attr>) {
+        self.backend.set_user_attr(key, value.into());
+    }
+
+    /// Records a constraint, which is satisfied when `value` <= 0. It must not be NaN.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([]);
+    /// let megabytes = 120.0;
+    /// trial.set_constraint("at most 100 MB", megabytes - 100.0);
+    /// # assert_eq!(trial.constraints()["at most 100 MB"], 20.0);
+    /// ```
+    #[track_caller]
+    pub fn set_constraint(&mut self, name: &str, value: f64) {
+        self.backend.set_constraint(name, value);
+    }
+
+    /// Logs a message: anything that can be displayed, such as a text or [`format_args!`].
+    pub fn log(&mut self, level: Level, message: impl fmt::Display) {
+        self.backend.log(level, message.to_string());
+    }
+
+    /// Logs a message for whoever works on the objective.
+    pub fn debug(&mut self, message: impl fmt::Display) {
+        self.log(Level::Debug, message);
+    }
+
+    /// Logs a message for whoever runs the objective.
+    ///
+    /// ```
+    /// # let mut trial = trialbox_guest::Trial::fixed([]);
+    /// # let (epoch, loss) = (3, 0.25);
+    /// trial.info(format_args!("epoch {epoch}: loss {loss}"));
+    /// # assert_eq!(trial.logs()[0].1, "epoch 3: loss 0.25");
+    /// ```
+    pub fn info(&mut self, message: impl fmt::Display) {
+        self.log(Level::Info, message);
+    }
+
+    /// Logs that something is odd.
+    pub fn warning(&mut self, message: impl fmt::Display) {
+        self.log(Level::Warning, message);
+    }
+
+    /// Logs that something went wrong.
+    pub fn error(&mut self, message: impl fmt::Display) {
+        self.log(Level::Error, message);
+    }
+}
+
+/// What the trial knows of itself.
+impl Trial {
+    /// The trial's number in its study, counted from 0.
+    pub fn number(&self) -> u32 {
+        self.backend.number()
+    }
+
+    /// A seed for the objective's own random numbers: the same whenever this trial is run again.
+    pub fn seed(&self) -> u64 {
+        self.backend.seed()
+    }
+
+    /// The time until the host ends this trial; `None` when nothing limits it.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.backend.remaining()
+    }
+
+    /// The directory where this trial may keep files across interruptions.
+    pub fn checkpoint(&self) -> Checkpoint {
+        self.backend.checkpoint()
+    }
+
+    pub(crate) fn new(backend: Backend) -> Self {
+        Trial { backend }
+    }
+}

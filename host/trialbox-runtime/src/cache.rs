@@ -1,0 +1,168 @@
+//! Compiled code on disk, so that only the first of a thousand jobs compiles.
+//!
+//! The code is native and runs unchecked, so an entry is used only if nobody but the user can have written
+//! it: its directory and itself are owned by the user, writable by nobody else, and no symbolic links. Its
+//! name holds a digest of everything that the code depends on, and it begins with a digest of the code.
+//! Entries are written aside and renamed, so any number of processes may write one at once. Whatever is
+//! wrong with an entry, the module is compiled again; a cache never fails a trial.
+
+use rustix::process::geteuid;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+
+const DIGEST_BYTES: usize = 32;
+
+/// Where the compiled code of one component belongs.
+pub(crate) struct CacheEntry {
+    directory: PathBuf,
+    file: PathBuf,
+}
+
+impl CacheEntry {
+    /// The entry for a component with this digest, compiled by this engine.
+    pub(crate) fn new(directory: &Path, module_digest: &[u8; 32], engine: &Engine) -> Self {
+        let mut key = Sha256::new();
+        key.update(module_digest);
+        key.update(env!("CARGO_PKG_VERSION"));
+        key.update(crate::WASMTIME_VERSION);
+        key.update(crate::CONTRACT);
+        // Covers the target, the CPU's features, all compiler settings and wasmtime's full version.
+        engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
+        let name = format!("{}.cwasm", hex(&key.finalize()));
+        CacheEntry { directory: directory.to_owned(), file: directory.join(name) }
+    }
+
+    /// The compiled code, if there is an entry that can be trusted.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        let directory = fs::symlink_metadata(&self.directory).ok()?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+            .open(&self.file)
+            .ok()?;
+        if !is_private(&directory) || !is_private(&file.metadata().ok()?) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
+        let (digest, _) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
+        let intact = Sha256::digest(&bytes[DIGEST_BYTES..])[..] == digest[..];
+        intact.then(|| bytes.split_off(DIGEST_BYTES))
+    }
+
+    /// Writes the compiled code where other processes find it.
+    ///
+    /// # Errors
+    /// When the directory cannot be made or written, or others could write it too.
+    pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        if !is_private(&fs::symlink_metadata(&self.directory)?) {
+            return Err(io::Error::other("it belongs to, or can be written by, somebody else"));
+        }
+        let aside = self.file.with_extension(format!("{}.tmp", unique_suffix()));
+        let written = write_new_file(&aside, code).and_then(|()| fs::rename(&aside, &self.file));
+        if written.is_err() {
+            // Best effort: what is left over is only disk space.
+            let _ = fs::remove_file(&aside);
+        }
+        written
+    }
+}
+
+fn write_new_file(path: &Path, code: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(&Sha256::digest(code))?;
+    file.write_all(code)?;
+    file.sync_all()
+}
+
+/// Whether only the user can have written it. A link has mode 0777 and fails this too.
+fn is_private(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == geteuid().as_raw()
+        && metadata.mode() & 0o022 == 0
+        && !metadata.file_type().is_symlink()
+}
+
+/// A name that no other process on any node writes to: two nodes can have the same process id.
+fn unique_suffix() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    format!("{host}.{}.{nanos}", std::process::id())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Feeds what is hashed into SHA-256, because `DefaultHasher` may change with the compiler.
+struct HashInto<'a>(&'a mut Sha256);
+
+impl Hasher for HashInto<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("only the SHA-256 digest is used")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn entry(test: &str) -> CacheEntry {
+        let directory =
+            std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        CacheEntry { file: directory.join("entry.cwasm"), directory }
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_was_changed_is_not() {
+        let entry = entry("tampered");
+        assert_eq!(entry.read(), None);
+        entry.write(b"code").expect("a fresh directory");
+        assert_eq!(entry.read().as_deref(), Some(&b"code"[..]));
+        for damage in [&b""[..], b"short", &[0; 36]] {
+            fs::write(&entry.file, damage).expect("our own file");
+            assert_eq!(entry.read(), None);
+        }
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_read() {
+        let entry = entry("shared");
+        entry.write(b"code").expect("a fresh directory");
+        let set_mode =
+            |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        set_mode(&entry.file, 0o620).expect("our own file");
+        assert_eq!(entry.read(), None);
+        set_mode(&entry.file, 0o600).expect("our own file");
+        set_mode(&entry.directory, 0o777).expect("our own directory");
+        assert_eq!(entry.read(), None);
+        entry.write(b"code").expect_err("others could replace it");
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn many_writers_at_once_leave_one_whole_entry() {
+        let entry = entry("herd");
+        let code = vec![7; 1 << 16];
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| entry.write(&code).expect("writers do not hinder each other"));
+            }
+        });
+        assert_eq!(entry.read(), Some(code));
+        assert_eq!(fs::read_dir(&entry.directory).expect("the directory").count(), 1);
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+}

@@ -1,0 +1,273 @@
+//! The guest process: compiles or loads one objective, then runs it as often as the host process asks.
+
+use crate::bindings::Described;
+use crate::bindings::exports::trialbox::objective::{describe, objective};
+use crate::cache::CacheEntry;
+use crate::contract::{Rejection, RejectionCode};
+use crate::engine::new_engine;
+use crate::failure::classify;
+use crate::host_state::{HostState, Link, Rights};
+use crate::protocol::{
+    DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
+    TrialRequest,
+};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Instant;
+use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings;
+use wasmtime_wasi::random::WasiRandom;
+
+/// How many bytes of lists and strings a single call may copy between guest and host.
+const HOSTCALL_BYTES: usize = 1 << 20;
+
+/// The whole life of a guest process: standard input is the socket to the host process.
+pub fn run_guest() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The host process reads this as the reason of an untimely end.
+            let _ = io::Write::write_all(&mut io::stderr(), format!("{error:#}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> wasmtime::Result<()> {
+    let link = Link::new(take_socket()?);
+    give_up_rights();
+    let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
+    let guest = match Guest::load(&link, request) {
+        Ok(guest) => guest,
+        Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
+    };
+    while let Some(message) = link.receive()? {
+        let ToGuest::Evaluate(trial) = message else {
+            return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
+        };
+        let (end, peak_memory_bytes) = guest.evaluate(trial);
+        link.send(&FromGuest::Ended { end, peak_memory_bytes })?;
+    }
+    Ok(())
+}
+
+/// Takes the socket from standard input, and leaves nothing there to read.
+fn take_socket() -> io::Result<UnixStream> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let nothing = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// What can be given up before anything of the guest's is looked at. A kernel that refuses loses us a
+/// precaution, not the sandbox.
+fn give_up_rights() {
+    use rustix::process::{
+        Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
+    };
+    let _ = rustix::thread::set_no_new_privs(true);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // The parent may have died before the kernel was told to watch it.
+    if getppid().is_none_or(|parent| parent == Pid::INIT) {
+        std::process::exit(1);
+    }
+}
+
+/// An objective that is ready to run.
+struct Guest {
+    link: Link,
+    request: LoadRequest,
+    engine: Engine,
+    instance_pre: InstancePre<HostState>,
+    objective: objective::GuestIndices,
+}
+
+impl Guest {
+    fn load(link: &Link, request: LoadRequest) -> Result<Self, Rejection> {
+        let started = Instant::now();
+        let internal = |error: wasmtime::Error| {
+            Rejection::new(
+                RejectionCode::Invalid,
+                format!("the wasm engine refused: {error:#}"),
+                "please report this",
+            )
+        };
+        let engine = new_engine().map_err(internal)?;
+        let compiled = compile(link, &request, &engine)?;
+        let linker = new_linker(&engine).map_err(internal)?;
+        let instance_pre =
+            linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
+        let objective =
+            objective::GuestIndices::new(&instance_pre).map_err(|error| does_not_fit(&error))?;
+        let guest = Guest { link: link.clone(), request, engine, instance_pre, objective };
+        let description = guest.describe()?;
+        let loaded = Loaded {
+            description,
+            from_cache: compiled.from_cache,
+            cache_problem: compiled.cache_problem,
+            load_time: started.elapsed(),
+        };
+        link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
+        Ok(guest)
+    }
+
+    /// What the objective says of itself; `None` if it exports no `describe`.
+    fn describe(&self) -> Result<Option<Description>, Rejection> {
+        let Ok(indices) = describe::GuestIndices::new(&self.instance_pre) else { return Ok(None) };
+        let described = self.instantiate(None).and_then(|(mut store, instance)| {
+            indices.load(&mut store, &instance)?.call_describe(&mut store)
+        });
+        match described {
+            Ok(description) => Ok(Some(description.into())),
+            Err(error) => {
+                let (_, message) = classify(&error, &self.link.take_stderr_tail());
+                let message = format!("the objective's `describe` failed: {message}");
+                Err(Rejection { code: RejectionCode::Abi, message, help: None })
+            }
+        }
+    }
+
+    /// Runs one trial in a fresh instance: how it ended, and the most memory it had at once, in bytes.
+    fn evaluate(&self, trial: TrialRequest) -> (GuestEnd, u64) {
+        let broke = |error: wasmtime::Error| {
+            let (kind, message) = classify(&error, &self.link.take_stderr_tail());
+            GuestEnd::Broke { kind, message }
+        };
+        let (mut store, instance) = match self.instantiate(Some(trial)) {
+            Ok(ready) => ready,
+            Err(error) => return (broke(error), 0),
+        };
+        let called = self
+            .objective
+            .load(&mut store, &instance)
+            .and_then(|objective| objective.call_evaluate(&mut store));
+        let end = match called {
+            Ok(Ok(values)) => GuestEnd::Complete(values),
+            Ok(Err(objective::Failure::Pruned)) => GuestEnd::Pruned,
+            Ok(Err(objective::Failure::Error(message))) => GuestEnd::Error(message),
+            Err(error) => broke(error),
+        };
+        (end, store.data().memory.peak_bytes())
+    }
+
+    fn instantiate(
+        &self,
+        trial: Option<TrialRequest>,
+    ) -> wasmtime::Result<(Store<HostState>, Instance)> {
+        let rights = Rights { grants: &self.request.grants, env: &self.request.env };
+        let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
+        store.limiter(|state| &mut state.memory);
+        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        let instance = self.instance_pre.instantiate(&mut store)?;
+        Ok((store, instance))
+    }
+}
+
+struct Compiled {
+    component: Component,
+    from_cache: bool,
+    cache_problem: Option<String>,
+}
+
+/// Takes compiled code from the cache, or compiles and leaves it there.
+fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
+    let entry =
+        request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, &request.digest, engine));
+    if let Some(code) = entry.as_ref().and_then(CacheEntry::read)
+        && let Ok(component) = deserialize(engine, &code)
+    {
+        return Ok(Compiled { component, from_cache: true, cache_problem: None });
+    }
+    let lost = |_| Rejection::new(RejectionCode::Died, "the host process went away", "start again");
+    link.send(&FromGuest::NeedModule).map_err(lost)?;
+    let Ok(Some(ToGuest::Module(module))) = link.receive() else {
+        return Err(lost(wasmtime::Error::msg("")));
+    };
+    let code = engine.precompile_component(&module).map_err(|error| {
+        let message = format!("the component is not valid: {}", error.root_cause());
+        Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
+    })?;
+    let cache_problem =
+        entry.and_then(|entry| entry.write(&code).err()).map(|error| error.to_string());
+    let component = deserialize(engine, &code).map_err(|error| {
+        Rejection::new(
+            RejectionCode::Invalid,
+            format!("the wasm engine refused its own code: {error:#}"),
+            "please report this",
+        )
+    })?;
+    Ok(Compiled { component, from_cache: false, cache_problem })
+}
+
+#[expect(unsafe_code, reason = "the only way to load compiled code, ours or a cache's")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` runs what it is given as native code. `code` is either what
+    // `precompile_component` has just returned, or an entry that `CacheEntry::read` vouches for: written by
+    // this user with this version, engine and CPU, out of reach of others, and intact by its digest. It is
+    // held in memory, so nobody can change it afterwards.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// The imports that an objective may use: the contract, and of WASI 0.2 all but sockets.
+fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    Described::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_sync(&mut linker)?;
+    let l = &mut linker;
+    bindings::random::insecure::add_to_linker::<HostState, WasiRandom>(l, |state| {
+        state.ctx().ctx.random()
+    })?;
+    bindings::random::insecure_seed::add_to_linker::<HostState, WasiRandom>(l, |state| {
+        state.ctx().ctx.random()
+    })?;
+    bindings::cli::exit::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::environment::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_input::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_output::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stdin::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stdout::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stderr::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::filesystem::preopens::add_to_linker::<HostState, WasiFilesystem>(
+        l,
+        HostState::filesystem,
+    )?;
+    bindings::sync::filesystem::types::add_to_linker::<HostState, WasiFilesystem>(
+        l,
+        HostState::filesystem,
+    )?;
+    Ok(linker)
+}
+
+fn does_not_fit(error: &wasmtime::Error) -> Rejection {
+    let message = format!("the component does not fit the contract {}: {error:#}", crate::CONTRACT);
+    Rejection::new(RejectionCode::Abi, message, "build the objective again with a current SDK")
+}
+
+impl From<describe::Description> for Description {
+    fn from(found: describe::Description) -> Self {
+        let metrics = found.metrics.into_iter().map(|metric| Metric {
+            name: metric.name,
+            maximize: metric.direction == describe::Direction::Maximize,
+        });
+        let data = found.data.into_iter().map(|source| DataSource {
+            path: source.path,
+            summary: source.summary,
+            sha256: source.sha256,
+        });
+        Description {
+            name: found.name,
+            version: found.version,
+            summary: found.summary,
+            metrics: metrics.collect(),
+            data: data.collect(),
+            extra: found.extra,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Objectives in a sandbox.
+//!
+//! Two processes share the work. The *host* process holds a [`Sandbox`], which is an
+//! [`Objective`](trialbox_core::objective::Objective): it owns the deadline, the signals and the trial's
+//! session. The *guest* process ([`run_guest`], the same binary) owns the wasm engine and nothing else: no
+//! environment, no database. They exchange the framed messages of `protocol`. Whatever a guest does to its
+//! process, the host lives to record it.
+//!
+//! This is the only crate that names wasmtime.
+#![deny(unsafe_code)]
+
+mod bindings;
+mod cache;
+mod contract;
+mod engine;
+mod failure;
+mod guest_process;
+mod host_state;
+mod interrupt;
+mod limits;
+mod protocol;
+mod sandbox;
+
+pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
+pub use guest_process::run_guest;
+pub use interrupt::Interrupts;
+pub use limits::Limits;
+pub use protocol::{DataSource, Description, Grant, Loaded, Metric};
+pub use sandbox::{Sandbox, SandboxConfig};
+
+/// The version of the wasm engine, for bug reports. `cargo xtask tidy` holds it against the lock file.
+pub const WASMTIME_VERSION: &str = "48.0.8";

@@ -1,0 +1,314 @@
+//! What the host process and the guest process say to each other: length-prefixed frames over a socket.
+//!
+//! The guest process is not trusted: the host bounds the size of its frames and checks every argument. A
+//! call that breaks a rule gets no answer; the host ends the guest process instead.
+
+use crate::contract::Rejection;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The largest frame from a guest process: a host call's payload may be 1 MiB, and framing adds little.
+pub(crate) const MAX_GUEST_FRAME: usize = (1 << 20) + (64 << 10);
+
+/// From the host process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToGuest {
+    /// The first message: make the objective ready.
+    Load(LoadRequest),
+    /// The answer to [`FromGuest::NeedModule`].
+    Module(Vec<u8>),
+    /// Run one trial.
+    Evaluate(TrialRequest),
+    /// The answer to `suggest-float` and `remaining-seconds`.
+    Float(f64),
+    /// The answer to `suggest-int`.
+    Int(i64),
+    /// The answer to `suggest-categorical`.
+    Index(u32),
+    /// The answer to `should-prune`.
+    Bool(bool),
+}
+
+/// What a guest process needs to know before it can load the objective.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LoadRequest {
+    /// SHA-256 of the component.
+    pub(crate) digest: [u8; 32],
+    /// Where compiled code is kept; `None` to keep none.
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Directories that the guest may see.
+    pub(crate) grants: Vec<Grant>,
+    /// Environment variables that the guest gets; it inherits none.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// One trial to run.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct TrialRequest {
+    /// The trial's number.
+    pub(crate) number: u32,
+    /// The seed for the guest's random numbers.
+    pub(crate) seed: u64,
+    /// The most memory that all memories of the guest may have together.
+    pub(crate) max_memory_bytes: u64,
+}
+
+/// A directory that the guest may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Where it is, an absolute path.
+    pub host: PathBuf,
+    /// What the guest calls it, an absolute path.
+    pub guest: String,
+    /// Whether the guest may change what is in it.
+    pub writable: bool,
+}
+
+/// From the guest process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromGuest {
+    /// There is no compiled code for this digest.
+    NeedModule,
+    Loaded(Loaded),
+    Rejected(Rejection),
+    SuggestFloat {
+        name: String,
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    },
+    SuggestInt {
+        name: String,
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    },
+    SuggestCategorical {
+        name: String,
+        choices: Vec<Choice>,
+    },
+    Report {
+        value: f64,
+        step: u32,
+    },
+    ShouldPrune,
+    SetUserAttr {
+        key: String,
+        json: String,
+    },
+    SetConstraint {
+        name: String,
+        value: f64,
+    },
+    RemainingSeconds,
+    Log {
+        level: Level,
+        text: String,
+    },
+    Output {
+        stderr: bool,
+        bytes: Vec<u8>,
+    },
+    Ended {
+        end: GuestEnd,
+        peak_memory_bytes: u64,
+    },
+}
+
+/// An objective that is ready to be called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// What it says of itself, if it says anything.
+    pub description: Option<Description>,
+    /// Whether compiled code was found in the cache.
+    pub from_cache: bool,
+    /// Why compiled code could not be kept, if it should have been.
+    pub cache_problem: Option<String>,
+    /// How long loading or compiling took.
+    pub load_time: Duration,
+}
+
+/// What an objective says of itself. All text is the author's, and as hostile as the author.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name, from which a study takes its own.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does.
+    pub summary: String,
+    /// One entry for each value it returns.
+    pub metrics: Vec<Metric>,
+    /// Files and directories that it reads.
+    pub data: Vec<DataSource>,
+    /// Further (key, JSON text) pairs.
+    pub extra: Vec<(String, String)>,
+}
+
+/// One value of an objective's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name for tables and plots.
+    pub name: Option<String>,
+    /// Whether large values are good.
+    pub maximize: bool,
+}
+
+/// A file or directory that an objective reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Where the guest looks for it.
+    pub path: String,
+    /// What it is and where to get it.
+    pub summary: String,
+    /// The SHA-256 it must have, in hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// A choice of a categorical parameter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Choice {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// The contract's log levels.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// How a call of the objective ended inside the guest process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum GuestEnd {
+    Complete(Vec<f64>),
+    Pruned,
+    /// The objective returned an error, with its message.
+    Error(String),
+    /// It did not return.
+    Broke {
+        kind: BreakKind,
+        message: String,
+    },
+}
+
+/// Why a guest did not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BreakKind {
+    Trap,
+    Memory,
+    Stack,
+    Exit,
+    Data,
+    Call,
+}
+
+/// Writes one frame.
+pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
+    let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&frame)
+}
+
+/// Reads one frame, waiting for it; `None` when the other side has closed.
+pub(crate) fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut payload = vec![0; u32::from_le_bytes(length) as usize];
+    from.read_exact(&mut payload)?;
+    postcard::from_bytes(&payload).map(Some).map_err(io::Error::other)
+}
+
+/// Collects bytes from a guest process into frames of bounded size.
+#[derive(Debug, Default)]
+pub(crate) struct FrameBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl FrameBuffer {
+    /// Adds what was received.
+    pub(crate) fn extend(&mut self, received: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(received);
+    }
+
+    /// The next whole message, if there is one.
+    ///
+    /// # Errors
+    /// A frame that is too large or is no message.
+    pub(crate) fn next(&mut self) -> io::Result<Option<FromGuest>> {
+        let pending = &self.bytes[self.start..];
+        let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > MAX_GUEST_FRAME {
+            return Err(io::Error::other(format!(
+                "a message of {length} bytes; at most {MAX_GUEST_FRAME} are allowed"
+            )));
+        }
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let message = postcard::from_bytes(payload).map_err(io::Error::other)?;
+        self.start += 4 + length;
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_survive_being_cut_anywhere() {
+        let mut wire = Vec::new();
+        let sent = [
+            FromGuest::ShouldPrune,
+            FromGuest::Report { value: f64::NEG_INFINITY, step: 7 },
+            FromGuest::Log { level: Level::Info, text: "é".repeat(1000) },
+        ];
+        for message in &sent {
+            write_frame(&mut wire, message).expect("a vector can be written");
+        }
+        for size in [1, 3, 4, 5, 1024, wire.len()] {
+            let mut buffer = FrameBuffer::default();
+            let mut received = Vec::new();
+            for piece in wire.chunks(size) {
+                buffer.extend(piece);
+                while let Some(message) = buffer.next().expect("whole frames") {
+                    received.push(format!("{message:?}"));
+                }
+            }
+            assert_eq!(
+                received,
+                sent.iter().map(|message| format!("{message:?}")).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_or_no_message_is_refused() {
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&u32::MAX.to_le_bytes());
+        assert!(buffer.next().expect_err("too large").to_string().contains("at most"));
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&[1, 0, 0, 0, 250]);
+        buffer.next().expect_err("no such message");
+    }
+}

@@ -1,0 +1,553 @@
+//! The host's side of a sandboxed objective: starts the guest process, answers its calls from the trial's
+//! session, and ends it when its time is over.
+
+use crate::contract::{ObjectiveFile, Rejection, RejectionCode};
+use crate::interrupt::Interrupts;
+use crate::limits::Limits;
+use crate::protocol::{
+    BreakKind, Choice, FrameBuffer, FromGuest, Grant, GuestEnd, Level, LoadRequest, Loaded,
+    ToGuest, TrialRequest, write_frame,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use trialbox_core::json::Json;
+use trialbox_core::objective::{Evaluation, Failure, FailureCode, LogLevel, Objective};
+use trialbox_core::session::{LogSource, Stop, TrialSession};
+
+/// How often the session may write and beat its heart while the guest has nothing to ask.
+const TICK: Duration = Duration::from_millis(250);
+
+/// What a dying guest process may say about it.
+const MAX_LAST_WORDS: u64 = 4096;
+
+/// How to run an objective.
+#[derive(Debug, Clone)]
+pub struct SandboxConfig {
+    /// The program that becomes the guest process when it is called with `__guest`: this one.
+    pub program: PathBuf,
+    /// Where compiled code is kept; `None` to keep none.
+    pub cache_dir: Option<PathBuf>,
+    /// Directories that the guest may see.
+    pub grants: Vec<Grant>,
+    /// Environment variables that the guest gets.
+    pub env: Vec<(String, String)>,
+    /// What it may use.
+    pub limits: Limits,
+    /// Signals that end a trial early.
+    pub interrupts: Option<Arc<Interrupts>>,
+}
+
+/// An objective in its guest process.
+#[derive(Debug)]
+pub struct Sandbox {
+    file: Arc<ObjectiveFile>,
+    config: SandboxConfig,
+    guest: Option<GuestProcess>,
+    peak_memory_bytes: u64,
+}
+
+impl Sandbox {
+    /// Starts the guest process, which gets the objective ready while the caller does something else.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start(file: Arc<ObjectiveFile>, config: SandboxConfig) -> Result<Self, Rejection> {
+        let guest = GuestProcess::spawn(&file, &config)?;
+        Ok(Sandbox { file, config, guest: Some(guest), peak_memory_bytes: 0 })
+    }
+
+    /// Waits until the objective is ready.
+    ///
+    /// # Errors
+    /// When the file is no objective after all, or takes too long to compile.
+    pub fn wait_loaded(&mut self) -> Result<Loaded, Rejection> {
+        let loaded = match &mut self.guest {
+            Some(guest) => guest.wait_loaded(&self.file, &self.config),
+            None => Err(died("the guest process was already ended")),
+        };
+        if loaded.is_err() {
+            self.guest = None;
+        }
+        loaded
+    }
+
+    /// Sets the limits of the trials to come, which a study may decide after the objective was loaded.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.config.limits = limits;
+    }
+
+    /// The most memory that the last trial's guest had at once.
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.peak_memory_bytes
+    }
+
+    /// A process that is ready: the one there is, or a new one in the place of one that was ended.
+    fn ready_guest(&mut self) -> Result<&mut GuestProcess, Rejection> {
+        let guest = match self.guest.take() {
+            Some(guest) => guest,
+            None => {
+                let mut guest = GuestProcess::spawn(&self.file, &self.config)?;
+                guest.wait_loaded(&self.file, &self.config)?;
+                guest
+            }
+        };
+        Ok(self.guest.insert(guest))
+    }
+}
+
+impl Objective for Sandbox {
+    fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
+        let limits = self.config.limits;
+        let interrupts = self.config.interrupts.clone();
+        let guest = match self.ready_guest() {
+            Ok(guest) => guest,
+            Err(rejection) => {
+                return Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message));
+            }
+        };
+        let call = Call {
+            guest,
+            max_memory_bytes: limits.max_memory_bytes,
+            deadline: Deadline::new(limits.trial_timeout),
+            interrupts: interrupts.as_deref(),
+        };
+        match call.run(session) {
+            CallEnd::Returned { end, peak_memory_bytes } => {
+                self.peak_memory_bytes = peak_memory_bytes;
+                to_evaluation(end)
+            }
+            // The process is of no more use: dropping it ends it.
+            CallEnd::Ended(evaluation) => {
+                self.guest = None;
+                evaluation
+            }
+            CallEnd::Died => {
+                let failure = self.guest.take().map(GuestProcess::post_mortem);
+                Evaluation::Fail(
+                    failure.unwrap_or_else(|| {
+                        Failure::new(FailureCode::Died, "the guest process died")
+                    }),
+                )
+            }
+        }
+    }
+}
+
+/// When a call must be over.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    started: Instant,
+    timeout: Option<Duration>,
+}
+
+impl Deadline {
+    fn new(timeout: Option<Duration>) -> Self {
+        Deadline { started: Instant::now(), timeout }
+    }
+
+    /// What is left; `None` without a limit.
+    fn remaining(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_sub(self.started.elapsed()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.remaining() == Some(Duration::ZERO)
+    }
+}
+
+/// One call of the objective.
+struct Call<'a> {
+    guest: &'a mut GuestProcess,
+    max_memory_bytes: u64,
+    deadline: Deadline,
+    interrupts: Option<&'a Interrupts>,
+}
+
+enum CallEnd {
+    /// The guest process has answered, and can be called again.
+    Returned { end: GuestEnd, peak_memory_bytes: u64 },
+    /// The trial is over, and the guest process must be ended.
+    Ended(Evaluation),
+    /// The guest process has closed its socket.
+    Died,
+}
+
+impl Call<'_> {
+    fn run(mut self, session: &mut TrialSession) -> CallEnd {
+        let request = TrialRequest {
+            number: session.number().0,
+            seed: session.seed(),
+            max_memory_bytes: self.max_memory_bytes,
+        };
+        if self.guest.send(&ToGuest::Evaluate(request)).is_err() {
+            return CallEnd::Died;
+        }
+        loop {
+            match self.step(session) {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(Stop::Fail(failure)) => return CallEnd::Ended(Evaluation::Fail(failure)),
+                Err(Stop::Halt) => return CallEnd::Ended(Evaluation::Halted),
+            }
+        }
+    }
+
+    /// Handles what has come, or waits a little for something to come.
+    fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+        if let Some(interruption) = self.interrupts.and_then(Interrupts::pending) {
+            return Ok(Some(CallEnd::Ended(Evaluation::Interrupted(interruption))));
+        }
+        if self.deadline.is_over() {
+            return Ok(Some(CallEnd::Ended(Evaluation::Fail(self.timed_out()))));
+        }
+        session.tick()?;
+        let wait = self.deadline.remaining().map_or(TICK, |remaining| remaining.min(TICK));
+        match self.guest.receive(wait, self.interrupts) {
+            Ok(Received::Nothing) => Ok(None),
+            Ok(Received::Closed) => Ok(Some(CallEnd::Died)),
+            Ok(Received::Messages) => self.handle_messages(session),
+            Err(error) => Err(nonsense(&error)),
+        }
+    }
+
+    fn handle_messages(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+        while let Some(message) = self.guest.frames.next().map_err(|error| nonsense(&error))? {
+            if let FromGuest::Ended { end, peak_memory_bytes } = message {
+                return Ok(Some(CallEnd::Returned { end, peak_memory_bytes }));
+            }
+            if let Some(answer) = self.answer(message, session)?
+                && self.guest.send(&answer).is_err()
+            {
+                return Ok(Some(CallEnd::Died));
+            }
+        }
+        Ok(None)
+    }
+
+    fn answer(
+        &self,
+        message: FromGuest,
+        session: &mut TrialSession,
+    ) -> Result<Option<ToGuest>, Stop> {
+        Ok(match message {
+            FromGuest::SuggestFloat { name, low, high, log, step } => {
+                Some(ToGuest::Float(session.suggest_float(&name, low, high, log, step)?))
+            }
+            FromGuest::SuggestInt { name, low, high, log, step } => {
+                Some(ToGuest::Int(session.suggest_int(&name, low, high, log, step)?))
+            }
+            FromGuest::SuggestCategorical { name, choices } => {
+                let choices = choices.into_iter().map(Json::from).collect();
+                Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
+            }
+            FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
+            FromGuest::RemainingSeconds => {
+                let remaining =
+                    self.deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
+                Some(ToGuest::Float(remaining))
+            }
+            FromGuest::Report { value, step } => {
+                session.report(value, i64::from(step))?;
+                None
+            }
+            FromGuest::SetUserAttr { key, json } => {
+                session.set_user_attr(&key, &json)?;
+                None
+            }
+            FromGuest::SetConstraint { name, value } => {
+                session.set_constraint(&name, value)?;
+                None
+            }
+            FromGuest::Log { level, text } => {
+                session.log(LogSource::Log(level.into()), &format!("{text}\n"));
+                None
+            }
+            FromGuest::Output { stderr, bytes } => {
+                let source = if stderr { LogSource::Stderr } else { LogSource::Stdout };
+                session.log(source, &String::from_utf8_lossy(&bytes));
+                None
+            }
+            other => return Err(nonsense(&io::Error::other(format!("{other:?} during a trial")))),
+        })
+    }
+
+    fn timed_out(&self) -> Failure {
+        let limit = self.deadline.timeout.unwrap_or_default().as_secs_f64();
+        Failure::new(
+            FailureCode::Time,
+            format!("the trial took longer than --trial-timeout allows ({limit} s)"),
+        )
+        .with_help(
+            "raise --trial-timeout, or ask for `remaining` time in the objective and return early",
+        )
+    }
+}
+
+fn nonsense(error: &io::Error) -> Stop {
+    Stop::Fail(Failure::new(
+        FailureCode::Data,
+        format!("the guest process sent something that makes no sense: {error}"),
+    ))
+}
+
+fn to_evaluation(end: GuestEnd) -> Evaluation {
+    match end {
+        GuestEnd::Complete(values) => Evaluation::Complete(values),
+        GuestEnd::Pruned => Evaluation::Pruned,
+        GuestEnd::Error(message) => Evaluation::Fail(Failure::new(FailureCode::Guest, message)),
+        GuestEnd::Broke { kind, message } => {
+            let (code, help) = match kind {
+                BreakKind::Trap => (FailureCode::Trap, None),
+                BreakKind::Memory => {
+                    (FailureCode::Memory, Some("raise --max-memory, or use smaller arrays"))
+                }
+                BreakKind::Stack => (
+                    FailureCode::Stack,
+                    Some("look for recursion without end, or large arrays on the stack"),
+                ),
+                BreakKind::Exit => {
+                    (FailureCode::Exit, Some("return a value or an error from the objective"))
+                }
+                BreakKind::Data => (FailureCode::Data, None),
+                BreakKind::Call => (FailureCode::Call, None),
+            };
+            let failure = Failure::new(code, message);
+            Evaluation::Fail(match help {
+                Some(help) => failure.with_help(help),
+                None => failure,
+            })
+        }
+    }
+}
+
+impl From<Choice> for Json {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::None => Json::Null,
+            Choice::Bool(value) => Json::Bool(value),
+            Choice::Int(value) => Json::Int(value),
+            Choice::Float(value) => Json::Float(value),
+            Choice::Text(value) => Json::String(value),
+        }
+    }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warning => LogLevel::Warning,
+            Level::Error => LogLevel::Error,
+        }
+    }
+}
+
+/// A running guest process. Dropping it ends it.
+#[derive(Debug)]
+struct GuestProcess {
+    child: Child,
+    stream: UnixStream,
+    frames: FrameBuffer,
+    last_words: Option<ChildStderr>,
+}
+
+enum Received {
+    /// Something came that may be a message.
+    Messages,
+    /// Nothing came in time, or a signal did.
+    Nothing,
+    /// The guest process has closed its end.
+    Closed,
+}
+
+impl GuestProcess {
+    fn spawn(file: &ObjectiveFile, config: &SandboxConfig) -> Result<Self, Rejection> {
+        let cannot = |error: io::Error| died(&format!("cannot start the guest process: {error}"));
+        let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
+        let mut child = Command::new(&config.program)
+            .arg("__guest")
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // Signals from the terminal are for the host process alone, which decides what they mean.
+            .process_group(0)
+            .spawn()
+            .map_err(cannot)?;
+        let last_words = child.stderr.take();
+        let mut guest = GuestProcess { child, stream, frames: FrameBuffer::default(), last_words };
+        let request = LoadRequest {
+            digest: file.digest,
+            cache_dir: config.cache_dir.clone(),
+            grants: config.grants.clone(),
+            env: config.env.clone(),
+        };
+        guest.send(&ToGuest::Load(request)).map_err(cannot)?;
+        Ok(guest)
+    }
+
+    fn send(&mut self, message: &ToGuest) -> io::Result<()> {
+        write_frame(&mut self.stream, message)
+    }
+
+    /// Waits for bytes, at most as long as told and not beyond a signal.
+    fn receive(&mut self, wait: Duration, interrupts: Option<&Interrupts>) -> io::Result<Received> {
+        let mut fds = vec![PollFd::new(&self.stream, PollFlags::IN)];
+        fds.extend(
+            interrupts
+                .iter()
+                .flat_map(|found| found.as_fds())
+                .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
+        );
+        let wait = Timespec::try_from(wait).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&wait)) {
+            Err(rustix::io::Errno::INTR) => return Ok(Received::Nothing),
+            other => other?,
+        };
+        if fds[0].revents().is_empty() {
+            return Ok(Received::Nothing);
+        }
+        let mut buffer = [0; 64 << 10];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => Ok(Received::Closed),
+            Ok(length) => {
+                self.frames.extend(&buffer[..length]);
+                Ok(Received::Messages)
+            }
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Received::Closed),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_loaded(
+        &mut self,
+        file: &ObjectiveFile,
+        config: &SandboxConfig,
+    ) -> Result<Loaded, Rejection> {
+        let limit = config.limits.compile_timeout;
+        let deadline = Deadline::new(Some(limit));
+        loop {
+            let interrupts = config.interrupts.as_deref();
+            if interrupts.and_then(Interrupts::pending).is_some() {
+                return Err(Rejection {
+                    code: RejectionCode::Died,
+                    message: "interrupted while the objective was compiled".to_owned(),
+                    help: None,
+                });
+            }
+            if deadline.is_over() {
+                let message = format!(
+                    "compiling takes longer than --compile-timeout allows ({} s)",
+                    limit.as_secs_f64()
+                );
+                return Err(Rejection::new(
+                    RejectionCode::CompileLimit,
+                    message,
+                    "raise --compile-timeout",
+                ));
+            }
+            let wait = deadline.remaining().unwrap_or(TICK);
+            let received =
+                self.receive(wait, interrupts).map_err(|error| died(&error.to_string()))?;
+            if matches!(received, Received::Closed) {
+                return Err(died(&self.cause_of_death().message));
+            }
+            while let Some(message) =
+                self.frames.next().map_err(|error| died(&error.to_string()))?
+            {
+                match message {
+                    FromGuest::NeedModule => {
+                        let module = ToGuest::Module(file.bytes.clone());
+                        self.send(&module).map_err(|error| died(&error.to_string()))?;
+                    }
+                    FromGuest::Loaded(loaded) => return Ok(loaded),
+                    FromGuest::Rejected(rejection) => return Err(rejection),
+                    // What `describe` prints is nobody's business.
+                    FromGuest::Output { .. } => {}
+                    other => return Err(died(&format!("it sent {other:?} while loading"))),
+                }
+            }
+        }
+    }
+
+    /// Why the process closed its socket in the middle of a trial.
+    fn post_mortem(mut self) -> Failure {
+        self.cause_of_death()
+    }
+
+    fn cause_of_death(&mut self) -> Failure {
+        let status = self.end();
+        let mut words = Vec::new();
+        if let Some(stderr) = self.last_words.take() {
+            let _ = stderr.take(MAX_LAST_WORDS).read_to_end(&mut words);
+        }
+        let words: String = String::from_utf8_lossy(&words)
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let words = words.trim();
+        if words.contains("memory allocation of") {
+            return Failure::new(
+                FailureCode::Memory,
+                format!("the guest process ran out of memory: {words}"),
+            )
+            .with_help("give the job more memory");
+        }
+        let how = match status.and_then(|status| status.signal().map(Ok).or(status.code().map(Err)))
+        {
+            Some(Ok(9)) => {
+                "was killed (signal 9), as the kernel does when a job's memory is used up"
+                    .to_owned()
+            }
+            Some(Ok(signal)) => format!("was killed by signal {signal}"),
+            Some(Err(code)) => format!("ended with code {code}"),
+            None => "ended".to_owned(),
+        };
+        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+        Failure::new(FailureCode::Died, format!("the guest process {how}{said}"))
+    }
+
+    /// Makes sure that the process has ended.
+    fn end(&mut self) -> Option<ExitStatus> {
+        // One that closed its socket is about to end by itself, with a status worth knowing.
+        let patience = Instant::now() + Duration::from_secs(1);
+        while self.frames_closed() && Instant::now() < patience {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let _ = self.child.kill();
+        self.child.wait().ok()
+    }
+
+    /// Whether the other end of the socket is closed.
+    fn frames_closed(&self) -> bool {
+        let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::RDHUP)];
+        poll(&mut fds, Some(&Timespec::default())).is_ok() && !fds[0].revents().is_empty()
+    }
+}
+
+impl Drop for GuestProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn died(message: &str) -> Rejection {
+    Rejection {
+        code: RejectionCode::Died,
+        message: format!("the guest process failed: {message}"),
+        help: None,
+    }
+}

@@ -1,0 +1,65 @@
+//! The middle of every range: the value to take when nobody has said anything.
+
+use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
+use trialbox_core::rng::TrialRng;
+use trialbox_core::sampler::{Sampler, Suggestion};
+use trialbox_core::search_space::SearchSpace;
+use trialbox_core::transform::{bounds, untransform};
+
+/// Proposes the middle of a parameter's range, on a log scale the geometric mean of its ends, and the first
+/// of its choices. For single calls and probing, not for studies.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MidpointSampler;
+
+impl Sampler for MidpointSampler {
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn relative_search_space(&self, _history: &History) -> SearchSpace {
+        SearchSpace::default()
+    }
+
+    fn sample_relative(
+        &self,
+        _history: &History,
+        _space: &SearchSpace,
+        _rng: &mut TrialRng,
+    ) -> Suggestion {
+        Suggestion::default()
+    }
+
+    fn sample_independent(
+        &self,
+        _history: &History,
+        _name: &str,
+        distribution: &Distribution,
+        _rng: &mut TrialRng,
+    ) -> f64 {
+        let middle = |(low, high): (f64, f64)| untransform(distribution, low + 0.5 * (high - low));
+        bounds(distribution).and_then(middle).unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trialbox_core::rng::trial_rng;
+    use trialbox_core::trial::TrialNumber;
+
+    #[test]
+    fn the_middle_is_that_of_the_scale() {
+        let check = |distribution: Result<Distribution, _>, want: f64| {
+            let distribution = distribution.expect("a valid distribution");
+            let (history, mut rng) = (History::new(vec![], vec![]), trial_rng(0, TrialNumber(0)));
+            let found = MidpointSampler.sample_independent(&history, "x", &distribution, &mut rng);
+            assert!((found - want).abs() <= 1e-12 * want.abs(), "{distribution}: {found}");
+        };
+        check(Distribution::float(-1.0, 3.0, false, None), 1.0);
+        check(Distribution::float(1e-4, 1.0, true, None), 1e-2);
+        check(Distribution::float(0.0, 1.0, false, Some(0.25)), 0.5);
+        check(Distribution::int(1, 9, false, 2), 5.0);
+        check(Distribution::categorical(vec![1i64.into(), 2i64.into()]), 0.0);
+    }
+}

@@ -1,0 +1,103 @@
+//! Every parameter by itself, evenly over its range.
+
+use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
+use trialbox_core::rng::{TrialRng, unit};
+use trialbox_core::sampler::{Sampler, Suggestion};
+use trialbox_core::search_space::SearchSpace;
+use trialbox_core::transform::{bounds, untransform};
+
+/// Draws every parameter independently: uniformly, on a log scale where the parameter is log-scaled, each
+/// grid point and each choice with the same probability. As Optuna's `RandomSampler`; O(1) a parameter.
+///
+/// Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization".
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RandomSampler;
+
+impl Sampler for RandomSampler {
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn relative_search_space(&self, _history: &History) -> SearchSpace {
+        SearchSpace::default()
+    }
+
+    fn sample_relative(
+        &self,
+        _history: &History,
+        _space: &SearchSpace,
+        _rng: &mut TrialRng,
+    ) -> Suggestion {
+        Suggestion::default()
+    }
+
+    fn sample_independent(
+        &self,
+        _history: &History,
+        _name: &str,
+        distribution: &Distribution,
+        rng: &mut TrialRng,
+    ) -> f64 {
+        let u = unit(rng);
+        let at = |(low, high): (f64, f64)| untransform(distribution, low + u * (high - low));
+        match distribution {
+            Distribution::Categorical(categorical) => {
+                (u * categorical.choices().len() as f64).floor()
+            }
+            Distribution::Float(_) | Distribution::Int(_) => {
+                bounds(distribution).and_then(at).unwrap_or(f64::NAN)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trialbox_core::rng::trial_rng;
+    use trialbox_core::trial::TrialNumber;
+
+    /// Counts of `n` draws in `k` equally likely cells: chi-square with k − 1 degrees of freedom, whose
+    /// 99.9 % quantile is below (k − 1) + 4.5·√(2(k − 1)) + 6 for the k used here.
+    #[track_caller]
+    fn check_even(
+        distribution: Result<Distribution, impl std::fmt::Debug>,
+        k: usize,
+        cell: impl Fn(f64) -> usize,
+    ) {
+        let distribution = distribution.expect("a valid distribution");
+        let history = History::new(vec![], vec![]);
+        let n = 20_000;
+        let mut counts = vec![0u32; k];
+        let mut rng = trial_rng(1, TrialNumber(0));
+        for _ in 0..n {
+            counts
+                [cell(RandomSampler.sample_independent(&history, "x", &distribution, &mut rng))] +=
+                1;
+        }
+        let expected = f64::from(n) / k as f64;
+        let chi_square: f64 =
+            counts.iter().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();
+        let dof = (k - 1) as f64;
+        assert!(
+            chi_square < dof + 4.5 * (2.0 * dof).sqrt() + 6.0,
+            "{distribution}: {counts:?}, chi-square {chi_square}"
+        );
+    }
+
+    #[test]
+    fn draws_are_even_over_ranges_grids_and_choices() {
+        check_even(Distribution::float(-1.0, 1.0, false, None), 10, |x| ((x + 1.0) * 5.0) as usize);
+        check_even(Distribution::float(1e-4, 1.0, true, None), 4, |x| (x.log10() + 4.0) as usize);
+        check_even(Distribution::float(0.0, 1.0, false, Some(0.25)), 5, |x| {
+            (x * 4.0).round() as usize
+        });
+        check_even(Distribution::int(1, 9, false, 2), 5, |x| (x as usize - 1) / 2);
+        check_even(
+            Distribution::categorical(vec![1i64.into(), 2i64.into(), 3i64.into()]),
+            3,
+            |x| x as usize,
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! The database's encoding of values, shared by all SQL backends.
+
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::storage::StorageError;
+use trialbox_core::trial::{Param, TrialState, UtcDateTime, parse_datetime};
+
+/// A value as the columns `value` and `value_type` hold it: what not every database can hold as a number
+/// becomes a type.
+pub(crate) fn encode_value(value: f64) -> (Option<f64>, &'static str) {
+    match value {
+        f64::INFINITY => (None, "INF_POS"),
+        f64::NEG_INFINITY => (None, "INF_NEG"),
+        _ if value.is_nan() => (None, "NAN"),
+        _ => (Some(value), "FINITE"),
+    }
+}
+
+/// Reads a value; `what` names the row for the error.
+pub(crate) fn decode_value(
+    value: Option<f64>,
+    kind: &str,
+    what: impl Fn() -> String,
+) -> Result<f64, StorageError> {
+    match (kind, value) {
+        ("FINITE", Some(value)) => Ok(value),
+        ("INF_POS", None) => Ok(f64::INFINITY),
+        ("INF_NEG", None) => Ok(f64::NEG_INFINITY),
+        ("NAN", None) => Ok(f64::NAN),
+        _ => Err(unreadable(format!("{}: type {kind} with value {value:?}", what()))),
+    }
+}
+
+pub(crate) fn decode_state(
+    text: &str,
+    what: impl Fn() -> String,
+) -> Result<TrialState, StorageError> {
+    TrialState::parse(text).ok_or_else(|| unreadable(format!("{}: unknown state `{text}`", what())))
+}
+
+pub(crate) fn decode_json(text: &str, what: impl Fn() -> String) -> Result<Json, StorageError> {
+    Json::parse(text).map_err(|error| unreadable(format!("{}: {error}", what())))
+}
+
+pub(crate) fn decode_datetime(
+    text: Option<String>,
+    what: impl Fn() -> String,
+) -> Result<Option<UtcDateTime>, StorageError> {
+    let Some(text) = text else { return Ok(None) };
+    parse_datetime(&text)
+        .map(Some)
+        .ok_or_else(|| unreadable(format!("{}: `{text}` is no date and time", what())))
+}
+
+pub(crate) fn decode_distribution(
+    text: &str,
+    what: impl Fn() -> String,
+) -> Result<Distribution, StorageError> {
+    Distribution::from_json_text(text).map_err(|error| unreadable(format!("{}: {error}", what())))
+}
+
+/// A parameter; a choice's index must exist, or Python's readers fail too.
+pub(crate) fn decode_param(
+    internal: Option<f64>,
+    distribution: Distribution,
+    what: impl Fn() -> String,
+) -> Result<Param, StorageError> {
+    let Some(internal) = internal else {
+        return Err(unreadable(format!("{}: the value is NULL", what())));
+    };
+    if matches!(distribution, Distribution::Categorical(_)) && !distribution.contains(internal) {
+        return Err(unreadable(format!("{}: there is no choice {internal}", what())));
+    }
+    Ok(Param { distribution, internal })
+}
+
+pub(crate) fn unreadable(what: String) -> StorageError {
+    StorageError::UnreadableRow { what }
+}

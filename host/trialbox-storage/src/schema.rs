@@ -1,0 +1,163 @@
+//! The tables, their version, and how a new database comes to be.
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use trialbox_core::storage::StorageError;
+
+const CREATE_SQL: &str = include_str!("create.sql");
+
+/// The revision that Optuna 3.2 to 5.0 share.
+const REVISION: &str = "v3.2.0.a";
+
+/// Revisions before it, whose databases Optuna can upgrade.
+const OLDER_REVISIONS: [&str; 9] = [
+    "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
+    "v3.0.0.d",
+];
+
+/// Makes a whole database aside and links it into place, so that nobody ever sees half of one. Of several
+/// processes that do so at once, the first wins and the others go on with its file.
+pub(crate) fn create_file(path: &Path) -> io::Result<()> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let aside =
+        path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
+    let made = write_database(&aside).and_then(|()| match fs::hard_link(&aside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        // Some file systems have no hard links; there a rename must do, which a second writer may win too.
+        Err(_) if !path.exists() => fs::rename(&aside, path),
+        other => other,
+    });
+    // Gone already if it was renamed.
+    let _ = fs::remove_file(&aside);
+    made
+}
+
+fn write_database(path: &Path) -> io::Result<()> {
+    let made = Connection::open(path).and_then(|mut connection| {
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        create_tables(&mut connection)?;
+        connection.close().map_err(|(_, error)| error)
+    });
+    made.map_err(|error| {
+        // The system's own words ("Permission denied") say more than SQLite's ("unable to open").
+        match fs::OpenOptions::new().write(true).create(true).truncate(false).open(path) {
+            Err(system) => system,
+            Ok(_) => io::Error::other(error),
+        }
+    })
+}
+
+fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let exists = transaction.table_exists(None, "studies")?;
+    if !exists {
+        transaction.execute_batch(CREATE_SQL)?;
+    }
+    transaction.commit()
+}
+
+/// What an open database is.
+pub(crate) enum Version {
+    /// One that we can use.
+    Current,
+    /// One without any table.
+    Empty,
+}
+
+/// Looks whether the database is Optuna's, in the version that we know. Changes nothing, but for the
+/// revision of a database that Optuna itself would stamp at its next start.
+pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, CheckError> {
+    let tables: BTreeSet<String> = connection
+        .prepare(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+        )?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if tables.is_empty() {
+        return Ok(Version::Empty);
+    }
+    let wrong = |problem: String, help: String| {
+        Err(CheckError::Wrong(StorageError::WrongDatabase { problem, help }))
+    };
+    if !tables.contains("studies") || !tables.contains("version_info") {
+        let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
+        return wrong(
+            format!(
+                "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
+                found.join(", ")
+            ),
+            "choose another --storage".to_owned(),
+        );
+    }
+    let mut revisions: Vec<String> = Vec::new();
+    if tables.contains("alembic_version") {
+        let mut statement = connection.prepare("SELECT version_num FROM alembic_version")?;
+        revisions = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    }
+    match &revisions[..] {
+        [revision] if revision == REVISION => Ok(Version::Current),
+        [revision] if OLDER_REVISIONS.contains(&revision.as_str()) => wrong(
+            format!(
+                "`{url}` has the schema of an older Optuna (revision {revision}); trialbox needs {REVISION}"
+            ),
+            format!("make a copy, then upgrade it: optuna storage upgrade --storage {url}"),
+        ),
+        [revision] => wrong(
+            format!(
+                "`{url}` has a schema that trialbox does not know (revision {revision}; known is {REVISION})"
+            ),
+            "use a newer trialbox".to_owned(),
+        ),
+        [] => stamp(connection, url),
+        _ => wrong(
+            format!(
+                "`{url}` has {} rows in `alembic_version`, where one is allowed",
+                revisions.len()
+            ),
+            format!("leave only `{REVISION}` there, if that is what made the tables"),
+        ),
+    }
+}
+
+/// Rustuna and others leave the revision for Optuna to write: schema 12 without one is the current one.
+fn stamp(connection: &Connection, url: &str) -> Result<Version, CheckError> {
+    let schema: Option<i64> = connection
+        .query_row("SELECT schema_version FROM version_info", [], |row| row.get(0))
+        .optional()?;
+    if schema != Some(12) {
+        return Err(CheckError::Wrong(StorageError::WrongDatabase {
+            problem: format!("`{url}` does not say which version of Optuna's schema it has"),
+            help: format!("let Optuna find out: optuna storage upgrade --storage {url}"),
+        }));
+    }
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE;
+         CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
+         INSERT INTO alembic_version SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);
+         COMMIT;"
+    ))?;
+    Ok(Version::Current)
+}
+
+/// Makes the tables in a database that has none.
+pub(crate) fn fill_empty(connection: &mut Connection) -> rusqlite::Result<()> {
+    create_tables(connection)
+}
+
+/// Why a check did not end well.
+pub(crate) enum CheckError {
+    Sqlite(rusqlite::Error),
+    Wrong(StorageError),
+}
+
+impl From<rusqlite::Error> for CheckError {
+    fn from(error: rusqlite::Error) -> Self {
+        CheckError::Sqlite(error)
+    }
+}

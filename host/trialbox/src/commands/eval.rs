@@ -1,0 +1,190 @@
+//! `trialbox eval`: one call of an objective with given parameters, recorded nowhere.
+
+use crate::clock::SystemClock;
+use crate::commands::run::{finished_json, source_prefix};
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::objective_args::{DirectionArg, ObjectiveArgs, described_directions, objective_name};
+use crate::output::Output;
+use crate::owner::new_owner;
+use crate::trial_json::{self, show_bytes, show_duration, show_floats, show_value};
+use std::path::PathBuf;
+use std::sync::Arc;
+use trialbox_core::clock::Clock as _;
+use trialbox_core::json::Json;
+use trialbox_core::objective::FailureCode;
+use trialbox_core::pruner::NopPruner;
+use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
+use trialbox_core::session::{Event, SessionLimits, Surroundings};
+use trialbox_core::storage::BeginTrial;
+use trialbox_core::study::{NewStudy, StudyDirection};
+use trialbox_core::trial::TrialState;
+use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_samplers::SamplerConfig;
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox eval quadratic.wasm --param x=1.5 --param y=-1
+  trialbox eval digits.wasm --dir data::/data --param activation=tanh --defaults random --seed 7
+  trialbox eval quadratic.wasm --format json | jq .values";
+
+/// Call an objective once with given parameters, without a study: to try it, and to find its mistakes.
+///
+/// Parameters that are not given take the middle of their range. What the objective logs goes to standard
+/// error.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct EvalArgs {
+    /// The objective: a wasm component
+    objective: PathBuf,
+
+    /// A parameter's value; text that is no JSON value is taken as a string
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    param: Vec<(String, Json)>,
+
+    /// What parameters take that are not given
+    #[arg(long, value_enum, default_value_t = Defaults::Mid)]
+    defaults: Defaults,
+
+    /// The seed of the objective's random numbers, and of --defaults random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// How many values the objective returns and which are good, if it does not say so itself
+    #[arg(long, value_name = "minimize|maximize", value_enum, hide_possible_values = true)]
+    direction: Vec<DirectionArg>,
+
+    #[command(flatten)]
+    sandbox: ObjectiveArgs,
+}
+
+/// What parameters take that are not given.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Defaults {
+    /// The middle of the range; of choices the first
+    Mid,
+    /// A random value
+    Random,
+}
+
+impl EvalArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let interrupts = Arc::new(Interrupts::install()?);
+        let mut ready = self.sandbox.load(&file, Some(interrupts))?;
+        self.sandbox.check_data(&ready.loaded)?;
+        let flags: Vec<StudyDirection> =
+            self.direction.iter().map(|direction| (*direction).into()).collect();
+        let flags = if flags.is_empty() { vec![StudyDirection::Minimize] } else { flags };
+        let study = NewStudy {
+            name: objective_name(&ready.loaded, &self.objective),
+            directions: described_directions(&ready.loaded).unwrap_or(flags),
+            user_attrs: vec![],
+            system_attrs: vec![],
+        };
+        let mut storage = trialbox_storage::MemoryStorage::new();
+        let storage: &mut dyn trialbox_core::storage::Storage = &mut storage;
+        let study = storage.create_study(&study)?;
+        storage.enqueue_trial(study.id, &self.param)?;
+
+        let clock = SystemClock::new();
+        let sampler = match self.defaults {
+            Defaults::Mid => SamplerConfig::Midpoint,
+            Defaults::Random => SamplerConfig::Random,
+        };
+        let sampler = sampler.build();
+        let around = Surroundings {
+            study: &study,
+            seed: self.seed,
+            sampler: sampler.as_ref(),
+            pruner: &NopPruner,
+            clock: &clock,
+            limits: SessionLimits { strict_fixed_params: true, ..SessionLimits::default() },
+        };
+        let mut observer = |event: Event| match event {
+            Event::Logged(line) => {
+                output.note(&format!("{}{}", source_prefix(line.source), line.text))
+            }
+            Event::Reported { step, value } if output.is_verbose() => {
+                output.note(&format!("step {step}: {}", trial_json::show_float(value)));
+            }
+            _ => {}
+        };
+        let request = BeginTrial { owner: new_owner(), max_trials: None, at: clock.utc_now() };
+        match run_trial(&around, storage, &mut ready.sandbox, &request, &mut observer)? {
+            TrialEnd::Finished(trial) => {
+                self.report(output, &study.name, &trial, ready.sandbox.peak_memory_bytes())
+            }
+            // The storage is this process's own memory: nobody else can take or limit the trial.
+            TrialEnd::BudgetReached { .. } | TrialEnd::ClaimLost { .. } => {
+                unreachable!("nobody shares this study")
+            }
+        }
+    }
+
+    fn report(
+        &self,
+        output: &Output,
+        name: &str,
+        trial: &FinishedTrial,
+        peak_memory_bytes: u64,
+    ) -> CommandResult {
+        if let Some(failure) = &trial.failure
+            && failure.code == FailureCode::FixedParam
+        {
+            return Err(CommandError::usage(
+                failure.message.clone(),
+                "change the value of --param",
+            ));
+        }
+        if trial.failure.is_none()
+            && let [first, ..] = &trial.unused_fixed_params[..]
+        {
+            let asked: Vec<&str> = trial.params.iter().map(|(name, _)| name.as_str()).collect();
+            return Err(CommandError::usage(
+                format!("--param {first} was given, but the objective does not ask for `{first}`"),
+                format!("with these values it asks for: {}", asked.join(", ")),
+            ));
+        }
+        let mut text = match (&trial.failure, &trial.values[..]) {
+            (Some(failure), _) => format!("{}  {}: {}", trial.state, failure.code, failure.message),
+            (None, []) => trial.state.to_string(),
+            (None, values) => format!("{}  {}", trial.state, show_floats(values)),
+        };
+        if let Some(help) = trial.failure.as_ref().and_then(|failure| failure.help.as_ref()) {
+            text.push_str(&format!("\n  help: {help}"));
+        }
+        for (name, param) in &trial.params {
+            let given = self.param.iter().any(|(given, _)| given == name);
+            let value = show_value(&param.external());
+            text.push_str(&format!(
+                "\n  {name} = {value}{}",
+                if given { "" } else { "  (default)" }
+            ));
+        }
+        for (key, value) in &trial.user_attrs {
+            text.push_str(&format!("\n  user attribute {key}: {value}"));
+        }
+        let reports = if trial.n_reports == 0 {
+            String::new()
+        } else {
+            format!(", {} reports", trial.n_reports)
+        };
+        let (duration, memory) = (show_duration(trial.duration), show_bytes(peak_memory_bytes));
+        text.push_str(&format!("\n  took {duration} and {memory} of memory{reports}"));
+        output.result(&text, || finished_json(name, trial, peak_memory_bytes));
+        Ok(match (trial.interruption, trial.state) {
+            (Some(_), _) => ExitCode::Interrupted,
+            (None, TrialState::Fail) => ExitCode::TrialFailed,
+            _ => ExitCode::Done,
+        })
+    }
+}
+
+/// Reads `NAME=VALUE`.
+fn parse_param(text: &str) -> Result<(String, Json), String> {
+    let (name, value) =
+        text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=VALUE, such as lr=0.1"))?;
+    let value = Json::parse(value).unwrap_or_else(|_| Json::from(value));
+    Ok((name.to_owned(), value))
+}

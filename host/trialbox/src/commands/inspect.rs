@@ -1,0 +1,229 @@
+//! `trialbox inspect`: what an objective is, wants and asks for.
+
+use crate::clock::SystemClock;
+use crate::error::CommandResult;
+use crate::exit_code::ExitCode;
+use crate::objective_args::{
+    ObjectiveArgs, ReadyObjective, described_directions, objective_name, show_directions,
+};
+use crate::output::Output;
+use crate::owner::new_owner;
+use crate::storage_args::parse_duration;
+use crate::trial_json::{show_bytes, show_duration, to_value};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use trialbox_core::clock::Clock as _;
+use trialbox_core::history::History;
+use trialbox_core::json::Json;
+use trialbox_core::objective::FailureCode;
+use trialbox_core::pruner::{Pruner, RunningTrial};
+use trialbox_core::run::{TrialEnd, run_trial};
+use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::storage::{BeginTrial, Storage as _};
+use trialbox_core::study::{NewStudy, StudyDirection};
+use trialbox_core::trial::Param;
+use trialbox_runtime::{Description, Limits, ObjectiveFile};
+use trialbox_samplers::SamplerConfig;
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox inspect quadratic.wasm
+  trialbox inspect digits.wasm --dir data::/data --format json
+  trialbox inspect somebody-elses.wasm --no-probe          look without running it";
+
+/// Show what an objective is, what it wants and which parameters it asks for.
+///
+/// The parameters are found out by calling the objective once, with every parameter in the middle of its
+/// range, until it first asks whether to stop or the probing time is over. Another branch of a conditional
+/// search space may ask for others.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// The objective: a wasm component
+    objective: PathBuf,
+
+    /// Do not call the objective to find out its parameters
+    #[arg(long)]
+    no_probe: bool,
+
+    /// How long the call may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    probe_timeout: Duration,
+
+    #[command(flatten)]
+    sandbox: ObjectiveArgs,
+}
+
+impl InspectArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let mut ready = self.sandbox.load(&file, None)?;
+        let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
+        let text = describe_text(&file, &ready, &probe);
+        output.result(&text, || describe_json(&file, &ready, &probe));
+        Ok(ExitCode::Done)
+    }
+
+    /// Calls the objective until it has asked for its parameters.
+    fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
+        ready.sandbox.set_limits(Limits {
+            trial_timeout: Some(self.probe_timeout),
+            ..self.sandbox.limits()
+        });
+        let study = NewStudy {
+            name: objective_name(&ready.loaded, &self.objective),
+            directions: described_directions(&ready.loaded)
+                .unwrap_or_else(|| vec![StudyDirection::Minimize]),
+            user_attrs: vec![],
+            system_attrs: vec![],
+        };
+        let mut storage = trialbox_storage::MemoryStorage::new();
+        let study = storage.create_study(&study)?;
+        let clock = SystemClock::new();
+        let sampler = SamplerConfig::Midpoint.build();
+        let around = Surroundings {
+            study: &study,
+            seed: 0,
+            sampler: sampler.as_ref(),
+            pruner: &AlwaysPruner,
+            clock: &clock,
+            limits: SessionLimits::default(),
+        };
+        let request = BeginTrial { owner: new_owner(), max_trials: None, at: clock.utc_now() };
+        let end = run_trial(&around, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
+        let TrialEnd::Finished(trial) = end else { return Ok(Probe::default()) };
+        // A call that was cut short has told what it was made for.
+        let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);
+        Ok(Probe {
+            params: trial.params,
+            problem: failure.map(|failure| format!("{}: {}", failure.code, failure.message)),
+        })
+    }
+}
+
+/// What calling the objective once has shown.
+#[derive(Debug, Default)]
+struct Probe {
+    params: Vec<(String, Param)>,
+    /// Why the call failed, if it did: data that is not granted, for instance.
+    problem: Option<String>,
+}
+
+/// Stops an objective as soon as it asks.
+struct AlwaysPruner;
+
+impl Pruner for AlwaysPruner {
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn should_prune(&self, _history: &History, _current: &RunningTrial) -> bool {
+        true
+    }
+}
+
+fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) -> String {
+    let mut text = match &ready.loaded.description {
+        Some(description) => heading(description),
+        None => format!("{}: says nothing of itself\n", file.path.display()),
+    };
+    let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
+    line("file", format!("{}, {}", file.path.display(), show_bytes(file.bytes.len() as u64)));
+    line("sha256", file.digest_hex());
+    line("contract", format!("trialbox:objective@{}", file.contract_version));
+    line("imports", file.imports.join(", "));
+    let load_time = show_duration(ready.loaded.load_time);
+    line(
+        "ready in",
+        format!(
+            "{load_time}{}",
+            if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
+        ),
+    );
+    if let Some(description) = &ready.loaded.description {
+        for source in &description.data {
+            line("reads", format!("{}: {}", clean(&source.path), clean(&source.summary)));
+        }
+        for (key, value) in &description.extra {
+            line(&clean(key), clean(value));
+        }
+    }
+    for (name, param) in &probe.params {
+        line("parameter", format!("{}: {}", clean(name), clean(&param.distribution.to_string())));
+    }
+    if let Some(problem) = &probe.problem {
+        text.push_str(&format!(
+            "  the probing call failed, so there may be more parameters: {problem}\n"
+        ));
+    }
+    text
+}
+
+fn heading(description: &Description) -> String {
+    let metrics: Vec<String> = description
+        .metrics
+        .iter()
+        .map(|metric| {
+            let direction =
+                if metric.maximize { StudyDirection::Maximize } else { StudyDirection::Minimize };
+            let name = metric.name.as_deref().unwrap_or("its value");
+            format!("{} {}", show_directions(&[direction]), clean(name))
+        })
+        .collect();
+    let mut text = format!(
+        "{} {}: {}\n",
+        clean(&description.name),
+        clean(&description.version),
+        metrics.join(", ")
+    );
+    if !description.summary.is_empty() {
+        text.push_str(&format!("  {}\n", clean(&description.summary)));
+    }
+    text
+}
+
+fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) -> Value {
+    let description = ready.loaded.description.as_ref().map(|found| {
+        let metrics = found.metrics.iter().map(|metric| {
+            json!({ "name": metric.name, "direction": if metric.maximize { "maximize" } else { "minimize" } })
+        });
+        let data = found.data.iter().map(|source| {
+            json!({ "path": source.path, "summary": source.summary, "sha256": source.sha256 })
+        });
+        json!({
+            "name": found.name,
+            "version": found.version,
+            "summary": found.summary,
+            "metrics": metrics.collect::<Vec<_>>(),
+            "data": data.collect::<Vec<_>>(),
+            "extra": found.extra.iter().map(|(key, text)| {
+                (key.clone(), Json::parse(text).map_or(Value::from(text.clone()), |value| to_value(&value)))
+            }).collect::<serde_json::Map<_, _>>(),
+        })
+    });
+    let params = probe.params.iter().map(|(name, param)| {
+        let distribution = Json::parse(&param.distribution.to_json_text());
+        json!({ "name": name, "distribution": distribution.map_or(Value::Null, |json| to_value(&json)) })
+    });
+    json!({
+        "event": "objective",
+        "file": file.path.display().to_string(),
+        "size_bytes": file.bytes.len(),
+        "sha256": file.digest_hex(),
+        "contract_version": file.contract_version,
+        "imports": file.imports,
+        "exports": file.exports,
+        "from_cache": ready.loaded.from_cache,
+        "load_seconds": ready.loaded.load_time.as_secs_f64(),
+        "description": description,
+        "params": params.collect::<Vec<_>>(),
+        "probe_problem": probe.problem,
+    })
+}
+
+/// Text of the author's, without what could move the reader's cursor.
+fn clean(text: &str) -> String {
+    text.chars().filter(|found| !found.is_control()).take(4096).collect()
+}

@@ -1,0 +1,510 @@
+//! `trialbox run`: runs trials of an objective on a study.
+
+use crate::clock::SystemClock;
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::objective_args::{
+    DirectionArg, ObjectiveArgs, ReadyObjective, described_directions, described_metric_names,
+    objective_name, show_directions,
+};
+use crate::output::Output;
+use crate::owner::new_owner;
+use crate::settings::{SettingFlags, Settings};
+use crate::storage_args::{StorageArgs, parse_duration};
+use crate::trial_json::{self, show_duration, show_floats, show_params};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+use trialbox_core::clock::Clock as _;
+use trialbox_core::json::Json;
+use trialbox_core::objective::Interruption;
+use trialbox_core::pruner::NopPruner;
+use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
+use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
+use trialbox_core::storage::{BeginTrial, Storage, StorageError};
+use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::trial::TrialState;
+use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_samplers::SamplerConfig;
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox run quadratic.wasm
+  trialbox run digits.wasm --dir data::/data --storage study.db --study-name digits -n 20
+  trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits     in an array job: one task, one trial
+  trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json";
+
+/// Run trials of an objective: take the study's next trial, sample its parameters, call the objective in the
+/// sandbox, record what comes of it.
+///
+/// The study is made if it is not there. A trial that fails is recorded with its reason and ends nothing.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
+pub(crate) struct RunArgs {
+    /// The objective: a wasm component
+    objective: PathBuf,
+
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The study's name [default: the objective's name]
+    #[arg(
+        long,
+        visible_alias = "optuna-study-name",
+        value_name = "NAME",
+        env = "TRIALBOX_STUDY_NAME",
+        hide_env_values = true
+    )]
+    study_name: Option<String>,
+
+    /// How many trials this process runs
+    #[arg(short, long, value_name = "N", default_value = "1")]
+    n_trials: NonZeroU32,
+
+    /// How many trials the whole study may have (COMPLETE, PRUNED or RUNNING); once it has them, this ends with 0
+    #[arg(long, value_name = "N")]
+    max_trials: Option<u64>,
+
+    /// How many trials run side by side
+    #[arg(short, long, value_name = "N", default_value = "1")]
+    jobs: NonZeroU32,
+
+    /// Begin no new trial after this time, such as 50m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    timeout: Option<Duration>,
+
+    /// Whether small or large values are good, once for each objective [default: what the objective says, else minimize]
+    #[arg(long, visible_alias = "directions", value_name = "minimize|maximize", value_enum, hide_possible_values = true, num_args = 1..)]
+    direction: Vec<DirectionArg>,
+
+    /// What proposes parameters; remembered by the study [default: random]
+    #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
+    sampler: Option<SamplerConfig>,
+
+    /// The seed of the study, from which each trial's random numbers follow; remembered by the study
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// Let --seed, --sampler, --max-memory and --trial-timeout change a study that was made with others
+    #[arg(long = "override")]
+    overrule: bool,
+
+    /// End with 0 even if trials failed
+    #[arg(long)]
+    catch: bool,
+
+    #[command(flatten)]
+    sandbox: ObjectiveArgs,
+}
+
+impl RunArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let interrupts = Arc::new(Interrupts::install()?);
+        // Before the database: a file that is no objective must leave no trace there.
+        let ready = self.sandbox.load(&file, Some(Arc::clone(&interrupts)))?;
+        self.sandbox.check_data(&ready.loaded)?;
+
+        let mut storage = self.storage.open_or_create()?;
+        let study = self.open_or_create_study(storage.as_mut(), &ready)?;
+        let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
+        drop(storage);
+
+        let counters = Counters::new(self.n_trials.get());
+        let progress = Progress::new(output, self.n_trials.get());
+        let job = Job {
+            args: &self,
+            output,
+            file: &file,
+            interrupts: &interrupts,
+            study: &study,
+            settings: &settings,
+            counters: &counters,
+            progress: &progress,
+            clock: SystemClock::new(),
+        };
+        let result = job.run_workers(ready);
+        progress.finish();
+        let exit = result?;
+        Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
+    }
+
+    fn setting_flags(&self) -> SettingFlags {
+        SettingFlags {
+            seed: self.seed,
+            sampler: self.sampler.clone(),
+            max_memory_bytes: self.sandbox.max_memory,
+            trial_timeout: self.sandbox.trial_timeout,
+            overrule: self.overrule,
+        }
+    }
+
+    /// The study that the flags and the objective name, which must fit both.
+    fn open_or_create_study(
+        &self,
+        storage: &mut dyn Storage,
+        ready: &ReadyObjective,
+    ) -> Result<StudyRecord, CommandError> {
+        let name = self
+            .study_name
+            .clone()
+            .unwrap_or_else(|| objective_name(&ready.loaded, &self.objective));
+        let described = described_directions(&ready.loaded);
+        let flags: Vec<StudyDirection> =
+            self.direction.iter().map(|direction| (*direction).into()).collect();
+        if let (Some(described), false) =
+            (&described, flags.is_empty() || described.as_ref() == Some(&flags))
+        {
+            return Err(CommandError::usage(
+                format!(
+                    "the objective says that it wants to {}, and --direction says {}",
+                    show_directions(described),
+                    show_directions(&flags)
+                ),
+                "leave --direction out",
+            ));
+        }
+        let wanted = described.or(Some(flags).filter(|flags| !flags.is_empty()));
+        let study = match storage.open_study(&name) {
+            Err(StorageError::NoSuchStudy { .. }) => {
+                self.create_study(storage, &name, wanted.as_deref(), ready)?
+            }
+            other => other?,
+        };
+        match wanted {
+            Some(wanted) if wanted != study.directions => Err(CommandError::usage(
+                format!(
+                    "study `{name}` is there to {}, and the objective wants to {}",
+                    show_directions(&study.directions),
+                    show_directions(&wanted)
+                ),
+                "choose another --study-name",
+            )),
+            _ => Ok(study),
+        }
+    }
+
+    fn create_study(
+        &self,
+        storage: &mut dyn Storage,
+        name: &str,
+        directions: Option<&[StudyDirection]>,
+        ready: &ReadyObjective,
+    ) -> Result<StudyRecord, CommandError> {
+        let metric_names = described_metric_names(&ready.loaded).map(|names| {
+            (METRIC_NAMES.to_owned(), Json::Array(names.into_iter().map(Json::from).collect()))
+        });
+        let study = NewStudy {
+            name: name.to_owned(),
+            directions: directions.map_or_else(|| vec![StudyDirection::Minimize], <[_]>::to_vec),
+            user_attrs: self.setting_flags().attributes_of_new_study(),
+            system_attrs: metric_names.into_iter().collect(),
+        };
+        match storage.create_study(&study) {
+            // Another job was first, between our look and our try.
+            Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(name)?),
+            other => Ok(other?),
+        }
+    }
+}
+
+/// How many trials are left to begin, and whether to go on at all; shared by the workers.
+struct Counters {
+    left: AtomicU32,
+    stop: AtomicBool,
+}
+
+impl Counters {
+    fn new(n_trials: u32) -> Self {
+        Counters { left: AtomicU32::new(n_trials), stop: AtomicBool::new(false) }
+    }
+
+    /// Takes the right to begin one more trial.
+    fn take(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed)
+            && self
+                .left
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                .is_ok()
+    }
+
+    fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What all workers of this process share.
+struct Job<'a> {
+    args: &'a RunArgs,
+    output: &'a Output,
+    file: &'a Arc<ObjectiveFile>,
+    interrupts: &'a Arc<Interrupts>,
+    study: &'a StudyRecord,
+    settings: &'a Settings,
+    counters: &'a Counters,
+    progress: &'a Progress,
+    clock: SystemClock,
+}
+
+impl Job<'_> {
+    /// Runs `--jobs` workers: the first with the sandbox that is ready, the others with their own.
+    fn run_workers(&self, ready: ReadyObjective) -> CommandResult {
+        let extra_workers = self.args.jobs.get().min(self.args.n_trials.get()) - 1;
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (0..extra_workers)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let ready =
+                            self.args.sandbox.load(self.file, Some(Arc::clone(self.interrupts)))?;
+                        self.run_worker(ready)
+                    })
+                })
+                .collect();
+            let mut result = self.run_worker(ready);
+            for other in others {
+                let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                result = match (result, ended) {
+                    (Ok(a), Ok(b)) => Ok(a.worst(b)),
+                    (Err(error), _) | (_, Err(error)) => Err(error),
+                };
+            }
+            result
+        })
+    }
+
+    fn run_worker(&self, mut ready: ReadyObjective) -> CommandResult {
+        let mut limits = self.args.sandbox.limits();
+        limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
+        limits.trial_timeout = self.settings.trial_timeout;
+        ready.sandbox.set_limits(limits);
+        let mut storage = self.args.storage.open()?;
+        let sampler = self.settings.sampler.build();
+        let around = Surroundings {
+            study: self.study,
+            seed: self.settings.seed,
+            sampler: sampler.as_ref(),
+            pruner: &NopPruner,
+            clock: &self.clock,
+            limits: SessionLimits::default(),
+        };
+        let mut exit = ExitCode::Done;
+        while self.may_begin() && self.counters.take() {
+            let request = BeginTrial {
+                owner: new_owner(),
+                max_trials: self.args.max_trials,
+                at: self.clock.utc_now(),
+            };
+            let mut observer = |event: Event| self.observe(&event);
+            let end =
+                run_trial(&around, storage.as_mut(), &mut ready.sandbox, &request, &mut observer);
+            let end = end.inspect_err(|_| self.counters.stop())?;
+            exit = exit.worst(self.report(&end, ready.sandbox.peak_memory_bytes()));
+        }
+        Ok(match self.interrupts.pending() {
+            Some(interruption) => exit.worst(interrupted(interruption)),
+            None => exit,
+        })
+    }
+
+    fn may_begin(&self) -> bool {
+        let in_time = self.args.timeout.is_none_or(|timeout| self.clock.elapsed() < timeout);
+        in_time && self.interrupts.pending().is_none()
+    }
+
+    /// What the objective logs is shown at `-v`; after a failure it is shown in any case.
+    fn observe(&self, event: &Event) {
+        if let (Event::Logged(line), true) = (event, self.output.is_verbose()) {
+            self.progress
+                .note(self.output, &format!("  {}{}", source_prefix(line.source), line.text));
+        }
+    }
+
+    fn report(&self, end: &TrialEnd, peak_memory_bytes: u64) -> ExitCode {
+        match end {
+            TrialEnd::Finished(trial) => {
+                self.report_finished(trial, peak_memory_bytes);
+                match trial.interruption {
+                    Some(interruption) => interrupted(interruption),
+                    None if trial.state == TrialState::Fail => ExitCode::TrialFailed,
+                    None => ExitCode::Done,
+                }
+            }
+            TrialEnd::BudgetReached { n_trials } => {
+                self.counters.stop();
+                let text =
+                    format!("study `{}` has its {n_trials} trials; nothing to do", self.study.name);
+                self.progress.result(self.output, &text, || {
+                    json!({ "event": "budget_reached", "study": self.study.name, "n_trials": n_trials })
+                });
+                ExitCode::Done
+            }
+            TrialEnd::ClaimLost { number, reason, values } => {
+                let text = format!(
+                    "trial {number}  CLAIM LOST  {reason}; its result [{}] was not recorded",
+                    show_floats(values)
+                );
+                self.progress.result(self.output, &text, || {
+                    json!({
+                        "event": "claim_lost",
+                        "study": self.study.name,
+                        "number": number.0,
+                        "reason": reason.to_string(),
+                        "values": trial_json::floats(values),
+                    })
+                });
+                ExitCode::ClaimLost
+            }
+        }
+    }
+
+    fn report_finished(&self, trial: &FinishedTrial, peak_memory_bytes: u64) {
+        let mut text = format!("trial {:<4} {:<8} ", trial.number.0, trial.state);
+        if !trial.values.is_empty() {
+            text.push_str(&format!("{}  ", show_floats(&trial.values)));
+        }
+        text.push_str(&format!(
+            "in {}  {}",
+            show_duration(trial.duration),
+            show_params(&trial.params)
+        ));
+        if let Some(failure) = &trial.failure {
+            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            if let Some(help) = &failure.help {
+                text.push_str(&format!("\n  help: {help}"));
+            }
+            if !self.output.is_verbose() {
+                text.push_str(&last_lines(trial));
+            }
+        }
+        self.progress.result(self.output, &text, || {
+            finished_json(&self.study.name, trial, peak_memory_bytes)
+        });
+        self.progress.advance(trial, &self.study.directions);
+    }
+}
+
+fn interrupted(interruption: Interruption) -> ExitCode {
+    match interruption {
+        Interruption::Scheduler => ExitCode::Requeue,
+        Interruption::User => ExitCode::Interrupted,
+    }
+}
+
+/// The end of what a failed trial logged and printed.
+fn last_lines(trial: &FinishedTrial) -> String {
+    const SHOWN: usize = 10;
+    let lines: Vec<String> = trial
+        .transcript
+        .lines()
+        .rev()
+        .take(SHOWN)
+        .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
+        .collect();
+    lines.into_iter().rev().collect()
+}
+
+/// How a line of the transcript is introduced.
+pub(crate) fn source_prefix(source: LogSource) -> String {
+    match source {
+        LogSource::Log(level) => format!("[{}] ", format!("{level:?}").to_lowercase()),
+        LogSource::Stdout | LogSource::Stderr => String::new(),
+        LogSource::Host => "[trialbox] ".to_owned(),
+    }
+}
+
+/// A trial that has just ended, for programs.
+pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_bytes: u64) -> Value {
+    let failure = trial.failure.as_ref().map(|failure| {
+        json!({ "code": failure.code.as_str(), "message": failure.message, "help": failure.help })
+    });
+    let log: Vec<Value> = trial
+        .transcript
+        .lines()
+        .map(|line| json!({ "source": format!("{}", show_source(line.source)), "text": line.text }))
+        .collect();
+    json!({
+        "event": "trial",
+        "study": study,
+        "number": trial.number.0,
+        "state": trial.state.as_str(),
+        "values": trial_json::floats(&trial.values),
+        "params": trial_json::params(&trial.params),
+        "user_attrs": trial_json::object(trial.user_attrs.iter().map(|(key, value)| (key, trial_json::to_value(value)))),
+        "n_reports": trial.n_reports,
+        "duration_seconds": trial.duration.as_secs_f64(),
+        "peak_memory_bytes": peak_memory_bytes,
+        "failure": failure,
+        "log": log,
+    })
+}
+
+fn show_source(source: LogSource) -> String {
+    match source {
+        LogSource::Log(level) => format!("{level:?}").to_lowercase(),
+        LogSource::Stdout => "stdout".to_owned(),
+        LogSource::Stderr => "stderr".to_owned(),
+        LogSource::Host => "trialbox".to_owned(),
+    }
+}
+
+/// The progress line of a run of several trials, where a person watches.
+struct Progress {
+    bar: Option<ProgressBar>,
+    best: std::sync::Mutex<Option<f64>>,
+}
+
+impl Progress {
+    fn new(output: &Output, n_trials: u32) -> Self {
+        let bar = (n_trials > 1 && output.shows_progress()).then(|| {
+            let bar = ProgressBar::new(u64::from(n_trials));
+            if let Ok(style) = ProgressStyle::with_template(
+                "{bar:30} {pos}/{len} trials, {elapsed} gone, {eta} to go{msg}",
+            ) {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        Progress { bar, best: std::sync::Mutex::new(None) }
+    }
+
+    /// Counts a trial, and shows the best value of this run for a single objective.
+    fn advance(&self, trial: &FinishedTrial, directions: &[StudyDirection]) {
+        let Some(bar) = &self.bar else { return };
+        if let ([direction], [value], TrialState::Complete) =
+            (directions, &trial.values[..], trial.state)
+        {
+            let mut best = self.best.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if best.is_none_or(|best| direction.to_minimize(*value) < direction.to_minimize(best)) {
+                *best = Some(*value);
+                bar.set_message(format!(", best {}", trial_json::show_float(*value)));
+            }
+        }
+        bar.inc(1);
+    }
+
+    fn result(&self, output: &Output, text: &str, json: impl FnOnce() -> Value) {
+        self.suspend(|| output.result(text, json));
+    }
+
+    fn note(&self, output: &Output, text: &str) {
+        self.suspend(|| output.note(text));
+    }
+
+    fn suspend(&self, print: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! An error on its way to the user: what happened, why, what to do, and with which code to end.
+
+use crate::exit_code::ExitCode;
+use trialbox_core::run::RunError;
+use trialbox_core::storage::StorageError;
+use trialbox_runtime::Rejection;
+
+/// A command that could not do its work.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    /// How the process ends.
+    pub(crate) exit: ExitCode,
+    /// The stable code of its kind, if it has one.
+    pub(crate) code: Option<&'static str>,
+    /// What happened, and why.
+    pub(crate) error: anyhow::Error,
+    /// What to do about it.
+    pub(crate) help: Option<String>,
+}
+
+/// What a command returns.
+pub(crate) type CommandResult = Result<ExitCode, CommandError>;
+
+impl CommandError {
+    /// Something on the command line, or something it names.
+    pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
+        CommandError {
+            exit: ExitCode::Usage,
+            code: None,
+            error: anyhow::anyhow!(message.into()),
+            help: Some(help.into()),
+        }
+    }
+}
+
+impl From<StorageError> for CommandError {
+    fn from(error: StorageError) -> Self {
+        let (exit, help) = match &error {
+            StorageError::NoSuchStudy { known, .. } if known.is_empty() => {
+                (ExitCode::Usage, Some("the database holds no study; `trialbox run` and `trialbox study create` make one".to_owned()))
+            }
+            StorageError::NoSuchStudy { known, .. } => {
+                (ExitCode::Usage, Some(format!("the database holds: {}", known.join(", "))))
+            }
+            StorageError::DuplicateStudy { .. } => {
+                (ExitCode::Usage, Some("choose another --study-name, or pass --skip-if-exists".to_owned()))
+            }
+            StorageError::NameTooLong { .. } => (ExitCode::Usage, None),
+            StorageError::UnknownUrl { .. } => (
+                ExitCode::Usage,
+                Some("give a path such as `study.db`, or `sqlite:///study.db`".to_owned()),
+            ),
+            StorageError::WrongDatabase { help, .. } => (ExitCode::Storage, Some(help.clone())),
+            StorageError::Backend { help, .. } => (ExitCode::Storage, help.clone()),
+            StorageError::ClaimLost { .. } => (ExitCode::ClaimLost, None),
+            StorageError::UnreadableRow { .. } => (ExitCode::Storage, None),
+        };
+        CommandError {
+            exit,
+            code: Some("E-STORAGE").filter(|_| exit == ExitCode::Storage),
+            error: error.into(),
+            help,
+        }
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        let source = match &error {
+            RunError::Begin(source)
+            | RunError::Halted { source, .. }
+            | RunError::NotRecorded { source, .. } => source,
+        };
+        let help = match source {
+            StorageError::Backend { help, .. } => help.clone(),
+            StorageError::WrongDatabase { help, .. } => Some(help.clone()),
+            _ => None,
+        };
+        CommandError { exit: ExitCode::Storage, code: Some("E-STORAGE"), error: error.into(), help }
+    }
+}
+
+impl From<Rejection> for CommandError {
+    fn from(rejection: Rejection) -> Self {
+        let help = rejection.help.clone();
+        CommandError {
+            exit: ExitCode::Rejected,
+            code: Some(rejection.code.as_str()),
+            error: rejection.into(),
+            help,
+        }
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        CommandError { exit: ExitCode::Usage, code: None, error: error.into(), help: None }
+    }
+}

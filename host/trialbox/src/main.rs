@@ -1,0 +1,40 @@
+//! `trialbox`: hyperparameter-optimisation trials in a box.
+//!
+//! The binary reads the command line, wires the crates together and prints. `cli` is the list of commands,
+//! each of which has a file in `commands`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod clock;
+mod commands;
+mod error;
+mod exit_code;
+mod grants;
+mod objective_args;
+mod output;
+mod owner;
+mod settings;
+mod storage_args;
+mod trial_json;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The guest process is this program under another name: it shares nothing but the file.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__guest") {
+        return trialbox_runtime::run_guest();
+    }
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => {
+            let _ = usage.print();
+            return if usage.use_stderr() {
+                exit_code::ExitCode::Usage.into()
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    cli.run().into()
+}

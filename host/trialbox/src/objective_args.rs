@@ -1,0 +1,151 @@
+//! The flags that say how an objective is run, shared by `run`, `eval` and `inspect`.
+
+use crate::error::CommandError;
+use crate::grants::{DirArg, check_data, parse_dir, parse_env};
+use crate::storage_args::{parse_bytes, parse_duration};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use trialbox_core::study::StudyDirection;
+use trialbox_runtime::{Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
+
+/// What an objective may see and use.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Sandbox")]
+pub(crate) struct ObjectiveArgs {
+    /// Let the objective see a directory, read-only unless `:rw` is added
+    #[arg(long = "dir", value_name = "HOST::GUEST[:ro|rw]", value_parser = parse_dir)]
+    dirs: Vec<DirArg>,
+
+    /// Set an environment variable for the objective; it inherits none
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
+    env: Vec<(String, String)>,
+
+    /// The most memory that the objective may use [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    pub(crate) max_memory: Option<u64>,
+
+    /// How long one trial may take, such as 90s or 2h [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) trial_timeout: Option<Duration>,
+
+    /// How long loading or compiling may take
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    compile_timeout: Duration,
+
+    /// Where compiled code is kept [default: the user's cache directory]
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env_values = true)]
+    cache_dir: Option<PathBuf>,
+
+    /// Compile anew, and keep nothing
+    #[arg(long)]
+    no_cache: bool,
+}
+
+/// An objective that is ready to be called.
+pub(crate) struct ReadyObjective {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) loaded: Loaded,
+}
+
+impl ObjectiveArgs {
+    /// The limits, as far as the command line sets them.
+    pub(crate) fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            max_memory_bytes: self.max_memory.unwrap_or(defaults.max_memory_bytes),
+            trial_timeout: self.trial_timeout,
+            compile_timeout: self.compile_timeout,
+        }
+    }
+
+    /// Gets the objective ready.
+    pub(crate) fn load(
+        &self,
+        file: &Arc<ObjectiveFile>,
+        interrupts: Option<Arc<Interrupts>>,
+    ) -> Result<ReadyObjective, CommandError> {
+        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<_, _>>()?;
+        let config = SandboxConfig {
+            program: std::env::current_exe()?,
+            cache_dir: self.cache_dir(),
+            grants,
+            env: self.env.clone(),
+            limits: self.limits(),
+            interrupts,
+        };
+        let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
+        let loaded = sandbox.wait_loaded()?;
+        if let Some(problem) = &loaded.cache_problem {
+            tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
+        }
+        Ok(ReadyObjective { sandbox, loaded })
+    }
+
+    /// Looks whether the data that the objective reads is granted and there.
+    pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
+        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<Vec<_>, _>>()?;
+        let sources = loaded.description.as_ref().map_or(&[][..], |description| &description.data);
+        check_data(sources, &grants)
+    }
+
+    /// `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`; with neither, nothing is kept.
+    fn cache_dir(&self) -> Option<PathBuf> {
+        if self.no_cache {
+            return None;
+        }
+        let absolute = |name: &str| {
+            std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        let users =
+            || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+        let chosen = self.cache_dir.clone().map(|path| std::path::absolute(&path).unwrap_or(path));
+        chosen.or_else(|| users().map(|cache| cache.join("trialbox")))
+    }
+}
+
+/// The name of an objective without a description: its file's.
+pub(crate) fn objective_name(loaded: &Loaded, path: &Path) -> String {
+    let described = loaded.description.as_ref().map(|description| description.name.clone());
+    let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    described
+        .filter(|name| !name.is_empty())
+        .or_else(stem)
+        .unwrap_or_else(|| "objective".to_owned())
+}
+
+/// The directions of an objective's values, if it says so.
+pub(crate) fn described_directions(loaded: &Loaded) -> Option<Vec<StudyDirection>> {
+    let metrics = &loaded.description.as_ref()?.metrics;
+    let direction =
+        |maximize| if maximize { StudyDirection::Maximize } else { StudyDirection::Minimize };
+    Some(metrics.iter().map(|metric| direction(metric.maximize)).collect())
+        .filter(|found: &Vec<_>| !found.is_empty())
+}
+
+/// The names of an objective's values, if it names every one.
+pub(crate) fn described_metric_names(loaded: &Loaded) -> Option<Vec<String>> {
+    let metrics = &loaded.description.as_ref()?.metrics;
+    metrics.iter().map(|metric| metric.name.clone()).collect()
+}
+
+/// A direction on the command line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum DirectionArg {
+    Minimize,
+    Maximize,
+}
+
+impl From<DirectionArg> for StudyDirection {
+    fn from(direction: DirectionArg) -> Self {
+        match direction {
+            DirectionArg::Minimize => StudyDirection::Minimize,
+            DirectionArg::Maximize => StudyDirection::Maximize,
+        }
+    }
+}
+
+/// Several directions as people read them.
+pub(crate) fn show_directions(directions: &[StudyDirection]) -> String {
+    directions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

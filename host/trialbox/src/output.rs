@@ -1,0 +1,94 @@
+//! Where everything that the program says goes: results to standard output, the rest to standard error.
+
+use crate::error::CommandError;
+use serde_json::{Value, json};
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object per line, with stable keys.
+    Json,
+}
+
+/// The only way to print.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
+        Output { format, quiet, verbose }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Whether a person watches, so that a progress line makes sense.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
+    }
+
+    /// A result for people, or its JSON for programs. A closed pipe is no error: `| head` is a habit.
+    pub(crate) fn result(&self, text: &str, json: impl FnOnce() -> Value) {
+        let line = if self.is_json() {
+            json().to_string()
+        } else {
+            text.trim_end_matches('\n').to_owned()
+        };
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+
+    /// A remark for people, which is no result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// An error, with its causes and what to do.
+    pub(crate) fn error(&self, error: &CommandError) {
+        let code = error.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        let mut text = format!("error{code}: {}\n", error.error);
+        for cause in error.error.chain().skip(1) {
+            text.push_str(&format!("  caused by: {cause}\n"));
+        }
+        if let Some(help) = &error.help {
+            text.push_str(&format!("  help: {help}\n"));
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+        if self.is_json() {
+            let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
+            let line = json!({
+                "event": "error",
+                "code": error.code,
+                "exit_code": error.exit as u8,
+                "message": causes.join(": "),
+                "help": error.help,
+            });
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        }
+    }
+}
+
+/// A table without lines, as other tools can cut it.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.iter().copied());
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}

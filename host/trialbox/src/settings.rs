@@ -1,0 +1,141 @@
+//! What every job of a study shares: seed, sampler and limits, kept in the study itself.
+//!
+//! The first job, or `study create`, writes them as user attributes under `trialbox:`; a thousand array
+//! tasks then need not repeat them and cannot disagree. User attributes, because Optuna's dashboard keeps
+//! these when it renames a study.
+
+use crate::error::CommandError;
+use std::time::Duration;
+use trialbox_core::json::Json;
+use trialbox_core::storage::Storage;
+use trialbox_core::study::StudyRecord;
+use trialbox_samplers::SamplerConfig;
+
+const SEED: &str = "trialbox:seed";
+const SAMPLER: &str = "trialbox:sampler";
+const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
+const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
+
+/// The flags that a study remembers; `None` means "not said".
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SettingFlags {
+    pub(crate) seed: Option<u64>,
+    pub(crate) sampler: Option<SamplerConfig>,
+    pub(crate) max_memory_bytes: Option<u64>,
+    pub(crate) trial_timeout: Option<Duration>,
+    /// Whether a flag that contradicts the study changes it, rather than being refused.
+    pub(crate) overrule: bool,
+}
+
+/// What holds for every trial of the study.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    pub(crate) sampler: SamplerConfig,
+    pub(crate) max_memory_bytes: Option<u64>,
+    pub(crate) trial_timeout: Option<Duration>,
+}
+
+impl SettingFlags {
+    /// The attributes that a new study begins with.
+    pub(crate) fn attributes_of_new_study(&self) -> Vec<(String, Json)> {
+        let mut attributes = vec![
+            (SEED.to_owned(), Json::from(self.seed.unwrap_or_else(new_seed))),
+            (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
+        ];
+        attributes.extend(self.limits());
+        attributes
+    }
+
+    /// What the study holds, after adding what it did not say and these flags do.
+    pub(crate) fn settle(
+        &self,
+        storage: &mut dyn Storage,
+        mut study: StudyRecord,
+    ) -> Result<(StudyRecord, Settings), CommandError> {
+        let said = self.said();
+        let contradicted: Vec<&(String, Json)> = said
+            .iter()
+            .filter(|(key, value)| {
+                study.user_attrs.get(key).is_some_and(|kept| !kept.python_eq(value))
+            })
+            .collect();
+        if let (Some((key, value)), false) = (contradicted.first(), self.overrule) {
+            let kept = study.user_attrs.get(key).map(ToString::to_string).unwrap_or_default();
+            return Err(CommandError::usage(
+                format!(
+                    "study `{}` was made with {} = {kept}, and this command says {value}",
+                    study.name,
+                    flag_of(key)
+                ),
+                "leave the flag out to go on as the study began, or add --override to change the study",
+            ));
+        }
+        if !contradicted.is_empty() {
+            study = storage.set_study_user_attrs(study.id, &said)?;
+        }
+        let defaults = self.attributes_of_new_study();
+        if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
+            study = storage.set_study_defaults(study.id, &defaults)?;
+        }
+        let settings = Settings::of(&study)?;
+        Ok((study, settings))
+    }
+
+    fn said(&self) -> Vec<(String, Json)> {
+        let seed = self.seed.map(|seed| (SEED.to_owned(), Json::from(seed)));
+        let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
+        seed.into_iter().chain(sampler).chain(self.limits()).collect()
+    }
+
+    fn limits(&self) -> Vec<(String, Json)> {
+        let memory = self.max_memory_bytes.map(|bytes| (MAX_MEMORY.to_owned(), Json::from(bytes)));
+        let timeout = self
+            .trial_timeout
+            .map(|time| (TRIAL_TIMEOUT.to_owned(), Json::from(time.as_secs_f64())));
+        memory.into_iter().chain(timeout).collect()
+    }
+}
+
+impl Settings {
+    /// Reads what the study holds.
+    fn of(study: &StudyRecord) -> Result<Self, CommandError> {
+        let unreadable = |key: &str| {
+            CommandError::usage(
+                format!("the attribute `{key}` of study `{}` makes no sense", study.name),
+                format!("set it again with {} and --override", flag_of(key)),
+            )
+        };
+        let attribute = |key: &str| study.user_attrs.get(key);
+        let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
+        let sampler = attribute(SAMPLER).and_then(|json| SamplerConfig::from_json(json).ok());
+        let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
+        Ok(Settings {
+            seed,
+            sampler: sampler.ok_or_else(|| unreadable(SAMPLER))?,
+            max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
+            trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        })
+    }
+}
+
+/// A seed that no other study has, small enough to be read and typed.
+pub(crate) fn new_seed() -> u64 {
+    u64::from(rand::random::<u32>())
+}
+
+fn read_u64(json: &Json) -> Option<u64> {
+    match json {
+        Json::BigInt(digits) => digits.parse().ok(),
+        other => other.as_i64()?.try_into().ok(),
+    }
+}
+
+fn flag_of(key: &str) -> &'static str {
+    match key {
+        SEED => "--seed",
+        SAMPLER => "--sampler",
+        MAX_MEMORY => "--max-memory (in bytes)",
+        _ => "--trial-timeout (in seconds)",
+    }
+}

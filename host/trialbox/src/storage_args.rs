@@ -1,0 +1,158 @@
+//! The flags that say which database and which study.
+
+use crate::error::CommandError;
+use std::time::Duration;
+use trialbox_core::storage::Storage;
+
+/// Which database.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct StorageArgs {
+    /// The Optuna database: a path, or a URL such as sqlite:///study.db
+    #[arg(
+        long,
+        value_name = "URL|PATH",
+        env = "TRIALBOX_STORAGE",
+        hide_env_values = true,
+        conflicts_with = "optuna_db"
+    )]
+    storage: Option<String>,
+
+    /// The same as --storage, for scripts written for Optuna
+    #[arg(long, value_name = "PATH", hide_short_help = true)]
+    optuna_db: Option<String>,
+
+    /// How long to wait for a database that others are writing, such as 90s or 5m
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, hide_short_help = true)]
+    storage_timeout: Duration,
+}
+
+impl StorageArgs {
+    /// The database's address: the flag, `TRIALBOX_STORAGE`, `OPTUNA_STORAGE`, or `trialbox.db` here.
+    pub(crate) fn url(&self) -> String {
+        let optunas = || std::env::var("OPTUNA_STORAGE").ok().filter(|url| !url.is_empty());
+        let named = self.optuna_db.clone().or_else(|| self.storage.clone()).or_else(optunas);
+        named.unwrap_or_else(|| "sqlite:///trialbox.db".to_owned())
+    }
+
+    /// Opens a database that must be there.
+    pub(crate) fn open(&self) -> Result<Box<dyn Storage>, CommandError> {
+        self.open_or(false)
+    }
+
+    /// Opens a database, making it if it is not there.
+    pub(crate) fn open_or_create(&self) -> Result<Box<dyn Storage>, CommandError> {
+        self.open_or(true)
+    }
+
+    fn open_or(&self, create: bool) -> Result<Box<dyn Storage>, CommandError> {
+        let url = self.url();
+        let options = trialbox_storage::Options { timeout: self.storage_timeout, create };
+        trialbox_storage::open(&url, &options).map_err(CommandError::from)
+    }
+}
+
+/// Which study, where one is needed.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct StudyArgs {
+    #[command(flatten)]
+    pub(crate) storage: StorageArgs,
+
+    /// The study's name; may be left out where the database holds just one
+    #[arg(
+        long,
+        visible_alias = "optuna-study-name",
+        value_name = "NAME",
+        env = "TRIALBOX_STUDY_NAME",
+        hide_env_values = true
+    )]
+    study_name: Option<String>,
+}
+
+impl StudyArgs {
+    /// The name of the study, and its database.
+    pub(crate) fn open(&self) -> Result<(Box<dyn Storage>, String), CommandError> {
+        let mut storage = self.storage.open()?;
+        if let Some(name) = &self.study_name {
+            return Ok((storage, name.clone()));
+        }
+        let mut studies = storage.list_studies()?;
+        match (studies.pop(), studies.len()) {
+            (Some(only), 0) => Ok((storage, only.study.name)),
+            (None, _) => Err(CommandError::usage(
+                format!("`{}` holds no study", storage.url()),
+                "`trialbox run` and `trialbox study create` make one",
+            )),
+            (Some(last), _) => {
+                let mut names: Vec<String> =
+                    studies.into_iter().map(|found| found.study.name).collect();
+                names.push(last.study.name);
+                Err(CommandError::usage(
+                    format!(
+                        "`{}` holds {} studies, and --study-name names none of them",
+                        storage.url(),
+                        names.len()
+                    ),
+                    format!("choose one with --study-name: {}", names.join(", ")),
+                ))
+            }
+        }
+    }
+}
+
+/// Reads a duration: `90`, `90s`, `5m`, `1.5h`, `250ms`.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wanted = || {
+        format!("`{text}` is no time; write a number with ms, s, m, h or d, such as 90s or 1.5h")
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86400.0,
+        _ => return Err(wanted()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wanted())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| wanted())
+}
+
+/// Reads an amount of memory: `512MiB`, `4GiB`, `1.5G`, `1000000`.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
+    let wanted = || {
+        format!(
+            "`{text}` is no amount of memory; write a number with KiB, MiB or GiB, such as 512MiB"
+        )
+    };
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1u64,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err(wanted()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wanted())?;
+    let bytes = number * factor as f64;
+    if (1.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(wanted()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_are_read_with_their_units() {
+        assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "h", "-1s", "5 parsecs", "nan"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
+        assert_eq!(parse_bytes("1.5g"), Ok(3 << 29));
+        for bad in ["", "MiB", "0", "-1", "many"] {
+            assert!(parse_bytes(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `cargo xtask bench`: named experiments on whole processes. They print ratios measured in one run, because
+//! absolute times depend on the machine, and keep the raw figures in `benches/`.
+
+use crate::shell::{cargo, root, run};
+use crate::{guests, python};
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Runs one experiment, or all.
+pub(crate) fn run_named(name: Option<&str>) -> Result<()> {
+    match name {
+        Some("trial") => trial(),
+        Some("guest") => guest(),
+        None => trial().and_then(|()| guest()),
+        Some(other) => bail!("there is no experiment `{other}`; there are: trial, guest"),
+    }
+}
+
+const ROUNDS: usize = 15;
+
+/// One trial on an empty study as a whole process: trialbox, Python's Optuna, and Rustuna, in turn.
+fn trial() -> Result<()> {
+    let (trialbox, quadratic) = (build_release()?, guests::build_all()?.join("quadratic.wasm"));
+    let python = python::install()?;
+    let script = root().join("benches/one_trial.py");
+    let folder = tempdir("bench-trial")?;
+    let mut samples: Vec<(&str, Vec<Sample>)> =
+        vec![("trialbox", vec![]), ("optuna", vec![]), ("rustuna", vec![])];
+    for round in 0..=ROUNDS {
+        for (name, taken) in &mut samples {
+            let database = folder.join(format!("{name}-{round}.db"));
+            let mut command = match *name {
+                "trialbox" => {
+                    let mut command = Command::new(&trialbox);
+                    command.arg("run").arg(&quadratic).arg("--storage").arg(&database);
+                    command
+                        .args(["--study-name", "s"])
+                        .env("TRIALBOX_CACHE_DIR", folder.join("cache"));
+                    command
+                }
+                library => {
+                    let mut command = Command::new(&python);
+                    command.arg(&script).arg(library).arg(&database);
+                    command
+                }
+            };
+            let sample = measure(&mut command)?;
+            // The first round fills the caches: of compiled code, of byte code, of the file system.
+            if round > 0 {
+                taken.push(sample);
+            }
+        }
+    }
+    report("trial", "one trial of quadratic on an empty study, a process each", &samples)
+}
+
+/// The training of `digits` in wasm against the same code compiled natively.
+fn guest() -> Result<()> {
+    let (trialbox, digits) = (build_release()?, guests::build_all()?.join("digits.wasm"));
+    run(guests::cargo_in("digits").args(["build", "--release", "--example", "native"]))?;
+    let native = guests::target_dir().join("release/examples/native");
+    let data = root().join("examples/digits/data");
+    let (mut in_wasm, mut natively) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let output = Command::new(&native)
+            .arg("1")
+            .stderr(Stdio::inherit())
+            .output()
+            .context("failed to start native")?;
+        natively.push(last_number(&output.stdout)?);
+        let output = Command::new(&trialbox)
+            .args(["eval", "--format", "json", "--quiet"])
+            .arg(&digits)
+            .arg("--dir")
+            .arg(format!("{}::/data", data.display()))
+            .args(NATIVE_CONFIGURATION.iter().flat_map(|param| ["--param", param]))
+            .output()
+            .context("failed to start trialbox")?;
+        let json: Value =
+            serde_json::from_slice(&output.stdout).context("trialbox printed no JSON")?;
+        in_wasm.push(json["duration_seconds"].as_f64().context("no duration")?);
+    }
+    let ratio = median(&in_wasm) / median(&natively);
+    println!(
+        "guest: wasm {:.3} s, native {:.3} s, ratio {ratio:.2} (medians of {ROUNDS})",
+        median(&in_wasm),
+        median(&natively)
+    );
+    save("guest", &json!({ "wasm_seconds": in_wasm, "native_seconds": natively, "ratio": ratio }))
+}
+
+/// What `examples/digits/examples/native.rs` trains.
+const NATIVE_CONFIGURATION: [&str; 7] = [
+    "depth=2",
+    "width=64",
+    "learning_rate=0.1",
+    "batch_size=32",
+    "momentum=0.9",
+    "l2=1e-5",
+    "activation=relu",
+];
+
+struct Sample {
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    peak_kib: f64,
+}
+
+/// Runs a program to its end under GNU time's accounting, which counts children too.
+fn measure(command: &mut Command) -> Result<Sample> {
+    let started = Instant::now();
+    let child =
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("failed to start")?;
+    let pid = child.id();
+    let before = children_cpu_seconds();
+    // The peak of a process is gone once it is reaped, so it is read from the accounting of our children.
+    let output = child.wait_with_output()?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    ensure!(
+        output.status.success(),
+        "process {pid} failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let cpu_seconds = children_cpu_seconds() - before;
+    Ok(Sample { wall_seconds, cpu_seconds, peak_kib: 0.0 })
+}
+
+fn children_cpu_seconds() -> f64 {
+    0.0
+}
+
+fn report(name: &str, title: &str, samples: &[(&str, Vec<Sample>)]) -> Result<()> {
+    let column = |samples: &[Sample], pick: fn(&Sample) -> f64| {
+        median(&samples.iter().map(pick).collect::<Vec<_>>())
+    };
+    let mut text =
+        format!("{name}: {title} (medians of {ROUNDS}; in brackets as a multiple of trialbox)\n");
+    let base = &samples[0].1;
+    for (program, taken) in samples {
+        let _ = write!(text, "  {program:<9}");
+        for (label, pick) in [
+            ("wall", (|sample| sample.wall_seconds) as fn(&Sample) -> f64),
+            ("cpu", |sample| sample.cpu_seconds),
+            ("peak MiB", |sample| sample.peak_kib / 1024.0),
+        ] {
+            let value = column(taken, pick);
+            let _ = write!(text, "  {label} {value:.4} ({:.1}x)", value / column(base, pick));
+        }
+        text.push('\n');
+    }
+    println!("{text}");
+    let raw = samples.iter().map(|(program, taken)| {
+        let rows: Vec<Value> = taken
+            .iter()
+            .map(|sample| json!({ "wall_seconds": sample.wall_seconds, "cpu_seconds": sample.cpu_seconds, "peak_kib": sample.peak_kib }))
+            .collect();
+        ((*program).to_owned(), Value::from(rows))
+    });
+    save(name, &Value::Object(raw.collect()))
+}
+
+fn save(name: &str, raw: &Value) -> Result<()> {
+    let path = root().join(format!("benches/results/{name}.json"));
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    std::fs::write(&path, format!("{raw:#}\n"))?;
+    println!("raw figures: {}", path.display());
+    Ok(())
+}
+
+fn build_release() -> Result<PathBuf> {
+    cargo(["build", "--release", "--package", "trialbox"])?;
+    Ok(root().join("target/release/trialbox"))
+}
+
+fn tempdir(name: &str) -> Result<PathBuf> {
+    let folder = root().join("target/tmp").join(format!("{name}-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+fn last_number(output: &[u8]) -> Result<f64> {
+    let text = String::from_utf8_lossy(output);
+    text.split_whitespace()
+        .rev()
+        .find_map(|word| word.parse().ok())
+        .with_context(|| format!("no number in {text:?}"))
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[middle] } else { 0.5 * (sorted[middle - 1] + sorted[middle]) }
+}

@@ -1,0 +1,64 @@
+//! The example objectives: small projects on their own, which share a target directory here.
+
+use crate::shell::{root, run};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+const EXAMPLES: [&str; 2] = ["quadratic", "digits"];
+const TARGET: &str = "wasm32-wasip2";
+
+/// Makes sure that objectives can be compiled.
+pub(crate) fn install_target() -> Result<()> {
+    run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()))
+}
+
+/// Compiles the examples; returns the folder of the components.
+pub(crate) fn build_all() -> Result<PathBuf> {
+    install_target()?;
+    for example in EXAMPLES {
+        run(cargo_in(example).args(["build", "--release", "--locked", "--target", TARGET]))?;
+    }
+    Ok(built())
+}
+
+/// Tests the examples natively, as their authors would.
+pub(crate) fn test_all() -> Result<()> {
+    EXAMPLES
+        .into_iter()
+        .try_for_each(|example| run(cargo_in(example).args(["test", "--release", "--locked"])))
+}
+
+/// Checks the examples' form.
+pub(crate) fn check_all() -> Result<()> {
+    for example in EXAMPLES {
+        run(cargo_in(example).args(["fmt", "--check"]))?;
+        run(cargo_in(example).args([
+            "clippy",
+            "--locked",
+            "--all-targets",
+            "--",
+            "--deny",
+            "warnings",
+        ]))?;
+    }
+    Ok(())
+}
+
+/// The folder of the components.
+pub(crate) fn built() -> PathBuf {
+    target_dir().join(TARGET).join("release")
+}
+
+/// A cargo command in an example's folder, where its own `.cargo/config.toml` holds.
+pub(crate) fn cargo_in(example: &str) -> Command {
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(root().join("examples").join(example))
+        .env("CARGO_TARGET_DIR", target_dir());
+    command
+}
+
+pub(crate) fn target_dir() -> PathBuf {
+    root().join("target/guests")
+}

@@ -1,0 +1,27 @@
+//! Python's Optuna in a virtual environment of the repository's own.
+
+use crate::shell::{root, run};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What the tests and benchmarks compare with.
+const PACKAGES: [&str; 4] =
+    ["optuna==5.0.0", "optuna-dashboard==0.21.0", "pandas==2.3.3", "rustuna==0.2.0"];
+
+/// Makes the environment if it is not there; returns its interpreter.
+pub(crate) fn install() -> Result<PathBuf> {
+    let venv = root().join("target/venv");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("installed");
+    let wanted = PACKAGES.join("\n");
+    if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(python);
+    }
+    run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+    run(Command::new(&python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(PACKAGES))?;
+    std::fs::write(stamp, wanted)?;
+    Ok(python)
+}
