@@ -1,1 +1,13 @@
-//! x
+//! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
+//!
+//! They need the example components (`cargo xtask build-guests`), and `interop` needs Python's Optuna in
+//! `target/venv`; `cargo xtask test` sets both up.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod eval;
+mod hostile;
+mod inspect;
+mod interop;
+mod run;
+mod scene;
+mod study;

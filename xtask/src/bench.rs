@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 /// Runs one experiment, or all.
 pub(crate) fn run_named(name: Option<&str>) -> Result<()> {
@@ -33,7 +32,7 @@ fn trial() -> Result<()> {
     for round in 0..=ROUNDS {
         for (name, taken) in &mut samples {
             let database = folder.join(format!("{name}-{round}.db"));
-            let mut command = match *name {
+            let command = match *name {
                 "trialbox" => {
                     let mut command = Command::new(&trialbox);
                     command.arg("run").arg(&quadratic).arg("--storage").arg(&database);
@@ -48,7 +47,7 @@ fn trial() -> Result<()> {
                     command
                 }
             };
-            let sample = measure(&mut command)?;
+            let sample = measure(&command)?;
             // The first round fills the caches: of compiled code, of byte code, of the file system.
             if round > 0 {
                 taken.push(sample);
@@ -71,7 +70,7 @@ fn guest() -> Result<()> {
             .stderr(Stdio::inherit())
             .output()
             .context("failed to start native")?;
-        natively.push(last_number(&output.stdout)?);
+        natively.push(complete_seconds(&output.stdout)?);
         let output = Command::new(&trialbox)
             .args(["eval", "--format", "json", "--quiet"])
             .arg(&digits)
@@ -97,10 +96,10 @@ fn guest() -> Result<()> {
 const NATIVE_CONFIGURATION: [&str; 7] = [
     "depth=2",
     "width=64",
-    "learning_rate=0.1",
+    "learning_rate=0.05",
     "batch_size=32",
     "momentum=0.9",
-    "l2=1e-5",
+    "l2=1e-4",
     "activation=relu",
 ];
 
@@ -110,27 +109,28 @@ struct Sample {
     peak_kib: f64,
 }
 
-/// Runs a program to its end under GNU time's accounting, which counts children too.
-fn measure(command: &mut Command) -> Result<Sample> {
-    let started = Instant::now();
-    let child =
-        command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("failed to start")?;
-    let pid = child.id();
-    let before = children_cpu_seconds();
-    // The peak of a process is gone once it is reaped, so it is read from the accounting of our children.
-    let output = child.wait_with_output()?;
-    let wall_seconds = started.elapsed().as_secs_f64();
+/// Runs a program to its end; its children count too.
+fn measure(command: &Command) -> Result<Sample> {
+    let mut measured = Command::new("python3");
+    measured
+        .arg(root().join("benches/measure.py"))
+        .arg(command.get_program())
+        .args(command.get_args());
+    measured.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = measured.output().context("failed to start python3")?;
     ensure!(
         output.status.success(),
-        "process {pid} failed: {}",
+        "{:?} failed: {}",
+        command,
         String::from_utf8_lossy(&output.stderr)
     );
-    let cpu_seconds = children_cpu_seconds() - before;
-    Ok(Sample { wall_seconds, cpu_seconds, peak_kib: 0.0 })
-}
-
-fn children_cpu_seconds() -> f64 {
-    0.0
+    let json: Value = serde_json::from_slice(&output.stdout)?;
+    let figure = |name: &str| json[name].as_f64().with_context(|| format!("no {name} in {json}"));
+    Ok(Sample {
+        wall_seconds: figure("wall_seconds")?,
+        cpu_seconds: figure("cpu_seconds")?,
+        peak_kib: figure("peak_kib")?,
+    })
 }
 
 fn report(name: &str, title: &str, samples: &[(&str, Vec<Sample>)]) -> Result<()> {
@@ -183,12 +183,12 @@ fn tempdir(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-fn last_number(output: &[u8]) -> Result<f64> {
+/// The seconds of the line `complete objective  0.2140 s, …`.
+fn complete_seconds(output: &[u8]) -> Result<f64> {
     let text = String::from_utf8_lossy(output);
-    text.split_whitespace()
-        .rev()
-        .find_map(|word| word.parse().ok())
-        .with_context(|| format!("no number in {text:?}"))
+    let line = text.lines().find_map(|line| line.strip_prefix("complete objective"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("no time of the complete objective in {text:?}"))
 }
 
 fn median(values: &[f64]) -> f64 {

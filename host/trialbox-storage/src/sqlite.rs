@@ -72,7 +72,9 @@ impl SqliteStorage {
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
         connection.busy_timeout(options.timeout).map_err(failed)?;
         // A result must outlive a power cut; the few writes of a trial can afford it.
-        connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
+        connection
+            .pragma_update(None, "synchronous", "FULL")
+            .map_err(|error| not_a_database(path, error))?;
         match schema::check(&connection, &url) {
             Ok(Version::Current) => {}
             Ok(Version::Empty) if options.create => {

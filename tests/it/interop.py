@@ -1,0 +1,109 @@
+"""What Python's Optuna sees of a database, as one line of JSON."""
+
+import datetime
+import json
+import socket
+import struct
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import optuna
+
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def bits(value):
+    return struct.pack(">d", value).hex()
+
+
+def utc(local):
+    """Optuna hands out naive local time; the database holds UTC."""
+    return local.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def load(path, name):
+    return optuna.load_study(storage=f"sqlite:///{path}", study_name=name)
+
+
+def read(path, name):
+    study = load(path, name)
+    return {
+        "directions": [direction.name for direction in study.directions],
+        "metric_names": study.metric_names,
+        "best": study.best_trial.number,
+        "dataframe_rows": len(study.trials_dataframe()),
+        "trials": [
+            {
+                "number": trial.number,
+                "state": trial.state.name,
+                "values": [bits(value) for value in trial.values or []],
+                "params": trial.params,
+                "distributions": {
+                    key: json.loads(optuna.distributions.distribution_to_json(distribution))
+                    for key, distribution in trial.distributions.items()
+                },
+                "datetime_start": utc(trial.datetime_start),
+                "datetime_complete": utc(trial.datetime_complete),
+            }
+            for trial in study.trials
+        ],
+    }
+
+
+def go_on(path, name, n):
+    """Continues with Optuna's own sampler on the distributions that are there."""
+    study = load(path, name)
+    distributions = study.trials[0].distributions
+    for _ in range(int(n)):
+        trial = study.ask(distributions)
+        study.tell(trial, trial.params["width"] / 128)
+    return {"n_trials": len(study.trials)}
+
+
+def enqueue(path, name):
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name)
+    study.enqueue_trial({"x": 2.0, "y": -1})
+    return {}
+
+
+def dashboard(path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    program = Path(sys.executable).with_name("optuna-dashboard")
+    server = subprocess.Popen(
+        [program, "--host", "127.0.0.1", "--port", str(port), f"sqlite:///{path}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={"PYTHONUNBUFFERED": "1", "PATH": "/usr/bin:/bin"},
+    )
+    try:
+        for line in server.stdout:
+            if "Listening on" in line:
+                break
+
+        def get(url):
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}{url}", timeout=60)
+
+        studies = json.load(get("/api/studies"))["study_summaries"]
+        study = json.load(get(f"/api/studies/{studies[0]['study_id']}"))
+        return {
+            "studies": [study["study_name"] for study in studies],
+            "states": [trial["state"] for trial in study["trials"]],
+            "status": {
+                "dashboard": get("/dashboard").status,
+                "importances": get(f"/api/studies/{studies[0]['study_id']}/param_importances").status,
+                "csv": get(f"/csv/{studies[0]['study_id']}").status,
+            },
+        }
+    finally:
+        server.terminate()
+        server.wait()
+
+
+command, *arguments = sys.argv[1:]
+commands = {"read": read, "continue": go_on, "enqueue": enqueue, "dashboard": dashboard}
+print(json.dumps(commands[command](*arguments)))

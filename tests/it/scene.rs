@@ -1,0 +1,103 @@
+//! A folder of a test's own, and the binary run in it.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's top folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// An example's component.
+pub(crate) fn guest(name: &str) -> String {
+    let path = root().join(format!("target/guests/wasm32-wasip2/release/{name}.wasm"));
+    assert!(path.exists(), "{} is missing: run `cargo xtask build-guests`", path.display());
+    path.canonicalize().unwrap().display().to_string()
+}
+
+/// `--dir` for the data of `digits`.
+pub(crate) fn digits_data() -> String {
+    format!("{}::/data", root().join("examples/digits/data").display())
+}
+
+/// A test's folder, fresh at its start.
+pub(crate) struct Scene {
+    pub(crate) folder: PathBuf,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Scene {
+    pub(crate) fn new(test: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        Scene { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// The binary, not yet started, in an environment that nothing leaks into.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trialbox"));
+        command.args(arguments).current_dir(&self.folder);
+        for (name, _) in std::env::vars() {
+            if name.starts_with("TRIALBOX_")
+                || name.starts_with("OPTUNA_")
+                || name.starts_with("SLURM_")
+            {
+                command.env_remove(name);
+            }
+        }
+        // Shared by all tests: compiling is not what they are about, and sharing is what users do.
+        command.env("TRIALBOX_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        command
+    }
+
+    pub(crate) fn trialbox(&self, arguments: &[&str]) -> Ran {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs the binary, which must end with 0, and reads the JSON lines that it prints.
+    #[track_caller]
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let ran = self.trialbox(&[arguments, &["--format", "json"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.json()
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The process ended with this code, and its message holds these pieces.
+    #[track_caller]
+    pub(crate) fn assert_error(&self, code: i32, pieces: &[&str]) {
+        assert_eq!(self.code, Some(code), "{self:?}");
+        for piece in pieces {
+            assert!(self.stderr.contains(piece), "`{piece}` is missing in: {}", self.stderr);
+        }
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
