@@ -17,6 +17,7 @@ cargo xtask COMMAND
   test          set up and run all tests
   check         formatting, clippy, documentation, licences, dependency directions
   ci            check, then test: what CI runs
+  tidy          only the licences and dependency directions
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
   bench [NAME]  named experiments, with ratios measured in one run: trial, guest";
 
@@ -27,6 +28,7 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("check") => check(),
         Some("ci") => check().and_then(|()| test()),
+        Some("tidy") => tidy::run(),
         Some("build-guests") => guests::build_all().map(|_| ()),
         Some("bench") => bench::run_named(arguments.get(1).map(String::as_str)),
         _ => {
