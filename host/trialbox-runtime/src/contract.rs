@@ -13,7 +13,6 @@ pub const CONTRACT: &str = "trialbox:objective@0.1.0";
 const PACKAGE: &str = "trialbox:objective/";
 const TRIAL: &str = "trialbox:objective/trial";
 const OBJECTIVE: &str = "trialbox:objective/objective";
-const DESCRIBE: &str = "trialbox:objective/describe";
 
 /// Larger files take minutes to compile.
 const MAX_FILE_BYTES: u64 = 256 << 20;
@@ -236,13 +235,6 @@ impl Outside {
             return Err(Rejection::new(RejectionCode::Capability, message, help));
         }
         Ok(versions.iter().max().map_or(ours, |version| *version).to_owned())
-    }
-}
-
-impl ObjectiveFile {
-    /// Whether the component says something of itself.
-    pub fn has_description(&self) -> bool {
-        self.exports.iter().any(|name| name.split('@').next() == Some(DESCRIBE))
     }
 }
 

@@ -74,8 +74,10 @@ fn give_up_rights() {
     let _ = rustix::thread::set_no_new_privs(true);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before the kernel was told to watch it.
-    if getppid().is_none_or(|parent| parent == Pid::INIT) {
+    // The parent may have died before the kernel was told to watch it. It says itself who it is, because in
+    // a container it may well be process 1, to which orphans go.
+    let parent = std::env::args().nth(2).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    if parent.is_some() && getppid() != parent {
         std::process::exit(1);
     }
 }

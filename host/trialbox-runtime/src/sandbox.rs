@@ -374,6 +374,7 @@ impl GuestProcess {
         let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
         let mut child = Command::new(&config.program)
             .arg("__guest")
+            .arg(std::process::id().to_string())
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))

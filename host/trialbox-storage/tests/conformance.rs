@@ -1,0 +1,277 @@
+//! What every storage must do: the same laws over memory and SQLite.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::time::Duration;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::storage::{
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Outcome, Storage, StorageError, TrialBatch,
+    TrialStart,
+};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::trial::{Param, TrialState, UtcDateTime, parse_datetime};
+use trialbox_storage::{MemoryStorage, Options, SqliteStorage};
+
+/// Runs a law over every backend.
+fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
+    law(&mut MemoryStorage::new());
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.db"));
+    let _ = std::fs::remove_file(&path);
+    law(&mut SqliteStorage::open(
+        &path,
+        &Options { timeout: Duration::from_secs(60), create: true },
+    )
+    .unwrap());
+}
+
+fn at() -> UtcDateTime {
+    parse_datetime("2026-11-24 01:02:03.000456").unwrap()
+}
+
+fn new_study(name: &str, directions: &[StudyDirection]) -> NewStudy {
+    NewStudy {
+        name: name.to_owned(),
+        directions: directions.to_vec(),
+        user_attrs: vec![],
+        system_attrs: vec![],
+    }
+}
+
+fn study(storage: &mut dyn Storage) -> StudyRecord {
+    storage.create_study(&new_study("s", &[StudyDirection::Minimize])).unwrap()
+}
+
+fn start(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    owner: &str,
+    max_trials: Option<u64>,
+) -> TrialStart {
+    storage
+        .begin_trial(study.id, &BeginTrial { owner: owner.into(), max_trials, at: at() })
+        .unwrap()
+}
+
+#[track_caller]
+fn begin(storage: &mut dyn Storage, study: &StudyRecord, owner: &str) -> BegunTrial {
+    match start(storage, study, owner, None) {
+        TrialStart::Begun(begun) => *begun,
+        other => panic!("no trial was begun: {other:?}"),
+    }
+}
+
+fn finish(storage: &mut dyn Storage, claim: &Claim, outcome: &Outcome) -> Result<(), StorageError> {
+    storage.finish_trial(claim, &TrialBatch::default(), outcome, at())
+}
+
+#[track_caller]
+fn assert_lost(result: Result<(), StorageError>, want: ClaimLoss) {
+    match result {
+        Err(StorageError::ClaimLost { reason, .. }) => assert_eq!(reason, want),
+        other => panic!("the claim should be lost: {other:?}"),
+    }
+}
+
+#[test]
+fn trials_are_numbered_from_0_without_gaps_in_each_study() {
+    each("numbers", |storage| {
+        let a = study(storage);
+        let b = storage.create_study(&new_study("b", &[StudyDirection::Maximize])).unwrap();
+        let numbers: Vec<u32> =
+            [&a, &b, &a, &a, &b].map(|study| begin(storage, study, "o").claim.number.0).into();
+        assert_eq!(numbers, [0, 0, 1, 2, 1]);
+    });
+}
+
+#[test]
+fn waiting_trials_are_taken_once_lowest_first_with_what_was_fixed() {
+    each("waiting", |storage| {
+        let study = study(storage);
+        for x in [1.5, 2.5] {
+            storage.enqueue_trial(study.id, &[("x".to_owned(), x.into())]).unwrap();
+        }
+        for (number, x) in [(0, 1.5), (1, 2.5)] {
+            let begun = begin(storage, &study, "o");
+            assert_eq!(begun.claim.number.0, number);
+            assert_eq!(begun.fixed_params, [("x".to_owned(), Json::from(x))]);
+        }
+        let begun = begin(storage, &study, "o");
+        assert_eq!((begun.claim.number.0, begun.fixed_params), (2, vec![]));
+    });
+}
+
+#[test]
+fn a_budget_counts_running_and_good_trials_and_holds_for_waiting_ones_too() {
+    each("budget", |storage| {
+        let study = study(storage);
+        let first = begin(storage, &study, "a").claim;
+        finish(storage, &first, &Outcome::Fail).unwrap();
+        begin(storage, &study, "b");
+        storage.enqueue_trial(study.id, &[]).unwrap();
+        assert_eq!(start(storage, &study, "c", Some(1)), TrialStart::BudgetReached { n_trials: 1 });
+        assert!(matches!(start(storage, &study, "c", Some(2)), TrialStart::Begun(_)));
+        assert_eq!(start(storage, &study, "d", Some(2)), TrialStart::BudgetReached { n_trials: 2 });
+    });
+}
+
+#[test]
+fn only_the_owner_writes_and_only_until_the_end() {
+    each("fence", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "me").claim;
+        let batch = TrialBatch { intermediate_values: vec![(0, 1.0)], ..TrialBatch::default() };
+        let other = Claim { owner: "them".into(), ..claim.clone() };
+        assert_lost(storage.record(&other, &batch), ClaimLoss::TakenOver);
+        assert_lost(finish(storage, &other, &Outcome::Complete(vec![9.0])), ClaimLoss::TakenOver);
+        finish(storage, &claim, &Outcome::Complete(vec![1.0])).unwrap();
+        assert_lost(storage.record(&claim, &batch), ClaimLoss::Finished(TrialState::Complete));
+        assert_lost(
+            finish(storage, &claim, &Outcome::Fail),
+            ClaimLoss::Finished(TrialState::Complete),
+        );
+        let trial = storage.trials(study.id).unwrap().remove(0);
+        assert_eq!(
+            (trial.state, trial.values, trial.intermediate_values.len()),
+            (TrialState::Complete, vec![1.0], 0)
+        );
+        assert_eq!((trial.datetime_start, trial.datetime_complete), (Some(at()), Some(at())));
+    });
+}
+
+#[test]
+fn values_come_back_to_the_bit() {
+    each("values", |storage| {
+        let study = study(storage);
+        // Not -0.0: SQLite stores whole floats as integers, so it comes back as 0.0, in Optuna too.
+        let odd = [f64::INFINITY, f64::NEG_INFINITY, 5e-324, 1e308, 0.1 + 0.2];
+        for value in odd {
+            let claim = begin(storage, &study, "o").claim;
+            let steps = vec![(0, value), (1, f64::NAN), (-3, f64::NEG_INFINITY)];
+            let batch = TrialBatch { intermediate_values: steps, ..TrialBatch::default() };
+            storage.finish_trial(&claim, &batch, &Outcome::Complete(vec![value]), at()).unwrap();
+        }
+        for (trial, value) in storage.trials(study.id).unwrap().into_iter().zip(odd) {
+            assert_eq!(trial.values[0].to_bits(), value.to_bits());
+            assert_eq!(trial.intermediate_values[&0].to_bits(), value.to_bits());
+            assert!(trial.intermediate_values[&1].is_nan());
+            assert_eq!(trial.intermediate_values[&-3], f64::NEG_INFINITY);
+        }
+    });
+}
+
+#[test]
+fn parameters_keep_their_order_type_and_distribution() {
+    each("params", |storage| {
+        let study = study(storage);
+        let choices = vec![
+            Json::Null,
+            true.into(),
+            1i64.into(),
+            2.5.into(),
+            "é\u{1f600}".into(),
+            f64::NAN.into(),
+        ];
+        let params: Vec<(String, Param)> = [
+            ("z", Distribution::float(1e-5, 0.1, true, None), 0.01),
+            ("a", Distribution::int(1, 9, false, 2), 5.0),
+            ("m", Distribution::categorical(choices), 4.0),
+        ]
+        .map(|(name, distribution, internal)| {
+            (name.to_owned(), Param { distribution: distribution.unwrap(), internal })
+        })
+        .into();
+        let claim = begin(storage, &study, "o").claim;
+        storage
+            .record(&claim, &TrialBatch { params: params.clone(), ..TrialBatch::default() })
+            .unwrap();
+        let trial = storage.trials(study.id).unwrap().remove(0);
+        // As text, because NaN is not equal to itself.
+        assert_eq!(format!("{:?}", trial.params), format!("{params:?}"));
+        assert_eq!(storage.recorded_distribution(study.id, claim.id, "a").unwrap(), None);
+        let next = begin(storage, &study, "o").claim;
+        let found = storage.recorded_distribution(study.id, next.id, "a").unwrap();
+        assert_eq!(found.as_ref(), Some(&params[1].1.distribution));
+    });
+}
+
+#[test]
+fn attributes_are_replaced_and_a_studys_defaults_are_set_once() {
+    each("attrs", |storage| {
+        let study = study(storage);
+        let pair = |value: i64| vec![("k".to_owned(), Json::from(value))];
+        assert_eq!(
+            storage.set_study_defaults(study.id, &pair(1)).unwrap().user_attrs["k"],
+            Json::Int(1)
+        );
+        assert_eq!(
+            storage.set_study_defaults(study.id, &pair(2)).unwrap().user_attrs["k"],
+            Json::Int(1)
+        );
+        assert_eq!(
+            storage.set_study_user_attrs(study.id, &pair(3)).unwrap().user_attrs["k"],
+            Json::Int(3)
+        );
+        let claim = begin(storage, &study, "o").claim;
+        for value in [1, 2] {
+            let batch = TrialBatch {
+                user_attrs: pair(value),
+                system_attrs: pair(-value),
+                ..TrialBatch::default()
+            };
+            storage.record(&claim, &batch).unwrap();
+        }
+        let trial = storage.trials(study.id).unwrap().remove(0);
+        assert_eq!(
+            (&trial.user_attrs["k"], &trial.system_attrs["k"]),
+            (&Json::Int(2), &Json::Int(-2))
+        );
+    });
+}
+
+#[test]
+fn studies_keep_their_directions_and_have_unique_names_of_at_most_512_characters() {
+    each("studies", |storage| {
+        let directions =
+            [StudyDirection::Maximize, StudyDirection::Minimize, StudyDirection::Maximize];
+        for name in ["", "a\nb", "é 😀 '\"; --", &"x".repeat(512)] {
+            let made = storage.create_study(&new_study(name, &directions)).unwrap();
+            assert_eq!(storage.open_study(name).unwrap(), made);
+            assert_eq!(made.directions, directions);
+            let again = storage.create_study(&new_study(name, &directions));
+            assert!(matches!(again, Err(StorageError::DuplicateStudy { .. })));
+        }
+        let long = storage.create_study(&new_study(&"x".repeat(513), &directions));
+        assert!(matches!(long, Err(StorageError::NameTooLong { chars: 513, .. })));
+        assert_eq!(storage.list_studies().unwrap().len(), 4);
+        match storage.open_study("no such") {
+            Err(StorageError::NoSuchStudy { known, .. }) => assert_eq!(known.len(), 4),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn failed_and_pruned_trials_may_have_no_value() {
+    each("endings", |storage| {
+        let study = study(storage);
+        for outcome in [Outcome::Fail, Outcome::Pruned(None), Outcome::Pruned(Some(0.5))] {
+            let claim = begin(storage, &study, "o").claim;
+            finish(storage, &claim, &outcome).unwrap();
+        }
+        let ends: Vec<_> = storage
+            .trials(study.id)
+            .unwrap()
+            .into_iter()
+            .map(|trial| (trial.state, trial.values))
+            .collect();
+        assert_eq!(
+            ends,
+            [
+                (TrialState::Fail, vec![]),
+                (TrialState::Pruned, vec![]),
+                (TrialState::Pruned, vec![0.5]),
+            ]
+        );
+    });
+}

@@ -1,0 +1,233 @@
+//! What only a file has: other processes, versions, damage, and rows as others read them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_core::storage::{BeginTrial, Outcome, Storage, StorageError, TrialBatch, TrialStart};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
+use trialbox_core::trial::parse_datetime;
+use trialbox_storage::{Options, SqliteStorage};
+
+const CREATE: Options = Options { timeout: Duration::from_secs(120), create: true };
+
+fn fresh(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join("study.db")
+}
+
+fn study(storage: &mut dyn Storage) -> StudyId {
+    let study = NewStudy {
+        name: "s".to_owned(),
+        directions: vec![StudyDirection::Minimize],
+        user_attrs: vec![],
+        system_attrs: vec![],
+    };
+    storage.create_study(&study).unwrap().id
+}
+
+fn request(owner: &str, max_trials: Option<u64>) -> BeginTrial {
+    BeginTrial {
+        owner: owner.into(),
+        max_trials,
+        at: parse_datetime("2026-11-24 01:02:03.000456").unwrap(),
+    }
+}
+
+/// Runs trials until told to stop; returns the numbers.
+fn work(path: &Path, owner: &str, n: usize, max_trials: Option<u64>) -> Vec<u32> {
+    let mut storage = SqliteStorage::open(path, &CREATE).unwrap();
+    let id = storage.open_study("s").unwrap().id;
+    let mut numbers = Vec::new();
+    for index in 0..n {
+        let request = request(&format!("{owner}-{index}"), max_trials);
+        let TrialStart::Begun(begun) = storage.begin_trial(id, &request).unwrap() else { break };
+        let outcome = Outcome::Complete(vec![f64::from(begun.claim.number.0)]);
+        storage.finish_trial(&begun.claim, &TrialBatch::default(), &outcome, request.at).unwrap();
+        numbers.push(begun.claim.number.0);
+    }
+    numbers
+}
+
+fn side_by_side(n: usize, work: impl Fn(usize) -> Vec<u32> + Sync) -> Vec<u32> {
+    let mut numbers: Vec<u32> = std::thread::scope(|scope| {
+        let work = &work;
+        let workers: Vec<_> = (0..n).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    numbers.sort_unstable();
+    numbers
+}
+
+#[test]
+fn workers_at_once_get_distinct_numbers_without_gaps() {
+    let path = fresh("workers");
+    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, None));
+    assert_eq!(numbers, (0..160).collect::<Vec<_>>());
+}
+
+#[test]
+fn workers_at_once_never_overshoot_the_budget() {
+    let path = fresh("overshoot");
+    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, Some(33)));
+    assert_eq!(numbers, (0..33).collect::<Vec<_>>());
+}
+
+#[test]
+fn workers_at_once_take_each_waiting_trial_once() {
+    let path = fresh("claims");
+    let mut storage = SqliteStorage::open(&path, &CREATE).unwrap();
+    let id = study(&mut storage);
+    for _ in 0..20 {
+        storage.enqueue_trial(id, &[]).unwrap();
+    }
+    let numbers = side_by_side(4, |worker| work(&path, &worker.to_string(), 5, None));
+    assert_eq!(numbers, (0..20).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_herd_that_opens_a_missing_file_makes_one_database() {
+    let path = fresh("herd");
+    side_by_side(16, |_| {
+        SqliteStorage::open(&path, &CREATE).unwrap();
+        vec![]
+    });
+    let connection = Connection::open(&path).unwrap();
+    for table in ["version_info", "alembic_version"] {
+        let rows: i64 = connection
+            .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(rows, 1, "{table}");
+    }
+    drop(connection);
+    let files = std::fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(files, 1, "nothing is left over");
+}
+
+#[test]
+fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
+    let path = fresh("rows");
+    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    work(&path, "o", 1, None);
+    let connection = Connection::open(&path).unwrap();
+    let row: (String, String, String) = connection
+        .query_row("SELECT state, datetime_start, datetime_complete FROM trials", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    let at = "2026-11-24 01:02:03.000456".to_owned();
+    assert_eq!(row, ("COMPLETE".to_owned(), at.clone(), at));
+    let value: (f64, String, i64) = connection
+        .query_row("SELECT value, value_type, objective FROM trial_values", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .unwrap();
+    assert_eq!(value, (0.0, "FINITE".to_owned(), 0));
+    let beats: i64 = connection
+        .query_row("SELECT count(*) FROM trial_heartbeats", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(beats, 1);
+}
+
+/// Opening must fail with this message, and leave the file as it is.
+#[track_caller]
+fn check_refused(path: &Path, options: &Options, message: &str) {
+    let before = std::fs::read(path).ok();
+    let error = SqliteStorage::open(path, options).err().expect("it must be refused");
+    assert!(error.to_string().contains(message), "{error}");
+    assert_eq!(std::fs::read(path).ok(), before);
+}
+
+fn altered(test: &str, sql: &str) -> PathBuf {
+    let path = fresh(test);
+    SqliteStorage::open(&path, &CREATE).unwrap();
+    Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    path
+}
+
+#[test]
+fn a_file_that_is_no_database_of_ours_is_refused_and_not_touched() {
+    let path = fresh("refused");
+    check_refused(&path, &Options { create: false, ..CREATE }, "there is no database");
+    std::fs::write(&path, "\x7fELF".repeat(500)).unwrap();
+    check_refused(&path, &CREATE, "is not a SQLite database");
+    let path = fresh("foreign");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE birds (name TEXT)").unwrap();
+    check_refused(&path, &CREATE, "but not Optuna's: it has the tables birds");
+    let older = altered("older", "UPDATE alembic_version SET version_num = 'v2.6.0.a'");
+    check_refused(&older, &CREATE, "has the schema of an older Optuna (revision v2.6.0.a)");
+    let newer = altered("newer", "UPDATE alembic_version SET version_num = 'v9.9.9.a'");
+    check_refused(&newer, &CREATE, "has a schema that trialbox does not know (revision v9.9.9.a");
+    let two = altered("two", "INSERT INTO alembic_version VALUES ('v1.2.0.a')");
+    check_refused(&two, &CREATE, "has 2 rows in `alembic_version`");
+}
+
+#[test]
+fn a_database_without_revision_is_stamped_and_an_empty_file_filled() {
+    let path = altered("stamped", "DELETE FROM alembic_version");
+    SqliteStorage::open(&path, &CREATE).unwrap();
+    let revision: String = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT version_num FROM alembic_version", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(revision, "v3.2.0.a");
+    let path = fresh("zero");
+    std::fs::write(&path, "").unwrap();
+    check_refused(&path, &Options { create: false, ..CREATE }, "is empty");
+    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+}
+
+#[test]
+fn a_row_that_makes_no_sense_is_named() {
+    for (test, sql, message) in [
+        ("null-number", "UPDATE trials SET number = NULL", "its number is NULL"),
+        ("null-value", "UPDATE trial_values SET value = NULL", "value 0 of trial 0: type FINITE"),
+        ("state", "UPDATE trials SET state = 'done'", "trial 0: unknown state `done`"),
+        (
+            "json",
+            "UPDATE trial_system_attributes SET value_json = '{'",
+            "attribute `trialbox:owner` of trial 0: invalid JSON",
+        ),
+        (
+            "time",
+            "UPDATE trials SET datetime_start = 'noon'",
+            "trial 0: `noon` is no date and time",
+        ),
+    ] {
+        let path = fresh(test);
+        let mut storage = SqliteStorage::open(&path, &CREATE).unwrap();
+        let id = study(&mut storage);
+        work(&path, "o", 1, None);
+        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        match storage.trials(id) {
+            Err(StorageError::UnreadableRow { what }) => assert!(what.contains(message), "{what}"),
+            other => panic!("{test}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
+    let path = fresh("locked");
+    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    let mut storage =
+        SqliteStorage::open(&path, &Options { timeout: Duration::from_millis(10), create: false })
+            .unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    match storage.begin_trial(StudyId(1), &request("o", None)) {
+        Err(StorageError::Backend { help: Some(help), .. }) => {
+            assert!(help.contains("--storage-timeout"), "{help}")
+        }
+        other => panic!("{other:?}"),
+    }
+    other.execute_batch("COMMIT").unwrap();
+    assert!(matches!(
+        storage.begin_trial(StudyId(1), &request("o", None)),
+        Ok(TrialStart::Begun(_))
+    ));
+}
