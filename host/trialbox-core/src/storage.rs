@@ -8,7 +8,8 @@ use crate::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDate
 /// A database of studies. A worker owns its own connection.
 ///
 /// Every method is one transaction: it happens wholly or not at all, and no lock outlives it. Times are
-/// arguments, because the clock belongs to the caller.
+/// arguments, because the clock belongs to the caller; only heartbeats take the database's own time, as
+/// Optuna's do.
 pub trait Storage: Send {
     /// The storage as messages name it, such as `sqlite:///study.db`.
     fn url(&self) -> &str;
@@ -246,6 +247,9 @@ pub enum StorageError {
         /// What it is instead.
         reason: ClaimLoss,
     },
+    /// A final value that is NaN, which no database of Optuna's can hold.
+    #[error("a final value must be a number, but it is NaN")]
+    NanValue,
     /// A row that neither Optuna nor we can make sense of.
     #[error("a row of the database makes no sense: {what}")]
     UnreadableRow {

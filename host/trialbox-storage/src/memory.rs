@@ -205,6 +205,9 @@ impl Storage for MemoryStorage {
         outcome: &Outcome,
         at: UtcDateTime,
     ) -> Result<(), StorageError> {
+        if outcome.values().iter().any(|value| value.is_nan()) {
+            return Err(StorageError::NanValue);
+        }
         self.record(claim, batch)?;
         let trial = self.ours(claim)?;
         trial.values = outcome.values().to_vec();

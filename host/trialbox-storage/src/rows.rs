@@ -16,6 +16,23 @@ pub(crate) fn encode_value(value: f64) -> (Option<f64>, &'static str) {
     }
 }
 
+/// A final value, which unlike an intermediate one cannot be NaN: Optuna could not read the study any more.
+pub(crate) fn encode_final_value(value: f64) -> Result<(Option<f64>, &'static str), StorageError> {
+    if value.is_nan() { Err(StorageError::NanValue) } else { Ok(encode_value(value)) }
+}
+
+/// Reads a final value.
+pub(crate) fn decode_final_value(
+    value: Option<f64>,
+    kind: &str,
+    what: impl Fn() -> String,
+) -> Result<f64, StorageError> {
+    match kind {
+        "NAN" => Err(unreadable(format!("{}: a final value cannot be NaN", what()))),
+        _ => decode_value(value, kind, what),
+    }
+}
+
 /// Reads a value; `what` names the row for the error.
 pub(crate) fn decode_value(
     value: Option<f64>,

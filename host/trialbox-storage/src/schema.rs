@@ -29,13 +29,27 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
         path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
     let made = write_database(&aside).and_then(|()| match fs::hard_link(&aside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no hard links; there a rename must do, which a second writer may win too.
-        Err(_) if !path.exists() => fs::rename(&aside, path),
-        other => other,
+        // Some file systems have no hard links; a rename does there, if it leaves what others have made.
+        Err(_) => rename_unless_there(&aside, path),
+        Ok(()) => Ok(()),
     });
     // Gone already if it was renamed.
     let _ = fs::remove_file(&aside);
-    made
+    made.and_then(|()| sync_folder(path))
+}
+
+fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::EXIST) => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// The name of a new file is kept through a power cut only once its folder is written.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 fn write_database(path: &Path) -> io::Result<()> {

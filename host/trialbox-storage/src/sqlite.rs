@@ -1,8 +1,8 @@
 //! A study in a SQLite file, shared by any number of processes, Python's Optuna among them.
 
 use crate::rows::{
-    decode_datetime, decode_distribution, decode_json, decode_param, decode_state, decode_value,
-    encode_value, unreadable,
+    decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
+    decode_state, decode_value, encode_final_value, encode_value, unreadable,
 };
 use crate::schema::{self, CheckError, Version};
 use crate::url::Options;
@@ -25,6 +25,9 @@ use trialbox_core::trial::{
 
 /// How many studies an error lists.
 const MAX_LISTED_STUDIES: usize = 10;
+
+/// SQLite counts its waiting in milliseconds of 31 bits.
+const LONGEST_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(i32::MAX as u64);
 
 /// A connection to a SQLite file with Optuna's tables.
 #[derive(Debug)]
@@ -70,7 +73,9 @@ impl SqliteStorage {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let failed = |error| backend(&format!("open the database `{}`", path.display()), error);
         let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-        connection.busy_timeout(options.timeout).map_err(failed)?;
+        connection.busy_timeout(options.timeout.min(LONGEST_TIMEOUT)).map_err(failed)?;
+        // As Optuna has it, whose deletions rely on it.
+        connection.pragma_update(None, "foreign_keys", false).map_err(failed)?;
         // A result must outlive a power cut; the few writes of a trial can afford it.
         connection
             .pragma_update(None, "synchronous", "FULL")
@@ -124,6 +129,12 @@ impl SqliteStorage {
             Ok(value)
         })();
         result.map_err(|error| match error {
+            // A column of another type than Optuna writes there.
+            TxError::Sqlite(
+                error @ (rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)),
+            ) => unreadable(format!("failed to {action}: {error}")),
             TxError::Sqlite(error) => backend(&format!("{action} in `{}`", self.url), error),
             TxError::Storage(error) => error,
         })
@@ -300,7 +311,7 @@ impl Storage for SqliteStorage {
             require_ours(tx, claim)?;
             insert_batch(tx, claim.id, batch)?;
             for (objective, value) in (0i64..).zip(outcome.values()) {
-                let (value, kind) = encode_value(*value);
+                let (value, kind) = encode_final_value(*value)?;
                 tx.execute(
                     "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?1, ?2, ?3, ?4)",
                     params![claim.id.0, objective, value, kind],
@@ -656,7 +667,7 @@ impl TrialReader {
                 .into());
             }
             let kind: String = row.get(3)?;
-            let value = decode_value(row.get(2)?, &kind, what)?;
+            let value = decode_final_value(row.get(2)?, &kind, what)?;
             trial.values.push(value);
         }
         Ok(())

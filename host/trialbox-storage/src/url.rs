@@ -32,15 +32,16 @@ pub fn open(url: &str, options: &Options) -> Result<Box<dyn Storage>, StorageErr
     Ok(Box::new(SqliteStorage::open(Path::new(path), options)?))
 }
 
-/// The address as it may be shown: what stands between `:` and `@` is a password.
+/// The address as it may be shown: without a password, and without the query, which may hold one too.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    match rest.split_once('@') {
+    let rest = rest.split('?').next().unwrap_or_default();
+    // The last `@`: a password may hold others.
+    match rest.rsplit_once('@') {
         Some((user, host)) => {
-            let name = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{name}:***@{host}")
+            format!("{scheme}://{}:***@{host}", user.split(':').next().unwrap_or_default())
         }
-        None => url.to_owned(),
+        None => format!("{scheme}://{rest}"),
     }
 }
 

@@ -275,3 +275,15 @@ fn failed_and_pruned_trials_may_have_no_value() {
         );
     });
 }
+
+#[test]
+fn a_final_value_that_is_nan_is_refused_and_changes_nothing() {
+    each("nan", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "o").claim;
+        let refused = finish(storage, &claim, &Outcome::Complete(vec![f64::NAN]));
+        assert!(matches!(refused, Err(StorageError::NanValue)));
+        assert_eq!(storage.trials(study.id).unwrap()[0].state, TrialState::Running);
+        finish(storage, &claim, &Outcome::Fail).unwrap();
+    });
+}

@@ -137,7 +137,7 @@ fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
 #[track_caller]
 fn check_refused(path: &Path, options: &Options, message: &str) {
     let before = std::fs::read(path).ok();
-    let error = SqliteStorage::open(path, options).err().expect("it must be refused");
+    let error = SqliteStorage::open(path, options).expect_err("it must be refused");
     assert!(error.to_string().contains(message), "{error}");
     assert_eq!(std::fs::read(path).ok(), before);
 }
@@ -186,6 +186,16 @@ fn a_row_that_makes_no_sense_is_named() {
     for (test, sql, message) in [
         ("null-number", "UPDATE trials SET number = NULL", "its number is NULL"),
         ("null-value", "UPDATE trial_values SET value = NULL", "value 0 of trial 0: type FINITE"),
+        (
+            "nan-value",
+            "UPDATE trial_values SET value = NULL, value_type = 'NAN'",
+            "value 0 of trial 0: a final value cannot be NaN",
+        ),
+        (
+            "text-step",
+            "INSERT INTO trial_intermediate_values VALUES (1, 1, 'one', 1.0, 'FINITE')",
+            "failed to read the trials",
+        ),
         ("state", "UPDATE trials SET state = 'done'", "trial 0: unknown state `done`"),
         (
             "json",
@@ -230,4 +240,11 @@ fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
         storage.begin_trial(StudyId(1), &request("o", None)),
         Ok(TrialStart::Begun(_))
     ));
+}
+
+#[test]
+fn a_timeout_of_a_year_is_as_long_as_sqlite_can_wait() {
+    let path = fresh("year");
+    let options = Options { timeout: Duration::from_secs(365 * 86_400), create: true };
+    study(&mut SqliteStorage::open(&path, &options).unwrap());
 }

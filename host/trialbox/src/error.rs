@@ -53,7 +53,7 @@ impl From<StorageError> for CommandError {
             StorageError::WrongDatabase { help, .. } => (ExitCode::Storage, Some(help.clone())),
             StorageError::Backend { help, .. } => (ExitCode::Storage, help.clone()),
             StorageError::ClaimLost { .. } => (ExitCode::ClaimLost, None),
-            StorageError::UnreadableRow { .. } => (ExitCode::Storage, None),
+            StorageError::UnreadableRow { .. } | StorageError::NanValue => (ExitCode::Storage, None),
         };
         CommandError {
             exit,
