@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def enqueue(path, name):
     return {}
 
 
+def wait_until_it_listens(server, port):
+    """Its own "Listening on" comes before it does, so only a connection tells."""
+    while server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    sys.exit(f"the dashboard ended with {server.returncode}")
+
+
 def dashboard(path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -75,15 +87,12 @@ def dashboard(path):
     program = Path(sys.executable).with_name("optuna-dashboard")
     server = subprocess.Popen(
         [program, "--host", "127.0.0.1", "--port", str(port), f"sqlite:///{path}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         env={"PYTHONUNBUFFERED": "1", "PATH": "/usr/bin:/bin"},
     )
     try:
-        for line in server.stdout:
-            if "Listening on" in line:
-                break
+        wait_until_it_listens(server, port)
 
         def get(url):
             return urllib.request.urlopen(f"http://127.0.0.1:{port}{url}", timeout=60)
