@@ -95,12 +95,23 @@ fn a_study_remembers_its_seed_and_refuses_another() {
     scene.json(&["run", &quadratic, "--seed", "1", "--max-memory", "64MiB"]);
     scene.json(&["run", &quadratic, "--seed", "1"]);
     let ran = scene.trialbox(&["run", &quadratic, "--seed", "2"]);
-    ran.assert_error(2, &["was made with --seed = 1, and this command says 2", "--override"]);
+    ran.assert_error(2, &["goes by --seed = 1, and this command says 2", "--override"]);
     scene.json(&["run", &quadratic, "--seed", "2", "--override"]);
     let study = &scene.json(&["study", "show"])[0];
     assert_eq!(study["user_attrs"]["trialbox:seed"], 2);
     assert_eq!(study["user_attrs"]["trialbox:max_memory_bytes"], 64 << 20);
     assert_eq!(study["n_trials"], 3);
+}
+
+#[test]
+fn a_limit_said_after_the_study_was_made_holds_for_that_command_alone() {
+    let scene = Scene::new("run-limits");
+    let quadratic = guest("quadratic");
+    scene.json(&["run", &quadratic]);
+    let ran = scene.trialbox(&["run", &quadratic, "--max-memory", "1KiB"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("E-MEM"), "{}", ran.stdout);
+    scene.json(&["run", &quadratic]);
 }
 
 #[test]

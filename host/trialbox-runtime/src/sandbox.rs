@@ -305,9 +305,12 @@ fn to_evaluation(end: GuestEnd) -> Evaluation {
         GuestEnd::Broke { kind, message } => {
             let (code, help) = match kind {
                 BreakKind::Trap => (FailureCode::Trap, None),
-                BreakKind::Memory => {
-                    (FailureCode::Memory, Some("raise --max-memory, or use smaller arrays"))
-                }
+                BreakKind::Memory => (
+                    FailureCode::Memory,
+                    Some(
+                        "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
+                    ),
+                ),
                 BreakKind::Stack => (
                     FailureCode::Stack,
                     Some("look for recursion without end, or large arrays on the stack"),

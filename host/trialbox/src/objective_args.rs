@@ -21,11 +21,11 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
     env: Vec<(String, String)>,
 
-    /// The most memory that the objective may use [default: 4GiB]
+    /// The most memory that the objective may use; remembered by a study that begins with it [default: 4GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) max_memory: Option<u64>,
 
-    /// How long one trial may take, such as 90s or 2h [default: no limit]
+    /// How long one trial may take, such as 90s or 2h; remembered by a study that begins with it [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) trial_timeout: Option<Duration>,
 

@@ -64,17 +64,21 @@ impl SettingFlags {
             let kept = study.user_attrs.get(key).map(ToString::to_string).unwrap_or_default();
             return Err(CommandError::usage(
                 format!(
-                    "study `{}` was made with {} = {kept}, and this command says {value}",
+                    "study `{}` goes by {} = {kept}, and this command says {value}",
                     study.name,
                     flag_of(key)
                 ),
-                "leave the flag out to go on as the study began, or add --override to change the study",
+                "leave the flag out to go on as the study does, or add --override to change the study",
             ));
         }
         if !contradicted.is_empty() {
             study = storage.set_study_user_attrs(study.id, &said)?;
         }
-        let defaults = self.attributes_of_new_study();
+        let mut defaults = self.attributes_of_new_study();
+        if study.user_attrs.contains_key(SEED) {
+            // A limit said later holds for that command alone; the study began without it.
+            defaults.retain(|(key, _)| key == SEED || key == SAMPLER);
+        }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
         }

@@ -69,6 +69,15 @@ enum Defaults {
 
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let twice = self.param.iter().enumerate().find(|(index, (name, _))| {
+            self.param[..*index].iter().any(|(earlier, _)| earlier == name)
+        });
+        if let Some((_, (name, _))) = twice {
+            return Err(CommandError::usage(
+                format!("--param {name} was given twice"),
+                "give it once",
+            ));
+        }
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         let interrupts = Arc::new(Interrupts::install()?);
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;

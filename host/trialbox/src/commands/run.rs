@@ -78,7 +78,14 @@ pub(crate) struct RunArgs {
     timeout: Option<Duration>,
 
     /// Whether small or large values are good, once for each objective [default: what the objective says, else minimize]
-    #[arg(long, visible_alias = "directions", value_name = "minimize|maximize", value_enum, hide_possible_values = true, num_args = 1..)]
+    #[arg(
+        long,
+        visible_alias = "directions",
+        value_name = "minimize|maximize",
+        value_enum,
+        hide_possible_values = true,
+        value_delimiter = ','
+    )]
     direction: Vec<DirectionArg>,
 
     /// What proposes parameters; remembered by the study [default: random]
@@ -279,7 +286,7 @@ impl Job<'_> {
     fn run_worker(&self, mut ready: ReadyObjective) -> CommandResult {
         let mut limits = self.args.sandbox.limits();
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
-        limits.trial_timeout = self.settings.trial_timeout;
+        limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
         let mut storage = self.args.storage.open()?;
         let sampler = self.settings.sampler.build();
