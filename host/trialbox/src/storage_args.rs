@@ -17,7 +17,7 @@ pub(crate) struct StorageArgs {
     )]
     storage: Option<String>,
 
-    /// The same as --storage, for scripts written for Optuna
+    /// The same as --storage, and stronger, for scripts written for Optuna
     #[arg(long, value_name = "PATH", hide_short_help = true)]
     optuna_db: Option<String>,
 
