@@ -125,7 +125,9 @@ pub struct TrialSession<'a> {
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
     rng: TrialRng,
-    history: Option<History>,
+    /// Empty until something that looks at it is asked.
+    history: History,
+    history_is_loaded: bool,
     fixed_params: Vec<(String, Json)>,
     relative_params: Option<BTreeMap<String, f64>>,
     params: Vec<(String, Param)>,
@@ -152,7 +154,8 @@ impl<'a> TrialSession<'a> {
             observer,
             rng: trial_rng(around.seed, begun.claim.number),
             claim: begun.claim,
-            history: None,
+            history: History::new(around.study.directions.clone(), Vec::new()),
+            history_is_loaded: false,
             fixed_params: begun.fixed_params,
             relative_params: None,
             params: begun.params,
@@ -253,10 +256,8 @@ impl<'a> TrialSession<'a> {
         if self.around.pruner.uses_history() {
             self.load_history()?;
         }
-        let unread = History::new(self.around.study.directions.clone(), Vec::new());
-        let history = self.history.as_ref().unwrap_or(&unread);
         let current = RunningTrial { intermediate_values: &self.intermediate_values };
-        Ok(self.around.pruner.should_prune(history, &current))
+        Ok(self.around.pruner.should_prune(&self.history, &current))
     }
 
     /// Attaches a value to the trial.
@@ -402,9 +403,7 @@ impl<'a> TrialSession<'a> {
         if let Some(value) = self.relative_value(name, distribution) {
             return Ok(value);
         }
-        let unread = History::new(self.around.study.directions.clone(), Vec::new());
-        let history = self.history.as_ref().unwrap_or(&unread);
-        Ok(self.around.sampler.sample_independent(history, name, distribution, &mut self.rng))
+        Ok(self.around.sampler.sample_independent(&self.history, name, distribution, &mut self.rng))
     }
 
     fn fixed_value(
@@ -444,13 +443,11 @@ impl<'a> TrialSession<'a> {
     }
 
     fn draw_relative(&mut self) -> BTreeMap<String, f64> {
-        let unread = History::new(self.around.study.directions.clone(), Vec::new());
-        let history = self.history.as_ref().unwrap_or(&unread);
-        let space = self.around.sampler.relative_search_space(history);
+        let space = self.around.sampler.relative_search_space(&self.history);
         if space.is_empty() {
             return BTreeMap::new();
         }
-        let suggestion = self.around.sampler.sample_relative(history, &space, &mut self.rng);
+        let suggestion = self.around.sampler.sample_relative(&self.history, &space, &mut self.rng);
         self.pending.system_attrs.extend(suggestion.system_attrs);
         suggestion.params
     }
@@ -474,10 +471,11 @@ impl<'a> TrialSession<'a> {
     }
 
     fn load_history(&mut self) -> Result<(), Stop> {
-        if self.history.is_none() {
+        if !self.history_is_loaded {
             let trials =
                 self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
-            self.history = Some(History::new(self.around.study.directions.clone(), trials));
+            self.history = History::new(self.around.study.directions.clone(), trials);
+            self.history_is_loaded = true;
         }
         Ok(())
     }

@@ -126,6 +126,9 @@ pub struct BeginTrial {
 /// The system attribute that says which attempt a RUNNING trial belongs to.
 pub const OWNER_ATTR: &str = "trialbox:owner";
 
+/// The system attribute that holds the values a user fixed when enqueueing, external, by name: Optuna's.
+pub const FIXED_PARAMS_ATTR: &str = "fixed_params";
+
 /// What came of [`Storage::begin_trial`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrialStart {

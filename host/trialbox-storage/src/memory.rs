@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, OWNER_ATTR, Outcome, Storage, StorageError,
-    TrialBatch, TrialStart, check_name,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, FIXED_PARAMS_ATTR, OWNER_ATTR, Outcome, Storage,
+    StorageError, TrialBatch, TrialStart, check_name,
 };
 use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
-
-const FIXED_PARAMS: &str = "fixed_params";
 
 /// Studies that end with the process.
 #[derive(Debug, Default)]
@@ -136,7 +134,9 @@ impl Storage for MemoryStorage {
         params: &[(String, Json)],
     ) -> Result<TrialNumber, StorageError> {
         let trial = self.append(study, TrialState::Waiting)?;
-        trial.system_attrs.insert(FIXED_PARAMS.to_owned(), Json::object(params.iter().cloned()));
+        trial
+            .system_attrs
+            .insert(FIXED_PARAMS_ATTR.to_owned(), Json::object(params.iter().cloned()));
         Ok(trial.number)
     }
 
@@ -161,7 +161,7 @@ impl Storage for MemoryStorage {
         trial.state = TrialState::Running;
         trial.datetime_start = Some(request.at);
         trial.system_attrs.insert(OWNER_ATTR.to_owned(), request.owner.clone());
-        let fixed_params = match trial.system_attrs.get(FIXED_PARAMS) {
+        let fixed_params = match trial.system_attrs.get(FIXED_PARAMS_ATTR) {
             Some(Json::Object(members)) => members.clone(),
             _ => vec![],
         };

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, OWNER_ATTR, Outcome, Storage, StorageError,
-    TrialBatch, TrialStart, check_name,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, FIXED_PARAMS_ATTR, OWNER_ATTR, Outcome, Storage,
+    StorageError, TrialBatch, TrialStart, check_name,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyId, StudyRecord, StudySummary};
 use trialbox_core::trial::{
@@ -235,7 +235,7 @@ impl Storage for SqliteStorage {
                 tx,
                 Table::System,
                 id,
-                FIXED_PARAMS,
+                FIXED_PARAMS_ATTR,
                 &Json::object(params.iter().cloned()),
             )?;
             Ok(number)
@@ -329,9 +329,6 @@ impl Storage for SqliteStorage {
         self.read("read the trials", |tx| TrialReader::read(tx, study))
     }
 }
-
-/// The system attribute that holds the values a user fixed when enqueueing, by name.
-const FIXED_PARAMS: &str = "fixed_params";
 
 /// Which of the twin tables of attributes.
 #[derive(Clone, Copy)]
@@ -571,12 +568,12 @@ fn read_fixed_params(tx: &Transaction, id: TrialId) -> Result<Vec<(String, Json)
     let text: Option<String> = tx
         .query_row(
             "SELECT value_json FROM trial_system_attributes WHERE trial_id = ?1 AND \"key\" = ?2",
-            params![id.0, FIXED_PARAMS],
+            params![id.0, FIXED_PARAMS_ATTR],
             |row| row.get(0),
         )
         .optional()?;
     let Some(text) = text else { return Ok(vec![]) };
-    match decode_json(&text, || format!("`{FIXED_PARAMS}` of trial with id {}", id.0))? {
+    match decode_json(&text, || format!("`{FIXED_PARAMS_ATTR}` of trial with id {}", id.0))? {
         Json::Object(members) => Ok(members),
         _ => Ok(vec![]),
     }
