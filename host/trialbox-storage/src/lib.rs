@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod memory;
+pub mod mount;
 mod rows;
 mod schema;
 mod sqlite;
