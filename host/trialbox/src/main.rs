@@ -13,9 +13,11 @@ mod grants;
 mod objective_args;
 mod output;
 mod owner;
+mod param_args;
 mod settings;
 mod storage_args;
 mod trial_json;
+mod upkeep;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -19,6 +19,7 @@ use trialbox_core::study::{
 };
 use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
 use trialbox_samplers::SamplerConfig;
+use trialbox_storage::{Create, Stopping};
 
 /// Make, list and read studies.
 #[derive(Debug, clap::Subcommand)]
@@ -160,7 +161,7 @@ impl CreateArgs {
                 vec![(METRIC_NAMES.to_owned(), names)]
             },
         };
-        let mut storage = self.storage.open_or_create()?;
+        let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
         let created = match storage.create_study(&study) {
             Err(StorageError::DuplicateStudy { .. }) if self.skip_if_exists => {
                 let found = storage.open_study(&self.study_name)?;
