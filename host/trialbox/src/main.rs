@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod commands;
 mod error;
+mod exchange;
 mod exit_code;
 mod grants;
 mod objective_args;

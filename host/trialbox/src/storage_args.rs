@@ -64,6 +64,11 @@ impl StorageArgs {
         named.unwrap_or_else(|| "sqlite:///trialbox.db".to_owned())
     }
 
+    /// The same flags for another database.
+    pub(crate) fn at(&self, url: &str) -> StorageArgs {
+        StorageArgs { storage: Some(url.to_owned()), optuna_db: None, ..self.clone() }
+    }
+
     /// Opens a database that must be there.
     pub(crate) fn open(&self) -> Result<Box<dyn Storage>, CommandError> {
         self.open_with(Create::Never, Stopping::default())

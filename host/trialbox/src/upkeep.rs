@@ -142,7 +142,6 @@ pub(crate) fn synced_text(synced: &Synced) -> String {
 }
 
 /// The same for programs.
-#[expect(dead_code, reason = "study sync prints it")]
 pub(crate) fn synced_json(synced: &Synced) -> Value {
     let (fate, result) = match &synced.fate {
         Fate::Settled(result, LateRecord::Recorded) => ("recorded", Some(result)),
