@@ -287,6 +287,7 @@ impl Storage for MemoryStorage {
         batch: &TrialBatch,
         ending: &Ending,
     ) -> Result<Option<TrialNumber>, StorageError> {
+        self.ours(claim)?;
         if ending.outcome.values().iter().any(|value| value.is_nan()) {
             return Err(StorageError::NanValue);
         }

@@ -5,11 +5,11 @@ use std::path::Path;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, Outcome, Storage, StorageError,
-    StudyAttrs, TrialBatch, TrialStart,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial, Outcome,
+    RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trial::{Param, TrialState, UtcDateTime, parse_datetime};
+use trialbox_core::trial::{Param, TrialNumber, TrialState, UtcDateTime, parse_datetime};
 use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
 /// Runs a law over every backend.
@@ -297,5 +297,118 @@ fn a_final_value_that_is_nan_is_refused_and_changes_nothing() {
         assert!(matches!(refused, Err(StorageError::NanValue)));
         assert_eq!(storage.trials(study.id).unwrap()[0].state, TrialState::Running);
         finish(storage, &claim, &Outcome::Fail).unwrap();
+    });
+}
+
+#[test]
+fn a_lost_trial_is_ended_and_queued_again_in_one_step_and_only_as_it_was_seen() {
+    each("lost", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "o").claim;
+        let batch = TrialBatch {
+            intermediate_values: vec![(0, 1.0)],
+            user_attrs: vec![("u".to_owned(), 1i64.into())],
+            ..TrialBatch::default()
+        };
+        let seen = storage.running_trials(study.id).unwrap().remove(0);
+        assert_eq!((seen.id, seen.owner.as_ref()), (claim.id, Some(&claim.owner)));
+        assert!(seen.heartbeat.is_some());
+        let other = HeldTrial { owner: Some("other".into()), ..seen.clone() };
+        let policy = Some(RetryPolicy { max_retries: 1 });
+        let reason = Json::from("why");
+        assert_eq!(storage.fail_lost_trial(&other, &reason, policy, at()).unwrap(), None);
+        storage.record(&claim, &batch).unwrap();
+        let seen = storage.running_trials(study.id).unwrap().remove(0);
+        let lost = storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap().unwrap();
+        assert_eq!(lost, LostTrial { number: TrialNumber(0), retry: Some(TrialNumber(1)) });
+        // A second reaper that saw the same comes too late.
+        assert_eq!(storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap(), None);
+        assert_lost(storage.record(&claim, &batch), ClaimLoss::Finished(TrialState::Fail));
+
+        let trials = storage.trials(study.id).unwrap();
+        assert_eq!(trials.len(), 2);
+        assert_eq!(trials[0].state, TrialState::Fail);
+        assert_eq!(trials[0].system_attrs["trialbox:failure"], reason);
+        let retry = &trials[1];
+        assert_eq!((retry.state, retry.intermediate_values.len()), (TrialState::Waiting, 0));
+        assert_eq!(retry.user_attrs, trials[0].user_attrs);
+        let attrs: Vec<&str> = retry.system_attrs.keys().map(String::as_str).collect();
+        assert_eq!(attrs, ["failed_trial", "retry_history"]);
+
+        let again = begin(storage, &study, "p");
+        assert_eq!((again.claim.number, again.origin), (TrialNumber(1), TrialNumber(0)));
+        let seen = storage.running_trials(study.id).unwrap().remove(0);
+        let lost = storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap().unwrap();
+        assert_eq!(lost.retry, None, "one retry was allowed");
+    });
+}
+
+#[test]
+fn a_trial_without_a_beating_owner_has_no_heartbeat_and_record_gives_it_none() {
+    each("silent", |storage| {
+        let study = study(storage);
+        let request = BeginTrial { owner: "o".into(), beats: false, max_trials: None, at: at() };
+        let TrialStart::Begun(begun) = storage.begin_trial(study.id, &request).unwrap() else {
+            panic!("there is no budget")
+        };
+        storage.record(&begun.claim, &TrialBatch::default()).unwrap();
+        assert_eq!(storage.running_trials(study.id).unwrap()[0].heartbeat, None);
+    });
+}
+
+#[test]
+fn an_owner_that_a_copy_inherited_speaks_of_another_trial() {
+    each("inherited", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "o").claim;
+        let original = storage.trials(study.id).unwrap();
+        storage.add_trials(study.id, &original).unwrap();
+        let held = storage.running_trials(study.id).unwrap();
+        assert_eq!(held[0].owner_of_this(), Some(&claim.owner));
+        assert_eq!((held[1].owner.as_ref(), held[1].owner_of_this()), (Some(&claim.owner), None));
+    });
+}
+
+#[test]
+fn a_trial_is_not_queued_twice_if_the_user_says_so() {
+    each("skip", |storage| {
+        let study = study(storage);
+        let trial = |x: f64, skip_if_exists| EnqueueTrial {
+            skip_if_exists,
+            ..enqueue(&[("x".to_owned(), x.into())])
+        };
+        let mut put = |x, skip| storage.enqueue_trial(study.id, &trial(x, skip)).unwrap();
+        assert_eq!(put(1.0, true), Some(TrialNumber(0)));
+        assert_eq!(put(1.0, true), None);
+        assert_eq!(put(1.0, false), Some(TrialNumber(1)));
+        assert_eq!(put(2.0, true), Some(TrialNumber(2)));
+    });
+}
+
+#[test]
+fn studies_are_renamed_deleted_and_imported_whole() {
+    each("move", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "o").claim;
+        finish(storage, &claim, &Outcome::Complete(vec![0.5])).unwrap();
+        let trials = storage.trials(study.id).unwrap();
+        let copy =
+            storage.import_study(&new_study("copy", &[StudyDirection::Minimize]), &trials).unwrap();
+        let mut copied = storage.trials(copy.id).unwrap();
+        copied[0].id = trials[0].id;
+        assert_eq!(copied, trials);
+
+        let taken = storage.rename_study(study.id, "copy");
+        assert!(matches!(taken, Err(StorageError::DuplicateStudy { .. })));
+        storage.rename_study(study.id, "t").unwrap();
+        assert_eq!(storage.open_study("t").unwrap().id, study.id);
+        storage.delete_study(study.id).unwrap();
+        assert!(matches!(storage.open_study("t"), Err(StorageError::NoSuchStudy { .. })));
+        assert_eq!(storage.trials(copy.id).unwrap(), {
+            copied[0].id = storage.trials(copy.id).unwrap()[0].id;
+            copied
+        });
+        let missing = storage.trial(copy.id, TrialNumber(1));
+        assert!(matches!(missing, Err(StorageError::NoSuchTrial { n_trials: 1, .. })));
     });
 }

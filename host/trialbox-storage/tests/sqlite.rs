@@ -5,10 +5,11 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::storage::{
-    BeginTrial, Ending, EnqueueTrial, Outcome, Storage, StorageError, TrialBatch, TrialStart,
+    BeginTrial, Ending, EnqueueTrial, Outcome, Storage, StorageError, StudyAttrs, TrialBatch,
+    TrialStart,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
-use trialbox_core::trial::parse_datetime;
+use trialbox_core::trial::{TrialState, parse_datetime};
 use trialbox_storage::{Create, Options, SqliteStorage};
 
 fn creating() -> Options {
@@ -260,4 +261,41 @@ fn a_timeout_of_a_year_is_no_problem() {
     let path = fresh("year");
     let options = Options { timeout: Duration::from_secs(365 * 86_400), ..creating() };
     study(&mut SqliteStorage::open(&path, &options).unwrap());
+}
+
+#[test]
+fn a_study_that_got_the_id_of_a_deleted_one_is_not_written_by_who_had_the_old_one_open() {
+    let path = fresh("reused");
+    let mut ours = SqliteStorage::open(&path, &creating()).unwrap();
+    let old = study(&mut ours);
+    let TrialStart::Begun(begun) = ours.begin_trial(old, &request("ours", None)).unwrap() else {
+        panic!("there is no budget")
+    };
+    let mut others = SqliteStorage::open(&path, &Options::default()).unwrap();
+    let theirs = others.open_study("s").unwrap();
+    others.delete_study(theirs.id).unwrap();
+    let other = NewStudy {
+        name: "other".to_owned(),
+        directions: vec![StudyDirection::Maximize],
+        user_attrs: vec![],
+        system_attrs: vec![],
+    };
+    assert_eq!(others.create_study(&other).unwrap().id, old, "SQLite gives ids out again");
+    let TrialStart::Begun(theirs) = others.begin_trial(old, &request("theirs", None)).unwrap()
+    else {
+        panic!("there is no budget")
+    };
+    assert_eq!(theirs.claim.id, begun.claim.id);
+
+    let gone = |result: Result<(), StorageError>| {
+        assert!(matches!(result, Err(StorageError::NoSuchStudy { name, .. }) if name == "s"));
+    };
+    gone(ours.begin_trial(old, &request("ours", None)).map(drop));
+    gone(ours.enqueue_trial(old, &EnqueueTrial::default()).map(drop));
+    gone(ours.set_study_attrs(old, &StudyAttrs::default()).map(drop));
+    gone(ours.delete_study(old));
+    let ending = Ending::new(Outcome::Complete(vec![1.0]), request("o", None).at);
+    let finished = ours.finish_trial(&begun.claim, &TrialBatch::default(), &ending);
+    assert!(matches!(finished, Err(StorageError::ClaimLost { .. })), "{finished:?}");
+    assert_eq!(others.trials(old).unwrap()[0].state, TrialState::Running);
 }

@@ -34,6 +34,16 @@ impl CommandError {
     }
 }
 
+impl CommandError {
+    /// Whether this may be what comes of a signal during a wait: for the database, or for the compiler.
+    pub(crate) fn is_cut_short(&self) -> bool {
+        let is_busy = |error: &StorageError| matches!(error, StorageError::Busy { .. });
+        let waited_for_database = self.error.downcast_ref().is_some_and(is_busy)
+            || matches!(self.error.downcast_ref(), Some(RunError::Begin(error)) if is_busy(error));
+        waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
+    }
+}
+
 impl From<StorageError> for CommandError {
     fn from(error: StorageError) -> Self {
         let (exit, help) = match &error {

@@ -56,6 +56,21 @@ impl SqliteStorage {
         Ok(SqliteStorage { database: Database::open(path, options)?, names: HashMap::new() })
     }
 
+    /// A transaction on a study, which must still be the one that was opened.
+    fn write_study<T>(
+        &mut self,
+        study: StudyId,
+        point: &str,
+        action: &str,
+        body: impl Fn(&Connection) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        let opened = self.names.get(&study).cloned();
+        self.database.write(point, action, |tx| {
+            require_same_study(tx, study, opened.as_deref())?;
+            body(tx)
+        })
+    }
+
     fn remember(&mut self, study: &StudyRecord) {
         self.names.insert(study.id, study.name.clone());
     }
@@ -85,8 +100,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         trials: &[FrozenTrial],
     ) -> Result<TrialNumber, StorageError> {
-        self.database.write("add_trials", "add trials", |tx| {
-            require_study(tx, study)?;
+        self.write_study(study, "add_trials", "add trials", |tx| {
             let mut numbers = Vec::with_capacity(trials.len());
             for trial in trials {
                 numbers.push(append_trial(tx, study, trial)?);
@@ -119,7 +133,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         user_attrs: &[(String, Json)],
     ) -> Result<StudyRecord, StorageError> {
-        self.database.write("study_defaults", "set the study's defaults", |tx| {
+        self.write_study(study, "study_defaults", "set the study's defaults", |tx| {
             let found = read_study(tx, study)?;
             let missing: Vec<(String, Json)> = user_attrs
                 .iter()
@@ -136,8 +150,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         attrs: &StudyAttrs,
     ) -> Result<StudyRecord, StorageError> {
-        self.database.write("study_attrs", "set the study's attributes", |tx| {
-            require_study(tx, study)?;
+        self.write_study(study, "study_attrs", "set the study's attributes", |tx| {
             upsert_study_attrs(tx, Table::User, study, &attrs.user)?;
             upsert_study_attrs(tx, Table::System, study, &attrs.system)?;
             read_study(tx, study)
@@ -145,14 +158,15 @@ impl Storage for SqliteStorage {
     }
 
     fn rename_study(&mut self, study: StudyId, name: &str) -> Result<(), StorageError> {
-        self.database
-            .write("rename_study", "rename the study", |tx| rename_study(tx, study, name))?;
+        self.write_study(study, "rename_study", "rename the study", |tx| {
+            rename_study(tx, study, name)
+        })?;
         self.names.insert(study, name.to_owned());
         Ok(())
     }
 
     fn delete_study(&mut self, study: StudyId) -> Result<(), StorageError> {
-        self.database.write("delete_study", "delete the study", |tx| delete_study(tx, study))
+        self.write_study(study, "delete_study", "delete the study", |tx| delete_study(tx, study))
     }
 
     fn enqueue_trial(
@@ -160,8 +174,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         trial: &EnqueueTrial,
     ) -> Result<Option<TrialNumber>, StorageError> {
-        self.database.write("enqueue", "enqueue a trial", |tx| {
-            require_study(tx, study)?;
+        self.write_study(study, "enqueue", "enqueue a trial", |tx| {
             if trial.skip_if_exists {
                 let trials = TrialReader::read(tx, Which::Study(study))?;
                 if trials.iter().any(|found| has_params(found, &trial.params)) {
@@ -177,9 +190,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         request: &BeginTrial,
     ) -> Result<TrialStart, StorageError> {
-        let name = self.names.get(&study).cloned();
-        self.database.write("begin", "begin a trial", |tx| {
-            require_same_study(tx, study, name.as_deref())?;
+        self.write_study(study, "begin", "begin a trial", |tx| {
             if let Some(max_trials) = request.max_trials {
                 let n_trials = count_towards_budget(tx, study)?;
                 if n_trials >= max_trials {

@@ -122,13 +122,23 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         let interrupts = Arc::new(Interrupts::install()?);
+        match (self.run_until(&interrupts, output), interrupts.pending()) {
+            // What a signal cut short, before a trial was begun, did not fail.
+            (Err(error), Some(interruption)) if error.is_cut_short() => {
+                Ok(interrupted(interruption))
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
+        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         // Before the database: a file that is no objective must leave no trace there.
-        let ready = self.sandbox.load(&file, Some(Arc::clone(&interrupts)))?;
+        let ready = self.sandbox.load(&file, Some(Arc::clone(interrupts)))?;
         self.sandbox.check_data(&ready.loaded)?;
 
-        let mut storage = self.open_storage(Create::Missing, &interrupts)?;
+        let mut storage = self.open_storage(Create::Missing, interrupts)?;
         let study = self.open_or_create_study(storage.as_mut(), &ready)?;
         let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
         self.tidy_up(storage.as_mut(), &study, output)?;
@@ -136,10 +146,10 @@ impl RunArgs {
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
         let job = Job {
-            args: &self,
+            args: self,
             output,
             file: &file,
-            interrupts: &interrupts,
+            interrupts,
             study: &study,
             settings: &settings,
             counters: &counters,
@@ -370,7 +380,7 @@ impl Job<'_> {
         })
     }
 
-    /// What could not be recorded is kept in a file; what was not begun because a signal came is no error.
+    /// What could not be recorded is kept in a file.
     fn explain(&self, error: RunError) -> CommandResult {
         match error {
             RunError::NotRecorded { trial, source } => {
@@ -381,9 +391,6 @@ impl Job<'_> {
                     None => kept,
                 });
                 Err(error)
-            }
-            RunError::Begin(StorageError::Busy { .. }) if self.interrupts.pending().is_some() => {
-                Ok(self.interrupts.pending().map_or(ExitCode::Done, interrupted))
             }
             error => Err(error.into()),
         }

@@ -1,0 +1,361 @@
+//! Memory and SQLite do the same, whatever is done to them in whatever order.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::storage::{
+    BeginTrial, Claim, Ending, EnqueueTrial, HeldTrial, Outcome, RetryPolicy, Storage,
+    StorageError, StudyAttrs, TrialBatch, TrialStart,
+};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
+use trialbox_core::trial::{FrozenTrial, Param, TrialId, TrialNumber, UtcDateTime, parse_datetime};
+use trialbox_storage::{Create, LockMode, MemoryStorage, Options, SqliteStorage};
+
+/// One thing that is done. Numbers choose among what there is, modulo how much there is.
+#[derive(Debug, Clone)]
+enum Step {
+    Create { name: u8, directions: u8 },
+    Rename { study: usize, name: u8 },
+    Delete { study: usize },
+    SetAttrs { study: usize, value: Json },
+    SetDefaults { study: usize, value: Json },
+    Enqueue { study: usize, x: u8, skip_if_exists: bool },
+    Begin { study: usize, beats: bool, max_trials: Option<u64> },
+    Record { claim: usize, stranger: bool, batch: TrialBatch },
+    Finish { claim: usize, batch: TrialBatch, outcome: Outcome, max_retries: Option<u32> },
+    FailLost { claim: usize, max_retries: Option<u32> },
+    Watch { claim: usize },
+    AddCopies { study: usize },
+}
+
+fn odd_float() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<i8>().prop_map(f64::from),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        Just(f64::NAN),
+        Just(5e-324),
+        Just(1e308),
+        Just(0.1 + 0.2),
+    ]
+}
+
+fn json() -> impl Strategy<Value = Json> {
+    let leaf = prop_oneof![
+        Just(Json::Null),
+        any::<bool>().prop_map(Json::from),
+        any::<i64>().prop_map(Json::from),
+        odd_float().prop_map(Json::from),
+        "[a\u{0}\"\\\\é😀]{0,4}".prop_map(Json::from),
+        Just(Json::BigInt("12345678901234567890123".to_owned())),
+        Just(Json::IllFormedString(vec![0x61, 0xdc00])),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Json::Array),
+            prop::collection::vec(("[ab]", inner), 0..2).prop_map(Json::object),
+        ]
+    })
+}
+
+/// A parameter under each name just once in a batch, as a session has it.
+fn batch() -> impl Strategy<Value = TrialBatch> {
+    let steps = prop::collection::vec((-2i64..4, odd_float()), 0..4);
+    let attrs = || prop::collection::vec(("[ab]", json()), 0..3);
+    (any::<bool>(), steps, attrs(), attrs()).prop_map(|(_, steps, user, system)| TrialBatch {
+        params: vec![],
+        intermediate_values: steps,
+        user_attrs: user,
+        system_attrs: system,
+    })
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        odd_float().prop_map(|value| Outcome::Complete(vec![value])),
+        prop::option::of(odd_float()).prop_map(Outcome::Pruned),
+        Just(Outcome::Fail),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let retries = || prop::option::of(0u32..3);
+    prop_oneof![
+        1 => (0u8..4, 1u8..3).prop_map(|(name, directions)| Step::Create { name, directions }),
+        1 => (any::<usize>(), 0u8..4).prop_map(|(study, name)| Step::Rename { study, name }),
+        1 => any::<usize>().prop_map(|study| Step::Delete { study }),
+        1 => (any::<usize>(), json()).prop_map(|(study, value)| Step::SetAttrs { study, value }),
+        1 => (any::<usize>(), json()).prop_map(|(study, value)| Step::SetDefaults { study, value }),
+        3 => (any::<usize>(), 0u8..3, any::<bool>())
+            .prop_map(|(study, x, skip_if_exists)| Step::Enqueue { study, x, skip_if_exists }),
+        6 => (any::<usize>(), any::<bool>(), prop::option::of(0u64..6))
+            .prop_map(|(study, beats, max_trials)| Step::Begin { study, beats, max_trials }),
+        4 => (any::<usize>(), prop::bool::weighted(0.2), batch())
+            .prop_map(|(claim, stranger, batch)| Step::Record { claim, stranger, batch }),
+        5 => (any::<usize>(), batch(), outcome(), retries())
+            .prop_map(|(claim, batch, outcome, max_retries)| Step::Finish { claim, batch, outcome, max_retries }),
+        2 => (any::<usize>(), retries())
+            .prop_map(|(claim, max_retries)| Step::FailLost { claim, max_retries }),
+        1 => any::<usize>().prop_map(|claim| Step::Watch { claim }),
+        1 => any::<usize>().prop_map(|study| Step::AddCopies { study }),
+    ]
+}
+
+/// A storage with what was got from it so far.
+struct Subject {
+    storage: Box<dyn Storage>,
+    studies: Vec<StudyId>,
+    claims: Vec<(StudyId, Claim)>,
+    file: Option<PathBuf>,
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.file.take().map(std::fs::remove_file);
+    }
+}
+
+fn at() -> UtcDateTime {
+    parse_datetime("2026-11-24 01:02:03.000456").unwrap()
+}
+
+fn retry(max_retries: Option<u32>) -> Option<RetryPolicy> {
+    max_retries.map(|max_retries| RetryPolicy { max_retries })
+}
+
+impl Subject {
+    fn new(storage: Box<dyn Storage>) -> Self {
+        Subject { storage, studies: vec![], claims: vec![], file: None }
+    }
+
+    fn study(&self, index: usize) -> Option<StudyId> {
+        (!self.studies.is_empty()).then(|| self.studies[index % self.studies.len()])
+    }
+
+    fn claim(&self, index: usize) -> Option<(StudyId, Claim)> {
+        (!self.claims.is_empty()).then(|| self.claims[index % self.claims.len()].clone())
+    }
+
+    /// Does the step; says what came of it, in words that do not depend on the backend.
+    fn carry_out(&mut self, step: &Step) -> String {
+        match step {
+            Step::Create { name, directions } => {
+                let made = self.storage.create_study(&NewStudy {
+                    name: name.to_string(),
+                    directions: vec![StudyDirection::Minimize; usize::from(*directions)],
+                    user_attrs: vec![],
+                    system_attrs: vec![],
+                });
+                self.studies.extend(made.as_ref().ok().map(|study| study.id));
+                told(made.map(|study| study.name))
+            }
+            Step::Rename { study, name } => self.with_study(*study, |storage, id| {
+                told(storage.rename_study(id, &name.to_string()))
+            }),
+            Step::Delete { study } => {
+                let Some(id) = self.study(*study) else { return String::new() };
+                self.studies.retain(|found| *found != id);
+                // SQLite gives the ids of what was deleted to what comes next; `sqlite.rs` says what then.
+                self.claims.retain(|(study, _)| *study != id);
+                told(self.storage.delete_study(id))
+            }
+            Step::SetAttrs { study, value } => self.with_study(*study, |storage, id| {
+                let pair = vec![("k".to_owned(), value.clone())];
+                let attrs = StudyAttrs { user: pair.clone(), system: pair };
+                told(storage.set_study_attrs(id, &attrs).map(|study| study.user_attrs))
+            }),
+            Step::SetDefaults { study, value } => self.with_study(*study, |storage, id| {
+                let pair = [("d".to_owned(), value.clone())];
+                told(storage.set_study_defaults(id, &pair).map(|study| study.user_attrs))
+            }),
+            Step::Enqueue { study, x, skip_if_exists } => self.with_study(*study, |storage, id| {
+                told(storage.enqueue_trial(
+                    id,
+                    &EnqueueTrial {
+                        params: vec![("x".to_owned(), f64::from(*x).into())],
+                        user_attrs: vec![("u".to_owned(), Json::from(f64::NAN))],
+                        skip_if_exists: *skip_if_exists,
+                    },
+                ))
+            }),
+            Step::Begin { study, beats, max_trials } => self.begin(*study, *beats, *max_trials),
+            Step::Record { claim, stranger, batch } => {
+                let Some((_, mut claim)) = self.claim(*claim) else { return String::new() };
+                if *stranger {
+                    claim.owner = Json::from("somebody else");
+                }
+                told(self.storage.record(&claim, batch))
+            }
+            Step::Finish { claim, batch, outcome, max_retries } => {
+                let Some((_, claim)) = self.claim(*claim) else { return String::new() };
+                let ending =
+                    Ending { outcome: outcome.clone(), at: at(), retry: retry(*max_retries) };
+                told(self.storage.finish_trial(&claim, batch, &ending))
+            }
+            Step::FailLost { claim, max_retries } => {
+                let Some((study, claim)) = self.claim(*claim) else { return String::new() };
+                let Some(held) = self.held(study, claim.id) else { return "not held".to_owned() };
+                let failure = Json::from("lost");
+                told(self.storage.fail_lost_trial(&held, &failure, retry(*max_retries), at()))
+            }
+            Step::Watch { claim } => {
+                let Some((_, claim)) = self.claim(*claim) else { return String::new() };
+                told(self.storage.note_watches(&[(claim.id, Json::from("seen"))]))
+            }
+            Step::AddCopies { study } => {
+                let Some(id) = self.study(*study) else { return String::new() };
+                match self.storage.trials(id) {
+                    Ok(trials) if trials.len() < 50 => told(self.storage.add_trials(id, &trials)),
+                    other => told(other.map(|_| "too many")),
+                }
+            }
+        }
+    }
+
+    fn with_study(
+        &mut self,
+        index: usize,
+        body: impl FnOnce(&mut dyn Storage, StudyId) -> String,
+    ) -> String {
+        let Some(id) = self.study(index) else { return String::new() };
+        body(self.storage.as_mut(), id)
+    }
+
+    fn begin(&mut self, study: usize, beats: bool, max_trials: Option<u64>) -> String {
+        let Some(id) = self.study(study) else { return String::new() };
+        let owner = Json::object([("uuid", Json::from(self.claims.len().to_string()))]);
+        let request = BeginTrial { owner, beats, max_trials, at: at() };
+        match self.storage.begin_trial(id, &request) {
+            Ok(TrialStart::Begun(mut begun)) => {
+                // The rest of a trial's life needs a parameter, and the storages must agree on it.
+                if begun.params.is_empty() {
+                    let distribution = Distribution::float(0.0, 9.0, false, None).unwrap();
+                    let param = Param { distribution, internal: f64::from(begun.claim.number.0) };
+                    let batch = TrialBatch {
+                        params: vec![("x".to_owned(), param)],
+                        ..TrialBatch::default()
+                    };
+                    self.storage.record(&begun.claim, &batch).unwrap();
+                }
+                self.claims.push((id, begun.claim.clone()));
+                begun.claim.id = TrialId(0);
+                format!("{begun:?}")
+            }
+            other => told(other),
+        }
+    }
+
+    fn held(&mut self, study: StudyId, id: TrialId) -> Option<HeldTrial> {
+        let held = self.storage.running_trials(study).ok()?;
+        held.into_iter().find(|held| held.id == id)
+    }
+
+    /// All that there is, without the backend's own keys and clock.
+    fn contents(&mut self) -> String {
+        let summaries = self.storage.list_studies().unwrap();
+        let mut contents = String::new();
+        for summary in summaries {
+            let study = summary.study;
+            contents += &format!(
+                "{} {:?} {:?} {:?} {:?}\n",
+                study.name,
+                study.directions,
+                study.user_attrs,
+                study.system_attrs,
+                summary.n_trials
+            );
+            for trial in self.storage.trials(study.id).unwrap() {
+                let one = self.storage.trial(study.id, trial.number).unwrap();
+                let trial = FrozenTrial { id: TrialId(0), ..trial };
+                assert_eq!(
+                    format!("{trial:?}"),
+                    format!("{:?}", FrozenTrial { id: TrialId(0), ..one })
+                );
+                contents += &format!("{trial:?}\n");
+            }
+            for held in self.storage.running_trials(study.id).unwrap() {
+                let beats = held.heartbeat.is_some();
+                contents += &format!("{} {:?} {beats} {:?}\n", held.number, held.owner, held.watch);
+            }
+        }
+        contents
+    }
+}
+
+/// The result as text; of a study that is gone, backends name what they know.
+fn told<T: std::fmt::Debug>(result: Result<T, StorageError>) -> String {
+    match result {
+        Err(StorageError::NoSuchStudy { .. }) => "no such study".to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn sqlite(case: &str, lock: LockMode) -> Subject {
+    // In memory where that is possible: thousands of transactions need no disk to be tested.
+    let shared_memory = Path::new("/dev/shm");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = if shared_memory.is_dir() { shared_memory } else { folder };
+    let path = folder.join(format!("trialbox-{}-{case}.db", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let options = Options { create: Create::Missing, lock, ..Options::default() };
+    let mut subject = Subject::new(Box::new(SqliteStorage::open(&path, &options).unwrap()));
+    subject.file = Some(path);
+    subject
+}
+
+fn check_agreement(steps: &[Step], case: &str, lock: LockMode) -> Result<(), TestCaseError> {
+    let mut memory = Subject::new(Box::new(MemoryStorage::new()));
+    let mut sqlite = sqlite(case, lock);
+    for step in steps {
+        prop_assert_eq!(memory.carry_out(step), sqlite.carry_out(step), "{:?}", step);
+    }
+    prop_assert_eq!(memory.contents(), sqlite.contents());
+    Ok(())
+}
+
+/// Numbers are 0, 1, 2, … in the order of the trials, in every study.
+fn check_numbers(subject: &mut Subject) -> Result<(), TestCaseError> {
+    for id in subject.studies.clone() {
+        let trials = subject.storage.trials(id).unwrap_or_default();
+        let numbers: Vec<TrialNumber> = trials.iter().map(|trial| trial.number).collect();
+        let wanted: Vec<TrialNumber> = (0..trials.len() as u32).map(TrialNumber).collect();
+        prop_assert_eq!(numbers, wanted);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_sqlite_agree_on_any_sequence_of_operations(
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        check_agreement(&steps, "sqlite", LockMode::Sqlite)?;
+    }
+
+    #[test]
+    fn numbering_has_no_gap_after_any_sequence_of_operations(
+        steps in prop::collection::vec(step(), 1..40),
+    ) {
+        let mut subject = sqlite("numbers", LockMode::Sqlite);
+        for step in &steps {
+            subject.carry_out(step);
+        }
+        check_numbers(&mut subject)?;
+    }
+}
+
+proptest! {
+    // Each operation makes and removes a lock file: fewer cases do.
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_sqlite_behind_a_lock_file_agree(
+        steps in prop::collection::vec(step(), 1..25),
+    ) {
+        check_agreement(&steps, "lock-file", LockMode::File)?;
+    }
+}
