@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod eval;
+mod faults;
 mod hostile;
 mod inspect;
 mod interop;

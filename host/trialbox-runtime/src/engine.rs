@@ -13,5 +13,9 @@ pub(crate) fn new_engine() -> wasmtime::Result<Engine> {
     config.relaxed_simd_deterministic(true);
     config.max_wasm_stack(1 << 20);
     config.async_stack_size(2 << 20);
+    // The image of a memory is a file to the system: a limit on the size of files would refuse it.
+    let files_are_limited =
+        rustix::process::getrlimit(rustix::process::Resource::Fsize).current.is_some();
+    config.memory_init_cow(!files_are_limited);
     Engine::new(&config)
 }

@@ -42,6 +42,8 @@ pub fn run_guest() -> ExitCode {
 fn serve() -> wasmtime::Result<()> {
     let link = Link::new(take_socket()?);
     give_up_rights();
+    // Compiled code is kept in a file.
+    crate::interrupt::survive_file_limits()?;
     let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
     let guest = match Guest::load(&link, request) {
         Ok(guest) => guest,

@@ -10,8 +10,7 @@ use std::sync::atomic::AtomicBool;
 use trialbox_core::objective::Interruption;
 
 /// Notices SIGINT, and what asks the process to go: SIGTERM, SIGHUP (its terminal is gone) and SIGXCPU (its
-/// processor time is used up). A second SIGINT ends the process at once. SIGXFSZ, whose default is death,
-/// becomes an error of the write that was too long.
+/// processor time is used up). A second SIGINT ends the process at once.
 #[derive(Debug)]
 pub struct Interrupts {
     // Readable for ever once the signal has come, because nobody reads: there is no way back.
@@ -29,7 +28,7 @@ impl Interrupts {
         let armed = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&armed))?;
         signal_hook::flag::register(SIGINT, armed)?;
-        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        survive_file_limits()?;
         Ok(Interrupts {
             terminated: readable_on(&[SIGTERM, SIGHUP, SIGXCPU])?,
             interrupted: readable_on(&[SIGINT])?,
@@ -51,6 +50,11 @@ impl Interrupts {
             _ => None,
         }
     }
+}
+
+/// Makes a write beyond the limit on the size of files an error, like a full disk, where it would be death.
+pub(crate) fn survive_file_limits() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(|_| ())
 }
 
 fn readable_on(signals: &[i32]) -> io::Result<UnixStream> {

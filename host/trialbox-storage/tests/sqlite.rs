@@ -173,6 +173,13 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_not_touched() {
         &creating(),
         "has a schema that trialbox does not know (revision v9.9.9.a",
     );
+    let headless = altered("headless", "DROP TABLE version_info");
+    check_refused(&headless, &creating(), "is a SQLite database, but not Optuna's");
+    let mut damaged = std::fs::read(altered("header", "")).unwrap();
+    damaged[..16].copy_from_slice(b"SQLite format 4\0");
+    let path = fresh("header-damaged");
+    std::fs::write(&path, &damaged).unwrap();
+    check_refused(&path, &creating(), "is not a SQLite database");
     let two = altered("two", "INSERT INTO alembic_version VALUES ('v1.2.0.a')");
     check_refused(&two, &creating(), "has 2 rows in `alembic_version`");
 }
@@ -298,4 +305,28 @@ fn a_study_that_got_the_id_of_a_deleted_one_is_not_written_by_who_had_the_old_on
     let finished = ours.finish_trial(&begun.claim, &TrialBatch::default(), &ending);
     assert!(matches!(finished, Err(StorageError::ClaimLost { .. })), "{finished:?}");
     assert_eq!(others.trials(old).unwrap()[0].state, TrialState::Running);
+}
+
+/// A page of zeros in the middle, and a file that ends early: what reads it says so, and nothing is changed.
+#[test]
+fn a_damaged_file_is_an_error_that_says_so() {
+    let path = fresh("damaged");
+    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    work(&path, "o", 50, None);
+    let whole = std::fs::read(&path).unwrap();
+    let mut zeroed = whole.clone();
+    zeroed[8192..].fill(0);
+    for bytes in [zeroed, whole[..whole.len() / 2].to_vec()] {
+        std::fs::write(&path, &bytes).unwrap();
+        let result = SqliteStorage::open(&path, &Options::default())
+            .and_then(|mut storage| storage.trials(StudyId(1)));
+        match result {
+            Err(StorageError::Backend { source, help: Some(help), .. }) => {
+                assert!(source.to_string().contains("malformed"), "{source}");
+                assert!(help.contains("copy"), "{help}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
 }
