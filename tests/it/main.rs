@@ -9,6 +9,7 @@ mod faults;
 mod hostile;
 mod inspect;
 mod interop;
+mod manage;
 mod run;
 mod scene;
 mod study;

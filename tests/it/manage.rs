@@ -1,0 +1,213 @@
+//! Commands that change studies as a whole, and trials that are asked for and told.
+
+use crate::scene::{Scene, guest};
+use serde_json::{Value, json};
+
+/// A study of three trials in `study.db`: two COMPLETE, one WAITING.
+fn three_trials(test: &str) -> Scene {
+    let scene = Scene::new(test);
+    let arguments = ["run", &guest("quadratic"), "--storage", "study.db", "-n", "2", "--seed", "1"];
+    scene.json(&arguments);
+    enqueue(&scene, &["--param", "x=2", "--user-attr", "why=a guess"]);
+    scene
+}
+
+fn enqueue(scene: &Scene, more: &[&str]) -> Value {
+    scene.json(&[&["trial", "enqueue", "--storage", "study.db"], more].concat()).remove(0)
+}
+
+/// What `study export` writes, without the study's line.
+fn exported(scene: &Scene, storage: &str, study: &str) -> Vec<Value> {
+    scene.json(&["study", "export", "--storage", storage, "--study-name", study]).split_off(1)
+}
+
+#[test]
+fn a_copy_has_the_same_trials_in_the_same_or_another_database() {
+    let scene = three_trials("manage-copy");
+    let original = exported(&scene, "study.db", "quadratic");
+    assert_eq!(original.len(), 3);
+    scene.json(&["study", "copy", "quadratic", "--to-study-name", "b", "--storage", "study.db"]);
+    scene.json(&[
+        "study",
+        "copy",
+        "quadratic",
+        "--to-storage",
+        "other.db",
+        "--storage",
+        "study.db",
+    ]);
+    assert_eq!(exported(&scene, "study.db", "b"), original);
+    assert_eq!(exported(&scene, "other.db", "quadratic"), original);
+    // The copy goes on where the original stands: with the trial that waits.
+    let arguments =
+        ["run", &guest("quadratic"), "--storage", "other.db", "--study-name", "quadratic"];
+    let ran = scene.json(&arguments).remove(0);
+    assert_eq!((&ran["number"], &ran["params"]["x"]), (&json!(2), &json!(2.0)));
+    scene
+        .trialbox(&["study", "copy", "quadratic", "--storage", "study.db"])
+        .assert_error(2, &["the name of its original", "--to-study-name"]);
+    let again = ["study", "copy", "quadratic", "--to-study-name", "b", "--storage", "study.db"];
+    scene.trialbox(&again).assert_error(2, &["there is already a study `b`"]);
+}
+
+#[test]
+fn what_is_exported_is_imported_as_it_was() {
+    let scene = three_trials("manage-import");
+    let ran = scene.trialbox(&["study", "export", "--storage", "study.db", "--format", "json"]);
+    std::fs::write(scene.path("trials.jsonl"), &ran.stdout).unwrap();
+    let imported = scene.json(&["study", "import", "trials.jsonl", "--storage", "new.db"]);
+    assert_eq!((&imported[0]["created"], &imported[0]["n_trials"]), (&json!(true), &json!(3)));
+    let again = scene.trialbox(&["study", "export", "--storage", "new.db", "--format", "json"]);
+    assert_eq!(again.stdout, ran.stdout);
+    // Once more adds them to the study that is there.
+    scene.json(&["study", "import", "trials.jsonl", "--storage", "new.db"]);
+    let numbers: Vec<Value> = exported(&scene, "new.db", "quadratic")
+        .iter()
+        .map(|trial| trial["number"].clone())
+        .collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 5].map(Value::from));
+    std::fs::write(scene.path("bad.jsonl"), "{\"state\": \"COMPLETE\"}\n").unwrap();
+    scene
+        .trialbox(&["study", "import", "bad.jsonl", "--storage", "new.db", "--study-name", "s"])
+        .assert_error(2, &["`bad.jsonl` cannot be imported: line 1: there is no array `values`"]);
+}
+
+#[test]
+fn a_study_is_renamed_and_deleted_by_name() {
+    let scene = three_trials("manage-rename");
+    scene.json(&["study", "rename", "quadratic", "q", "--storage", "study.db"]);
+    scene.json(&["study", "set-attr", "a=1", "b=two", "--storage", "study.db"]);
+    let study = &scene.json(&["study", "list", "--storage", "study.db"])[0];
+    assert_eq!((&study["study"], &study["n_trials"]), (&json!("q"), &json!(3)));
+    assert_eq!((&study["user_attrs"]["a"], &study["user_attrs"]["b"]), (&json!(1), &json!("two")));
+    let space = r#"{"x": {"type": "float", "low": -10, "high": 10}}"#;
+    scene.json(&["trial", "ask", "--storage", "study.db", "--search-space", space]);
+    scene
+        .trialbox(&["study", "delete", "q", "--storage", "study.db"])
+        .assert_error(2, &["1 trials of study `q` are RUNNING", "--force"]);
+    scene.json(&["study", "delete", "q", "--force", "--storage", "study.db"]);
+    let database = rusqlite::Connection::open(scene.path("study.db")).unwrap();
+    for table in [
+        "studies",
+        "trials",
+        "trial_params",
+        "trial_values",
+        "trial_heartbeats",
+        "study_directions",
+    ] {
+        let count = format!("SELECT count(*) FROM {table}");
+        let rows: i64 = database.query_row(&count, [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+    scene
+        .trialbox(&["study", "delete", "q", "--storage", "study.db"])
+        .assert_error(2, &["there is no study `q`"]);
+}
+
+#[test]
+fn a_snapshot_is_a_whole_database_and_overwrites_nothing() {
+    let scene = three_trials("manage-snapshot");
+    let snapshot = ["study", "snapshot", "copy.db", "--storage", "study.db"];
+    scene.json(&snapshot);
+    assert_eq!(exported(&scene, "copy.db", "quadratic"), exported(&scene, "study.db", "quadratic"));
+    scene.trialbox(&snapshot).assert_error(2, &["`copy.db` is there already"]);
+}
+
+#[test]
+fn an_enqueued_trial_is_run_next_and_not_queued_twice_on_request() {
+    let scene = three_trials("manage-enqueue");
+    let skipped = enqueue(&scene, &["--param", "x=2", "--skip-if-exists"]);
+    assert_eq!(skipped["number"], Value::Null);
+    assert_eq!(enqueue(&scene, &["--param", "x=3", "--skip-if-exists"])["number"], json!(3));
+    let arguments = ["run", &guest("quadratic"), "--storage", "study.db", "-n", "3"];
+    let ran = scene.json(&arguments);
+    let fixed: Vec<(&Value, &Value)> =
+        ran.iter().map(|trial| (&trial["number"], &trial["params"]["x"])).collect();
+    assert_eq!(fixed[..2], [(&json!(2), &json!(2.0)), (&json!(3), &json!(3.0))]);
+    let shown = scene.json(&["trial", "show", "2", "--storage", "study.db"]).remove(0);
+    assert_eq!(shown["user_attrs"]["why"], "a guess");
+    scene
+        .trialbox(&["trial", "show", "9", "--storage", "study.db"])
+        .assert_error(2, &["study `quadratic` has no trial 9; it has 5 trials"]);
+}
+
+#[test]
+fn an_asked_trial_has_the_parameters_of_its_space_and_counts_towards_the_budget() {
+    let scene = Scene::new("manage-ask");
+    scene.json(&["study", "create", "--study-name", "s", "--seed", "1", "--direction", "maximize"]);
+    let space = r#"{"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": true},
+                    "n": {"name": "IntDistribution", "attributes": {"low": 1, "high": 9}},
+                    "act": {"type": "categorical", "choices": ["relu", null]}}"#;
+    let ask = ["trial", "ask", "--search-space", space, "--max-trials", "2"];
+    let first = scene.json(&ask).remove(0);
+    assert_eq!(first["number"], 0);
+    let lr = first["params"]["lr"].as_f64().unwrap();
+    assert!((1e-5..=0.1).contains(&lr), "{first}");
+    assert!((1..=9).contains(&first["params"]["n"].as_i64().unwrap()), "{first}");
+    scene.json(&[
+        "trial",
+        "tell",
+        "0",
+        "--values",
+        "-0.25",
+        "--report",
+        "1=0.5",
+        "--user-attr",
+        "epochs=3",
+    ]);
+    let told = scene.json(&["trial", "show", "0"]).remove(0);
+    assert_eq!(told["values"], json!([-0.25]));
+    assert_eq!(told["intermediate_values"], json!([[1, 0.5]]));
+    assert_eq!(told["user_attrs"]["epochs"], 3);
+    assert_eq!(told["params"], first["params"]);
+    scene.json(&ask);
+    assert_eq!(scene.json(&ask), Vec::<Value>::new(), "the budget is used up: nothing, and 0");
+
+    // As Optuna's `tell`: what is no result is FAIL; PRUNED takes the last reported value.
+    scene.json(&[
+        "trial", "tell", "1", "--state", "pruned", "--report", "2=0.75", "--report", "1=0.5",
+    ]);
+    assert_eq!(scene.json(&["trial", "show", "1"])[0]["values"], json!([0.75]));
+    for (arguments, state) in
+        [(&["--values", "nan"][..], "FAIL"), (&["--values", "1", "2"], "FAIL")]
+    {
+        let number = scene.json(&["trial", "ask"]).remove(0)["number"].to_string();
+        let told = scene.json(&[&["trial", "tell", &number], arguments].concat()).remove(0);
+        assert_eq!(told["state"], state, "{arguments:?}");
+    }
+    let number = scene.json(&["trial", "ask"]).remove(0)["number"].to_string();
+    for (arguments, problem) in [
+        (&["--state", "complete"][..], "returned 0 values, but the study has 1 objectives"),
+        (&["--state", "fail", "--values", "1"], "a trial that is FAIL is told without values"),
+    ] {
+        let ran = scene.trialbox(&[&["trial", "tell", &number], arguments].concat());
+        ran.assert_error(2, &[problem]);
+    }
+    scene.json(&["trial", "tell", &number, "--state", "fail", "--reason", "out of memory"]);
+    let failed = scene.json(&["trial", "show", &number]).remove(0);
+    assert_eq!(failed["system_attrs"]["trialbox:failure"]["message"], "out of memory");
+}
+
+#[test]
+fn an_asked_trial_is_lost_with_the_process_that_was_to_tell() {
+    let scene = Scene::new("manage-owner");
+    scene.json(&["study", "create", "--study-name", "s"]);
+    let mut owner = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+    let pid = owner.id().to_string();
+    let space = r#"{"x": {"type": "float", "low": 0, "high": 1}}"#;
+    let asked =
+        scene.json(&["trial", "ask", "--search-space", space, "--owner-pid", &pid]).remove(0);
+    // One without such a process is nobody's to reap.
+    scene.json(&["trial", "ask"]);
+    assert_eq!(scene.json(&["reap"])[0]["n_running"], 2);
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    let reaped = scene.json(&["reap"]);
+    assert_eq!((&reaped[0]["number"], &reaped[0]["retry"]), (&json!(0), &json!(2)));
+    assert_eq!(reaped[1]["n_running"], 1);
+    // The retry has the parameters that the lost trial had.
+    let again = scene.json(&["trial", "ask", "--search-space", space]).remove(0);
+    assert_eq!((&again["number"], &again["params"]), (&json!(2), &asked["params"]));
+    let ended = scene.json(&["reap", "--trial", "1", "--max-retries", "0"]);
+    assert_eq!((&ended[0]["number"], &ended[0]["retry"]), (&json!(1), &Value::Null));
+}
