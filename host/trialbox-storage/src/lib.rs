@@ -5,6 +5,7 @@
 //! `patience` and `lock_file` keep any number of processes, on any number of machines, out of each other's way.
 #![forbid(unsafe_code)]
 
+pub mod doctor;
 pub mod mount;
 pub mod process;
 pub mod spool;

@@ -1,0 +1,218 @@
+//! Trials that run, wait or were retried.
+
+use super::cell::Cell;
+use super::owner::{Here, Life, look};
+use super::studies::{check_datetime, each};
+use super::survey::{Survey, Trial};
+use super::{Findings, Fix, Options, Place, kinds};
+use rusqlite::Connection;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use trialbox_core::json::Json;
+use trialbox_core::trial::{TrialState, UtcDateTime};
+
+pub(super) fn check_heartbeats(
+    findings: &mut Findings,
+    survey: &mut Survey,
+    connection: &Connection,
+) -> rusqlite::Result<()> {
+    each(connection, "SELECT trial_id, heartbeat FROM trial_heartbeats ORDER BY trial_id", |row| {
+        let [trial_id, beat] = row;
+        let Some(id) = trial_id.int().filter(|id| survey.trials.contains_key(id)) else { return };
+        let place = survey.trial_key(id, "heartbeat");
+        // Heartbeats are read by reapers only, so what is an error elsewhere is a warning here.
+        let mut ours = Findings::default();
+        let beat_at = check_datetime(&mut ours, place.clone(), beat);
+        if !ours.list.is_empty() || *beat == Cell::Null {
+            findings.add(&kinds::HEARTBEAT_UNREADABLE, place, format!("the heartbeat is {beat}"));
+        }
+        if let Some(trial) = survey.trials.get_mut(&id) {
+            trial.beat = beat_at;
+        }
+    })
+}
+
+/// Running trials whose process is gone, or silent.
+pub(super) fn check_lives(findings: &mut Findings, survey: &Survey, options: &Options) {
+    let here = Here::this();
+    for (id, trial) in &survey.trials {
+        if trial.state == Some(TrialState::Running) {
+            check_running(findings, survey.trial_place(*id), *id, trial, &here, options);
+        }
+    }
+}
+
+fn check_running(
+    findings: &mut Findings,
+    place: Place,
+    trial_id: i64,
+    trial: &Trial,
+    here: &Here,
+    options: &Options,
+) {
+    let age = |at: UtcDateTime| options.now.duration_since(at);
+    let is_old = |at| age(at) > options.grace.try_into().unwrap_or_default();
+    let is_fresh = trial.beat.is_some_and(|beat| !is_old(beat));
+    let last = trial.beat.map_or_else(
+        || "no heartbeat".to_owned(),
+        |beat| format!("last heartbeat {} ago", show_age(Duration::try_from(age(beat)).ok())),
+    );
+    let life = trial.owner.as_ref().map(|owner| look(owner, here));
+    if life == Some(None) {
+        let found = "the token does not say which process of which machine it is";
+        findings.add(&kinds::OWNER_UNREADABLE, place.clone(), found);
+    }
+    match life.flatten() {
+        Some(Life::Gone(because)) => {
+            let found = format!("{because}; {last}");
+            let fix = Some(Fix::EndTrial { trial_id, because });
+            findings.add_fixable(&kinds::STUCK_RUNNING, place, found, fix);
+        }
+        // Two machines can have one name; a fresh heartbeat shows that this is so.
+        Some(Life::Restarted(because)) if !is_fresh => {
+            let found = format!("{because}; {last}");
+            let fix = Some(Fix::EndTrial { trial_id, because });
+            findings.add_fixable(&kinds::STUCK_RUNNING, place, found, fix);
+        }
+        life => {
+            let who = match life {
+                Some(Life::Alive) => "its process is there; ".to_owned(),
+                Some(Life::Elsewhere(who)) => format!("run by {who}; "),
+                _ => String::new(),
+            };
+            if trial.beat.is_some_and(is_old) {
+                findings.add(&kinds::RUNNING_SILENT, place, format!("{who}{last}"));
+            } else if trial.beat.is_none() && trial.start.is_none_or(is_old) {
+                findings.add(&kinds::RUNNING_WITHOUT_HEARTBEAT, place, format!("{who}{last}"));
+            }
+        }
+    }
+}
+
+/// Queued trials that the worker who takes them cannot run.
+pub(super) fn check_waiting(findings: &mut Findings, survey: &Survey) {
+    for (id, trial) in &survey.trials {
+        let Some(fixed) = &trial.fixed_params else { continue };
+        if trial.state != Some(TrialState::Waiting) {
+            continue;
+        }
+        let Json::Object(members) = fixed else {
+            let place = survey.trial_key(*id, "fixed_params");
+            findings.add(&kinds::FIXED_PARAMS_UNUSABLE, place, format!("{fixed} is no object"));
+            continue;
+        };
+        for (name, value) in members {
+            check_fixed(findings, survey, *id, name, value);
+        }
+    }
+}
+
+/// A fixed value, against the distribution that the study's trials have under its name.
+fn check_fixed(findings: &mut Findings, survey: &Survey, id: i64, name: &str, value: &Json) {
+    let Some(trial) = survey.trials.get(&id) else { return };
+    let study = survey.studies.get(&trial.study);
+    let known = study.and_then(|study| study.params.get(name)).and_then(|known| known.last());
+    let Some((distribution, _)) = known else { return };
+    let place = survey.trial_key(id, name);
+    match distribution.to_internal(value) {
+        Err(error) => {
+            findings.add(&kinds::FIXED_PARAMS_UNUSABLE, place, error.to_string());
+        }
+        Ok(internal) if !distribution.contains(internal) => {
+            let found = format!("{value} is fixed, of {distribution}");
+            findings.add(&kinds::FIXED_PARAM_OUT_OF_RANGE, place, found);
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Retries, as Optuna's `RetryHeartbeatStaleTrialCallback` records them: `failed_trial` is the first trial of
+/// the chain, `retry_history` all before this one.
+pub(super) fn check_retries(findings: &mut Findings, survey: &Survey) {
+    for study in survey.studies.values() {
+        let by_number: BTreeMap<i64, i64> = study
+            .trials
+            .iter()
+            .filter_map(|id| Some((survey.trials.get(id)?.number?, *id)))
+            .collect();
+        let mut clones: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
+        for id in &study.trials {
+            let Some(trial) = survey.trials.get(id) else { continue };
+            match check_retry(survey, trial, &by_number, study.trials.len()) {
+                Ok(Some(parent)) => clones.entry(parent).or_default().push(*id),
+                Ok(None) => {}
+                Err(problem) => {
+                    let place = survey.trial_key(*id, "retry_history");
+                    findings.add(&kinds::RETRY_INCONSISTENT, place, problem);
+                }
+            }
+        }
+        for (parent, ids) in clones.iter().filter(|(_, ids)| ids.len() > 1) {
+            let numbers = ids.iter().filter_map(|id| survey.trials.get(id)?.number);
+            let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+            let found = format!("trial {parent} was retried as trials {}", numbers.join(", "));
+            let place = survey.trial_key(ids[1], "retry_history");
+            findings.add(&kinds::RETRY_DUPLICATE, place, found);
+        }
+    }
+}
+
+/// The number of the trial that this one retries directly, or what is wrong with its record.
+fn check_retry(
+    survey: &Survey,
+    trial: &Trial,
+    by_number: &BTreeMap<i64, i64>,
+    n_trials: usize,
+) -> Result<Option<i64>, String> {
+    let Some(history) = &trial.retry_history else {
+        return match &trial.failed_trial {
+            Some(first) => Err(format!("`failed_trial` is {first}, and there is no history")),
+            None => Ok(None),
+        };
+    };
+    let no_history = || format!("{history} is no list of trial numbers");
+    let Json::Array(items) = history else { return Err(no_history()) };
+    let mut numbers = Vec::new();
+    for item in items {
+        let Json::Int(number) = item else { return Err(no_history()) };
+        numbers.push(*number);
+    }
+    let (Some(first), Some(parent)) = (numbers.first(), numbers.last()) else {
+        return Err(no_history());
+    };
+    for number in &numbers {
+        let before = by_number.get(number).and_then(|id| survey.trials.get(id));
+        match before.map(|before| before.state) {
+            // It may be one whose own number is missing, which has its own finding.
+            None if by_number.len() < n_trials => {}
+            None => return Err(format!("{history} names trial {number}, which does not exist")),
+            Some(Some(TrialState::Fail)) | Some(None) => {}
+            Some(Some(state)) => {
+                return Err(format!("{history} names trial {number}, which is {state}, not FAIL"));
+            }
+        }
+    }
+    if numbers.iter().any(|number| trial.number.is_some_and(|own| *number >= own)) {
+        return Err(format!("{history} names a trial that is not older"));
+    }
+    match &trial.failed_trial {
+        Some(Json::Int(failed)) if failed == first => Ok(Some(*parent)),
+        Some(failed) => Err(format!("`failed_trial` is {failed}, but the history is {history}")),
+        None => Err(format!("the history is {history}, and `failed_trial` is missing")),
+    }
+}
+
+fn show_age(age: Option<Duration>) -> String {
+    // A heartbeat of a clock that is ahead of ours.
+    age.map_or_else(|| "less than no time".to_owned(), |age| show_seconds(age.as_secs()))
+}
+
+/// A time as people say it, in one unit.
+pub(super) fn show_seconds(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

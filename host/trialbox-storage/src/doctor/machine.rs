@@ -1,0 +1,96 @@
+//! The programs and the disk that a database depends on.
+
+use super::file::{Journal, folder_of};
+use super::{Findings, Place, kinds};
+use crate::mount::{Locks, Mount};
+use std::path::Path;
+
+/// With less than this left, a rollback journal and a few trials may not fit.
+const LOW_SPACE: u64 = 16 << 20;
+
+/// What reads the database here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    /// The version of the SQLite that is built in.
+    pub sqlite_version: &'static str,
+    /// What can still be written beside the database, in bytes; `None` if the system does not say.
+    pub free_bytes: Option<u64>,
+}
+
+impl Machine {
+    pub(super) fn here(path: &Path) -> Self {
+        let space = rustix::fs::statvfs(folder_of(path)).ok();
+        let free_bytes = space.map(|space| space.f_bavail.saturating_mul(space.f_frsize));
+        Machine { sqlite_version: rusqlite::version(), free_bytes }
+    }
+}
+
+pub(super) fn check(
+    findings: &mut Findings,
+    path: &Path,
+    machine: &Machine,
+    mount: Option<&Mount>,
+    journal: Option<Journal>,
+) {
+    let place = || Place { file: Some(folder_of(path).to_owned()), ..Place::default() };
+    if let Some(mount) = mount {
+        check_mount(findings, mount, journal, place);
+    }
+    if let Some(free) = machine.free_bytes.filter(|free| *free < LOW_SPACE) {
+        findings.add(&kinds::DISK_FULL, place(), format!("{free} bytes are free"));
+    }
+}
+
+fn check_mount(
+    findings: &mut Findings,
+    mount: &Mount,
+    journal: Option<Journal>,
+    place: impl Fn() -> Place,
+) {
+    let what = format!("`{}` is {} ({})", mount.mount_point.display(), mount.fs_type, mount.source);
+    match mount.locks {
+        Locks::Local => {}
+        Locks::Network => {
+            let problem = mount.lock_option_problem().map(|problem| format!(": {problem}"));
+            let problem = problem.unwrap_or_default();
+            findings.add(&kinds::NETWORK_LOCKS, place(), format!("{what}{problem}"));
+            if journal.is_some_and(Journal::is_wal) {
+                let found = format!("the journal mode is WAL, and {what}");
+                findings.add(&kinds::WAL_ON_NETWORK, place(), found);
+            }
+        }
+        Locks::Unknown => findings.add(&kinds::MOUNT_UNKNOWN, place(), what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_codes(fs_type: &str, locks: Locks, journal: Journal, free: u64, want: &[&str]) {
+        let mount = Mount {
+            fs_type: fs_type.to_owned(),
+            mount_point: "/home".into(),
+            options: vec!["rw".to_owned()],
+            source: "filer:/home".to_owned(),
+            locks,
+        };
+        let machine = Machine { sqlite_version: "3", free_bytes: Some(free) };
+        let mut findings = Findings::default();
+        let path = Path::new("/home/study.db");
+        check(&mut findings, path, &machine, Some(&mount), Some(journal));
+        let codes: Vec<&str> = findings.list.iter().map(|finding| finding.kind.code).collect();
+        assert_eq!(codes, want);
+    }
+
+    #[test]
+    fn a_log_on_a_network_and_a_full_disk_are_found() {
+        check_codes("ext4", Locks::Local, Journal::WalInUse, u64::MAX, &[]);
+        check_codes("nfs4", Locks::Network, Journal::Rollback, u64::MAX, &["network-locks"]);
+        let both = ["network-locks", "wal-on-network"];
+        check_codes("nfs4", Locks::Network, Journal::WalAtRest, u64::MAX, &both);
+        check_codes("newfs", Locks::Unknown, Journal::Rollback, u64::MAX, &["mount-unknown"]);
+        check_codes("ext4", Locks::Local, Journal::Rollback, 1000, &["disk-full"]);
+    }
+}

@@ -1,0 +1,168 @@
+//! The repairs: after a copy, in one transaction, and only what can be proven.
+
+use super::schema::{GUARD, MAKE_GUARD, check_guard, has_guard};
+use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_core::objective::{FAILURE_ATTR, Failure, FailureCode};
+use trialbox_core::storage::StorageError;
+use trialbox_core::trial::format_datetime;
+
+/// One repair can show the next: a state in lower case hides that the trial needs no value.
+const MAX_ROUNDS: usize = 4;
+
+/// What was repaired, and what is left.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Repaired {
+    /// What was found and is no more.
+    pub done: Vec<Finding>,
+    /// The database as it was before; `None` if nothing in it was changed.
+    pub copy: Option<PathBuf>,
+    /// What is found now.
+    pub report: Report,
+}
+
+/// Repairs what can be proven, and looks again. Before the database is changed, a copy is made beside it.
+///
+/// # Errors
+/// A database that cannot be written or copied; then nothing is changed.
+pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> {
+    let before = examine(path, options);
+    let in_database =
+        |finding: &&Finding| finding.fix.as_ref().is_some_and(|fix| !is_file_fix(fix));
+    let (mut done, mut copy) = (Vec::new(), None);
+    if before.findings.iter().any(|finding| in_database(&finding)) {
+        let target = copy_path(path, options);
+        let failed = |source: rusqlite::Error| StorageError::Backend {
+            action: format!("repair the database `{}`", path.display()),
+            help: Some("the database is as it was".to_owned()),
+            source: Box::new(source),
+        };
+        done = repair_database(path, &target, options).map_err(failed)?;
+        copy = Some(target);
+    }
+    for finding in before.findings {
+        if let Some(Fix::RemoveFile(file)) = &finding.fix
+            && fs::remove_file(file).is_ok()
+        {
+            done.push(finding);
+        }
+    }
+    Ok(Repaired { done, copy, report: examine(path, options) })
+}
+
+fn is_file_fix(fix: &Fix) -> bool {
+    matches!(fix, Fix::RemoveFile(_))
+}
+
+/// `NAME.before-repair-20261123T192159`, with a count if that is taken.
+fn copy_path(path: &Path, options: &Options) -> PathBuf {
+    let time = options.now.strftime("%Y%m%dT%H%M%S");
+    let first = file::beside(path, &format!(".before-repair-{time}"));
+    let others = (2..).map(|n| file::beside(path, &format!(".before-repair-{time}-{n}")));
+    std::iter::once(first).chain(others).find(|name| !name.exists()).unwrap_or_default()
+}
+
+fn repair_database(
+    path: &Path,
+    target: &Path,
+    options: &Options,
+) -> rusqlite::Result<Vec<Finding>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(options.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // As Optuna has it; a row of something deleted must not keep others from being repaired.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    copy_database(path, target)?;
+    let had_guard = has_guard(&transaction)?;
+    let mut guard = Findings::default();
+    check_guard(&mut guard, &transaction, options);
+    // It would refuse to let a state be corrected.
+    transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS {GUARD}"))?;
+    let mut done = repair_rows(&transaction, options)?;
+    if had_guard || options.guard {
+        transaction.execute_batch(MAKE_GUARD)?;
+    }
+    done.extend(guard.list);
+    transaction.commit()?;
+    Ok(done)
+}
+
+/// Repairs until there is nothing left to repair.
+fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<Vec<Finding>> {
+    let mut done = Vec::new();
+    for _ in 0..MAX_ROUNDS {
+        let mut findings = Findings::default();
+        check_database(&mut findings, connection, &Options { guard: false, ..*options });
+        let fixable: Vec<Finding> =
+            findings.list.into_iter().filter(|finding| finding.fix.is_some()).collect();
+        if fixable.is_empty() {
+            break;
+        }
+        for finding in &fixable {
+            if let Some(fix) = &finding.fix {
+                apply(connection, fix, options)?;
+            }
+        }
+        done.extend(fixable);
+    }
+    Ok(done)
+}
+
+/// A copy through SQLite, which knows what belongs to the database, while our transaction keeps writers out.
+fn copy_database(path: &Path, target: &Path) -> rusqlite::Result<()> {
+    let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut copy = Connection::open(target)?;
+    let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
+    backup.run_to_completion(i32::MAX, Duration::ZERO, None)
+}
+
+fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Result<()> {
+    match fix {
+        Fix::Number { trial_id, number } => {
+            let sql = "UPDATE trials SET number = ?2 WHERE trial_id = ?1 AND number IS NULL";
+            connection.execute(sql, params![trial_id, number])?;
+        }
+        Fix::DeleteValue { value_id } => {
+            connection.execute("DELETE FROM trial_values WHERE trial_value_id = ?1", [value_id])?;
+        }
+        Fix::ClearNumber { column, row_id } => {
+            let sql = format!(
+                "UPDATE {} SET {} = NULL WHERE {} = ?1",
+                column.table, column.name, column.id
+            );
+            connection.execute(&sql, [row_id])?;
+        }
+        Fix::UpperCase { column, row_id, word } => {
+            let sql = format!(
+                "UPDATE {} SET {} = ?2 WHERE {} = ?1",
+                column.table, column.name, column.id
+            );
+            connection.execute(&sql, params![row_id, word])?;
+        }
+        Fix::EndTrial { trial_id, because } => end_trial(connection, *trial_id, because, options)?,
+        // Made at the end; removed outside of the transaction.
+        Fix::MakeGuard | Fix::RemoveFile(_) => {}
+    }
+    Ok(())
+}
+
+fn end_trial(
+    connection: &Connection,
+    trial_id: i64,
+    because: &str,
+    options: &Options,
+) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) VALUES (?1, ?2, ?3)
+        ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json";
+    let failure = Failure::new(FailureCode::Died, because).to_json().to_string();
+    connection.execute(sql, params![trial_id, FAILURE_ATTR, failure])?;
+    let sql = "UPDATE trials SET state = 'FAIL', datetime_complete = ?2 WHERE trial_id = ?1 AND state = 'RUNNING'";
+    connection.execute(sql, params![trial_id, format_datetime(options.now)])?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! The tables, their revision, and what SQLite itself says of the file.
+
+use super::{Findings, Fix, Options, Place, kinds};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::collections::BTreeSet;
+
+/// The trigger that refuses illegal changes of a trial's state, from whomever they come.
+pub(super) const GUARD: &str = "trialbox_guard_state";
+
+/// Optuna reads a refusal as "somebody was faster", and takes the next trial.
+pub(super) const MAKE_GUARD: &str = "\
+CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
+WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
+BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
+
+/// The revision that Optuna 3.2 to 5.0 share.
+const REVISION: &str = "v3.2.0.a";
+
+/// Revisions before it, whose databases Optuna can upgrade.
+const OLDER_REVISIONS: [&str; 9] = [
+    "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
+    "v3.0.0.d",
+];
+
+/// The tables and columns of revision v3.2.0.a.
+const TABLES: [(&str, &[&str]); 13] = [
+    ("studies", &["study_id", "study_name"]),
+    ("study_directions", &["study_direction_id", "direction", "study_id", "objective"]),
+    ("study_user_attributes", &["study_user_attribute_id", "study_id", "key", "value_json"]),
+    ("study_system_attributes", &["study_system_attribute_id", "study_id", "key", "value_json"]),
+    ("trials", &["trial_id", "number", "study_id", "state", "datetime_start", "datetime_complete"]),
+    ("trial_user_attributes", &["trial_user_attribute_id", "trial_id", "key", "value_json"]),
+    ("trial_system_attributes", &["trial_system_attribute_id", "trial_id", "key", "value_json"]),
+    ("trial_params", &["param_id", "trial_id", "param_name", "param_value", "distribution_json"]),
+    ("trial_values", &["trial_value_id", "trial_id", "objective", "value", "value_type"]),
+    (
+        "trial_intermediate_values",
+        &[
+            "trial_intermediate_value_id",
+            "trial_id",
+            "step",
+            "intermediate_value",
+            "intermediate_value_type",
+        ],
+    ),
+    ("trial_heartbeats", &["trial_heartbeat_id", "trial_id", "heartbeat"]),
+    ("version_info", &["version_info_id", "schema_version", "library_version"]),
+    ("alembic_version", &["version_num"]),
+];
+
+/// How many complaints of SQLite's are listed; a damaged page brings forth any number of them.
+const MAX_COMPLAINTS: usize = 20;
+
+/// Checks the file and its tables; says whether the rows can be looked at.
+pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &Options) -> bool {
+    let tables = match tables(connection) {
+        Ok(tables) => tables,
+        Err(error) => {
+            findings.sqlite(&error);
+            return false;
+        }
+    };
+    if tables.is_empty() {
+        findings.add(&kinds::ZERO_LENGTH, Place::default(), "the database has no tables");
+        return false;
+    }
+    if !tables.contains("studies") || !tables.contains("trials") {
+        let names: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
+        let found = format!("it has the tables {}", names.join(", "));
+        findings.add(&kinds::FOREIGN_SCHEMA, Place::default(), found);
+        return false;
+    }
+    for check in [check_integrity, check_orphans, check_versions, check_columns] {
+        if let Err(error) = check(findings, connection, &tables) {
+            findings.sqlite(&error);
+        }
+    }
+    check_guard(findings, connection, options);
+    true
+}
+
+/// Whether the guard trigger is there.
+pub(super) fn has_guard(connection: &Connection) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
+    Ok(connection.query_row(sql, [GUARD], |_| Ok(())).optional()?.is_some())
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    connection.prepare(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+fn check_integrity(
+    findings: &mut Findings,
+    connection: &Connection,
+    _tables: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(&format!("PRAGMA integrity_check({MAX_COMPLAINTS})"))?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let complaint: String = row.get(0)?;
+        if complaint != "ok" {
+            findings.add(&kinds::INTEGRITY, Place::default(), complaint);
+        }
+    }
+    Ok(())
+}
+
+fn check_orphans(
+    findings: &mut Findings,
+    connection: &Connection,
+    _tables: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let sql = "SELECT \"table\", parent, count(*), min(rowid) FROM pragma_foreign_key_check GROUP BY 1, 2";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
+        let (count, first): (i64, Option<i64>) = (row.get(2)?, row.get(3)?);
+        let first = first.map(|first| format!(", the first with id {first}")).unwrap_or_default();
+        let found = format!("{count} rows belong to nothing in `{parent}`{first}");
+        findings.add(&kinds::ORPHAN_ROWS, Place { key: Some(table), ..Place::default() }, found);
+    }
+    Ok(())
+}
+
+fn check_versions(
+    findings: &mut Findings,
+    connection: &Connection,
+    tables: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    let mut schema_version = None;
+    if tables.contains("version_info") {
+        let sql = "SELECT schema_version FROM version_info";
+        schema_version =
+            connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).optional()?;
+        if schema_version.is_none() {
+            let found = "`version_info` has no row";
+            findings.add(&kinds::VERSION_INFO_MISSING, Place::default(), found);
+        }
+    }
+    let mut revisions: Vec<String> = Vec::new();
+    if tables.contains("alembic_version") {
+        let mut statement = connection.prepare("SELECT version_num FROM alembic_version")?;
+        revisions = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    }
+    // Optuna itself stamps a database without a revision, and takes any schema but 12 for its oldest one.
+    let is_current = matches!(schema_version, None | Some(Some(12)));
+    let (kind, found) = match &revisions[..] {
+        [revision] if revision == REVISION => return Ok(()),
+        [revision] if OLDER_REVISIONS.contains(&revision.as_str()) => {
+            (&kinds::REVISION_OLDER, format!("revision {revision}, where {REVISION} is wanted"))
+        }
+        [revision] => {
+            (&kinds::REVISION_UNKNOWN, format!("revision {revision}; known is {REVISION}"))
+        }
+        [] if is_current => (&kinds::REVISION_MISSING, "no revision is written down".to_owned()),
+        [] => (
+            &kinds::REVISION_OLDER,
+            format!("no revision, and schema version {:?}", schema_version.flatten()),
+        ),
+        several => (&kinds::REVISION_TWICE, format!("the revisions {}", several.join(", "))),
+    };
+    findings.add(kind, Place::default(), found);
+    Ok(())
+}
+
+fn check_columns(
+    findings: &mut Findings,
+    connection: &Connection,
+    tables: &BTreeSet<String>,
+) -> rusqlite::Result<()> {
+    for (table, wanted) in TABLES {
+        let place = || Place { key: Some(table.to_owned()), ..Place::default() };
+        if !tables.contains(table) {
+            // An absent revision has its own finding.
+            if table != "alembic_version" {
+                findings.add(&kinds::TABLE_MISSING, place(), "there is no such table");
+            }
+            continue;
+        }
+        let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+        let columns: BTreeSet<String> =
+            statement.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for column in wanted.iter().filter(|column| !columns.contains(**column)) {
+            let found = format!("the table has no column `{column}`");
+            findings.add(&kinds::COLUMN_MISSING, place(), found);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the guard is there, if it should be.
+pub(super) fn check_guard(findings: &mut Findings, connection: &Connection, options: &Options) {
+    if options.guard && matches!(has_guard(connection), Ok(false)) {
+        let found = format!("there is no trigger `{GUARD}`");
+        findings.add_fixable(&kinds::GUARD_MISSING, Place::default(), found, Some(Fix::MakeGuard));
+    }
+}

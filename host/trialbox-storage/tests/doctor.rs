@@ -1,0 +1,399 @@
+//! What the doctor finds, what it leaves alone, and what it repairs.
+//!
+//! `doctor/cases.sql` lists rows that ought not to be, with what real Optuna makes of them; `tests/it` holds
+//! that list against Optuna itself.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_core::trial::parse_datetime;
+use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, kinds, repair};
+
+const CREATE: &str = include_str!("../src/create.sql");
+const BASE: &str = include_str!("doctor/base.sql");
+const CASES: &str = include_str!("doctor/cases.sql");
+
+/// Findings about the machine that runs the tests.
+const MACHINE: [&str; 3] = ["network-locks", "mount-unknown", "disk-full"];
+
+struct Case {
+    name: &'static str,
+    code: &'static str,
+    python_fails: bool,
+    is_repaired: bool,
+    /// Other codes that come with it.
+    also: Vec<&'static str>,
+    sql: String,
+}
+
+fn cases() -> Vec<Case> {
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let blocks = CASES.split("\n--- ").skip(1);
+    blocks
+        .map(|block| {
+            let (head, sql) = block.split_once('\n').unwrap();
+            let words: Vec<&str> = head.split_whitespace().collect();
+            let [name, python, repair, also @ ..] = &words[..] else { panic!("{head}") };
+            assert!(["fails", "reads"].contains(python) && ["left", "repaired"].contains(repair));
+            Case {
+                name,
+                code: name.split('/').next().unwrap(),
+                python_fails: *python == "fails",
+                is_repaired: *repair == "repaired",
+                also: also.to_vec(),
+                sql: sql.replace("HOST", &host).replace("BOOT", boot_id.trim()),
+            }
+        })
+        .collect()
+}
+
+fn options() -> Options {
+    Options {
+        timeout: Duration::from_secs(60),
+        grace: Duration::from_secs(300),
+        now: parse_datetime("2026-11-24 02:00:00").unwrap(),
+        guard: true,
+    }
+}
+
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(test);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A database without any fault, and then `sql`.
+fn database(test: &str, sql: &str) -> PathBuf {
+    let path = folder(&test.replace('/', "_")).join("study.db");
+    let connection = Connection::open(&path).unwrap();
+    // As Python has it; and a test's database need not outlive a power cut.
+    let pragmas = "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF;";
+    connection.execute_batch(&[pragmas, CREATE, BASE, sql].concat()).unwrap();
+    path
+}
+
+/// What was found about the database, and not about the machine.
+fn about_database(report: &Report) -> Vec<&Finding> {
+    let findings = report.findings.iter();
+    findings.filter(|finding| !MACHINE.contains(&finding.kind.code)).collect()
+}
+
+fn codes(report: &Report) -> BTreeSet<&'static str> {
+    about_database(report).iter().map(|finding| finding.kind.code).collect()
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn query<T: rusqlite::types::FromSql>(path: &Path, sql: &str) -> T {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_sound_database_gives_no_findings() {
+    let path = database("sound", "");
+    assert_eq!(examine(&path, &options()).findings.len(), codes_of_machine(&path));
+    assert_eq!(codes(&examine(&path, &options())), BTreeSet::new());
+}
+
+fn codes_of_machine(path: &Path) -> usize {
+    let report = examine(path, &options());
+    report.findings.iter().filter(|finding| MACHINE.contains(&finding.kind.code)).count()
+}
+
+#[test]
+fn each_bad_row_is_found_and_the_file_left_as_it_is() {
+    let mut wrong = Vec::new();
+    for case in cases() {
+        let path = database(&format!("rows/{}", case.name), &case.sql);
+        let before = fs::read(&path).unwrap();
+        let found = codes(&examine(&path, &options()));
+        let want: BTreeSet<&str> = case.also.iter().copied().chain([case.code]).collect();
+        if found != want {
+            wrong.push(format!("{}: found {found:?}, wanted {want:?}", case.name));
+        }
+        assert_eq!(fs::read(&path).unwrap(), before, "{}", case.name);
+        assert_eq!(names(path.parent().unwrap()).len(), 1, "{}", case.name);
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn what_python_cannot_read_is_an_error_and_what_it_reads_is_none() {
+    for case in cases() {
+        let kind = kinds().iter().find(|kind| kind.code == case.code).unwrap();
+        assert_eq!(kind.severity == Severity::Error, case.python_fails, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_repair_mends_what_can_be_proven_and_nothing_else() {
+    for case in cases() {
+        let path = database(&format!("repair/{}", case.name), &case.sql);
+        let before = fs::read(&path).unwrap();
+        let repaired = repair(&path, &options()).unwrap();
+        let left = codes(&repaired.report);
+        assert_eq!(left.contains(case.code), !case.is_repaired, "{}: {left:?}", case.name);
+        let done: Vec<&str> = repaired.done.iter().map(|finding| finding.kind.code).collect();
+        assert_eq!(done.contains(&case.code), case.is_repaired, "{}", case.name);
+        match &repaired.copy {
+            Some(copy) => {
+                let copied = examine(copy, &options());
+                assert!(codes(&copied).contains(case.code), "{}", case.name);
+            }
+            None => assert_eq!(fs::read(&path).unwrap(), before, "{}", case.name),
+        }
+        assert_eq!(repaired.copy.is_some(), !repaired.done.is_empty(), "{}", case.name);
+    }
+}
+
+#[test]
+fn all_faults_of_a_database_are_found_at_once() {
+    let sql = "
+        UPDATE trials SET number = NULL WHERE trial_id = 6;
+        UPDATE trial_values SET value = NULL;
+        UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1;
+        UPDATE trial_user_attributes SET value_json = 'inf';";
+    let report = examine(&database("all", sql), &options());
+    let count =
+        |code: &str| report.findings.iter().filter(|finding| finding.kind.code == code).count();
+    assert_eq!(count("number-null"), 1);
+    assert_eq!(count("finite-null"), 3, "in both studies");
+    assert_eq!(count("distribution-json"), 3);
+    assert_eq!(count("attribute-not-json"), 1);
+    let finding = report.findings.iter().find(|finding| finding.kind.code == "finite-null");
+    let place = &finding.unwrap().place;
+    let found = (place.study.as_deref(), place.number, place.trial_id, place.key.as_deref());
+    assert_eq!(found, (Some("s"), Some(0), Some(1), Some("objective 0")));
+    let severities: Vec<Severity> =
+        report.findings.iter().map(|finding| finding.kind.severity).collect();
+    assert!(severities.is_sorted(), "the worst comes first");
+}
+
+#[test]
+fn repaired_rows_hold_what_can_be_proven() {
+    let path = database(
+        "contents",
+        "DROP TRIGGER trialbox_guard_state;
+         UPDATE trials SET number = NULL WHERE trial_id IN (2, 3);
+         UPDATE trials SET state = 'pruned' WHERE trial_id = 2;
+         UPDATE trial_values SET value = NULL WHERE trial_id = 2;
+         UPDATE trial_values SET value = 1e300 WHERE trial_id = 6 AND objective = 0;",
+    );
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!(codes(&repaired.report), BTreeSet::new());
+    let trials = "SELECT group_concat(number || state, ' ' ORDER BY trial_id) FROM trials WHERE study_id = 1";
+    let trials: String = query(&path, trials);
+    assert_eq!(trials, "0COMPLETE 1PRUNED 2FAIL 3RUNNING 4WAITING 5WAITING");
+    // The state in lower case had hidden that the trial needs no value.
+    assert_eq!(query::<i64>(&path, "SELECT count(*) FROM trial_values WHERE trial_id = 2"), 0);
+    assert_eq!(query::<i64>(&path, "SELECT value IS NULL FROM trial_values WHERE trial_id = 6"), 1);
+    assert_eq!(query::<f64>(&path, "SELECT value FROM trial_values WHERE trial_id = 1"), 0.5);
+    let changed = Connection::open(&path)
+        .unwrap()
+        .execute_batch("UPDATE trials SET state = 'RUNNING' WHERE trial_id = 1");
+    assert!(changed.unwrap_err().to_string().contains("state transition refused"));
+    let name = repaired.copy.unwrap().file_name().unwrap().to_string_lossy().into_owned();
+    assert_eq!(name, "study.db.before-repair-20261124T020000");
+}
+
+#[test]
+fn a_dead_trial_ends_as_fail_with_its_reason() {
+    let dead = cases().into_iter().find(|case| case.name == "stuck-running").unwrap();
+    let path = database("dead", &dead.sql);
+    repair(&path, &options()).unwrap();
+    let end: String =
+        query(&path, "SELECT state || ' ' || datetime_complete FROM trials WHERE trial_id = 4");
+    assert_eq!(end, "FAIL 2026-11-24 02:00:00.000000");
+    let reason: String = query(
+        &path,
+        "SELECT value_json FROM trial_system_attributes WHERE trial_id = 4 AND \"key\" = 'trialbox:failure'",
+    );
+    assert!(
+        reason.starts_with("{\"code\": \"E-DIED\", \"message\": \"process 4194303 on "),
+        "{reason}"
+    );
+}
+
+#[test]
+fn a_living_or_distant_process_keeps_its_trial() {
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let owner = |host: &str, boot_id: &str, pid: u32| {
+        format!(
+            "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner',
+                '{{\"host\": \"{host}\", \"boot_id\": \"{}\", \"pid\": {pid}}}');",
+            boot_id.trim()
+        )
+    };
+    let alive = database("alive", &owner(&host, &boot_id, std::process::id()));
+    assert_eq!(codes(&examine(&alive, &options())), BTreeSet::new());
+    let distant = database("distant", &owner("elsewhere", &boot_id, 4_194_303));
+    assert_eq!(codes(&examine(&distant, &options())), BTreeSet::new());
+    // Two machines of one name: the heartbeat of the other is fresh.
+    let twin = database("twin", &owner(&host, "another", 4_194_303));
+    assert_eq!(codes(&examine(&twin, &options())), BTreeSet::new());
+    let silent = "UPDATE trial_heartbeats SET heartbeat = '2026-11-24 01:00:00' WHERE trial_id = 4";
+    let silent = database("silent", &[&owner("elsewhere", "x", 4_194_303), silent].concat());
+    let repaired = repair(&silent, &options()).unwrap();
+    assert_eq!(codes(&repaired.report), BTreeSet::from(["running-silent"]));
+    assert_eq!(repaired.copy, None);
+}
+
+#[track_caller]
+fn check_file(test: &str, bytes: &[u8], code: &str) {
+    let path = folder(test).join("study.db");
+    fs::write(&path, bytes).unwrap();
+    let report = examine(&path, &options());
+    assert_eq!(codes(&report), BTreeSet::from([code]));
+    assert_eq!(report.count(Severity::Error), 1);
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    assert_eq!(repair(&path, &options()).unwrap().done, vec![]);
+    assert_eq!(names(path.parent().unwrap()).len(), 1);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_told_from_an_empty_one_and_a_missing_one() {
+    check_file("empty", b"", "zero-length");
+    check_file("elf", &b"\x7fELF".repeat(500), "not-a-database");
+    check_file("short", b"SQLite format 3\0", "not-a-database");
+    let path = folder("missing").join("study.db");
+    assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["missing-file"]));
+    assert!(!path.exists());
+    let path = folder("foreign").join("study.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE birds (name TEXT)").unwrap();
+    assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["foreign-schema"]));
+}
+
+#[test]
+fn a_damaged_page_is_found() {
+    let path = database("damaged", "");
+    let mut bytes = fs::read(&path).unwrap();
+    let root = "SELECT rootpage - 1 FROM sqlite_master WHERE name = 'trial_params'";
+    let page = 4096 * usize::from(query::<u16>(&path, root));
+    bytes[page..page + 4096].fill(0xAA);
+    fs::write(&path, &bytes).unwrap();
+    let report = examine(&path, &options());
+    assert!(codes(&report).contains("integrity"), "{report:?}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    bytes.truncate(page + 100);
+    fs::write(&path, &bytes).unwrap();
+    assert!(codes(&examine(&path, &options())).contains("integrity"));
+}
+
+#[test]
+fn a_journal_that_must_be_rolled_back_is_found_and_left_to_the_next_writer() {
+    let path = database("hot", "");
+    let writer = Connection::open(&path).unwrap();
+    // Changed pages that do not fit the cache go to the file before the end of the transaction.
+    writer
+        .execute_batch(
+            "PRAGMA cache_size = 1; BEGIN IMMEDIATE;
+             INSERT INTO study_user_attributes
+             WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 2000)
+             SELECT i, 1, 'key' || i, '\"' || hex(zeroblob(50)) || '\"' FROM n;",
+        )
+        .unwrap();
+    let crashed = folder("hot-crashed").join("study.db");
+    fs::copy(&path, &crashed).unwrap();
+    let journal = crashed.with_file_name("study.db-journal");
+    fs::copy(path.with_file_name("study.db-journal"), &journal).unwrap();
+    let before = (fs::read(&crashed).unwrap(), fs::read(&journal).unwrap());
+    let report = examine(&crashed, &options());
+    assert_eq!(codes(&report), BTreeSet::from(["hot-journal", "journal-present"]));
+    assert_eq!((fs::read(&crashed).unwrap(), fs::read(&journal).unwrap()), before);
+    assert_eq!(query::<i64>(&crashed, "SELECT count(*) FROM study_user_attributes"), 1);
+    assert_eq!(codes(&examine(&crashed, &options())), BTreeSet::new());
+}
+
+#[test]
+fn a_database_in_wal_mode_is_read_without_new_files_and_repaired_with_its_log() {
+    let path = database("wal", "PRAGMA journal_mode = WAL;");
+    let folder = path.parent().unwrap();
+    assert_eq!(names(folder).len(), 1, "nobody has it open");
+    assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["journal-wal"]));
+    assert_eq!(names(folder).len(), 1);
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("UPDATE trials SET number = NULL WHERE trial_id = 2").unwrap();
+    let want = BTreeSet::from(["journal-wal", "wal-present", "number-null"]);
+    assert_eq!(codes(&examine(&path, &options())), want);
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!(codes(&repaired.report), BTreeSet::from(["journal-wal", "wal-present"]));
+    assert!(codes(&examine(&repaired.copy.unwrap(), &options())).contains("number-null"));
+}
+
+#[test]
+fn a_database_that_somebody_else_has_locked_is_said_to_be_locked() {
+    let path = database("locked", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
+    let options = Options { timeout: Duration::from_millis(10), ..options() };
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    assert_eq!(codes(&examine(&path, &options)), BTreeSet::from(["locked"]));
+    other.execute_batch("ROLLBACK; BEGIN IMMEDIATE").unwrap();
+    let error = repair(&path, &options).unwrap_err();
+    assert!(error.to_string().contains("repair the database"), "{error}");
+    assert_eq!(names(path.parent().unwrap()).len(), 1, "no copy is made");
+}
+
+#[test]
+fn what_jobs_left_beside_a_database_is_found_and_only_dead_jobs_files_removed() {
+    let path = database("beside", "");
+    let folder = path.parent().unwrap();
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let ours = format!(".study.db.{host}.{}.ThreadId-1-7.tmp", std::process::id());
+    let dead = format!(".study.db.{host}.4194303.ThreadId-1-7.tmp");
+    for name in [
+        ours.as_str(),
+        dead.as_str(),
+        ".study.db.elsewhere.1.ThreadId-1-7.tmp",
+        ".other.db.elsewhere.1.ThreadId-1-7.tmp",
+        "study.db.lock",
+    ] {
+        fs::write(folder.join(name), "{\"host\": \"n1\"}").unwrap();
+    }
+    fs::create_dir(folder.join("study.db.spool")).unwrap();
+    assert_eq!(
+        codes(&examine(&path, &options())),
+        BTreeSet::from(["creation-leftover", "lock-file"]),
+        "an empty spool is none"
+    );
+    fs::write(folder.join("study.db.spool/3.json"), "{}").unwrap();
+    let before = names(folder);
+    let report = examine(&path, &options());
+    let left = |code: &str| {
+        about_database(&report).iter().filter(|finding| finding.kind.code == code).count()
+    };
+    assert_eq!((left("creation-leftover"), left("spool-entries"), left("lock-file")), (3, 1, 1));
+    assert_eq!(names(folder), before);
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!(repaired.copy, None, "nothing in the database was changed");
+    let mut want = before;
+    want.remove(&dead);
+    assert_eq!(names(folder), want);
+}
+
+#[test]
+fn a_guard_that_is_not_wanted_is_not_missed() {
+    let path = database("unguarded", "DROP TRIGGER trialbox_guard_state;");
+    let options = Options { guard: false, ..options() };
+    assert_eq!(codes(&examine(&path, &options)), BTreeSet::new());
+    assert_eq!(repair(&path, &options).unwrap().copy, None);
+}
+
+#[test]
+fn codes_are_unique_and_in_kebab_case() {
+    let codes: Vec<&str> = kinds().iter().map(|kind| kind.code).collect();
+    let distinct: BTreeSet<&str> = codes.iter().copied().collect();
+    assert_eq!(distinct.len(), codes.len());
+    let plain = |code: &&str| {
+        code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'8')
+    };
+    assert_eq!(codes.iter().find(|code| !plain(code)), None);
+}
