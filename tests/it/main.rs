@@ -4,6 +4,7 @@
 //! `target/venv`; `cargo xtask test` sets both up.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod doctor;
 mod eval;
 mod faults;
 mod hostile;

@@ -330,6 +330,56 @@ fn a_database_in_wal_mode_is_read_without_new_files_and_repaired_with_its_log() 
 }
 
 #[test]
+fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
+    let path = database("wal-crash", "PRAGMA journal_mode = WAL;");
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("UPDATE trials SET number = NULL WHERE trial_id = 2").unwrap();
+    for (test, files, stray) in [
+        ("wal-crashed", &["study.db", "study.db-wal", "study.db-shm"][..], None),
+        ("wal-without-index", &["study.db", "study.db-wal"], None),
+        ("wal-index-alone", &["study.db", "study.db-shm"], Some("shm-stray")),
+    ] {
+        let crashed = folder(test);
+        for name in files {
+            fs::copy(path.with_file_name(name), crashed.join(name)).unwrap();
+        }
+        let read =
+            || files[..files.len().min(2)].iter().map(|name| fs::read(crashed.join(name)).unwrap());
+        let before: Vec<_> = read().collect();
+        let mut want = BTreeSet::from(["journal-wal"]);
+        want.extend(stray);
+        if stray.is_none() {
+            want.extend(["wal-present", "number-null"]);
+        }
+        assert_eq!(codes(&examine(&crashed.join("study.db"), &options())), want, "{test}");
+        assert_eq!(read().collect::<Vec<_>>(), before, "{test}");
+        assert_eq!(names(&crashed).len(), files.len(), "{test}");
+    }
+}
+
+#[test]
+fn a_log_beside_a_database_that_has_none_is_found() {
+    let path = database("wal-stray", "");
+    fs::write(path.with_file_name("study.db-wal"), "somebody else's").unwrap();
+    assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["wal-stray"]));
+    assert_eq!(names(path.parent().unwrap()).len(), 2);
+}
+
+#[test]
+fn a_database_of_another_revision_or_with_damage_is_not_repaired() {
+    let null = "UPDATE trials SET number = NULL WHERE trial_id = 2;";
+    let older = "UPDATE alembic_version SET version_num = 'v3.0.0.d';";
+    let path = database("unsound", &[null, older].concat());
+    let before = fs::read(&path).unwrap();
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!((repaired.done, repaired.copy), (vec![], None));
+    assert_eq!(fs::read(&path).unwrap(), before);
+    let finding = repaired.report.findings.iter().find(|found| found.kind.code == "number-null");
+    let why_not = finding.unwrap().why_not;
+    assert_eq!(why_not, "the database itself is damaged, or of another revision");
+}
+
+#[test]
 fn a_database_that_somebody_else_has_locked_is_said_to_be_locked() {
     let path = database("locked", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
     let options = Options { timeout: Duration::from_millis(10), ..options() };

@@ -1,6 +1,8 @@
 //! The command line: the list of commands and the flags that all of them share.
 
-use crate::commands::{EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, TrialCommand};
+use crate::commands::{
+    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, TrialCommand,
+};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::{Format, Output};
 use clap::builder::styling::{AnsiColor, Styles};
@@ -54,6 +56,8 @@ enum Command {
     Trial(TrialCommand),
     /// End trials that nobody works on any more
     Reap(ReapArgs),
+    /// Find out what is wrong with a database, and repair what can be proven
+    Doctor(DoctorArgs),
 }
 
 impl Cli {
@@ -68,6 +72,7 @@ impl Cli {
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
             Command::Reap(args) => args.run(&output),
+            Command::Doctor(args) => args.run(&output),
         };
         result.unwrap_or_else(|error| {
             output.error(&error);

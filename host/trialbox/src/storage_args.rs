@@ -80,7 +80,13 @@ impl StorageArgs {
         create: Create,
         stopping: Stopping,
     ) -> Result<Box<dyn Storage>, CommandError> {
-        let options = Options {
+        let options = self.options(create, stopping);
+        trialbox_storage::open(&self.url(), &options).map_err(CommandError::from)
+    }
+
+    /// How to open the database.
+    pub(crate) fn options(&self, create: Create, stopping: Stopping) -> Options {
+        Options {
             timeout: self.storage_timeout,
             create,
             lock: match self.lock {
@@ -90,8 +96,7 @@ impl StorageArgs {
             },
             guard: !self.no_guard,
             stopping,
-        };
-        trialbox_storage::open(&self.url(), &options).map_err(CommandError::from)
+        }
     }
 
     /// Where results wait that cannot be written; nowhere for a database in memory.

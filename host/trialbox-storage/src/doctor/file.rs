@@ -19,6 +19,8 @@ pub(super) enum Journal {
     WalAtRest,
     /// A write-ahead log, with transactions in it.
     WalInUse,
+    /// The same, without the index that those who have the database open share: nobody has.
+    WalAlone,
 }
 
 impl Journal {
@@ -83,16 +85,42 @@ fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Jou
         let found = "there is a rollback journal beside the database";
         findings.add(&kinds::JOURNAL_PRESENT, at_file(&rollback), found);
     }
-    let log_bytes = fs::metadata(&log).map(|metadata| metadata.len());
-    if let Ok(bytes @ 1..) = log_bytes {
-        let found = format!("there are {bytes} bytes of write-ahead log beside the database");
-        findings.add(&kinds::WAL_PRESENT, at_file(&log), found);
+    let log_bytes = fs::metadata(&log).map_or(0, |metadata| metadata.len());
+    let index = beside(path, "-shm");
+    if log_bytes > 0 {
+        let found = format!("there are {log_bytes} bytes of write-ahead log beside the database");
+        let kind = if wal { &kinds::WAL_PRESENT } else { &kinds::WAL_STRAY };
+        findings.add(kind, at_file(&log), found);
+    } else if index.exists() && !log.exists() {
+        let found = "there is the index of a write-ahead log, and no log";
+        findings.add(&kinds::SHM_STRAY, at_file(&index), found);
     }
-    if !wal {
-        return Some(Journal::Rollback);
+    if wal {
+        findings.add(&kinds::JOURNAL_WAL, Place::default(), "the journal mode is WAL");
     }
-    findings.add(&kinds::JOURNAL_WAL, Place::default(), "the journal mode is WAL");
-    Some(if log_bytes.is_ok() { Journal::WalInUse } else { Journal::WalAtRest })
+    // SQLite looks for the log of every database, whatever its header says.
+    Some(match (log.exists(), index.exists()) {
+        (true, true) => Journal::WalInUse,
+        (true, false) => Journal::WalAlone,
+        (false, _) if wal => Journal::WalAtRest,
+        (false, _) => Journal::Rollback,
+    })
+}
+
+/// Copies a database and its write-ahead log into a new folder of the system's, as `copy.db`.
+pub(super) fn copy_with_log(path: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    let name = format!("trialbox-doctor-{}-{nanos}", std::process::id());
+    let folder = std::env::temp_dir().join(name);
+    // What others may not read must not become readable as a copy.
+    fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let copied = fs::copy(path, folder.join("copy.db"))
+        .and_then(|_| fs::copy(beside(path, "-wal"), folder.join("copy.db-wal")));
+    if copied.is_err() {
+        let _ = fs::remove_dir_all(&folder);
+    }
+    copied.map(|_| folder)
 }
 
 fn check_permissions(findings: &mut Findings, path: &Path) {

@@ -9,6 +9,7 @@ use super::{
 const SAYS_NOTHING: &str = "the row does not say what it should have been";
 const HARMLESS: &str = "nobody stumbles over it";
 const NOT_IN_PLACE: &str = "what is broken is more than a row";
+pub(super) const UNSOUND: &str = "the database itself is damaged, or of another revision";
 const OTHERS: &str = "it may belong to a process on another machine";
 const HISTORY: &str =
     "readers keep finished trials for good, so what they have seen is never changed";
@@ -36,6 +37,8 @@ kinds! {
     HOT_JOURNAL "hot-journal" Warning "the next program that writes here takes back a half-written transaction, as it should; a program that may only read fails", "open the database once with write access, for example with `trialbox study list`; never delete the journal", "rolling back is for whoever opens the database next";
     JOURNAL_PRESENT "journal-present" Note "somebody is writing at this moment", "nothing; if nobody is, open the database once with write access", HARMLESS;
     WAL_PRESENT "wal-present" Note "the newest transactions are in the `-wal` file, not yet in the database file", "never copy or move the database file alone: use `trialbox study snapshot` or sqlite3's `.backup`", HARMLESS;
+    WAL_STRAY "wal-stray" Warning "SQLite reads the `-wal` file as part of the database, which it may not be: it is left from another file of that name, or the database was copied without care", "find out where the file comes from before anybody writes; if the database is complete without it, move it away", "it may hold the newest transactions";
+    SHM_STRAY "shm-stray" Note "none: it is an index of a write-ahead log that is gone", "delete it, when nobody has the database open", OTHERS;
     JOURNAL_WAL "journal-wal" Note "readers and writers do not wait for each other; it works as long as all of them are on one machine", "on a file system that machines share: sqlite3 FILE 'PRAGMA journal_mode=DELETE'", "it was somebody's choice";
     NOT_WRITABLE "not-writable" Warning "Optuna opens it, and fails as soon as it writes: SQLite keeps its journal beside the database", "see to the permissions, with `chmod` or on the mount", "permissions are their owner's decision";
     CREATION_LEFTOVER "creation-leftover" Note "none: it is a database that a job began to make and did not finish", "delete it", OTHERS;
@@ -51,7 +54,7 @@ kinds! {
     VERSION_INFO_MISSING "version-info-missing" Warning "Optuna writes its own version the next time it opens the database; what made the tables is not known any more", "open it once with Optuna", "Optuna does it when it opens the database";
     TABLE_MISSING "table-missing" Warning "Optuna makes the missing table, empty, the next time it opens the database; what was in it is gone", "restore a copy, if it held anything", "its rows are gone";
     COLUMN_MISSING "column-missing" Error "Optuna fails on every query of the table", "restore a copy, or add the column by hand", NOT_IN_PLACE;
-    GUARD_MISSING "guard-missing" Note "of several Python workers, two can take the same enqueued trial, and two reapers can retry the same lost one", "trialbox doctor --repair, unless it was left out on purpose with --no-guard", "it was left out on purpose";
+    GUARD_MISSING "guard-missing" Note "of several Python workers, two can take the same enqueued trial, and two reapers can retry the same lost one", "let trialbox doctor --repair make it, or pass --no-guard if it was left out on purpose", "it was left out on purpose";
 
     // The whole database.
     INTEGRITY "integrity" Error "some queries fail or give wrong answers; which, depends on the damaged page", "make a copy of all its files, then try: sqlite3 COPY .recover", NOT_IN_PLACE;
@@ -68,7 +71,7 @@ kinds! {
     DIRECTIONS_ORDER "directions-order" Warning "lists of studies, in the dashboard too, show the directions in another order than the study itself", "insert the rows anew, in the order of the objectives", "a running worker may have read them";
 
     // Trials.
-    NUMBER_NULL "number-null" Error WHOLE_STUDY, "trialbox doctor --repair counts it anew", "another trial has the number that counting gives";
+    NUMBER_NULL "number-null" Error WHOLE_STUDY, "write the count of the study's trials with smaller ids", "another trial has the number that counting gives";
     NUMBER_NOT_INTEGER "number-not-integer" Error WHOLE_STUDY, "write the count of the study's trials with smaller ids", SAYS_NOTHING;
     NUMBER_DUPLICATE "number-duplicate" Warning "Optuna shows one of the trials and hides the others", "give each trial its own number, when nobody uses the study", HISTORY;
     NUMBER_GAP "number-gap" Warning "Optuna's command `best-trial` picks the wrong trial or fails", "nothing, or copy the study: copying numbers the trials anew", HISTORY;
@@ -84,7 +87,7 @@ kinds! {
 
     // Values.
     FINITE_NULL "finite-null" Error WHOLE_STUDY, "write the value, or delete the row and set the trial to FAIL", "without its value a COMPLETE trial is none";
-    INFINITE_WITH_VALUE "infinite-with-value" Error WHOLE_STUDY, "trialbox doctor --repair sets the number to NULL; the type says the value", SAYS_NOTHING;
+    INFINITE_WITH_VALUE "infinite-with-value" Error WHOLE_STUDY, "set the number to NULL, or write the type FINITE", SAYS_NOTHING;
     VALUE_NAN "value-nan" Error WHOLE_STUDY, "delete the row and set the trial to FAIL", "without its value a COMPLETE trial is none";
     VALUE_TYPE_UNKNOWN "value-type-unknown" Error WHOLE_STUDY, "write FINITE, INF_POS or INF_NEG", SAYS_NOTHING;
     OBJECTIVE_GAP "objective-gap" Error WHOLE_STUDY, "delete the row, or write the missing ones, numbered from 0", SAYS_NOTHING;
@@ -94,7 +97,7 @@ kinds! {
     FAIL_WITH_VALUES "fail-with-values" Warning "Optuna loads the study, but refuses to copy the trial into another", "nothing, or delete the values", HISTORY;
     UNFINISHED_WITH_VALUES "unfinished-with-values" Warning "Optuna's worker cannot record the trial's own result any more", "delete the values, when nobody runs the trial", OTHERS;
     INTERMEDIATE_FINITE_NULL "intermediate-finite-null" Error WHOLE_STUDY, "if the objective reported NaN, write the type NAN", SAYS_NOTHING;
-    INTERMEDIATE_INFINITE_WITH_VALUE "intermediate-infinite-with-value" Error WHOLE_STUDY, "trialbox doctor --repair sets the number to NULL; the type says the value", SAYS_NOTHING;
+    INTERMEDIATE_INFINITE_WITH_VALUE "intermediate-infinite-with-value" Error WHOLE_STUDY, "set the number to NULL, or write the type FINITE", SAYS_NOTHING;
     INTERMEDIATE_NAN_WITH_VALUE "intermediate-nan-with-value" Error WHOLE_STUDY, "write either the type FINITE or NULL for the number", SAYS_NOTHING;
     INTERMEDIATE_TYPE_UNKNOWN "intermediate-type-unknown" Error WHOLE_STUDY, "write FINITE, INF_POS, INF_NEG or NAN", SAYS_NOTHING;
     STEP_NEGATIVE "step-negative" Note "Optuna reads it, though its `report` refuses to write it", "nothing", HARMLESS;
@@ -118,7 +121,7 @@ kinds! {
     ATTRIBUTE_NESTED "attribute-nested" Warning "Optuna reads it; trialbox refuses more than 128 levels of nesting", "store large structures elsewhere", HARMLESS;
 
     // Trials that wait, run or were retried.
-    STUCK_RUNNING "stuck-running" Warning "the trial stays RUNNING for ever: Optuna ends it only if it has a heartbeat and a worker asks for heartbeats", "trialbox reap ends and retries it; trialbox doctor --repair ends it", "it is not certain that its process is gone";
+    STUCK_RUNNING "stuck-running" Warning "the trial stays RUNNING for ever: Optuna ends it only if it has a heartbeat and a worker asks for heartbeats", "trialbox reap ends it and retries it", "it is not certain that its process is gone";
     RUNNING_SILENT "running-silent" Warning "no sign of life for longer than the grace; a worker that asks for heartbeats ends it", "if the job is gone (squeue -j JOB): trialbox reap", OTHERS;
     RUNNING_WITHOUT_HEARTBEAT "running-without-heartbeat" Note "nobody can tell whether it is running; Optuna never ends it", "if no worker runs it any more, set it to FAIL: study.tell(number, state=FAIL)", OTHERS;
     HEARTBEAT_UNREADABLE "heartbeat-unreadable" Warning "workers that ask for heartbeats fail at every trial", "delete the row of `trial_heartbeats`", SAYS_NOTHING;

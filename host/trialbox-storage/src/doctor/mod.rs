@@ -26,6 +26,7 @@ pub use repair::{Repaired, repair};
 use crate::mount::Mount;
 use file::Journal;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use survey::Survey;
@@ -81,7 +82,7 @@ pub struct Kind {
     /// What to do.
     pub advice: &'static str,
     /// Why it is left alone, where it is: the end of "not repaired, because …".
-    pub why_not: &'static str,
+    why_not: &'static str,
 }
 
 /// Every kind there is.
@@ -115,6 +116,18 @@ pub struct Finding {
     pub found: String,
     /// What a repair would do; `None` if it would leave it alone.
     pub fix: Option<Fix>,
+    /// Why it would leave it alone, if it would: the end of "not repaired, because …".
+    pub why_not: &'static str,
+}
+
+impl Finding {
+    /// What to do about it, with the name of the database where a command needs one.
+    pub fn advice(&self, path: &Path) -> String {
+        let name = path.display();
+        let advice =
+            self.kind.advice.replace("--storage URL", &format!("--storage sqlite:///{name}"));
+        advice.replace("sqlite3 FILE", &format!("sqlite3 {name}"))
+    }
 }
 
 /// A repair that cannot make a true statement false.
@@ -161,6 +174,36 @@ pub enum Fix {
     RemoveFile(PathBuf),
 }
 
+/// What the repair does, as the end of "the repair …".
+impl fmt::Display for Fix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fix::Number { number, .. } => write!(f, "writes the number {number}"),
+            Fix::DeleteValue { .. } => f.write_str("deletes the value's row"),
+            Fix::ClearNumber { .. } => f.write_str("sets the number to NULL"),
+            Fix::UpperCase { word, .. } => write!(f, "writes {word}"),
+            Fix::EndTrial { .. } => f.write_str("ends the trial as FAIL"),
+            Fix::MakeGuard => f.write_str("makes the trigger"),
+            Fix::RemoveFile(_) => f.write_str("deletes the file"),
+        }
+    }
+}
+
+/// As people say it: study `s`, trial 3 (id 7), `lr`.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.number.map(|number| format!(" {number}")).unwrap_or_default();
+        let parts = [
+            self.study.as_ref().map(|study| format!("study `{study}`")),
+            self.trial_id.map(|id| format!("trial{number} (id {id})")),
+            self.key.as_ref().map(|key| format!("`{key}`")),
+            self.file.as_ref().map(|file| format!("`{}`", file.display())),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        f.write_str(&if parts.is_empty() { "the database".to_owned() } else { parts.join(", ") })
+    }
+}
+
 /// A column that a repair may write.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Column {
@@ -187,6 +230,19 @@ impl Report {
     }
 }
 
+/// The file that an address of SQLAlchemy's or a plain path means; `None` if it means no file.
+pub fn file_of(url: &str) -> Option<PathBuf> {
+    match url.split_once("://") {
+        // Three slashes before a relative path, four before an absolute one.
+        Some(("sqlite", rest)) => {
+            let path = rest.strip_prefix('/')?;
+            (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path))
+        }
+        Some(_) => None,
+        None => (!url.is_empty() && url != "memory:").then(|| PathBuf::from(url)),
+    }
+}
+
 /// Looks at a database and all that lies beside it. Changes nothing, and makes no file.
 pub fn examine(path: &Path, options: &Options) -> Report {
     let mount = crate::mount::mount_of(path).ok();
@@ -197,7 +253,7 @@ pub fn examine(path: &Path, options: &Options) -> Report {
     machine::check(&mut findings, path, &machine, mount.as_ref(), journal);
     if let Some(journal) = journal {
         match open_to_read(path, journal, options) {
-            Ok(connection) => check_database(&mut findings, &connection, options),
+            Ok(opened) => check_database(&mut findings, &opened.connection, options),
             Err(error) => findings.sqlite(&error),
         }
     }
@@ -209,6 +265,20 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
     if !schema::check(findings, connection, options) {
         return;
     }
+    check_rows(findings, connection, options);
+    let unsound = [
+        &kinds::INTEGRITY,
+        &kinds::COLUMN_MISSING,
+        &kinds::REVISION_OLDER,
+        &kinds::REVISION_UNKNOWN,
+        &kinds::REVISION_TWICE,
+    ];
+    if findings.list.iter().any(|finding| unsound.contains(&finding.kind)) {
+        findings.forbid_repairs();
+    }
+}
+
+fn check_rows(findings: &mut Findings, connection: &Connection, options: &Options) {
     // One moment of the database, so that rows of a trial that is being written do not contradict each other.
     let _ = connection.execute_batch("SAVEPOINT doctor");
     let mut survey = Survey::default();
@@ -233,18 +303,42 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
     life::check_retries(findings, &survey);
 }
 
-/// Opens without write access. A database in WAL mode that nobody has open is read as a plain file, because
-/// SQLite would make two more beside it.
-fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::Result<Connection> {
+/// A database that is open for reading.
+struct Opened {
+    connection: Connection,
+    /// Where a copy of it lies, if it is a copy that is read.
+    copy: Option<PathBuf>,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.copy {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// Opens without write access, and so that SQLite makes no file beside the database: one in WAL mode that
+/// nobody has open is read as a plain file, and one whose log is there without its index is copied first.
+fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::Result<Opened> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = if journal == Journal::WalAtRest {
-        let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-        Connection::open_with_flags(format!("file:{}?immutable=1", escape(path)), flags)?
-    } else {
-        Connection::open_with_flags(path, flags)?
+    let mut copy = None;
+    let connection = match journal {
+        Journal::WalAtRest => {
+            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+            Connection::open_with_flags(format!("file:{}?immutable=1", escape(path)), flags)?
+        }
+        Journal::WalAlone => {
+            let failed = |_| rusqlite::Error::InvalidPath(std::env::temp_dir());
+            let folder = file::copy_with_log(path).map_err(failed)?;
+            let copied = folder.join("copy.db");
+            copy = Some(folder);
+            Connection::open_with_flags(copied, flags)?
+        }
+        Journal::Rollback | Journal::WalInUse => Connection::open_with_flags(path, flags)?,
     };
     connection.busy_timeout(options.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
-    Ok(connection)
+    Ok(Opened { connection, copy })
 }
 
 /// A path as SQLite's URIs hold it.
@@ -278,7 +372,17 @@ impl Findings {
         found: impl Into<String>,
         fix: Option<Fix>,
     ) {
-        self.list.push(Finding { kind, place, found: found.into(), fix });
+        self.list.push(Finding { kind, place, found: found.into(), fix, why_not: kind.why_not });
+    }
+
+    /// What a repair assumes of the database does not hold.
+    fn forbid_repairs(&mut self) {
+        let in_database = |fix: &Fix| !matches!(fix, Fix::RemoveFile(_));
+        for finding in &mut self.list {
+            if finding.fix.as_ref().is_some_and(in_database) {
+                (finding.fix, finding.why_not) = (None, kinds::UNSOUND);
+            }
+        }
     }
 
     /// What SQLite itself has found.

@@ -1,5 +1,6 @@
 //! One file for each command: its flags and its body.
 
+mod doctor;
 mod eval;
 mod inspect;
 mod reap;
@@ -7,6 +8,7 @@ mod run;
 mod study;
 mod trial;
 
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use eval::EvalArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use reap::ReapArgs;

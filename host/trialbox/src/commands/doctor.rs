@@ -1,0 +1,236 @@
+//! `trialbox doctor`: what is wrong with a database, what it means, and what to do.
+
+use crate::clock::SystemClock;
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::storage_args::{StorageArgs, parse_duration};
+use crate::trial_json::show_bytes;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_core::clock::Clock as _;
+use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, file_of, repair};
+use trialbox_storage::mount::Locks;
+use trialbox_storage::{Create, Stopping};
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox doctor                                          look at trialbox.db, change nothing
+  trialbox doctor --storage study.db --repair              make a copy, then repair what can be proven
+  trialbox doctor --storage study.db --grace 30m           a job may be silent for half an hour
+  trialbox doctor --format json | jq 'select(.severity == \"error\")'
+
+Ends with 0 if there is nothing worse than a warning, with 3 if Python cannot read a study or data is being lost.";
+
+/// How many findings of one kind are printed for people; a damaged study can have thousands.
+const MAX_SHOWN: usize = 5;
+
+/// Find out what is wrong with a database, and repair what can be proven.
+///
+/// Looks at the file, the tables, every row of every study, running and waiting trials, what jobs have left
+/// beside the database, and the file system it lies on. Without --repair nothing is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// Repair what can be proven, in one transaction, after a copy NAME.before-repair-TIME
+    #[arg(long)]
+    repair: bool,
+
+    /// How long a running trial may be without a sign of life
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    grace: Duration,
+}
+
+/// All that there is to say.
+struct Diagnosis {
+    path: PathBuf,
+    report: Report,
+    /// `None` if nothing was asked to be repaired.
+    repaired: Option<Vec<Finding>>,
+    copy: Option<PathBuf>,
+}
+
+impl DoctorArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let path = self.path()?;
+        let storage = self.storage.options(Create::Never, Stopping::default());
+        let options = Options {
+            timeout: storage.timeout,
+            grace: self.grace,
+            now: SystemClock::new().utc_now(),
+            guard: storage.guard,
+        };
+        let diagnosis = if self.repair {
+            let done = repair(&path, &options)?;
+            let (repaired, copy) = (Some(done.done), done.copy);
+            Diagnosis { path, report: done.report, repaired, copy }
+        } else {
+            let report = examine(&path, &options);
+            Diagnosis { path, report, repaired: None, copy: None }
+        };
+        if output.is_json() {
+            for line in diagnosis.lines() {
+                output.result("", || line);
+            }
+        } else {
+            output.result(&diagnosis.text(output.is_verbose()), || Value::Null);
+        }
+        let has_errors = diagnosis.report.count(Severity::Error) > 0;
+        Ok(if has_errors { ExitCode::Storage } else { ExitCode::Done })
+    }
+
+    fn path(&self) -> Result<PathBuf, CommandError> {
+        let url = self.storage.url();
+        if let Some(path) = file_of(&url) {
+            return Ok(path);
+        }
+        // Says what is wrong with the address, if anything is.
+        self.storage.open()?;
+        Err(CommandError::usage(
+            format!("`{url}` is no file, so there is nothing to look at"),
+            "give a path such as `study.db`, or `sqlite:///study.db`",
+        ))
+    }
+}
+
+impl Diagnosis {
+    /// A line about the surroundings, a paragraph for each finding, and a line that counts them.
+    fn text(&self, verbose: bool) -> String {
+        let mut paragraphs = vec![self.surroundings()];
+        for finding in self.repaired.iter().flatten() {
+            paragraphs.push(self.repaired_paragraph(finding));
+        }
+        let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
+        for finding in &self.report.findings {
+            let count = shown.entry(finding.kind.code).or_default();
+            *count += 1;
+            if verbose || *count <= MAX_SHOWN {
+                paragraphs.push(self.paragraph(finding));
+            }
+        }
+        let more = shown.iter().filter(|(_, count)| !verbose && **count > MAX_SHOWN);
+        paragraphs.extend(
+            more.map(|(code, count)| format!("{} more of {code}; -v shows all", count - MAX_SHOWN)),
+        );
+        paragraphs.push(self.count());
+        paragraphs.join("\n\n")
+    }
+
+    fn surroundings(&self) -> String {
+        let machine = &self.report.machine;
+        let mount = self
+            .report
+            .mount
+            .as_ref()
+            .map(|mount| format!(" on {} ({})", mount.fs_type, mount.mount_point.display()));
+        let free = machine.free_bytes.map(|free| format!(", {} free", show_bytes(free)));
+        format!(
+            "{}{}{}; trialbox {}, SQLite {}",
+            self.path.display(),
+            mount.unwrap_or_default(),
+            free.unwrap_or_default(),
+            env!("CARGO_PKG_VERSION"),
+            machine.sqlite_version
+        )
+    }
+
+    fn paragraph(&self, finding: &Finding) -> String {
+        let kind = finding.kind;
+        let mut lines = vec![
+            format!("{}[{}]: {}", kind.severity.as_str(), kind.code, finding.place),
+            format!("  found: {}", finding.found),
+            format!("  for Python: {}", kind.meaning),
+            format!("  to do: {}", finding.advice(&self.path)),
+        ];
+        match &finding.fix {
+            Some(fix) => lines.push(format!("  --repair {fix}")),
+            None if self.repaired.is_some() => {
+                lines.push(format!("  not repaired, because {}", finding.why_not));
+            }
+            None => {}
+        }
+        lines.join("\n")
+    }
+
+    fn repaired_paragraph(&self, finding: &Finding) -> String {
+        let fix = finding.fix.as_ref().map(ToString::to_string).unwrap_or_default();
+        format!(
+            "repaired[{}]: {}\n  found: {}\n  the repair {fix}",
+            finding.kind.code, finding.place, finding.found
+        )
+    }
+
+    fn count(&self) -> String {
+        let count = |severity: Severity| {
+            let n = self.report.count(severity);
+            format!("{n} {}{}", severity.as_str(), if n == 1 { "" } else { "s" })
+        };
+        let counts = Severity::ALL.map(count).join(", ");
+        let repaired = self.repaired.as_ref().map(|done| format!("; {} repaired", done.len()));
+        let copy = self.copy.as_ref().map(|copy| format!("; before: {}", copy.display()));
+        format!("{counts}{}{}", repaired.unwrap_or_default(), copy.unwrap_or_default())
+    }
+
+    /// One object for each finding, the repaired ones first, and one for the whole.
+    fn lines(&self) -> Vec<Value> {
+        let done = self.repaired.iter().flatten().map(|finding| self.line(finding, true));
+        let left = self.report.findings.iter().map(|finding| self.line(finding, false));
+        done.chain(left).chain([self.summary()]).collect()
+    }
+
+    fn line(&self, finding: &Finding, is_repaired: bool) -> Value {
+        let (kind, place) = (finding.kind, &finding.place);
+        json!({
+            "event": "finding",
+            "code": kind.code,
+            "severity": kind.severity.as_str(),
+            "study": place.study,
+            "trial_number": place.number,
+            "trial_id": place.trial_id,
+            "key": place.key,
+            "file": place.file.as_deref().map(show_path),
+            "found": finding.found,
+            "meaning": kind.meaning,
+            "advice": finding.advice(&self.path),
+            "repairable": finding.fix.is_some(),
+            "repaired": is_repaired,
+            "repair": finding.fix.as_ref().map(ToString::to_string),
+            "not_repaired_because": finding.fix.is_none().then_some(finding.why_not),
+        })
+    }
+
+    fn summary(&self) -> Value {
+        let mount = self.report.mount.as_ref();
+        let locks = mount.map(|mount| match mount.locks {
+            Locks::Local => "local",
+            Locks::Network => "network",
+            Locks::Unknown => "unknown",
+        });
+        json!({
+            "event": "summary",
+            "database": show_path(&self.path),
+            "errors": self.report.count(Severity::Error),
+            "warnings": self.report.count(Severity::Warning),
+            "notes": self.report.count(Severity::Note),
+            "repaired": self.repaired.as_ref().map(Vec::len),
+            "copy": self.copy.as_deref().map(show_path),
+            "file_system": mount.map(|mount| &mount.fs_type),
+            "mount_point": mount.map(|mount| show_path(&mount.mount_point)),
+            "mount_source": mount.map(|mount| &mount.source),
+            "mount_options": mount.map(|mount| &mount.options),
+            "locks": locks,
+            "free_bytes": self.report.machine.free_bytes,
+            "sqlite_version": self.report.machine.sqlite_version,
+            "trialbox_version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+}
+
+fn show_path(path: &Path) -> String {
+    path.display().to_string()
+}

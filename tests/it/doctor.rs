@@ -1,0 +1,125 @@
+//! `trialbox doctor`, and whether real Optuna agrees with what it says.
+
+use crate::scene::{Ran, Scene, root};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// The findings and the summary, with the exit code.
+fn doctor(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Vec<Value>, Value) {
+    let ran = scene.trialbox(&[&["doctor", "--format", "json"], arguments].concat());
+    let mut lines = ran.json();
+    let summary = lines.pop().unwrap_or_else(|| panic!("{ran:?}"));
+    assert_eq!(summary["event"], "summary");
+    assert!(lines.iter().all(|line| line["event"] == "finding"), "{ran:?}");
+    (ran.code, lines, summary)
+}
+
+fn has_code(findings: &[Value], code: &str) -> bool {
+    findings.iter().any(|finding| finding["code"] == code)
+}
+
+/// What Python's script prints.
+fn python(scene: &Scene, arguments: &[&str]) -> Value {
+    let interpreter = root().join("target/venv/bin/python");
+    assert!(interpreter.exists(), "{} is missing: run `cargo xtask test`", interpreter.display());
+    let script = root().join("tests/it/poison.py");
+    let output =
+        Command::new(interpreter).arg(script).args(arguments).current_dir(&scene.folder).output();
+    let ran = Ran::from(output.unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.json().remove(0)
+}
+
+#[test]
+fn a_study_that_trialbox_made_is_sound() {
+    let scene = Scene::new("doctor-sound");
+    scene.json(&["study", "create", "--study-name", "s"]);
+    let before = std::fs::read(scene.path("trialbox.db")).unwrap();
+    let (code, findings, summary) = doctor(&scene, &["--no-guard"]);
+    assert_eq!(code, Some(0));
+    assert!(findings.iter().all(|finding| finding["file"].is_string()), "{findings:?}");
+    assert_eq!((&summary["errors"], &summary["repaired"]), (&Value::from(0), &Value::Null));
+    assert_eq!(summary["trialbox_version"], env!("CARGO_PKG_VERSION"));
+    for key in ["database", "sqlite_version", "file_system", "mount_point", "locks"] {
+        assert!(summary[key].is_string(), "{key}: {summary}");
+    }
+    assert_eq!(std::fs::read(scene.path("trialbox.db")).unwrap(), before);
+    let text = scene.trialbox(&["doctor", "--no-guard"]).stdout;
+    assert!(text.lines().last().unwrap().starts_with("0 errors, "), "{text}");
+}
+
+#[test]
+fn what_is_no_database_ends_with_3_and_is_not_touched() {
+    let scene = Scene::new("doctor-none");
+    let (code, findings, _) = doctor(&scene, &["--storage", "nowhere.db", "--repair"]);
+    assert_eq!((code, has_code(&findings, "missing-file")), (Some(3), true));
+    assert!(!scene.path("nowhere.db").exists());
+    for (name, text, code) in
+        [("empty.db", "", "zero-length"), ("elf.db", "\x7fELF", "not-a-database")]
+    {
+        std::fs::write(scene.path(name), text).unwrap();
+        let ran = scene.trialbox(&["doctor", "--storage", name]);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("error[{code}]: the database")), "{ran:?}");
+        assert!(ran.stdout.lines().last().unwrap().starts_with("1 error, "), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(scene.path(name)).unwrap(), text);
+    }
+    scene
+        .trialbox(&["doctor", "--storage", "memory:"])
+        .assert_error(2, &["`memory:` is no file", "sqlite:///study.db"]);
+    scene
+        .trialbox(&["doctor", "--storage", "mysql://anna:secret@host/db"])
+        .assert_error(2, &["`mysql://anna:***@host/db` is no storage"]);
+}
+
+#[test]
+fn optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repaired() {
+    let scene = Scene::new("doctor-optuna");
+    let storage = root().join("host/trialbox-storage");
+    let file = |name: &str| storage.join(name).display().to_string();
+    let (create, base) = (file("src/create.sql"), file("tests/doctor/base.sql"));
+    let cases = file("tests/doctor/cases.sql");
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let build = ["build", ".", &create, &base, &cases, host.trim(), boot_id.trim()];
+    let built = python(&scene, &build);
+    for case in built.as_array().unwrap() {
+        check_error_and_repair(&scene, case);
+    }
+    // Reading comes last, for Optuna completes what is missing in a database as it opens it.
+    let read: BTreeMap<String, Option<String>> =
+        serde_json::from_value(python(&scene, &["read", "."])).unwrap();
+    for case in built.as_array().unwrap() {
+        let file = case["file"].as_str().unwrap();
+        let problem = &read[file];
+        assert_eq!(problem.is_some(), case["python"] == "fails", "{file}: {problem:?}");
+        let repaired = read.get(&after(file));
+        assert_eq!(repaired, Some(&None).filter(|_| case["repair"] == "repaired"), "{file}");
+    }
+}
+
+/// The doctor finds the case, tells errors from others, and repairs a copy of it if it can.
+fn check_error_and_repair(scene: &Scene, case: &Value) {
+    let (name, file) = (case["name"].as_str().unwrap(), case["file"].as_str().unwrap());
+    let code = name.split('/').next().unwrap();
+    let (exit, findings, _) = doctor(scene, &["--storage", file]);
+    let finding = findings.iter().find(|finding| finding["code"] == code);
+    let finding = finding.unwrap_or_else(|| panic!("{name}: {findings:?}"));
+    assert_eq!(exit, Some(if case["python"] == "fails" { 3 } else { 0 }), "{name}");
+    let can_be_repaired = case["repair"] == "repaired";
+    assert_eq!(finding["repairable"], can_be_repaired, "{name}");
+    assert_eq!(finding["not_repaired_because"].is_string(), !can_be_repaired, "{name}");
+    if can_be_repaired {
+        let after = after(file);
+        std::fs::copy(scene.path(file), scene.path(&after)).unwrap();
+        let (exit, findings, summary) = doctor(scene, &["--storage", &after, "--repair"]);
+        assert_eq!(exit, Some(0), "{name}");
+        assert!(findings.iter().any(|found| found["code"] == code && found["repaired"] == true));
+        assert!(summary["copy"].is_string(), "{name}");
+    }
+}
+
+fn after(file: &str) -> String {
+    format!("after-{file}")
+}
