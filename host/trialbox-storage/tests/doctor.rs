@@ -7,6 +7,7 @@
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::trial::parse_datetime;
@@ -427,6 +428,41 @@ fn what_jobs_left_beside_a_database_is_found_and_only_dead_jobs_files_removed() 
     let mut want = before;
     want.remove(&dead);
     assert_eq!(names(folder), want);
+}
+
+#[test]
+fn what_cannot_be_written_is_found() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    let path = database("permissions", "");
+    let folder = path.parent().unwrap().to_owned();
+    let set_mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    set_mode(&path, 0o444);
+    set_mode(&folder, 0o555);
+    // Root may write everything; a thread of its can do without that right.
+    let examined = std::thread::spawn(move || {
+        let nothing = CapabilitySet::empty();
+        let sets = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
+        set_capabilities(None, sets).unwrap();
+        let report = examine(&path, &options());
+        about_database(&report).iter().map(|finding| finding.kind.code).collect::<Vec<_>>()
+    });
+    let codes = examined.join().unwrap();
+    set_mode(&folder, 0o755);
+    assert_eq!(codes, ["not-writable", "not-writable"], "the file and its folder");
+}
+
+#[test]
+fn a_copy_can_be_read_by_whoever_could_read_the_database() {
+    let path = database("private", "DROP TRIGGER trialbox_guard_state;");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    let copy = repair(&path, &options()).unwrap().copy.unwrap();
+    assert_eq!(fs::metadata(copy).unwrap().permissions().mode() & 0o777, 0o640);
+    // A second repair in the same second makes a second copy.
+    Connection::open(&path).unwrap().execute_batch("DROP TRIGGER trialbox_guard_state").unwrap();
+    let copy = repair(&path, &options()).unwrap().copy.unwrap();
+    assert!(copy.to_string_lossy().ends_with(".before-repair-20261124T020000-2"), "{copy:?}");
 }
 
 #[test]

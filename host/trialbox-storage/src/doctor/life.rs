@@ -89,6 +89,12 @@ fn check_running(
     }
 }
 
+/// Whether a trial is RUNNING at this moment.
+pub(super) fn is_running(connection: &Connection, place: &Place) -> bool {
+    let sql = "SELECT state = 'RUNNING' FROM trials WHERE trial_id = ?1";
+    connection.query_row(sql, [place.trial_id], |row| row.get(0)).unwrap_or_default()
+}
+
 /// Queued trials that the worker who takes them cannot run.
 pub(super) fn check_waiting(findings: &mut Findings, survey: &Survey) {
     for (id, trial) in &survey.trials {

@@ -266,6 +266,11 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
         return;
     }
     check_rows(findings, connection, options);
+    // A process that has recorded its result and ended since the rows were read is no dead one.
+    let is_over = |finding: &Finding| {
+        finding.kind == &kinds::STUCK_RUNNING && !life::is_running(connection, &finding.place)
+    };
+    findings.list.retain(|finding| !is_over(finding));
     let unsound = [
         &kinds::INTEGRITY,
         &kinds::COLUMN_MISSING,

@@ -4,14 +4,16 @@ use super::schema::{GUARD, MAKE_GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::objective::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::storage::StorageError;
 use trialbox_core::trial::format_datetime;
 
-/// One repair can show the next: a state in lower case hides that the trial needs no value.
-const MAX_ROUNDS: usize = 4;
+/// One repair can show the next: a state in lower case hides that the trial needs no value, and of several
+/// values only the last can go.
+const MAX_ROUNDS: usize = 16;
 
 /// What was repaired, and what is left.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,12 +115,31 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
     Ok(done)
 }
 
-/// A copy through SQLite, which knows what belongs to the database, while our transaction keeps writers out.
+/// Copies the database, for its owner's eyes until the copy has the permissions of the original. What could
+/// not be copied whole is deleted.
 fn copy_database(path: &Path, target: &Path) -> rusqlite::Result<()> {
+    let copied = write_copy(path, target);
+    if copied.is_err() {
+        let _ = fs::remove_file(target);
+    }
+    copied
+}
+
+/// A copy through SQLite, which knows what belongs to the database, while our transaction keeps writers out.
+/// Any other way to read the file would end with giving away the lock.
+fn write_copy(path: &Path, target: &Path) -> rusqlite::Result<()> {
+    let failed = |_| rusqlite::Error::InvalidPath(target.to_owned());
+    let mut create = fs::OpenOptions::new();
+    create.write(true).create_new(true).mode(0o600).open(target).map_err(failed)?;
     let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut copy = Connection::open(target)?;
-    let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
-    backup.run_to_completion(i32::MAX, Duration::ZERO, None)
+    rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(
+        i32::MAX,
+        Duration::ZERO,
+        None,
+    )?;
+    let permissions = fs::metadata(path).map_err(failed)?.permissions();
+    fs::set_permissions(target, permissions).map_err(failed)
 }
 
 fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Result<()> {

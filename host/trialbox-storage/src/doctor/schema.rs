@@ -70,7 +70,7 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
         findings.add(&kinds::FOREIGN_SCHEMA, Place::default(), found);
         return false;
     }
-    for check in [check_integrity, check_orphans, check_versions, check_columns] {
+    for check in [check_integrity, check_versions, check_columns, check_orphans] {
         if let Err(error) = check(findings, connection, &tables) {
             findings.sqlite(&error);
         }
@@ -120,6 +120,23 @@ fn check_orphans(
         let first = first.map(|first| format!(", the first with id {first}")).unwrap_or_default();
         let found = format!("{count} rows belong to nothing in `{parent}`{first}");
         findings.add(&kinds::ORPHAN_ROWS, Place { key: Some(table), ..Place::default() }, found);
+    }
+    check_parentless(findings, connection)
+}
+
+/// Rows whose foreign key is NULL, which SQLite does not count as a violation.
+fn check_parentless(findings: &mut Findings, connection: &Connection) -> rusqlite::Result<()> {
+    for (table, columns) in TABLES {
+        // The first column is the table's own key.
+        let parent = ["trial_id", "study_id"].into_iter().find(|id| columns[1..].contains(id));
+        let Some(parent) = parent else { continue };
+        let sql = format!("SELECT count(*) FROM {table} WHERE {parent} IS NULL");
+        let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+        if count > 0 {
+            let place = Place { key: Some(table.to_owned()), ..Place::default() };
+            let found = format!("{count} rows have no `{parent}`");
+            findings.add(&kinds::ORPHAN_ROWS, place, found);
+        }
     }
     Ok(())
 }

@@ -22,21 +22,25 @@ pub(super) fn check_values(
     survey: &mut Survey,
     connection: &Connection,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT trial_value_id, trial_id, objective, value, value_type FROM trial_values ORDER BY trial_id, objective";
+    let sql = "SELECT trial_value_id, trial_id, objective, value, value_type,
+            (SELECT max(objective) FROM trial_values AS others WHERE others.trial_id = trial_values.trial_id)
+        FROM trial_values ORDER BY trial_id, objective";
     each(connection, sql, |row| {
-        let [id, trial_id, objective, value, kind] = row;
+        let [id, trial_id, objective, value, kind, last] = row;
         let (Some(id), Some(trial_id)) = (id.int(), trial_id.int()) else { return };
         let Some(trial) = survey.trials.get_mut(&trial_id) else { return };
         trial.n_values += 1;
         trial.last_objective = trial.last_objective.max(objective.int());
-        // What has no result can do without the row; a result without its value is none.
-        let is_dispensable = matches!(trial.state, Some(TrialState::Fail | TrialState::Pruned));
+        // What has no result can do without the row; a result without its value is none. Only the last row can
+        // go, for Optuna fails on an objective whose forerunners are missing.
+        let has_no_result = matches!(trial.state, Some(TrialState::Fail | TrialState::Pruned));
         let place = survey.trial_key(trial_id, format!("objective {objective}"));
         if objective.int().is_none() {
             let found = format!("the objective is {objective}, where a whole number is wanted");
             findings.add(&kinds::WRONG_TYPE, place.clone(), found);
         }
-        let delete = is_dispensable.then_some(Fix::DeleteValue { value_id: id });
+        let delete =
+            (has_no_result && objective == last).then_some(Fix::DeleteValue { value_id: id });
         check_value(findings, place, id, (value, kind), delete);
     })?;
     check_counts(findings, survey);

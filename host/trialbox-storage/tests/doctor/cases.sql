@@ -65,6 +65,14 @@ UPDATE trial_values SET value = NULL WHERE trial_value_id = 1;
 UPDATE trial_values SET value = NULL WHERE trial_value_id = 2;
 --- finite-null/fail fails repaired fail-with-values
 INSERT INTO trial_values VALUES (9, 3, 0, NULL, 'FINITE');
+--- finite-null/each fails repaired fail-with-values
+UPDATE trials SET study_id = 2, number = 1 WHERE trial_id = 3;
+UPDATE trials SET number = number - 1 WHERE trial_id IN (4, 5, 7);
+DELETE FROM trial_system_attributes WHERE trial_id = 7;
+UPDATE trials SET number = 1 - number WHERE trial_id IN (3, 6);
+INSERT INTO trial_values VALUES (9, 3, 0, NULL, 'FINITE'), (10, 3, 1, NULL, 'FINITE');
+--- finite-null/first fails left fail-with-values
+INSERT INTO trial_values VALUES (9, 3, 0, NULL, 'FINITE'), (10, 3, 1, 1.0, 'FINITE');
 --- infinite-with-value fails repaired
 UPDATE trial_values SET value = 1e308 WHERE trial_value_id = 3;
 --- infinite-with-value/negative fails repaired
@@ -165,6 +173,8 @@ UPDATE trial_user_attributes SET "key" = printf('%.*c', 513, 'k') WHERE trial_us
 INSERT INTO trial_user_attributes VALUES (9, 99, 'lost', '1');
 --- orphan-rows/study reads left
 INSERT INTO trials VALUES (9, 0, 99, 'DONE', 5, NULL);
+--- orphan-rows/null reads left
+INSERT INTO trial_params VALUES (9, NULL, 'x', 0.5, '{');
 --- running-silent reads left
 UPDATE trial_heartbeats SET heartbeat = '2026-11-24 01:10:00' WHERE trial_id = 4;
 --- running-without-heartbeat reads left

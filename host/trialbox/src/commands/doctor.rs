@@ -111,12 +111,13 @@ impl Diagnosis {
             *count += 1;
             if verbose || *count <= MAX_SHOWN {
                 paragraphs.push(self.paragraph(finding));
+            } else if *count == MAX_SHOWN + 1 {
+                let code = finding.kind.code;
+                let same = self.report.findings.iter().filter(|found| found.kind.code == code);
+                paragraphs
+                    .push(format!("{} more of {code}; -v shows all", same.count() - MAX_SHOWN));
             }
         }
-        let more = shown.iter().filter(|(_, count)| !verbose && **count > MAX_SHOWN);
-        paragraphs.extend(
-            more.map(|(code, count)| format!("{} more of {code}; -v shows all", count - MAX_SHOWN)),
-        );
         paragraphs.push(self.count());
         paragraphs.join("\n\n")
     }
