@@ -11,10 +11,10 @@ use trialbox_core::storage::StorageError;
 const CREATE_SQL: &str = include_str!("create.sql");
 
 /// The revision that Optuna 3.2 to 5.0 share.
-const REVISION: &str = "v3.2.0.a";
+pub(crate) const REVISION: &str = "v3.2.0.a";
 
 /// Revisions before it, whose databases Optuna can upgrade.
-const OLDER_REVISIONS: [&str; 9] = [
+pub(crate) const OLDER_REVISIONS: [&str; 9] = [
     "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
     "v3.0.0.d",
 ];

@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::trial::parse_datetime;
+use trialbox_storage::LockMode;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, kinds, repair};
 
 const CREATE: &str = include_str!("../src/create.sql");
@@ -53,12 +54,21 @@ fn cases() -> Vec<Case> {
 }
 
 fn options() -> Options {
+    // Whatever the tests' folder lies on, only this process has the files.
+    let storage = trialbox_storage::Options { lock: LockMode::Sqlite, ..Default::default() };
     Options {
-        timeout: Duration::from_secs(60),
+        storage,
+        spool: None,
         grace: Duration::from_secs(300),
         now: parse_datetime("2026-11-24 02:00:00").unwrap(),
-        guard: true,
     }
+}
+
+/// The same, with other ways to open the database.
+fn with(change: impl Fn(&mut trialbox_storage::Options)) -> Options {
+    let mut options = options();
+    change(&mut options.storage);
+    options
 }
 
 fn folder(test: &str) -> PathBuf {
@@ -218,7 +228,7 @@ fn a_dead_trial_ends_as_fail_with_its_reason() {
         "SELECT value_json FROM trial_system_attributes WHERE trial_id = 4 AND \"key\" = 'trialbox:failure'",
     );
     assert!(
-        reason.starts_with("{\"code\": \"E-DIED\", \"message\": \"process 4194303 on "),
+        reason.starts_with("{\"code\": \"E-LOST\", \"message\": \"no process 4194303 on "),
         "{reason}"
     );
 }
@@ -230,7 +240,7 @@ fn a_living_or_distant_process_keeps_its_trial() {
     let owner = |host: &str, boot_id: &str, pid: u32| {
         format!(
             "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner',
-                '{{\"host\": \"{host}\", \"boot_id\": \"{}\", \"pid\": {pid}}}');",
+                '{{\"uuid\": \"0\", \"host\": \"{host}\", \"boot_id\": \"{}\", \"pid\": {pid}}}');",
             boot_id.trim()
         )
     };
@@ -359,6 +369,18 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
 }
 
 #[test]
+fn a_link_to_a_database_shows_what_lies_beside_the_file_itself() {
+    let path = database("linked", "PRAGMA journal_mode = WAL;");
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("UPDATE trials SET number = NULL WHERE trial_id = 2").unwrap();
+    let link = folder("link").join("link.db");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let want = BTreeSet::from(["journal-wal", "wal-present", "number-null"]);
+    assert_eq!(codes(&examine(&link, &options())), want);
+    assert_eq!(names(link.parent().unwrap()).len(), 1);
+}
+
+#[test]
 fn a_log_beside_a_database_that_has_none_is_found() {
     let path = database("wal-stray", "");
     fs::write(path.with_file_name("study.db-wal"), "somebody else's").unwrap();
@@ -383,7 +405,7 @@ fn a_database_of_another_revision_or_with_damage_is_not_repaired() {
 #[test]
 fn a_database_that_somebody_else_has_locked_is_said_to_be_locked() {
     let path = database("locked", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
-    let options = Options { timeout: Duration::from_millis(10), ..options() };
+    let options = with(|storage| storage.timeout = Duration::from_millis(10));
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     assert_eq!(codes(&examine(&path, &options)), BTreeSet::from(["locked"]));
@@ -466,9 +488,51 @@ fn a_copy_can_be_read_by_whoever_could_read_the_database() {
 }
 
 #[test]
+fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
+    let path = database("lock-file", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
+    let folder = path.parent().unwrap();
+    let options = with(|storage| {
+        storage.lock = LockMode::File;
+        storage.timeout = Duration::from_millis(10);
+    });
+    let before = fs::read(&path).unwrap();
+    let lock = folder.join("study.db.lock");
+    let holder = trialbox_storage::process::ProcessId::current().to_members();
+    fs::write(&lock, trialbox_core::json::Json::object(holder).to_string()).unwrap();
+    let error = repair(&path, &options).unwrap_err();
+    assert!(
+        format!("{:?}", std::error::Error::source(&error)).contains("holds the lock"),
+        "{error}"
+    );
+    assert_eq!((fs::read(&path).unwrap(), names(folder).len()), (before, 2));
+    fs::remove_file(&lock).unwrap();
+    let repaired = repair(&path, &options).unwrap();
+    assert_eq!(codes(&repaired.report), BTreeSet::new());
+    assert_eq!(names(folder).len(), 2, "the database and its copy");
+}
+
+#[test]
+fn a_lock_says_whether_its_holder_is_gone() {
+    let path = database("lock-holder", "");
+    let mut holder = trialbox_storage::process::ProcessId::current();
+    let lock = path.with_file_name("study.db.lock");
+    let found = |holder: &trialbox_storage::process::ProcessId| {
+        let text = trialbox_core::json::Json::object(holder.to_members()).to_string();
+        fs::write(&lock, text).unwrap();
+        let report = examine(&path, &options());
+        about_database(&report)[0].found.clone()
+    };
+    let living = found(&holder);
+    assert!(living.contains(&format!("by process {} on ", std::process::id())), "{living}");
+    holder.pid = 4_194_303;
+    let dead = found(&holder);
+    assert!(dead.contains("its holder is gone"), "{dead}");
+}
+
+#[test]
 fn a_guard_that_is_not_wanted_is_not_missed() {
     let path = database("unguarded", "DROP TRIGGER trialbox_guard_state;");
-    let options = Options { guard: false, ..options() };
+    let options = with(|storage| storage.guard = false);
     assert_eq!(codes(&examine(&path, &options)), BTreeSet::new());
     assert_eq!(repair(&path, &options).unwrap().copy, None);
 }

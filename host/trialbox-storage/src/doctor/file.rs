@@ -1,11 +1,14 @@
 //! The file as a file, and what lies beside it.
 
-use super::{Findings, Fix, Options, Place, kinds};
+use super::{Findings, Fix, Options, Place, count, kinds};
+use crate::process::{Life, ProcessId, boot_id, host_name};
+use crate::spool::Spool;
 use rustix::fs::{Access, access};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use trialbox_core::json::Json;
 
 /// How long the making of a database can take, generously, on a machine that we cannot ask.
 const LONGEST_CREATION: Duration = Duration::from_secs(24 * 3600);
@@ -77,6 +80,8 @@ fn header(path: &Path) -> io::Result<Header> {
 }
 
 fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Journal> {
+    // SQLite keeps them beside the file itself, not beside a link to it.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let (rollback, log) = (beside(path, "-journal"), beside(path, "-wal"));
     // SQLite empties a journal by its length or its header, if it does not delete it.
     let mut start = [0; 8];
@@ -110,6 +115,7 @@ fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Jou
 /// Copies a database and its write-ahead log into a new folder of the system's, as `copy.db`.
 pub(super) fn copy_with_log(path: &Path) -> io::Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt as _;
+    let path = &fs::canonicalize(path)?;
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     let name = format!("trialbox-doctor-{}-{nanos}", std::process::id());
     let folder = std::env::temp_dir().join(name);
@@ -132,7 +138,7 @@ fn check_permissions(findings: &mut Findings, path: &Path) {
     }
 }
 
-/// What jobs leave beside a database: half-made databases, results that could not be written, locks.
+/// What jobs leave behind: half-made databases, results that could not be written, locks.
 fn check_beside(findings: &mut Findings, path: &Path, options: &Options) {
     let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else {
         return;
@@ -148,44 +154,58 @@ fn check_beside(findings: &mut Findings, path: &Path, options: &Options) {
             && (rest.ends_with(".tmp") || rest.contains(".tmp-"))
         {
             check_creation(findings, &entry, rest);
-        } else if found == format!("{name}.spool") {
-            check_spool(findings, &entry);
-        } else if found == format!("{name}.lock") {
+        } else if found == format!("{name}.lock") || found.starts_with(&format!("{name}.lock.")) {
             check_lock(findings, &entry, options);
         }
     }
+    let spool = options.spool.clone().unwrap_or_else(|| Spool::of(path, None));
+    check_spool(findings, &spool);
 }
 
 /// A database that was being made: `.NAME.HOST.PID.THREAD.tmp`. It can go when its maker is gone: a process of
 /// this machine that is not there any more, or any process after a day.
 fn check_creation(findings: &mut Findings, entry: &Path, rest: &str) {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host_name();
     let pid = rest.strip_prefix(&format!("{host}."));
     let pid = pid.and_then(|rest| rest.split('.').next()?.parse().ok());
+    let maker = pid.map(|pid| ProcessId { host, boot_id: boot_id(), pid, start_ticks: None });
     let age = age(entry);
-    let is_gone = pid.is_some_and(super::owner::is_process_gone)
+    let is_gone = maker.is_some_and(|maker| matches!(maker.life(), Life::Gone(_)))
         || age.is_some_and(|age| age > LONGEST_CREATION);
     let found = format!("a half-made database, {} old", show_age(age));
     let fix = is_gone.then(|| Fix::RemoveFile(entry.to_owned()));
     findings.add_fixable(&kinds::CREATION_LEFTOVER, at_file(entry), found, fix);
 }
 
-fn check_spool(findings: &mut Findings, entry: &Path) {
-    let count = fs::read_dir(entry).map_or(0, |entries| entries.flatten().count());
-    if count > 0 {
-        let found = format!("{count} results wait to be merged");
-        findings.add(&kinds::SPOOL_ENTRIES, at_file(entry), found);
-    }
+fn check_spool(findings: &mut Findings, spool: &Spool) {
+    let entries = spool.entries();
+    let Some(folder) = entries.first().and_then(|entry| entry.path.parent()) else { return };
+    let unreadable = entries.iter().filter_map(|entry| entry.result.as_ref().err());
+    let unreadable: Vec<&str> = unreadable.map(String::as_str).collect();
+    let problem = unreadable.first().map(|first| {
+        format!("; {} of them cannot be read, the first because: {first}", unreadable.len())
+    });
+    let waiting = count(entries.len(), "waiting result");
+    let found = format!("{waiting}{}", problem.unwrap_or_default());
+    findings.add(&kinds::SPOOL_ENTRIES, at_file(folder), found);
 }
 
 fn check_lock(findings: &mut Findings, entry: &Path, options: &Options) {
     let age = age(entry);
+    let mut text = Vec::new();
+    let _ = fs::File::open(entry).and_then(|file| file.take(1000).read_to_end(&mut text));
+    let json = Json::parse(&String::from_utf8_lossy(&text)).ok();
+    let holder = json.as_ref().and_then(ProcessId::from_json);
+    let holder = holder.map_or_else(
+        || "it does not say by whom".to_owned(),
+        |holder| match holder.life() {
+            Life::Gone(because) => format!("its holder is gone: {because}"),
+            _ => format!("by process {} on {}", holder.pid, holder.host),
+        },
+    );
     let is_old = age.is_some_and(|age| age > options.grace);
-    let mut holder = Vec::new();
-    let _ = fs::File::open(entry).and_then(|file| file.take(200).read_to_end(&mut holder));
-    let holder = String::from_utf8_lossy(&holder).trim().to_owned();
     let older = if is_old { ", longer than the grace" } else { "" };
-    let found = format!("a lock, {} old{older}, held by: {holder}", show_age(age));
+    let found = format!("a lock, untouched for {}{older}; {holder}", show_age(age));
     findings.add(&kinds::LOCK_FILE, at_file(entry), found);
 }
 

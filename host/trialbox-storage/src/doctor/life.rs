@@ -1,10 +1,10 @@
 //! Trials that run, wait or were retried.
 
 use super::cell::Cell;
-use super::owner::{Here, Life, look};
 use super::studies::{check_datetime, each};
 use super::survey::{Survey, Trial};
 use super::{Findings, Fix, Options, Place, kinds};
+use crate::process::{Life, ProcessId, boot_id, host_name};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,10 +34,9 @@ pub(super) fn check_heartbeats(
 
 /// Running trials whose process is gone, or silent.
 pub(super) fn check_lives(findings: &mut Findings, survey: &Survey, options: &Options) {
-    let here = Here::this();
     for (id, trial) in &survey.trials {
         if trial.state == Some(TrialState::Running) {
-            check_running(findings, survey.trial_place(*id), *id, trial, &here, options);
+            check_running(findings, survey.trial_place(*id), *id, trial, options);
         }
     }
 }
@@ -47,46 +46,60 @@ fn check_running(
     place: Place,
     trial_id: i64,
     trial: &Trial,
-    here: &Here,
     options: &Options,
 ) {
     let age = |at: UtcDateTime| options.now.duration_since(at);
     let is_old = |at| age(at) > options.grace.try_into().unwrap_or_default();
-    let is_fresh = trial.beat.is_some_and(|beat| !is_old(beat));
     let last = trial.beat.map_or_else(
         || "no heartbeat".to_owned(),
         |beat| format!("last heartbeat {} ago", show_age(Duration::try_from(age(beat)).ok())),
     );
-    let life = trial.owner.as_ref().map(|owner| look(owner, here));
-    if life == Some(None) {
-        let found = "the token does not say which process of which machine it is";
+    if trial.owner.as_ref().is_some_and(|owner| owner.get("uuid").is_none()) {
+        let found = "the token has no uuid, which tells attempts apart";
         findings.add(&kinds::OWNER_UNREADABLE, place.clone(), found);
     }
-    match life.flatten() {
+    let process = trial.owner.as_ref().and_then(ProcessId::from_json);
+    let who = show_owner(trial.owner.as_ref(), process.as_ref());
+    match process.as_ref().map(ProcessId::life) {
         Some(Life::Gone(because)) => {
             let found = format!("{because}; {last}");
             let fix = Some(Fix::EndTrial { trial_id, because });
             findings.add_fixable(&kinds::STUCK_RUNNING, place, found, fix);
         }
-        // Two machines can have one name; a fresh heartbeat shows that this is so.
-        Some(Life::Restarted(because)) if !is_fresh => {
-            let found = format!("{because}; {last}");
-            let fix = Some(Fix::EndTrial { trial_id, because });
-            findings.add_fixable(&kinds::STUCK_RUNNING, place, found, fix);
+        // Two machines can have one name, so this is no proof; a fresh heartbeat shows the contrary.
+        Some(Life::Unknown)
+            if process.is_some_and(|process| is_of_earlier_boot(&process))
+                && trial.beat.is_none_or(is_old) =>
+        {
+            let found = format!("this machine was started anew since it was begun{who}; {last}");
+            findings.add(&kinds::STUCK_RUNNING, place, found);
         }
-        life => {
-            let who = match life {
-                Some(Life::Alive) => "its process is there; ".to_owned(),
-                Some(Life::Elsewhere(who)) => format!("run by {who}; "),
-                _ => String::new(),
-            };
-            if trial.beat.is_some_and(is_old) {
-                findings.add(&kinds::RUNNING_SILENT, place, format!("{who}{last}"));
-            } else if trial.beat.is_none() && trial.start.is_none_or(is_old) {
-                findings.add(&kinds::RUNNING_WITHOUT_HEARTBEAT, place, format!("{who}{last}"));
-            }
+        _ if trial.beat.is_some_and(is_old) => {
+            findings.add(&kinds::RUNNING_SILENT, place, format!("{last}{who}"));
         }
+        _ if trial.beat.is_none() && trial.start.is_none_or(is_old) => {
+            findings.add(&kinds::RUNNING_WITHOUT_HEARTBEAT, place, format!("{last}{who}"));
+        }
+        _ => {}
     }
+}
+
+/// `, by process 7 of job 12 on node3`, as far as it is known.
+fn show_owner(owner: Option<&Json>, process: Option<&ProcessId>) -> String {
+    let job = owner.and_then(|owner| owner.get("slurm_job_id")?.as_str());
+    let job = job.map(|job| format!(" of job {job}")).unwrap_or_default();
+    process.map_or_else(
+        || if job.is_empty() { String::new() } else { format!(", by a process{job}") },
+        |process| format!(", by process {}{job} on {}", process.pid, process.host),
+    )
+}
+
+fn is_of_earlier_boot(process: &ProcessId) -> bool {
+    let ours = boot_id();
+    process.host == host_name()
+        && process.boot_id.is_some()
+        && ours.is_some()
+        && process.boot_id != ours
 }
 
 /// Whether a trial is RUNNING at this moment.

@@ -12,7 +12,6 @@ mod file;
 mod kinds;
 mod life;
 mod machine;
-mod owner;
 mod params;
 mod repair;
 mod schema;
@@ -24,6 +23,7 @@ pub use machine::Machine;
 pub use repair::{Repaired, repair};
 
 use crate::mount::Mount;
+use crate::spool::Spool;
 use file::Journal;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fmt;
@@ -33,16 +33,16 @@ use survey::Survey;
 use trialbox_core::trial::UtcDateTime;
 
 /// How to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Options {
-    /// How long to wait for a database that others are writing.
-    pub timeout: Duration,
+    /// How long to wait for others, what keeps writers apart, and whether the guard should be there.
+    pub storage: crate::Options,
+    /// Where results wait that could not be written; `None` for beside the database.
+    pub spool: Option<Spool>,
     /// How long a running trial may be without a sign of life.
     pub grace: Duration,
     /// Now, against which ages are measured.
     pub now: UtcDateTime,
-    /// Whether the guard trigger should be there.
-    pub guard: bool,
 }
 
 /// How bad a finding is.
@@ -230,19 +230,6 @@ impl Report {
     }
 }
 
-/// The file that an address of SQLAlchemy's or a plain path means; `None` if it means no file.
-pub fn file_of(url: &str) -> Option<PathBuf> {
-    match url.split_once("://") {
-        // Three slashes before a relative path, four before an absolute one.
-        Some(("sqlite", rest)) => {
-            let path = rest.strip_prefix('/')?;
-            (!path.is_empty() && path != ":memory:").then(|| PathBuf::from(path))
-        }
-        Some(_) => None,
-        None => (!url.is_empty() && url != "memory:").then(|| PathBuf::from(url)),
-    }
-}
-
 /// Looks at a database and all that lies beside it. Changes nothing, and makes no file.
 pub fn examine(path: &Path, options: &Options) -> Report {
     let mount = crate::mount::mount_of(path).ok();
@@ -342,7 +329,7 @@ fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::R
         }
         Journal::Rollback | Journal::WalInUse => Connection::open_with_flags(path, flags)?,
     };
-    connection.busy_timeout(options.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
+    connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
     Ok(Opened { connection, copy })
 }
 
@@ -357,6 +344,11 @@ fn escape(path: &Path) -> String {
             },
         )
         .collect()
+}
+
+/// `1 row`, `2 rows`.
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// What has been found so far.
@@ -399,6 +391,7 @@ impl Findings {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => &kinds::LOCKED,
             Some(ErrorCode::NotADatabase) => &kinds::NOT_A_DATABASE,
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => &kinds::UNREADABLE_FILE,
+            _ if matches!(error, rusqlite::Error::InvalidPath(_)) => &kinds::UNREADABLE_FILE,
             _ => &kinds::INTEGRITY,
         };
         let is_missing =

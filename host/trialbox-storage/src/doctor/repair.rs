@@ -1,7 +1,10 @@
 //! The repairs: after a copy, in one transaction, and only what can be proven.
 
-use super::schema::{GUARD, MAKE_GUARD, check_guard, has_guard};
+use super::schema::{GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
+use crate::lock_file::{HeldLock, LockError};
+use crate::patience::Patience;
+use crate::sqlite::{GUARD_SQL, lock_file_of};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -37,12 +40,7 @@ pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> 
     let (mut done, mut copy) = (Vec::new(), None);
     if before.findings.iter().any(|finding| in_database(&finding)) {
         let target = copy_path(path, options);
-        let failed = |source: rusqlite::Error| StorageError::Backend {
-            action: format!("repair the database `{}`", path.display()),
-            help: Some("the database is as it was".to_owned()),
-            source: Box::new(source),
-        };
-        done = repair_database(path, &target, options).map_err(failed)?;
+        done = repair_database(path, &target, options)?;
         copy = Some(target);
     }
     for finding in before.findings {
@@ -54,6 +52,9 @@ pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> 
     }
     Ok(Repaired { done, copy, report: examine(path, options) })
 }
+
+/// Why nothing was repaired.
+type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
 fn is_file_fix(fix: &Fix) -> bool {
     matches!(fix, Fix::RemoveFile(_))
@@ -71,10 +72,33 @@ fn repair_database(
     path: &Path,
     target: &Path,
     options: &Options,
-) -> rusqlite::Result<Vec<Finding>> {
+) -> Result<Vec<Finding>, StorageError> {
+    let failed = |source: Refusal| StorageError::Backend {
+        action: format!("repair the database `{}`", path.display()),
+        help: Some("the database is as it was".to_owned()),
+        source,
+    };
+    let mut patience = Patience::new(&options.storage, path);
+    let lock = lock_file_of(path, options.storage.lock).map(|lock| lock.acquire(&mut patience));
+    let lock = lock.transpose().map_err(|error| match error {
+        LockError::Io(error) => failed(error.into()),
+        LockError::Busy { holder } => {
+            failed(format!("{} holds the lock", holder.as_deref().unwrap_or("somebody")).into())
+        }
+    })?;
+    repair_locked(path, target, options, lock.as_ref()).map_err(failed)
+}
+
+/// `lock`: what keeps others out besides SQLite, where that is needed.
+fn repair_locked(
+    path: &Path,
+    target: &Path,
+    options: &Options,
+    lock: Option<&HeldLock>,
+) -> Result<Vec<Finding>, Refusal> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(options.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
+    connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // As Optuna has it; a row of something deleted must not keep others from being repaired.
     connection.pragma_update(None, "foreign_keys", false)?;
@@ -86,10 +110,13 @@ fn repair_database(
     // It would refuse to let a state be corrected.
     transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS {GUARD}"))?;
     let mut done = repair_rows(&transaction, options)?;
-    if had_guard || options.guard {
-        transaction.execute_batch(MAKE_GUARD)?;
+    if had_guard || options.storage.guard {
+        transaction.execute_batch(GUARD_SQL)?;
     }
     done.extend(guard.list);
+    if lock.is_some_and(|lock| !lock.is_ours()) {
+        return Err("this process stood still for so long that others took its lock".into());
+    }
     transaction.commit()?;
     Ok(done)
 }
@@ -99,10 +126,12 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
     let mut done = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let mut findings = Findings::default();
-        check_database(&mut findings, connection, &Options { guard: false, ..*options });
+        check_database(&mut findings, connection, options);
+        // The guard comes at the end.
+        let is_fixable = |fix: &Option<Fix>| fix.as_ref().is_some_and(|fix| *fix != Fix::MakeGuard);
         let fixable: Vec<Finding> =
-            findings.list.into_iter().filter(|finding| finding.fix.is_some()).collect();
-        if fixable.is_empty() {
+            findings.list.into_iter().filter(|finding| is_fixable(&finding.fix)).collect();
+        if fixable.is_empty() || done.ends_with(&fixable) {
             break;
         }
         for finding in &fixable {
@@ -117,8 +146,12 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
 
 /// Copies the database, for its owner's eyes until the copy has the permissions of the original. What could
 /// not be copied whole is deleted.
-fn copy_database(path: &Path, target: &Path) -> rusqlite::Result<()> {
-    let copied = write_copy(path, target);
+fn copy_database(path: &Path, target: &Path) -> Result<(), Refusal> {
+    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
+    let copied = write_copy(path, target).map_err(Refusal::from).and_then(|()| {
+        let permissions = fs::metadata(path)?.permissions();
+        fs::set_permissions(target, permissions).map_err(Refusal::from)
+    });
     if copied.is_err() {
         let _ = fs::remove_file(target);
     }
@@ -128,18 +161,10 @@ fn copy_database(path: &Path, target: &Path) -> rusqlite::Result<()> {
 /// A copy through SQLite, which knows what belongs to the database, while our transaction keeps writers out.
 /// Any other way to read the file would end with giving away the lock.
 fn write_copy(path: &Path, target: &Path) -> rusqlite::Result<()> {
-    let failed = |_| rusqlite::Error::InvalidPath(target.to_owned());
-    let mut create = fs::OpenOptions::new();
-    create.write(true).create_new(true).mode(0o600).open(target).map_err(failed)?;
     let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut copy = Connection::open(target)?;
-    rusqlite::backup::Backup::new(&source, &mut copy)?.run_to_completion(
-        i32::MAX,
-        Duration::ZERO,
-        None,
-    )?;
-    let permissions = fs::metadata(path).map_err(failed)?.permissions();
-    fs::set_permissions(target, permissions).map_err(failed)
+    let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
+    backup.run_to_completion(i32::MAX, Duration::ZERO, None)
 }
 
 fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Result<()> {
@@ -181,7 +206,7 @@ fn end_trial(
     let sql =
         "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) VALUES (?1, ?2, ?3)
         ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json";
-    let failure = Failure::new(FailureCode::Died, because).to_json().to_string();
+    let failure = Failure::new(FailureCode::Lost, because).to_json().to_string();
     connection.execute(sql, params![trial_id, FAILURE_ATTR, failure])?;
     let sql = "UPDATE trials SET state = 'FAIL', datetime_complete = ?2 WHERE trial_id = ?1 AND state = 'RUNNING'";
     connection.execute(sql, params![trial_id, format_datetime(options.now)])?;

@@ -1,26 +1,12 @@
 //! The tables, their revision, and what SQLite itself says of the file.
 
-use super::{Findings, Fix, Options, Place, kinds};
+use super::{Findings, Fix, Options, Place, count, kinds};
+use crate::schema::{OLDER_REVISIONS, REVISION};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
 
 /// The trigger that refuses illegal changes of a trial's state, from whomever they come.
 pub(super) const GUARD: &str = "trialbox_guard_state";
-
-/// Optuna reads a refusal as "somebody was faster", and takes the next trial.
-pub(super) const MAKE_GUARD: &str = "\
-CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
-WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
-BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
-
-/// The revision that Optuna 3.2 to 5.0 share.
-const REVISION: &str = "v3.2.0.a";
-
-/// Revisions before it, whose databases Optuna can upgrade.
-const OLDER_REVISIONS: [&str; 9] = [
-    "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
-    "v3.0.0.d",
-];
 
 /// The tables and columns of revision v3.2.0.a.
 const TABLES: [(&str, &[&str]); 13] = [
@@ -116,9 +102,9 @@ fn check_orphans(
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
-        let (count, first): (i64, Option<i64>) = (row.get(2)?, row.get(3)?);
+        let (n_rows, first): (u32, Option<i64>) = (row.get(2)?, row.get(3)?);
         let first = first.map(|first| format!(", the first with id {first}")).unwrap_or_default();
-        let found = format!("{count} rows belong to nothing in `{parent}`{first}");
+        let found = format!("{} of nothing in `{parent}`{first}", count(n_rows as usize, "row"));
         findings.add(&kinds::ORPHAN_ROWS, Place { key: Some(table), ..Place::default() }, found);
     }
     check_parentless(findings, connection)
@@ -131,10 +117,10 @@ fn check_parentless(findings: &mut Findings, connection: &Connection) -> rusqlit
         let parent = ["trial_id", "study_id"].into_iter().find(|id| columns[1..].contains(id));
         let Some(parent) = parent else { continue };
         let sql = format!("SELECT count(*) FROM {table} WHERE {parent} IS NULL");
-        let count: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
-        if count > 0 {
+        let n_rows: u32 = connection.query_row(&sql, [], |row| row.get(0))?;
+        if n_rows > 0 {
             let place = Place { key: Some(table.to_owned()), ..Place::default() };
-            let found = format!("{count} rows have no `{parent}`");
+            let found = format!("{} without `{parent}`", count(n_rows as usize, "row"));
             findings.add(&kinds::ORPHAN_ROWS, place, found);
         }
     }
@@ -209,7 +195,7 @@ fn check_columns(
 
 /// Whether the guard is there, if it should be.
 pub(super) fn check_guard(findings: &mut Findings, connection: &Connection, options: &Options) {
-    if options.guard && matches!(has_guard(connection), Ok(false)) {
+    if options.storage.guard && matches!(has_guard(connection), Ok(false)) {
         let found = format!("there is no trigger `{GUARD}`");
         findings.add_fixable(&kinds::GUARD_MISSING, Place::default(), found, Some(Fix::MakeGuard));
     }

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::survey::{Study, Survey, Trial};
 use super::values::upper_case;
-use super::{Column, Findings, Fix, Place, kinds};
+use super::{Column, Findings, Fix, Place, count, kinds};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
 use trialbox_core::study::StudyDirection;
@@ -255,7 +255,8 @@ pub(super) fn check_numbers(findings: &mut Findings, survey: &Survey) {
         let outside: Vec<i64> =
             holders.keys().copied().filter(|number| !wanted.contains(number)).collect();
         if let Some(outside) = outside.first().filter(|_| n_duplicates == 0) {
-            let found = format!("{} trials, and one has number {outside}", study.trials.len());
+            let n_trials = count(study.trials.len(), "trial");
+            let found = format!("{n_trials}, and one has number {outside}");
             findings.add(&kinds::NUMBER_GAP, place, found);
         }
     }
@@ -311,8 +312,8 @@ pub(super) fn check_times(findings: &mut Findings, survey: &Survey) {
         if let Some(first) = shifted.first() {
             let number = survey.trials.get(first).and_then(|trial| trial.number).unwrap_or(-1);
             let found = format!(
-                "{} trials, the first with number {number}, began or ended in another time zone than the rest, it seems",
-                shifted.len()
+                "{}, the first with number {number}, began or ended in another time zone than the rest, it seems",
+                count(shifted.len(), "trial")
             );
             findings.add(&kinds::DATETIME_MIXED, survey.study_key(*study_id, "datetime"), found);
         }

@@ -3,7 +3,7 @@
 use super::cell::Cell;
 use super::studies::each;
 use super::survey::Survey;
-use super::{Column, Findings, Fix, Place, kinds};
+use super::{Column, Findings, Fix, Place, count, kinds};
 use rusqlite::Connection;
 use trialbox_core::trial::TrialState;
 
@@ -83,10 +83,12 @@ fn check_counts(findings: &mut Findings, survey: &Survey) {
         let n = trial.n_values;
         // Optuna makes a list as long as there are rows, and puts each value at its objective's place.
         if let Some(last) = trial.last_objective.filter(|last| *last >= n as i64) {
-            let found = format!("{n} values, and one of them is that of objective {last}");
+            let found = format!("{}, and one is that of objective {last}", count(n, "value"));
             findings.add(&kinds::OBJECTIVE_GAP, place(), found);
         }
-        let found = || format!("{n} values, for a study of {n_directions} objectives");
+        let found = || {
+            format!("{}, for a study of {}", count(n, "value"), count(n_directions, "objective"))
+        };
         match trial.state {
             Some(TrialState::Complete) if n == 0 => {
                 let found = "the trial is COMPLETE and has no value";
@@ -96,10 +98,14 @@ fn check_counts(findings: &mut Findings, survey: &Survey) {
                 findings.add(&kinds::VALUE_COUNT, place(), found());
             }
             Some(TrialState::Fail) if n > 0 => {
-                findings.add(&kinds::FAIL_WITH_VALUES, place(), format!("FAIL with {n} values"));
+                findings.add(
+                    &kinds::FAIL_WITH_VALUES,
+                    place(),
+                    format!("FAIL with {}", count(n, "value")),
+                );
             }
             Some(state @ (TrialState::Running | TrialState::Waiting)) if n > 0 => {
-                let found = format!("{state} with {n} values");
+                let found = format!("{state} with {}", count(n, "value"));
                 findings.add(&kinds::UNFINISHED_WITH_VALUES, place(), found);
             }
             _ => {}

@@ -15,7 +15,7 @@ use trialbox_core::storage::StorageError;
 /// Refuses changes of a trial's state that Optuna's own code takes for granted do not happen, but does not
 /// prevent: two claims of one waiting trial, a second ending. Optuna sees an `IntegrityError`, which it
 /// already treats as a lost race.
-const GUARD_SQL: &str = "\
+pub(crate) const GUARD_SQL: &str = "\
 CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
 WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
 BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
@@ -308,7 +308,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// The lock file to hold around transactions, where one is needed.
-fn lock_file_of(path: &Path, mode: LockMode) -> Option<LockFile> {
+pub(crate) fn lock_file_of(path: &Path, mode: LockMode) -> Option<LockFile> {
     let is_needed = match mode {
         LockMode::Sqlite => false,
         LockMode::File => true,

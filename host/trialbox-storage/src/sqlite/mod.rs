@@ -9,7 +9,7 @@ mod reader;
 mod studies;
 mod trials;
 
-pub(crate) use connection::TxError;
+pub(crate) use connection::{GUARD_SQL, TxError, lock_file_of};
 
 use crate::rows::decode_distribution;
 use crate::sqlite::connection::Database;

@@ -185,7 +185,7 @@ UPDATE trial_heartbeats SET heartbeat = 1764000000 WHERE trial_id = 4;
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '"somebody"');
 --- stuck-running reads repaired
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "host": "HOST", "boot_id": "BOOT", "pid": 4194303, "pid_start_ticks": 1}');
---- stuck-running/restarted reads repaired
+--- stuck-running/restarted reads left
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "host": "HOST", "boot_id": "before", "pid": 1, "pid_start_ticks": 1}');
 DELETE FROM trial_heartbeats WHERE trial_id = 4;
 --- fixed-params-unusable reads left

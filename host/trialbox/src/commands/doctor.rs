@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
-use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, file_of, repair};
+use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, repair};
 use trialbox_storage::mount::Locks;
-use trialbox_storage::{Create, Stopping};
+use trialbox_storage::{Create, Stopping, sqlite_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,12 +59,8 @@ impl DoctorArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let path = self.path()?;
         let storage = self.storage.options(Create::Never, Stopping::default());
-        let options = Options {
-            timeout: storage.timeout,
-            grace: self.grace,
-            now: SystemClock::new().utc_now(),
-            guard: storage.guard,
-        };
+        let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());
+        let options = Options { storage, spool, grace: self.grace, now };
         let diagnosis = if self.repair {
             let done = repair(&path, &options)?;
             let (repaired, copy) = (Some(done.done), done.copy);
@@ -86,15 +82,12 @@ impl DoctorArgs {
 
     fn path(&self) -> Result<PathBuf, CommandError> {
         let url = self.storage.url();
-        if let Some(path) = file_of(&url) {
-            return Ok(path);
-        }
-        // Says what is wrong with the address, if anything is.
-        self.storage.open()?;
-        Err(CommandError::usage(
-            format!("`{url}` is no file, so there is nothing to look at"),
-            "give a path such as `study.db`, or `sqlite:///study.db`",
-        ))
+        sqlite_path(&url)?.map(PathBuf::from).ok_or_else(|| {
+            CommandError::usage(
+                format!("`{url}` is no file, so there is nothing to look at"),
+                "give a path such as `study.db`, or `sqlite:///study.db`",
+            )
+        })
     }
 }
 
