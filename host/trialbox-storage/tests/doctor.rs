@@ -13,6 +13,7 @@ use std::time::Duration;
 use trialbox_core::trial::parse_datetime;
 use trialbox_storage::LockMode;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, kinds, repair};
+use trialbox_storage::process::{ProcessId, boot_id, host_name};
 
 const CREATE: &str = include_str!("../src/create.sql");
 const BASE: &str = include_str!("doctor/base.sql");
@@ -32,8 +33,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let (host, boot_id) = (host_name(), boot_id().unwrap());
     let blocks = CASES.split("\n--- ").skip(1);
     blocks
         .map(|block| {
@@ -47,7 +47,7 @@ fn cases() -> Vec<Case> {
                 python_fails: *python == "fails",
                 is_repaired: *repair == "repaired",
                 also: also.to_vec(),
-                sql: sql.replace("HOST", &host).replace("BOOT", boot_id.trim()),
+                sql: sql.replace("HOST", &host).replace("BOOT", &boot_id),
             }
         })
         .collect()
@@ -233,26 +233,29 @@ fn a_dead_trial_ends_as_fail_with_its_reason() {
     );
 }
 
+/// Gives the running trial of `base.sql`, number 3, an owner that names some trial.
+fn owner(trial: u32, host: &str, boot_id: &str, pid: u32) -> String {
+    format!(
+        "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{{\"uuid\": \"0\",
+            \"trial\": {trial}, \"host\": \"{host}\", \"boot_id\": \"{boot_id}\", \"pid\": {pid}}}');"
+    )
+}
+
 #[test]
 fn a_living_or_distant_process_keeps_its_trial() {
-    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let owner = |host: &str, boot_id: &str, pid: u32| {
-        format!(
-            "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner',
-                '{{\"uuid\": \"0\", \"host\": \"{host}\", \"boot_id\": \"{}\", \"pid\": {pid}}}');",
-            boot_id.trim()
-        )
-    };
-    let alive = database("alive", &owner(&host, &boot_id, std::process::id()));
-    assert_eq!(codes(&examine(&alive, &options())), BTreeSet::new());
-    let distant = database("distant", &owner("elsewhere", &boot_id, 4_194_303));
-    assert_eq!(codes(&examine(&distant, &options())), BTreeSet::new());
-    // Two machines of one name: the heartbeat of the other is fresh.
-    let twin = database("twin", &owner(&host, "another", 4_194_303));
-    assert_eq!(codes(&examine(&twin, &options())), BTreeSet::new());
+    let (host, boot_id) = (host_name(), boot_id().unwrap());
+    for (test, owner) in [
+        ("alive", owner(3, &host, &boot_id, std::process::id())),
+        ("distant", owner(3, "elsewhere", &boot_id, 4_194_303)),
+        // Two machines of one name: the heartbeat of the other is fresh.
+        ("twin", owner(3, &host, "another", 4_194_303)),
+        // Optuna copies the owner into the retry of a trial whose process died.
+        ("copied", owner(2, &host, &boot_id, 4_194_303)),
+    ] {
+        assert_eq!(codes(&examine(&database(test, &owner), &options())), BTreeSet::new(), "{test}");
+    }
     let silent = "UPDATE trial_heartbeats SET heartbeat = '2026-11-24 01:00:00' WHERE trial_id = 4";
-    let silent = database("silent", &[&owner("elsewhere", "x", 4_194_303), silent].concat());
+    let silent = database("silent", &[&owner(3, "elsewhere", "x", 4_194_303), silent].concat());
     let repaired = repair(&silent, &options()).unwrap();
     assert_eq!(codes(&repaired.report), BTreeSet::from(["running-silent"]));
     assert_eq!(repaired.copy, None);
@@ -419,7 +422,7 @@ fn a_database_that_somebody_else_has_locked_is_said_to_be_locked() {
 fn what_jobs_left_beside_a_database_is_found_and_only_dead_jobs_files_removed() {
     let path = database("beside", "");
     let folder = path.parent().unwrap();
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = host_name();
     let ours = format!(".study.db.{host}.{}.ThreadId-1-7.tmp", std::process::id());
     let dead = format!(".study.db.{host}.4194303.ThreadId-1-7.tmp");
     for name in [
@@ -497,7 +500,7 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
     });
     let before = fs::read(&path).unwrap();
     let lock = folder.join("study.db.lock");
-    let holder = trialbox_storage::process::ProcessId::current().to_members();
+    let holder = ProcessId::current().to_members();
     fs::write(&lock, trialbox_core::json::Json::object(holder).to_string()).unwrap();
     let error = repair(&path, &options).unwrap_err();
     assert!(
@@ -514,9 +517,9 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
 #[test]
 fn a_lock_says_whether_its_holder_is_gone() {
     let path = database("lock-holder", "");
-    let mut holder = trialbox_storage::process::ProcessId::current();
+    let mut holder = ProcessId::current();
     let lock = path.with_file_name("study.db.lock");
-    let found = |holder: &trialbox_storage::process::ProcessId| {
+    let found = |holder: &ProcessId| {
         let text = trialbox_core::json::Json::object(holder.to_members()).to_string();
         fs::write(&lock, text).unwrap();
         let report = examine(&path, &options());

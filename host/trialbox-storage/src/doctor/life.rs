@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trialbox_core::json::Json;
+use trialbox_core::storage::OWNER_TRIAL;
 use trialbox_core::trial::{TrialState, UtcDateTime};
 
 pub(super) fn check_heartbeats(
@@ -54,12 +55,9 @@ fn check_running(
         || "no heartbeat".to_owned(),
         |beat| format!("last heartbeat {} ago", show_age(Duration::try_from(age(beat)).ok())),
     );
-    if trial.owner.as_ref().is_some_and(|owner| owner.get("uuid").is_none()) {
-        let found = "the token has no uuid, which tells attempts apart";
-        findings.add(&kinds::OWNER_UNREADABLE, place.clone(), found);
-    }
-    let process = trial.owner.as_ref().and_then(ProcessId::from_json);
-    let who = show_owner(trial.owner.as_ref(), process.as_ref());
+    let owner = check_owner(findings, &place, trial);
+    let process = owner.and_then(ProcessId::from_json);
+    let who = show_owner(owner, process.as_ref());
     match process.as_ref().map(ProcessId::life) {
         Some(Life::Gone(because)) => {
             let found = format!("{because}; {last}");
@@ -82,6 +80,18 @@ fn check_running(
         }
         _ => {}
     }
+}
+
+/// The owner, if it is this trial's: one that Optuna has copied with the other attributes into a retry says
+/// nothing about who runs the copy.
+fn check_owner<'a>(findings: &mut Findings, place: &Place, trial: &'a Trial) -> Option<&'a Json> {
+    let owner = trial.owner.as_ref()?;
+    if owner.get("uuid").is_none() {
+        let found = "the token has no uuid, which tells attempts apart";
+        findings.add(&kinds::OWNER_UNREADABLE, place.clone(), found);
+    }
+    let owned = owner.get(OWNER_TRIAL).and_then(Json::as_i64);
+    Some(owner).filter(|_| owned.is_some() && owned == trial.number)
 }
 
 /// `, by process 7 of job 12 on node3`, as far as it is known.
