@@ -50,6 +50,26 @@ fn a_study_that_trialbox_made_is_sound() {
 }
 
 #[test]
+fn a_trial_whose_process_is_gone_is_found_and_ended() {
+    let scene = Scene::new("doctor-dead");
+    scene.json(&["study", "create", "--study-name", "s"]);
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    scene.json(&["trial", "ask", "--owner-pid", &child.id().to_string()]);
+    let (_, findings, _) = doctor(&scene, &[]);
+    assert!(!has_code(&findings, "stuck-running"), "{findings:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (code, findings, _) = doctor(&scene, &[]);
+    assert_eq!((code, has_code(&findings, "stuck-running")), (Some(0), true), "{findings:?}");
+    let (_, findings, summary) = doctor(&scene, &["--repair"]);
+    assert_eq!((&summary["repaired"], &findings[0]["repaired"]), (&1.into(), &true.into()));
+    let trials = scene.json(&["study", "trials"]);
+    assert_eq!(trials[0]["state"], "FAIL");
+    let (_, findings, _) = doctor(&scene, &[]);
+    assert!(!has_code(&findings, "stuck-running"), "{findings:?}");
+}
+
+#[test]
 fn what_is_no_database_ends_with_3_and_is_not_touched() {
     let scene = Scene::new("doctor-none");
     let (code, findings, _) = doctor(&scene, &["--storage", "nowhere.db", "--repair"]);
