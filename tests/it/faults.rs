@@ -55,6 +55,7 @@ fn count(scene: &Scene, state: &str) -> usize {
 }
 
 /// The state letter of a process: `T` is stopped.
+#[cfg(feature = "failpoints")]
 fn process_state(pid: u32) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
