@@ -102,7 +102,8 @@ fn optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repaired() {
     let cases = file("tests/doctor/cases.sql");
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    let build = ["build", ".", &create, &base, &cases, host.trim(), boot_id.trim()];
+    let pids = std::fs::read_link("/proc/self/ns/pid").unwrap().display().to_string();
+    let build = ["build", ".", &create, &base, &cases, host.trim(), boot_id.trim(), &pids];
     let built = python(&scene, &build);
     for case in built.as_array().unwrap() {
         check_error_and_repair(&scene, case);

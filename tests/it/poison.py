@@ -20,7 +20,7 @@ def cases(text):
         yield {"name": name, "python": python, "repair": repair, "sql": sql}
 
 
-def build(folder, create, base, cases_file, host, boot_id):
+def build(folder, create, base, cases_file, host, boot_id, pids):
     built = []
     for case in cases(Path(cases_file).read_text()):
         file = case["name"].replace("/", "_") + ".db"
@@ -28,7 +28,7 @@ def build(folder, create, base, cases_file, host, boot_id):
         # A test's database need not outlive a power cut.
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(Path(create).read_text() + Path(base).read_text())
-        connection.executescript(case["sql"].replace("HOST", host).replace("BOOT", boot_id))
+        connection.executescript(case["sql"].replace("HOST", host).replace("BOOT", boot_id).replace("PIDS", pids))
         connection.close()
         built.append({"file": file, **case})
     return built

@@ -3,10 +3,11 @@
 use crate::distribution::Distribution;
 use crate::json::Json;
 use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode};
-use crate::run::{RunError, Verdict, judge};
-use crate::session::{Stop, Surroundings, TrialSession};
+use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
+use crate::session::{SessionRest, Stop, Surroundings, TrialSession};
 use crate::storage::{
-    BeginTrial, Claim, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch, TrialStart,
+    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch,
+    TrialStart,
 };
 use crate::study::StudyRecord;
 use crate::trial::{FrozenTrial, Param, TrialNumber, TrialState, UtcDateTime};
@@ -57,24 +58,45 @@ pub fn ask(
     });
     let mut rest = session.into_rest();
     let number = rest.claim.number;
-    let halted = |source| RunError::Halted { number, source };
-    match suggested {
-        Err(Stop::Halt) => {
-            let gone = StorageError::UnreadableRow { what: "the trial could not go on".to_owned() };
-            Err(halted(rest.error.take().unwrap_or(gone)))
-        }
-        Err(Stop::Fail(failure)) => {
-            rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
-            let ending = Ending::new(Outcome::Fail, around.clock.utc_now());
-            storage.finish_trial(&rest.claim, &rest.pending, &ending).map_err(halted)?;
-            Ok(Asked::Refused { number, failure })
-        }
-        Ok(()) => {
-            if !rest.pending.is_empty() {
-                storage.record(&rest.claim, &rest.pending).map_err(halted)?;
+    let refused = match suggested {
+        Ok(()) => None,
+        Err(Stop::Fail(failure)) => Some(failure),
+        Err(Stop::Halt) => rest.error.take().map(|error| cannot_go_on(&error)),
+    };
+    if refused.is_none() {
+        match record_params(storage, &rest) {
+            Ok(()) => return Ok(Asked::Begun { claim: rest.claim, params: rest.params }),
+            // Nobody would ever tell of it: the process that asked gets no answer.
+            Err(source) => {
+                end_as_fail(around, storage, &mut rest, &cannot_go_on(&source));
+                return Err(RunError::Halted { number, source });
             }
-            Ok(Asked::Begun { claim: rest.claim, params: rest.params })
         }
+    }
+    let failure = refused.unwrap_or_else(|| Failure::new(FailureCode::Lost, "it was halted"));
+    end_as_fail(around, storage, &mut rest, &failure);
+    Ok(Asked::Refused { number, failure })
+}
+
+fn cannot_go_on(error: &StorageError) -> Failure {
+    Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"))
+}
+
+fn record_params(storage: &mut dyn Storage, rest: &SessionRest) -> Result<(), StorageError> {
+    if rest.pending.is_empty() { Ok(()) } else { storage.record(&rest.claim, &rest.pending) }
+}
+
+/// Ends a trial that nobody will tell of. If that fails too, it is left to whoever reaps.
+fn end_as_fail(
+    around: &Surroundings,
+    storage: &mut dyn Storage,
+    rest: &mut SessionRest,
+    failure: &Failure,
+) {
+    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
+    let ending = Ending::new(Outcome::Fail, around.clock.utc_now());
+    if let Err(error) = storage.finish_trial(&rest.claim, &rest.pending, &ending) {
+        tracing::warn!(trial = rest.claim.number.0, %error, "could not end a trial that was begun in vain");
     }
 }
 
@@ -132,6 +154,15 @@ pub enum TellError {
         /// How they do not.
         problem: String,
     },
+    /// The result could not be written.
+    #[error("the result of trial {} could not be recorded", .trial.claim.number)]
+    NotRecorded {
+        /// What was to be written, as for [`RunError::NotRecorded`].
+        trial: Box<UnrecordedTrial>,
+        /// What happened.
+        #[source]
+        source: StorageError,
+    },
     /// The storage refused.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -166,8 +197,23 @@ pub fn tell(
         batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
     }
     let ending = Ending::new(verdict.outcome.clone(), at);
-    storage.finish_trial(&Claim { id: trial.id, number, owner }, &batch, &ending)?;
-    Ok(Told::Recorded { outcome: verdict.outcome, failure: verdict.failure })
+    let claim = Claim { id: trial.id, number, owner };
+    match storage.finish_trial(&claim, &batch, &ending) {
+        Ok(_) => Ok(Told::Recorded { outcome: verdict.outcome, failure: verdict.failure }),
+        // Somebody ended it between our look and our write.
+        Err(StorageError::ClaimLost { reason: ClaimLoss::Finished(state), .. }) => {
+            if tell.skip_if_finished {
+                Ok(Told::Skipped(state))
+            } else {
+                Err(TellError::NotRunning { number, state })
+            }
+        }
+        Err(error @ (StorageError::Busy { .. } | StorageError::Backend { .. })) => {
+            let trial = UnrecordedTrial { claim, batch, ending };
+            Err(TellError::NotRecorded { trial: Box::new(trial), source: error })
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<Verdict, TellError> {

@@ -12,8 +12,8 @@ use crate::study::StudyId;
 use crate::trial::{TrialNumber, UtcDateTime};
 use std::time::Duration;
 
-/// How many observers' notes a trial keeps.
-const MAX_WATCHERS: usize = 16;
+/// How many observers' notes of one heartbeat a trial keeps: more than a study has machines at once.
+const MAX_WATCHERS: usize = 1000;
 
 /// A heartbeat from the future, beyond this, was written by a clock that cannot be compared with ours.
 const CLOCK_TOLERANCE_SECS: f64 = 60.0;
@@ -53,8 +53,13 @@ pub struct ReapRequest<'a> {
     pub probe: &'a dyn OwnerProbe,
     /// Who looks.
     pub observer: Observer,
-    /// How long a heartbeat must stand still.
+    /// How long a heartbeat of ours must stand still.
     pub grace: Duration,
+    /// The same for trials that others run, such as Python's workers: how often their hearts beat is theirs.
+    pub foreign_grace: Duration,
+    /// Whether the result of a trial waits to be recorded, although its process is gone. Asked last, when all
+    /// else is known: whoever has a result keeps it before it ends.
+    pub has_result: &'a dyn Fn(&HeldTrial) -> bool,
     /// What becomes of lost trials.
     pub retry: Option<RetryPolicy>,
     /// When.
@@ -119,6 +124,9 @@ pub fn reap(
                 }
             },
         };
+        if (request.has_result)(trial) {
+            continue;
+        }
         let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json();
         let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
         if let Some(trial) = ended {
@@ -153,8 +161,9 @@ enum Silence {
 fn judge_silence(trial: &HeldTrial, request: &ReapRequest) -> Silence {
     // Without a heartbeat silence says nothing: who asks and tells by hand never beats.
     let Some(heartbeat) = &trial.heartbeat else { return Silence::Beats };
-    let is_recent =
-        (-CLOCK_TOLERANCE_SECS..request.grace.as_secs_f64()).contains(&heartbeat.age_secs);
+    let is_ours = trial.owner_of_this().is_some();
+    let grace = if is_ours { request.grace } else { request.foreign_grace };
+    let is_recent = (-CLOCK_TOLERANCE_SECS..grace.as_secs_f64()).contains(&heartbeat.age_secs);
     if is_recent {
         return Silence::Beats;
     }
@@ -163,7 +172,7 @@ fn judge_silence(trial: &HeldTrial, request: &ReapRequest) -> Silence {
         trial.watch.as_ref().and_then(|watch| watched_since(watch, observer, &heartbeat.stamp));
     let watched = since.map_or(Duration::ZERO, |since| observer.since_boot.saturating_sub(since));
     match since {
-        Some(_) if watched >= request.grace => Silence::Lost { watched },
+        Some(_) if watched >= grace => Silence::Lost { watched },
         Some(_) => Silence::Suspect { watched, note: None },
         None => {
             let note = add_watch(trial.watch.as_ref(), observer, &heartbeat.stamp);
@@ -185,7 +194,9 @@ fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
         Some(Json::Object(notes)) => notes.clone(),
         _ => vec![],
     };
-    notes.retain(|(boot_id, _)| *boot_id != observer.boot_id);
+    // What others saw of an earlier heartbeat is of no use any more.
+    let is_current = |note: &Json| note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
+    notes.retain(|(boot_id, note)| *boot_id != observer.boot_id && is_current(note));
     notes.push((
         observer.boot_id.clone(),
         Json::object([
@@ -229,6 +240,8 @@ mod tests {
                 since_boot: Duration::from_secs(since_boot_secs),
             },
             grace: Duration::from_secs(300),
+            foreign_grace: Duration::from_secs(300),
+            has_result: &|_| false,
             retry: None,
             at: UtcDateTime::constant(2026, 11, 25, 0, 0, 0, 0),
         }
@@ -270,13 +283,29 @@ mod tests {
     #[test]
     fn notes_of_observers_are_bounded_and_the_newest_stay() {
         let mut watch = None;
-        for machine in 0..40 {
+        let mut look = |machine: usize, stamp: &str| {
             let observer =
                 Observer { boot_id: machine.to_string(), since_boot: Duration::from_secs(1) };
-            watch = Some(add_watch(watch.as_ref(), &observer, "a"));
+            watch = Some(add_watch(watch.as_ref(), &observer, stamp));
+            let Some(Json::Object(notes)) = &watch else { panic!("an object") };
+            (notes.len(), notes.last().map(|(machine, _)| machine.clone()))
+        };
+        for machine in 0..MAX_WATCHERS {
+            assert_eq!(look(machine, "a").0, machine + 1);
         }
-        let Some(Json::Object(notes)) = watch else { panic!("an object") };
-        assert_eq!(notes.len(), MAX_WATCHERS);
-        assert_eq!(notes.last().map(|(machine, _)| machine.as_str()), Some("39"));
+        assert_eq!(look(7777, "a"), (MAX_WATCHERS, Some("7777".to_owned())));
+        // A heart that has beaten: what was seen before counts no more.
+        assert_eq!(look(3, "b"), (1, Some("3".to_owned())));
+    }
+
+    #[test]
+    fn the_hearts_of_others_have_a_grace_of_their_own() {
+        let request =
+            ReapRequest { foreign_grace: Duration::from_secs(3600), ..request("m", 1000) };
+        let owner = Json::object([("uuid", Json::from("u")), ("trial", Json::from(0u32))]);
+        let foreign = held("a", 1800.0, None);
+        let ours = HeldTrial { owner: Some(owner), ..foreign.clone() };
+        assert!(matches!(judge_silence(&foreign, &request), Silence::Beats));
+        note(judge_silence(&ours, &request));
     }
 }

@@ -8,7 +8,7 @@ use crate::storage::{
     TrialBatch, TrialStart,
 };
 use crate::study::{StudyDirection, StudyId};
-use crate::trial::{Param, TrialNumber, TrialState, format_datetime};
+use crate::trial::{FrozenTrial, Param, TrialNumber, TrialState, format_datetime};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub enum RunError {
     /// No trial was begun.
     #[error("failed to begin a trial")]
     Begin(#[source] StorageError),
-    /// The study could not be read or written while the trial ran.
+    /// The study could not be read or written while the trial ran; the trial is FAIL and queued again.
     #[error("trial {number} could not go on")]
     Halted {
         /// The trial.
@@ -135,7 +135,7 @@ pub fn run_trial(
     }
     let mut rest = session.into_rest();
     if let Some(error) = rest.error.take() {
-        return end_halted(around, storage, &rest, &verdict.outcome, error);
+        return end_halted(around, storage, rest, &verdict.outcome, error);
     }
     let ending = Ending {
         outcome: verdict.outcome,
@@ -169,28 +169,29 @@ pub fn run_trial(
 }
 
 /// Writes what an earlier process could not, exactly once: the claim says whether it still is to be written.
+/// `study` is what the study was called then.
 ///
 /// # Errors
 /// Only of the storage.
 pub fn record_later(
     storage: &mut dyn Storage,
-    study: StudyId,
+    study: &str,
     trial: &UnrecordedTrial,
 ) -> Result<LateRecord, StorageError> {
-    match storage.finish_trial(&trial.claim, &trial.batch, &trial.ending) {
-        Ok(_) => Ok(LateRecord::Recorded),
-        Err(StorageError::ClaimLost { reason: ClaimLoss::Vanished, .. }) => {
-            Ok(LateRecord::Homeless)
-        }
-        Err(StorageError::ClaimLost { .. }) if is_recorded(storage, study, trial)? => {
-            Ok(LateRecord::RecordedBefore)
-        }
-        Err(StorageError::ClaimLost { reason, .. }) => {
-            let kept_as = keep_late_result(storage, study, &trial.claim, &trial.ending)?;
-            Ok(LateRecord::TooLate { reason, kept_as })
-        }
-        Err(error) => Err(error),
+    let reason = match storage.finish_trial(&trial.claim, &trial.batch, &trial.ending) {
+        Ok(_) => return Ok(LateRecord::Recorded),
+        Err(StorageError::ClaimLost { reason, .. }) => reason,
+        Err(error) => return Err(error),
+    };
+    let Some((study, found)) = find_attempt(storage, study, &trial.claim)? else {
+        return Ok(LateRecord::Homeless);
+    };
+    let outcome = &trial.ending.outcome;
+    if found.state == outcome.state() && found.values == outcome.values() {
+        return Ok(LateRecord::RecordedBefore);
     }
+    let kept_as = keep_late_result(storage, study, &trial.claim, &trial.ending)?;
+    Ok(LateRecord::TooLate { reason, kept_as })
 }
 
 /// What came of [`record_later`].
@@ -200,44 +201,60 @@ pub enum LateRecord {
     Recorded,
     /// It had it: the write that seemed to fail, or somebody else's of the same result, went through.
     RecordedBefore,
-    /// Others had ended or taken the trial.
+    /// Others had ended the trial.
     TooLate {
-        /// Which of these.
+        /// As what.
         reason: ClaimLoss,
         /// Where the result was kept instead: a user attribute of the study.
         kept_as: Option<String>,
     },
-    /// The trial is not there any more, nor is a place for its result.
+    /// The trial is not in this database, or not any more; whoever has the result should keep it.
     Homeless,
 }
 
-/// Whether the trial ended just so, by the same attempt.
-fn is_recorded(
+/// The trial of which this claim was the attempt. A trial of another attempt with the same number is another
+/// study's, or another database's.
+fn find_attempt(
     storage: &mut dyn Storage,
-    study: StudyId,
-    trial: &UnrecordedTrial,
-) -> Result<bool, StorageError> {
-    let found = storage.trial(study, trial.claim.number)?;
-    let outcome = &trial.ending.outcome;
-    Ok(found.id == trial.claim.id
-        && found.system_attrs.get(OWNER_ATTR) == Some(&trial.claim.owner)
-        && found.state == outcome.state()
-        && found.values == outcome.values())
+    study: &str,
+    claim: &Claim,
+) -> Result<Option<(StudyId, FrozenTrial)>, StorageError> {
+    let study = match storage.open_study(study) {
+        Ok(study) => study.id,
+        Err(StorageError::NoSuchStudy { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match storage.trial(study, claim.number) {
+        Ok(found) if found.system_attrs.get(OWNER_ATTR) == Some(&claim.owner) => {
+            Ok(Some((study, found)))
+        }
+        Ok(_) | Err(StorageError::NoSuchTrial { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-/// The end of a trial that could not go on for a reason outside the objective.
+/// The end of a trial that could not go on for a reason outside the objective. If the database could not be
+/// read, the trial is lost like one whose process dies, only that we know it, and can say so.
 fn end_halted(
     around: &Surroundings,
     storage: &mut dyn Storage,
-    rest: &SessionRest,
+    mut rest: SessionRest,
     outcome: &Outcome,
     error: StorageError,
 ) -> Result<TrialEnd, RunError> {
-    match error {
-        StorageError::ClaimLost { reason, .. } => {
-            Ok(claim_lost(around, storage, &rest.claim, reason, outcome))
+    if let StorageError::ClaimLost { reason, .. } = error {
+        return Ok(claim_lost(around, storage, &rest.claim, reason, outcome));
+    }
+    let failure = Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"));
+    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
+    let ending = Ending { outcome: Outcome::Fail, at: around.clock.utc_now(), retry: around.retry };
+    let number = rest.claim.number;
+    match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
+        Ok(_) => Err(RunError::Halted { number, source: error }),
+        Err(_) => {
+            let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
+            Err(RunError::NotRecorded { trial: Box::new(trial), source: error })
         }
-        source => Err(RunError::Halted { number: rest.claim.number, source }),
     }
 }
 

@@ -23,6 +23,9 @@ use std::time::Duration;
 /// How long a note may wait before it is written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long to leave a storage alone that could not be written: each try holds the objective up.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// How long the trial's heart may go without a beat. Optuna's reapers allow twice their own interval,
 /// which users set to a minute or more.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
@@ -143,6 +146,7 @@ pub struct TrialSession<'a> {
     transcript: Transcript,
     pending: TrialBatch,
     last_write: Duration,
+    write_failed: bool,
     error: Option<StorageError>,
 }
 
@@ -172,6 +176,7 @@ impl<'a> TrialSession<'a> {
             transcript: Transcript::new(around.limits.max_log_bytes),
             pending: TrialBatch::default(),
             last_write: around.clock.elapsed(),
+            write_failed: false,
             error: None,
             around,
         }
@@ -323,19 +328,28 @@ impl<'a> TrialSession<'a> {
     /// error yet: what waits is kept, and the end of the trial tries again.
     pub fn tick(&mut self) -> Result<(), Stop> {
         let since = self.around.clock.elapsed().saturating_sub(self.last_write);
-        let due = if self.pending.is_empty() { HEARTBEAT_INTERVAL } else { FLUSH_INTERVAL };
+        let due = match (self.write_failed, self.pending.is_empty()) {
+            (true, _) => RETRY_INTERVAL,
+            (false, true) => HEARTBEAT_INTERVAL,
+            (false, false) => FLUSH_INTERVAL,
+        };
         if since < due {
             return Ok(());
         }
+        let result = self.storage.try_record(&self.claim, &self.pending);
         self.last_write = self.around.clock.elapsed();
-        match self.storage.record(&self.claim, &self.pending) {
+        match result {
             Ok(()) => {
                 self.pending = TrialBatch::default();
+                self.write_failed = false;
                 Ok(())
             }
             Err(error @ StorageError::ClaimLost { .. }) => Err(self.halt(error)),
             Err(error) => {
-                tracing::warn!(trial = self.claim.number.0, %error, "could not write; will try again");
+                if !self.write_failed {
+                    tracing::warn!(trial = self.claim.number.0, %error, "could not write; will try again");
+                }
+                self.write_failed = true;
                 Ok(())
             }
         }

@@ -127,6 +127,15 @@ pub trait Storage: Send {
     /// [`StorageError::ClaimLost`] when the trial is no longer ours to write.
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError>;
 
+    /// As [`Self::record`], but gives up after about a second when others hold the storage: whoever calls has
+    /// better things to do than to wait.
+    ///
+    /// # Errors
+    /// As [`Self::record`]; [`StorageError::Busy`], after which nothing is written.
+    fn try_record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
+        self.record(claim, batch)
+    }
+
     /// Adds the last of a running trial and ends it, at once: readers cache ended trials, so nothing may
     /// be written after. With [`Ending::retry`] a WAITING copy is appended in the same transaction; its
     /// number is returned.

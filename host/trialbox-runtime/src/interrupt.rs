@@ -30,7 +30,11 @@ impl Interrupts {
         signal_hook::flag::register(SIGINT, armed)?;
         survive_file_limits()?;
         Ok(Interrupts {
-            terminated: readable_on(&[SIGTERM, SIGHUP, SIGXCPU])?,
+            terminated: readable_on(if is_ignored(SIGHUP) {
+                &[SIGTERM, SIGXCPU]
+            } else {
+                &[SIGTERM, SIGXCPU, SIGHUP]
+            })?,
             interrupted: readable_on(&[SIGINT])?,
         })
     }
@@ -50,6 +54,14 @@ impl Interrupts {
             _ => None,
         }
     }
+}
+
+/// Whether whoever started this process has it ignore a signal, as `nohup` does with SIGHUP.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
 }
 
 /// Makes a write beyond the limit on the size of files an error, like a full disk, where it would be death.

@@ -6,8 +6,9 @@
 //! answer is lost), and whoever holds it opens the database inside and closes it before letting go.
 //!
 //! A holder that died leaves its lock behind. It is broken by whoever can show that the holder is gone, or
-//! has seen the file stand still for a minute by its own clock; a living holder touches it. A holder that
-//! was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
+//! has seen the file stand still for a minute by its own clock; a living holder touches it. Only one at a
+//! time breaks, behind a lock of its own, or a slow breaker could take the next holder's lock for the dead
+//! one's. A holder that was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
 
 use crate::patience::Patience;
 use crate::process::{Life, ProcessId};
@@ -65,13 +66,13 @@ impl LockFile {
     /// Waits for the lock.
     pub(crate) fn acquire(&self, patience: &mut Patience) -> Result<HeldLock, LockError> {
         let token = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
-        let own = with_suffix(&self.path, &format!(".{token}"));
+        let own = self.file_of(&token);
         write_new(&own, &describe(&token))?;
         let mut seen: Option<Sighting> = None;
         loop {
             match try_link(&own, &self.path) {
-                Ok(true) => return Ok(HeldLock::new(self.path.clone(), own, token)),
-                Ok(false) => {}
+                Ok(Some(kind)) => return Ok(HeldLock::new(self.path.clone(), own, token, kind)),
+                Ok(None) => {}
                 Err(error) => {
                     let _ = fs::remove_file(&own);
                     return Err(error.into());
@@ -80,40 +81,63 @@ impl LockFile {
             seen = Sighting::again(seen, &self.path);
             if let Some(sighting) = seen.as_ref().filter(|sighting| sighting.is_stale()) {
                 self.break_lock(sighting, &token);
-                seen = None;
-            } else if !patience.wait() {
+            }
+            if !patience.wait() {
                 let _ = fs::remove_file(&own);
                 return Err(LockError::Busy { holder: seen.and_then(|seen| seen.holder()) });
             }
         }
     }
 
-    /// Takes a dead holder's lock away. Between the look and the renaming somebody else may have broken and
-    /// taken it; then it is given back. If that fails too, its holder notices before it commits.
+    /// Takes a dead holder's lock away, if nobody else is about to.
     fn break_lock(&self, dead: &Sighting, token: &str) {
-        let aside = with_suffix(&self.path, &format!(".broken-{token}"));
-        if fs::rename(&self.path, &aside).is_err() {
+        let breaking = with_suffix(&self.path, ".breaking");
+        let Ok(()) = write_new(&breaking, &describe(token)) else {
+            // Somebody else is; unless that one died, too.
+            let since = fs::metadata(&breaking).and_then(|metadata| metadata.modified());
+            let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
+            if age.is_some_and(|age| age >= STALE_AFTER) {
+                let _ = fs::remove_file(&breaking);
+            }
             return;
+        };
+        if read_lock(&self.path).is_some_and(|found| found.text == dead.text) {
+            tracing::warn!("broke the lock of {}", dead.holder().unwrap_or_default());
+            let _ = fs::remove_file(&self.path);
+            self.sweep();
         }
-        match read_lock(&aside) {
-            Some(found) if found.text == dead.text => {
-                tracing::warn!("broke the lock of {}", dead.holder().unwrap_or_default());
-                if let Some(token) = &found.token {
-                    let _ = fs::remove_file(with_suffix(&self.path, &format!(".{token}")));
-                }
-            }
-            _ => {
-                let _ = fs::hard_link(&aside, &self.path);
+        let _ = fs::remove_file(&breaking);
+    }
+
+    /// Removes what holders and waiters left behind that are known to be gone.
+    fn sweep(&self) {
+        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return;
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        for file in files.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix)) {
+            let process = read_lock(&file.path()).and_then(|found| found.process());
+            if process.is_some_and(|process| matches!(process.life(), Life::Gone(_))) {
+                let _ = fs::remove_file(file.path());
             }
         }
-        let _ = fs::remove_file(&aside);
+    }
+
+    /// The file that only the attempt with this token knows.
+    fn file_of(&self, token: &str) -> PathBuf {
+        with_suffix(&self.path, &format!(".{token}"))
     }
 }
 
 impl HeldLock {
-    fn new(lock: PathBuf, own: PathBuf, token: String) -> Self {
+    fn new(lock: PathBuf, own: PathBuf, token: String, kind: LinkKind) -> Self {
         let (stop, stopped) = channel();
-        let touched = own.clone();
+        let touched = match kind {
+            LinkKind::Linked => own.clone(),
+            LinkKind::Separate => lock.clone(),
+        };
         let keeper = std::thread::spawn(move || keep_alive(&touched, &stopped));
         HeldLock { lock, own, token, keeper: Some((stop, keeper)) }
     }
@@ -165,7 +189,7 @@ impl Sighting {
                 Some(before)
             }
             _ => Some(Sighting {
-                process: Json::parse(&found.text).ok().as_ref().and_then(ProcessId::from_json),
+                process: found.process(),
                 text: found.text,
                 modified,
                 since: Instant::now(),
@@ -189,6 +213,13 @@ struct LockText {
     token: Option<String>,
 }
 
+impl LockText {
+    /// The process that wrote it.
+    fn process(&self) -> Option<ProcessId> {
+        Json::parse(&self.text).ok().as_ref().and_then(ProcessId::from_json)
+    }
+}
+
 fn read_lock(path: &Path) -> Option<LockText> {
     let text = fs::read_to_string(path).ok()?;
     let token = Json::parse(&text)
@@ -209,28 +240,38 @@ fn describe(token: &str) -> String {
     format!("{}\n", Json::object(members))
 }
 
+/// Others must be able to read who holds the lock, whatever the user's habits are.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    fs::File::options().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
+    file.write_all(text.as_bytes())
 }
 
-/// Tries to make the lock; whether it is ours then. The link count decides, because over a network the
-/// answer to a successful link may be lost and its repetition fail.
-fn try_link(own: &Path, lock: &Path) -> io::Result<bool> {
+/// What the lock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkKind {
+    /// Another name of the attempt's own file.
+    Linked,
+    /// A file by itself, where the file system has no hard links.
+    Separate,
+}
+
+/// Tries to make the lock; what it is if it is ours then. With hard links the link count decides, because
+/// over a network the answer to a successful link may be lost and its repetition fail.
+fn try_link(own: &Path, lock: &Path) -> io::Result<Option<LinkKind>> {
+    use io::ErrorKind::{AlreadyExists, PermissionDenied, Unsupported};
     match fs::hard_link(own, lock) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(fs::metadata(own)?.nlink() == 2)
+        Ok(()) => Ok(Some(LinkKind::Linked)),
+        Err(error) if error.kind() == AlreadyExists => {
+            let is_ours = fs::metadata(own)?.nlink() == 2;
+            Ok(is_ours.then_some(LinkKind::Linked))
         }
-        // A file system without hard links: an exclusive creation is the next best.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported
-            ) =>
-        {
+        // An exclusive creation is the next best.
+        Err(error) if matches!(error.kind(), PermissionDenied | Unsupported) => {
             match write_new(lock, &fs::read_to_string(own)?) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                Ok(()) => Ok(Some(LinkKind::Separate)),
+                Err(error) if error.kind() == AlreadyExists => Ok(None),
                 Err(error) => Err(error),
             }
         }
@@ -285,12 +326,17 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().expect("true runs");
         let dead = ProcessId { pid: child.id(), start_ticks: Some(1), ..ProcessId::current() };
         child.wait().expect("it ends");
+        // Another that waited for the lock and was killed.
+        let mut other = vec![("token", Json::from("u"))];
+        other.extend(dead.to_members());
+        fs::write(with_suffix(&lock.path, ".u"), Json::object(other).to_string()).expect("a file");
         let mut members = vec![("token", Json::from("t"))];
         members.extend(dead.to_members());
         let own = with_suffix(&lock.path, ".t");
         fs::write(&own, Json::object(members).to_string()).expect("a file");
         fs::hard_link(&own, &lock.path).expect("a link");
-        let held = lock.acquire(&mut patience(Duration::ZERO)).expect("its holder is dead");
+        let held =
+            lock.acquire(&mut patience(Duration::from_secs(60))).expect("its holder is dead");
         assert!(held.is_ours());
         assert_eq!(files(&lock), 2);
     }

@@ -13,8 +13,12 @@ const LONGEST_STEP: Duration = Duration::from_millis(64);
 /// How often somebody who waits says so.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// How long a process that was told to end still waits.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+/// A lock file costs the server of a network file system several calls at each look.
+const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
+
+/// How long a process that was told to end still waits: schedulers give half a minute, and a whole array may
+/// be ending at once.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One wait, from the first refusal to the end.
 #[derive(Debug)]
@@ -25,6 +29,7 @@ pub(crate) struct Patience {
     stopping: Stopping,
     stopped_at: Option<Instant>,
     step: Duration,
+    longest_step: Duration,
     next_notice: Duration,
 }
 
@@ -37,8 +42,14 @@ impl Patience {
             stopping: options.stopping.clone(),
             stopped_at: None,
             step: FIRST_STEP,
+            longest_step: LONGEST_STEP,
             next_notice: NOTICE_INTERVAL,
         }
+    }
+
+    /// The same, at the pace of a lock file on a network file system.
+    pub(crate) fn for_lock_file(self) -> Self {
+        Patience { longest_step: LONGEST_STEP_OF_LOCK_FILE, ..self }
     }
 
     /// How long it has lasted.
@@ -66,7 +77,7 @@ impl Patience {
         }
         let left = self.timeout.saturating_sub(waited);
         std::thread::sleep(self.step.mul_f64(rand::random::<f64>()).min(left));
-        self.step = (self.step * 2).min(LONGEST_STEP);
+        self.step = (self.step * 2).min(self.longest_step);
         true
     }
 

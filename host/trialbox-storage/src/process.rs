@@ -13,6 +13,8 @@ pub struct ProcessId {
     pub pid: u32,
     /// When it started, in clock ticks of the machine's life.
     pub start_ticks: Option<u64>,
+    /// Who gave it its number: containers may number their processes themselves. Absent without `/proc`.
+    pub pid_namespace: Option<String>,
 }
 
 /// Whether a process lives.
@@ -35,22 +37,31 @@ impl ProcessId {
             boot_id: boot_id(),
             pid,
             start_ticks: None,
+            pid_namespace: pid_namespace(),
         })
     }
 
     /// Another process of this machine, if it runs.
     pub fn of_pid(pid: u32) -> Option<Self> {
         let Seen::Running { start_ticks } = look(pid) else { return None };
-        let start_ticks = Some(start_ticks);
-        Some(ProcessId { host: host_name(), boot_id: boot_id(), pid, start_ticks })
+        Some(ProcessId {
+            host: host_name(),
+            boot_id: boot_id(),
+            pid,
+            start_ticks: Some(start_ticks),
+            pid_namespace: pid_namespace(),
+        })
     }
 
-    /// Members of the JSON object that names the process: `host`, `pid`, `boot_id`, `pid_start_ticks`.
+    /// Members of the JSON object that names the process: `host`, `pid`, `boot_id`, `pid_start_ticks`,
+    /// `pid_namespace`.
     pub fn to_members(&self) -> Vec<(&'static str, Json)> {
         let mut members =
             vec![("host", Json::from(self.host.as_str())), ("pid", Json::from(self.pid))];
         members.extend(self.boot_id.as_deref().map(|boot_id| ("boot_id", Json::from(boot_id))));
         members.extend(self.start_ticks.map(|ticks| ("pid_start_ticks", Json::from(ticks))));
+        let namespace = self.pid_namespace.as_deref();
+        members.extend(namespace.map(|namespace| ("pid_namespace", Json::from(namespace))));
         members
     }
 
@@ -63,6 +74,7 @@ impl ProcessId {
             boot_id: text("boot_id"),
             pid: number("pid")?.try_into().ok()?,
             start_ticks: number("pid_start_ticks").and_then(|ticks| ticks.try_into().ok()),
+            pid_namespace: text("pid_namespace"),
         })
     }
 
@@ -75,9 +87,9 @@ impl ProcessId {
         }
     }
 
-    /// The machine is this one; in another container of it, under another name, a pid says nothing.
+    /// The machine is this one. In another container of it the number is another process's, or nobody's.
     fn life_here(&self) -> Life {
-        if self.host != host_name() {
+        if self.pid_namespace.is_none() || self.pid_namespace != pid_namespace() {
             return Life::Unknown;
         }
         match look(self.pid) {
@@ -104,6 +116,12 @@ pub fn host_name() -> String {
 pub fn boot_id() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(text.trim().to_owned())
+}
+
+/// Who numbers the processes that this one sees.
+fn pid_namespace() -> Option<String> {
+    let link = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(link.to_string_lossy().into_owned())
 }
 
 /// The time since the machine was started, its sleep included.
@@ -181,7 +199,8 @@ mod tests {
         assert!(matches!(reused.life(), Life::Gone(_)));
         let restarted = ProcessId { boot_id: Some("x".to_owned()), ..this.clone() };
         assert_eq!(restarted.life(), Life::Unknown);
-        let elsewhere = ProcessId { host: "elsewhere".to_owned(), ..this };
-        assert_eq!(elsewhere.life(), Life::Unknown);
+        // Another container of the machine numbers its processes itself.
+        let contained = ProcessId { pid_namespace: Some("pid:[1]".to_owned()), ..reused };
+        assert_eq!(contained.life(), Life::Unknown);
     }
 }

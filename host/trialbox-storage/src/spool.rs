@@ -75,11 +75,19 @@ impl Spool {
     }
 
     /// What waits for this database, in the order of the files' names.
-    pub fn entries(&self) -> Vec<SpoolEntry> {
-        let mut entries: Vec<SpoolEntry> =
-            self.folders.iter().flat_map(|folder| self.entries_in(folder)).collect();
+    ///
+    /// # Errors
+    /// When a folder is there but cannot be read: then results may be waiting that nobody sees.
+    pub fn entries(&self) -> io::Result<Vec<SpoolEntry>> {
+        let mut entries = Vec::new();
+        for folder in &self.folders {
+            entries.extend(self.entries_in(folder).map_err(|error| {
+                let folder = folder.display();
+                io::Error::new(error.kind(), format!("the spool folder `{folder}`: {error}"))
+            })?);
+        }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
-        entries
+        Ok(entries)
     }
 
     /// Forgets a result that was written.
@@ -94,12 +102,16 @@ impl Spool {
         Ok(())
     }
 
-    fn entries_in(&self, folder: &Path) -> Vec<SpoolEntry> {
-        let Ok(files) = fs::read_dir(folder) else { return vec![] };
+    fn entries_in(&self, folder: &Path) -> io::Result<Vec<SpoolEntry>> {
+        use io::ErrorKind::{NotADirectory, NotFound};
+        let files = match fs::read_dir(folder) {
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(vec![]),
+            other => other?,
+        };
         let paths = files.filter_map(|file| Some(file.ok()?.path()));
-        let is_ours =
+        let is_result =
             |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        paths.filter(is_ours).filter_map(|path| self.entry(path)).collect()
+        Ok(paths.filter(is_result).filter_map(|path| self.entry(path)).collect())
     }
 
     /// The entry, unless it is another database's.
@@ -122,9 +134,10 @@ impl Spool {
 
 /// Writes a file so that it is there wholly or not at all, even after a power cut.
 fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
     let (aside, path) = (folder.join(format!(".{name}.tmp")), folder.join(name));
-    let written = fs::File::create(&aside).and_then(|mut file| {
+    let create = || fs::create_dir_all(folder).and_then(|()| fs::File::create(&aside));
+    // Once more if somebody has just removed the folder with its last file.
+    let written = create().or_else(|_| create()).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()
     });
@@ -278,7 +291,7 @@ mod tests {
             path,
             fs::canonicalize(&folder).expect("it is there").join("s.db.spool/3-abc.json")
         );
-        let entries = spool.entries();
+        let entries = spool.entries().expect("it can be read");
         assert_eq!(entries.len(), 1);
         assert_eq!(entries[0].result.as_ref(), Ok(&result("é\n")));
         spool.remove(&entries[0]).expect("it can be removed");
@@ -295,7 +308,13 @@ mod tests {
         let b = Spool::of(&folder.join("b.db"), [shared.clone()]);
         let path = a.keep(&result("s")).expect("the second folder can be written");
         assert!(path.starts_with(&shared), "{}", path.display());
-        assert_eq!((a.entries().len(), b.entries().len()), (1, 0));
+        assert_eq!(
+            {
+                let count = |spool: &Spool| spool.entries().expect("it can be read").len();
+                (count(&a), count(&b))
+            },
+            (1, 0)
+        );
         let nowhere = Spool::of(&folder.join("a.db"), []).keep(&result("s"));
         assert_eq!(nowhere.expect_err("no folder is left").len(), 1);
     }
@@ -307,7 +326,7 @@ mod tests {
         let path = spool.keep(&result("s")).expect("the folder can be written");
         for text in ["{", "{}", "{\"version\": 2}"] {
             fs::write(&path, text).expect("it can be written");
-            assert!(spool.entries()[0].result.is_err(), "{text}");
+            assert!(spool.entries().expect("it can be read")[0].result.is_err(), "{text}");
         }
     }
 }

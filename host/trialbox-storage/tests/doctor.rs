@@ -47,7 +47,10 @@ fn cases() -> Vec<Case> {
                 python_fails: *python == "fails",
                 is_repaired: *repair == "repaired",
                 also: also.to_vec(),
-                sql: sql.replace("HOST", &host).replace("BOOT", &boot_id),
+                sql: sql
+                    .replace("HOST", &host)
+                    .replace("BOOT", &boot_id)
+                    .replace("PIDS", &pid_namespace()),
             }
         })
         .collect()
@@ -233,11 +236,17 @@ fn a_dead_trial_ends_as_fail_with_its_reason() {
     );
 }
 
+/// Who numbers this process: only numbers from there say anything here.
+fn pid_namespace() -> String {
+    ProcessId::current().pid_namespace.unwrap()
+}
+
 /// Gives the running trial of `base.sql`, number 3, an owner that names some trial.
 fn owner(trial: u32, host: &str, boot_id: &str, pid: u32) -> String {
     format!(
         "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{{\"uuid\": \"0\",
-            \"trial\": {trial}, \"host\": \"{host}\", \"boot_id\": \"{boot_id}\", \"pid\": {pid}}}');"
+            \"trial\": {trial}, \"host\": \"{host}\", \"boot_id\": \"{boot_id}\", \"pid\": {pid}, \"pid_namespace\": \"{}\"}}');",
+        pid_namespace()
     )
 }
 
@@ -246,7 +255,7 @@ fn a_living_or_distant_process_keeps_its_trial() {
     let (host, boot_id) = (host_name(), boot_id().unwrap());
     for (test, owner) in [
         ("alive", owner(3, &host, &boot_id, std::process::id())),
-        ("distant", owner(3, "elsewhere", &boot_id, 4_194_303)),
+        ("distant", owner(3, "elsewhere", "another boot", 4_194_303)),
         // Two machines of one name: the heartbeat of the other is fresh.
         ("twin", owner(3, &host, "another", 4_194_303)),
         // Optuna copies the owner into the retry of a trial whose process died.

@@ -38,9 +38,28 @@ impl CommandError {
     /// Whether this may be what comes of a signal during a wait: for the database, or for the compiler.
     pub(crate) fn is_cut_short(&self) -> bool {
         let is_busy = |error: &StorageError| matches!(error, StorageError::Busy { .. });
-        let waited_for_database = self.error.downcast_ref().is_some_and(is_busy)
-            || matches!(self.error.downcast_ref(), Some(RunError::Begin(error)) if is_busy(error));
+        let waited_for_database = match self.error.downcast_ref() {
+            Some(
+                RunError::Begin(source)
+                | RunError::Halted { source, .. }
+                | RunError::NotRecorded { source, .. },
+            ) => is_busy(source),
+            None => self.error.downcast_ref().is_some_and(is_busy),
+        };
         waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
+    }
+
+    /// What happened, why, and what to do about it.
+    pub(crate) fn to_text(&self) -> String {
+        let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
+        let mut text = format!("error{code}: {}\n", self.error);
+        for cause in self.error.chain().skip(1) {
+            text.push_str(&format!("  caused by: {cause}\n"));
+        }
+        if let Some(help) = &self.help {
+            text.push_str(&format!("  help: {help}\n"));
+        }
+        text
     }
 }
 
@@ -54,7 +73,7 @@ impl From<StorageError> for CommandError {
                 (ExitCode::Usage, Some(format!("the database holds: {}", known.join(", "))))
             }
             StorageError::DuplicateStudy { .. } => {
-                (ExitCode::Usage, Some("choose another --study-name, or pass --skip-if-exists".to_owned()))
+                (ExitCode::Usage, Some("choose another name; `study create --skip-if-exists` goes on with the one there is".to_owned()))
             }
             StorageError::NameTooLong { .. } => (ExitCode::Usage, None),
             StorageError::UnknownUrl { .. } => (
@@ -100,11 +119,9 @@ impl From<RunError> for CommandError {
 
 impl From<TellError> for CommandError {
     fn from(error: TellError) -> Self {
-        let (exit, help) = match &error {
-            TellError::Storage(_) => {
-                let TellError::Storage(error) = error else { unreachable!("it was just matched") };
-                return error.into();
-            }
+        let (exit, help) = match error {
+            TellError::Storage(error) => return error.into(),
+            TellError::NotRecorded { .. } => (ExitCode::Storage, "tell it again"),
             TellError::NotRunning { state, .. } if state.is_finished() => (
                 ExitCode::ClaimLost,
                 "a trial that has ended is never changed; --skip-if-finished makes this no error",
@@ -120,7 +137,8 @@ impl From<TellError> for CommandError {
                 (ExitCode::Usage, "give values for a complete trial, and none for the others")
             }
         };
-        CommandError { exit, code: None, error: error.into(), help: Some(help.to_owned()) }
+        let code = Some("E-STORAGE").filter(|_| exit == ExitCode::Storage);
+        CommandError { exit, code, error: error.into(), help: Some(help.to_owned()) }
     }
 }
 

@@ -58,15 +58,7 @@ impl Output {
 
     /// An error, with its causes and what to do.
     pub(crate) fn error(&self, error: &CommandError) {
-        let code = error.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("error{code}: {}\n", error.error);
-        for cause in error.error.chain().skip(1) {
-            text.push_str(&format!("  caused by: {cause}\n"));
-        }
-        if let Some(help) = &error.help {
-            text.push_str(&format!("  help: {help}\n"));
-        }
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(error.to_text().as_bytes());
         if self.is_json() {
             let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
             let line = json!({

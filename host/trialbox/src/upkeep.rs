@@ -3,35 +3,97 @@
 
 use crate::clock::SystemClock;
 use crate::error::CommandError;
+use crate::output::Output;
 use crate::owner::{ProcessTable, observer};
 use crate::settings::retry_policy;
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::reap::{ReapReport, ReapRequest, Reaped, reap};
-use trialbox_core::run::{LateRecord, record_later};
-use trialbox_core::storage::{RetryPolicy, Storage, StorageError};
+use trialbox_core::run::{LateRecord, UnrecordedTrial, record_later};
+use trialbox_core::storage::{HeldTrial, RetryPolicy, Storage, StorageError};
 use trialbox_core::study::StudyRecord;
 use trialbox_storage::spool::{Spool, SpoolEntry, SpooledResult};
 
-/// How long a heart may be silent: ten times as long as ours ever are.
+/// How long a heart of ours may be silent: ten times as long as it ever is.
 pub(crate) const DEFAULT_GRACE: &str = "5m";
 
-/// Ends the lost trials of a study.
-pub(crate) fn reap_study(
+/// How long the hearts of Python's workers may be silent, where nobody says: their users choose how often
+/// they beat, and every minute or few is usual.
+const FOREIGN_GRACE: Duration = Duration::from_secs(3600);
+
+/// How to reap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reaping {
+    /// How long a heart of ours may be silent.
+    pub(crate) grace: Duration,
+    /// The same for others' hearts.
+    pub(crate) foreign_grace: Duration,
+    /// What becomes of lost trials.
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Reaping {
+    /// As every job does it when it starts.
+    pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Self {
+        Reaping { grace, foreign_grace: grace.max(FOREIGN_GRACE), retry: retry_policy(study) }
+    }
+}
+
+/// Writes what earlier jobs could not, and ends trials whose jobs are gone.
+pub(crate) fn tidy_up(
     storage: &mut dyn Storage,
+    spool: Option<&Spool>,
     study: &StudyRecord,
     grace: Duration,
-    retry: Option<RetryPolicy>,
+    output: &Output,
+) -> Result<(), CommandError> {
+    if let Some(spool) = spool {
+        let synced = sync_spool(storage, spool, Some(&study.name));
+        synced.iter().filter(|synced| synced.is_news()).for_each(|synced| {
+            output.note(&synced_text(synced));
+        });
+    }
+    let report = reap_study(storage, spool, study, &Reaping::at_start(study, grace))?;
+    report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
+    Ok(())
+}
+
+/// Ends the lost trials of a study, but for those whose results wait in the spool.
+pub(crate) fn reap_study(
+    storage: &mut dyn Storage,
+    spool: Option<&Spool>,
+    study: &StudyRecord,
+    reaping: &Reaping,
 ) -> Result<ReapReport, StorageError> {
+    let has_result = |trial: &HeldTrial| spool.is_some_and(|spool| has_result(spool, trial));
     let request = ReapRequest {
         probe: &ProcessTable,
         observer: observer(),
-        grace,
-        retry: retry.or_else(|| Some(retry_policy(study))),
+        grace: reaping.grace,
+        foreign_grace: reaping.foreign_grace,
+        has_result: &has_result,
+        retry: Some(reaping.retry),
         at: SystemClock::new().utc_now(),
     };
     reap(storage, study.id, &request)
+}
+
+/// Whether the spool holds the trial's result. One that cannot be read may.
+fn has_result(spool: &Spool, trial: &HeldTrial) -> bool {
+    match spool.entries() {
+        Ok(entries) => entries.iter().any(|entry| {
+            let kept = entry.result.as_ref().map(|result| &result.trial.claim);
+            kept.is_ok_and(|claim| {
+                claim.id == trial.id && Some(&claim.owner) == trial.owner.as_ref()
+            })
+        }),
+        Err(error) => {
+            tracing::warn!(%error, "no trial is ended while results may be waiting");
+            true
+        }
+    }
 }
 
 /// What to say of a trial that was found lost.
@@ -62,80 +124,91 @@ pub(crate) struct Synced {
 
 /// What became of a spooled result.
 pub(crate) enum Fate {
-    /// It is where it belongs, and its file is gone.
-    Settled(SpooledResult, LateRecord),
-    /// It has no trial or study any more; the file stays.
-    Homeless(SpooledResult),
+    /// It is where it belongs, and its file is gone, if it could be removed.
+    Settled { record: LateRecord, file_stays: bool },
+    /// It could not be written yet; the file stays.
+    Waiting(CommandError),
     /// The file makes no sense, and stays.
     Unreadable(String),
 }
 
-/// Writes the results that wait for this database, all or those of one study, each just once.
+impl Synced {
+    /// Whether a job that does something else should speak of it: not of what every job finds again.
+    fn is_news(&self) -> bool {
+        matches!(
+            self.fate,
+            Fate::Settled { record: LateRecord::Recorded | LateRecord::TooLate { .. }, .. }
+        )
+    }
+
+    /// Whether somebody has to look at it.
+    pub(crate) fn is_left(&self) -> bool {
+        !matches!(self.fate, Fate::Settled { file_stays: false, .. })
+    }
+}
+
+/// Writes the results that wait for this database, all or those of one study, each just once. One that
+/// cannot be written keeps no other from it.
 pub(crate) fn sync_spool(
     storage: &mut dyn Storage,
     spool: &Spool,
     study: Option<&str>,
-) -> Result<Vec<Synced>, CommandError> {
-    let mut synced = Vec::new();
-    for entry in spool.entries() {
-        let fate = match &entry.result {
-            Err(problem) => Fate::Unreadable(problem.clone()),
-            Ok(result) if study.is_some_and(|study| study != result.study) => continue,
-            Ok(result) => settle(storage, spool, &entry, result)?,
-        };
-        synced.push(Synced { entry, fate });
-    }
-    Ok(synced)
+) -> Vec<Synced> {
+    let entries = spool.entries().unwrap_or_else(|error| {
+        tracing::warn!(%error, "results may be waiting there");
+        vec![]
+    });
+    let is_meant = |entry: &SpoolEntry| match &entry.result {
+        Ok(result) => study.is_none_or(|study| study == result.study),
+        Err(_) => true,
+    };
+    entries
+        .into_iter()
+        .filter(is_meant)
+        .map(|entry| Synced { fate: settle(storage, spool, &entry), entry })
+        .collect()
 }
 
-fn settle(
-    storage: &mut dyn Storage,
-    spool: &Spool,
-    entry: &SpoolEntry,
-    result: &SpooledResult,
-) -> Result<Fate, CommandError> {
-    let study = match storage.open_study(&result.study) {
-        Ok(study) => study,
-        Err(StorageError::NoSuchStudy { .. }) => return Ok(Fate::Homeless(result.clone())),
-        Err(error) => return Err(error.into()),
+fn settle(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> Fate {
+    let result = match &entry.result {
+        Ok(result) => result,
+        Err(problem) => return Fate::Unreadable(problem.clone()),
     };
-    let record = record_later(storage, study.id, &result.trial)?;
-    if record == LateRecord::Homeless {
-        return Ok(Fate::Homeless(result.clone()));
-    }
-    match spool.remove(entry) {
-        // Another job settled it at the same time.
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let path = entry.path.display();
-            tracing::warn!(%error, "`{path}` was recorded, but its file could not be removed");
-        }
-        _ => {}
-    }
-    Ok(Fate::Settled(result.clone(), record))
+    let record = match record_later(storage, &result.study, &result.trial) {
+        Ok(record) => record,
+        Err(error) => return Fate::Waiting(error.into()),
+    };
+    let file_stays = record == LateRecord::Homeless
+        || spool.remove(entry).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+    Fate::Settled { record, file_stays }
 }
 
 /// What to say of a spooled result.
 pub(crate) fn synced_text(synced: &Synced) -> String {
     let path = synced.entry.path.display();
+    let trial = synced.entry.result.as_ref().map_or_else(
+        |_| String::new(),
+        |result| format!("trial {} of study `{}`", result.trial.claim.number, result.study),
+    );
     match &synced.fate {
-        Fate::Settled(result, LateRecord::Recorded | LateRecord::RecordedBefore) => {
-            let number = result.trial.claim.number;
-            format!("trial {number} of study `{}` has its result now, from `{path}`", result.study)
+        Fate::Settled { record: LateRecord::Recorded | LateRecord::RecordedBefore, file_stays } => {
+            let stays = if *file_stays { "; the file may be removed" } else { "" };
+            format!("{trial} has its result now, from `{path}`{stays}")
         }
-        Fate::Settled(result, LateRecord::TooLate { reason, kept_as }) => {
+        Fate::Settled { record: LateRecord::TooLate { reason, kept_as }, .. } => {
             let kept = kept_as.as_ref().map_or_else(
                 || "it held no value".to_owned(),
                 |key| format!("it is kept as the study's attribute `{key}`"),
             );
-            let number = result.trial.claim.number;
-            format!("the result of trial {number} from `{path}` came too late: {reason}; {kept}")
+            format!("the result of {trial} from `{path}` came too late: {reason}; {kept}")
         }
-        Fate::Settled(result, LateRecord::Homeless) | Fate::Homeless(result) => {
-            let number = result.trial.claim.number;
+        Fate::Settled { record: LateRecord::Homeless, .. } => {
             format!(
-                "the result in `{path}` has no place: trial {number} of study `{}` is not there any more",
-                result.study
+                "the result in `{path}` has no place here: {trial} is not there, or is another one"
             )
+        }
+        Fate::Waiting(error) => {
+            format!("the result of {trial} in `{path}` still waits: {:#}", error.error)
         }
         Fate::Unreadable(problem) => format!("`{path}` cannot be read: {problem}"),
     }
@@ -143,15 +216,15 @@ pub(crate) fn synced_text(synced: &Synced) -> String {
 
 /// The same for programs.
 pub(crate) fn synced_json(synced: &Synced) -> Value {
-    let (fate, result) = match &synced.fate {
-        Fate::Settled(result, LateRecord::Recorded) => ("recorded", Some(result)),
-        Fate::Settled(result, LateRecord::RecordedBefore) => ("recorded_before", Some(result)),
-        Fate::Settled(result, LateRecord::TooLate { .. }) => ("too_late", Some(result)),
-        Fate::Settled(result, LateRecord::Homeless) | Fate::Homeless(result) => {
-            ("homeless", Some(result))
-        }
-        Fate::Unreadable(_) => ("unreadable", None),
+    let fate = match &synced.fate {
+        Fate::Settled { record: LateRecord::Recorded, .. } => "recorded",
+        Fate::Settled { record: LateRecord::RecordedBefore, .. } => "recorded_before",
+        Fate::Settled { record: LateRecord::TooLate { .. }, .. } => "too_late",
+        Fate::Settled { record: LateRecord::Homeless, .. } => "homeless",
+        Fate::Waiting(_) => "waiting",
+        Fate::Unreadable(_) => "unreadable",
     };
+    let result = synced.entry.result.as_ref().ok();
     json!({
         "event": "spooled_result",
         "file": synced.entry.path.display().to_string(),
@@ -160,4 +233,24 @@ pub(crate) fn synced_json(synced: &Synced) -> Value {
         "number": result.map(|result| result.trial.claim.number.0),
         "message": synced_text(synced),
     })
+}
+
+/// Keeps what could not be written in a file; says where, or as a last resort what it is.
+pub(crate) fn keep(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
+    let result = SpooledResult { study: study.to_owned(), trial: trial.clone() };
+    let values = trial.ending.outcome.values();
+    match spool.map(|spool| spool.keep(&result)) {
+        Some(Ok(path)) => format!(
+            "the result is kept in `{}`; the next `trialbox run` of the study or `trialbox study sync` records it",
+            path.display()
+        ),
+        Some(Err(problems)) => {
+            let tried: Vec<String> = problems
+                .iter()
+                .map(|(folder, error)| format!("`{}`: {error}", folder.display()))
+                .collect();
+            format!("the result {values:?} could not be kept anywhere ({})", tried.join("; "))
+        }
+        None => format!("the result was {values:?}"),
+    }
 }

@@ -1,7 +1,7 @@
 //! The file as a file, and what lies beside it.
 
 use super::{Findings, Fix, Options, Place, count, kinds};
-use crate::process::{Life, ProcessId, boot_id, host_name};
+use crate::process::{Life, ProcessId, host_name};
 use crate::spool::Spool;
 use rustix::fs::{Access, access};
 use std::fs;
@@ -168,7 +168,7 @@ fn check_creation(findings: &mut Findings, entry: &Path, rest: &str) {
     let host = host_name();
     let pid = rest.strip_prefix(&format!("{host}."));
     let pid = pid.and_then(|rest| rest.split('.').next()?.parse().ok());
-    let maker = pid.map(|pid| ProcessId { host, boot_id: boot_id(), pid, start_ticks: None });
+    let maker = pid.map(|pid| ProcessId { host, pid, start_ticks: None, ..ProcessId::current() });
     let age = age(entry);
     let is_gone = maker.is_some_and(|maker| matches!(maker.life(), Life::Gone(_)))
         || age.is_some_and(|age| age > LONGEST_CREATION);
@@ -178,7 +178,7 @@ fn check_creation(findings: &mut Findings, entry: &Path, rest: &str) {
 }
 
 fn check_spool(findings: &mut Findings, spool: &Spool) {
-    let entries = spool.entries();
+    let Ok(entries) = spool.entries() else { return };
     let Some(folder) = entries.first().and_then(|entry| entry.path.parent()) else { return };
     let unreadable = entries.iter().filter_map(|entry| entry.result.as_ref().err());
     let unreadable: Vec<&str> = unreadable.map(String::as_str).collect();

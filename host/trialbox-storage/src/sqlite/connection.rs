@@ -1,11 +1,13 @@
 //! Transactions on a SQLite file, whoever else is writing it.
 
-use crate::lock_file::{HeldLock, LockError, LockFile};
-use crate::mount::{Locks, Mount, mount_of};
+use crate::lock_file::{HeldLock, LockError, LockFile, with_suffix};
+use crate::mount::{Locks, mount_of};
 use crate::patience::{Patience, holder_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
-use crate::sqlite::errors::{backend, cannot_create, cannot_lock, not_a_database};
+use crate::sqlite::errors::{
+    backend, cannot_copy, cannot_create, cannot_lock, cannot_look, not_a_database,
+};
 use crate::url::{Create, LockMode, Options};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -27,6 +29,8 @@ pub(crate) struct Database {
     url: String,
     options: Options,
     access: Access,
+    /// Whether other machines may have it open.
+    is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -75,22 +79,28 @@ impl Database {
     /// Opens a database, or makes it if the options say so.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let url = format!("sqlite:///{}", path.display());
-        if !path.exists() {
+        if !path.try_exists().map_err(|error| cannot_look(path, error))? {
             if options.create == Create::Never {
                 return Err(missing(path));
             }
             schema::create_file(path).map_err(|error| cannot_create(path, error))?;
         }
-        let access = match lock_file_of(path, options.lock) {
-            None => Access::Kept(Box::new(Kept {
-                connection: connect_patiently(path, options)?,
-                guard_is_there: false,
-            })),
+        // All who open the file must find the same lock file beside it, by whichever link they came.
+        let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
+        let is_shared = is_on_network(&path);
+        let access = match lock_file_of(&path, options.lock) {
+            None => {
+                let connection = connect_patiently(&path, shown, options)?;
+                // By SQLite itself: closing a second descriptor of the file would give up this process's locks.
+                let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+                let has_log = mode.is_ok_and(|mode: String| mode == "wal");
+                refuse_wal(is_shared && has_log, &path)?;
+                Access::Kept(Box::new(Kept { connection, guard_is_there: false }))
+            }
             Some(lock) => Access::Reopened(lock),
         };
-        let mut database =
-            Database { path: path.to_owned(), url, options: options.clone(), access };
-        database.check_version()?;
+        let mut database = Database { path, url, options: options.clone(), access, is_shared };
+        database.check_version(shown)?;
         Ok(database)
     }
 
@@ -118,20 +128,39 @@ impl Database {
         self.transact(Kind::Read, "read", action, &body)
     }
 
-    /// Writes a copy of the database, as it is at one moment, to a file that must not be there.
+    /// As [`Self::write`], but waits no longer than this for others.
+    pub(crate) fn write_within<T>(
+        &mut self,
+        limit: Duration,
+        point: &str,
+        action: &str,
+        body: impl Fn(&Connection) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        let timeout = self.options.timeout;
+        self.options.timeout = timeout.min(limit);
+        let result = self.transact(Kind::Write, point, action, &body);
+        self.options.timeout = timeout;
+        result
+    }
+
+    /// Writes a copy of the database, as it is at one moment, to a file that must not be there. It is
+    /// written aside and renamed, so it is there wholly or not at all.
     pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
         let action = format!("copy the database to `{}`", target.display());
-        let mut patience = Patience::new(&self.options, &self.path);
-        loop {
-            let copied = self.with_connection(&mut patience, |connection, _| {
-                let target = target.to_string_lossy();
-                connection.execute("VACUUM INTO ?1", [&target]).map(|_| ()).map_err(TxError::from)
-            });
-            match copied {
-                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
-                other => return other.map_err(|error| self.explain(&action, &patience, error)),
-            }
-        }
+        let failed = |error| cannot_copy(&action, error);
+        let aside = with_suffix(target, &format!(".{:08x}.tmp", rand::random::<u32>()));
+        let Some(aside_text) = aside.to_str() else {
+            return Err(failed(std::io::Error::other("the name is not UTF-8")));
+        };
+        let copied = self.transact_plainly(&action, &|connection, _| {
+            Ok(connection.execute("VACUUM INTO ?1", [aside_text]).map(|_| ())?)
+        });
+        let placed = copied.and_then(|()| {
+            std::fs::File::open(&aside).and_then(|file| file.sync_all()).map_err(failed)?;
+            std::fs::hard_link(&aside, target).map_err(failed)
+        });
+        let _ = std::fs::remove_file(&aside);
+        placed
     }
 
     fn transact<T>(
@@ -141,26 +170,10 @@ impl Database {
         action: &str,
         body: &dyn Fn(&Connection) -> Result<T, TxError>,
     ) -> Result<T, StorageError> {
-        let mut patience = Patience::new(&self.options, &self.path);
-        loop {
-            match self.attempt(kind, point, body, &mut patience) {
-                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
-                Err(TxError::LockLost) if patience.wait() => {}
-                other => return other.map_err(|error| self.explain(action, &patience, error)),
-            }
-        }
-    }
-
-    fn attempt<T>(
-        &mut self,
-        kind: Kind,
-        point: &str,
-        body: &dyn Fn(&Connection) -> Result<T, TxError>,
-        patience: &mut Patience,
-    ) -> Result<T, TxError> {
         let wants_guard = self.options.guard && kind == Kind::Write && self.lacks_guard();
-        let mut commit_patience = Patience::new(&self.options, &self.path);
-        let done = self.with_connection(patience, |connection, lock| {
+        let options = self.options.clone();
+        let path = self.path.clone();
+        let done = self.transact_plainly(action, &|connection, lock| {
             crate::failpoint!("{point}.before_begin");
             connection.execute_batch(match kind {
                 Kind::Read => "BEGIN",
@@ -171,14 +184,10 @@ impl Database {
             if wants_guard {
                 connection.execute_batch(GUARD_SQL)?;
             }
-            // A process that was suspended may have been taken for dead: then others are writing.
-            if lock.is_some_and(|lock| !lock.is_ours()) {
-                return Err(TxError::LockLost);
-            }
             if kind == Kind::Write {
                 crate::failpoint!("{point}.before_commit");
             }
-            commit(connection, &mut commit_patience)?;
+            commit(connection, lock, Patience::new(&options, &path))?;
             drop(rollback);
             if kind == Kind::Write {
                 crate::failpoint!("{point}.after_commit");
@@ -191,20 +200,44 @@ impl Database {
         Ok(done)
     }
 
+    /// Does something with a connection, again and again while others hold the database.
+    fn transact_plainly<T>(
+        &mut self,
+        action: &str,
+        body: &dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        let mut patience = Patience::new(&self.options, &self.path);
+        if matches!(self.access, Access::Reopened(_)) {
+            patience = patience.for_lock_file();
+        }
+        loop {
+            match self.with_connection(action, &mut patience, body) {
+                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
+                Err(TxError::LockLost) if patience.wait() => {}
+                other => return other.map_err(|error| self.explain(action, &patience, error)),
+            }
+        }
+    }
+
     /// Lends a connection: the one that is kept, or a new one inside the lock file.
     fn with_connection<T>(
-        &mut self,
+        &self,
+        action: &str,
         patience: &mut Patience,
-        body: impl FnOnce(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
+        body: &dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
     ) -> Result<T, TxError> {
         match &self.access {
             Access::Kept(kept) => body(&kept.connection, None),
             Access::Reopened(lock) => {
                 let held = lock.acquire(patience).map_err(|error| match error {
-                    LockError::Busy { holder } => busy("wait for the lock file", patience, holder),
+                    LockError::Busy { holder } => {
+                        busy(&format!("{action} in `{}`", self.url), patience, holder)
+                    }
                     LockError::Io(error) => cannot_lock(&self.path, error),
                 })?;
-                refuse_wal(&self.path)?;
+                if self.is_shared {
+                    refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
+                }
                 let connection = connect(&self.path)?;
                 let done = body(&connection, Some(&held));
                 // Closed before the lock is let go: its cache must not outlive it.
@@ -223,11 +256,11 @@ impl Database {
     }
 
     /// Whether the tables are there and of the version that we know; what is missing is added if it may be.
-    fn check_version(&mut self) -> Result<(), StorageError> {
-        let (path, url) = (self.path.clone(), self.url.clone());
+    fn check_version(&mut self, path: &Path) -> Result<(), StorageError> {
+        let url = self.url.clone();
         let action = format!("read the database `{}`", path.display());
         let version = self.read(&action, |tx| schema::check(tx, &url));
-        match version.map_err(|error| not_ours(&path, error))? {
+        match version.map_err(|error| not_ours(path, error))? {
             Version::Current => Ok(()),
             Version::Unstamped => self.write("stamp", "write the schema's revision", schema::stamp),
             Version::Empty if self.options.create == Create::MissingOrEmpty => {
@@ -270,9 +303,17 @@ impl Drop for RollBack<'_> {
     }
 }
 
-/// Commits; readers may hold that up, and what was written so far need not be written again.
-fn commit(connection: &Connection, patience: &mut Patience) -> Result<(), TxError> {
+/// Commits; readers may hold that up, and what was written so far need not be written again. A process that
+/// was suspended may have been taken for dead, and others be writing: then it must not.
+fn commit(
+    connection: &Connection,
+    lock: Option<&HeldLock>,
+    mut patience: Patience,
+) -> Result<(), TxError> {
     loop {
+        if lock.is_some_and(|lock| !lock.is_ours()) {
+            return Err(TxError::LockLost);
+        }
         match connection.execute_batch("COMMIT") {
             Err(error) if is_busy(&error) && !connection.is_autocommit() && patience.wait() => {}
             other => return Ok(other?),
@@ -281,16 +322,20 @@ fn commit(connection: &Connection, patience: &mut Patience) -> Result<(), TxErro
 }
 
 /// Connects; to set a connection up the database must be read, which others may hold up.
-fn connect_patiently(path: &Path, options: &Options) -> Result<Connection, StorageError> {
+fn connect_patiently(
+    path: &Path,
+    shown: &Path,
+    options: &Options,
+) -> Result<Connection, StorageError> {
     let mut patience = Patience::new(options, path);
     loop {
         match connect(path) {
             Err(error) if is_busy(&error) && patience.wait() => {}
             Err(error) if is_busy(&error) => {
-                let action = format!("open `{}`", path.display());
+                let action = format!("open `{}`", shown.display());
                 return Err(busy(&action, &patience, holder_of(path)));
             }
-            other => return other.map_err(|error| not_a_database(path, error)),
+            other => return other.map_err(|error| not_a_database(shown, error)),
         }
     }
 }
@@ -302,7 +347,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::ZERO)?;
     // As Optuna has it, whose deletions rely on it.
     connection.pragma_update(None, "foreign_keys", false)?;
-    // A result must outlive a power cut; the few writes of a trial can afford it.
+    // A committed result must not go with the system's caches; the few writes of a trial can afford it.
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
@@ -312,37 +357,50 @@ pub(crate) fn lock_file_of(path: &Path, mode: LockMode) -> Option<LockFile> {
     let is_needed = match mode {
         LockMode::Sqlite => false,
         LockMode::File => true,
-        LockMode::Auto => mount_of(path).is_ok_and(|mount| needs_lock_file(&mount)),
+        LockMode::Auto => is_on_network(path),
     };
     is_needed.then(|| LockFile::of(path))
 }
 
-fn needs_lock_file(mount: &Mount) -> bool {
-    mount.locks == Locks::Network
+/// Whether other machines may have the file open, and their locks not reach us.
+pub(crate) fn is_on_network(path: &Path) -> bool {
+    match mount_of(path) {
+        Ok(mount) if mount.locks == Locks::Unknown => {
+            let fs_type = &mount.fs_type;
+            tracing::info!("`{}` lies on `{fs_type}`, which is taken for local", path.display());
+            false
+        }
+        mount => mount.is_ok_and(|mount| mount.locks == Locks::Network),
+    }
 }
 
-/// A write-ahead log lives in memory that machines do not share: with one, writers on two machines lose each
-/// other's rows without an error. To be called inside the lock file, where no connection of this process has
-/// the file open: closing it would give up their locks.
-fn refuse_wal(path: &Path) -> Result<(), StorageError> {
+/// Whether the file says that it has a write-ahead log. To be called inside the lock file, where no
+/// connection of this process has the file open: closing it would give up their locks.
+fn has_write_ahead_log(path: &Path) -> bool {
     use std::io::Read as _;
     let mut header = [0; 20];
     let is_read =
         std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok();
     // SQLite's file format, section 1.3.3: the read version at offset 19 is 2 for a write-ahead log.
-    if is_read && header[19] == 2 {
-        return Err(StorageError::WrongDatabase {
-            problem: format!(
-                "`{}` lies on a network file system and has a write-ahead log, which loses rows there",
-                path.display()
-            ),
-            help: format!(
-                "stop all jobs of the study, then on one machine: sqlite3 {} 'PRAGMA journal_mode=DELETE'",
-                path.display()
-            ),
-        });
+    is_read && header[19] == 2
+}
+
+/// A write-ahead log lives in memory that machines do not share: with one, writers on two machines lose each
+/// other's rows without an error.
+fn refuse_wal(has_log: bool, path: &Path) -> Result<(), StorageError> {
+    if !has_log {
+        return Ok(());
     }
-    Ok(())
+    Err(StorageError::WrongDatabase {
+        problem: format!(
+            "`{}` lies on a network file system and has a write-ahead log, which loses rows there",
+            path.display()
+        ),
+        help: format!(
+            "stop all jobs of the study, then on one machine: sqlite3 {} 'PRAGMA journal_mode=DELETE'",
+            path.display()
+        ),
+    })
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

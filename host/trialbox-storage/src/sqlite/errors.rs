@@ -25,11 +25,27 @@ pub(crate) fn cannot_create(path: &Path, error: std::io::Error) -> StorageError 
     }
 }
 
+pub(crate) fn cannot_look(path: &Path, error: std::io::Error) -> StorageError {
+    StorageError::Backend {
+        action: format!("open the database `{}`", path.display()),
+        help: Some("check the path, and that the file and its folder can be read".to_owned()),
+        source: Box::new(error),
+    }
+}
+
+pub(crate) fn cannot_copy(action: &str, error: std::io::Error) -> StorageError {
+    StorageError::Backend {
+        action: action.to_owned(),
+        help: Some("choose another file, where there is space and nothing yet".to_owned()),
+        source: Box::new(error),
+    }
+}
+
 pub(crate) fn cannot_lock(path: &Path, error: std::io::Error) -> StorageError {
     StorageError::Backend {
         action: format!("make a lock file beside the database `{}`", path.display()),
         help: Some(format!(
-            "the folder `{}` must be writable; --lock sqlite does without, where SQLite's own locks hold",
+            "the folder `{}` must be writable; where all jobs run on one machine, --lock sqlite does without",
             folder_of(path).display()
         )),
         source: Box::new(error),

@@ -11,7 +11,7 @@ mod trials;
 
 pub(crate) use connection::{GUARD_SQL, TxError, lock_file_of};
 
-use crate::rows::decode_distribution;
+use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
 use crate::sqlite::reader::{TrialReader, Which};
 use crate::sqlite::studies::{
@@ -27,6 +27,7 @@ use crate::url::Options;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Duration;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::objective::FAILURE_ATTR;
@@ -37,6 +38,9 @@ use trialbox_core::storage::{
 };
 use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
+
+/// How long progress of a trial that goes on may wait for others: its objective is waiting, too.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 /// A SQLite file with Optuna's tables.
 #[derive(Debug)]
@@ -176,7 +180,7 @@ impl Storage for SqliteStorage {
     ) -> Result<Option<TrialNumber>, StorageError> {
         self.write_study(study, "enqueue", "enqueue a trial", |tx| {
             if trial.skip_if_exists {
-                let trials = TrialReader::read(tx, Which::Study(study))?;
+                let trials = TrialReader::read_params_only(tx, Which::Study(study))?;
                 if trials.iter().any(|found| has_params(found, &trial.params)) {
                     return Ok(None);
                 }
@@ -235,10 +239,13 @@ impl Storage for SqliteStorage {
     }
 
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
-        self.database.write("record", "record a trial's progress", |tx| {
-            require_ours(tx, claim)?;
-            insert_batch(tx, claim.id, batch)?;
-            Ok(beat_again(tx, claim.id)?)
+        self.database
+            .write("record", "record a trial's progress", |tx| add_to_trial(tx, claim, batch))
+    }
+
+    fn try_record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
+        self.database.write_within(BRIEFLY, "record", "record a trial's progress", |tx| {
+            add_to_trial(tx, claim, batch)
         })
     }
 
@@ -297,8 +304,8 @@ impl Storage for SqliteStorage {
     fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
         self.database.read("read a trial", |tx| {
             let id = find_trial(tx, study, number)?;
-            let gone = || StorageError::NoSuchTrial { study: String::new(), number, n_trials: 0 };
-            TrialReader::read(tx, Which::Trial(id))?.pop().ok_or_else(|| gone().into())
+            let missing = || unreadable(format!("trial {number} cannot be read"));
+            TrialReader::read(tx, Which::Trial(id))?.pop().ok_or_else(|| missing().into())
         })
     }
 
@@ -309,6 +316,13 @@ impl Storage for SqliteStorage {
     fn snapshot(&mut self, path: &Path) -> Result<(), StorageError> {
         self.database.copy_to(path)
     }
+}
+
+/// Adds to a trial that is ours, and beats its heart.
+fn add_to_trial(tx: &Connection, claim: &Claim, batch: &TrialBatch) -> Result<(), TxError> {
+    require_ours(tx, claim)?;
+    insert_batch(tx, claim.id, batch)?;
+    Ok(beat_again(tx, claim.id)?)
 }
 
 /// Fails when the study was deleted or renamed since it was opened.

@@ -50,6 +50,18 @@ impl TrialReader {
         Ok(reader.trials)
     }
 
+    /// Reads trials with nothing but their parameters, suggested or fixed.
+    pub(crate) fn read_params_only(
+        tx: &Connection,
+        which: Which,
+    ) -> Result<Vec<FrozenTrial>, TxError> {
+        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
+        reader.read_trials(tx, which)?;
+        reader.read_params(tx, which)?;
+        reader.read_attrs(tx, Table::System, which)?;
+        Ok(reader.trials)
+    }
+
     fn read_trials(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(

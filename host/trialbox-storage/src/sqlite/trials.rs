@@ -225,9 +225,16 @@ pub(crate) fn insert_batch(
     for (name, param) in &batch.params {
         check_name("parameter name", name)?;
         tx.prepare_cached(
-            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?1, ?2, ?3, ?4)",
+            // A commit may have gone through although it seemed to fail: then this is its repetition.
+            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
+             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (trial_id, param_name) DO NOTHING",
         )?
-        .execute(params![id.0, name, param.internal, param.distribution.to_json_text()])?;
+        .execute(params![
+            id.0,
+            name,
+            param.internal,
+            param.distribution.to_json_text()
+        ])?;
     }
     for (step, value) in &batch.intermediate_values {
         let (value, kind) = encode_value(*value);

@@ -184,7 +184,7 @@ UPDATE trial_heartbeats SET heartbeat = 1764000000 WHERE trial_id = 4;
 --- owner-unreadable reads left
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '"somebody"');
 --- stuck-running reads repaired
-INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "trial": 3, "host": "HOST", "boot_id": "BOOT", "pid": 4194303, "pid_start_ticks": 1}');
+INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "trial": 3, "host": "HOST", "boot_id": "BOOT", "pid": 4194303, "pid_start_ticks": 1, "pid_namespace": "PIDS"}');
 --- stuck-running/restarted reads left
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "trial": 3, "host": "HOST", "boot_id": "before", "pid": 1, "pid_start_ticks": 1}');
 DELETE FROM trial_heartbeats WHERE trial_id = 4;

@@ -6,13 +6,14 @@ use crate::output::Output;
 use crate::settings::retry_policy;
 use crate::storage_args::{StudyArgs, parse_duration};
 use crate::trial_json::show_duration;
-use crate::upkeep::{DEFAULT_GRACE, reap_study, reaped_json, reaped_text};
+use crate::upkeep::{DEFAULT_GRACE, Reaping, reap_study, reaped_json, reaped_text};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::objective::{Failure, FailureCode};
-use trialbox_core::reap::{ReapReport, Reaped};
-use trialbox_core::storage::{HeldTrial, RetryPolicy, Storage};
+use trialbox_core::reap::{ReapReport, Reaped, Suspect};
+use trialbox_core::storage::{RetryPolicy, Storage};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::TrialNumber;
 
@@ -56,19 +57,37 @@ impl ReapArgs {
         if !self.trial.is_empty() {
             return self.end_by_hand(storage.as_mut(), &study, output);
         }
-        let retry = self.max_retries.map(|max_retries| RetryPolicy { max_retries });
+        let spool = self.study.storage.spool();
+        let reaping = Reaping {
+            grace: self.grace,
+            // Who says --grace means it for all.
+            foreign_grace: self.grace,
+            retry: self.retry(&study),
+        };
+        let mut watched: Option<BTreeSet<TrialNumber>> = None;
         loop {
-            let report = reap_study(storage.as_mut(), &study, self.grace, retry)?;
+            let report = reap_study(storage.as_mut(), spool.as_ref(), &study, &reaping)?;
             for reaped in &report.lost {
                 output.result(&reaped_text(reaped), || reaped_json(&study.name, reaped));
             }
-            let left =
-                report.suspects.iter().map(|suspect| self.grace.saturating_sub(suspect.watched));
-            match left.max() {
-                Some(left) if self.wait => {
-                    let n = report.suspects.len();
-                    output.note(&format!("watching {n} silent trials for {}", show_duration(left)));
-                    std::thread::sleep(left);
+            // A heart that has beaten since the first look is none to wait for: it makes a new suspect only
+            // because its clock and ours disagree.
+            let is_watched = |suspect: &&Suspect| {
+                watched.as_ref().is_none_or(|watched| watched.contains(&suspect.number))
+            };
+            let left: Vec<&Suspect> = report.suspects.iter().filter(is_watched).collect();
+            let time = left.iter().map(|suspect| self.grace.saturating_sub(suspect.watched)).max();
+            match time {
+                Some(time) if self.wait => {
+                    output.note(&format!(
+                        "watching {} silent trials for {}",
+                        left.len(),
+                        show_duration(time)
+                    ));
+                    let is_first = watched.is_none();
+                    let numbers = left.iter().map(|suspect| suspect.number);
+                    watched = Some(if is_first { numbers.collect() } else { BTreeSet::new() });
+                    std::thread::sleep(time);
                 }
                 _ => {
                     self.summarise(&study, &report, output);
@@ -76,6 +95,11 @@ impl ReapArgs {
                 }
             }
         }
+    }
+
+    fn retry(&self, study: &StudyRecord) -> RetryPolicy {
+        let said = self.max_retries.map(|max_retries| RetryPolicy { max_retries });
+        said.unwrap_or_else(|| retry_policy(study))
     }
 
     fn summarise(&self, study: &StudyRecord, report: &ReapReport, output: &Output) {
@@ -108,16 +132,16 @@ impl ReapArgs {
         output: &Output,
     ) -> CommandResult {
         let held = storage.running_trials(study.id)?;
-        let retry = self
-            .max_retries
-            .map_or_else(|| retry_policy(study), |max_retries| RetryPolicy { max_retries });
         let reason = "ended by hand with `trialbox reap --trial`".to_owned();
         let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json();
         let at = crate::clock::SystemClock::new().utc_now();
-        for number in &self.trial {
-            let find = |trial: &&HeldTrial| trial.number == TrialNumber(*number);
-            let ended = match held.iter().find(find) {
-                Some(trial) => storage.fail_lost_trial(trial, &failure, Some(retry), at)?,
+        for number in self.trial.iter().copied().map(TrialNumber) {
+            // One that is not there at all is a mistake of the user's.
+            storage.trial(study.id, number)?;
+            let ended = match held.iter().find(|trial| trial.number == number) {
+                Some(trial) => {
+                    storage.fail_lost_trial(trial, &failure, Some(self.retry(study)), at)?
+                }
                 None => None,
             };
             match ended {

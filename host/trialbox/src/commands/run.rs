@@ -12,7 +12,7 @@ use crate::owner::new_owner;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
-use crate::upkeep::{DEFAULT_GRACE, reap_study, reaped_text, sync_spool, synced_text};
+use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -24,14 +24,13 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
-use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, UnrecordedTrial, run_trial};
+use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
-use trialbox_storage::spool::SpooledResult;
 use trialbox_storage::{Create, Stopping};
 
 const EXAMPLES: &str = "\
@@ -141,7 +140,8 @@ impl RunArgs {
         let mut storage = self.open_storage(Create::Missing, interrupts)?;
         let study = self.open_or_create_study(storage.as_mut(), &ready)?;
         let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
-        self.tidy_up(storage.as_mut(), &study, output)?;
+        let spool = self.storage.spool();
+        tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
@@ -171,23 +171,6 @@ impl RunArgs {
         let interrupts = Arc::clone(interrupts);
         let stopping = Stopping::when(move || interrupts.pending().is_some());
         self.storage.open_with(create, stopping)
-    }
-
-    /// Writes what earlier jobs could not, and ends trials whose jobs are gone.
-    fn tidy_up(
-        &self,
-        storage: &mut dyn Storage,
-        study: &StudyRecord,
-        output: &Output,
-    ) -> Result<(), CommandError> {
-        if let Some(spool) = self.storage.spool() {
-            for synced in sync_spool(storage, &spool, Some(&study.name))? {
-                output.note(&synced_text(&synced));
-            }
-        }
-        let report = reap_study(storage, study, self.grace, None)?;
-        report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
-        Ok(())
     }
 
     fn setting_flags(&self) -> SettingFlags {
@@ -369,7 +352,7 @@ impl Job<'_> {
                 Ok(end) => end,
                 Err(error) => {
                     self.counters.stop();
-                    return self.explain(error);
+                    return Err(self.explain(error));
                 }
             };
             exit = exit.worst(self.report(&end, ready.sandbox.peak_memory_bytes()));
@@ -381,43 +364,15 @@ impl Job<'_> {
     }
 
     /// What could not be recorded is kept in a file.
-    fn explain(&self, error: RunError) -> CommandResult {
-        match error {
-            RunError::NotRecorded { trial, source } => {
-                let kept = self.keep(&trial);
-                let mut error = CommandError::from(RunError::NotRecorded { trial, source });
-                error.help = Some(match error.help {
-                    Some(help) => format!("{kept}; {help}"),
-                    None => kept,
-                });
-                Err(error)
-            }
-            error => Err(error.into()),
-        }
-    }
-
-    /// Spools a result; says where, or as a last resort what it is.
-    fn keep(&self, trial: &UnrecordedTrial) -> String {
-        let result = SpooledResult { study: self.study.name.clone(), trial: trial.clone() };
-        let kept = self.args.storage.spool().map(|spool| spool.keep(&result));
-        match kept {
-            Some(Ok(path)) => format!(
-                "the result is kept in `{}`; the next `trialbox run` of the study or `trialbox study sync` records it",
-                path.display()
-            ),
-            Some(Err(problems)) => {
-                let tried: Vec<String> = problems
-                    .iter()
-                    .map(|(folder, error)| format!("`{}`: {error}", folder.display()))
-                    .collect();
-                format!(
-                    "the result {:?} could not be kept anywhere ({})",
-                    trial.ending.outcome.values(),
-                    tried.join("; ")
-                )
-            }
-            None => format!("the result was {:?}", trial.ending.outcome.values()),
-        }
+    fn explain(&self, error: RunError) -> CommandError {
+        let RunError::NotRecorded { trial, source } = error else { return error.into() };
+        let kept = keep(self.args.storage.spool().as_ref(), &self.study.name, &trial);
+        let mut error = CommandError::from(RunError::NotRecorded { trial, source });
+        error.help = Some(match error.help {
+            Some(help) => format!("{kept}; {help}"),
+            None => kept,
+        });
+        error
     }
 
     fn may_begin(&self) -> bool {
@@ -454,10 +409,13 @@ impl Job<'_> {
             }
             TrialEnd::ClaimLost { number, reason, values, kept_as } => {
                 let kept = kept_as.as_ref().map_or_else(
-                    || "there is no result".to_owned(),
+                    || match &values[..] {
+                        [] => "there is no result".to_owned(),
+                        values => format!("its result, {}, has no place", show_floats(values)),
+                    },
                     |key| {
                         let values = show_floats(values);
-                        format!("its result {values} is kept as the study's attribute `{key}`")
+                        format!("its result, {values}, is kept as the study's attribute `{key}`")
                     },
                 );
                 let text = format!("trial {number:<4} CLAIM LOST  {reason}; {kept}");

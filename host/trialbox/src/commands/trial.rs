@@ -7,10 +7,12 @@ use crate::output::Output;
 use crate::owner::owner_of_ask;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::settings::SettingFlags;
-use crate::storage_args::StudyArgs;
+use crate::storage_args::{StudyArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_float, show_floats, show_value};
+use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
 use serde_json::json;
-use trialbox_core::ask_tell::{Asked, Tell, Told, ask, tell};
+use std::time::Duration;
+use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
 use trialbox_core::clock::Clock as _;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
@@ -83,9 +85,14 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "N")]
     max_trials: Option<u64>,
 
-    /// The process that will tell; when it is gone, the trial is lost and tried again
+    /// The process that will tell, in a shell script $$. When it is gone, the next job on the same machine ends
+    /// the trial and queues it again; without, or from another machine, nobody can know: `trialbox reap --trial`
     #[arg(long, value_name = "PID")]
     owner_pid: Option<u32>,
+
+    /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
+    grace: Duration,
 }
 
 /// Parameters in the order given.
@@ -183,6 +190,8 @@ impl AskArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let (study, settings) = SettingFlags::default().settle(storage.as_mut(), study)?;
+        let spool = self.study.storage.spool();
+        tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
         let sampler = settings.sampler.build();
         let clock = SystemClock::new();
         let around = Surroundings {
@@ -230,20 +239,27 @@ impl TellArgs {
         refuse_twice("--user-attr", &self.user_attr)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
+        if self.values.is_empty() && self.state.is_none() {
+            return Err(CommandError::usage(
+                format!("nothing is said of how trial {number} ended"),
+                "give its result with --values, or --state pruned or --state fail",
+            ));
+        }
         let told = Tell {
-            values: self.values,
+            values: self.values.clone(),
             state: self.state,
-            owner: self.owner,
+            owner: self.owner.clone(),
             batch: TrialBatch {
-                intermediate_values: self.report,
-                user_attrs: self.user_attr,
+                intermediate_values: self.report.clone(),
+                user_attrs: self.user_attr.clone(),
                 ..TrialBatch::default()
             },
-            reason: self.reason,
+            reason: self.reason.clone(),
             skip_if_finished: self.skip_if_finished,
         };
         let at = SystemClock::new().utc_now();
-        match tell(storage.as_mut(), &study, number, &told, at)? {
+        let result = tell(storage.as_mut(), &study, number, &told, at);
+        match result.map_err(|error| self.explain(error, &name))? {
             Told::Recorded { outcome, failure } => {
                 let mut text = format!("trial {number} is {}", outcome.state());
                 if !outcome.values().is_empty() {
@@ -270,6 +286,21 @@ impl TellArgs {
             }
         }
         Ok(ExitCode::Done)
+    }
+}
+
+impl TellArgs {
+    /// What could not be recorded is kept in a file, as `run` does.
+    fn explain(&self, error: TellError, study: &str) -> CommandError {
+        let kept = match &error {
+            TellError::NotRecorded { trial, .. } => {
+                Some(keep(self.study.storage.spool().as_ref(), study, trial))
+            }
+            _ => None,
+        };
+        let mut error = CommandError::from(error);
+        error.help = kept.or(error.help);
+        error
     }
 }
 

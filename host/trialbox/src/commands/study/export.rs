@@ -64,7 +64,15 @@ impl ExportArgs {
                 output.note(&format!("wrote {} trials to {}", trials.len(), path.display()));
             }
             None => {
-                let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
+                let written =
+                    std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
+                // A reader that has seen enough is no error.
+                if let Err(error) = written
+                    && error.kind() != std::io::ErrorKind::BrokenPipe
+                {
+                    let problem = format!("cannot write to standard output: {error}");
+                    return Err(CommandError::usage(problem, "write to a file with --output"));
+                }
             }
         }
         Ok(ExitCode::Done)
@@ -90,12 +98,14 @@ impl ImportArgs {
         let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
         let created = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
-                storage.import_study(&new_study(&name, &imported)?, &trials)?;
+                let study = new_study(&name, &imported)?;
+                refuse_other_arity(&name, study.directions.len(), &imported)?;
+                storage.import_study(&study, &trials)?;
                 true
             }
             found => {
                 let found = found?;
-                refuse_other_arity(&found, &imported)?;
+                refuse_other_arity(&name, found.directions.len(), &imported)?;
                 storage.add_trials(found.id, &trials)?;
                 false
             }
@@ -141,19 +151,18 @@ fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandEr
     })
 }
 
-fn refuse_other_arity(study: &StudyRecord, imported: &ImportedStudy) -> Result<(), CommandError> {
-    let wanted = study.directions.len();
-    let other = imported
-        .trials
-        .iter()
-        .find(|trial| !trial.values.is_empty() && trial.values.len() != wanted);
-    match other {
+fn refuse_other_arity(
+    study: &str,
+    wanted: usize,
+    imported: &ImportedStudy,
+) -> Result<(), CommandError> {
+    let is_other = |trial: &&FrozenTrial| !trial.values.is_empty() && trial.values.len() != wanted;
+    match imported.trials.iter().find(is_other) {
         Some(trial) => Err(CommandError::usage(
             format!(
-                "trial {} of the file has {} values, but study `{}` has {wanted} objectives",
+                "trial {} of the file has {} values, but study `{study}` has {wanted} objectives",
                 trial.number,
-                trial.values.len(),
-                study.name
+                trial.values.len()
             ),
             "choose another --study-name",
         )),

@@ -6,7 +6,7 @@ use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::storage_args::{StorageArgs, StudyArgs};
-use crate::upkeep::{Fate, sync_spool, synced_json, synced_text};
+use crate::upkeep::{Synced, sync_spool, synced_json, synced_text};
 use serde_json::json;
 use std::path::PathBuf;
 use trialbox_core::json::Json;
@@ -203,15 +203,14 @@ impl SyncArgs {
             ));
         };
         let mut storage: Box<dyn Storage> = self.storage.open()?;
-        let synced = sync_spool(storage.as_mut(), &spool, None)?;
+        let synced = sync_spool(storage.as_mut(), &spool, None);
         for result in &synced {
             output.result(&synced_text(result), || synced_json(result));
         }
         if synced.is_empty() {
             output.note("no results are waiting");
         }
-        let is_left = |fate: &Fate| matches!(fate, Fate::Homeless(_) | Fate::Unreadable(_));
-        let all_settled = !synced.iter().any(|synced| is_left(&synced.fate));
-        Ok(if all_settled { ExitCode::Done } else { ExitCode::Storage })
+        let is_left = synced.iter().any(Synced::is_left);
+        Ok(if is_left { ExitCode::Storage } else { ExitCode::Done })
     }
 }
