@@ -3,6 +3,7 @@
 //! Here are the common ways; each module below looks at one kind of meeting closely.
 
 mod both;
+mod commands;
 mod data;
 mod databases;
 mod workers;
