@@ -1,16 +1,18 @@
 //! Python's Optuna and its dashboard on databases that trialbox wrote, and the other way round.
+//!
+//! Here are the common ways; each module below looks at one kind of meeting closely.
 
-use crate::scene::{Ran, Scene, digits_data, guest, root};
+mod both;
+mod commands;
+mod data;
+mod databases;
+mod workers;
+
+use crate::scene::{Ran, Scene, digits_data, guest};
 use serde_json::Value;
-use std::process::Command;
 
 fn python(scene: &Scene, arguments: &[&str]) -> Ran {
-    let interpreter = root().join("target/venv/bin/python");
-    assert!(interpreter.exists(), "{} is missing: run `cargo xtask test`", interpreter.display());
-    let script = root().join("tests/it/interop.py");
-    let output =
-        Command::new(interpreter).arg(script).args(arguments).current_dir(&scene.folder).output();
-    let ran = Ran::from(output.unwrap());
+    let ran = Ran::from(scene.python("interop.py", arguments).output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     ran
 }

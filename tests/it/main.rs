@@ -13,4 +13,5 @@ mod interop;
 mod manage;
 mod run;
 mod scene;
+mod scripted;
 mod study;

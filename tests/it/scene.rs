@@ -49,7 +49,29 @@ impl Scene {
     /// The binary, not yet started, in an environment that nothing leaks into.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trialbox"));
-        command.args(arguments).current_dir(&self.folder);
+        command.args(arguments);
+        self.isolate(&mut command);
+        command
+    }
+
+    /// A script of ours in Python's Optuna, not yet started, in the same environment. It finds the binary
+    /// under the name `BINARY`.
+    pub(crate) fn python(&self, script: &str, arguments: &[&str]) -> Command {
+        let interpreter = root().join("target/venv/bin/python");
+        assert!(
+            interpreter.exists(),
+            "{} is missing: run `cargo xtask test`",
+            interpreter.display()
+        );
+        let mut command = Command::new(interpreter);
+        command.arg(root().join("tests/it").join(script)).args(arguments);
+        self.isolate(&mut command);
+        command.env("BINARY", env!("CARGO_BIN_EXE_trialbox"));
+        command
+    }
+
+    fn isolate(&self, command: &mut Command) {
+        command.current_dir(&self.folder);
         for (name, _) in std::env::vars() {
             if name.starts_with("TRIALBOX_")
                 || name.starts_with("OPTUNA_")
@@ -60,7 +82,6 @@ impl Scene {
         }
         // Shared by all tests: compiling is not what they are about, and sharing is what users do.
         command.env("TRIALBOX_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
-        command
     }
 
     pub(crate) fn trialbox(&self, arguments: &[&str]) -> Ran {

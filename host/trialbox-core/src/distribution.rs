@@ -218,6 +218,23 @@ impl Distribution {
     /// # Errors
     /// `low > high`, `log` with `low < 1` or `step != 1`, `step < 1`, bounds beyond ±2⁵³.
     pub fn int(low: i64, high: i64, log: bool, step: i64) -> Result<Self, DistributionError> {
+        let distribution = Self::int_of_any_size(low, high, log, step)?;
+        for bound in [low, high] {
+            if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound) {
+                return Err(DistributionError::InexactInt { bound });
+            }
+        }
+        Ok(distribution)
+    }
+
+    /// As [`Self::int`], with bounds that Optuna stores although floats cannot hold all integers between
+    /// them: a study with `suggest_int("seed", 0, 2**63 - 1)` must be readable.
+    fn int_of_any_size(
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    ) -> Result<Self, DistributionError> {
         if log && step != 1 {
             return Err(DistributionError::LogWithStep { step: step.to_string() });
         }
@@ -236,12 +253,9 @@ impl Distribution {
         if step < 1 {
             return Err(DistributionError::BadStep { step: step.to_string(), wanted: ">= 1" });
         }
-        for bound in [low, high] {
-            if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound) {
-                return Err(DistributionError::InexactInt { bound });
-            }
-        }
-        let high = low + (high - low) / step * step;
+        // Not `low + k·step`: the width of a range can be twice what 64 bits hold.
+        let beyond_the_grid = (i128::from(high) - i128::from(low)) % i128::from(step);
+        let high = high - beyond_the_grid as i64;
         Ok(Distribution::Int(IntDistribution { low, high, log, step }))
     }
 
@@ -278,7 +292,8 @@ impl Distribution {
                 (low == high || one_step).then_some(*low)
             }
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
-                (low == high || high - low < *step).then_some(*low as f64)
+                let width = i128::from(*high) - i128::from(*low);
+                (width < i128::from(*step)).then_some(*low as f64)
             }
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 (choices.len() == 1).then_some(0.0)
@@ -300,7 +315,10 @@ impl Distribution {
             }
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
                 let value = internal as i64;
-                internal.is_finite() && *low <= value && value <= *high && (value - low) % step == 0
+                let offset = i128::from(value) - i128::from(*low);
+                internal.is_finite()
+                    && (*low..=*high).contains(&value)
+                    && offset % i128::from(*step) == 0
             }
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 internal >= 0.0 && (internal as usize) < choices.len()
@@ -524,8 +542,8 @@ impl Attributes<'_> {
             "IntDistribution" => {
                 self.allow(&["low", "high", "log", "step"])?;
                 let step = self.optional("step", Json::as_i64)?.unwrap_or(1);
-                Distribution::int(self.int("low")?, self.int("high")?, self.flag("log")?, step)
-                    .map_err(range)
+                let (low, high) = (self.int("low")?, self.int("high")?);
+                Distribution::int_of_any_size(low, high, self.flag("log")?, step).map_err(range)
             }
             "CategoricalDistribution" => {
                 self.allow(&["choices"])?;
@@ -558,7 +576,8 @@ impl Attributes<'_> {
                 self.allow(&["low", "high", "step"])?;
                 let log = self.name == "IntLogUniformDistribution";
                 let step = self.optional("step", Json::as_i64)?.filter(|_| !log).unwrap_or(1);
-                Distribution::int(self.int("low")?, self.int("high")?, log, step).map_err(range)
+                let (low, high) = (self.int("low")?, self.int("high")?);
+                Distribution::int_of_any_size(low, high, log, step).map_err(range)
             }
             name => Err(DistributionJsonError::UnknownName { name: name.to_owned() }),
         }
@@ -721,6 +740,23 @@ mod tests {
         ] {
             assert_eq!(Distribution::from_json_text(text), Ok(want), "{text}");
         }
+    }
+
+    #[test]
+    fn integers_that_floats_cannot_all_hold_are_read_though_not_offered() {
+        let text = |low: i64, high: i64, step: i64| {
+            format!(
+                r#"{{"name": "IntDistribution", "attributes": {{"log": false, "step": {step}, "low": {low}, "high": {high}}}}}"#
+            )
+        };
+        let read = |text: &str| Distribution::from_json_text(text).expect("Optuna reads it");
+        let widest = read(&text(i64::MIN, i64::MAX, 1));
+        assert_eq!(widest.to_json_text(), text(i64::MIN, i64::MAX, 1));
+        assert!(widest.contains(-1e18) && widest.contains(1e18) && widest.single().is_none());
+        let grid = read(&text(i64::MIN, i64::MAX, 1 << 62));
+        assert_eq!(grid.to_json_text(), text(i64::MIN, 1 << 62, 1 << 62));
+        assert!(grid.contains(2f64.powi(62)) && !grid.contains(1.0));
+        assert!(Distribution::int(i64::MIN, i64::MAX, false, 1).is_err());
     }
 
     #[test]

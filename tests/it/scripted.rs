@@ -1,0 +1,243 @@
+//! Objectives that are a list of calls: what a test wants a guest to ask and say, written as WebAssembly text.
+
+use std::fmt::Write as _;
+
+/// One call of the contract's `trial`, its arguments fixed.
+pub(crate) enum Call<'a> {
+    Float { name: &'a str, low: f64, high: f64, log: bool, step: Option<f64> },
+    Int { name: &'a str, low: i64, high: i64, log: bool, step: i64 },
+    Categorical { name: &'a str, choices: &'a [Choice<'a>] },
+    Report(f64, u32),
+    Attr { key: &'a str, json: &'a str },
+    Constraint { name: &'a str, value: f64 },
+}
+
+/// A choice of a categorical parameter.
+pub(crate) enum Choice<'a> {
+    None,
+    Bool(bool),
+    Int(i64),
+    Real(f64),
+    Text(&'a str),
+}
+
+/// How `evaluate` ends.
+pub(crate) enum Ending<'a> {
+    Values(&'a [f64]),
+    /// With the first so many values that `Call::Float` was given.
+    Floats(u32),
+    Pruned,
+    /// Not at all: it goes on attaching something, so that a worker goes on writing.
+    Never,
+}
+
+/// A float parameter on a plain range.
+pub(crate) fn float(name: &str, low: f64, high: f64) -> Call<'_> {
+    Call::Float { name, low, high, log: false, step: None }
+}
+
+/// The component that makes these calls.
+pub(crate) fn component(calls: &[Call], ending: &Ending) -> Vec<u8> {
+    let mut script = Script::default();
+    for call in calls {
+        script.call(call);
+    }
+    script.end(ending);
+    wat::parse_str(script.text()).unwrap()
+}
+
+/// Where the result of `evaluate` stands in memory.
+const RESULT: u32 = 32;
+/// Where the values of float parameters go, one after the other.
+const FLOATS: u32 = 64;
+/// Where texts and lists of choices begin.
+const DATA: u32 = 1024;
+
+/// Name, parameters and result of each function, as the contract and as core wasm have them.
+const IMPORTS: [(&str, &str, &str); 6] = [
+    (
+        "suggest-float",
+        r#"(param "name" string) (param "low" f64) (param "high" f64) (param "log" bool) (param "step" (option f64)) (result f64)"#,
+        "(param i32 i32 f64 f64 i32 i32 f64) (result f64)",
+    ),
+    (
+        "suggest-int",
+        r#"(param "name" string) (param "low" s64) (param "high" s64) (param "log" bool) (param "step" s64) (result s64)"#,
+        "(param i32 i32 i64 i64 i32 i64) (result i64)",
+    ),
+    (
+        "suggest-categorical",
+        r#"(param "name" string) (param "choices" (list $choice)) (result u32)"#,
+        "(param i32 i32 i32 i32) (result i32)",
+    ),
+    ("report", r#"(param "value" f64) (param "step" u32)"#, "(param f64 i32)"),
+    ("set-user-attr", r#"(param "key" string) (param "value" string)"#, "(param i32 i32 i32 i32)"),
+    ("set-constraint", r#"(param "name" string) (param "value" f64)"#, "(param i32 i32 f64)"),
+];
+
+#[derive(Default)]
+struct Script {
+    code: String,
+    data: Vec<u8>,
+    n_floats: u32,
+}
+
+impl Script {
+    fn call(&mut self, call: &Call) {
+        let code = match call {
+            Call::Float { name, low, high, log, step } => {
+                let name = self.string(name);
+                let (low, high, log) = (real(*low), real(*high), u8::from(*log));
+                let has_step = u8::from(step.is_some());
+                let step = real(step.unwrap_or_default());
+                let at = FLOATS + 8 * self.n_floats;
+                self.n_floats += 1;
+                format!(
+                    "(f64.store (i32.const {at}) (call $suggest-float {name} {low} {high} (i32.const {log}) (i32.const {has_step}) {step}))"
+                )
+            }
+            Call::Int { name, low, high, log, step } => format!(
+                "(drop (call $suggest-int {} (i64.const {low}) (i64.const {high}) (i32.const {}) (i64.const {step})))",
+                self.string(name),
+                u8::from(*log)
+            ),
+            Call::Categorical { name, choices } => {
+                let (name, choices) = (self.string(name), self.choices(choices));
+                format!("(drop (call $suggest-categorical {name} {choices}))")
+            }
+            Call::Report(value, step) => {
+                format!("(call $report {} (i32.const {step}))", real(*value))
+            }
+            Call::Attr { key, json } => {
+                format!("(call $set-user-attr {} {})", self.string(key), self.string(json))
+            }
+            Call::Constraint { name, value } => {
+                format!("(call $set-constraint {} {})", self.string(name), real(*value))
+            }
+        };
+        self.code.push_str(&code);
+        self.code.push('\n');
+    }
+
+    fn end(&mut self, ending: &Ending) {
+        let values = |count: u32, at: u32| {
+            format!(
+                "(i32.store (i32.const {}) (i32.const {at})) (i32.store (i32.const {}) (i32.const {count})) (i32.const {RESULT})",
+                RESULT + 4,
+                RESULT + 8
+            )
+        };
+        let code = match ending {
+            Ending::Values(list) => {
+                let bytes = list.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+                values(list.len() as u32, self.bytes(bytes))
+            }
+            Ending::Floats(count) => values(*count, FLOATS),
+            // The case `err`, and of `failure` the case `pruned`, which is 0 as all memory is.
+            Ending::Pruned => {
+                format!("(i32.store8 (i32.const {RESULT}) (i32.const 1)) (i32.const {RESULT})")
+            }
+            Ending::Never => {
+                let attr = format!(
+                    "(call $set-user-attr {} {})",
+                    self.string("alive"),
+                    self.string("true")
+                );
+                format!(
+                    "(loop $forever
+                       (local.set $n (i32.const 20000000))
+                       (loop $spin (br_if $spin (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+                       {attr}
+                       (br $forever))
+                     unreachable"
+                )
+            }
+        };
+        self.code.push_str(&code);
+    }
+
+    /// Places bytes in memory, where a list of choices or floats may stand too; gives their address.
+    fn bytes(&mut self, bytes: Vec<u8>) -> u32 {
+        self.data.resize(self.data.len().next_multiple_of(8), 0);
+        let at = DATA + self.data.len() as u32;
+        self.data.extend(bytes);
+        at
+    }
+
+    /// Address and length of a text, as two constants.
+    fn string(&mut self, text: &str) -> String {
+        let at = self.bytes(text.as_bytes().to_vec());
+        format!("(i32.const {at}) (i32.const {})", text.len())
+    }
+
+    /// Address and length of a list of choices: each has its case in the first byte, its value at the eighth.
+    fn choices(&mut self, choices: &[Choice]) -> String {
+        let mut list = Vec::new();
+        for choice in choices {
+            let (case, value) = match choice {
+                Choice::None => (0u64, 0),
+                Choice::Bool(value) => (1, u64::from(*value)),
+                Choice::Int(value) => (2, *value as u64),
+                Choice::Real(value) => (3, value.to_bits()),
+                Choice::Text(text) => {
+                    let at = self.bytes(text.as_bytes().to_vec());
+                    (4, u64::from(at) | (text.len() as u64) << 32)
+                }
+            };
+            list.extend(case.to_le_bytes().into_iter().chain(value.to_le_bytes()));
+        }
+        format!("(i32.const {}) (i32.const {})", self.bytes(list), choices.len())
+    }
+
+    fn text(&self) -> String {
+        let (mut declared, mut lowered, mut imported, mut given) =
+            (String::new(), String::new(), String::new(), String::new());
+        for (name, contract, core) in IMPORTS {
+            let _ = writeln!(declared, r#"(export "{name}" (func {contract}))"#);
+            let _ = writeln!(
+                lowered,
+                r#"(core func ${name} (canon lower (func $trial "{name}") (memory $bytes)))"#
+            );
+            let _ = writeln!(imported, r#"(import "trial" "{name}" (func ${name} {core}))"#);
+            let _ = writeln!(given, r#"(export "{name}" (func ${name}))"#);
+        }
+        let data: String = self.data.iter().map(|byte| format!("\\{byte:02x}")).collect();
+        let pages = (DATA as usize + self.data.len()).div_ceil(1 << 16);
+        format!(
+            r#"(component
+  (import "trialbox:objective/trial@0.1.0" (instance $trial
+    (type $choice-type (variant (case "none") (case "boolean" bool) (case "integer" s64) (case "real" f64) (case "text" string)))
+    (export "choice" (type $choice (eq $choice-type)))
+    {declared}))
+  (core module $memory (memory (export "memory") {pages}) (data (i32.const {DATA}) "{data}"))
+  (core instance $memory (instantiate $memory))
+  (alias core export $memory "memory" (core memory $bytes))
+  {lowered}
+  (core module $m
+    (import "trial" "memory" (memory 1))
+    {imported}
+    (func (export "evaluate") (result i32) (local $n i32)
+      {code}))
+  (core instance $i (instantiate $m (with "trial" (instance (export "memory" (memory $bytes)) {given}))))
+  (type $failure (variant (case "pruned") (case "error" string)))
+  (func $evaluate (result (result (list f64) (error $failure)))
+    (canon lift (core func $i "evaluate") (memory $bytes)))
+  (component $shim
+    (type $failure-type (variant (case "pruned") (case "error" string)))
+    (import "import-type-failure" (type $failure (eq $failure-type)))
+    (import "import-func-evaluate" (func $evaluate (result (result (list f64) (error $failure)))))
+    (export $exported "failure" (type $failure-type))
+    (export "evaluate" (func $evaluate) (func (result (result (list f64) (error $exported))))))
+  (instance $objective (instantiate $shim
+    (with "import-type-failure" (type $failure))
+    (with "import-func-evaluate" (func $evaluate))))
+  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#,
+            code = self.code
+        )
+    }
+}
+
+/// A float constant, whatever it is.
+fn real(value: f64) -> String {
+    format!("(f64.reinterpret_i64 (i64.const {}))", value.to_bits() as i64)
+}
