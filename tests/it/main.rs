@@ -10,6 +10,7 @@ mod herd;
 mod hostile;
 mod inspect;
 mod interop;
+mod interop_mixed;
 mod run;
 mod scene;
 mod study;
