@@ -14,3 +14,4 @@ mod interop_mixed;
 mod run;
 mod scene;
 mod study;
+mod two_nodes;
