@@ -94,7 +94,7 @@ fn what_is_no_database_ends_with_3_and_is_not_touched() {
 }
 
 #[test]
-fn optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repaired() {
+fn interop_optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repaired() {
     let scene = Scene::new("doctor-optuna");
     let storage = root().join("host/trialbox-storage");
     let file = |name: &str| storage.join(name).display().to_string();

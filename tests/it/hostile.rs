@@ -4,15 +4,31 @@ use crate::scene::Scene;
 
 /// The text of an objective whose `evaluate` has this body, and which describes nothing.
 pub(crate) fn text(body: &str) -> Vec<u8> {
-    format!(
-        r#"(component
-  (core module $m
+    text_around(&format!(
+        r#"(core module $m
     (memory (export "memory") 1)
     (func $recurse (export "recurse") (param i64) (result i64)
       (i64.add (local.get 0) (call $recurse (i64.add (local.get 0) (i64.const 1)))))
     (func (export "evaluate") (result i32) {body})
     (data (i32.const 64) "\00\00\00\00\00\00\f8\7f"))
-  (core instance $i (instantiate $m))
+  (core instance $i (instantiate $m))"#
+    ))
+}
+
+/// The component of [`text`].
+pub(crate) fn component(body: &str) -> Vec<u8> {
+    wat::parse_bytes(&text(body)).unwrap().into_owned()
+}
+
+/// An objective with this inside, which makes a core instance `$i` with `memory` and `evaluate`.
+pub(crate) fn objective_of(inside: &str) -> Vec<u8> {
+    wat::parse_bytes(&text_around(inside)).unwrap().into_owned()
+}
+
+fn text_around(inside: &str) -> Vec<u8> {
+    format!(
+        r#"(component
+  {inside}
   (type $failure (variant (case "pruned") (case "error" string)))
   (func $evaluate (result (result (list f64) (error $failure)))
     (canon lift (core func $i "evaluate") (memory (core memory $i "memory"))))
@@ -28,11 +44,6 @@ pub(crate) fn text(body: &str) -> Vec<u8> {
   (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#
     )
     .into_bytes()
-}
-
-/// The component of [`text`].
-pub(crate) fn component(body: &str) -> Vec<u8> {
-    wat::parse_bytes(&text(body)).unwrap().into_owned()
 }
 
 /// `Ok` with one value at address `at`.

@@ -3,6 +3,7 @@
 
 mod bench;
 mod demo;
+mod fuse;
 mod guests;
 mod python;
 mod shell;
@@ -57,28 +58,30 @@ fn test() -> Result<()> {
     shell::cargo(["test", "--package", "trialbox-guest", "--package", "trialbox-guest-macros"])?;
     guests::test_all()?;
     guests::build_all()?;
-    let mut arguments = vec![
-        "test",
-        "--package",
-        "trialbox-runtime",
-        "--package",
-        "trialbox",
-        "--package",
-        "xtask",
-    ];
-    let skipped = match python::install() {
-        Ok(_) => 0,
-        Err(problem) => {
-            println!(
-                "skipped 1 tier: the tests against Python's Optuna need Python 3 with venv: {problem:#}"
-            );
-            arguments.extend(["--", "--skip", "interop::"]);
-            1
-        }
-    };
-    shell::cargo(arguments)?;
-    println!("all tests passed; {skipped} tiers skipped");
+    let skipped = missing_tiers();
+    let packages = ["--package", "trialbox-runtime", "--package", "trialbox", "--package", "xtask"];
+    let skips = skipped.iter().flat_map(|filter| ["--skip", filter]);
+    shell::cargo(["test"].into_iter().chain(packages).chain(["--"]).chain(skips))?;
+    println!("all tests passed; {} tiers skipped", skipped.len());
     Ok(())
+}
+
+/// Which tests this machine cannot run, as filters of their names; says what they need.
+fn missing_tiers() -> Vec<&'static str> {
+    let tiers = [
+        (
+            "interop",
+            "the tests against Python's Optuna need Python 3 with venv",
+            python::install().map(|_| ()),
+        ),
+        ("two_nodes::", "the tests of two nodes need bindfs and FUSE", fuse::find()),
+    ];
+    let missing = tiers.into_iter().filter_map(|(filter, needs, found)| {
+        let problem = found.err()?;
+        println!("skipped 1 tier: {needs}: {problem:#}");
+        Some(filter)
+    });
+    missing.collect()
 }
 
 /// Everything that a reviewer should not have to look for.

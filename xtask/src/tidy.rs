@@ -85,10 +85,9 @@ fn edge_problems(packages: &[Value]) -> Vec<String> {
                 problems.push(format!("{name} must not depend on {used}"));
             }
             let is_for_tests = dependency["kind"] == "dev";
-            if let Some((_, only)) =
-                ONLY_IN.iter().find(|(crate_name, only)| *crate_name == used && *only != name)
-                && !is_for_tests
-            {
+            let only_in =
+                ONLY_IN.iter().find(|(crate_name, only)| *crate_name == used && *only != name);
+            if let (Some((_, only)), false) = (only_in, is_for_tests) {
                 problems.push(format!("{name} must not depend on {used}: only {only} may"));
             }
         }

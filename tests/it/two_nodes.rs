@@ -1,0 +1,188 @@
+//! Two nodes of a cluster that write one study on a shared file system whose locks end at the node.
+//!
+//! Each node is a FUSE mount of the same folder by bindfs. Such mounts have file locks and page caches of their
+//! own, as Lustre has with `localflock` and NFS with `nolock`; only changes of names reach from one to the other.
+//! Under SQLite's own locks alone, rows are lost here and the file is corrupted.
+
+use crate::herd::run_together;
+use crate::scene::{Scene, guest};
+use rusqlite::Connection;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const WRITERS: usize = 4;
+
+#[test]
+fn four_writers_on_two_nodes_with_cached_mounts_lose_nothing() {
+    check_four_writers("two-nodes-cached", Caches::Kept);
+}
+
+#[test]
+fn four_writers_on_two_nodes_with_uncached_mounts_lose_nothing() {
+    check_four_writers("two-nodes-uncached", Caches::None);
+}
+
+#[test]
+fn the_lock_of_a_killed_writer_is_broken_and_the_others_lose_nothing() {
+    const TRIALS_OF_WRITER: usize = 20;
+    let scene = Scene::new("two-nodes-killed");
+    let nodes = TwoNodes::mount(&scene, Caches::Kept);
+    scene.json(&["study", "create", "--storage", &nodes.database(0), "--study-name", "quadratic"]);
+    let mut writers: Vec<Child> = (0..WRITERS)
+        .map(|writer| nodes.writer(&scene, writer, TRIALS_OF_WRITER))
+        .map(|mut command| command.stdout(Stdio::null()).spawn().unwrap())
+        .collect();
+    let victim = kill_a_lock_holder(&nodes, &mut writers);
+    for (index, writer) in writers.iter_mut().enumerate() {
+        let status = writer.wait().unwrap();
+        assert_eq!(status.success(), index != victim, "writer {index} of {WRITERS}: {status}");
+    }
+    // The next job ends the trial that the victim left, if it left one, and tries it again.
+    let next = scene.trialbox(&["run", &guest("quadratic"), "--storage", &nodes.database(1)]);
+    assert_eq!(next.code, Some(0), "{next:?}");
+
+    let states = nodes.states();
+    let (complete, lost): (Vec<&String>, _) = states.iter().partition(|state| *state == "COMPLETE");
+    assert!(lost.iter().all(|state| *state == "FAIL") && lost.len() <= 1, "{lost:?}");
+    assert!(complete.len() > (WRITERS - 1) * TRIALS_OF_WRITER, "{} trials", complete.len());
+    nodes.assert_only_the_database_is_left();
+}
+
+#[track_caller]
+fn check_four_writers(test: &str, caches: Caches) {
+    const TRIALS_OF_WRITER: usize = 125;
+    let scene = Scene::new(test);
+    let nodes = TwoNodes::mount(&scene, caches);
+    // Nobody has made the study: the writers do that together too.
+    let writers = (0..WRITERS).map(|writer| nodes.writer(&scene, writer, TRIALS_OF_WRITER));
+    for ran in run_together(writers.collect()) {
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    assert_eq!(nodes.states(), vec!["COMPLETE"; WRITERS * TRIALS_OF_WRITER]);
+    nodes.assert_only_the_database_is_left();
+}
+
+/// Kills a writer while it holds the lock; which one. Who holds it is seen in the lock file, and whoever is
+/// stopped and still holds it then cannot let it go any more.
+#[track_caller]
+fn kill_a_lock_holder(nodes: &TwoNodes, writers: &mut [Child]) -> usize {
+    let lock = nodes.shared.join("s.db.lock");
+    let holder = || -> Option<u32> {
+        let text = std::fs::read_to_string(&lock).ok()?;
+        let owner: Value = serde_json::from_str(&text).ok()?;
+        owner["pid"].as_u64()?.try_into().ok()
+    };
+    loop {
+        let found = holder().and_then(|pid| writers.iter().position(|writer| writer.id() == pid));
+        if let Some(victim) = found {
+            let pid = Pid::from_child(&writers[victim]);
+            kill_process(pid, Signal::STOP).unwrap();
+            wait_until_stopped(writers[victim].id());
+            if holder() == Some(writers[victim].id()) {
+                kill_process(pid, Signal::KILL).unwrap();
+                return victim;
+            }
+            kill_process(pid, Signal::CONT).unwrap();
+        }
+        let is_running = |writer: &mut Child| writer.try_wait().unwrap().is_none();
+        assert!(writers.iter_mut().all(is_running), "a writer ended before one was killed");
+        std::thread::yield_now();
+    }
+}
+
+/// A signal is sent before it is delivered.
+fn wait_until_stopped(pid: u32) {
+    // The state follows the program's name, which stands in parentheses (proc_pid_stat(5)).
+    let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    while !matches!(stat().rsplit(") ").next(), Some(rest) if rest.starts_with(['T', 'Z'])) {
+        std::thread::yield_now();
+    }
+}
+
+/// What a mount does with what it has read.
+#[derive(Clone, Copy)]
+enum Caches {
+    /// Keeps it, as long as it believes that nobody else writes.
+    Kept,
+    /// Asks again each time.
+    None,
+}
+
+/// The mounts, until dropped.
+struct TwoNodes {
+    shared: PathBuf,
+    nodes: [Mounted; 2],
+}
+
+impl TwoNodes {
+    fn mount(scene: &Scene, caches: Caches) -> Self {
+        let shared = scene.path("shared");
+        std::fs::create_dir(&shared).unwrap();
+        let nodes = ["node1", "node2"].map(|node| Mounted::new(&shared, scene.path(node), caches));
+        TwoNodes { shared, nodes }
+    }
+
+    fn database(&self, node: usize) -> String {
+        self.nodes[node].point.join("s.db").display().to_string()
+    }
+
+    /// A writer that is not yet started; even ones are on the first node, odd ones on the second.
+    fn writer(&self, scene: &Scene, writer: usize, n_trials: usize) -> Command {
+        let (database, n_trials) = (self.database(writer % 2), n_trials.to_string());
+        scene.command(&["run", &guest("quadratic"), "--storage", &database, "-n", &n_trials])
+    }
+
+    /// The trials' states, after the file was found to be whole, and the trials to be numbered from 0 in the
+    /// order of their rows.
+    #[track_caller]
+    fn states(&self) -> Vec<String> {
+        let connection = Connection::open(self.shared.join("s.db")).unwrap();
+        let check: String =
+            connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+        let sql = "SELECT number, state FROM trials ORDER BY trial_id";
+        let mut statement = connection.prepare(sql).unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let trials: Vec<(u32, String)> = rows.collect::<Result<_, _>>().unwrap();
+        let numbers: Vec<u32> = trials.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, (0..numbers.len() as u32).collect::<Vec<_>>());
+        trials.into_iter().map(|(_, state)| state).collect()
+    }
+
+    #[track_caller]
+    fn assert_only_the_database_is_left(&self) {
+        let files = std::fs::read_dir(&self.shared).unwrap();
+        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        assert_eq!(names, ["s.db"]);
+    }
+}
+
+/// One mount; unmounted when dropped, whatever becomes of the test.
+struct Mounted {
+    point: PathBuf,
+}
+
+impl Mounted {
+    fn new(shared: &Path, point: PathBuf, caches: Caches) -> Self {
+        std::fs::create_dir(&point).unwrap();
+        let mut bindfs = Command::new("bindfs");
+        if let Caches::None = caches {
+            bindfs.args(["-o", "direct_io,attr_timeout=0,entry_timeout=0,ac_attr_timeout=0"]);
+        }
+        let status = bindfs.arg(shared).arg(&point).status();
+        assert!(
+            status.is_ok_and(|status| status.success()),
+            "bindfs is missing: apt-get install bindfs"
+        );
+        Mounted { point }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Lazily, because what a failed test leaves behind may still have files open there.
+        let _ = Command::new("fusermount").arg("-uz").arg(&self.point).status();
+    }
+}
