@@ -352,6 +352,18 @@ impl Distribution {
         }
     }
 
+    /// Whether both are the same to Optuna: bounds, step, `log` and choices, these by Python's `==` with NaN
+    /// equal to itself.
+    pub fn is_same(&self, other: &Distribution) -> bool {
+        match (self, other) {
+            (Distribution::Categorical(a), Distribution::Categorical(b)) => {
+                a.choices.len() == b.choices.len()
+                    && a.choices.iter().zip(&b.choices).all(|(a, b)| a == b || a.python_eq(b))
+            }
+            _ => self == other,
+        }
+    }
+
     /// Whether a study may hold both distributions under one name: ranges and steps may differ,
     /// the kind, `log` and the choices may not.
     ///

@@ -1,9 +1,10 @@
 //! What a sampler and a pruner know of a study: its trials at one moment.
 
 use crate::study::StudyDirection;
-use crate::trial::{FrozenTrial, TrialState};
+use crate::trial::{FrozenTrial, TrialNumber, TrialState};
 
-/// An immutable view of a study's trials, by number.
+/// An immutable view of a study's trials, by number. For a sampler or a pruner, the trial that asks is not
+/// among them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
     directions: Vec<StudyDirection>,
@@ -15,6 +16,12 @@ impl History {
     pub fn new(directions: Vec<StudyDirection>, mut trials: Vec<FrozenTrial>) -> Self {
         trials.sort_by_key(|trial| trial.number);
         History { directions, trials }
+    }
+
+    /// Takes a trial out, for the view that this trial itself is to have.
+    pub fn take(&mut self, number: TrialNumber) -> Option<FrozenTrial> {
+        let index = self.trials.binary_search_by_key(&number, |trial| trial.number).ok()?;
+        Some(self.trials.remove(index))
     }
 
     /// One direction for each objective.

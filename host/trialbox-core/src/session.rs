@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::objective::{Failure, FailureCode, LogLevel};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
-use crate::sampler::Sampler;
+use crate::sampler::{Ask, Sampler};
 use crate::storage::{BegunTrial, Claim, Storage, StorageError, TrialBatch, check_name};
 use crate::study::StudyRecord;
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
@@ -20,6 +20,10 @@ use std::time::Duration;
 
 /// How long a note may wait before it is written.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long what other trials need to know of this one may wait: long enough that a trial of milliseconds ends
+/// first and costs no write more, short enough that trials that begin together see each other.
+const SHARE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long the trial's heart may go without a beat. Optuna's reapers allow twice their own interval,
 /// which users set to a minute or more.
@@ -125,10 +129,13 @@ pub struct TrialSession<'a> {
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
     rng: TrialRng,
-    /// Empty until something that looks at it is asked.
+    /// The other trials; empty until something that looks at them is asked.
     history: History,
     history_is_loaded: bool,
     fixed_params: Vec<(String, Json)>,
+    /// What the database and the sampler say of this trial.
+    system_attrs: BTreeMap<String, Json>,
+    is_prepared: bool,
     relative_params: Option<BTreeMap<String, f64>>,
     params: Vec<(String, Param)>,
     asked: BTreeSet<String>,
@@ -138,6 +145,8 @@ pub struct TrialSession<'a> {
     transcript: Transcript,
     pending: TrialBatch,
     last_write: Duration,
+    /// When something was noted that others wait for.
+    shared_at: Option<Duration>,
     error: Option<StorageError>,
 }
 
@@ -157,6 +166,8 @@ impl<'a> TrialSession<'a> {
             history: History::new(around.study.directions.clone(), Vec::new()),
             history_is_loaded: false,
             fixed_params: begun.fixed_params,
+            system_attrs: BTreeMap::new(),
+            is_prepared: false,
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
@@ -166,6 +177,7 @@ impl<'a> TrialSession<'a> {
             transcript: Transcript::new(around.limits.max_log_bytes),
             pending: TrialBatch::default(),
             last_write: around.clock.elapsed(),
+            shared_at: None,
             error: None,
             around,
         }
@@ -309,19 +321,26 @@ impl<'a> TrialSession<'a> {
         self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
     }
 
+    /// How long until [`Self::tick`] has something to write.
+    pub fn until_tick(&self) -> Duration {
+        let due = if self.pending.is_empty() { HEARTBEAT_INTERVAL } else { FLUSH_INTERVAL };
+        let due = self.last_write + due;
+        let due = self.shared_at.map_or(due, |shared_at| due.min(shared_at + SHARE_INTERVAL));
+        due.saturating_sub(self.around.clock.elapsed())
+    }
+
     /// Writes what waits, if it has waited long enough, and beats the trial's heart. To be called whenever
-    /// the objective has nothing to ask, at least once a second.
+    /// the objective has nothing to ask, after [`Self::until_tick`] or at least once a second.
     ///
     /// # Errors
     /// [`Stop::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
     /// error yet: what waits is kept, and the end of the trial tries again.
     pub fn tick(&mut self) -> Result<(), Stop> {
-        let since = self.around.clock.elapsed().saturating_sub(self.last_write);
-        let due = if self.pending.is_empty() { HEARTBEAT_INTERVAL } else { FLUSH_INTERVAL };
-        if since < due {
+        if !self.until_tick().is_zero() {
             return Ok(());
         }
         self.last_write = self.around.clock.elapsed();
+        self.shared_at = None;
         match self.storage.record(&self.claim, &self.pending) {
             Ok(()) => {
                 self.pending = TrialBatch::default();
@@ -391,19 +410,59 @@ impl<'a> TrialSession<'a> {
 
     /// Fixed, then single, then jointly drawn, then drawn by itself, as `optuna/trial/_trial.py` has it.
     fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, Stop> {
+        if self.fixed_params.is_empty() {
+            self.prepare()?;
+        }
         if let Some(value) = self.fixed_value(name, distribution)? {
             return Ok(value);
         }
         if let Some(value) = distribution.single() {
             return Ok(value);
         }
-        if self.around.sampler.uses_history() {
-            self.load_history()?;
-        }
+        self.prepare()?;
         if let Some(value) = self.relative_value(name, distribution) {
             return Ok(value);
         }
-        Ok(self.around.sampler.sample_independent(&self.history, name, distribution, &mut self.rng))
+        let (sampler, ask, rng) = self.ask();
+        Ok(sampler.sample_independent(&ask, name, distribution, rng))
+    }
+
+    /// Reads the history and lets the sampler mark the trial, once.
+    fn prepare(&mut self) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.is_prepared, true) {
+            return Ok(());
+        }
+        if self.around.sampler.uses_history() {
+            self.load_history()?;
+        }
+        if self.fixed_params.is_empty() {
+            let (sampler, ask, rng) = self.ask();
+            let attrs = sampler.before_trial(&ask, rng);
+            self.share(attrs);
+        }
+        Ok(())
+    }
+
+    /// What a sampler is called with.
+    fn ask(&mut self) -> (&dyn Sampler, Ask<'_>, &mut TrialRng) {
+        let ask = Ask {
+            history: &self.history,
+            number: self.claim.number,
+            params: &self.params,
+            fixed_params: &self.fixed_params,
+            system_attrs: &self.system_attrs,
+        };
+        (self.around.sampler, ask, &mut self.rng)
+    }
+
+    /// Notes attributes that simultaneous trials should see soon.
+    fn share(&mut self, attrs: Vec<(String, Json)>) {
+        if attrs.is_empty() {
+            return;
+        }
+        self.system_attrs.extend(attrs.iter().cloned());
+        self.pending.system_attrs.extend(attrs);
+        self.shared_at = self.shared_at.or(Some(self.around.clock.elapsed()));
     }
 
     fn fixed_value(
@@ -443,12 +502,13 @@ impl<'a> TrialSession<'a> {
     }
 
     fn draw_relative(&mut self) -> BTreeMap<String, f64> {
-        let space = self.around.sampler.relative_search_space(&self.history);
+        let (sampler, ask, rng) = self.ask();
+        let space = sampler.relative_search_space(&ask);
         if space.is_empty() {
             return BTreeMap::new();
         }
-        let suggestion = self.around.sampler.sample_relative(&self.history, &space, &mut self.rng);
-        self.pending.system_attrs.extend(suggestion.system_attrs);
+        let suggestion = sampler.sample_relative(&ask, &space, rng);
+        self.share(suggestion.system_attrs);
         suggestion.params
     }
 
@@ -475,6 +535,9 @@ impl<'a> TrialSession<'a> {
             let trials =
                 self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
             self.history = History::new(self.around.study.directions.clone(), trials);
+            if let Some(trial) = self.history.take(self.claim.number) {
+                self.system_attrs.extend(trial.system_attrs);
+            }
             self.history_is_loaded = true;
         }
         Ok(())

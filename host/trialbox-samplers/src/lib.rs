@@ -5,8 +5,14 @@
 
 mod config;
 mod midpoint;
+mod options;
 mod random;
+#[cfg(test)]
+mod testing;
+pub mod tpe;
 
-pub use config::{SamplerConfig, UnknownSampler};
+pub use config::{SamplerConfig, SamplerError};
 pub use midpoint::MidpointSampler;
+pub use options::{Field, OptionError, Options};
 pub use random::RandomSampler;
+pub use tpe::{TpeOptions, TpeSampler};

@@ -1,14 +1,23 @@
 //! What every sampler must do, whatever it proposes. A new sampler adds its name to the list.
 
+use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::rng::trial_rng;
+use trialbox_core::sampler::Ask;
 use trialbox_core::study::StudyDirection;
 use trialbox_core::trial::TrialNumber;
 use trialbox_samplers::SamplerConfig;
 
-const ALL: [SamplerConfig; 2] = [SamplerConfig::Random, SamplerConfig::Midpoint];
+fn all() -> Vec<SamplerConfig> {
+    vec![SamplerConfig::default(), SamplerConfig::Random, SamplerConfig::Midpoint]
+}
+
+fn ask(history: &History) -> Ask<'_> {
+    static NONE: BTreeMap<String, Json> = BTreeMap::new();
+    Ask { history, number: TrialNumber(7), params: &[], fixed_params: &[], system_attrs: &NONE }
+}
 
 fn distributions() -> Vec<Distribution> {
     let choices = |n: i64| (0..n).map(Json::from).collect::<Vec<_>>();
@@ -36,12 +45,13 @@ fn distributions() -> Vec<Distribution> {
 #[test]
 fn every_draw_is_in_range_and_on_the_grid() {
     let history = History::new(vec![StudyDirection::Minimize], vec![]);
-    for config in ALL {
+    for config in all() {
         let sampler = config.build();
         for distribution in distributions() {
             for number in 0..200 {
                 let mut rng = trial_rng(7, TrialNumber(number));
-                let value = sampler.sample_independent(&history, "x", &distribution, &mut rng);
+                let value =
+                    sampler.sample_independent(&ask(&history), "x", &distribution, &mut rng);
                 assert!(
                     distribution.contains(value),
                     "{}: {value} of {distribution}",
@@ -55,11 +65,11 @@ fn every_draw_is_in_range_and_on_the_grid() {
 #[test]
 fn the_same_seed_and_number_draw_the_same() {
     let history = History::new(vec![StudyDirection::Minimize], vec![]);
-    for config in ALL {
+    for config in all() {
         for distribution in distributions() {
             let draw = || {
                 let mut rng = trial_rng(7, TrialNumber(3));
-                config.build().sample_independent(&history, "x", &distribution, &mut rng)
+                config.build().sample_independent(&ask(&history), "x", &distribution, &mut rng)
             };
             assert_eq!(draw().to_bits(), draw().to_bits());
         }
@@ -69,10 +79,11 @@ fn the_same_seed_and_number_draw_the_same() {
 #[test]
 fn a_joint_draw_covers_its_space() {
     let history = History::new(vec![StudyDirection::Minimize], vec![]);
-    for config in ALL {
+    for config in all() {
         let sampler = config.build();
-        let space = sampler.relative_search_space(&history);
-        let drawn = sampler.sample_relative(&history, &space, &mut trial_rng(7, TrialNumber(3)));
+        let space = sampler.relative_search_space(&ask(&history));
+        let drawn =
+            sampler.sample_relative(&ask(&history), &space, &mut trial_rng(7, TrialNumber(3)));
         for (name, distribution) in space.iter() {
             assert!(drawn.params.get(name).is_none_or(|value| distribution.contains(*value)));
         }
@@ -82,7 +93,7 @@ fn a_joint_draw_covers_its_space() {
 #[test]
 fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
-    assert_eq!(error.to_string(), "there is no sampler `tea`; there is: random");
+    assert_eq!(error.to_string(), "there is no sampler `tea`; there are: tpe, random");
     assert_eq!(
         SamplerConfig::from_json(&SamplerConfig::Random.to_json()),
         Ok(SamplerConfig::Random)

@@ -88,7 +88,7 @@ pub(crate) struct RunArgs {
     )]
     direction: Vec<DirectionArg>,
 
-    /// What proposes parameters; remembered by the study [default: random]
+    /// What proposes parameters; remembered by the study [default: tpe]
     #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
     sampler: Option<SamplerConfig>,
 
