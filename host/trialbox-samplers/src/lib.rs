@@ -6,7 +6,9 @@
 mod config;
 mod midpoint;
 mod options;
+pub mod pareto;
 mod random;
+mod relative_params;
 #[cfg(test)]
 mod testing;
 pub mod tpe;
