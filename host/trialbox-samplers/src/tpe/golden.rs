@@ -92,7 +92,7 @@ fn check_density(row: &Json) {
     let weights = if is_even { vec![1.0; n] } else { default_weights(n) };
     let distributions: Vec<&Distribution> = parameters.iter().map(|(_, it)| it).collect();
     let estimator = ParzenEstimator::new(&distributions, &observed, weights, &tpe);
-    for (found, want) in estimator.weights().iter().zip(floats(member("weights"))) {
+    for (found, want) in estimator.weights.iter().zip(floats(member("weights"))) {
         assert_close(*found, want, "a weight");
     }
     let found = estimator.log_pdf(&queries);

@@ -11,6 +11,7 @@
 mod golden;
 mod groups;
 mod kernels;
+mod mixture;
 mod normal;
 mod observations;
 mod options;
@@ -79,7 +80,7 @@ impl TpeSampler {
         trials: &[&FrozenTrial],
         is_below: bool,
     ) -> ParzenEstimator {
-        let observed = observe(trials, space, self.is_multivariate(history));
+        let observed = observe(history, trials, space, self.is_multivariate(history));
         let n = observed.first().map_or(0, Vec::len);
         // Good trials of several objectives count alike: their order says nothing about their worth.
         let are_even = is_below && history.directions().len() > 1;
@@ -96,9 +97,9 @@ impl Sampler for TpeSampler {
             return SearchSpace::default();
         }
         if !self.options.group {
-            return SearchSpace::intersection(evaluated(history));
+            return SearchSpace::intersection(one_of_each_schema(history));
         }
-        let groups = groups::groups(evaluated(history));
+        let groups = groups::groups(one_of_each_schema(history));
         let all = groups.iter().flat_map(SearchSpace::iter);
         all.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
     }
@@ -114,7 +115,7 @@ impl Sampler for TpeSampler {
                 let left = group.iter().filter(is_left);
                 left.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
             };
-            groups::groups(evaluated(history)).into_iter().map(left).collect()
+            groups::groups(one_of_each_schema(history)).into_iter().map(left).collect()
         } else {
             vec![space.clone()]
         };
@@ -153,6 +154,13 @@ impl Sampler for TpeSampler {
 fn evaluated(history: &History) -> impl Iterator<Item = &FrozenTrial> {
     let states = [TrialState::Complete, TrialState::Pruned];
     history.trials().iter().filter(move |trial| states.contains(&trial.state))
+}
+
+/// The first evaluated trial of each schema: what there is to know of the evaluated trials' parameters.
+fn one_of_each_schema(history: &History) -> impl Iterator<Item = &FrozenTrial> {
+    let mut is_seen = vec![false; history.n_schemas()];
+    evaluated(history)
+        .filter(move |trial| !std::mem::replace(&mut is_seen[history.row(trial).0], true))
 }
 
 /// The first candidate with the largest ratio of the densities, given by their logarithms.

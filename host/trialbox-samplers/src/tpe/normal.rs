@@ -39,9 +39,13 @@ pub(crate) fn log_mass(a: f64, b: f64) -> f64 {
     if width <= 0.1 && (width * middle).abs() <= 0.2 {
         return log_mass_of_narrow(width, middle);
     }
-    if b <= 0.0 {
+    if b <= -30.0 {
         let (log_a, log_b) = (log_cdf(a), log_cdf(b));
         log_b + (-(log_a - log_b).exp()).ln_1p()
+    } else if b <= 0.0 {
+        // The interval is not narrow, so that Φ(a) is well below Φ(b); here it is below every digit.
+        let is_alone = width * middle < -40.0;
+        (cdf(b) - if is_alone { 0.0 } else { cdf(a) }).ln()
     } else {
         (-cdf(a) - cdf(-b)).ln_1p()
     }

@@ -3,9 +3,10 @@
 use super::parzen::Columns;
 use crate::relative_params;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::{FrozenTrial, Param, TrialState};
+use trialbox_core::trial::{FrozenTrial, TrialState};
 
 /// The system attributes that hold a joint draw of TPE's.
 pub(super) const RELATIVE_PARAMS: &str = "tpe:relative_params";
@@ -13,25 +14,29 @@ pub(super) const RELATIVE_PARAMS: &str = "tpe:relative_params";
 /// The internal values of the trials that have all parameters of `space`. Of a RUNNING trial, what it was
 /// drawn jointly counts too, if `with_relative`, below what it has asked for already.
 pub(super) fn observe(
+    history: &History,
     trials: &[&FrozenTrial],
     space: &SearchSpace,
     with_relative: bool,
 ) -> Columns {
     let mut columns: Columns = (0..space.len()).map(|_| Vec::with_capacity(trials.len())).collect();
-    // Where the parameters stood in the last trial, which is where they stand in nearly every one.
-    let mut places = vec![0; space.len()];
+    let mut sources: Vec<Option<Vec<Source>>> = vec![None; history.n_schemas()];
     for trial in trials {
         let is_running = trial.state == TrialState::Running;
         let relative = Some(trial)
             .filter(|_| with_relative && is_running)
             .and_then(|trial| relative_params::of_trial(RELATIVE_PARAMS, trial));
+        let (schema, values) = history.row(trial);
+        let sources = sources[schema].get_or_insert_with(|| sources_of(trial, space));
         let n = columns.first().map_or(0, Vec::len);
-        for ((name, distribution), (column, place)) in
-            space.iter().zip(columns.iter_mut().zip(&mut places))
+        for (((name, distribution), column), source) in space.iter().zip(&mut columns).zip(sources)
         {
-            let value = match find(trial, name, place) {
-                Some(param) => internal_value(param, distribution),
-                None => relative
+            let value = match source {
+                Source::AsStored(place) => usable(values[*place], distribution),
+                Source::Converted(place) => {
+                    internal_of_external(&trial.params[*place].1.external(), distribution)
+                }
+                Source::Missing => relative
                     .as_ref()
                     .and_then(|relative| internal_of_external(relative.get(name)?, distribution)),
             };
@@ -45,30 +50,31 @@ pub(super) fn observe(
     columns
 }
 
-fn find<'a>(trial: &'a FrozenTrial, name: &str, place: &mut usize) -> Option<&'a Param> {
-    match trial.params.get(*place) {
-        Some((found, param)) if found == name => Some(param),
-        _ => {
-            *place = trial.params.iter().position(|(found, _)| found == name)?;
-            Some(&trial.params[*place].1)
-        }
-    }
+/// Where the trials of one schema have a parameter.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// At this place, its internal value meaning the same as now.
+    AsStored(usize),
+    /// At this place, on another scale.
+    Converted(usize),
+    Missing,
 }
 
-/// The internal value under the distribution that is drawn from now, whose range may be another one.
-fn internal_value(param: &Param, distribution: &Distribution) -> Option<f64> {
-    let is_same_scale = match (&param.distribution, distribution) {
-        (Distribution::Float(_), Distribution::Float(_)) => true,
-        (Distribution::Categorical(_), Distribution::Categorical(_)) => {
-            param.distribution.is_same(distribution)
-        }
-        _ => false,
+fn sources_of(trial: &FrozenTrial, space: &SearchSpace) -> Vec<Source> {
+    let source = |(name, distribution): (&str, &Distribution)| {
+        let Some(place) = trial.params.iter().position(|(found, _)| found == name) else {
+            return Source::Missing;
+        };
+        let stored = &trial.params[place].1.distribution;
+        let is_as_stored = match (stored, distribution) {
+            (Distribution::Float(_), Distribution::Float(_)) => true,
+            (Distribution::Int(_), Distribution::Int(_)) => true,
+            (Distribution::Categorical(_), _) => stored.is_same(distribution),
+            _ => false,
+        };
+        if is_as_stored { Source::AsStored(place) } else { Source::Converted(place) }
     };
-    if is_same_scale {
-        usable(param.internal, distribution)
-    } else {
-        internal_of_external(&param.external(), distribution)
-    }
+    space.iter().map(source).collect()
 }
 
 fn internal_of_external(external: &Json, distribution: &Distribution) -> Option<f64> {
@@ -77,12 +83,17 @@ fn internal_of_external(external: &Json, distribution: &Distribution) -> Option<
 
 /// Refuses what has no place on the scale: two first trials at once can record what does not fit together.
 fn usable(value: f64, distribution: &Distribution) -> Option<f64> {
-    let fits = match distribution {
-        Distribution::Float(float) => value.is_finite() && (!float.log() || value > 0.0),
-        Distribution::Int(int) => value.is_finite() && (!int.log() || value > 0.0),
-        Distribution::Categorical(categorical) => {
-            value >= 0.0 && value < categorical.choices().len() as f64
+    match distribution {
+        Distribution::Float(float) => {
+            (value.is_finite() && (!float.log() || value > 0.0)).then_some(value)
         }
-    };
-    fits.then_some(value)
+        // An integer that a user fixed may be stored with a fraction.
+        Distribution::Int(int) => {
+            let value = value.trunc();
+            (value.is_finite() && (!int.log() || value > 0.0)).then_some(value)
+        }
+        Distribution::Categorical(categorical) => {
+            (value >= 0.0 && value < categorical.choices().len() as f64).then_some(value)
+        }
+    }
 }
