@@ -27,6 +27,12 @@ pub mod pruner;
 pub mod sampler;
 pub mod storage;
 
+pub mod retry;
+
 pub mod session;
 
 pub mod run;
+
+pub mod ask_tell;
+
+pub mod reap;

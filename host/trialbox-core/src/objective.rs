@@ -99,6 +99,8 @@ pub enum FailureCode {
     Died,
     /// The trial was interrupted by the scheduler or the user.
     Interrupted,
+    /// The process that ran the trial is gone, and somebody else noticed.
+    Lost,
 }
 
 impl FailureCode {
@@ -118,6 +120,7 @@ impl FailureCode {
             FailureCode::Data => "E-DATA",
             FailureCode::Died => "E-DIED",
             FailureCode::Interrupted => "E-INTERRUPTED",
+            FailureCode::Lost => "E-LOST",
         }
     }
 }

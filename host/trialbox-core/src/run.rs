@@ -2,10 +2,13 @@
 
 use crate::json::Json;
 use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode, Interruption, Objective};
-use crate::session::{Event, Surroundings, Transcript, TrialSession};
-use crate::storage::{BeginTrial, ClaimLoss, Outcome, Storage, StorageError, TrialStart};
-use crate::study::StudyDirection;
-use crate::trial::{Param, TrialNumber, TrialState};
+use crate::session::{Event, SessionRest, Surroundings, Transcript, TrialSession};
+use crate::storage::{
+    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
+    TrialBatch, TrialStart,
+};
+use crate::study::{StudyDirection, StudyId};
+use crate::trial::{Param, TrialNumber, TrialState, format_datetime};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -19,7 +22,7 @@ pub enum TrialEnd {
         /// How many it has.
         n_trials: u64,
     },
-    /// A trial was run, but somebody else ended, took or deleted it meanwhile: nothing was recorded.
+    /// A trial was run, but somebody else ended, took or deleted it meanwhile: it was not touched.
     ClaimLost {
         /// The trial.
         number: TrialNumber,
@@ -27,6 +30,8 @@ pub enum TrialEnd {
         reason: ClaimLoss,
         /// The result that found no place, if there was one.
         values: Vec<f64>,
+        /// Where the result was kept instead: a user attribute of the study.
+        kept_as: Option<String>,
     },
 }
 
@@ -49,6 +54,8 @@ pub struct FinishedTrial {
     pub failure: Option<Failure>,
     /// Who stopped it, if somebody did.
     pub interruption: Option<Interruption>,
+    /// The number of the copy that waits for another try, if there is one.
+    pub retry: Option<TrialNumber>,
     /// How long the objective ran.
     pub duration: Duration,
     /// Parameters that were fixed for it and that it never asked for.
@@ -73,21 +80,30 @@ pub enum RunError {
         source: StorageError,
     },
     /// The trial ended, and its result could not be written.
-    #[error(
-        "trial {number} ended as {state}, but its result could not be recorded: values {values:?}"
-    )]
+    #[error("trial {} ended as {}, but its result could not be recorded", .trial.claim.number, .trial.ending.outcome.state())]
     NotRecorded {
-        /// The trial.
-        number: TrialNumber,
-        /// How it ended.
-        state: TrialState,
-        /// Its result.
-        values: Vec<f64>,
+        /// What was to be written; whoever keeps it can write it later with [`Storage::finish_trial`].
+        trial: Box<UnrecordedTrial>,
         /// What happened.
         #[source]
         source: StorageError,
     },
 }
+
+/// A trial that has ended, but does not know it yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UnrecordedTrial {
+    /// The right to write it.
+    pub claim: Claim,
+    /// What was not yet written while it ran.
+    pub batch: TrialBatch,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+/// What begins the user attribute of a study that keeps a result which came too late: when its trial had
+/// been ended by others. Finished trials are never changed, so it stands beside them.
+pub const LATE_RESULT_PREFIX: &str = "trialbox:late_result:";
 
 /// Runs one trial of the study: begins it, evaluates the objective, judges what came of it, records it.
 ///
@@ -117,47 +133,168 @@ pub fn run_trial(
     if let Some(failure) = &verdict.failure {
         session.set_system_attr(FAILURE_ATTR, failure.to_json());
     }
-    let rest = session.into_rest();
-    let number = rest.claim.number;
-    let values = verdict.outcome.values().to_vec();
-    match rest.error {
-        Some(StorageError::ClaimLost { reason, .. }) => {
-            return Ok(TrialEnd::ClaimLost { number, reason, values });
-        }
-        Some(source) => return Err(RunError::Halted { number, source }),
-        None => {}
+    let mut rest = session.into_rest();
+    if let Some(error) = rest.error.take() {
+        return end_halted(around, storage, &rest, &verdict.outcome, error);
     }
-    let state = verdict.outcome.state();
-    match storage.finish_trial(&rest.claim, &rest.pending, &verdict.outcome, around.clock.utc_now())
-    {
-        Ok(()) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
-            number,
-            state,
-            values,
+    let ending = Ending {
+        outcome: verdict.outcome,
+        at: around.clock.utc_now(),
+        // Who presses Ctrl-C wants no other try.
+        retry: around.retry.filter(|_| interruption == Some(Interruption::Scheduler)),
+    };
+    match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
+        Ok(retry) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
+            number: rest.claim.number,
+            state: ending.outcome.state(),
+            values: ending.outcome.values().to_vec(),
             params: rest.params,
             user_attrs: rest.user_attrs,
             n_reports: rest.n_reports,
             failure: verdict.failure,
             interruption,
+            retry,
             duration,
             unused_fixed_params: rest.unused_fixed_params,
             transcript: rest.transcript,
         }))),
         Err(StorageError::ClaimLost { reason, .. }) => {
-            Ok(TrialEnd::ClaimLost { number, reason, values })
+            Ok(claim_lost(around, storage, &rest.claim, reason, &ending.outcome))
         }
-        Err(source) => Err(RunError::NotRecorded { number, state, values, source }),
+        Err(source) => {
+            let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
+            Err(RunError::NotRecorded { trial: Box::new(trial), source })
+        }
     }
 }
 
-struct Verdict {
-    outcome: Outcome,
-    failure: Option<Failure>,
+/// Writes what an earlier process could not, exactly once: the claim says whether it still is to be written.
+///
+/// # Errors
+/// Only of the storage.
+pub fn record_later(
+    storage: &mut dyn Storage,
+    study: StudyId,
+    trial: &UnrecordedTrial,
+) -> Result<LateRecord, StorageError> {
+    match storage.finish_trial(&trial.claim, &trial.batch, &trial.ending) {
+        Ok(_) => Ok(LateRecord::Recorded),
+        Err(StorageError::ClaimLost { reason: ClaimLoss::Vanished, .. }) => {
+            Ok(LateRecord::Homeless)
+        }
+        Err(StorageError::ClaimLost { .. }) if is_recorded(storage, study, trial)? => {
+            Ok(LateRecord::RecordedBefore)
+        }
+        Err(StorageError::ClaimLost { reason, .. }) => {
+            let kept_as = keep_late_result(storage, study, &trial.claim, &trial.ending)?;
+            Ok(LateRecord::TooLate { reason, kept_as })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What came of [`record_later`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LateRecord {
+    /// The trial has its result.
+    Recorded,
+    /// It had it: the write that seemed to fail, or somebody else's of the same result, went through.
+    RecordedBefore,
+    /// Others had ended or taken the trial.
+    TooLate {
+        /// Which of these.
+        reason: ClaimLoss,
+        /// Where the result was kept instead: a user attribute of the study.
+        kept_as: Option<String>,
+    },
+    /// The trial is not there any more, nor is a place for its result.
+    Homeless,
+}
+
+/// Whether the trial ended just so, by the same attempt.
+fn is_recorded(
+    storage: &mut dyn Storage,
+    study: StudyId,
+    trial: &UnrecordedTrial,
+) -> Result<bool, StorageError> {
+    let found = storage.trial(study, trial.claim.number)?;
+    let outcome = &trial.ending.outcome;
+    Ok(found.id == trial.claim.id
+        && found.system_attrs.get(OWNER_ATTR) == Some(&trial.claim.owner)
+        && found.state == outcome.state()
+        && found.values == outcome.values())
+}
+
+/// The end of a trial that could not go on for a reason outside the objective.
+fn end_halted(
+    around: &Surroundings,
+    storage: &mut dyn Storage,
+    rest: &SessionRest,
+    outcome: &Outcome,
+    error: StorageError,
+) -> Result<TrialEnd, RunError> {
+    match error {
+        StorageError::ClaimLost { reason, .. } => {
+            Ok(claim_lost(around, storage, &rest.claim, reason, outcome))
+        }
+        source => Err(RunError::Halted { number: rest.claim.number, source }),
+    }
+}
+
+fn claim_lost(
+    around: &Surroundings,
+    storage: &mut dyn Storage,
+    claim: &Claim,
+    reason: ClaimLoss,
+    outcome: &Outcome,
+) -> TrialEnd {
+    let ending = Ending::new(outcome.clone(), around.clock.utc_now());
+    let kept_as =
+        keep_late_result(storage, around.study.id, claim, &ending).unwrap_or_else(|error| {
+            tracing::warn!(trial = claim.number.0, %error, "could not keep the late result");
+            None
+        });
+    let values = outcome.values().to_vec();
+    TrialEnd::ClaimLost { number: claim.number, reason, values, kept_as }
+}
+
+/// Keeps a result whose trial was ended by others beside it, as a user attribute of the study.
+fn keep_late_result(
+    storage: &mut dyn Storage,
+    study: StudyId,
+    claim: &Claim,
+    ending: &Ending,
+) -> Result<Option<String>, StorageError> {
+    if ending.outcome.values().is_empty() {
+        return Ok(None);
+    }
+    let attempt = claim.owner.get("uuid").and_then(Json::as_str).unwrap_or("unknown");
+    let key = format!("{LATE_RESULT_PREFIX}{}:{attempt}", claim.number);
+    let values = ending.outcome.values().iter().copied().map(Json::from).collect();
+    let value = Json::object([
+        ("trial", Json::from(claim.number.0)),
+        ("state", Json::from(ending.outcome.state().as_str())),
+        ("values", Json::Array(values)),
+        ("at", Json::from(format_datetime(ending.at))),
+    ]);
+    let attrs = StudyAttrs { user: vec![(key.clone(), value)], system: vec![] };
+    match storage.set_study_attrs(study, &attrs) {
+        Ok(_) => Ok(Some(key)),
+        // The study was deleted or renamed away under us: then there is no place.
+        Err(StorageError::NoSuchStudy { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A legal ending, and why it is FAIL.
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
+    pub(crate) failure: Option<Failure>,
 }
 
 /// Turns what the objective did into a legal ending, as Optuna's `_tell.py` does: a NaN or a wrong number
 /// of values is FAIL; a pruned trial of a single objective takes the value at its largest step.
-fn judge(
+pub(crate) fn judge(
     evaluation: Evaluation,
     directions: &[StudyDirection],
     last_intermediate: Option<f64>,

@@ -12,7 +12,9 @@ use crate::objective::{Failure, FailureCode, LogLevel};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
 use crate::sampler::{Ask, Sampler};
-use crate::storage::{BegunTrial, Claim, Storage, StorageError, TrialBatch, check_name};
+use crate::storage::{
+    BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
+};
 use crate::study::StudyRecord;
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -43,6 +45,8 @@ pub struct Surroundings<'a> {
     pub clock: &'a dyn Clock,
     /// Bounds on what a trial may leave behind.
     pub limits: SessionLimits,
+    /// What becomes of a trial that the scheduler interrupts.
+    pub retry: Option<RetryPolicy>,
 }
 
 /// Bounds on what one trial may leave in the database and in memory.
@@ -128,6 +132,7 @@ pub struct TrialSession<'a> {
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
+    origin: TrialNumber,
     rng: TrialRng,
     /// The other trials; empty until something that looks at them is asked.
     history: History,
@@ -161,7 +166,8 @@ impl<'a> TrialSession<'a> {
         TrialSession {
             storage,
             observer,
-            rng: trial_rng(around.seed, begun.claim.number),
+            rng: trial_rng(around.seed, begun.origin),
+            origin: begun.origin,
             claim: begun.claim,
             history: History::new(around.study.directions.clone(), Vec::new()),
             history_is_loaded: false,
@@ -188,9 +194,9 @@ impl<'a> TrialSession<'a> {
         self.claim.number
     }
 
-    /// The seed for the objective's own random numbers.
+    /// The seed for the objective's own random numbers; a retry has that of the trial that was lost.
     pub fn seed(&self) -> u64 {
-        guest_seed(self.around.seed, self.claim.number)
+        guest_seed(self.around.seed, self.origin)
     }
 
     /// The time, for deadlines.
@@ -389,7 +395,8 @@ impl<'a> TrialSession<'a> {
         }
     }
 
-    fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
+    /// A parameter's value, internal.
+    pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
         check_name("parameter name", name)
             .map_err(|error| suggest_failure(name, error.to_string()))?;
         self.asked.insert(name.to_owned());

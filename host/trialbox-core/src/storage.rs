@@ -4,6 +4,7 @@ use crate::distribution::Distribution;
 use crate::json::Json;
 use crate::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use crate::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime};
+use std::time::Duration;
 
 /// A database of studies. A worker owns its own connection.
 ///
@@ -14,11 +15,33 @@ pub trait Storage: Send {
     /// The storage as messages name it, such as `sqlite:///study.db`.
     fn url(&self) -> &str;
 
-    /// Makes a study.
+    /// Makes a study without trials.
     ///
     /// # Errors
     /// [`StorageError::DuplicateStudy`] when there is one of that name; [`StorageError::NameTooLong`].
-    fn create_study(&mut self, study: &NewStudy) -> Result<StudyRecord, StorageError>;
+    fn create_study(&mut self, study: &NewStudy) -> Result<StudyRecord, StorageError> {
+        self.import_study(study, &[])
+    }
+
+    /// Makes a study with these trials, numbered anew in the order given.
+    ///
+    /// # Errors
+    /// As [`Self::create_study`]; [`StorageError::NanValue`].
+    fn import_study(
+        &mut self,
+        study: &NewStudy,
+        trials: &[FrozenTrial],
+    ) -> Result<StudyRecord, StorageError>;
+
+    /// Appends trials as they are, numbered on from the study's last; returns the first of the new numbers.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile; [`StorageError::NanValue`].
+    fn add_trials(
+        &mut self,
+        study: StudyId,
+        trials: &[FrozenTrial],
+    ) -> Result<TrialNumber, StorageError>;
 
     /// Reads a study without its trials.
     ///
@@ -43,25 +66,38 @@ pub trait Storage: Send {
         user_attrs: &[(String, Json)],
     ) -> Result<StudyRecord, StorageError>;
 
-    /// Sets user attributes of the study, replacing those it has, and returns the study as it then is.
+    /// Sets attributes of the study, replacing those it has, and returns the study as it then is.
     ///
     /// # Errors
     /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
-    fn set_study_user_attrs(
+    fn set_study_attrs(
         &mut self,
         study: StudyId,
-        user_attrs: &[(String, Json)],
+        attrs: &StudyAttrs,
     ) -> Result<StudyRecord, StorageError>;
 
-    /// Appends a WAITING trial whose parameters are fixed to the external values given.
+    /// Gives the study another name. Its trials and attributes stay where they are.
+    ///
+    /// # Errors
+    /// [`StorageError::DuplicateStudy`], [`StorageError::NameTooLong`], [`StorageError::NoSuchStudy`].
+    fn rename_study(&mut self, study: StudyId, name: &str) -> Result<(), StorageError>;
+
+    /// Deletes the study with all that belongs to it.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
+    fn delete_study(&mut self, study: StudyId) -> Result<(), StorageError>;
+
+    /// Appends a WAITING trial whose parameters are fixed to the external values given. Nothing is appended
+    /// when `skip_if_exists` is set and a trial with the same values is there; then there is no number.
     ///
     /// # Errors
     /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
     fn enqueue_trial(
         &mut self,
         study: StudyId,
-        params: &[(String, Json)],
-    ) -> Result<TrialNumber, StorageError>;
+        trial: &EnqueueTrial,
+    ) -> Result<Option<TrialNumber>, StorageError>;
 
     /// Takes the lowest WAITING trial, or makes a new one with the next number; either way it is RUNNING,
     /// owned and with its first heartbeat when this returns.
@@ -92,7 +128,8 @@ pub trait Storage: Send {
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError>;
 
     /// Adds the last of a running trial and ends it, at once: readers cache ended trials, so nothing may
-    /// be written after.
+    /// be written after. With [`Ending::retry`] a WAITING copy is appended in the same transaction; its
+    /// number is returned.
     ///
     /// # Errors
     /// [`StorageError::ClaimLost`] when the trial is no longer ours to write; then nothing is written.
@@ -100,23 +137,83 @@ pub trait Storage: Send {
         &mut self,
         claim: &Claim,
         batch: &TrialBatch,
-        outcome: &Outcome,
+        ending: &Ending,
+    ) -> Result<Option<TrialNumber>, StorageError>;
+
+    /// The RUNNING trials of a study, with what tells whether somebody still works on them.
+    ///
+    /// # Errors
+    /// Only of the database.
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError>;
+
+    /// Notes with RUNNING trials what somebody saw of them ([`WATCH_ATTR`]); trials that have ended
+    /// meanwhile are passed over.
+    ///
+    /// # Errors
+    /// Only of the database.
+    fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError>;
+
+    /// Ends a trial that nobody works on any more as FAIL, and appends its retry, if it still is just as it
+    /// was seen; otherwise nothing happens and there is no result.
+    ///
+    /// # Errors
+    /// Only of the database.
+    fn fail_lost_trial(
+        &mut self,
+        lost: &HeldTrial,
+        failure: &Json,
+        retry: Option<RetryPolicy>,
         at: UtcDateTime,
-    ) -> Result<(), StorageError>;
+    ) -> Result<Option<LostTrial>, StorageError>;
+
+    /// One trial of a study.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchTrial`]; [`StorageError::UnreadableRow`].
+    fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError>;
 
     /// All trials of a study, by number.
     ///
     /// # Errors
     /// [`StorageError::UnreadableRow`] names the first row that makes no sense.
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
+
+    /// Writes a copy of the whole database, as it is at one moment, to a file that is not there yet.
+    ///
+    /// # Errors
+    /// When the file is there or cannot be written; when the storage has no file.
+    fn snapshot(&mut self, path: &std::path::Path) -> Result<(), StorageError>;
+}
+
+/// Attributes of a study that are to be set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StudyAttrs {
+    /// What users attach, and what every job of the study shares.
+    pub user: Vec<(String, Json)>,
+    /// What samplers and Optuna attach.
+    pub system: Vec<(String, Json)>,
+}
+
+/// A trial that is to wait for somebody to run it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EnqueueTrial {
+    /// The external values of the parameters that are fixed, by name.
+    pub params: Vec<(String, Json)>,
+    /// What the user attaches to it.
+    pub user_attrs: Vec<(String, Json)>,
+    /// Whether a trial with the same parameters makes this one needless.
+    pub skip_if_exists: bool,
 }
 
 /// What a worker says when it takes a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BeginTrial {
-    /// Who takes it: JSON, stored with the trial as [`OWNER_ATTR`], unique to this attempt. Every later
-    /// write is made only while the trial still has it.
+    /// Who takes it: a JSON object, unique to this attempt, stored with the trial as [`OWNER_ATTR`]. Every
+    /// later write is made only while the trial still has it.
     pub owner: Json,
+    /// Whether the owner will beat the trial's heart. One that does not is never taken for dead because of
+    /// its silence.
+    pub beats: bool,
     /// How many trials the whole study may have that are COMPLETE, PRUNED or RUNNING; `None` for no limit.
     pub max_trials: Option<u64>,
     /// When.
@@ -125,6 +222,26 @@ pub struct BeginTrial {
 
 /// The system attribute that says which attempt a RUNNING trial belongs to.
 pub const OWNER_ATTR: &str = "trialbox:owner";
+
+/// The member of an owner that holds the trial's number. Optuna copies the attributes of a trial that it
+/// retries, the owner too: with another number in it, it says nothing about who runs the copy.
+pub const OWNER_TRIAL: &str = "trial";
+
+/// The owner as it is stored with a trial: it says which trial it means.
+pub fn owner_of(owner: &Json, number: TrialNumber) -> Json {
+    let mut members = match owner {
+        Json::Object(members) => members.clone(),
+        other => vec![("uuid".to_owned(), other.clone())],
+    };
+    members.push((OWNER_TRIAL.to_owned(), Json::from(number.0)));
+    Json::Object(members)
+}
+
+/// The system attribute in which observers note when they saw which heartbeat of a RUNNING trial.
+pub const WATCH_ATTR: &str = "trialbox:watch";
+
+/// What begins the keys of our own attributes. A retry does not inherit them.
+pub const OWN_PREFIX: &str = "trialbox:";
 
 /// The system attribute that holds the values a user fixed when enqueueing, external, by name: Optuna's.
 pub const FIXED_PARAMS_ATTR: &str = "fixed_params";
@@ -150,6 +267,9 @@ pub struct BegunTrial {
     pub fixed_params: Vec<(String, Json)>,
     /// Parameters that it already has, because it is a retry.
     pub params: Vec<(String, Param)>,
+    /// The trial of which this is a retry, directly or not; otherwise the trial itself. Random numbers
+    /// follow from it, so that a retry draws what the lost trial drew.
+    pub origin: TrialNumber,
 }
 
 /// The right to write to a running trial.
@@ -217,6 +337,73 @@ impl Outcome {
     }
 }
 
+/// How a trial ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    /// Its state and values.
+    pub outcome: Outcome,
+    /// When.
+    pub at: UtcDateTime,
+    /// Whether a copy of it is to wait for another try.
+    pub retry: Option<RetryPolicy>,
+}
+
+impl Ending {
+    /// An ending without another try.
+    pub fn new(outcome: Outcome, at: UtcDateTime) -> Self {
+        Ending { outcome, at, retry: None }
+    }
+}
+
+/// How often a trial that was lost is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// The number of retries of one trial, at most.
+    pub max_retries: u32,
+}
+
+/// A RUNNING trial as somebody sees it who wonders whether its owner lives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldTrial {
+    /// The database's key.
+    pub id: TrialId,
+    /// Its number.
+    pub number: TrialNumber,
+    /// The owner as it is stored, if it is one of ours.
+    pub owner: Option<Json>,
+    /// The last heartbeat, if there ever was one.
+    pub heartbeat: Option<Heartbeat>,
+    /// [`WATCH_ATTR`].
+    pub watch: Option<Json>,
+}
+
+impl HeldTrial {
+    /// The owner, if it speaks of this trial and not of one that this is a copy of.
+    pub fn owner_of_this(&self) -> Option<&Json> {
+        self.owner.as_ref().filter(|owner| {
+            owner.get(OWNER_TRIAL).and_then(Json::as_i64) == Some(i64::from(self.number.0))
+        })
+    }
+}
+
+/// A heartbeat: two are the same if their stamps are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heartbeat {
+    /// As it is stored: the clock of whoever wrote it, so it says little to others.
+    pub stamp: String,
+    /// Its age by the clock of whoever reads; negative if that clock is behind.
+    pub age_secs: f64,
+}
+
+/// A trial that was found lost, and ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostTrial {
+    /// Its number.
+    pub number: TrialNumber,
+    /// The number of its retry; none if it had its tries.
+    pub retry: Option<TrialNumber>,
+}
+
 /// Why a storage did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
@@ -227,6 +414,16 @@ pub enum StorageError {
         name: String,
         /// The studies there are, the first few.
         known: Vec<String>,
+    },
+    /// There is no trial of that number.
+    #[error("study `{study}` has no trial {number}; it has {n_trials} trials")]
+    NoSuchTrial {
+        /// The study's name.
+        study: String,
+        /// As asked for.
+        number: TrialNumber,
+        /// How many there are, numbered from 0.
+        n_trials: u64,
     },
     /// There is a study of that name already.
     #[error("there is already a study `{name}`")]
@@ -258,6 +455,24 @@ pub enum StorageError {
     UnreadableRow {
         /// Which row, and what is wrong with it.
         what: String,
+    },
+    /// Others have been writing for as long as we may wait.
+    #[error("failed to {action}: the database is locked by others for {} s", waited.as_secs())]
+    Busy {
+        /// What was being done, as the end of "failed to …".
+        action: String,
+        /// How long we waited.
+        waited: Duration,
+        /// Who holds it and what to do, as far as we know.
+        help: String,
+    },
+    /// The storage cannot do this.
+    #[error("`{url}` cannot {what}")]
+    Unsupported {
+        /// The storage.
+        url: String,
+        /// What was asked for, as the end of "cannot …".
+        what: &'static str,
     },
     /// The file is no database of Optuna's, or one of another version.
     #[error("{problem}")]

@@ -1,7 +1,7 @@
 //! The signals that end a trial early, as something that can be polled beside a socket.
 
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use trialbox_core::objective::Interruption;
 
-/// Notices SIGINT and SIGTERM. A second SIGINT ends the process at once.
+/// Notices SIGINT, and what asks the process to go: SIGTERM, SIGHUP (its terminal is gone) and SIGXCPU (its
+/// processor time is used up). A second SIGINT ends the process at once. SIGXFSZ, whose default is death,
+/// becomes an error of the write that was too long.
 #[derive(Debug)]
 pub struct Interrupts {
     // Readable for ever once the signal has come, because nobody reads: there is no way back.
@@ -27,7 +29,11 @@ impl Interrupts {
         let armed = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&armed))?;
         signal_hook::flag::register(SIGINT, armed)?;
-        Ok(Interrupts { terminated: readable_on(SIGTERM)?, interrupted: readable_on(SIGINT)? })
+        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        Ok(Interrupts {
+            terminated: readable_on(&[SIGTERM, SIGHUP, SIGXCPU])?,
+            interrupted: readable_on(&[SIGINT])?,
+        })
     }
 
     /// The descriptors to wait for.
@@ -47,8 +53,10 @@ impl Interrupts {
     }
 }
 
-fn readable_on(signal: i32) -> io::Result<UnixStream> {
+fn readable_on(signals: &[i32]) -> io::Result<UnixStream> {
     let (read, write) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(signal, write)?;
+    for signal in signals {
+        signal_hook::low_level::pipe::register(*signal, write.try_clone()?)?;
+    }
     Ok(read)
 }

@@ -3,17 +3,22 @@
 use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
+use trialbox_core::objective::FAILURE_ATTR;
+use trialbox_core::retry::{enqueued, has_params, origin, retry_of};
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, FIXED_PARAMS_ATTR, OWNER_ATTR, Outcome, Storage,
-    StorageError, TrialBatch, TrialStart, check_name,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
+    HeldTrial, LostTrial, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch,
+    TrialStart, WATCH_ATTR, check_name, owner_of,
 };
 use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
 
-/// Studies that end with the process.
+/// Studies that end with the process. Hearts beat by a counter, as time is nobody's here.
 #[derive(Debug, Default)]
 pub struct MemoryStorage {
     studies: Vec<(StudyRecord, Vec<FrozenTrial>)>,
+    heartbeats: BTreeMap<TrialId, u64>,
+    n_studies: i64,
     n_trials: i64,
 }
 
@@ -29,35 +34,58 @@ impl MemoryStorage {
         self.studies.iter_mut().find(|(study, _)| study.id == id).ok_or_else(missing)
     }
 
-    fn append(&mut self, id: StudyId, state: TrialState) -> Result<&mut FrozenTrial, StorageError> {
-        self.n_trials += 1;
-        let trial_id = TrialId(self.n_trials);
-        let (_, trials) = self.study(id)?;
+    fn is_taken(&self, name: &str) -> bool {
+        self.studies.iter().any(|(found, _)| found.name == name)
+    }
+
+    fn append(&mut self, study: StudyId, trial: FrozenTrial) -> Result<TrialId, StorageError> {
+        let id = TrialId(self.n_trials + 1);
+        let (_, trials) = self.study(study)?;
         let number = TrialNumber(trials.len() as u32);
-        trials.push(FrozenTrial {
-            id: trial_id,
-            number,
-            state,
-            values: vec![],
-            datetime_start: None,
-            datetime_complete: None,
-            params: vec![],
-            user_attrs: BTreeMap::new(),
-            system_attrs: BTreeMap::new(),
-            intermediate_values: BTreeMap::new(),
-        });
-        trials.last_mut().ok_or_else(|| unreachable!("a trial was just pushed"))
+        trials.push(FrozenTrial { id, number, ..trial });
+        self.n_trials += 1;
+        Ok(id)
+    }
+
+    fn find(&mut self, id: TrialId) -> Option<(StudyId, &mut FrozenTrial)> {
+        self.studies.iter_mut().find_map(|(study, trials)| {
+            let found = trials.iter_mut().find(|trial| trial.id == id)?;
+            Some((study.id, found))
+        })
+    }
+
+    fn held(&self, trial: &FrozenTrial) -> Option<HeldTrial> {
+        let beats = self.heartbeats.get(&trial.id);
+        (trial.state == TrialState::Running).then(|| HeldTrial {
+            id: trial.id,
+            number: trial.number,
+            owner: trial.system_attrs.get(OWNER_ATTR).cloned(),
+            heartbeat: beats.map(|beats| Heartbeat { stamp: beats.to_string(), age_secs: 0.0 }),
+            watch: trial.system_attrs.get(WATCH_ATTR).cloned(),
+        })
+    }
+
+    /// Appends the retry of a trial that has ended, if it may have one.
+    fn append_retry(
+        &mut self,
+        id: TrialId,
+        policy: Option<RetryPolicy>,
+    ) -> Result<Option<TrialNumber>, StorageError> {
+        let (Some(policy), Some((study, ended))) = (policy, self.find(id)) else { return Ok(None) };
+        let Some(retry) = retry_of(ended, policy) else { return Ok(None) };
+        let retry = self.append(study, retry)?;
+        Ok(self.find(retry).map(|(_, trial)| trial.number))
     }
 
     /// The trial, if it is RUNNING and has our token.
     fn ours(&mut self, claim: &Claim) -> Result<&mut FrozenTrial, StorageError> {
         let lost = |reason| StorageError::ClaimLost { number: claim.number, reason };
-        let mut trials = self.studies.iter_mut().flat_map(|(_, trials)| trials);
-        let trial =
-            trials.find(|trial| trial.id == claim.id).ok_or_else(|| lost(ClaimLoss::Vanished))?;
+        let (_, trial) = self.find(claim.id).ok_or_else(|| lost(ClaimLoss::Vanished))?;
         match trial.state {
             state if state.is_finished() => Err(lost(ClaimLoss::Finished(state))),
-            TrialState::Running if trial.system_attrs.get(OWNER_ATTR) == Some(&claim.owner) => {
+            TrialState::Running
+                if *trial.system_attrs.get(OWNER_ATTR).unwrap_or(&Json::Null) == claim.owner =>
+            {
                 Ok(trial)
             }
             _ => Err(lost(ClaimLoss::TakenOver)),
@@ -70,20 +98,40 @@ impl Storage for MemoryStorage {
         "memory:"
     }
 
-    fn create_study(&mut self, study: &NewStudy) -> Result<StudyRecord, StorageError> {
+    fn import_study(
+        &mut self,
+        study: &NewStudy,
+        trials: &[FrozenTrial],
+    ) -> Result<StudyRecord, StorageError> {
         check_name("study name", &study.name)?;
-        if self.studies.iter().any(|(found, _)| found.name == study.name) {
+        if self.is_taken(&study.name) {
             return Err(StorageError::DuplicateStudy { name: study.name.clone() });
         }
+        refuse_nan(trials)?;
+        self.n_studies += 1;
         let record = StudyRecord {
-            id: StudyId(self.studies.len() as i64 + 1),
+            id: StudyId(self.n_studies),
             name: study.name.clone(),
             directions: study.directions.clone(),
             user_attrs: study.user_attrs.iter().cloned().collect(),
             system_attrs: study.system_attrs.iter().cloned().collect(),
         };
         self.studies.push((record.clone(), vec![]));
+        self.add_trials(record.id, trials)?;
         Ok(record)
+    }
+
+    fn add_trials(
+        &mut self,
+        study: StudyId,
+        trials: &[FrozenTrial],
+    ) -> Result<TrialNumber, StorageError> {
+        refuse_nan(trials)?;
+        let first = TrialNumber(self.study(study)?.1.len() as u32);
+        for trial in trials {
+            self.append(study, trial.clone())?;
+        }
+        Ok(first)
     }
 
     fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {
@@ -118,26 +166,47 @@ impl Storage for MemoryStorage {
         Ok(record.clone())
     }
 
-    fn set_study_user_attrs(
+    fn set_study_attrs(
         &mut self,
         study: StudyId,
-        user_attrs: &[(String, Json)],
+        attrs: &StudyAttrs,
     ) -> Result<StudyRecord, StorageError> {
+        for (key, _) in attrs.user.iter().chain(&attrs.system) {
+            check_name("attribute key", key)?;
+        }
         let (record, _) = self.study(study)?;
-        record.user_attrs.extend(user_attrs.iter().cloned());
+        record.user_attrs.extend(attrs.user.iter().cloned());
+        record.system_attrs.extend(attrs.system.iter().cloned());
         Ok(record.clone())
+    }
+
+    fn rename_study(&mut self, study: StudyId, name: &str) -> Result<(), StorageError> {
+        check_name("study name", name)?;
+        let is_other = self.study(study)?.0.name != name;
+        if is_other && self.is_taken(name) {
+            return Err(StorageError::DuplicateStudy { name: name.to_owned() });
+        }
+        name.clone_into(&mut self.study(study)?.0.name);
+        Ok(())
+    }
+
+    fn delete_study(&mut self, study: StudyId) -> Result<(), StorageError> {
+        self.study(study)?;
+        self.studies.retain(|(found, _)| found.id != study);
+        Ok(())
     }
 
     fn enqueue_trial(
         &mut self,
         study: StudyId,
-        params: &[(String, Json)],
-    ) -> Result<TrialNumber, StorageError> {
-        let trial = self.append(study, TrialState::Waiting)?;
-        trial
-            .system_attrs
-            .insert(FIXED_PARAMS_ATTR.to_owned(), Json::object(params.iter().cloned()));
-        Ok(trial.number)
+        trial: &EnqueueTrial,
+    ) -> Result<Option<TrialNumber>, StorageError> {
+        let (_, trials) = self.study(study)?;
+        if trial.skip_if_exists && trials.iter().any(|found| has_params(found, &trial.params)) {
+            return Ok(None);
+        }
+        let id = self.append(study, enqueued(trial))?;
+        Ok(self.find(id).map(|(_, trial)| trial.number))
     }
 
     fn begin_trial(
@@ -153,22 +222,33 @@ impl Storage for MemoryStorage {
         if request.max_trials.is_some_and(|max_trials| n_trials >= max_trials) {
             return Ok(TrialStart::BudgetReached { n_trials });
         }
-        let waiting = trials.iter().position(|trial| trial.state == TrialState::Waiting);
-        let trial = match waiting {
-            Some(index) => &mut self.study(study)?.1[index],
-            None => self.append(study, TrialState::Running)?,
+        let waiting = trials.iter().find(|trial| trial.state == TrialState::Waiting);
+        let id = match waiting.map(|trial| trial.id) {
+            Some(id) => id,
+            None => {
+                let new = enqueued(&EnqueueTrial::default());
+                self.append(study, FrozenTrial { system_attrs: BTreeMap::new(), ..new })?
+            }
         };
+        if request.beats {
+            *self.heartbeats.entry(id).or_insert(0) += 1;
+        }
+        let Some((_, trial)) = self.find(id) else {
+            unreachable!("the trial was just found or made")
+        };
+        let owner = owner_of(&request.owner, trial.number);
         trial.state = TrialState::Running;
         trial.datetime_start = Some(request.at);
-        trial.system_attrs.insert(OWNER_ATTR.to_owned(), request.owner.clone());
+        trial.system_attrs.insert(OWNER_ATTR.to_owned(), owner.clone());
         let fixed_params = match trial.system_attrs.get(FIXED_PARAMS_ATTR) {
             Some(Json::Object(members)) => members.clone(),
             _ => vec![],
         };
         Ok(TrialStart::Begun(Box::new(BegunTrial {
-            claim: Claim { id: trial.id, number: trial.number, owner: request.owner.clone() },
+            claim: Claim { id, number: trial.number, owner },
             fixed_params,
             params: trial.params.clone(),
+            origin: origin(trial.number, &trial.system_attrs),
         })))
     }
 
@@ -195,6 +275,9 @@ impl Storage for MemoryStorage {
         trial.intermediate_values.extend(batch.intermediate_values.iter().copied());
         trial.user_attrs.extend(batch.user_attrs.iter().cloned());
         trial.system_attrs.extend(batch.system_attrs.iter().cloned());
+        if let Some(beats) = self.heartbeats.get_mut(&claim.id) {
+            *beats += 1;
+        }
         Ok(())
     }
 
@@ -202,21 +285,77 @@ impl Storage for MemoryStorage {
         &mut self,
         claim: &Claim,
         batch: &TrialBatch,
-        outcome: &Outcome,
-        at: UtcDateTime,
-    ) -> Result<(), StorageError> {
-        if outcome.values().iter().any(|value| value.is_nan()) {
+        ending: &Ending,
+    ) -> Result<Option<TrialNumber>, StorageError> {
+        if ending.outcome.values().iter().any(|value| value.is_nan()) {
             return Err(StorageError::NanValue);
         }
         self.record(claim, batch)?;
         let trial = self.ours(claim)?;
-        trial.values = outcome.values().to_vec();
-        trial.state = outcome.state();
-        trial.datetime_complete = Some(at);
+        trial.values = ending.outcome.values().to_vec();
+        trial.state = ending.outcome.state();
+        trial.datetime_complete = Some(ending.at);
+        self.append_retry(claim.id, ending.retry)
+    }
+
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError> {
+        let trials = self.study(study)?.1.clone();
+        Ok(trials.iter().filter_map(|trial| self.held(trial)).collect())
+    }
+
+    fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError> {
+        for (id, watch) in watches {
+            if let Some((_, trial)) = self.find(*id)
+                && trial.state == TrialState::Running
+            {
+                trial.system_attrs.insert(WATCH_ATTR.to_owned(), watch.clone());
+            }
+        }
         Ok(())
+    }
+
+    fn fail_lost_trial(
+        &mut self,
+        lost: &HeldTrial,
+        failure: &Json,
+        retry: Option<RetryPolicy>,
+        at: UtcDateTime,
+    ) -> Result<Option<LostTrial>, StorageError> {
+        let Some((_, trial)) = self.find(lost.id) else { return Ok(None) };
+        let trial = trial.clone();
+        let is_same = |now: &HeldTrial| now.owner == lost.owner && now.heartbeat == lost.heartbeat;
+        if !self.held(&trial).as_ref().is_some_and(is_same) {
+            return Ok(None);
+        }
+        if let Some((_, trial)) = self.find(lost.id) {
+            trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.clone());
+            trial.state = TrialState::Fail;
+            trial.datetime_complete = Some(at);
+        }
+        let retry = self.append_retry(lost.id, retry)?;
+        Ok(Some(LostTrial { number: lost.number, retry }))
+    }
+
+    fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
+        let (record, trials) = self.study(study)?;
+        let missing = || StorageError::NoSuchTrial {
+            study: record.name.clone(),
+            number,
+            n_trials: trials.len() as u64,
+        };
+        trials.get(number.0 as usize).cloned().ok_or_else(missing)
     }
 
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         Ok(self.study(study)?.1.clone())
     }
+
+    fn snapshot(&mut self, _path: &std::path::Path) -> Result<(), StorageError> {
+        Err(StorageError::Unsupported { url: "memory:".to_owned(), what: "be copied to a file" })
+    }
+}
+
+fn refuse_nan(trials: &[FrozenTrial]) -> Result<(), StorageError> {
+    let has_nan = |trial: &FrozenTrial| trial.values.iter().any(|value| value.is_nan());
+    if trials.iter().any(has_nan) { Err(StorageError::NanValue) } else { Ok(()) }
 }

@@ -1,5 +1,6 @@
 //! The tables, their version, and how a new database comes to be.
 
+use crate::sqlite::TxError;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,12 +28,15 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
     let aside =
         path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
-    let made = write_database(&aside).and_then(|()| match fs::hard_link(&aside, path) {
+    let made = write_database(&aside);
+    crate::failpoint!("create.before_link");
+    let made = made.and_then(|()| match fs::hard_link(&aside, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         // Some file systems have no hard links; a rename does there, if it leaves what others have made.
         Err(_) => rename_unless_there(&aside, path),
         Ok(()) => Ok(()),
     });
+    crate::failpoint!("create.after_link");
     // Gone already if it was renamed.
     let _ = fs::remove_file(&aside);
     made.and_then(|()| sync_folder(path))
@@ -55,7 +59,9 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 fn write_database(path: &Path) -> io::Result<()> {
     let made = Connection::open(path).and_then(|mut connection| {
         connection.pragma_update(None, "synchronous", "FULL")?;
-        create_tables(&mut connection)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        create_tables(&transaction)?;
+        transaction.commit()?;
         connection.close().map_err(|(_, error)| error)
     });
     made.map_err(|error| {
@@ -67,26 +73,23 @@ fn write_database(path: &Path) -> io::Result<()> {
     })
 }
 
-fn create_tables(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let exists = transaction.table_exists(None, "studies")?;
-    if !exists {
-        transaction.execute_batch(CREATE_SQL)?;
-    }
-    transaction.commit()
+/// Makes the tables, unless others have made them meanwhile.
+pub(crate) fn create_tables(tx: &Connection) -> rusqlite::Result<()> {
+    if tx.table_exists(None, "studies")? { Ok(()) } else { tx.execute_batch(CREATE_SQL) }
 }
 
 /// What an open database is.
 pub(crate) enum Version {
     /// One that we can use.
     Current,
+    /// One that we can use once it says what it is: Rustuna and others leave the revision for Optuna to write.
+    Unstamped,
     /// One without any table.
     Empty,
 }
 
-/// Looks whether the database is Optuna's, in the version that we know. Changes nothing, but for the
-/// revision of a database that Optuna itself would stamp at its next start.
-pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, CheckError> {
+/// Looks whether the database is Optuna's, in the version that we know.
+pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxError> {
     let tables: BTreeSet<String> = connection
         .prepare(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
@@ -96,9 +99,8 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, Check
     if tables.is_empty() {
         return Ok(Version::Empty);
     }
-    let wrong = |problem: String, help: String| {
-        Err(CheckError::Wrong(StorageError::WrongDatabase { problem, help }))
-    };
+    let wrong =
+        |problem: String, help: String| Err(StorageError::WrongDatabase { problem, help }.into());
     if !tables.contains("studies") || !tables.contains("version_info") {
         let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
         return wrong(
@@ -128,7 +130,7 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, Check
             ),
             "use a newer trialbox".to_owned(),
         ),
-        [] => stamp(connection, url),
+        [] => is_stampable(connection, url),
         _ => wrong(
             format!(
                 "`{url}` has {} rows in `alembic_version`, where one is allowed",
@@ -139,39 +141,26 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, Check
     }
 }
 
-/// Rustuna and others leave the revision for Optuna to write: schema 12 without one is the current one.
-fn stamp(connection: &Connection, url: &str) -> Result<Version, CheckError> {
+/// Schema 12 without a revision is the current one.
+fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> {
     let schema: Option<i64> = connection
         .query_row("SELECT schema_version FROM version_info", [], |row| row.get(0))
         .optional()?;
-    if schema != Some(12) {
-        return Err(CheckError::Wrong(StorageError::WrongDatabase {
-            problem: format!("`{url}` does not say which version of Optuna's schema it has"),
-            help: format!("let Optuna find out: optuna storage upgrade --storage {url}"),
-        }));
+    if schema == Some(12) {
+        return Ok(Version::Unstamped);
     }
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE;
-         CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-         INSERT INTO alembic_version SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);
-         COMMIT;"
+    Err(StorageError::WrongDatabase {
+        problem: format!("`{url}` does not say which version of Optuna's schema it has"),
+        help: format!("let Optuna find out: optuna storage upgrade --storage {url}"),
+    }
+    .into())
+}
+
+/// Writes the revision, as Optuna itself would at its next start.
+pub(crate) fn stamp(tx: &Connection) -> Result<(), TxError> {
+    tx.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
+         INSERT INTO alembic_version SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);"
     ))?;
-    Ok(Version::Current)
-}
-
-/// Makes the tables in a database that has none.
-pub(crate) fn fill_empty(connection: &mut Connection) -> rusqlite::Result<()> {
-    create_tables(connection)
-}
-
-/// Why a check did not end well.
-pub(crate) enum CheckError {
-    Sqlite(rusqlite::Error),
-    Wrong(StorageError),
-}
-
-impl From<rusqlite::Error> for CheckError {
-    fn from(error: rusqlite::Error) -> Self {
-        CheckError::Sqlite(error)
-    }
+    Ok(())
 }

@@ -2,16 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
-use std::time::Duration;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, Outcome, Storage, StorageError, TrialBatch,
-    TrialStart,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, Outcome, Storage, StorageError,
+    StudyAttrs, TrialBatch, TrialStart,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::{Param, TrialState, UtcDateTime, parse_datetime};
-use trialbox_storage::{MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
 /// Runs a law over every backend.
 fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
@@ -20,7 +19,7 @@ fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
     let _ = std::fs::remove_file(&path);
     law(&mut SqliteStorage::open(
         &path,
-        &Options { timeout: Duration::from_secs(60), create: true },
+        &Options { create: Create::Missing, ..Options::default() },
     )
     .unwrap());
 }
@@ -38,6 +37,10 @@ fn new_study(name: &str, directions: &[StudyDirection]) -> NewStudy {
     }
 }
 
+fn enqueue(params: &[(String, Json)]) -> EnqueueTrial {
+    EnqueueTrial { params: params.to_vec(), ..EnqueueTrial::default() }
+}
+
 fn study(storage: &mut dyn Storage) -> StudyRecord {
     storage.create_study(&new_study("s", &[StudyDirection::Minimize])).unwrap()
 }
@@ -49,7 +52,10 @@ fn start(
     max_trials: Option<u64>,
 ) -> TrialStart {
     storage
-        .begin_trial(study.id, &BeginTrial { owner: owner.into(), max_trials, at: at() })
+        .begin_trial(
+            study.id,
+            &BeginTrial { owner: owner.into(), beats: true, max_trials, at: at() },
+        )
         .unwrap()
 }
 
@@ -62,7 +68,9 @@ fn begin(storage: &mut dyn Storage, study: &StudyRecord, owner: &str) -> BegunTr
 }
 
 fn finish(storage: &mut dyn Storage, claim: &Claim, outcome: &Outcome) -> Result<(), StorageError> {
-    storage.finish_trial(claim, &TrialBatch::default(), outcome, at())
+    storage
+        .finish_trial(claim, &TrialBatch::default(), &Ending::new(outcome.clone(), at()))
+        .map(|_| ())
 }
 
 #[track_caller]
@@ -89,7 +97,7 @@ fn waiting_trials_are_taken_once_lowest_first_with_what_was_fixed() {
     each("waiting", |storage| {
         let study = study(storage);
         for x in [1.5, 2.5] {
-            storage.enqueue_trial(study.id, &[("x".to_owned(), x.into())]).unwrap();
+            storage.enqueue_trial(study.id, &enqueue(&[("x".to_owned(), x.into())])).unwrap();
         }
         for (number, x) in [(0, 1.5), (1, 2.5)] {
             let begun = begin(storage, &study, "o");
@@ -108,7 +116,7 @@ fn a_budget_counts_running_and_good_trials_and_holds_for_waiting_ones_too() {
         let first = begin(storage, &study, "a").claim;
         finish(storage, &first, &Outcome::Fail).unwrap();
         begin(storage, &study, "b");
-        storage.enqueue_trial(study.id, &[]).unwrap();
+        storage.enqueue_trial(study.id, &enqueue(&[])).unwrap();
         assert_eq!(start(storage, &study, "c", Some(1)), TrialStart::BudgetReached { n_trials: 1 });
         assert!(matches!(start(storage, &study, "c", Some(2)), TrialStart::Begun(_)));
         assert_eq!(start(storage, &study, "d", Some(2)), TrialStart::BudgetReached { n_trials: 2 });
@@ -149,7 +157,8 @@ fn values_come_back_to_the_bit() {
             let claim = begin(storage, &study, "o").claim;
             let steps = vec![(0, value), (1, f64::NAN), (-3, f64::NEG_INFINITY)];
             let batch = TrialBatch { intermediate_values: steps, ..TrialBatch::default() };
-            storage.finish_trial(&claim, &batch, &Outcome::Complete(vec![value]), at()).unwrap();
+            let ending = Ending::new(Outcome::Complete(vec![value]), at());
+            storage.finish_trial(&claim, &batch, &ending).unwrap();
         }
         for (trial, value) in storage.trials(study.id).unwrap().into_iter().zip(odd) {
             assert_eq!(trial.values[0].to_bits(), value.to_bits());
@@ -209,7 +218,10 @@ fn attributes_are_replaced_and_a_studys_defaults_are_set_once() {
             Json::Int(1)
         );
         assert_eq!(
-            storage.set_study_user_attrs(study.id, &pair(3)).unwrap().user_attrs["k"],
+            storage
+                .set_study_attrs(study.id, &StudyAttrs { user: pair(3), ..StudyAttrs::default() })
+                .unwrap()
+                .user_attrs["k"],
             Json::Int(3)
         );
         let claim = begin(storage, &study, "o").claim;

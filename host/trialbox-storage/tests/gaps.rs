@@ -7,14 +7,20 @@ use std::time::Duration;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, ClaimLoss, Outcome, Storage, StorageError, TrialBatch, TrialStart,
+    BeginTrial, BegunTrial, ClaimLoss, Ending, EnqueueTrial, Outcome, Storage, StorageError,
+    StudyAttrs, TrialBatch, TrialStart,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
 use trialbox_core::trial::{Param, UtcDateTime, parse_datetime};
-use trialbox_storage::{MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
-const PATIENT: Options = Options { timeout: Duration::from_secs(120), create: true };
-const HASTY: Options = Options { timeout: Duration::from_millis(1), create: false };
+fn patient() -> Options {
+    Options { create: Create::Missing, ..Options::default() }
+}
+
+fn hasty() -> Options {
+    Options { timeout: Duration::from_millis(1), ..Options::default() }
+}
 
 fn fresh(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gaps-{test}"));
@@ -33,7 +39,7 @@ fn raw(path: &Path) -> Connection {
 
 fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
     law(&mut MemoryStorage::new());
-    law(&mut open(&fresh(test), &PATIENT));
+    law(&mut open(&fresh(test), &patient()));
 }
 
 fn at() -> UtcDateTime {
@@ -54,7 +60,7 @@ fn study(storage: &mut dyn Storage) -> StudyId {
 }
 
 fn request(max_trials: Option<u64>) -> BeginTrial {
-    BeginTrial { owner: "o".into(), max_trials, at: at() }
+    BeginTrial { owner: "o".into(), beats: true, max_trials, at: at() }
 }
 
 fn begin(storage: &mut dyn Storage, study: StudyId) -> BegunTrial {
@@ -106,7 +112,7 @@ fn names_of_parameters_and_of_a_trials_attributes_have_at_most_512_characters() 
 #[test]
 fn the_claim_of_a_deleted_trial_has_vanished_and_nothing_is_written() {
     let path = fresh("vanished");
-    let mut storage = open(&path, &PATIENT);
+    let mut storage = open(&path, &patient());
     let id = study(&mut storage);
     let claim = begin(&mut storage, id).claim;
     let other = raw(&path);
@@ -117,9 +123,9 @@ fn the_claim_of_a_deleted_trial_has_vanished_and_nothing_is_written() {
         )
         .expect("rows can be deleted");
     let batch = TrialBatch { intermediate_values: vec![(0, 1.0)], ..TrialBatch::default() };
-    let complete = Outcome::Complete(vec![1.0]);
+    let complete = Ending::new(Outcome::Complete(vec![1.0]), at());
     for result in
-        [storage.record(&claim, &batch), storage.finish_trial(&claim, &batch, &complete, at())]
+        [storage.record(&claim, &batch), storage.finish_trial(&claim, &batch, &complete).map(drop)]
     {
         match result {
             Err(StorageError::ClaimLost { reason, .. }) => assert_eq!(reason, ClaimLoss::Vanished),
@@ -135,15 +141,19 @@ fn the_claim_of_a_deleted_trial_has_vanished_and_nothing_is_written() {
         assert!(matches!(result, Err(StorageError::NoSuchStudy { .. })), "{result:?}");
     };
     gone(storage.begin_trial(id, &request(None)).map(drop));
-    gone(storage.enqueue_trial(id, &[]).map(drop));
+    gone(storage.enqueue_trial(id, &EnqueueTrial::default()).map(drop));
     gone(storage.set_study_defaults(id, &pair("k")).map(drop));
-    gone(storage.set_study_user_attrs(id, &pair("k")).map(drop));
+    gone(
+        storage
+            .set_study_attrs(id, &StudyAttrs { user: pair("k"), ..StudyAttrs::default() })
+            .map(drop),
+    );
 }
 
 #[test]
 fn the_tables_have_the_names_columns_and_types_of_optunas() {
     let path = fresh("schema");
-    open(&path, &PATIENT);
+    open(&path, &patient());
     let connection = raw(&path);
     let mut found = Vec::new();
     let mut names = connection
@@ -202,7 +212,7 @@ fn the_tables_have_the_names_columns_and_types_of_optunas() {
 #[test]
 fn what_no_column_holds_stands_in_the_rows_as_a_type() {
     let path = fresh("encodings");
-    let mut storage = open(&path, &PATIENT);
+    let mut storage = open(&path, &patient());
     let id = study(&mut storage);
     let odd = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.25];
     for value in [odd[0], odd[1], odd[3]] {
@@ -210,7 +220,8 @@ fn what_no_column_holds_stands_in_the_rows_as_a_type() {
         let steps = (0i64..).zip(odd).collect();
         let batch = TrialBatch { intermediate_values: steps, ..TrialBatch::default() };
         let outcome = Outcome::Complete(vec![value]);
-        storage.finish_trial(&claim, &batch, &outcome, at()).expect("the trial is ours");
+        let ending = Ending::new(outcome, at());
+        storage.finish_trial(&claim, &batch, &ending).expect("the trial is ours");
     }
     let read = |sql: &str| -> Vec<(Option<f64>, String)> {
         let connection = raw(&path);
@@ -258,7 +269,7 @@ fn a_choice_or_step_that_makes_no_sense_is_named() {
         ),
     ] {
         let path = fresh(test);
-        let mut storage = open(&path, &PATIENT);
+        let mut storage = open(&path, &patient());
         let id = study(&mut storage);
         let claim = begin(&mut storage, id).claim;
         let choices = Distribution::categorical(vec!["a".into(), "b".into()]).expect("two choices");
@@ -280,14 +291,14 @@ fn a_choice_or_step_that_makes_no_sense_is_named() {
 #[test]
 fn an_exclusive_lock_is_waited_for_and_with_no_time_names_the_flag() {
     let path = fresh("exclusive");
-    let mut patient = open(&path, &PATIENT);
+    let mut patient = open(&path, &patient());
     let id = study(&mut patient);
-    let mut hasty = open(&path, &HASTY);
+    let mut hasty = open(&path, &hasty());
     let other = raw(&path);
     other.execute_batch("BEGIN EXCLUSIVE").expect("nobody else holds the lock");
     for result in [hasty.begin_trial(id, &request(None)).map(drop), hasty.trials(id).map(drop)] {
         match result {
-            Err(StorageError::Backend { help: Some(help), .. }) => {
+            Err(StorageError::Busy { help, .. }) => {
                 assert!(help.contains("--storage-timeout"), "{help}");
             }
             other => panic!("the database is locked: {other:?}"),

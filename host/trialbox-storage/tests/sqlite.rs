@@ -4,12 +4,16 @@
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::storage::{BeginTrial, Outcome, Storage, StorageError, TrialBatch, TrialStart};
+use trialbox_core::storage::{
+    BeginTrial, Ending, EnqueueTrial, Outcome, Storage, StorageError, TrialBatch, TrialStart,
+};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
 use trialbox_core::trial::parse_datetime;
-use trialbox_storage::{Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqliteStorage};
 
-const CREATE: Options = Options { timeout: Duration::from_secs(120), create: true };
+fn creating() -> Options {
+    Options { create: Create::Missing, ..Options::default() }
+}
 
 fn fresh(test: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
@@ -31,6 +35,7 @@ fn study(storage: &mut dyn Storage) -> StudyId {
 fn request(owner: &str, max_trials: Option<u64>) -> BeginTrial {
     BeginTrial {
         owner: owner.into(),
+        beats: true,
         max_trials,
         at: parse_datetime("2026-11-24 01:02:03.000456").unwrap(),
     }
@@ -38,14 +43,15 @@ fn request(owner: &str, max_trials: Option<u64>) -> BeginTrial {
 
 /// Runs trials until told to stop; returns the numbers.
 fn work(path: &Path, owner: &str, n: usize, max_trials: Option<u64>) -> Vec<u32> {
-    let mut storage = SqliteStorage::open(path, &CREATE).unwrap();
+    let mut storage = SqliteStorage::open(path, &creating()).unwrap();
     let id = storage.open_study("s").unwrap().id;
     let mut numbers = Vec::new();
     for index in 0..n {
         let request = request(&format!("{owner}-{index}"), max_trials);
         let TrialStart::Begun(begun) = storage.begin_trial(id, &request).unwrap() else { break };
         let outcome = Outcome::Complete(vec![f64::from(begun.claim.number.0)]);
-        storage.finish_trial(&begun.claim, &TrialBatch::default(), &outcome, request.at).unwrap();
+        let ending = Ending::new(outcome, request.at);
+        storage.finish_trial(&begun.claim, &TrialBatch::default(), &ending).unwrap();
         numbers.push(begun.claim.number.0);
     }
     numbers
@@ -64,7 +70,7 @@ fn side_by_side(n: usize, work: impl Fn(usize) -> Vec<u32> + Sync) -> Vec<u32> {
 #[test]
 fn workers_at_once_get_distinct_numbers_without_gaps() {
     let path = fresh("workers");
-    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
     let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, None));
     assert_eq!(numbers, (0..160).collect::<Vec<_>>());
 }
@@ -72,7 +78,7 @@ fn workers_at_once_get_distinct_numbers_without_gaps() {
 #[test]
 fn workers_at_once_never_overshoot_the_budget() {
     let path = fresh("overshoot");
-    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
     let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, Some(33)));
     assert_eq!(numbers, (0..33).collect::<Vec<_>>());
 }
@@ -80,10 +86,10 @@ fn workers_at_once_never_overshoot_the_budget() {
 #[test]
 fn workers_at_once_take_each_waiting_trial_once() {
     let path = fresh("claims");
-    let mut storage = SqliteStorage::open(&path, &CREATE).unwrap();
+    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
     let id = study(&mut storage);
     for _ in 0..20 {
-        storage.enqueue_trial(id, &[]).unwrap();
+        storage.enqueue_trial(id, &EnqueueTrial::default()).unwrap();
     }
     let numbers = side_by_side(4, |worker| work(&path, &worker.to_string(), 5, None));
     assert_eq!(numbers, (0..20).collect::<Vec<_>>());
@@ -93,7 +99,7 @@ fn workers_at_once_take_each_waiting_trial_once() {
 fn a_herd_that_opens_a_missing_file_makes_one_database() {
     let path = fresh("herd");
     side_by_side(16, |_| {
-        SqliteStorage::open(&path, &CREATE).unwrap();
+        SqliteStorage::open(&path, &creating()).unwrap();
         vec![]
     });
     let connection = Connection::open(&path).unwrap();
@@ -111,7 +117,7 @@ fn a_herd_that_opens_a_missing_file_makes_one_database() {
 #[test]
 fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
     let path = fresh("rows");
-    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
     work(&path, "o", 1, None);
     let connection = Connection::open(&path).unwrap();
     let row: (String, String, String) = connection
@@ -144,7 +150,7 @@ fn check_refused(path: &Path, options: &Options, message: &str) {
 
 fn altered(test: &str, sql: &str) -> PathBuf {
     let path = fresh(test);
-    SqliteStorage::open(&path, &CREATE).unwrap();
+    SqliteStorage::open(&path, &creating()).unwrap();
     Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     path
 }
@@ -152,24 +158,28 @@ fn altered(test: &str, sql: &str) -> PathBuf {
 #[test]
 fn a_file_that_is_no_database_of_ours_is_refused_and_not_touched() {
     let path = fresh("refused");
-    check_refused(&path, &Options { create: false, ..CREATE }, "there is no database");
+    check_refused(&path, &Options::default(), "there is no database");
     std::fs::write(&path, "\x7fELF".repeat(500)).unwrap();
-    check_refused(&path, &CREATE, "is not a SQLite database");
+    check_refused(&path, &creating(), "is not a SQLite database");
     let path = fresh("foreign");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE birds (name TEXT)").unwrap();
-    check_refused(&path, &CREATE, "but not Optuna's: it has the tables birds");
+    check_refused(&path, &creating(), "but not Optuna's: it has the tables birds");
     let older = altered("older", "UPDATE alembic_version SET version_num = 'v2.6.0.a'");
-    check_refused(&older, &CREATE, "has the schema of an older Optuna (revision v2.6.0.a)");
+    check_refused(&older, &creating(), "has the schema of an older Optuna (revision v2.6.0.a)");
     let newer = altered("newer", "UPDATE alembic_version SET version_num = 'v9.9.9.a'");
-    check_refused(&newer, &CREATE, "has a schema that trialbox does not know (revision v9.9.9.a");
+    check_refused(
+        &newer,
+        &creating(),
+        "has a schema that trialbox does not know (revision v9.9.9.a",
+    );
     let two = altered("two", "INSERT INTO alembic_version VALUES ('v1.2.0.a')");
-    check_refused(&two, &CREATE, "has 2 rows in `alembic_version`");
+    check_refused(&two, &creating(), "has 2 rows in `alembic_version`");
 }
 
 #[test]
-fn a_database_without_revision_is_stamped_and_an_empty_file_filled() {
+fn a_database_without_revision_is_stamped_and_an_empty_file_filled_only_on_request() {
     let path = altered("stamped", "DELETE FROM alembic_version");
-    SqliteStorage::open(&path, &CREATE).unwrap();
+    SqliteStorage::open(&path, &creating()).unwrap();
     let revision: String = Connection::open(&path)
         .unwrap()
         .query_row("SELECT version_num FROM alembic_version", [], |row| row.get(0))
@@ -177,8 +187,10 @@ fn a_database_without_revision_is_stamped_and_an_empty_file_filled() {
     assert_eq!(revision, "v3.2.0.a");
     let path = fresh("zero");
     std::fs::write(&path, "").unwrap();
-    check_refused(&path, &Options { create: false, ..CREATE }, "is empty");
-    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
+    check_refused(&path, &Options::default(), "is empty");
+    check_refused(&path, &creating(), "is empty");
+    let filling = Options { create: Create::MissingOrEmpty, ..Options::default() };
+    study(&mut SqliteStorage::open(&path, &filling).unwrap());
 }
 
 #[test]
@@ -209,10 +221,12 @@ fn a_row_that_makes_no_sense_is_named() {
         ),
     ] {
         let path = fresh(test);
-        let mut storage = SqliteStorage::open(&path, &CREATE).unwrap();
+        let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
         let id = study(&mut storage);
         work(&path, "o", 1, None);
-        Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("DROP TRIGGER trialbox_guard_state").unwrap();
+        other.execute_batch(sql).unwrap();
         match storage.trials(id) {
             Err(StorageError::UnreadableRow { what }) => assert!(what.contains(message), "{what}"),
             other => panic!("{test}: {other:?}"),
@@ -223,14 +237,13 @@ fn a_row_that_makes_no_sense_is_named() {
 #[test]
 fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
     let path = fresh("locked");
-    study(&mut SqliteStorage::open(&path, &CREATE).unwrap());
-    let mut storage =
-        SqliteStorage::open(&path, &Options { timeout: Duration::from_millis(10), create: false })
-            .unwrap();
+    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    let hasty = Options { timeout: Duration::from_millis(10), ..Options::default() };
+    let mut storage = SqliteStorage::open(&path, &hasty).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     match storage.begin_trial(StudyId(1), &request("o", None)) {
-        Err(StorageError::Backend { help: Some(help), .. }) => {
+        Err(StorageError::Busy { help, .. }) => {
             assert!(help.contains("--storage-timeout"), "{help}")
         }
         other => panic!("{other:?}"),
@@ -243,8 +256,8 @@ fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
 }
 
 #[test]
-fn a_timeout_of_a_year_is_as_long_as_sqlite_can_wait() {
+fn a_timeout_of_a_year_is_no_problem() {
     let path = fresh("year");
-    let options = Options { timeout: Duration::from_secs(365 * 86_400), create: true };
+    let options = Options { timeout: Duration::from_secs(365 * 86_400), ..creating() };
     study(&mut SqliteStorage::open(&path, &options).unwrap());
 }

@@ -1,6 +1,6 @@
 //! The command line: the list of commands and the flags that all of them share.
 
-use crate::commands::{EvalArgs, InspectArgs, RunArgs, StudyCommand};
+use crate::commands::{EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, TrialCommand};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::{Format, Output};
 use clap::builder::styling::{AnsiColor, Styles};
@@ -46,9 +46,14 @@ enum Command {
     Eval(Box<EvalArgs>),
     /// Show what an objective is, what it wants and which parameters it asks for
     Inspect(Box<InspectArgs>),
-    /// Make, list and read studies
+    /// Make, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
+    /// Enqueue, ask for, tell and show single trials
+    #[command(subcommand)]
+    Trial(TrialCommand),
+    /// End trials that nobody works on any more
+    Reap(ReapArgs),
 }
 
 impl Cli {
@@ -61,6 +66,8 @@ impl Cli {
             Command::Eval(args) => args.run(&output),
             Command::Inspect(args) => args.run(&output),
             Command::Study(command) => command.run(&output),
+            Command::Trial(command) => command.run(&output),
+            Command::Reap(args) => args.run(&output),
         };
         result.unwrap_or_else(|error| {
             output.error(&error);

@@ -1,6 +1,7 @@
 //! An error on its way to the user: what happened, why, what to do, and with which code to end.
 
 use crate::exit_code::ExitCode;
+use trialbox_core::ask_tell::TellError;
 use trialbox_core::run::RunError;
 use trialbox_core::storage::StorageError;
 use trialbox_runtime::Rejection;
@@ -52,6 +53,11 @@ impl From<StorageError> for CommandError {
             ),
             StorageError::WrongDatabase { help, .. } => (ExitCode::Storage, Some(help.clone())),
             StorageError::Backend { help, .. } => (ExitCode::Storage, help.clone()),
+            StorageError::Busy { help, .. } => (ExitCode::Storage, Some(help.clone())),
+            StorageError::NoSuchTrial { .. } => {
+                (ExitCode::Usage, Some("`trialbox study trials` lists them".to_owned()))
+            }
+            StorageError::Unsupported { .. } => (ExitCode::Usage, None),
             StorageError::ClaimLost { .. } => (ExitCode::ClaimLost, None),
             StorageError::UnreadableRow { .. } | StorageError::NanValue => (ExitCode::Storage, None),
         };
@@ -73,10 +79,38 @@ impl From<RunError> for CommandError {
         };
         let help = match source {
             StorageError::Backend { help, .. } => help.clone(),
-            StorageError::WrongDatabase { help, .. } => Some(help.clone()),
+            StorageError::WrongDatabase { help, .. } | StorageError::Busy { help, .. } => {
+                Some(help.clone())
+            }
             _ => None,
         };
         CommandError { exit: ExitCode::Storage, code: Some("E-STORAGE"), error: error.into(), help }
+    }
+}
+
+impl From<TellError> for CommandError {
+    fn from(error: TellError) -> Self {
+        let (exit, help) = match &error {
+            TellError::Storage(_) => {
+                let TellError::Storage(error) = error else { unreachable!("it was just matched") };
+                return error.into();
+            }
+            TellError::NotRunning { state, .. } if state.is_finished() => (
+                ExitCode::ClaimLost,
+                "a trial that has ended is never changed; --skip-if-finished makes this no error",
+            ),
+            TellError::NotRunning { .. } => {
+                (ExitCode::Usage, "take it first with `trialbox trial ask`")
+            }
+            TellError::OtherOwner { .. } => (
+                ExitCode::ClaimLost,
+                "it was lost and taken again by somebody else; this result has no trial",
+            ),
+            TellError::Contradiction { .. } => {
+                (ExitCode::Usage, "give values for a complete trial, and none for the others")
+            }
+        };
+        CommandError { exit, code: None, error: error.into(), help: Some(help.to_owned()) }
     }
 }
 

@@ -8,14 +8,17 @@ mod cli;
 mod clock;
 mod commands;
 mod error;
+mod exchange;
 mod exit_code;
 mod grants;
 mod objective_args;
 mod output;
 mod owner;
+mod param_args;
 mod settings;
 mod storage_args;
 mod trial_json;
+mod upkeep;
 
 use clap::Parser as _;
 use std::process::ExitCode;

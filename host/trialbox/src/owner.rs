@@ -1,23 +1,34 @@
-//! Who runs a trial: one attempt of one process, told apart from every other.
+//! Who runs a trial: one attempt of one process, told apart from every other, and whether it still lives.
 
+use crate::error::CommandError;
 use trialbox_core::json::Json;
+use trialbox_core::reap::{Observer, OwnerProbe, OwnerState};
+use trialbox_storage::process::{Life, ProcessId, boot_id, host_name, since_boot};
 
-/// The owner token of a new attempt, as the system attribute `trialbox:owner` holds it.
+/// The owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
 ///
 /// The uuid alone tells attempts apart. The rest is for whoever has to find out whether the attempt is still
 /// alive: Slurm can run the same array task twice at once under one job id, when a dead node comes back.
 pub(crate) fn new_owner() -> Json {
-    let mut members = vec![
-        ("uuid", Json::from(format!("{:032x}", rand::random::<u128>()))),
-        ("host", Json::from(rustix::system::uname().nodename().to_string_lossy().into_owned())),
-        ("pid", Json::from(std::process::id())),
-    ];
-    if let Ok(boot_id) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
-        members.push(("boot_id", Json::from(boot_id.trim())));
-    }
-    if let Some(ticks) = start_time_ticks() {
-        members.push(("pid_start_ticks", Json::from(ticks)));
-    }
+    owner(ProcessId::current().to_members())
+}
+
+/// The owner token of a trial that is asked for here and told elsewhere: this process ends at once, so what
+/// may die is the process named, if one is.
+pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
+    let Some(pid) = pid else { return Ok(owner(vec![("host", Json::from(host_name()))])) };
+    let process = ProcessId::of_pid(pid).ok_or_else(|| {
+        CommandError::usage(
+            format!("--owner-pid {pid}: there is no such process"),
+            "give the process that will tell the result, in a shell script: --owner-pid $$",
+        )
+    })?;
+    Ok(owner(process.to_members()))
+}
+
+fn owner(process: Vec<(&'static str, Json)>) -> Json {
+    let mut members = vec![("uuid", Json::from(format!("{:032x}", rand::random::<u128>())))];
+    members.extend(process);
     for (key, variable) in [
         ("slurm_job_id", "SLURM_JOB_ID"),
         ("slurm_array_job_id", "SLURM_ARRAY_JOB_ID"),
@@ -31,9 +42,26 @@ pub(crate) fn new_owner() -> Json {
     Json::object(members)
 }
 
-/// When this process started, in clock ticks since boot: field 22 of `/proc/self/stat` (proc(5)).
-fn start_time_ticks() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // The second field is the program's name in parentheses, and may itself hold spaces.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+/// Asks the process table of this machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ProcessTable;
+
+impl OwnerProbe for ProcessTable {
+    fn look(&self, owners: &[&Json]) -> Vec<OwnerState> {
+        let life =
+            |owner: &&Json| ProcessId::from_json(owner).map_or(Life::Unknown, |id| id.life());
+        let states = owners.iter().map(life);
+        states
+            .map(|life| match life {
+                Life::Alive => OwnerState::Alive,
+                Life::Gone(evidence) => OwnerState::Gone { evidence },
+                Life::Unknown => OwnerState::Unknown,
+            })
+            .collect()
+    }
+}
+
+/// This machine as an observer of heartbeats.
+pub(crate) fn observer() -> Observer {
+    Observer { boot_id: boot_id().unwrap_or_else(host_name), since_boot: since_boot() }
 }

@@ -7,7 +7,7 @@
 use crate::error::CommandError;
 use std::time::Duration;
 use trialbox_core::json::Json;
-use trialbox_core::storage::Storage;
+use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
 use trialbox_samplers::SamplerConfig;
 
@@ -15,6 +15,10 @@ const SEED: &str = "trialbox:seed";
 const SAMPLER: &str = "trialbox:sampler";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
+const MAX_RETRIES: &str = "trialbox:max_retries";
+
+/// How often a lost trial is tried again where nobody says: often enough for a cluster's bad night.
+const DEFAULT_MAX_RETRIES: u32 = 3;
 
 /// The flags that a study remembers; `None` means "not said".
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,7 @@ pub(crate) struct SettingFlags {
     pub(crate) sampler: Option<SamplerConfig>,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) max_retries: Option<u32>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
 }
@@ -34,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) sampler: SamplerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    /// What becomes of a trial whose process is lost or interrupted.
+    pub(crate) retry: RetryPolicy,
 }
 
 impl SettingFlags {
@@ -42,6 +49,7 @@ impl SettingFlags {
         let mut attributes = vec![
             (SEED.to_owned(), Json::from(self.seed.unwrap_or_else(new_seed))),
             (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
+            (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
         ];
         attributes.extend(self.limits());
         attributes
@@ -72,12 +80,13 @@ impl SettingFlags {
             ));
         }
         if !contradicted.is_empty() {
-            study = storage.set_study_user_attrs(study.id, &said)?;
+            let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
+            study = storage.set_study_attrs(study.id, &attrs)?;
         }
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
-            defaults.retain(|(key, _)| key == SEED || key == SAMPLER);
+            defaults.retain(|(key, _)| [SEED, SAMPLER, MAX_RETRIES].contains(&key.as_str()));
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
@@ -89,7 +98,8 @@ impl SettingFlags {
     fn said(&self) -> Vec<(String, Json)> {
         let seed = self.seed.map(|seed| (SEED.to_owned(), Json::from(seed)));
         let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
-        seed.into_iter().chain(sampler).chain(self.limits()).collect()
+        let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
+        seed.into_iter().chain(sampler).chain(retries).chain(self.limits()).collect()
     }
 
     fn limits(&self) -> Vec<(String, Json)> {
@@ -119,8 +129,16 @@ impl Settings {
             sampler: sampler.ok_or_else(|| unreadable(SAMPLER))?,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            retry: retry_policy(study),
         })
     }
+}
+
+/// What becomes of a lost trial of the study, which may be one that trialbox never settled.
+pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
+    let kept = study.user_attrs.get(MAX_RETRIES).and_then(read_u64);
+    let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
+    RetryPolicy { max_retries }
 }
 
 /// A seed that no other study has, small enough to be read and typed.
@@ -140,6 +158,7 @@ fn flag_of(key: &str) -> &'static str {
         SEED => "--seed",
         SAMPLER => "--sampler",
         MAX_MEMORY => "--max-memory (in bytes)",
+        MAX_RETRIES => "--max-retries",
         _ => "--trial-timeout (in seconds)",
     }
 }

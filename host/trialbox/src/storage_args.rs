@@ -1,8 +1,11 @@
 //! The flags that say which database and which study.
 
 use crate::error::CommandError;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::storage::Storage;
+use trialbox_storage::spool::Spool;
+use trialbox_storage::{Create, LockMode, Options, Stopping};
 
 /// Which database.
 #[derive(Debug, Clone, clap::Args)]
@@ -24,6 +27,33 @@ pub(crate) struct StorageArgs {
     /// How long to wait for a database that others are writing, such as 90s or 5m
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration, hide_short_help = true)]
     storage_timeout: Duration,
+
+    /// What keeps writers apart: SQLite's own locks, or a lock file for file systems whose locks do not reach
+    /// other machines; auto takes the file on network file systems
+    #[arg(long, value_name = "auto|sqlite|file", value_enum, default_value_t = LockArg::Auto, hide_possible_values = true, hide_short_help = true)]
+    lock: LockArg,
+
+    /// Leave the guard out, a trigger in the database that keeps Python workers from running a waiting trial twice
+    #[arg(long, hide_short_help = true)]
+    no_guard: bool,
+
+    /// Where results wait that can be written neither to the database nor beside it [default: ~/.local/state/trialbox/spool]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "TRIALBOX_SPOOL_DIR",
+        hide_env_values = true,
+        hide_short_help = true
+    )]
+    spool_dir: Option<PathBuf>,
+}
+
+/// What keeps writers apart.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum LockArg {
+    Auto,
+    Sqlite,
+    File,
 }
 
 impl StorageArgs {
@@ -34,20 +64,46 @@ impl StorageArgs {
         named.unwrap_or_else(|| "sqlite:///trialbox.db".to_owned())
     }
 
+    /// The same flags for another database.
+    pub(crate) fn at(&self, url: &str) -> StorageArgs {
+        StorageArgs { storage: Some(url.to_owned()), optuna_db: None, ..self.clone() }
+    }
+
     /// Opens a database that must be there.
     pub(crate) fn open(&self) -> Result<Box<dyn Storage>, CommandError> {
-        self.open_or(false)
+        self.open_with(Create::Never, Stopping::default())
     }
 
-    /// Opens a database, making it if it is not there.
-    pub(crate) fn open_or_create(&self) -> Result<Box<dyn Storage>, CommandError> {
-        self.open_or(true)
+    /// Opens a database; `stopping` cuts short what waits have become pointless.
+    pub(crate) fn open_with(
+        &self,
+        create: Create,
+        stopping: Stopping,
+    ) -> Result<Box<dyn Storage>, CommandError> {
+        let options = Options {
+            timeout: self.storage_timeout,
+            create,
+            lock: match self.lock {
+                LockArg::Auto => LockMode::Auto,
+                LockArg::Sqlite => LockMode::Sqlite,
+                LockArg::File => LockMode::File,
+            },
+            guard: !self.no_guard,
+            stopping,
+        };
+        trialbox_storage::open(&self.url(), &options).map_err(CommandError::from)
     }
 
-    fn open_or(&self, create: bool) -> Result<Box<dyn Storage>, CommandError> {
-        let url = self.url();
-        let options = trialbox_storage::Options { timeout: self.storage_timeout, create };
-        trialbox_storage::open(&url, &options).map_err(CommandError::from)
+    /// Where results wait that cannot be written; nowhere for a database in memory.
+    pub(crate) fn spool(&self) -> Option<Spool> {
+        let path = trialbox_storage::sqlite_path(&self.url()).ok()??.to_owned();
+        let absolute = |name: &str| {
+            std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        let state =
+            || absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+        let users = self.spool_dir.clone().or_else(|| Some(state()?.join("trialbox/spool")));
+        Some(Spool::of(Path::new(&path), users))
     }
 }
 

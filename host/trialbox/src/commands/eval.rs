@@ -7,6 +7,7 @@ use crate::exit_code::ExitCode;
 use crate::objective_args::{DirectionArg, ObjectiveArgs, described_directions, objective_name};
 use crate::output::Output;
 use crate::owner::new_owner;
+use crate::param_args::{parse_param, refuse_twice};
 use crate::trial_json::{self, show_bytes, show_duration, show_floats, show_value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use trialbox_core::objective::FailureCode;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
-use trialbox_core::storage::BeginTrial;
+use trialbox_core::storage::{BeginTrial, EnqueueTrial};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
@@ -69,15 +70,7 @@ enum Defaults {
 
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let twice = self.param.iter().enumerate().find(|(index, (name, _))| {
-            self.param[..*index].iter().any(|(earlier, _)| earlier == name)
-        });
-        if let Some((_, (name, _))) = twice {
-            return Err(CommandError::usage(
-                format!("--param {name} was given twice"),
-                "give it once",
-            ));
-        }
+        refuse_twice("--param", &self.param)?;
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         let interrupts = Arc::new(Interrupts::install()?);
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;
@@ -94,7 +87,8 @@ impl EvalArgs {
         let mut storage = trialbox_storage::MemoryStorage::new();
         let storage: &mut dyn trialbox_core::storage::Storage = &mut storage;
         let study = storage.create_study(&study)?;
-        storage.enqueue_trial(study.id, &self.param)?;
+        let given = EnqueueTrial { params: self.param.clone(), ..EnqueueTrial::default() };
+        storage.enqueue_trial(study.id, &given)?;
 
         let clock = SystemClock::new();
         let sampler = match self.defaults {
@@ -109,6 +103,7 @@ impl EvalArgs {
             pruner: &NopPruner,
             clock: &clock,
             limits: SessionLimits { strict_fixed_params: true, ..SessionLimits::default() },
+            retry: None,
         };
         let mut observer = |event: Event| match event {
             Event::Logged(line) => {
@@ -119,7 +114,8 @@ impl EvalArgs {
             }
             _ => {}
         };
-        let request = BeginTrial { owner: new_owner(), max_trials: None, at: clock.utc_now() };
+        let request =
+            BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
         match run_trial(&around, storage, &mut ready.sandbox, &request, &mut observer)? {
             TrialEnd::Finished(trial) => {
                 self.report(output, &study.name, &trial, ready.sandbox.peak_memory_bytes())
@@ -188,12 +184,4 @@ impl EvalArgs {
             _ => ExitCode::Done,
         })
     }
-}
-
-/// Reads `NAME=VALUE`.
-fn parse_param(text: &str) -> Result<(String, Json), String> {
-    let (name, value) =
-        text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=VALUE, such as lr=0.1"))?;
-    let value = Json::parse(value).unwrap_or_else(|_| Json::from(value));
-    Ok((name.to_owned(), value))
 }

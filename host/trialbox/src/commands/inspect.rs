@@ -90,8 +90,10 @@ impl InspectArgs {
             pruner: &AlwaysPruner,
             clock: &clock,
             limits: SessionLimits::default(),
+            retry: None,
         };
-        let request = BeginTrial { owner: new_owner(), max_trials: None, at: clock.utc_now() };
+        let request =
+            BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
         let end = run_trial(&around, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
         let TrialEnd::Finished(trial) = end else { return Ok(Probe::default()) };
         // A call that was cut short has told what it was made for.

@@ -2,10 +2,14 @@
 
 mod eval;
 mod inspect;
+mod reap;
 mod run;
 mod study;
+mod trial;
 
 pub(crate) use eval::EvalArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use reap::ReapArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use study::StudyCommand;
+pub(crate) use trial::TrialCommand;

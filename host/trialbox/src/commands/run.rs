@@ -12,6 +12,7 @@ use crate::owner::new_owner;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
+use crate::upkeep::{DEFAULT_GRACE, reap_study, reaped_text, sync_spool, synced_text};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
@@ -23,13 +24,15 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
-use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
+use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, UnrecordedTrial, run_trial};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
+use trialbox_storage::spool::SpooledResult;
+use trialbox_storage::{Create, Stopping};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -96,7 +99,16 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// Let --seed, --sampler, --max-memory and --trial-timeout change a study that was made with others
+    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone;
+    /// remembered by the study [default: 3]
+    #[arg(long, value_name = "N")]
+    max_retries: Option<u32>,
+
+    /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
+    grace: Duration,
+
+    /// Let --seed, --sampler, --max-retries, --max-memory and --trial-timeout change a study that was made with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -116,10 +128,10 @@ impl RunArgs {
         let ready = self.sandbox.load(&file, Some(Arc::clone(&interrupts)))?;
         self.sandbox.check_data(&ready.loaded)?;
 
-        let mut storage = self.storage.open_or_create()?;
+        let mut storage = self.open_storage(Create::Missing, &interrupts)?;
         let study = self.open_or_create_study(storage.as_mut(), &ready)?;
         let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
-        drop(storage);
+        self.tidy_up(storage.as_mut(), &study, output)?;
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
@@ -134,10 +146,38 @@ impl RunArgs {
             progress: &progress,
             clock: SystemClock::new(),
         };
-        let result = job.run_workers(ready);
+        let result = job.run_workers(ready, storage);
         progress.finish();
         let exit = result?;
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
+    }
+
+    /// Opens the database; a signal cuts short what would be a long wait for it.
+    fn open_storage(
+        &self,
+        create: Create,
+        interrupts: &Arc<Interrupts>,
+    ) -> Result<Box<dyn Storage>, CommandError> {
+        let interrupts = Arc::clone(interrupts);
+        let stopping = Stopping::when(move || interrupts.pending().is_some());
+        self.storage.open_with(create, stopping)
+    }
+
+    /// Writes what earlier jobs could not, and ends trials whose jobs are gone.
+    fn tidy_up(
+        &self,
+        storage: &mut dyn Storage,
+        study: &StudyRecord,
+        output: &Output,
+    ) -> Result<(), CommandError> {
+        if let Some(spool) = self.storage.spool() {
+            for synced in sync_spool(storage, &spool, Some(&study.name))? {
+                output.note(&synced_text(&synced));
+            }
+        }
+        let report = reap_study(storage, study, self.grace, None)?;
+        report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
+        Ok(())
     }
 
     fn setting_flags(&self) -> SettingFlags {
@@ -146,6 +186,7 @@ impl RunArgs {
             sampler: self.sampler.clone(),
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
+            max_retries: self.max_retries,
             overrule: self.overrule,
         }
     }
@@ -259,7 +300,7 @@ struct Job<'a> {
 
 impl Job<'_> {
     /// Runs `--jobs` workers: the first with the sandbox that is ready, the others with their own.
-    fn run_workers(&self, ready: ReadyObjective) -> CommandResult {
+    fn run_workers(&self, ready: ReadyObjective, storage: Box<dyn Storage>) -> CommandResult {
         let extra_workers = self.args.jobs.get().min(self.args.n_trials.get()) - 1;
         std::thread::scope(|scope| {
             let others: Vec<_> = (0..extra_workers)
@@ -267,11 +308,12 @@ impl Job<'_> {
                     scope.spawn(|| {
                         let ready =
                             self.args.sandbox.load(self.file, Some(Arc::clone(self.interrupts)))?;
-                        self.run_worker(ready)
+                        let storage = self.args.open_storage(Create::Never, self.interrupts)?;
+                        self.run_worker(ready, storage)
                     })
                 })
                 .collect();
-            let mut result = self.run_worker(ready);
+            let mut result = self.run_worker(ready, storage);
             for other in others {
                 let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 result = match (result, ended) {
@@ -283,12 +325,15 @@ impl Job<'_> {
         })
     }
 
-    fn run_worker(&self, mut ready: ReadyObjective) -> CommandResult {
+    fn run_worker(
+        &self,
+        mut ready: ReadyObjective,
+        mut storage: Box<dyn Storage>,
+    ) -> CommandResult {
         let mut limits = self.args.sandbox.limits();
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
-        let mut storage = self.args.storage.open()?;
         let sampler = self.settings.sampler.build();
         let around = Surroundings {
             study: self.study,
@@ -297,24 +342,75 @@ impl Job<'_> {
             pruner: &NopPruner,
             clock: &self.clock,
             limits: SessionLimits::default(),
+            retry: Some(self.settings.retry),
         };
         let mut exit = ExitCode::Done;
         while self.may_begin() && self.counters.take() {
             let request = BeginTrial {
                 owner: new_owner(),
+                beats: true,
                 max_trials: self.args.max_trials,
                 at: self.clock.utc_now(),
             };
             let mut observer = |event: Event| self.observe(&event);
             let end =
                 run_trial(&around, storage.as_mut(), &mut ready.sandbox, &request, &mut observer);
-            let end = end.inspect_err(|_| self.counters.stop())?;
+            let end = match end {
+                Ok(end) => end,
+                Err(error) => {
+                    self.counters.stop();
+                    return self.explain(error);
+                }
+            };
             exit = exit.worst(self.report(&end, ready.sandbox.peak_memory_bytes()));
         }
         Ok(match self.interrupts.pending() {
             Some(interruption) => exit.worst(interrupted(interruption)),
             None => exit,
         })
+    }
+
+    /// What could not be recorded is kept in a file; what was not begun because a signal came is no error.
+    fn explain(&self, error: RunError) -> CommandResult {
+        match error {
+            RunError::NotRecorded { trial, source } => {
+                let kept = self.keep(&trial);
+                let mut error = CommandError::from(RunError::NotRecorded { trial, source });
+                error.help = Some(match error.help {
+                    Some(help) => format!("{kept}; {help}"),
+                    None => kept,
+                });
+                Err(error)
+            }
+            RunError::Begin(StorageError::Busy { .. }) if self.interrupts.pending().is_some() => {
+                Ok(self.interrupts.pending().map_or(ExitCode::Done, interrupted))
+            }
+            error => Err(error.into()),
+        }
+    }
+
+    /// Spools a result; says where, or as a last resort what it is.
+    fn keep(&self, trial: &UnrecordedTrial) -> String {
+        let result = SpooledResult { study: self.study.name.clone(), trial: trial.clone() };
+        let kept = self.args.storage.spool().map(|spool| spool.keep(&result));
+        match kept {
+            Some(Ok(path)) => format!(
+                "the result is kept in `{}`; the next `trialbox run` of the study or `trialbox study sync` records it",
+                path.display()
+            ),
+            Some(Err(problems)) => {
+                let tried: Vec<String> = problems
+                    .iter()
+                    .map(|(folder, error)| format!("`{}`: {error}", folder.display()))
+                    .collect();
+                format!(
+                    "the result {:?} could not be kept anywhere ({})",
+                    trial.ending.outcome.values(),
+                    tried.join("; ")
+                )
+            }
+            None => format!("the result was {:?}", trial.ending.outcome.values()),
+        }
     }
 
     fn may_begin(&self) -> bool {
@@ -349,11 +445,15 @@ impl Job<'_> {
                 });
                 ExitCode::Done
             }
-            TrialEnd::ClaimLost { number, reason, values } => {
-                let text = format!(
-                    "trial {number}  CLAIM LOST  {reason}; its result [{}] was not recorded",
-                    show_floats(values)
+            TrialEnd::ClaimLost { number, reason, values, kept_as } => {
+                let kept = kept_as.as_ref().map_or_else(
+                    || "there is no result".to_owned(),
+                    |key| {
+                        let values = show_floats(values);
+                        format!("its result {values} is kept as the study's attribute `{key}`")
+                    },
                 );
+                let text = format!("trial {number:<4} CLAIM LOST  {reason}; {kept}");
                 self.progress.result(self.output, &text, || {
                     json!({
                         "event": "claim_lost",
@@ -361,6 +461,7 @@ impl Job<'_> {
                         "number": number.0,
                         "reason": reason.to_string(),
                         "values": trial_json::floats(values),
+                        "kept_as": kept_as,
                     })
                 });
                 ExitCode::ClaimLost
@@ -382,6 +483,9 @@ impl Job<'_> {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
             if let Some(help) = &failure.help {
                 text.push_str(&format!("\n  help: {help}"));
+            }
+            if let Some(retry) = trial.retry {
+                text.push_str(&format!("\n  it waits again as trial {retry}"));
             }
             if !self.output.is_verbose() {
                 text.push_str(&last_lines(trial));
@@ -445,6 +549,7 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
         "duration_seconds": trial.duration.as_secs_f64(),
         "peak_memory_bytes": peak_memory_bytes,
         "failure": failure,
+        "retry": trial.retry.map(|number| number.0),
         "log": log,
     })
 }

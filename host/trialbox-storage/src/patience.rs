@@ -1,0 +1,99 @@
+//! Waiting for a database that others are writing: with jitter, for as long as told, and not in silence.
+
+use crate::url::{Options, Stopping};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The first waits are this short: most transactions of others last a few milliseconds.
+const FIRST_STEP: Duration = Duration::from_millis(2);
+
+/// A herd of hundreds polls often enough together when each of them polls this rarely.
+const LONGEST_STEP: Duration = Duration::from_millis(64);
+
+/// How often somebody who waits says so.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a process that was told to end still waits.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+/// One wait, from the first refusal to the end.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    path: PathBuf,
+    started: Instant,
+    timeout: Duration,
+    stopping: Stopping,
+    stopped_at: Option<Instant>,
+    step: Duration,
+    next_notice: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(options: &Options, path: &Path) -> Self {
+        Patience {
+            path: path.to_owned(),
+            started: Instant::now(),
+            timeout: options.timeout,
+            stopping: options.stopping.clone(),
+            stopped_at: None,
+            step: FIRST_STEP,
+            next_notice: NOTICE_INTERVAL,
+        }
+    }
+
+    /// How long it has lasted.
+    pub(crate) fn waited(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Waits a little; `false` when it is enough. The wait is drawn at random up to a step that doubles, so
+    /// that a herd that was refused together does not come back together.
+    pub(crate) fn wait(&mut self) -> bool {
+        let waited = self.waited();
+        if self.is_over(waited) {
+            return false;
+        }
+        if waited >= self.next_notice {
+            self.next_notice += NOTICE_INTERVAL;
+            let holder =
+                holder_of(&self.path).map_or(String::new(), |holder| format!(", by {holder}"));
+            tracing::warn!(
+                "`{}` has been locked for {} s{holder}; waiting up to {} s",
+                self.path.display(),
+                waited.as_secs(),
+                self.timeout.as_secs()
+            );
+        }
+        let left = self.timeout.saturating_sub(waited);
+        std::thread::sleep(self.step.mul_f64(rand::random::<f64>()).min(left));
+        self.step = (self.step * 2).min(LONGEST_STEP);
+        true
+    }
+
+    fn is_over(&mut self, waited: Duration) -> bool {
+        if self.stopped_at.is_none() && self.stopping.is_set() {
+            self.stopped_at = Some(Instant::now());
+        }
+        let is_last = self.stopped_at.is_some_and(|since| since.elapsed() >= LAST_PATIENCE);
+        waited >= self.timeout || is_last
+    }
+}
+
+/// Which process of this machine holds a lock on the file, as the kernel lists them (proc_locks(5)). It does
+/// not open the file: closing it again would give up this process's own locks on it.
+pub(crate) fn holder_of(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let file = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let pid = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let at = fields.iter().position(|field| *field == file)?;
+        let is_ours = fields.get(at.checked_sub(1)?)? == &std::process::id().to_string();
+        (fields.contains(&"WRITE") && !is_ours).then(|| fields[at - 1].to_owned())
+    })?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = name.trim();
+    Some(if name.is_empty() { format!("process {pid}") } else { format!("process {pid} ({name})") })
+}

@@ -1,0 +1,385 @@
+//! Transactions on a SQLite file, whoever else is writing it.
+
+use crate::lock_file::{HeldLock, LockError, LockFile};
+use crate::mount::{Locks, Mount, mount_of};
+use crate::patience::{Patience, holder_of};
+use crate::rows::unreadable;
+use crate::schema::{self, Version};
+use crate::sqlite::errors::{backend, cannot_create, cannot_lock, not_a_database};
+use crate::url::{Create, LockMode, Options};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_core::storage::StorageError;
+
+/// Refuses changes of a trial's state that Optuna's own code takes for granted do not happen, but does not
+/// prevent: two claims of one waiting trial, a second ending. Optuna sees an `IntegrityError`, which it
+/// already treats as a lost race.
+const GUARD_SQL: &str = "\
+CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
+WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
+BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
+
+/// A database, and how its transactions are kept apart from others'.
+#[derive(Debug)]
+pub(crate) struct Database {
+    path: PathBuf,
+    url: String,
+    options: Options,
+    access: Access,
+}
+
+#[derive(Debug)]
+enum Access {
+    /// SQLite's locks hold between all who have the file open: one connection serves for good.
+    Kept(Box<Kept>),
+    /// They do not reach other machines: a lock file is held around opening, transacting and closing, so that
+    /// nobody's page cache outlives somebody else's transaction.
+    Reopened(LockFile),
+}
+
+#[derive(Debug)]
+struct Kept {
+    connection: Connection,
+    guard_is_there: bool,
+}
+
+/// What goes wrong inside a transaction.
+#[derive(Debug)]
+pub(crate) enum TxError {
+    Sqlite(rusqlite::Error),
+    Storage(StorageError),
+    /// The lock file was taken from us while we were suspended; nothing was written.
+    LockLost,
+}
+
+impl From<rusqlite::Error> for TxError {
+    fn from(error: rusqlite::Error) -> Self {
+        TxError::Sqlite(error)
+    }
+}
+
+impl From<StorageError> for TxError {
+    fn from(error: StorageError) -> Self {
+        TxError::Storage(error)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Write,
+}
+
+impl Database {
+    /// Opens a database, or makes it if the options say so.
+    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
+        let url = format!("sqlite:///{}", path.display());
+        if !path.exists() {
+            if options.create == Create::Never {
+                return Err(missing(path));
+            }
+            schema::create_file(path).map_err(|error| cannot_create(path, error))?;
+        }
+        let access = match lock_file_of(path, options.lock) {
+            None => Access::Kept(Box::new(Kept {
+                connection: connect_patiently(path, options)?,
+                guard_is_there: false,
+            })),
+            Some(lock) => Access::Reopened(lock),
+        };
+        let mut database =
+            Database { path: path.to_owned(), url, options: options.clone(), access };
+        database.check_version()?;
+        Ok(database)
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A transaction that holds the write lock from its beginning: what it reads stays true until it commits.
+    /// `point` names it for fault injection. The body may run several times; only its last run counts.
+    pub(crate) fn write<T>(
+        &mut self,
+        point: &str,
+        action: &str,
+        body: impl Fn(&Connection) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        self.transact(Kind::Write, point, action, &body)
+    }
+
+    /// A transaction that sees one moment of the database.
+    pub(crate) fn read<T>(
+        &mut self,
+        action: &str,
+        body: impl Fn(&Connection) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        self.transact(Kind::Read, "read", action, &body)
+    }
+
+    /// Writes a copy of the database, as it is at one moment, to a file that must not be there.
+    pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
+        let action = format!("copy the database to `{}`", target.display());
+        let mut patience = Patience::new(&self.options, &self.path);
+        loop {
+            let copied = self.with_connection(&mut patience, |connection, _| {
+                let target = target.to_string_lossy();
+                connection.execute("VACUUM INTO ?1", [&target]).map(|_| ()).map_err(TxError::from)
+            });
+            match copied {
+                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
+                other => return other.map_err(|error| self.explain(&action, &patience, error)),
+            }
+        }
+    }
+
+    fn transact<T>(
+        &mut self,
+        kind: Kind,
+        point: &str,
+        action: &str,
+        body: &dyn Fn(&Connection) -> Result<T, TxError>,
+    ) -> Result<T, StorageError> {
+        let mut patience = Patience::new(&self.options, &self.path);
+        loop {
+            match self.attempt(kind, point, body, &mut patience) {
+                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
+                Err(TxError::LockLost) if patience.wait() => {}
+                other => return other.map_err(|error| self.explain(action, &patience, error)),
+            }
+        }
+    }
+
+    fn attempt<T>(
+        &mut self,
+        kind: Kind,
+        point: &str,
+        body: &dyn Fn(&Connection) -> Result<T, TxError>,
+        patience: &mut Patience,
+    ) -> Result<T, TxError> {
+        let wants_guard = self.options.guard && kind == Kind::Write && self.lacks_guard();
+        let mut commit_patience = Patience::new(&self.options, &self.path);
+        let done = self.with_connection(patience, |connection, lock| {
+            crate::failpoint!("{point}.before_begin");
+            connection.execute_batch(match kind {
+                Kind::Read => "BEGIN",
+                Kind::Write => "BEGIN IMMEDIATE",
+            })?;
+            let rollback = RollBack(connection);
+            let value = body(connection)?;
+            if wants_guard {
+                connection.execute_batch(GUARD_SQL)?;
+            }
+            // A process that was suspended may have been taken for dead: then others are writing.
+            if lock.is_some_and(|lock| !lock.is_ours()) {
+                return Err(TxError::LockLost);
+            }
+            if kind == Kind::Write {
+                crate::failpoint!("{point}.before_commit");
+            }
+            commit(connection, &mut commit_patience)?;
+            drop(rollback);
+            if kind == Kind::Write {
+                crate::failpoint!("{point}.after_commit");
+            }
+            Ok(value)
+        })?;
+        if let (Access::Kept(kept), true) = (&mut self.access, wants_guard) {
+            kept.guard_is_there = true;
+        }
+        Ok(done)
+    }
+
+    /// Lends a connection: the one that is kept, or a new one inside the lock file.
+    fn with_connection<T>(
+        &mut self,
+        patience: &mut Patience,
+        body: impl FnOnce(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
+    ) -> Result<T, TxError> {
+        match &self.access {
+            Access::Kept(kept) => body(&kept.connection, None),
+            Access::Reopened(lock) => {
+                let held = lock.acquire(patience).map_err(|error| match error {
+                    LockError::Busy { holder } => busy("wait for the lock file", patience, holder),
+                    LockError::Io(error) => cannot_lock(&self.path, error),
+                })?;
+                refuse_wal(&self.path)?;
+                let connection = connect(&self.path)?;
+                let done = body(&connection, Some(&held));
+                // Closed before the lock is let go: its cache must not outlive it.
+                drop(connection);
+                drop(held);
+                done
+            }
+        }
+    }
+
+    fn lacks_guard(&self) -> bool {
+        match &self.access {
+            Access::Kept(kept) => !kept.guard_is_there,
+            Access::Reopened(_) => true,
+        }
+    }
+
+    /// Whether the tables are there and of the version that we know; what is missing is added if it may be.
+    fn check_version(&mut self) -> Result<(), StorageError> {
+        let (path, url) = (self.path.clone(), self.url.clone());
+        let action = format!("read the database `{}`", path.display());
+        let version = self.read(&action, |tx| schema::check(tx, &url));
+        match version.map_err(|error| not_ours(&path, error))? {
+            Version::Current => Ok(()),
+            Version::Unstamped => self.write("stamp", "write the schema's revision", schema::stamp),
+            Version::Empty if self.options.create == Create::MissingOrEmpty => {
+                self.write("create_tables", "make the tables", |tx| Ok(schema::create_tables(tx)?))
+            }
+            Version::Empty => Err(StorageError::WrongDatabase {
+                problem: format!("the database `{}` is empty", path.display()),
+                help: "`trialbox study create` fills it; if it held a study, look for a copy first"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    fn explain(&self, action: &str, patience: &Patience, error: TxError) -> StorageError {
+        match error {
+            TxError::Storage(error) => error,
+            TxError::LockLost => busy(action, patience, None),
+            TxError::Sqlite(error) if is_busy(&error) => {
+                busy(&format!("{action} in `{}`", self.url), patience, holder_of(&self.path))
+            }
+            // A column of another type than Optuna writes there.
+            TxError::Sqlite(
+                error @ (rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)),
+            ) => unreadable(format!("failed to {action}: {error}")),
+            TxError::Sqlite(error) => backend(&format!("{action} in `{}`", self.url), error),
+        }
+    }
+}
+
+/// Rolls back what is open when it is dropped. Some errors have done so already.
+struct RollBack<'a>(&'a Connection);
+
+impl Drop for RollBack<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            let _ = self.0.execute_batch("ROLLBACK");
+        }
+    }
+}
+
+/// Commits; readers may hold that up, and what was written so far need not be written again.
+fn commit(connection: &Connection, patience: &mut Patience) -> Result<(), TxError> {
+    loop {
+        match connection.execute_batch("COMMIT") {
+            Err(error) if is_busy(&error) && !connection.is_autocommit() && patience.wait() => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+/// Connects; to set a connection up the database must be read, which others may hold up.
+fn connect_patiently(path: &Path, options: &Options) -> Result<Connection, StorageError> {
+    let mut patience = Patience::new(options, path);
+    loop {
+        match connect(path) {
+            Err(error) if is_busy(&error) && patience.wait() => {}
+            Err(error) if is_busy(&error) => {
+                let action = format!("open `{}`", path.display());
+                return Err(busy(&action, &patience, holder_of(path)));
+            }
+            other => return other.map_err(|error| not_a_database(path, error)),
+        }
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    // `Patience` waits.
+    connection.busy_timeout(Duration::ZERO)?;
+    // As Optuna has it, whose deletions rely on it.
+    connection.pragma_update(None, "foreign_keys", false)?;
+    // A result must outlive a power cut; the few writes of a trial can afford it.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// The lock file to hold around transactions, where one is needed.
+fn lock_file_of(path: &Path, mode: LockMode) -> Option<LockFile> {
+    let is_needed = match mode {
+        LockMode::Sqlite => false,
+        LockMode::File => true,
+        LockMode::Auto => mount_of(path).is_ok_and(|mount| needs_lock_file(&mount)),
+    };
+    is_needed.then(|| LockFile::of(path))
+}
+
+fn needs_lock_file(mount: &Mount) -> bool {
+    mount.locks == Locks::Network
+}
+
+/// A write-ahead log lives in memory that machines do not share: with one, writers on two machines lose each
+/// other's rows without an error. To be called inside the lock file, where no connection of this process has
+/// the file open: closing it would give up their locks.
+fn refuse_wal(path: &Path) -> Result<(), StorageError> {
+    use std::io::Read as _;
+    let mut header = [0; 20];
+    let is_read =
+        std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok();
+    // SQLite's file format, section 1.3.3: the read version at offset 19 is 2 for a write-ahead log.
+    if is_read && header[19] == 2 {
+        return Err(StorageError::WrongDatabase {
+            problem: format!(
+                "`{}` lies on a network file system and has a write-ahead log, which loses rows there",
+                path.display()
+            ),
+            help: format!(
+                "stop all jobs of the study, then on one machine: sqlite3 {} 'PRAGMA journal_mode=DELETE'",
+                path.display()
+            ),
+        });
+    }
+    Ok(())
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
+fn busy(action: &str, patience: &Patience, holder: Option<String>) -> StorageError {
+    let holder = holder.map_or_else(
+        || "see who holds it with `fuser`".to_owned(),
+        |holder| format!("it is held by {holder}"),
+    );
+    StorageError::Busy {
+        action: action.to_owned(),
+        waited: patience.waited(),
+        help: format!("wait longer with --storage-timeout; {holder}"),
+    }
+}
+
+fn missing(path: &Path) -> StorageError {
+    StorageError::WrongDatabase {
+        problem: format!("there is no database `{}`", path.display()),
+        help: "`trialbox run` and `trialbox study create` make one; --storage says where it is"
+            .to_owned(),
+    }
+}
+
+/// A file that SQLite cannot read is no database; that says more than SQLite's words.
+fn not_ours(path: &Path, error: StorageError) -> StorageError {
+    match error {
+        StorageError::Backend { source, .. } => match source.downcast::<rusqlite::Error>() {
+            Ok(error) => not_a_database(path, *error),
+            Err(source) => StorageError::Backend {
+                action: format!("read the database `{}`", path.display()),
+                help: None,
+                source,
+            },
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,326 @@
+//! A study in a SQLite file, shared by any number of processes, Python's Optuna among them.
+//!
+//! Here is what each call does, as one transaction; `connection` makes transactions of them, `studies`,
+//! `trials` and `reader` hold the SQL.
+
+mod connection;
+mod errors;
+mod reader;
+mod studies;
+mod trials;
+
+pub(crate) use connection::TxError;
+
+use crate::rows::decode_distribution;
+use crate::sqlite::connection::Database;
+use crate::sqlite::reader::{TrialReader, Which};
+use crate::sqlite::studies::{
+    Table, all_ids, delete_study, find_study, insert_study, read_study, read_summary, rename_study,
+    require_study, some_names, upsert_study_attrs,
+};
+use crate::sqlite::trials::{
+    append_trial, beat, beat_again, claim_waiting, count_towards_budget, count_trials, find_trial,
+    insert_batch, insert_running, insert_values, read_fixed_params, read_held, read_held_trial,
+    read_origin, read_params_of, require_ours, set_finished, study_of, upsert_trial_attr,
+};
+use crate::url::Options;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::HashMap;
+use std::path::Path;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::objective::FAILURE_ATTR;
+use trialbox_core::retry::{enqueued, has_params, retry_of};
+use trialbox_core::storage::{
+    BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, HeldTrial, LostTrial, OWNER_ATTR,
+    RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart, WATCH_ATTR, owner_of,
+};
+use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
+use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
+
+/// A SQLite file with Optuna's tables.
+#[derive(Debug)]
+pub struct SqliteStorage {
+    database: Database,
+    /// The studies as they were called when they were opened. SQLite gives the id of a deleted study to the
+    /// next one: then the name tells that it is another.
+    names: HashMap<StudyId, String>,
+}
+
+impl SqliteStorage {
+    /// Opens a database, or makes it if `options` say so.
+    ///
+    /// # Errors
+    /// A missing or unwritable file; a file that is no database of Optuna's, or one of another version.
+    pub fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
+        Ok(SqliteStorage { database: Database::open(path, options)?, names: HashMap::new() })
+    }
+
+    fn remember(&mut self, study: &StudyRecord) {
+        self.names.insert(study.id, study.name.clone());
+    }
+}
+
+impl Storage for SqliteStorage {
+    fn url(&self) -> &str {
+        self.database.url()
+    }
+
+    fn import_study(
+        &mut self,
+        study: &NewStudy,
+        trials: &[FrozenTrial],
+    ) -> Result<StudyRecord, StorageError> {
+        let made = self.database.write("create_study", "make a study", |tx| {
+            let id = insert_study(tx, study)?;
+            trials.iter().try_for_each(|trial| append_trial(tx, id, trial).map(|_| ()))?;
+            read_study(tx, id)
+        })?;
+        self.remember(&made);
+        Ok(made)
+    }
+
+    fn add_trials(
+        &mut self,
+        study: StudyId,
+        trials: &[FrozenTrial],
+    ) -> Result<TrialNumber, StorageError> {
+        self.database.write("add_trials", "add trials", |tx| {
+            require_study(tx, study)?;
+            let mut numbers = Vec::with_capacity(trials.len());
+            for trial in trials {
+                numbers.push(append_trial(tx, study, trial)?);
+            }
+            let next = count_trials(tx, study)?.try_into().unwrap_or(u32::MAX);
+            Ok(numbers.first().copied().unwrap_or(TrialNumber(next)))
+        })
+    }
+
+    fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {
+        let found = self.database.read("read a study", |tx| match find_study(tx, name)? {
+            Some(id) => read_study(tx, id),
+            None => {
+                let known = some_names(tx)?;
+                Err(StorageError::NoSuchStudy { name: name.to_owned(), known }.into())
+            }
+        })?;
+        self.remember(&found);
+        Ok(found)
+    }
+
+    fn list_studies(&mut self) -> Result<Vec<StudySummary>, StorageError> {
+        self.database.read("list the studies", |tx| {
+            all_ids(tx)?.into_iter().map(|id| read_summary(tx, id)).collect()
+        })
+    }
+
+    fn set_study_defaults(
+        &mut self,
+        study: StudyId,
+        user_attrs: &[(String, Json)],
+    ) -> Result<StudyRecord, StorageError> {
+        self.database.write("study_defaults", "set the study's defaults", |tx| {
+            let found = read_study(tx, study)?;
+            let missing: Vec<(String, Json)> = user_attrs
+                .iter()
+                .filter(|(key, _)| !found.user_attrs.contains_key(key))
+                .cloned()
+                .collect();
+            upsert_study_attrs(tx, Table::User, study, &missing)?;
+            read_study(tx, study)
+        })
+    }
+
+    fn set_study_attrs(
+        &mut self,
+        study: StudyId,
+        attrs: &StudyAttrs,
+    ) -> Result<StudyRecord, StorageError> {
+        self.database.write("study_attrs", "set the study's attributes", |tx| {
+            require_study(tx, study)?;
+            upsert_study_attrs(tx, Table::User, study, &attrs.user)?;
+            upsert_study_attrs(tx, Table::System, study, &attrs.system)?;
+            read_study(tx, study)
+        })
+    }
+
+    fn rename_study(&mut self, study: StudyId, name: &str) -> Result<(), StorageError> {
+        self.database
+            .write("rename_study", "rename the study", |tx| rename_study(tx, study, name))?;
+        self.names.insert(study, name.to_owned());
+        Ok(())
+    }
+
+    fn delete_study(&mut self, study: StudyId) -> Result<(), StorageError> {
+        self.database.write("delete_study", "delete the study", |tx| delete_study(tx, study))
+    }
+
+    fn enqueue_trial(
+        &mut self,
+        study: StudyId,
+        trial: &EnqueueTrial,
+    ) -> Result<Option<TrialNumber>, StorageError> {
+        self.database.write("enqueue", "enqueue a trial", |tx| {
+            require_study(tx, study)?;
+            if trial.skip_if_exists {
+                let trials = TrialReader::read(tx, Which::Study(study))?;
+                if trials.iter().any(|found| has_params(found, &trial.params)) {
+                    return Ok(None);
+                }
+            }
+            append_trial(tx, study, &enqueued(trial)).map(Some)
+        })
+    }
+
+    fn begin_trial(
+        &mut self,
+        study: StudyId,
+        request: &BeginTrial,
+    ) -> Result<TrialStart, StorageError> {
+        let name = self.names.get(&study).cloned();
+        self.database.write("begin", "begin a trial", |tx| {
+            require_same_study(tx, study, name.as_deref())?;
+            if let Some(max_trials) = request.max_trials {
+                let n_trials = count_towards_budget(tx, study)?;
+                if n_trials >= max_trials {
+                    return Ok(TrialStart::BudgetReached { n_trials });
+                }
+            }
+            let (id, number) = match claim_waiting(tx, study, request.at)? {
+                Some(claimed) => claimed,
+                None => insert_running(tx, study, request.at)?,
+            };
+            let owner = owner_of(&request.owner, number);
+            upsert_trial_attr(tx, Table::System, id, OWNER_ATTR, &owner)?;
+            if request.beats {
+                beat(tx, id)?;
+            }
+            Ok(TrialStart::Begun(Box::new(BegunTrial {
+                claim: Claim { id, number, owner },
+                fixed_params: read_fixed_params(tx, id)?,
+                params: read_params_of(tx, id)?,
+                origin: read_origin(tx, id, number)?,
+            })))
+        })
+    }
+
+    fn recorded_distribution(
+        &mut self,
+        study: StudyId,
+        trial: TrialId,
+        param: &str,
+    ) -> Result<Option<Distribution>, StorageError> {
+        self.database.read("read a parameter's distribution", |tx| {
+            let text: Option<String> = tx
+                .prepare_cached(
+                    "SELECT p.distribution_json FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
+                     WHERE t.study_id = ?1 AND p.param_name = ?2 AND t.trial_id <> ?3 LIMIT 1",
+                )?
+                .query_row(params![study.0, param, trial.0], |row| row.get(0))
+                .optional()?;
+            let what = || format!("parameter `{param}`");
+            Ok(text.map(|text| decode_distribution(&text, what)).transpose()?)
+        })
+    }
+
+    fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
+        self.database.write("record", "record a trial's progress", |tx| {
+            require_ours(tx, claim)?;
+            insert_batch(tx, claim.id, batch)?;
+            Ok(beat_again(tx, claim.id)?)
+        })
+    }
+
+    fn finish_trial(
+        &mut self,
+        claim: &Claim,
+        batch: &TrialBatch,
+        ending: &Ending,
+    ) -> Result<Option<TrialNumber>, StorageError> {
+        self.database.write("finish", "record a trial's result", |tx| {
+            require_ours(tx, claim)?;
+            insert_batch(tx, claim.id, batch)?;
+            insert_values(tx, claim.id, ending.outcome.values())?;
+            set_finished(tx, claim.id, ending.outcome.state(), ending.at)?;
+            append_retry(tx, claim.id, ending.retry)
+        })
+    }
+
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError> {
+        self.database.read("read the running trials", |tx| read_held(tx, study))
+    }
+
+    fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError> {
+        self.database.write("watch", "note what was seen of running trials", |tx| {
+            for (id, watch) in watches {
+                if read_held_trial(tx, *id)?.is_some() {
+                    upsert_trial_attr(tx, Table::System, *id, WATCH_ATTR, watch)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn fail_lost_trial(
+        &mut self,
+        lost: &HeldTrial,
+        failure: &Json,
+        retry: Option<RetryPolicy>,
+        at: UtcDateTime,
+    ) -> Result<Option<LostTrial>, StorageError> {
+        self.database.write("reap", "end a lost trial", |tx| {
+            let is_same = |now: &HeldTrial| {
+                let stamp = |trial: &HeldTrial| trial.heartbeat.as_ref().map(|h| h.stamp.clone());
+                now.owner == lost.owner && stamp(now) == stamp(lost)
+            };
+            if !read_held_trial(tx, lost.id)?.as_ref().is_some_and(is_same) {
+                return Ok(None);
+            }
+            upsert_trial_attr(tx, Table::System, lost.id, FAILURE_ATTR, failure)?;
+            set_finished(tx, lost.id, TrialState::Fail, at)?;
+            let retry = append_retry(tx, lost.id, retry)?;
+            Ok(Some(LostTrial { number: lost.number, retry }))
+        })
+    }
+
+    fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
+        self.database.read("read a trial", |tx| {
+            let id = find_trial(tx, study, number)?;
+            let gone = || StorageError::NoSuchTrial { study: String::new(), number, n_trials: 0 };
+            TrialReader::read(tx, Which::Trial(id))?.pop().ok_or_else(|| gone().into())
+        })
+    }
+
+    fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
+        self.database.read("read the trials", |tx| TrialReader::read(tx, Which::Study(study)))
+    }
+
+    fn snapshot(&mut self, path: &Path) -> Result<(), StorageError> {
+        self.database.copy_to(path)
+    }
+}
+
+/// Fails when the study was deleted or renamed since it was opened.
+fn require_same_study(tx: &Connection, id: StudyId, opened: Option<&str>) -> Result<(), TxError> {
+    let name = require_study(tx, id)?;
+    match opened {
+        Some(opened) if opened != name => {
+            Err(StorageError::NoSuchStudy { name: opened.to_owned(), known: some_names(tx)? }
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Appends the retry of a trial that was just ended, if it may have one.
+fn append_retry(
+    tx: &Connection,
+    id: TrialId,
+    policy: Option<RetryPolicy>,
+) -> Result<Option<TrialNumber>, TxError> {
+    let Some(policy) = policy else { return Ok(None) };
+    let study = study_of(tx, id)?;
+    let ended = TrialReader::read(tx, Which::Trial(id))?.pop();
+    let retry = ended.and_then(|ended| retry_of(&ended, policy));
+    retry.map(|retry| append_trial(tx, study, &retry)).transpose()
+}

@@ -1,0 +1,180 @@
+//! Reads whole trials.
+
+use crate::rows::{
+    decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
+    decode_state, decode_value, unreadable,
+};
+use crate::sqlite::connection::TxError;
+use crate::sqlite::studies::Table;
+use rusqlite::Connection;
+use std::collections::{BTreeMap, HashMap};
+use trialbox_core::distribution::Distribution;
+use trialbox_core::study::StudyId;
+use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber};
+
+/// Reads all trials of a study with one query for each table.
+pub(crate) struct TrialReader {
+    trials: Vec<FrozenTrial>,
+    index: HashMap<i64, usize>,
+}
+
+/// Which trials to read.
+#[derive(Clone, Copy)]
+pub(crate) enum Which {
+    /// All of a study.
+    Study(StudyId),
+    /// A single one.
+    Trial(TrialId),
+}
+
+impl Which {
+    /// The condition on `trials t` and its one argument.
+    fn condition(self) -> (&'static str, i64) {
+        match self {
+            Which::Study(id) => ("t.study_id = ?1", id.0),
+            Which::Trial(id) => ("t.trial_id = ?1", id.0),
+        }
+    }
+}
+
+impl TrialReader {
+    pub(crate) fn read(tx: &Connection, which: Which) -> Result<Vec<FrozenTrial>, TxError> {
+        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
+        reader.read_trials(tx, which)?;
+        reader.read_values(tx, which)?;
+        reader.read_params(tx, which)?;
+        reader.read_attrs(tx, Table::User, which)?;
+        reader.read_attrs(tx, Table::System, which)?;
+        reader.read_intermediate_values(tx, which)?;
+        reader.trials.sort_by_key(|trial| trial.number);
+        Ok(reader.trials)
+    }
+
+    fn read_trials(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+        let (condition, id) = which.condition();
+        let mut statement = tx.prepare(&format!(
+            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
+             WHERE {condition} ORDER BY trial_id"
+        ))?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            let number: Option<u32> = row.get(1)?;
+            let Some(number) = number else {
+                return Err(unreadable(format!("trial with id {id}: its number is NULL")).into());
+            };
+            let what = || format!("trial {number}");
+            let state: String = row.get(2)?;
+            self.index.insert(id, self.trials.len());
+            self.trials.push(FrozenTrial {
+                id: TrialId(id),
+                number: TrialNumber(number),
+                state: decode_state(&state, what)?,
+                values: Vec::new(),
+                datetime_start: decode_datetime(row.get(3)?, what)?,
+                datetime_complete: decode_datetime(row.get(4)?, what)?,
+                params: Vec::new(),
+                user_attrs: BTreeMap::new(),
+                system_attrs: BTreeMap::new(),
+                intermediate_values: BTreeMap::new(),
+            });
+        }
+        Ok(())
+    }
+
+    fn read_values(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+        let (condition, id) = which.condition();
+        let mut statement = tx.prepare(&format!(
+            "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t
+             JOIN trial_values v ON v.trial_id = t.trial_id WHERE {condition} ORDER BY t.trial_id, v.objective"
+        ))?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            let Some(trial) = self.trial(row.get(0)?) else { continue };
+            let objective: i64 = row.get(1)?;
+            let what = || format!("value {objective} of trial {}", trial.number);
+            if objective != trial.values.len() as i64 {
+                return Err(unreadable(format!(
+                    "{}: value {} is missing",
+                    what(),
+                    trial.values.len()
+                ))
+                .into());
+            }
+            let kind: String = row.get(3)?;
+            let value = decode_final_value(row.get(2)?, &kind, what)?;
+            trial.values.push(value);
+        }
+        Ok(())
+    }
+
+    fn read_params(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+        let (condition, id) = which.condition();
+        let mut statement = tx.prepare(&format!(
+            "SELECT t.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t
+             JOIN trial_params p ON p.trial_id = t.trial_id WHERE {condition} ORDER BY p.param_id"
+        ))?;
+        // Thousands of trials share a few distributions.
+        let mut known: HashMap<String, Distribution> = HashMap::new();
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            let Some(trial) = self.trial(row.get(0)?) else { continue };
+            let (name, text): (String, String) = (row.get(1)?, row.get(3)?);
+            let what = || format!("parameter `{name}` of trial {}", trial.number);
+            let distribution = match known.get(&text) {
+                Some(distribution) => distribution.clone(),
+                None => {
+                    let distribution = decode_distribution(&text, what)?;
+                    known.insert(text, distribution.clone());
+                    distribution
+                }
+            };
+            let param = decode_param(row.get(2)?, distribution, what)?;
+            trial.params.push((name, param));
+        }
+        Ok(())
+    }
+
+    fn read_attrs(&mut self, tx: &Connection, table: Table, which: Which) -> Result<(), TxError> {
+        let (condition, id) = which.condition();
+        let mut statement = tx.prepare(&format!(
+            "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
+             JOIN trial_{}_attributes a ON a.trial_id = t.trial_id WHERE {condition}",
+            table.word()
+        ))?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            let Some(trial) = self.trial(row.get(0)?) else { continue };
+            let (key, text): (String, String) = (row.get(1)?, row.get(2)?);
+            let value =
+                decode_json(&text, || format!("attribute `{key}` of trial {}", trial.number))?;
+            match table {
+                Table::User => trial.user_attrs.insert(key, value),
+                Table::System => trial.system_attrs.insert(key, value),
+            };
+        }
+        Ok(())
+    }
+
+    fn read_intermediate_values(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+        let (condition, id) = which.condition();
+        let mut statement = tx.prepare(&format!(
+            "SELECT t.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM trials t
+             JOIN trial_intermediate_values i ON i.trial_id = t.trial_id WHERE {condition}"
+        ))?;
+        let mut rows = statement.query([id])?;
+        while let Some(row) = rows.next()? {
+            let Some(trial) = self.trial(row.get(0)?) else { continue };
+            let (step, kind): (i64, String) = (row.get(1)?, row.get(3)?);
+            let value = decode_value(row.get(2)?, &kind, || {
+                format!("step {step} of trial {}", trial.number)
+            })?;
+            trial.intermediate_values.insert(step, value);
+        }
+        Ok(())
+    }
+
+    fn trial(&mut self, id: i64) -> Option<&mut FrozenTrial> {
+        self.trials.get_mut(*self.index.get(&id)?)
+    }
+}

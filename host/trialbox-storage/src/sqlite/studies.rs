@@ -1,0 +1,194 @@
+//! What is done to studies inside a transaction.
+
+use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
+use crate::sqlite::connection::TxError;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
+use trialbox_core::json::Json;
+use trialbox_core::storage::{StorageError, check_name};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyId, StudyRecord, StudySummary};
+
+/// How many studies an error lists.
+const MAX_LISTED_STUDIES: usize = 10;
+
+/// Which of the twin tables of attributes.
+#[derive(Clone, Copy)]
+pub(crate) enum Table {
+    User,
+    System,
+}
+
+impl Table {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Table::User => "user",
+            Table::System => "system",
+        }
+    }
+}
+
+pub(crate) fn find_study(tx: &Connection, name: &str) -> rusqlite::Result<Option<StudyId>> {
+    tx.query_row("SELECT study_id FROM studies WHERE study_name = ?1", params![name], |row| {
+        row.get(0).map(StudyId)
+    })
+    .optional()
+}
+
+/// Fails when the study was deleted since it was opened.
+pub(crate) fn require_study(tx: &Connection, study: StudyId) -> Result<String, TxError> {
+    let name = tx
+        .query_row("SELECT study_name FROM studies WHERE study_id = ?1", params![study.0], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    name.ok_or_else(|| {
+        StorageError::NoSuchStudy { name: format!("(id {}, deleted)", study.0), known: vec![] }
+            .into()
+    })
+}
+
+pub(crate) fn read_study(tx: &Connection, id: StudyId) -> Result<StudyRecord, TxError> {
+    let name = require_study(tx, id)?;
+    let mut statement = tx.prepare_cached(
+        "SELECT direction FROM study_directions WHERE study_id = ?1 ORDER BY objective",
+    )?;
+    let directions: Vec<String> =
+        statement.query_map([id.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let read = |text: String| {
+        let unknown = || unreadable(format!("study `{name}`: unknown direction `{text}`"));
+        StudyDirection::parse(&text).ok_or_else(unknown)
+    };
+    let directions = directions.into_iter().map(read).collect::<Result<_, _>>()?;
+    let user_attrs = read_study_attrs(tx, Table::User, id)?;
+    let system_attrs = read_study_attrs(tx, Table::System, id)?;
+    Ok(StudyRecord { id, name, directions, user_attrs, system_attrs })
+}
+
+pub(crate) fn read_study_attrs(
+    tx: &Connection,
+    table: Table,
+    id: StudyId,
+) -> Result<BTreeMap<String, Json>, TxError> {
+    let sql = format!(
+        "SELECT \"key\", value_json FROM study_{}_attributes WHERE study_id = ?1",
+        table.word()
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut attrs = BTreeMap::new();
+    for row in rows {
+        let (key, text): (String, String) = row?;
+        let value = decode_json(&text, || format!("attribute `{key}` of a study"))?;
+        attrs.insert(key, value);
+    }
+    Ok(attrs)
+}
+
+pub(crate) fn read_summary(tx: &Connection, id: StudyId) -> Result<StudySummary, TxError> {
+    let study = read_study(tx, id)?;
+    let mut n_trials = BTreeMap::new();
+    let mut statement =
+        tx.prepare_cached("SELECT state, count(*) FROM trials WHERE study_id = ?1 GROUP BY state")?;
+    let counts = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for count in counts {
+        let (state, count): (String, i64) = count?;
+        n_trials.insert(
+            decode_state(&state, || format!("a trial of study `{}`", study.name))?,
+            count.unsigned_abs(),
+        );
+    }
+    let start: Option<String> = tx
+        .prepare_cached("SELECT min(datetime_start) FROM trials WHERE study_id = ?1")?
+        .query_row([id.0], |row| row.get(0))?;
+    let datetime_start = decode_datetime(start, || format!("study `{}`", study.name))?;
+    Ok(StudySummary { study, n_trials, datetime_start })
+}
+
+pub(crate) fn upsert_study_attrs(
+    tx: &Connection,
+    table: Table,
+    id: StudyId,
+    attrs: &[(String, Json)],
+) -> Result<(), TxError> {
+    let sql = format!(
+        "INSERT INTO study_{}_attributes (study_id, \"key\", value_json) VALUES (?1, ?2, ?3)
+         ON CONFLICT (study_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
+        table.word()
+    );
+    let mut statement = tx.prepare_cached(&sql)?;
+    for (key, value) in attrs {
+        check_name("attribute key", key)?;
+        statement.execute(params![id.0, key, value.to_string()])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId, TxError> {
+    check_name("study name", &study.name)?;
+    if find_study(tx, &study.name)?.is_some() {
+        return Err(StorageError::DuplicateStudy { name: study.name.clone() }.into());
+    }
+    tx.execute("INSERT INTO studies (study_name) VALUES (?1)", params![study.name])?;
+    let id = StudyId(tx.last_insert_rowid());
+    // In the order of the objectives: some of Optuna's readers take the rows as they come.
+    for (objective, direction) in (0i64..).zip(&study.directions) {
+        tx.execute(
+            "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
+            params![direction.as_str(), id.0, objective],
+        )?;
+    }
+    upsert_study_attrs(tx, Table::User, id, &study.user_attrs)?;
+    upsert_study_attrs(tx, Table::System, id, &study.system_attrs)?;
+    Ok(id)
+}
+
+pub(crate) fn rename_study(tx: &Connection, id: StudyId, name: &str) -> Result<(), TxError> {
+    check_name("study name", name)?;
+    require_study(tx, id)?;
+    if find_study(tx, name)?.is_some_and(|other| other != id) {
+        return Err(StorageError::DuplicateStudy { name: name.to_owned() }.into());
+    }
+    tx.execute("UPDATE studies SET study_name = ?2 WHERE study_id = ?1", params![id.0, name])?;
+    Ok(())
+}
+
+/// Deletes a study and all rows that hang on it: the schema has no cascades.
+pub(crate) fn delete_study(tx: &Connection, id: StudyId) -> Result<(), TxError> {
+    require_study(tx, id)?;
+    for table in [
+        "trial_user_attributes",
+        "trial_system_attributes",
+        "trial_params",
+        "trial_values",
+        "trial_intermediate_values",
+        "trial_heartbeats",
+    ] {
+        tx.execute(
+            &format!("DELETE FROM {table} WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?1)"),
+            [id.0],
+        )?;
+    }
+    for table in [
+        "trials",
+        "study_directions",
+        "study_user_attributes",
+        "study_system_attributes",
+        "studies",
+    ] {
+        tx.execute(&format!("DELETE FROM {table} WHERE study_id = ?1"), [id.0])?;
+    }
+    Ok(())
+}
+
+/// The first few studies' names, for an error.
+pub(crate) fn some_names(tx: &Connection) -> rusqlite::Result<Vec<String>> {
+    tx.prepare("SELECT study_name FROM studies ORDER BY study_id LIMIT ?1")?
+        .query_map([MAX_LISTED_STUDIES as i64], |row| row.get(0))?
+        .collect()
+}
+
+pub(crate) fn all_ids(tx: &Connection) -> rusqlite::Result<Vec<StudyId>> {
+    tx.prepare("SELECT study_id FROM studies ORDER BY study_id")?
+        .query_map([], |row| row.get(0).map(StudyId))?
+        .collect()
+}

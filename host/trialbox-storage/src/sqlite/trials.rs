@@ -1,0 +1,370 @@
+//! What is done to trials inside a transaction.
+
+use crate::rows::{
+    decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
+};
+use crate::sqlite::connection::TxError;
+use crate::sqlite::studies::{Table, require_study};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use trialbox_core::json::Json;
+use trialbox_core::retry::{FAILED_TRIAL_ATTR, origin};
+use trialbox_core::storage::{
+    Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, HeldTrial, OWNER_ATTR, StorageError,
+    TrialBatch, WATCH_ATTR, check_name,
+};
+use trialbox_core::study::StudyId;
+use trialbox_core::trial::{
+    FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime, format_datetime,
+};
+
+pub(crate) fn upsert_trial_attr(
+    tx: &Connection,
+    table: Table,
+    id: TrialId,
+    key: &str,
+    value: &Json,
+) -> Result<(), TxError> {
+    check_name("attribute key", key)?;
+    let sql = format!(
+        "INSERT INTO trial_{}_attributes (trial_id, \"key\", value_json) VALUES (?1, ?2, ?3)
+         ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
+        table.word()
+    );
+    tx.prepare_cached(&sql)?.execute(params![id.0, key, value.to_string()])?;
+    Ok(())
+}
+
+/// Trials that count against `--max-trials`: failed ones do not, or a broken objective would use it up.
+pub(crate) fn count_towards_budget(tx: &Connection, study: StudyId) -> rusqlite::Result<u64> {
+    tx.query_row(
+        "SELECT count(*) FROM trials WHERE study_id = ?1 AND state IN ('COMPLETE', 'PRUNED', 'RUNNING')",
+        [study.0],
+        |row| row.get(0).map(i64::unsigned_abs),
+    )
+}
+
+/// Takes the lowest WAITING trial. The state is compared again in the UPDATE, which Optuna does not do.
+pub(crate) fn claim_waiting(
+    tx: &Connection,
+    study: StudyId,
+    at: UtcDateTime,
+) -> Result<Option<(TrialId, TrialNumber)>, TxError> {
+    let claimed = tx
+        .prepare_cached(
+            "UPDATE trials SET state = 'RUNNING', datetime_start = ?2
+             WHERE trial_id = (SELECT trial_id FROM trials WHERE study_id = ?1 AND state = 'WAITING' ORDER BY number LIMIT 1)
+               AND state = 'WAITING'
+             RETURNING trial_id, number",
+        )?
+        .query_row(params![study.0, format_datetime(at)], read_id_and_number)
+        .optional()?;
+    Ok(claimed)
+}
+
+/// Appends a RUNNING trial. Its number is found under the write lock, so no two get the same.
+pub(crate) fn insert_running(
+    tx: &Connection,
+    study: StudyId,
+    at: UtcDateTime,
+) -> Result<(TrialId, TrialNumber), TxError> {
+    insert_trial(tx, study, TrialState::Running, Some(at), None)
+}
+
+/// Appends a trial with all that it has.
+pub(crate) fn append_trial(
+    tx: &Connection,
+    study: StudyId,
+    trial: &FrozenTrial,
+) -> Result<TrialNumber, TxError> {
+    let (id, number) =
+        insert_trial(tx, study, trial.state, trial.datetime_start, trial.datetime_complete)?;
+    let batch = TrialBatch {
+        params: trial.params.clone(),
+        intermediate_values: trial.intermediate_values.iter().map(|(k, v)| (*k, *v)).collect(),
+        user_attrs: trial.user_attrs.clone().into_iter().collect(),
+        system_attrs: trial.system_attrs.clone().into_iter().collect(),
+    };
+    insert_batch(tx, id, &batch)?;
+    insert_values(tx, id, &trial.values)?;
+    Ok(number)
+}
+
+fn insert_trial(
+    tx: &Connection,
+    study: StudyId,
+    state: TrialState,
+    start: Option<UtcDateTime>,
+    complete: Option<UtcDateTime>,
+) -> Result<(TrialId, TrialNumber), TxError> {
+    let number = next_number(tx, study)?;
+    let inserted = tx
+        .prepare_cached(
+            "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
+             VALUES (?1, ?2, ?3, ?4, ?5) RETURNING trial_id, number",
+        )?
+        .query_row(
+            params![
+                number,
+                study.0,
+                state.as_str(),
+                start.map(format_datetime),
+                complete.map(format_datetime)
+            ],
+            read_id_and_number,
+        )?;
+    Ok(inserted)
+}
+
+/// The number after the newest trial's: numbers rise with ids. Optuna counts all trials instead, which is the
+/// same unless the numbering is damaged, and takes longer the longer the study is.
+fn next_number(tx: &Connection, study: StudyId) -> rusqlite::Result<i64> {
+    let newest: Option<Option<i64>> = tx
+        .prepare_cached(
+            "SELECT number FROM trials WHERE study_id = ?1 ORDER BY trial_id DESC LIMIT 1",
+        )?
+        .query_row([study.0], |row| row.get(0))
+        .optional()?;
+    match newest {
+        None => Ok(0),
+        Some(Some(number)) => Ok(number + 1),
+        Some(None) => {
+            tx.query_row("SELECT count(*) FROM trials WHERE study_id = ?1", [study.0], |row| {
+                row.get(0)
+            })
+        }
+    }
+}
+
+/// The number of trials of a study.
+pub(crate) fn count_trials(tx: &Connection, study: StudyId) -> rusqlite::Result<u64> {
+    tx.query_row("SELECT count(*) FROM trials WHERE study_id = ?1", [study.0], |row| {
+        row.get(0).map(i64::unsigned_abs)
+    })
+}
+
+/// The study that a trial belongs to.
+pub(crate) fn study_of(tx: &Connection, id: TrialId) -> rusqlite::Result<StudyId> {
+    tx.query_row("SELECT study_id FROM trials WHERE trial_id = ?1", [id.0], |row| {
+        row.get(0).map(StudyId)
+    })
+}
+
+/// The id of a trial by its number.
+pub(crate) fn find_trial(
+    tx: &Connection,
+    study: StudyId,
+    number: TrialNumber,
+) -> Result<TrialId, TxError> {
+    let name = require_study(tx, study)?;
+    let found = tx
+        .query_row(
+            "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2 ORDER BY trial_id LIMIT 1",
+            params![study.0, number.0],
+            |row| row.get(0).map(TrialId),
+        )
+        .optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => {
+            let n_trials = count_trials(tx, study)?;
+            Err(StorageError::NoSuchTrial { study: name, number, n_trials }.into())
+        }
+    }
+}
+
+fn read_id_and_number(row: &rusqlite::Row) -> rusqlite::Result<(TrialId, TrialNumber)> {
+    Ok((TrialId(row.get(0)?), TrialNumber(row.get(1)?)))
+}
+
+/// Optuna's heartbeat: the database's own time, in UTC.
+pub(crate) fn beat(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?1, CURRENT_TIMESTAMP)
+         ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat",
+    )?
+    .execute([id.0])?;
+    Ok(())
+}
+
+/// The next heartbeat of a trial whose owner beats.
+pub(crate) fn beat_again(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE trial_heartbeats SET heartbeat = CURRENT_TIMESTAMP WHERE trial_id = ?1",
+    )?
+    .execute([id.0])
+    .map(|_| ())
+}
+
+/// Fails unless the trial is RUNNING and has our token.
+pub(crate) fn require_ours(tx: &Connection, claim: &Claim) -> Result<(), TxError> {
+    let found: Option<(String, Option<String>)> = tx
+        .prepare_cached(
+            "SELECT t.state, (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2)
+             FROM trials t WHERE t.trial_id = ?1",
+        )?
+        .query_row(params![claim.id.0, OWNER_ATTR], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    // A trial that Python's Optuna runs has no owner.
+    let owner_text = (claim.owner != Json::Null).then(|| claim.owner.to_string());
+    let reason = match found {
+        None => ClaimLoss::Vanished,
+        Some((state, owner)) => match decode_state(&state, || format!("trial {}", claim.number))? {
+            state if state.is_finished() => ClaimLoss::Finished(state),
+            TrialState::Running if owner == owner_text => return Ok(()),
+            _ => ClaimLoss::TakenOver,
+        },
+    };
+    Err(StorageError::ClaimLost { number: claim.number, reason }.into())
+}
+
+pub(crate) fn insert_batch(
+    tx: &Connection,
+    id: TrialId,
+    batch: &TrialBatch,
+) -> Result<(), TxError> {
+    for (name, param) in &batch.params {
+        check_name("parameter name", name)?;
+        tx.prepare_cached(
+            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id.0, name, param.internal, param.distribution.to_json_text()])?;
+    }
+    for (step, value) in &batch.intermediate_values {
+        let (value, kind) = encode_value(*value);
+        tx.prepare_cached(
+            "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
+             VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (trial_id, step) DO UPDATE SET
+               intermediate_value = excluded.intermediate_value,
+               intermediate_value_type = excluded.intermediate_value_type",
+        )?
+        .execute(params![id.0, step, value, kind])?;
+    }
+    for (key, value) in &batch.user_attrs {
+        upsert_trial_attr(tx, Table::User, id, key, value)?;
+    }
+    for (key, value) in &batch.system_attrs {
+        upsert_trial_attr(tx, Table::System, id, key, value)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Result<(), TxError> {
+    for (objective, value) in (0i64..).zip(values) {
+        let (value, kind) = encode_final_value(*value)?;
+        tx.prepare_cached(
+            "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![id.0, objective, value, kind])?;
+    }
+    Ok(())
+}
+
+/// Ends a trial that is known to be RUNNING.
+pub(crate) fn set_finished(
+    tx: &Connection,
+    id: TrialId,
+    state: TrialState,
+    at: UtcDateTime,
+) -> rusqlite::Result<()> {
+    tx.prepare_cached("UPDATE trials SET state = ?2, datetime_complete = ?3 WHERE trial_id = ?1")?
+        .execute(params![id.0, state.as_str(), format_datetime(at)])
+        .map(|_| ())
+}
+
+const HELD_SQL: &str = "\
+SELECT t.trial_id, t.number, h.heartbeat, (julianday('now') - julianday(h.heartbeat)) * 86400.0,
+       (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2),
+       (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?3)
+FROM trials t LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id
+WHERE t.state = 'RUNNING'";
+
+/// The RUNNING trials of a study.
+pub(crate) fn read_held(tx: &Connection, study: StudyId) -> Result<Vec<HeldTrial>, TxError> {
+    let mut statement =
+        tx.prepare_cached(&format!("{HELD_SQL} AND t.study_id = ?1 ORDER BY t.number"))?;
+    let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR])?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        held.push(decode_held(row)?);
+    }
+    Ok(held)
+}
+
+/// A trial as it is now, if it is RUNNING.
+pub(crate) fn read_held_trial(tx: &Connection, id: TrialId) -> Result<Option<HeldTrial>, TxError> {
+    let mut statement = tx.prepare_cached(&format!("{HELD_SQL} AND t.trial_id = ?1"))?;
+    let mut rows = statement.query(params![id.0, OWNER_ATTR, WATCH_ATTR])?;
+    rows.next()?.map(decode_held).transpose()
+}
+
+fn decode_held(row: &rusqlite::Row) -> Result<HeldTrial, TxError> {
+    let number = TrialNumber(row.get(1)?);
+    let json = |index: usize, key: &str| -> Result<Option<Json>, TxError> {
+        let text: Option<String> = row.get(index)?;
+        let what = || format!("attribute `{key}` of trial {number}");
+        Ok(text.map(|text| decode_json(&text, what)).transpose()?)
+    };
+    let stamp: Option<String> = row.get(2)?;
+    let age_secs: Option<f64> = row.get(3)?;
+    Ok(HeldTrial {
+        id: TrialId(row.get(0)?),
+        number,
+        // A stamp that is no date has no age: then it counts as ancient, and watching decides.
+        heartbeat: stamp
+            .map(|stamp| Heartbeat { stamp, age_secs: age_secs.unwrap_or(f64::INFINITY) }),
+        owner: json(4, OWNER_ATTR)?,
+        watch: json(5, WATCH_ATTR)?,
+    })
+}
+
+pub(crate) fn read_fixed_params(
+    tx: &Connection,
+    id: TrialId,
+) -> Result<Vec<(String, Json)>, TxError> {
+    match read_system_attr(tx, id, FIXED_PARAMS_ATTR)? {
+        Some(Json::Object(members)) => Ok(members),
+        _ => Ok(vec![]),
+    }
+}
+
+/// The trial of which this one is a retry, or itself.
+pub(crate) fn read_origin(
+    tx: &Connection,
+    id: TrialId,
+    number: TrialNumber,
+) -> Result<TrialNumber, TxError> {
+    let attr = read_system_attr(tx, id, FAILED_TRIAL_ATTR)?;
+    let attrs = attr.map(|value| (FAILED_TRIAL_ATTR.to_owned(), value));
+    Ok(origin(number, &attrs.into_iter().collect()))
+}
+
+fn read_system_attr(tx: &Connection, id: TrialId, key: &str) -> Result<Option<Json>, TxError> {
+    let text: Option<String> = tx
+        .prepare_cached(
+            "SELECT value_json FROM trial_system_attributes WHERE trial_id = ?1 AND \"key\" = ?2",
+        )?
+        .query_row(params![id.0, key], |row| row.get(0))
+        .optional()?;
+    let what = || format!("attribute `{key}` of trial with id {}", id.0);
+    Ok(text.map(|text| decode_json(&text, what)).transpose()?)
+}
+
+/// The parameters that a claimed trial already has, as a retried one does.
+pub(crate) fn read_params_of(
+    tx: &Connection,
+    id: TrialId,
+) -> Result<Vec<(String, Param)>, TxError> {
+    let mut statement = tx.prepare_cached(
+        "SELECT param_name, param_value, distribution_json FROM trial_params WHERE trial_id = ?1 ORDER BY param_id",
+    )?;
+    let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (name, internal, text): (String, Option<f64>, String) = row?;
+        let what = || format!("parameter `{name}` of trial with id {}", id.0);
+        let param = decode_param(internal, decode_distribution(&text, what)?, what)?;
+        found.push((name, param));
+    }
+    Ok(found)
+}

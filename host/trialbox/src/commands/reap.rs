@@ -1,0 +1,135 @@
+//! `trialbox reap`: ends trials that nobody works on any more.
+
+use crate::error::CommandResult;
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::settings::retry_policy;
+use crate::storage_args::{StudyArgs, parse_duration};
+use crate::trial_json::show_duration;
+use crate::upkeep::{DEFAULT_GRACE, reap_study, reaped_json, reaped_text};
+use serde_json::json;
+use std::time::Duration;
+use trialbox_core::clock::Clock as _;
+use trialbox_core::objective::{Failure, FailureCode};
+use trialbox_core::reap::{ReapReport, Reaped};
+use trialbox_core::storage::{HeldTrial, RetryPolicy, Storage};
+use trialbox_core::study::StudyRecord;
+use trialbox_core::trial::TrialNumber;
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox reap --storage study.db
+  trialbox reap --wait                      watch silent trials for as long as it takes
+  trialbox reap --trial 17 --max-retries 0  end trial 17 whoever runs it, and do not try it again";
+
+/// End trials that nobody works on any more, and queue them again.
+///
+/// A trial is lost when its process is known to be gone, or when its heartbeat was seen to stand still for the
+/// whole grace, by the clock of this machine. Every `run` does the same when it starts.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ReapArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// How long a heartbeat must stand still
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration)]
+    grace: Duration,
+
+    /// Watch silent trials until they beat or the grace is over
+    #[arg(long)]
+    wait: bool,
+
+    /// How often a lost trial is tried again [default: what the study says, else 3]
+    #[arg(long, value_name = "N")]
+    max_retries: Option<u32>,
+
+    /// End this RUNNING trial, whoever runs it
+    #[arg(long, value_name = "NUMBER", conflicts_with = "wait")]
+    trial: Vec<u32>,
+}
+
+impl ReapArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        if !self.trial.is_empty() {
+            return self.end_by_hand(storage.as_mut(), &study, output);
+        }
+        let retry = self.max_retries.map(|max_retries| RetryPolicy { max_retries });
+        loop {
+            let report = reap_study(storage.as_mut(), &study, self.grace, retry)?;
+            for reaped in &report.lost {
+                output.result(&reaped_text(reaped), || reaped_json(&study.name, reaped));
+            }
+            let left =
+                report.suspects.iter().map(|suspect| self.grace.saturating_sub(suspect.watched));
+            match left.max() {
+                Some(left) if self.wait => {
+                    let n = report.suspects.len();
+                    output.note(&format!("watching {n} silent trials for {}", show_duration(left)));
+                    std::thread::sleep(left);
+                }
+                _ => {
+                    self.summarise(&study, &report, output);
+                    return Ok(ExitCode::Done);
+                }
+            }
+        }
+    }
+
+    fn summarise(&self, study: &StudyRecord, report: &ReapReport, output: &Output) {
+        let mut text = format!("study `{}`: {} trials are RUNNING", study.name, report.n_running);
+        if !report.suspects.is_empty() {
+            let numbers: Vec<String> =
+                report.suspects.iter().map(|suspect| suspect.number.to_string()).collect();
+            text.push_str(&format!(
+                ", of which {} have been silent ({}): run this again after {}, or with --wait",
+                report.suspects.len(),
+                numbers.join(", "),
+                show_duration(self.grace)
+            ));
+        }
+        output.result(&text, || {
+            json!({
+                "event": "reaped",
+                "study": study.name,
+                "n_lost": report.lost.len(),
+                "n_running": report.n_running,
+                "suspects": report.suspects.iter().map(|suspect| suspect.number.0).collect::<Vec<_>>(),
+            })
+        });
+    }
+
+    fn end_by_hand(
+        &self,
+        storage: &mut dyn Storage,
+        study: &StudyRecord,
+        output: &Output,
+    ) -> CommandResult {
+        let held = storage.running_trials(study.id)?;
+        let retry = self
+            .max_retries
+            .map_or_else(|| retry_policy(study), |max_retries| RetryPolicy { max_retries });
+        let reason = "ended by hand with `trialbox reap --trial`".to_owned();
+        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json();
+        let at = crate::clock::SystemClock::new().utc_now();
+        for number in &self.trial {
+            let find = |trial: &&HeldTrial| trial.number == TrialNumber(*number);
+            let ended = match held.iter().find(find) {
+                Some(trial) => storage.fail_lost_trial(trial, &failure, Some(retry), at)?,
+                None => None,
+            };
+            match ended {
+                Some(trial) => {
+                    let reaped = Reaped { trial, reason: reason.clone() };
+                    output.result(&reaped_text(&reaped), || reaped_json(&study.name, &reaped));
+                }
+                None => {
+                    output.note(&format!("trial {number} is not RUNNING; it was left as it is"))
+                }
+            }
+        }
+        Ok(ExitCode::Done)
+    }
+}

@@ -1,0 +1,118 @@
+//! `trialbox study create`: makes a study.
+
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::objective_args::{DirectionArg, show_directions};
+use crate::output::Output;
+use crate::settings::SettingFlags;
+use crate::storage_args::StorageArgs;
+use serde_json::json;
+use trialbox_core::json::Json;
+use trialbox_core::storage::StorageError;
+use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection};
+use trialbox_samplers::SamplerConfig;
+use trialbox_storage::{Create, Stopping};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CreateArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The study's name
+    #[arg(
+        long,
+        visible_alias = "optuna-study-name",
+        value_name = "NAME",
+        env = "TRIALBOX_STUDY_NAME",
+        hide_env_values = true
+    )]
+    study_name: String,
+
+    /// Whether small or large values are good, once for each objective [default: minimize]
+    #[arg(long, visible_alias = "directions", value_name = "minimize|maximize", value_enum, hide_possible_values = true, num_args = 1..)]
+    direction: Vec<DirectionArg>,
+
+    /// The objectives' names, one for each direction
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    metric_name: Vec<String>,
+
+    /// What proposes parameters [default: random]
+    #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
+    sampler: Option<SamplerConfig>,
+
+    /// The seed, from which each trial's random numbers follow [default: a random one]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+
+    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone [default: 3]
+    #[arg(long, value_name = "N")]
+    max_retries: Option<u32>,
+
+    /// Do nothing if there is a study of that name
+    #[arg(long)]
+    skip_if_exists: bool,
+}
+
+impl CreateArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let mut directions: Vec<StudyDirection> =
+            self.direction.iter().map(|direction| (*direction).into()).collect();
+        if directions.is_empty() {
+            directions.push(StudyDirection::Minimize);
+        }
+        if !self.metric_name.is_empty() && self.metric_name.len() != directions.len() {
+            return Err(CommandError::usage(
+                format!(
+                    "{} names were given for {} objectives",
+                    self.metric_name.len(),
+                    directions.len()
+                ),
+                "give one --metric-name for each --direction, or none",
+            ));
+        }
+        let settings = SettingFlags {
+            seed: self.seed,
+            sampler: self.sampler,
+            max_retries: self.max_retries,
+            ..SettingFlags::default()
+        };
+        let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());
+        let study = NewStudy {
+            name: self.study_name.clone(),
+            directions: directions.clone(),
+            user_attrs: settings.attributes_of_new_study(),
+            system_attrs: if self.metric_name.is_empty() {
+                vec![]
+            } else {
+                vec![(METRIC_NAMES.to_owned(), names)]
+            },
+        };
+        let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
+        let created = match storage.create_study(&study) {
+            Err(StorageError::DuplicateStudy { .. }) if self.skip_if_exists => {
+                let found = storage.open_study(&self.study_name)?;
+                if found.directions != directions {
+                    return Err(CommandError::usage(
+                        format!(
+                            "there is already a study `{}`, and it is there to {} rather than to {}",
+                            found.name,
+                            show_directions(&found.directions),
+                            show_directions(&directions)
+                        ),
+                        "choose another --study-name",
+                    ));
+                }
+                false
+            }
+            other => other.map(|_| true)?,
+        };
+        output.result(
+            &self.study_name,
+            || json!({ "event": "study", "study": self.study_name, "created": created }),
+        );
+        if created {
+            output.note(&format!("to watch it: optuna-dashboard {}", storage.url()));
+        }
+        Ok(ExitCode::Done)
+    }
+}

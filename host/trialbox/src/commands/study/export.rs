@@ -1,0 +1,244 @@
+//! `trialbox study export | import`: trials as text, and back.
+
+use crate::error::{CommandError, CommandResult};
+use crate::exchange::{self, ImportedStudy};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::storage_args::{StorageArgs, StudyArgs};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use trialbox_core::json::{Json, python_repr};
+use trialbox_core::storage::StorageError;
+use trialbox_core::study::{NewStudy, StudyRecord};
+use trialbox_core::trial::{FrozenTrial, format_datetime};
+use trialbox_storage::{Create, Stopping};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// What `study export --format json` wrote; `-` for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// The study to add to, made if it is not there [default: as in the file]
+    #[arg(
+        long,
+        visible_alias = "optuna-study-name",
+        value_name = "NAME",
+        env = "TRIALBOX_STUDY_NAME",
+        hide_env_values = true
+    )]
+    study_name: Option<String>,
+}
+
+impl ExportArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let trials = storage.trials(study.id)?;
+        let text = if output.is_json() {
+            exchange::encode(&study, &trials)
+        } else {
+            to_csv(&study, &trials)
+        };
+        match &self.output {
+            Some(path) => {
+                std::fs::write(path, text).map_err(|error| {
+                    let problem = format!("cannot write `{}`: {error}", path.display());
+                    CommandError::usage(problem, "choose another --output")
+                })?;
+                output.note(&format!("wrote {} trials to {}", trials.len(), path.display()));
+            }
+            None => {
+                let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
+            }
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+impl ImportArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let text = read_text(&self.file)?;
+        let imported = exchange::decode(&text).map_err(|problem| {
+            CommandError::usage(
+                format!("`{}` cannot be imported: {problem}", self.file.display()),
+                "give what `trialbox study export --format json` wrote",
+            )
+        })?;
+        let (name, trials) = (self.study_name.clone(), imported.trials.clone());
+        let Some(name) = name.or_else(|| imported.name.clone()) else {
+            return Err(CommandError::usage(
+                format!("`{}` does not name its study", self.file.display()),
+                "say which with --study-name",
+            ));
+        };
+        let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
+        let created = match storage.open_study(&name) {
+            Err(StorageError::NoSuchStudy { .. }) => {
+                storage.import_study(&new_study(&name, &imported)?, &trials)?;
+                true
+            }
+            found => {
+                let found = found?;
+                refuse_other_arity(&found, &imported)?;
+                storage.add_trials(found.id, &trials)?;
+                false
+            }
+        };
+        let text = format!(
+            "{} {} trials {} study `{name}`",
+            if created { "imported" } else { "added" },
+            trials.len(),
+            if created { "into the new" } else { "to" },
+        );
+        output.result(&text, || {
+            json!({ "event": "imported", "study": name, "created": created, "n_trials": trials.len() })
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, CommandError> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(path)
+    };
+    read.map_err(|error| {
+        let problem = format!("cannot read `{}`: {error}", path.display());
+        CommandError::usage(problem, "give a file, or - for standard input")
+    })
+}
+
+fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandError> {
+    let Some(directions) = imported.directions.clone() else {
+        return Err(CommandError::usage(
+            format!("there is no study `{name}`, and the file does not say its directions"),
+            "make the study first with `trialbox study create`",
+        ));
+    };
+    Ok(NewStudy {
+        name: name.to_owned(),
+        directions,
+        user_attrs: imported.user_attrs.clone(),
+        system_attrs: imported.system_attrs.clone(),
+    })
+}
+
+fn refuse_other_arity(study: &StudyRecord, imported: &ImportedStudy) -> Result<(), CommandError> {
+    let wanted = study.directions.len();
+    let other = imported
+        .trials
+        .iter()
+        .find(|trial| !trial.values.is_empty() && trial.values.len() != wanted);
+    match other {
+        Some(trial) => Err(CommandError::usage(
+            format!(
+                "trial {} of the file has {} values, but study `{}` has {wanted} objectives",
+                trial.number,
+                trial.values.len(),
+                study.name
+            ),
+            "choose another --study-name",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The trials with the columns of Optuna's `trials_dataframe()`, nested ones sorted by name.
+fn to_csv(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
+    let params: BTreeSet<&String> =
+        trials.iter().flat_map(|trial| trial.params.iter().map(|(name, _)| name)).collect();
+    let user_attrs: BTreeSet<&String> =
+        trials.iter().flat_map(|trial| trial.user_attrs.keys()).collect();
+    let system_attrs: BTreeSet<&String> =
+        trials.iter().flat_map(|trial| trial.system_attrs.keys()).collect();
+    let mut header = vec!["number".to_owned()];
+    header.extend(value_columns(study));
+    header.extend(["datetime_start", "datetime_complete", "duration"].map(str::to_owned));
+    header.extend(params.iter().map(|name| format!("params_{name}")));
+    header.extend(user_attrs.iter().map(|key| format!("user_attrs_{key}")));
+    header.extend(system_attrs.iter().map(|key| format!("system_attrs_{key}")));
+    header.push("state".to_owned());
+    let mut csv = csv_line(&header);
+    for trial in trials {
+        let mut row = vec![trial.number.to_string()];
+        row.extend(
+            (0..study.directions.len())
+                .map(|index| trial.values.get(index).copied().map(python_repr).unwrap_or_default()),
+        );
+        row.extend(
+            [trial.datetime_start, trial.datetime_complete]
+                .map(|at| at.map(format_datetime).unwrap_or_default()),
+        );
+        row.push(
+            trial
+                .duration()
+                .map(|duration| python_repr(duration.as_secs_f64()))
+                .unwrap_or_default(),
+        );
+        row.extend(params.iter().map(|name| {
+            trial.param(name).map(|param| csv_value(&param.external())).unwrap_or_default()
+        }));
+        row.extend(
+            user_attrs
+                .iter()
+                .map(|key| trial.user_attrs.get(*key).map(csv_value).unwrap_or_default()),
+        );
+        row.extend(
+            system_attrs
+                .iter()
+                .map(|key| trial.system_attrs.get(*key).map(csv_value).unwrap_or_default()),
+        );
+        row.push(trial.state.to_string());
+        csv.push_str(&csv_line(&row));
+    }
+    csv
+}
+
+fn value_columns(study: &StudyRecord) -> Vec<String> {
+    match (study.metric_names(), study.directions.len()) {
+        (Some(names), 1) => names.into_iter().map(|name| format!("value_{name}")).collect(),
+        (Some(names), _) => names.into_iter().map(|name| format!("values_{name}")).collect(),
+        (None, 1) => vec!["value".to_owned()],
+        (None, n) => (0..n).map(|index| format!("values_{index}")).collect(),
+    }
+}
+
+fn csv_value(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One line as RFC 4180 has it.
+fn csv_line(fields: &[String]) -> String {
+    let quoted: Vec<String> = fields
+        .iter()
+        .map(|field| {
+            if field.contains([',', '"', '\n', '\r']) {
+                format!("\"{}\"", field.replace('"', "\"\""))
+            } else {
+                field.clone()
+            }
+        })
+        .collect();
+    quoted.join(",") + "\r\n"
+}

@@ -1,0 +1,217 @@
+//! `trialbox study copy | rename | delete | set-attr | snapshot | sync`: changes studies as a whole.
+
+use crate::error::{CommandError, CommandResult};
+use crate::exchange::as_copied;
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::param_args::{parse_param, refuse_twice};
+use crate::storage_args::{StorageArgs, StudyArgs};
+use crate::upkeep::{Fate, sync_spool, synced_json, synced_text};
+use serde_json::json;
+use std::path::PathBuf;
+use trialbox_core::json::Json;
+use trialbox_core::storage::{Storage, StudyAttrs};
+use trialbox_core::study::NewStudy;
+use trialbox_storage::{Create, Stopping};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The study to copy
+    #[arg(value_name = "STUDY")]
+    study: String,
+
+    /// The copy's name [default: the same, in another database]
+    #[arg(long, value_name = "NAME")]
+    to_study_name: Option<String>,
+
+    /// The copy's database [default: the same]
+    #[arg(long, value_name = "URL|PATH")]
+    to_storage: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RenameArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The study
+    #[arg(value_name = "STUDY")]
+    study: String,
+
+    /// Its new name
+    #[arg(value_name = "NEW-NAME")]
+    name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The study
+    #[arg(value_name = "STUDY")]
+    study: String,
+
+    /// Delete it even if trials are RUNNING
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SetAttrArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// An attribute; text that is no JSON value is taken as a string
+    #[arg(value_name = "KEY=VALUE", required = true, value_parser = parse_param)]
+    attrs: Vec<(String, Json)>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SnapshotArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+
+    /// The copy, which must not be there yet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SyncArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+}
+
+impl CopyArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        if self.to_study_name.is_none() && self.to_storage.is_none() {
+            return Err(CommandError::usage(
+                "the copy would have the name of its original",
+                "give it another with --to-study-name, or another database with --to-storage",
+            ));
+        }
+        let mut source = self.storage.open()?;
+        let study = source.open_study(&self.study)?;
+        let trials: Vec<_> = source.trials(study.id)?.into_iter().map(as_copied).collect();
+        let copy = NewStudy {
+            name: self.to_study_name.clone().unwrap_or_else(|| study.name.clone()),
+            directions: study.directions,
+            user_attrs: study.user_attrs.into_iter().collect(),
+            system_attrs: study.system_attrs.into_iter().collect(),
+        };
+        let mut other = match &self.to_storage {
+            Some(url) => {
+                drop(source);
+                self.storage.at(url).open_with(Create::MissingOrEmpty, Stopping::default())?
+            }
+            None => source,
+        };
+        other.import_study(&copy, &trials)?;
+        let text = format!(
+            "copied {} trials of `{}` to study `{}` in {}",
+            trials.len(),
+            self.study,
+            copy.name,
+            other.url()
+        );
+        output.result(&text, || {
+            json!({ "event": "copied", "study": copy.name, "storage": other.url(), "n_trials": trials.len() })
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+impl RenameArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let mut storage = self.storage.open()?;
+        let study = storage.open_study(&self.study)?;
+        storage.rename_study(study.id, &self.name)?;
+        output.result(
+            &format!("study `{}` is called `{}` now", self.study, self.name),
+            || json!({ "event": "renamed", "study": self.name, "was": self.study }),
+        );
+        Ok(ExitCode::Done)
+    }
+}
+
+impl DeleteArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let mut storage = self.storage.open()?;
+        let study = storage.open_study(&self.study)?;
+        let n_running = storage.running_trials(study.id)?.len();
+        if n_running > 0 && !self.force {
+            return Err(CommandError::usage(
+                format!("{n_running} trials of study `{}` are RUNNING", self.study),
+                "end their jobs first and run `trialbox reap`, or add --force",
+            ));
+        }
+        storage.delete_study(study.id)?;
+        output.result(
+            &format!("study `{}` is deleted", self.study),
+            || json!({ "event": "deleted", "study": self.study }),
+        );
+        Ok(ExitCode::Done)
+    }
+}
+
+impl SetAttrArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        refuse_twice("the attribute", &self.attrs)?;
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let attrs = StudyAttrs { user: self.attrs.clone(), ..StudyAttrs::default() };
+        storage.set_study_attrs(study.id, &attrs)?;
+        let shown: Vec<String> =
+            self.attrs.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+        output.result(&format!("study `{name}`: {}", shown.join(", ")), || {
+            let keys: Vec<&String> = self.attrs.iter().map(|(key, _)| key).collect();
+            json!({ "event": "attributes_set", "study": name, "keys": keys })
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+impl SnapshotArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        if self.file.exists() {
+            return Err(CommandError::usage(
+                format!("`{}` is there already", self.file.display()),
+                "choose another name: a snapshot overwrites nothing",
+            ));
+        }
+        let mut storage = self.storage.open()?;
+        storage.snapshot(&self.file)?;
+        let file = self.file.display().to_string();
+        output.result(
+            &format!("wrote a copy of {} to {file}", storage.url()),
+            || json!({ "event": "snapshot", "storage": storage.url(), "file": file }),
+        );
+        Ok(ExitCode::Done)
+    }
+}
+
+impl SyncArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let Some(spool) = self.storage.spool() else {
+            return Err(CommandError::usage(
+                "this storage keeps no results in files",
+                "name a database with --storage",
+            ));
+        };
+        let mut storage: Box<dyn Storage> = self.storage.open()?;
+        let synced = sync_spool(storage.as_mut(), &spool, None)?;
+        for result in &synced {
+            output.result(&synced_text(result), || synced_json(result));
+        }
+        if synced.is_empty() {
+            output.note("no results are waiting");
+        }
+        let is_left = |fate: &Fate| matches!(fate, Fate::Homeless(_) | Fate::Unreadable(_));
+        let all_settled = !synced.iter().any(|synced| is_left(&synced.fate));
+        Ok(if all_settled { ExitCode::Done } else { ExitCode::Storage })
+    }
+}

@@ -1,0 +1,100 @@
+//! `trialbox study`: makes, reads, copies and moves studies.
+
+mod create;
+mod export;
+mod manage;
+mod read;
+
+use crate::commands::study::create::CreateArgs;
+use crate::commands::study::export::{ExportArgs, ImportArgs};
+use crate::commands::study::manage::{
+    CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
+};
+use crate::commands::study::read::{ListArgs, TrialsArgs, best, show};
+use crate::error::CommandResult;
+use crate::output::Output;
+use crate::storage_args::StudyArgs;
+
+/// Make, read, copy and move studies.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum StudyCommand {
+    /// Make a study
+    #[command(
+        after_help = "Examples:\n  trialbox study create --storage study.db --study-name digits --direction maximize\n  trialbox study create --study-name front --direction minimize maximize --metric-name loss speed --skip-if-exists"
+    )]
+    Create(CreateArgs),
+    /// List the studies of a database
+    #[command(
+        after_help = "Examples:\n  trialbox study list\n  trialbox study list --storage study.db --format json"
+    )]
+    List(ListArgs),
+    /// Show what a study is and how far it has come
+    #[command(
+        after_help = "Examples:\n  trialbox study show\n  trialbox study show --storage study.db --study-name digits"
+    )]
+    Show(StudyArgs),
+    /// Show the best trial; of several objectives, the Pareto front
+    #[command(
+        after_help = "Examples:\n  trialbox study best\n  trialbox study best --storage study.db --format json | jq .params"
+    )]
+    Best(StudyArgs),
+    /// List the trials
+    #[command(
+        after_help = "Examples:\n  trialbox study trials\n  trialbox study trials --state fail --format json"
+    )]
+    Trials(TrialsArgs),
+    /// Write all trials as CSV, or with --format json as JSON lines
+    #[command(
+        after_help = "Examples:\n  trialbox study export > trials.csv\n  trialbox study export --output trials.jsonl --format json"
+    )]
+    Export(ExportArgs),
+    /// Add the trials of a file that `export --format json` wrote
+    #[command(
+        after_help = "Examples:\n  trialbox study import trials.jsonl\n  trialbox study export --format json | trialbox study import - --storage other.db --study-name copy\n\nTrials that were RUNNING are taken over as FAIL: nobody runs the copy."
+    )]
+    Import(ImportArgs),
+    /// Copy a study, also into another database
+    #[command(
+        after_help = "Examples:\n  trialbox study copy digits --to-study-name digits-2\n  trialbox study copy digits --to-storage archive.db\n\nTrials that are RUNNING are copied as FAIL: nobody runs the copy."
+    )]
+    Copy(CopyArgs),
+    /// Give a study another name
+    #[command(
+        after_help = "Example:\n  trialbox study rename digits digits-old\n\nJobs that are running finish their trial and then end: their study has gone."
+    )]
+    Rename(RenameArgs),
+    /// Delete a study with all its trials
+    #[command(after_help = "Example:\n  trialbox study delete digits-old")]
+    Delete(DeleteArgs),
+    /// Attach values to a study
+    #[command(after_help = "Example:\n  trialbox study set-attr owner=anna --study-name digits")]
+    SetAttr(SetAttrArgs),
+    /// Write a consistent copy of the whole database, while jobs are running
+    #[command(after_help = "Example:\n  trialbox study snapshot study-copy.db --storage study.db")]
+    Snapshot(SnapshotArgs),
+    /// Record results that jobs could not write and kept in files
+    #[command(
+        after_help = "Example:\n  trialbox study sync --storage study.db\n\nEvery `run` does the same for its own study."
+    )]
+    Sync(SyncArgs),
+}
+
+impl StudyCommand {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        match self {
+            StudyCommand::Create(args) => args.run(output),
+            StudyCommand::List(args) => args.run(output),
+            StudyCommand::Show(args) => show(&args, output),
+            StudyCommand::Best(args) => best(&args, output),
+            StudyCommand::Trials(args) => args.run(output),
+            StudyCommand::Export(args) => args.run(output),
+            StudyCommand::Import(args) => args.run(output),
+            StudyCommand::Copy(args) => args.run(output),
+            StudyCommand::Rename(args) => args.run(output),
+            StudyCommand::Delete(args) => args.run(output),
+            StudyCommand::SetAttr(args) => args.run(output),
+            StudyCommand::Snapshot(args) => args.run(output),
+            StudyCommand::Sync(args) => args.run(output),
+        }
+    }
+}

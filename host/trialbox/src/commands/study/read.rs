@@ -1,0 +1,202 @@
+//! `trialbox study list | show | best | trials`: reads studies.
+
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::objective_args::show_directions;
+use crate::output::{Output, table};
+use crate::storage_args::{StorageArgs, StudyArgs};
+use crate::trial_json::{
+    self, object, show_duration, show_float, show_floats, show_params, show_value, to_value,
+};
+use serde_json::{Value, json};
+use trialbox_core::storage::StorageError;
+use trialbox_core::study::{StudyRecord, StudySummary, best_trial, pareto_front};
+use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    storage: StorageArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrialsArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// Only trials in this state
+    #[arg(long, value_name = "complete|pruned|fail|running|waiting", value_parser = parse_state)]
+    state: Option<TrialState>,
+}
+
+impl ListArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let studies = self.storage.open()?.list_studies()?;
+        if output.is_json() {
+            for summary in &studies {
+                output.result("", || summary_json(summary));
+            }
+            return Ok(ExitCode::Done);
+        }
+        let rows = studies.iter().map(|summary| {
+            vec![
+                summary.study.name.clone(),
+                show_directions(&summary.study.directions),
+                summary.n_trials.values().sum::<u64>().to_string(),
+                show_counts(summary),
+                summary
+                    .datetime_start
+                    .map(|at| format!("{} UTC", at.strftime("%Y-%m-%d %H:%M")))
+                    .unwrap_or_default(),
+            ]
+        });
+        output.result(&table(&["study", "directions", "trials", "of them", "begun"], rows), || {
+            Value::Null
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
+    let (mut storage, name) = args.open()?;
+    let study = storage.open_study(&name)?;
+    let summaries = storage.list_studies()?;
+    let trials = storage.trials(study.id)?;
+    let Some(summary) = summaries.into_iter().find(|summary| summary.study.id == study.id) else {
+        return Err(StorageError::NoSuchStudy { name, known: vec![] }.into());
+    };
+    let best = single_best(&study, &trials);
+    let mut text = format!("{}: {}\n", study.name, show_directions(&study.directions));
+    let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
+    line("database", storage.url().to_owned());
+    if let Some(names) = study.metric_names() {
+        line("values", names.join(", "));
+    }
+    line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
+    for (key, value) in &study.user_attrs {
+        line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
+    }
+    if let Some(best) = best {
+        line(
+            "best",
+            format!(
+                "{} in trial {}: {}",
+                show_floats(&best.values),
+                best.number,
+                show_params(&best.params)
+            ),
+        );
+    }
+    output.result(&text, || {
+        let mut value = summary_json(&summary);
+        value["best_trial"] = best.map_or(Value::Null, trial_json::trial);
+        value
+    });
+    Ok(ExitCode::Done)
+}
+
+pub(crate) fn best(args: &StudyArgs, output: &Output) -> CommandResult {
+    let (mut storage, name) = args.open()?;
+    let study = storage.open_study(&name)?;
+    let trials = storage.trials(study.id)?;
+    let best: Vec<&FrozenTrial> = match study.directions[..] {
+        [_] => single_best(&study, &trials).into_iter().collect(),
+        _ => pareto_front(&trials, &study.directions),
+    };
+    if best.is_empty() {
+        return Err(CommandError::usage(
+            format!(
+                "study `{name}` has no best trial: of its {} trials, none is COMPLETE and feasible",
+                trials.len()
+            ),
+            "`trialbox study trials` shows how they ended",
+        ));
+    }
+    for trial in best {
+        output.result(&best_text(&study, trial), || trial_json::trial(trial));
+    }
+    Ok(ExitCode::Done)
+}
+
+fn best_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
+    let mut text = format!("trial {} of study `{}`\n", trial.number, study.name);
+    let names = study.metric_names().unwrap_or_else(|| match study.directions.len() {
+        1 => vec!["value".to_owned()],
+        n => (0..n).map(|index| format!("value {index}")).collect(),
+    });
+    for ((name, value), direction) in names.iter().zip(&trial.values).zip(&study.directions) {
+        text.push_str(&format!("  {name} ({direction}) = {}\n", show_float(*value)));
+    }
+    for (name, param) in &trial.params {
+        text.push_str(&format!("  {name} = {}\n", show_value(&param.external())));
+    }
+    if let Some(duration) = trial.duration() {
+        text.push_str(&format!("  took {}\n", show_duration(duration)));
+    }
+    text
+}
+
+impl TrialsArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let trials = storage.trials(study.id)?;
+        let trials =
+            trials.iter().filter(|trial| self.state.is_none_or(|state| trial.state == state));
+        if output.is_json() {
+            trials.for_each(|trial| output.result("", || trial_json::trial(trial)));
+            return Ok(ExitCode::Done);
+        }
+        let rows = trials.map(|trial| {
+            let failure = trial.system_attrs.get(trialbox_core::objective::FAILURE_ATTR);
+            let reason = failure.and_then(|failure| failure.get("message")?.as_str());
+            vec![
+                trial.number.to_string(),
+                trial.state.to_string(),
+                show_floats(&trial.values),
+                trial.duration().map(show_duration).unwrap_or_default(),
+                reason.map_or_else(|| show_params(&trial.params), ToOwned::to_owned),
+            ]
+        });
+        output.result(
+            &table(&["number", "state", "values", "took", "parameters, or why it failed"], rows),
+            || Value::Null,
+        );
+        Ok(ExitCode::Done)
+    }
+}
+
+fn single_best<'a>(study: &StudyRecord, trials: &'a [FrozenTrial]) -> Option<&'a FrozenTrial> {
+    let [direction] = study.directions[..] else { return None };
+    best_trial(trials, direction)
+}
+
+fn show_counts(summary: &StudySummary) -> String {
+    let counts = TrialState::ALL
+        .into_iter()
+        .filter_map(|state| Some((state, summary.n_trials.get(&state)?)));
+    counts.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
+}
+
+fn summary_json(summary: &StudySummary) -> Value {
+    let counts = summary
+        .n_trials
+        .iter()
+        .map(|(state, count)| (state.as_str().to_owned(), Value::from(*count)));
+    json!({
+        "event": "study",
+        "study": summary.study.name,
+        "directions": summary.study.directions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "metric_names": summary.study.metric_names(),
+        "n_trials": summary.n_trials.values().sum::<u64>(),
+        "states": counts.collect::<serde_json::Map<_, _>>(),
+        "datetime_start": summary.datetime_start.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T"))),
+        "user_attrs": object(summary.study.user_attrs.iter().map(|(key, value)| (key, to_value(value)))),
+    })
+}
+
+fn parse_state(text: &str) -> Result<TrialState, String> {
+    TrialState::parse(&text.to_uppercase()).ok_or_else(|| {
+        format!("`{text}` is no state; choose complete, pruned, fail, running or waiting")
+    })
+}

@@ -1,0 +1,342 @@
+//! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
+
+use crate::clock::SystemClock;
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::owner::owner_of_ask;
+use crate::param_args::{parse_param, refuse_twice};
+use crate::settings::SettingFlags;
+use crate::storage_args::StudyArgs;
+use crate::trial_json::{self, show_duration, show_float, show_floats, show_value};
+use serde_json::json;
+use trialbox_core::ask_tell::{Asked, Tell, Told, ask, tell};
+use trialbox_core::clock::Clock as _;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::pruner::NopPruner;
+use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::storage::{BeginTrial, EnqueueTrial, TrialBatch};
+use trialbox_core::trial::{FrozenTrial, TrialNumber, TrialState, format_datetime};
+
+/// Enqueue, ask for, tell and show single trials.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum TrialCommand {
+    /// Queue a trial with parameters of your choice, for the next job to run
+    #[command(
+        after_help = "Examples:\n  trialbox trial enqueue --param lr=0.1 --param depth=3\n  trialbox trial enqueue --param activation=tanh --skip-if-exists --user-attr why=baseline"
+    )]
+    Enqueue(EnqueueArgs),
+    /// Take a trial whose objective runs outside the sandbox; prints its number and parameters as JSON
+    #[command(after_help = ASK_EXAMPLES)]
+    Ask(AskArgs),
+    /// End a trial that was asked for
+    #[command(
+        after_help = "Examples:\n  trialbox trial tell 3 --values 0.92\n  trialbox trial tell 4 --state fail --reason 'out of memory'\n  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4"
+    )]
+    Tell(TellArgs),
+    /// Show one trial
+    #[command(
+        after_help = "Examples:\n  trialbox trial show 3\n  trialbox trial show 3 --format json | jq .system_attrs"
+    )]
+    Show(ShowArgs),
+}
+
+const ASK_EXAMPLES: &str = "\
+Examples:
+  trialbox trial ask --search-space '{\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}'
+
+  In an array job, with any program that prints its result:
+    asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ --search-space \"$(cat space.json)\") || exit
+    [ -n \"$asked\" ] || exit 0                                  # the study is complete
+    value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
+    trialbox trial tell \"$(jq .number <<< \"$asked\")\" --values \"$value\" --owner \"$(jq -r .owner <<< \"$asked\")\"";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EnqueueArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// A parameter's value; text that is no JSON value is taken as a string. Others are sampled
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    param: Vec<(String, Json)>,
+
+    /// An attribute of the trial
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    user_attr: Vec<(String, Json)>,
+
+    /// Do nothing if the study has a trial with the same parameters
+    #[arg(long)]
+    skip_if_exists: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The parameters to suggest: a JSON object of distributions, as Optuna's command line takes it
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_search_space)]
+    search_space: SpaceArg,
+
+    /// How many trials the whole study may have; once it has them, nothing is printed and this ends with 0
+    #[arg(long, value_name = "N")]
+    max_trials: Option<u64>,
+
+    /// The process that will tell; when it is gone, the trial is lost and tried again
+    #[arg(long, value_name = "PID")]
+    owner_pid: Option<u32>,
+}
+
+/// Parameters in the order given.
+#[derive(Debug, Clone)]
+struct SpaceArg(Vec<(String, Distribution)>);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TellArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The trial's number
+    #[arg(value_name = "NUMBER")]
+    number: Option<u32>,
+
+    /// The same, for scripts written for Optuna
+    #[arg(long, value_name = "NUMBER", conflicts_with = "number", hide_short_help = true)]
+    trial_number: Option<u32>,
+
+    /// The result, one value for each objective; `nan` makes the trial FAIL
+    #[arg(long, visible_alias = "value", value_name = "VALUE", num_args = 1.., allow_negative_numbers = true)]
+    values: Vec<f64>,
+
+    /// How it ended [default: complete if the values make a result, else fail]
+    #[arg(long, value_name = "complete|pruned|fail", value_parser = parse_told_state)]
+    state: Option<TrialState>,
+
+    /// An intermediate value
+    #[arg(long, value_name = "STEP=VALUE", value_parser = parse_report)]
+    report: Vec<(i64, f64)>,
+
+    /// An attribute of the trial
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_param)]
+    user_attr: Vec<(String, Json)>,
+
+    /// Why it failed
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// The token that `ask` printed: then only that attempt can tell
+    #[arg(long, value_name = "TOKEN")]
+    owner: Option<String>,
+
+    /// Do nothing if the trial has ended already
+    #[arg(long)]
+    skip_if_finished: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The trial's number
+    #[arg(value_name = "NUMBER")]
+    number: u32,
+}
+
+impl TrialCommand {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        match self {
+            TrialCommand::Enqueue(args) => args.run(output),
+            TrialCommand::Ask(args) => args.run(output),
+            TrialCommand::Tell(args) => args.run(output),
+            TrialCommand::Show(args) => args.run(output),
+        }
+    }
+}
+
+impl EnqueueArgs {
+    fn run(self, output: &Output) -> CommandResult {
+        refuse_twice("--param", &self.param)?;
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let trial = EnqueueTrial {
+            params: self.param,
+            user_attrs: self.user_attr,
+            skip_if_exists: self.skip_if_exists,
+        };
+        let number = storage.enqueue_trial(study.id, &trial)?;
+        let text = match number {
+            Some(number) => format!("trial {number} waits in study `{name}`"),
+            None => format!("study `{name}` has a trial with these parameters; nothing was queued"),
+        };
+        output.result(&text, || {
+            json!({ "event": "enqueued", "study": name, "number": number.map(|number| number.0) })
+        });
+        Ok(ExitCode::Done)
+    }
+}
+
+impl AskArgs {
+    fn run(self, output: &Output) -> CommandResult {
+        let owner = owner_of_ask(self.owner_pid)?;
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let (study, settings) = SettingFlags::default().settle(storage.as_mut(), study)?;
+        let sampler = settings.sampler.build();
+        let clock = SystemClock::new();
+        let around = Surroundings {
+            study: &study,
+            seed: settings.seed,
+            sampler: sampler.as_ref(),
+            pruner: &NopPruner,
+            clock: &clock,
+            limits: SessionLimits::default(),
+            retry: None,
+        };
+        let request =
+            BeginTrial { owner, beats: false, max_trials: self.max_trials, at: clock.utc_now() };
+        match ask(&around, storage.as_mut(), &request, &self.search_space.0)? {
+            Asked::Begun { claim, params } => {
+                let asked = json!({
+                    "number": claim.number.0,
+                    "params": trial_json::params(&params),
+                    "owner": claim.owner.get("uuid").and_then(Json::as_str),
+                });
+                // JSON in either format, as Optuna's `ask` prints it: it is made for scripts.
+                output.result(&asked.to_string(), || asked.clone());
+                Ok(ExitCode::Done)
+            }
+            Asked::BudgetReached { n_trials } => {
+                output.note(&format!("study `{name}` has its {n_trials} trials; nothing to do"));
+                Ok(ExitCode::Done)
+            }
+            Asked::Refused { number, failure } => Err(CommandError::usage(
+                format!("{}; trial {number} is FAIL", failure.message),
+                "change --search-space, or choose another study",
+            )),
+        }
+    }
+}
+
+impl TellArgs {
+    fn run(self, output: &Output) -> CommandResult {
+        let Some(number) = self.number.or(self.trial_number).map(TrialNumber) else {
+            return Err(CommandError::usage(
+                "no trial was named",
+                "give its number: trialbox trial tell 3 --values 0.92",
+            ));
+        };
+        refuse_twice("--user-attr", &self.user_attr)?;
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let told = Tell {
+            values: self.values,
+            state: self.state,
+            owner: self.owner,
+            batch: TrialBatch {
+                intermediate_values: self.report,
+                user_attrs: self.user_attr,
+                ..TrialBatch::default()
+            },
+            reason: self.reason,
+            skip_if_finished: self.skip_if_finished,
+        };
+        let at = SystemClock::new().utc_now();
+        match tell(storage.as_mut(), &study, number, &told, at)? {
+            Told::Recorded { outcome, failure } => {
+                let mut text = format!("trial {number} is {}", outcome.state());
+                if !outcome.values().is_empty() {
+                    text.push_str(&format!(": {}", show_floats(outcome.values())));
+                }
+                if let Some(failure) = &failure {
+                    text.push_str(&format!(": {}", failure.message));
+                }
+                output.result(&text, || {
+                    json!({
+                        "event": "told",
+                        "study": name,
+                        "number": number.0,
+                        "state": outcome.state().as_str(),
+                        "values": trial_json::floats(outcome.values()),
+                    })
+                });
+            }
+            Told::Skipped(state) => {
+                let text = format!("trial {number} was {state} already, and stays so");
+                output.result(&text, || {
+                    json!({ "event": "skipped", "study": name, "number": number.0, "state": state.as_str() })
+                });
+            }
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+impl ShowArgs {
+    fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let trial = storage.trial(study.id, TrialNumber(self.number))?;
+        output.result(&show_text(&name, &trial), || trial_json::trial(&trial));
+        Ok(ExitCode::Done)
+    }
+}
+
+fn show_text(study: &str, trial: &FrozenTrial) -> String {
+    let mut text = format!("trial {} of study `{study}`: {}", trial.number, trial.state);
+    if !trial.values.is_empty() {
+        text.push_str(&format!("  {}", show_floats(&trial.values)));
+    }
+    for (label, at) in [("begun", trial.datetime_start), ("ended", trial.datetime_complete)] {
+        if let Some(at) = at {
+            text.push_str(&format!("\n  {label} {} UTC", format_datetime(at)));
+        }
+    }
+    if let Some(duration) = trial.duration() {
+        text.push_str(&format!(", took {}", show_duration(duration)));
+    }
+    for (name, param) in &trial.params {
+        let value = show_value(&param.external());
+        text.push_str(&format!("\n  {name} = {value}   ({})", param.distribution));
+    }
+    for (step, value) in &trial.intermediate_values {
+        text.push_str(&format!("\n  step {step}: {}", show_float(*value)));
+    }
+    for (key, value) in &trial.user_attrs {
+        text.push_str(&format!("\n  user attribute {key}: {value}"));
+    }
+    for (key, value) in &trial.system_attrs {
+        text.push_str(&format!("\n  system attribute {key}: {value}"));
+    }
+    text
+}
+
+fn parse_search_space(text: &str) -> Result<SpaceArg, String> {
+    let wanted =
+        "write {\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}";
+    let json = Json::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+    let Json::Object(members) = json else {
+        return Err(format!("a search space is a JSON object; {wanted}"));
+    };
+    let read = |(name, distribution): (String, Json)| {
+        Distribution::from_json_text(&distribution.to_string())
+            .map(|distribution| (name.clone(), distribution))
+            .map_err(|error| format!("parameter `{name}`: {error}"))
+    };
+    members.into_iter().map(read).collect::<Result<_, _>>().map(SpaceArg)
+}
+
+fn parse_told_state(text: &str) -> Result<TrialState, String> {
+    match TrialState::parse(&text.to_uppercase()) {
+        Some(state) if state.is_finished() => Ok(state),
+        _ => Err(format!("`{text}` is no ending; choose complete, pruned or fail")),
+    }
+}
+
+fn parse_report(text: &str) -> Result<(i64, f64), String> {
+    let parsed = text
+        .split_once('=')
+        .and_then(|(step, value)| Some((step.trim().parse().ok()?, value.trim().parse().ok()?)));
+    parsed.ok_or_else(|| format!("`{text}` is no STEP=VALUE, such as 10=0.5"))
+}
