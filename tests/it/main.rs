@@ -9,5 +9,6 @@ mod hostile;
 mod inspect;
 mod interop;
 mod run;
+mod sampler;
 mod scene;
 mod study;

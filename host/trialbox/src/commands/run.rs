@@ -9,6 +9,7 @@ use crate::objective_args::{
 };
 use crate::output::Output;
 use crate::owner::new_owner;
+use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
@@ -21,16 +22,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, UnrecordedTrial, run_trial};
+use trialbox_core::sampler::{self, Sampler};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
-use trialbox_samplers::SamplerConfig;
 use trialbox_storage::spool::SpooledResult;
 use trialbox_storage::{Create, Stopping};
 
@@ -91,9 +93,8 @@ pub(crate) struct RunArgs {
     )]
     direction: Vec<DirectionArg>,
 
-    /// What proposes parameters; remembered by the study [default: tpe]
-    #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
-    sampler: Option<SamplerConfig>,
+    #[command(flatten)]
+    sampler: SamplerArgs,
 
     /// The seed of the study, from which each trial's random numbers follow; remembered by the study
     #[arg(long, value_name = "N")]
@@ -108,7 +109,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
-    /// Let --seed, --sampler, --max-retries, --max-memory and --trial-timeout change a study that was made with others
+    /// Let --seed, --sampler, --sampler-opt, --max-retries, --max-memory and --trial-timeout change a study that was made with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -122,6 +123,7 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         let interrupts = Arc::new(Interrupts::install()?);
         // Before the database: a file that is no objective must leave no trace there.
@@ -129,8 +131,8 @@ impl RunArgs {
         self.sandbox.check_data(&ready.loaded)?;
 
         let mut storage = self.open_storage(Create::Missing, &interrupts)?;
-        let study = self.open_or_create_study(storage.as_mut(), &ready)?;
-        let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
+        let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
+        let (study, settings) = flags.settle(storage.as_mut(), study)?;
         self.tidy_up(storage.as_mut(), &study, output)?;
 
         let counters = Counters::new(self.n_trials.get());
@@ -180,21 +182,22 @@ impl RunArgs {
         Ok(())
     }
 
-    fn setting_flags(&self) -> SettingFlags {
-        SettingFlags {
+    fn setting_flags(&self) -> Result<SettingFlags, CommandError> {
+        Ok(SettingFlags {
             seed: self.seed,
-            sampler: self.sampler.clone(),
+            sampler: self.sampler.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
             max_retries: self.max_retries,
             overrule: self.overrule,
-        }
+        })
     }
 
     /// The study that the flags and the objective name, which must fit both.
     fn open_or_create_study(
         &self,
         storage: &mut dyn Storage,
+        settings: &SettingFlags,
         ready: &ReadyObjective,
     ) -> Result<StudyRecord, CommandError> {
         let name = self
@@ -219,7 +222,8 @@ impl RunArgs {
         let wanted = described.or(Some(flags).filter(|flags| !flags.is_empty()));
         let study = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
-                self.create_study(storage, &name, wanted.as_deref(), ready)?
+                let attrs = settings.attributes_of_new_study();
+                self.create_study(storage, &name, wanted.as_deref(), attrs, ready)?
             }
             other => other?,
         };
@@ -241,6 +245,7 @@ impl RunArgs {
         storage: &mut dyn Storage,
         name: &str,
         directions: Option<&[StudyDirection]>,
+        user_attrs: Vec<(String, Json)>,
         ready: &ReadyObjective,
     ) -> Result<StudyRecord, CommandError> {
         let metric_names = described_metric_names(&ready.loaded).map(|names| {
@@ -249,7 +254,7 @@ impl RunArgs {
         let study = NewStudy {
             name: name.to_owned(),
             directions: directions.map_or_else(|| vec![StudyDirection::Minimize], <[_]>::to_vec),
-            user_attrs: self.setting_flags().attributes_of_new_study(),
+            user_attrs,
             system_attrs: metric_names.into_iter().collect(),
         };
         match storage.create_study(&study) {
@@ -346,6 +351,9 @@ impl Job<'_> {
         };
         let mut exit = ExitCode::Done;
         while self.may_begin() && self.counters.take() {
+            if self.is_exhausted(sampler.as_ref(), storage.as_mut())? {
+                break;
+            }
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
@@ -411,6 +419,32 @@ impl Job<'_> {
             }
             None => format!("the result was {:?}", trial.ending.outcome.values()),
         }
+    }
+
+    /// Whether the sampler has nothing left to try, which ends the run.
+    fn is_exhausted(
+        &self,
+        sampler: &dyn Sampler,
+        storage: &mut dyn Storage,
+    ) -> Result<bool, CommandError> {
+        let history = || -> Result<History, StorageError> {
+            Ok(History::new(self.study.directions.clone(), storage.trials(self.study.id)?))
+        };
+        if sampler::may_begin(sampler, history)? {
+            return Ok(false);
+        }
+        self.counters.stop();
+        let name = &self.study.name;
+        let text = format!(
+            "study `{name}` has tried all that its sampler, {}, has to try; nothing to do",
+            self.settings.sampler
+        );
+        self.progress.result(
+            self.output,
+            &text,
+            || json!({ "event": "exhausted", "study": name, "sampler": self.settings.sampler.name() }),
+        );
+        Ok(true)
     }
 
     fn may_begin(&self) -> bool {
