@@ -22,12 +22,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
-use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, UnrecordedTrial, run_trial};
-use trialbox_core::sampler::{self, Sampler};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
@@ -351,9 +349,6 @@ impl Job<'_> {
         };
         let mut exit = ExitCode::Done;
         while self.may_begin() && self.counters.take() {
-            if self.is_exhausted(sampler.as_ref(), storage.as_mut())? {
-                break;
-            }
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
@@ -419,32 +414,6 @@ impl Job<'_> {
             }
             None => format!("the result was {:?}", trial.ending.outcome.values()),
         }
-    }
-
-    /// Whether the sampler has nothing left to try, which ends the run.
-    fn is_exhausted(
-        &self,
-        sampler: &dyn Sampler,
-        storage: &mut dyn Storage,
-    ) -> Result<bool, CommandError> {
-        let history = || -> Result<History, StorageError> {
-            Ok(History::new(self.study.directions.clone(), storage.trials(self.study.id)?))
-        };
-        if sampler::may_begin(sampler, history)? {
-            return Ok(false);
-        }
-        self.counters.stop();
-        let name = &self.study.name;
-        let text = format!(
-            "study `{name}` has tried all that its sampler, {}, has to try; nothing to do",
-            self.settings.sampler
-        );
-        self.progress.result(
-            self.output,
-            &text,
-            || json!({ "event": "exhausted", "study": name, "sampler": self.settings.sampler.name() }),
-        );
-        Ok(true)
     }
 
     fn may_begin(&self) -> bool {
