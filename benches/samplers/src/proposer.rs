@@ -1,0 +1,146 @@
+//! The two sides of a comparison behind one seam: our samplers in this process, Optuna's in another.
+
+use crate::problem::{Measured, Point, Problem};
+use anyhow::{Result, bail};
+use std::collections::BTreeMap;
+use trialbox_core::history::History;
+use trialbox_core::rng::{TrialRng, trial_rng};
+use trialbox_core::sampler::Sampler;
+use trialbox_core::study::StudyDirection;
+use trialbox_core::trial::{
+    CONSTRAINT_PREFIX, FrozenTrial, Param, TrialId, TrialNumber, TrialState,
+};
+use trialbox_samplers::SamplerConfig;
+
+/// Proposes points for one problem after another.
+pub(crate) trait Proposer {
+    /// Begins a new study and forgets the one before.
+    ///
+    /// # Errors
+    /// When the other process cannot go on.
+    fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()>;
+
+    /// The point of the next trial; trials are numbered from 0 in the order in which they are asked for.
+    ///
+    /// # Errors
+    /// When the other process cannot go on.
+    fn ask(&mut self, problem: &Problem) -> Result<Point>;
+
+    /// Ends a trial that was asked for.
+    ///
+    /// # Errors
+    /// When the other process cannot go on.
+    fn tell(&mut self, number: usize, measured: &Measured) -> Result<()>;
+}
+
+/// One of our samplers over trials in memory, asked as a trial's session asks it.
+pub(crate) struct OurProposer {
+    sampler: Box<dyn Sampler>,
+    seed: u64,
+    directions: Vec<StudyDirection>,
+    trials: Vec<FrozenTrial>,
+}
+
+impl OurProposer {
+    /// The sampler of that name with its default options.
+    ///
+    /// # Errors
+    /// Lists the samplers there are.
+    pub(crate) fn new(sampler: &str) -> Result<Self> {
+        let sampler = SamplerConfig::parse(sampler)?.build();
+        Ok(OurProposer { sampler, seed: 0, directions: Vec::new(), trials: Vec::new() })
+    }
+}
+
+impl Proposer for OurProposer {
+    fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()> {
+        self.seed = seed;
+        self.directions = vec![StudyDirection::Minimize; problem.n_objectives()];
+        self.trials.clear();
+        Ok(())
+    }
+
+    fn ask(&mut self, problem: &Problem) -> Result<Point> {
+        let mut trial = running_trial(u32::try_from(self.trials.len())?);
+        let mut point = Point::default();
+        let mut draw = Draw {
+            sampler: self.sampler.as_ref(),
+            history: History::new(self.directions.clone(), self.trials.clone()),
+            rng: trial_rng(self.seed, trial.number),
+            relative: None,
+        };
+        for spec in problem.params.iter().filter(|spec| spec.distribution.single().is_none()) {
+            if !spec.is_active(&point) {
+                continue;
+            }
+            let internal = draw.value(&spec.name, &spec.distribution, &mut trial);
+            if !spec.distribution.contains(internal) {
+                bail!(
+                    "`{}` was proposed as {internal}, which is outside of {}",
+                    spec.name,
+                    spec.distribution
+                );
+            }
+            let param = Param { distribution: spec.distribution.clone(), internal };
+            point.0.insert(spec.name.clone(), param.external());
+            trial.params.push((spec.name.clone(), param));
+        }
+        self.trials.push(trial);
+        Ok(point)
+    }
+
+    fn tell(&mut self, number: usize, measured: &Measured) -> Result<()> {
+        let trial = &mut self.trials[number];
+        trial.state = TrialState::Complete;
+        trial.values.clone_from(&measured.values);
+        for (index, value) in measured.constraints.iter().enumerate() {
+            trial.system_attrs.insert(format!("{CONSTRAINT_PREFIX}{index}"), (*value).into());
+        }
+        Ok(())
+    }
+}
+
+/// The draws of one trial.
+struct Draw<'a> {
+    sampler: &'a dyn Sampler,
+    history: History,
+    rng: TrialRng,
+    relative: Option<BTreeMap<String, f64>>,
+}
+
+impl Draw<'_> {
+    /// Jointly drawn if the joint draw has it, else drawn by itself.
+    fn value(
+        &mut self,
+        name: &str,
+        distribution: &trialbox_core::distribution::Distribution,
+        trial: &mut FrozenTrial,
+    ) -> f64 {
+        if self.relative.is_none() {
+            let space = self.sampler.relative_search_space(&self.history);
+            let drawn = self.sampler.sample_relative(&self.history, &space, &mut self.rng);
+            trial.system_attrs.extend(drawn.system_attrs);
+            self.relative = Some(drawn.params);
+        }
+        let relative = self.relative.as_ref().and_then(|params| params.get(name));
+        match relative {
+            Some(value) if distribution.contains(*value) => *value,
+            _ => self.sampler.sample_independent(&self.history, name, distribution, &mut self.rng),
+        }
+    }
+}
+
+fn running_trial(number: u32) -> FrozenTrial {
+    FrozenTrial {
+        id: TrialId(i64::from(number) + 1),
+        number: TrialNumber(number),
+        state: TrialState::Running,
+        values: Vec::new(),
+        datetime_start: None,
+        datetime_complete: None,
+        params: Vec::new(),
+        user_attrs: BTreeMap::new(),
+        system_attrs: BTreeMap::new(),
+        intermediate_values: BTreeMap::new(),
+    }
+}
