@@ -3,9 +3,10 @@
 use crate::problem::{Measured, Point, Problem};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
+use trialbox_core::distribution::Distribution;
 use trialbox_core::history::History;
 use trialbox_core::rng::{TrialRng, trial_rng};
-use trialbox_core::sampler::Sampler;
+use trialbox_core::sampler::{Ask, Sampler};
 use trialbox_core::study::StudyDirection;
 use trialbox_core::trial::{
     CONSTRAINT_PREFIX, FrozenTrial, Param, TrialId, TrialNumber, TrialState,
@@ -61,19 +62,20 @@ impl Proposer for OurProposer {
     }
 
     fn ask(&mut self, problem: &Problem) -> Result<Point> {
-        let mut trial = running_trial(u32::try_from(self.trials.len())?);
-        let mut point = Point::default();
         let mut draw = Draw {
             sampler: self.sampler.as_ref(),
             history: History::new(self.directions.clone(), self.trials.clone()),
-            rng: trial_rng(self.seed, trial.number),
+            trial: running_trial(u32::try_from(self.trials.len())?),
+            rng: trial_rng(self.seed, TrialNumber(u32::try_from(self.trials.len())?)),
             relative: None,
         };
-        for spec in problem.params.iter().filter(|spec| spec.distribution.single().is_none()) {
+        draw.prepare();
+        let mut point = Point::default();
+        for spec in &problem.params {
             if !spec.is_active(&point) {
                 continue;
             }
-            let internal = draw.value(&spec.name, &spec.distribution, &mut trial);
+            let internal = draw.value(&spec.name, &spec.distribution);
             if !spec.distribution.contains(internal) {
                 bail!(
                     "`{}` was proposed as {internal}, which is outside of {}",
@@ -83,8 +85,9 @@ impl Proposer for OurProposer {
             }
             let param = Param { distribution: spec.distribution.clone(), internal };
             point.0.insert(spec.name.clone(), param.external());
-            trial.params.push((spec.name.clone(), param));
+            draw.trial.params.push((spec.name.clone(), param));
         }
+        let trial = draw.trial;
         self.trials.push(trial);
         Ok(point)
     }
@@ -104,29 +107,52 @@ impl Proposer for OurProposer {
 struct Draw<'a> {
     sampler: &'a dyn Sampler,
     history: History,
+    trial: FrozenTrial,
     rng: TrialRng,
     relative: Option<BTreeMap<String, f64>>,
 }
 
 impl Draw<'_> {
+    /// Lets the sampler mark the trial.
+    fn prepare(&mut self) {
+        let attrs = self.sampler.before_trial(&ask(&self.history, &self.trial), &mut self.rng);
+        self.trial.system_attrs.extend(attrs);
+    }
+
     /// Jointly drawn if the joint draw has it, else drawn by itself.
-    fn value(
-        &mut self,
-        name: &str,
-        distribution: &trialbox_core::distribution::Distribution,
-        trial: &mut FrozenTrial,
-    ) -> f64 {
+    fn value(&mut self, name: &str, distribution: &Distribution) -> f64 {
         if self.relative.is_none() {
-            let space = self.sampler.relative_search_space(&self.history);
-            let drawn = self.sampler.sample_relative(&self.history, &space, &mut self.rng);
-            trial.system_attrs.extend(drawn.system_attrs);
-            self.relative = Some(drawn.params);
+            self.relative = Some(self.draw_relative());
         }
         let relative = self.relative.as_ref().and_then(|params| params.get(name));
         match relative {
             Some(value) if distribution.contains(*value) => *value,
-            _ => self.sampler.sample_independent(&self.history, name, distribution, &mut self.rng),
+            _ => {
+                let ask = ask(&self.history, &self.trial);
+                self.sampler.sample_independent(&ask, name, distribution, &mut self.rng)
+            }
         }
+    }
+
+    fn draw_relative(&mut self) -> BTreeMap<String, f64> {
+        let ask = ask(&self.history, &self.trial);
+        let space = self.sampler.relative_search_space(&ask);
+        if space.is_empty() {
+            return BTreeMap::new();
+        }
+        let drawn = self.sampler.sample_relative(&ask, &space, &mut self.rng);
+        self.trial.system_attrs.extend(drawn.system_attrs);
+        drawn.params
+    }
+}
+
+fn ask<'a>(history: &'a History, trial: &'a FrozenTrial) -> Ask<'a> {
+    Ask {
+        history,
+        number: trial.number,
+        params: &trial.params,
+        fixed_params: &[],
+        system_attrs: &trial.system_attrs,
     }
 }
 
