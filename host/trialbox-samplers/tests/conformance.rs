@@ -11,7 +11,8 @@ use trialbox_core::trial::TrialNumber;
 use trialbox_samplers::SamplerConfig;
 
 fn all() -> Vec<SamplerConfig> {
-    vec![SamplerConfig::default(), SamplerConfig::Random, SamplerConfig::Midpoint]
+    let named = SamplerConfig::NAMES.iter().map(|name| SamplerConfig::parse(name).expect("known"));
+    named.chain([SamplerConfig::Midpoint]).collect()
 }
 
 fn ask(history: &History) -> Ask<'_> {
@@ -93,9 +94,26 @@ fn a_joint_draw_covers_its_space() {
 #[test]
 fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
-    assert_eq!(error.to_string(), "there is no sampler `tea`; there are: tpe, random");
+    assert_eq!(
+        error.to_string(),
+        "there is no sampler `tea`; there are: tpe, random, qmc, grid, brute-force"
+    );
     assert_eq!(
         SamplerConfig::from_json(&SamplerConfig::Random.to_json()),
         Ok(SamplerConfig::Random)
     );
+}
+
+#[test]
+fn options_without_a_default_are_asked_for() {
+    let mut grid = SamplerConfig::parse("grid").expect("a sampler");
+    let error = grid.check_complete().expect_err("a grid without values");
+    assert!(
+        error
+            .to_string()
+            .starts_with("sampler `grid` needs the option `search_space`, for example")
+    );
+    grid.set_option(r#"search_space={"lr": [0.1, 0.01]}"#).expect("a grid");
+    assert_eq!(grid.check_complete(), Ok(()));
+    assert_eq!(SamplerConfig::from_json(&grid.to_json()), Ok(grid));
 }
