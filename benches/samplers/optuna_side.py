@@ -16,10 +16,10 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 SAMPLERS = {
-    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
-    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
-    "qmc": lambda seed: optuna.samplers.QMCSampler(
-        seed=seed, warn_independent_sampling=False, warn_asynchronous_seeding=False
+    "tpe": optuna.samplers.TPESampler,
+    "random": optuna.samplers.RandomSampler,
+    "qmc": lambda **options: optuna.samplers.QMCSampler(
+        warn_independent_sampling=False, warn_asynchronous_seeding=False, **options
     ),
 }
 
@@ -32,7 +32,8 @@ class Side:
         if name not in SAMPLERS:
             sys.exit(f"there is no sampler optuna-{name}; there are: {', '.join(SAMPLERS)}")
         self.study = optuna.create_study(
-            directions=["minimize"] * request["n_objectives"], sampler=SAMPLERS[name](request["seed"])
+            directions=["minimize"] * request["n_objectives"],
+            sampler=SAMPLERS[name](seed=request["seed"], **request.get("options", {})),
         )
         self.params = [
             (param["name"], json_to_distribution(param["distribution"]), param["condition"])
@@ -57,6 +58,26 @@ class Side:
         self.study.tell(trial, request["values"])
         return None
 
+    def add(self, request):
+        distributions = {name: distribution for name, distribution, _ in self.params}
+        self.study.add_trials([
+            optuna.trial.create_trial(params=params, distributions=distributions, value=value)
+            for params, value in request["add"]
+        ])
+        return None
+
+    def time(self, request):
+        """CPU seconds of each of some suggestions; the trials that asked end as FAIL."""
+        taken = []
+        for _ in range(request["time"]):
+            started = time.process_time()
+            self.ask()
+            taken.append(time.process_time() - started)
+            for trial in self.running.values():
+                self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            self.running.clear()
+        return taken
+
 
 def main():
     side = Side()
@@ -68,6 +89,10 @@ def main():
             answer = side.ask()
         elif "tell" in request:
             answer = side.tell(request)
+        elif "add" in request:
+            answer = side.add(request)
+        elif "time" in request:
+            answer = side.time(request)
         print(json.dumps(answer), flush=True)
 
 

@@ -15,9 +15,10 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("trial") => trial(),
         Some("guest") => guest(),
         Some("samplers") => compare_samplers(&words[1..]),
+        Some("suggest") => compare_samplers(words),
         None => trial().and_then(|()| guest()),
         Some(other) => {
-            bail!("there is no experiment `{other}`; there are: trial, guest, samplers")
+            bail!("there is no experiment `{other}`; there are: trial, guest, samplers, suggest")
         }
     }
 }
@@ -26,7 +27,7 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
 fn compare_samplers(words: &[String]) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["run", "--quiet", "--release", "--package", "trialbox-bench", "--"]).args(words);
-    if words.first().is_some_and(|word| word == "run") {
+    if words.first().is_some_and(|word| word == "run" || word == "suggest") {
         command.arg("--python").arg(python::install()?);
     }
     run(command.current_dir(root()))

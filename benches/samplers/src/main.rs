@@ -13,6 +13,7 @@ mod results;
 mod run;
 mod selection;
 mod stats;
+mod suggest;
 mod svg;
 mod table;
 
@@ -23,9 +24,11 @@ use std::path::{Path, PathBuf};
 
 const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
+cargo xtask bench suggest [--samplers NAMES]
 
   run      make the runs that are missing, and keep their raw results
   report   compare the first sampler with each of the others: Markdown and SVG
+  suggest  the CPU time of one trial's suggestions
 
   --samplers  tpe,optuna-tpe  names; Python's begin with optuna-
   --problems  all             names
@@ -56,6 +59,12 @@ fn main() -> Result<()> {
             options.finish()?;
             selection.check_comparison(&after)?;
             report::report(&selection, &after, &places.results, &name)
+        }
+        "suggest" => {
+            let samplers = options.take_list("samplers", "tpe,optuna-tpe");
+            options.finish()?;
+            println!("{}", suggest::run(&samplers, &places, &places.results)?);
+            Ok(())
         }
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }

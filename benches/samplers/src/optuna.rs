@@ -6,7 +6,6 @@ use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 
 /// What names one of Optuna's samplers: `optuna-tpe`.
@@ -28,6 +27,8 @@ impl OptunaProposer {
     pub(crate) fn start(python: &Path, script: &Path, sampler: &str) -> Result<Self> {
         let mut process = Command::new(python)
             .arg(script)
+            // One core each, as ours.
+            .envs(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"].map(|name| (name, "1")))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -37,6 +38,27 @@ impl OptunaProposer {
         };
         let answers = BufReader::new(answers);
         Ok(OptunaProposer { process, requests, answers, sampler: sampler.to_owned() })
+    }
+
+    /// Begins a new study with a sampler that has these options besides its defaults.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub(crate) fn begin_study(
+        &mut self,
+        params: &[ParamSpec],
+        n_objectives: usize,
+        seed: u64,
+        options: &[(&str, Json)],
+    ) -> Result<()> {
+        let request = Json::object([
+            ("begin", Json::from(self.sampler.as_str())),
+            ("seed", Json::from(seed)),
+            ("n_objectives", Json::from(n_objectives as u64)),
+            ("params", Json::Array(params.iter().map(spec_json).collect())),
+            ("options", Json::object(options.iter().map(|(name, value)| (*name, value.clone())))),
+        ]);
+        self.call(&request).map(|_| ())
     }
 
     /// Sends a request and returns the answer.
@@ -62,13 +84,7 @@ impl Drop for OptunaProposer {
 
 impl Proposer for OptunaProposer {
     fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()> {
-        let request = Json::object([
-            ("begin", Json::from(self.sampler.as_str())),
-            ("seed", Json::from(seed)),
-            ("n_objectives", Json::from(problem.n_objectives() as u64)),
-            ("params", Json::Array(problem.params.iter().map(spec_json).collect())),
-        ]);
-        self.call(&request).map(|_| ())
+        self.begin_study(&problem.params, problem.n_objectives(), seed, &[])
     }
 
     fn ask(&mut self, _problem: &Problem) -> Result<Point> {
@@ -98,12 +114,8 @@ fn spec_json(spec: &ParamSpec) -> Json {
     });
     Json::object([
         ("name", Json::from(spec.name.as_str())),
-        ("distribution", distribution_json(&spec.distribution)),
+        // The text that Optuna's `json_to_distribution` takes.
+        ("distribution", Json::from(spec.distribution.to_json_text())),
         ("condition", condition),
     ])
-}
-
-/// The text of the JSON, which is what Optuna's `json_to_distribution` takes.
-pub(crate) fn distribution_json(distribution: &Distribution) -> Json {
-    Json::from(distribution.to_json_text())
 }

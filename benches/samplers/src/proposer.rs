@@ -1,6 +1,6 @@
 //! The two sides of a comparison behind one seam: our samplers in this process, Optuna's in another.
 
-use crate::problem::{Measured, Point, Problem};
+use crate::problem::{Measured, ParamSpec, Point, Problem};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
@@ -62,32 +62,10 @@ impl Proposer for OurProposer {
     }
 
     fn ask(&mut self, problem: &Problem) -> Result<Point> {
-        let mut draw = Draw {
-            sampler: self.sampler.as_ref(),
-            history: History::new(self.directions.clone(), self.trials.clone()),
-            trial: running_trial(u32::try_from(self.trials.len())?),
-            rng: trial_rng(self.seed, TrialNumber(u32::try_from(self.trials.len())?)),
-            relative: None,
-        };
-        draw.prepare();
-        let mut point = Point::default();
-        for spec in &problem.params {
-            if !spec.is_active(&point) {
-                continue;
-            }
-            let internal = draw.value(&spec.name, &spec.distribution);
-            if !spec.distribution.contains(internal) {
-                bail!(
-                    "`{}` was proposed as {internal}, which is outside of {}",
-                    spec.name,
-                    spec.distribution
-                );
-            }
-            let param = Param { distribution: spec.distribution.clone(), internal };
-            point.0.insert(spec.name.clone(), param.external());
-            draw.trial.params.push((spec.name.clone(), param));
-        }
-        let trial = draw.trial;
+        let history = History::new(self.directions.clone(), self.trials.clone());
+        let number = TrialNumber(u32::try_from(self.trials.len())?);
+        let (point, trial) =
+            draw(self.sampler.as_ref(), &history, &problem.params, (self.seed, number))?;
         self.trials.push(trial);
         Ok(point)
     }
@@ -103,10 +81,44 @@ impl Proposer for OurProposer {
     }
 }
 
+/// All draws of one trial, in the order in which an objective asks for them: its point, and the trial itself
+/// while it runs.
+///
+/// # Errors
+/// When a value is outside of its range.
+pub(crate) fn draw(
+    sampler: &dyn Sampler,
+    history: &History,
+    params: &[ParamSpec],
+    (seed, number): (u64, TrialNumber),
+) -> Result<(Point, FrozenTrial)> {
+    let (trial, rng) = (new_trial(number, TrialState::Running), trial_rng(seed, number));
+    let mut draw = Draw { sampler, history, trial, rng, relative: None };
+    draw.prepare();
+    let mut point = Point::default();
+    for spec in params {
+        if !spec.is_active(&point) {
+            continue;
+        }
+        let internal = draw.value(&spec.name, &spec.distribution);
+        if !spec.distribution.contains(internal) {
+            bail!(
+                "`{}` was proposed as {internal}, which is outside of {}",
+                spec.name,
+                spec.distribution
+            );
+        }
+        let param = Param { distribution: spec.distribution.clone(), internal };
+        point.0.insert(spec.name.clone(), param.external());
+        draw.trial.params.push((spec.name.clone(), param));
+    }
+    Ok((point, draw.trial))
+}
+
 /// The draws of one trial.
 struct Draw<'a> {
     sampler: &'a dyn Sampler,
-    history: History,
+    history: &'a History,
     trial: FrozenTrial,
     rng: TrialRng,
     relative: Option<BTreeMap<String, f64>>,
@@ -115,7 +127,7 @@ struct Draw<'a> {
 impl Draw<'_> {
     /// Lets the sampler mark the trial.
     fn prepare(&mut self) {
-        let attrs = self.sampler.before_trial(&ask(&self.history, &self.trial), &mut self.rng);
+        let attrs = self.sampler.before_trial(&ask(self.history, &self.trial), &mut self.rng);
         self.trial.system_attrs.extend(attrs);
     }
 
@@ -128,14 +140,14 @@ impl Draw<'_> {
         match relative {
             Some(value) if distribution.contains(*value) => *value,
             _ => {
-                let ask = ask(&self.history, &self.trial);
+                let ask = ask(self.history, &self.trial);
                 self.sampler.sample_independent(&ask, name, distribution, &mut self.rng)
             }
         }
     }
 
     fn draw_relative(&mut self) -> BTreeMap<String, f64> {
-        let ask = ask(&self.history, &self.trial);
+        let ask = ask(self.history, &self.trial);
         let space = self.sampler.relative_search_space(&ask);
         if space.is_empty() {
             return BTreeMap::new();
@@ -156,11 +168,12 @@ fn ask<'a>(history: &'a History, trial: &'a FrozenTrial) -> Ask<'a> {
     }
 }
 
-fn running_trial(number: u32) -> FrozenTrial {
+/// A trial that has nothing yet.
+pub(crate) fn new_trial(number: TrialNumber, state: TrialState) -> FrozenTrial {
     FrozenTrial {
-        id: TrialId(i64::from(number) + 1),
-        number: TrialNumber(number),
-        state: TrialState::Running,
+        id: TrialId(i64::from(number.0) + 1),
+        number,
+        state,
         values: Vec::new(),
         datetime_start: None,
         datetime_complete: None,

@@ -63,17 +63,18 @@ fn heading(selection: &Selection) -> String {
         "# `{first}` against `{others}`
 
 Regret: how far the best trial so far is from the optimum, by the value without noise; infinite while no trial satisfies the constraints. With two objectives, the hypervolume that is missing.
-Runs of {n_trials} trials with the seeds {from} to {to}. With 16 in flight the oldest result is told only after 15 later trials were begun.
+Runs of {n_trials} trials with the seeds {from} to {to}. With k in flight the oldest result is told only after k - 1 later trials were begun.
 Cells: the median over the seeds [lower quartile, upper quartile].
 `better` is the chance that a run of `{first}` is better than one of the other sampler, ties counting half.
 The p-values are those of one-sided Mann-Whitney tests of `{first}` being worse, and being better, after Holm's correction over the problems of the table.
 
 ```console
-$ cargo xtask bench samplers run --samplers {samplers} --seeds {from}-{to} --trials {n_trials}
-$ cargo xtask bench samplers report --samplers {samplers} --seeds {from}-{to} --trials {n_trials}
+$ cargo xtask bench samplers run --samplers {samplers} --seeds {from}-{to} --trials {n_trials} --inflight {inflight}
+$ cargo xtask bench samplers report --samplers {samplers} --seeds {from}-{to} --trials {n_trials} --inflight {inflight}
 ```
 ",
         samplers = selection.samplers.join(","),
+        inflight = selection.inflight.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
         n_trials = selection.n_trials,
         from = seeds.start(),
         to = seeds.end(),

@@ -62,6 +62,11 @@ impl Options {
         }
     }
 
+    /// The words that an option gives, or its default, separated by commas.
+    pub(crate) fn take_list(&mut self, name: &str, default: &str) -> Vec<String> {
+        list(&self.take(name, default))
+    }
+
     /// The whole number that an option gives, or its default.
     ///
     /// # Errors
@@ -88,7 +93,7 @@ impl Options {
             names => problems::named(&list(names))?,
         };
         Ok(Selection {
-            samplers: list(&self.take("samplers", "tpe,optuna-tpe")),
+            samplers: self.take_list("samplers", "tpe,optuna-tpe"),
             problems,
             seeds: parse_seeds(&self.take("seeds", "0-19"))?,
             n_trials: self.take_count("trials", "300")?,
