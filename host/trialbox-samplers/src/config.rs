@@ -2,7 +2,10 @@
 
 use crate::options::{self, OptionError};
 use crate::tpe::{TpeOptions, TpeSampler};
-use crate::{MidpointSampler, RandomSampler};
+use crate::{
+    BruteForceOptions, BruteForceSampler, GridOptions, GridSampler, MidpointSampler, QmcOptions,
+    QmcSampler, RandomSampler,
+};
 use trialbox_core::json::Json;
 use trialbox_core::sampler::Sampler;
 
@@ -15,6 +18,12 @@ pub enum SamplerConfig {
     Tpe(TpeOptions),
     /// [`RandomSampler`].
     Random,
+    /// [`QmcSampler`].
+    Qmc(QmcOptions),
+    /// [`GridSampler`].
+    Grid(GridOptions),
+    /// [`BruteForceSampler`].
+    BruteForce(BruteForceOptions),
     /// [`MidpointSampler`], which proposes the same again and again: nobody can choose it for a study.
     Midpoint,
 }
@@ -31,6 +40,16 @@ pub enum SamplerError {
     /// An option that the sampler does not have, or a value that does not fit.
     #[error(transparent)]
     Option(#[from] OptionError),
+    /// An option that has no default and was not given.
+    #[error("sampler `{sampler}` needs the option `{option}`, for example {example}")]
+    Missing {
+        /// The sampler.
+        sampler: &'static str,
+        /// The option.
+        option: &'static str,
+        /// How it could be given.
+        example: &'static str,
+    },
     /// An option without a value.
     #[error("a sampler's option is given as NAME=VALUE, but `{text}` has no `=`")]
     NoValue {
@@ -47,7 +66,7 @@ impl Default for SamplerConfig {
 
 impl SamplerConfig {
     /// The samplers that a study can have; the first is the default.
-    pub const NAMES: &'static [&'static str] = &["tpe", "random"];
+    pub const NAMES: &'static [&'static str] = &["tpe", "random", "qmc", "grid", "brute-force"];
 
     /// The sampler of that name, with default options.
     ///
@@ -57,6 +76,9 @@ impl SamplerConfig {
         match name.to_ascii_lowercase().as_str() {
             "tpe" => Ok(SamplerConfig::Tpe(TpeOptions::default())),
             "random" => Ok(SamplerConfig::Random),
+            "qmc" => Ok(SamplerConfig::Qmc(QmcOptions::default())),
+            "grid" => Ok(SamplerConfig::Grid(GridOptions::default())),
+            "brute-force" => Ok(SamplerConfig::BruteForce(BruteForceOptions::default())),
             _ => Err(SamplerError::Unknown { name: name.to_owned() }),
         }
     }
@@ -66,6 +88,9 @@ impl SamplerConfig {
         match self {
             SamplerConfig::Tpe(_) => "tpe",
             SamplerConfig::Random => "random",
+            SamplerConfig::Qmc(_) => "qmc",
+            SamplerConfig::Grid(_) => "grid",
+            SamplerConfig::BruteForce(_) => "brute-force",
             SamplerConfig::Midpoint => "midpoint",
         }
     }
@@ -95,6 +120,9 @@ impl SamplerConfig {
         let sampler = self.name();
         match self {
             SamplerConfig::Tpe(tpe) => options::set(tpe, sampler, option, value)?,
+            SamplerConfig::Qmc(qmc) => options::set(qmc, sampler, option, value)?,
+            SamplerConfig::Grid(grid) => options::set(grid, sampler, option, value)?,
+            SamplerConfig::BruteForce(search) => options::set(search, sampler, option, value)?,
             SamplerConfig::Random | SamplerConfig::Midpoint => {
                 options::set(&mut (), sampler, option, value)?;
             }
@@ -102,10 +130,30 @@ impl SamplerConfig {
         Ok(())
     }
 
+    /// Whether every option that has no default is there. To be asked when all options are set.
+    ///
+    /// # Errors
+    /// Names the missing option.
+    pub fn check_complete(&self) -> Result<(), SamplerError> {
+        match self {
+            SamplerConfig::Grid(grid) if grid.search_space.is_empty() => {
+                Err(SamplerError::Missing {
+                    sampler: "grid",
+                    option: "search_space",
+                    example: r#"search_space={"lr": [0.1, 0.01], "depth": [1, 2, 3]}"#,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The options that differ from their defaults.
     fn changed_options(&self) -> Vec<(&'static str, Json)> {
         match self {
             SamplerConfig::Tpe(tpe) => options::changed(tpe),
+            SamplerConfig::Qmc(qmc) => options::changed(qmc),
+            SamplerConfig::Grid(grid) => options::changed(grid),
+            SamplerConfig::BruteForce(search) => options::changed(search),
             SamplerConfig::Random | SamplerConfig::Midpoint => vec![],
         }
     }
@@ -141,6 +189,9 @@ impl SamplerConfig {
         match self {
             SamplerConfig::Tpe(options) => Box::new(TpeSampler::new(options.clone())),
             SamplerConfig::Random => Box::new(RandomSampler),
+            SamplerConfig::Qmc(options) => Box::new(QmcSampler::new(options.clone())),
+            SamplerConfig::Grid(options) => Box::new(GridSampler::new(options)),
+            SamplerConfig::BruteForce(options) => Box::new(BruteForceSampler::new(options.clone())),
             SamplerConfig::Midpoint => Box::new(MidpointSampler),
         }
     }

@@ -1,10 +1,11 @@
 //! What the unit tests of several samplers need.
 
 use std::collections::BTreeMap;
+use trialbox_core::distribution::Distribution;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::sampler::Ask;
-use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState};
+use trialbox_core::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState};
 
 /// The question of a trial that has nothing yet.
 pub(crate) fn ask(history: &History) -> Ask<'_> {
@@ -26,4 +27,18 @@ pub(crate) fn trial(number: u32) -> FrozenTrial {
         system_attrs: BTreeMap::new(),
         intermediate_values: BTreeMap::new(),
     }
+}
+
+/// A trial with parameters, given as name, distribution and internal value; of value 0 if it is COMPLETE.
+pub(crate) fn trial_with(
+    number: u32,
+    state: TrialState,
+    params: &[(&str, Distribution, f64)],
+) -> FrozenTrial {
+    let param = |(name, distribution, internal): &(&str, Distribution, f64)| {
+        let param = Param { distribution: distribution.clone(), internal: *internal };
+        ((*name).to_owned(), param)
+    };
+    let values = if state == TrialState::Complete { vec![0.0] } else { vec![] };
+    FrozenTrial { state, values, params: params.iter().map(param).collect(), ..trial(number) }
 }

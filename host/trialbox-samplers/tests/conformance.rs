@@ -23,16 +23,15 @@ fn all() -> Vec<SamplerConfig> {
         SamplerConfig::from_json(&Json::object([("name", "tpe".into()), ("options", options)]))
             .expect("options of TPE")
     };
-    vec![
-        SamplerConfig::Random,
-        SamplerConfig::Midpoint,
-        tpe("{}"),
+    let named = SamplerConfig::NAMES.iter().map(|name| SamplerConfig::parse(name).expect("known"));
+    let with_options = [
         tpe(r#"{"multivariate": false}"#),
         tpe(r#"{"group": true, "n_startup_trials": 1}"#),
         tpe(r#"{"multivariate": true, "constant_liar": false, "n_ei_candidates": 1}"#),
         tpe(r#"{"prior_weight": 0, "n_startup_trials": 1}"#),
         tpe(r#"{"consider_magic_clip": false, "consider_endpoints": true}"#),
-    ]
+    ];
+    named.chain(with_options).chain([SamplerConfig::Midpoint]).collect()
 }
 
 type Space = Vec<(String, Distribution)>;
@@ -348,4 +347,18 @@ fn a_study_reads_back_the_sampler_that_it_remembers() {
     for config in all().into_iter().filter(|config| *config != SamplerConfig::Midpoint) {
         assert_eq!(SamplerConfig::from_json(&config.to_json()), Ok(config));
     }
+}
+
+#[test]
+fn options_without_a_default_are_asked_for() {
+    let mut grid = SamplerConfig::parse("grid").expect("a sampler");
+    let error = grid.check_complete().expect_err("a grid without values");
+    assert!(
+        error
+            .to_string()
+            .starts_with("sampler `grid` needs the option `search_space`, for example")
+    );
+    grid.set_option(r#"search_space={"lr": [0.1, 0.01]}"#).expect("a grid");
+    assert_eq!(grid.check_complete(), Ok(()));
+    assert_eq!(SamplerConfig::from_json(&grid.to_json()), Ok(grid));
 }

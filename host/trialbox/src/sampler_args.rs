@@ -1,7 +1,7 @@
 //! The flags that say what proposes parameters.
 
 use crate::error::CommandError;
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::{SamplerConfig, SamplerError};
 
 /// Which sampler, with which options.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -18,15 +18,15 @@ pub(crate) struct SamplerArgs {
 impl SamplerArgs {
     /// The sampler, if the flags say anything of it. Options alone are those of the default one.
     pub(crate) fn config(&self) -> Result<Option<SamplerConfig>, CommandError> {
-        if self.sampler_opt.is_empty() {
-            return Ok(self.sampler.clone());
+        if self.sampler.is_none() && self.sampler_opt.is_empty() {
+            return Ok(None);
         }
+        let usage = |error: SamplerError| {
+            CommandError::usage(error.to_string(), "give options as --sampler-opt NAME=VALUE")
+        };
         let mut config = self.sampler.clone().unwrap_or_default();
-        for option in &self.sampler_opt {
-            config.set_option(option).map_err(|error| {
-                CommandError::usage(error.to_string(), "give it as --sampler-opt NAME=VALUE")
-            })?;
-        }
+        self.sampler_opt.iter().try_for_each(|option| config.set_option(option)).map_err(usage)?;
+        config.check_complete().map_err(usage)?;
         Ok(Some(config))
     }
 }

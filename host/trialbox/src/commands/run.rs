@@ -9,6 +9,7 @@ use crate::objective_args::{
 };
 use crate::output::Output;
 use crate::owner::new_owner;
+use crate::param_args::{parse_param, refuse_twice};
 use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
@@ -22,15 +23,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, UnrecordedTrial, run_trial};
+use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::spool::SpooledResult;
 use trialbox_storage::{Create, Stopping};
 
@@ -39,7 +43,8 @@ Examples:
   trialbox run quadratic.wasm
   trialbox run digits.wasm --dir data::/data --storage study.db --study-name digits -n 20
   trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits     in an array job: one task, one trial
-  trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json";
+  trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json
+  trialbox run quadratic.wasm -n 20 --fix y=-1";
 
 /// Run trials of an objective: take the study's next trial, sample its parameters, call the objective in the
 /// sandbox, record what comes of it.
@@ -94,6 +99,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     sampler: SamplerArgs,
 
+    /// Hold a parameter at a value in the trials of this command, and sample the others; not remembered by the
+    /// study, and weaker than what is fixed for an enqueued trial
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    fix: Vec<(String, Json)>,
+
     /// The seed of the study, from which each trial's random numbers follow; remembered by the study
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -121,6 +131,7 @@ pub(crate) struct RunArgs {
 
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        refuse_twice("--fix", &self.fix)?;
         let flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         let interrupts = Arc::new(Interrupts::install()?);
@@ -283,8 +294,9 @@ impl Counters {
                 .is_ok()
     }
 
-    fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Lets nobody begin any more; whether this is the first to say so.
+    fn stop(&self) -> bool {
+        !self.stop.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -337,7 +349,7 @@ impl Job<'_> {
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
-        let sampler = self.settings.sampler.build();
+        let sampler = self.sampler();
         let around = Surroundings {
             study: self.study,
             seed: self.settings.seed,
@@ -348,7 +360,10 @@ impl Job<'_> {
             retry: Some(self.settings.retry),
         };
         let mut exit = ExitCode::Done;
-        while self.may_begin() && self.counters.take() {
+        while self.may_begin()
+            && self.is_anything_left(sampler.as_ref(), storage.as_mut())?
+            && self.counters.take()
+        {
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
@@ -414,6 +429,38 @@ impl Job<'_> {
             }
             None => format!("the result was {:?}", trial.ending.outcome.values()),
         }
+    }
+
+    fn sampler(&self) -> Box<dyn Sampler> {
+        let sampler = self.settings.sampler.build();
+        if self.args.fix.is_empty() {
+            sampler
+        } else {
+            Box::new(PartialFixedSampler::new(self.args.fix.clone(), sampler))
+        }
+    }
+
+    /// Whether a search that can end has not; once it has, nothing is begun any more.
+    fn is_anything_left(
+        &self,
+        sampler: &dyn Sampler,
+        storage: &mut dyn Storage,
+    ) -> Result<bool, StorageError> {
+        let history = || {
+            let trials = storage.trials(self.study.id)?;
+            Ok(History::new(self.study.directions.clone(), trials))
+        };
+        let is_left = may_begin(sampler, history)?;
+        // Of several workers, one says so.
+        if !is_left && self.counters.stop() {
+            let text = format!("study `{}` has tried everything; nothing to do", self.study.name);
+            self.progress.result(
+                self.output,
+                &text,
+                || json!({ "event": "search_exhausted", "study": self.study.name }),
+            );
+        }
+        Ok(is_left)
     }
 
     fn may_begin(&self) -> bool {
