@@ -15,12 +15,12 @@ fn a_study_remembers_its_sampler_with_its_options() {
         .trialbox(&[&run[..], &["--sampler", "random"]].concat())
         .assert_error(2, &["--sampler", r#""name": "random""#, "--override"]);
     // The first three at random; from then on what is drawn jointly is shared.
-    let exported = scene.json(&["study", "export"]);
+    let trials = scene.json(&["study", "trials"]);
     let n_shared = |trial: &serde_json::Value| {
         let attrs = trial["system_attrs"].as_object().unwrap();
         attrs.keys().filter(|key| key.starts_with("tpe:relative_params:")).count()
     };
-    let shared: Vec<usize> = exported.iter().map(n_shared).collect();
+    let shared: Vec<usize> = trials.iter().map(n_shared).collect();
     assert_eq!(shared, [0, 0, 0, 1, 1, 1]);
 }
 

@@ -191,7 +191,7 @@ fn prune(number: u32, trial: &mut FrozenTrial) {
 }
 
 fn violate(number: u32, trial: &mut FrozenTrial) {
-    let violation = if number % 2 == 0 { f64::INFINITY } else { f64::from(number) };
+    let violation = if number.is_multiple_of(2) { f64::INFINITY } else { f64::from(number) };
     trial.system_attrs.insert("constraints:c".to_owned(), violation.into());
 }
 
