@@ -18,11 +18,12 @@ use trialbox_samplers::{RandomSampler, SamplerConfig};
 
 /// Every sampler, with the options that change what it does.
 fn all() -> Vec<SamplerConfig> {
-    let tpe = |options: &str| {
+    let with = |name: &str, options: &str| {
         let options = Json::parse(options).expect("JSON");
-        SamplerConfig::from_json(&Json::object([("name", "tpe".into()), ("options", options)]))
-            .expect("options of TPE")
+        SamplerConfig::from_json(&Json::object([("name", name.into()), ("options", options)]))
+            .expect("a sampler with options")
     };
+    let tpe = |options: &str| with("tpe", options);
     let named = SamplerConfig::NAMES.iter().map(|name| SamplerConfig::parse(name).expect("known"));
     let with_options = [
         tpe(r#"{"multivariate": false}"#),
@@ -30,6 +31,15 @@ fn all() -> Vec<SamplerConfig> {
         tpe(r#"{"multivariate": true, "constant_liar": false, "n_ei_candidates": 1}"#),
         tpe(r#"{"prior_weight": 0, "n_startup_trials": 1}"#),
         tpe(r#"{"consider_magic_clip": false, "consider_endpoints": true}"#),
+        with("qmc", r#"{"scramble": true, "seed": 3}"#),
+        with("qmc", r#"{"qmc_type": "halton"}"#),
+        with("qmc", r#"{"qmc_type": "halton", "scramble": true}"#),
+        // Values in range, beside it, and of other types.
+        with(
+            "grid",
+            r#"{"search_space": {"p07": [1, 7], "p05": [0.3, "x", null], "p12": [0]}, "seed": 3}"#,
+        ),
+        with("brute-force", r#"{"avoid_premature_stop": true}"#),
     ];
     named.chain(with_options).chain([SamplerConfig::Midpoint]).collect()
 }
