@@ -69,6 +69,30 @@ def enqueue(path, name):
     return {}
 
 
+def grid(path, name, n):
+    """Up to `n` trials of a grid, which the study tells trialbox to search too."""
+    space = {"y": [-1, 3], "x": [2.0, 0.5, -1.25]}
+    study = optuna.create_study(
+        storage=f"sqlite:///{path}",
+        study_name=name,
+        load_if_exists=True,
+        sampler=optuna.samplers.GridSampler(space),
+    )
+    study.set_user_attr("trialbox:sampler", {"name": "grid", "options": {"search_space": space}})
+    study.optimize(quadratic, n_trials=int(n))
+    return {
+        "n_trials": len(study.trials),
+        "cells": [trial.system_attrs["grid_id"] for trial in study.trials],
+        "points": [trial.params for trial in study.trials],
+    }
+
+
+def quadratic(trial):
+    x = trial.suggest_float("x", -10.0, 10.0)
+    y = trial.suggest_int("y", -10, 10)
+    return (x - 2.0) ** 2 + (y + 1.0) ** 2
+
+
 def wait_until_it_listens(server, port):
     """Its own "Listening on" comes before it does, so only a connection tells."""
     while server.poll() is None:
@@ -114,5 +138,11 @@ def dashboard(path):
 
 
 command, *arguments = sys.argv[1:]
-commands = {"read": read, "continue": go_on, "enqueue": enqueue, "dashboard": dashboard}
+commands = {
+    "read": read,
+    "continue": go_on,
+    "enqueue": enqueue,
+    "grid": grid,
+    "dashboard": dashboard,
+}
 print(json.dumps(commands[command](*arguments)))

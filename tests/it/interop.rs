@@ -10,6 +10,7 @@ mod workers;
 
 use crate::scene::{Ran, Scene, digits_data, guest};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 fn python(scene: &Scene, arguments: &[&str]) -> Ran {
     let ran = Ran::from(scene.python("interop.py", arguments).output().unwrap());
@@ -84,6 +85,27 @@ fn trialbox_runs_what_optuna_enqueued_on_a_study_that_optuna_made() {
     let theirs = python(&scene, &["read", "study.db", "s"]).json().remove(0);
     assert_eq!(theirs["best"], 0);
     assert_eq!(theirs["trials"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn optuna_and_trialbox_search_one_grid_without_trying_a_cell_twice() {
+    let scene = Scene::new("interop-grid");
+    let python_runs = |n: &str| python(&scene, &["grid", "study.db", "s", n]).json().remove(0);
+    let ours = |n: &str| {
+        let run = ["run", &guest("quadratic"), "--storage", "study.db", "--study-name", "s"];
+        scene.json(&[&run[..], &["-n", n]].concat())
+    };
+    python_runs("2");
+    ours("2");
+    // Python's search ends by itself when every cell is tried.
+    let ended = python_runs("100");
+    assert_eq!(ended["cells"], serde_json::json!([0, 1, 2, 3, 4, 5]));
+    let points = ended["points"].as_array().unwrap();
+    let different: BTreeSet<String> = points.iter().map(Value::to_string).collect();
+    assert_eq!(different.len(), 6);
+    let nothing = ours("3");
+    assert_eq!(nothing.len(), 1);
+    assert_eq!(nothing[0]["event"], "search_exhausted");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod interop;
 mod interop_mixed;
 mod manage;
 mod run;
+mod sampler;
 mod scene;
 mod scripted;
 mod study;

@@ -10,13 +10,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// Runs one experiment, or all.
-pub(crate) fn run_named(name: Option<&str>) -> Result<()> {
-    match name {
+pub(crate) fn run_named(words: &[String]) -> Result<()> {
+    match words.first().map(String::as_str) {
         Some("trial") => trial(),
         Some("guest") => guest(),
+        Some("samplers") => compare_samplers(&words[1..]),
+        Some("suggest") => compare_samplers(words),
         None => trial().and_then(|()| guest()),
-        Some(other) => bail!("there is no experiment `{other}`; there are: trial, guest"),
+        Some(other) => {
+            bail!("there is no experiment `{other}`; there are: trial, guest, samplers, suggest")
+        }
     }
+}
+
+/// Hands over to the program that compares samplers, optimised, and with an interpreter that has Optuna.
+fn compare_samplers(words: &[String]) -> Result<()> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--release", "--package", "trialbox-bench", "--"]).args(words);
+    if words.first().is_some_and(|word| word == "run" || word == "suggest") {
+        command.arg("--python").arg(python::install()?);
+    }
+    run(command.current_dir(root()))
 }
 
 const ROUNDS: usize = 15;

@@ -20,7 +20,10 @@ cargo xtask COMMAND
   ci            check, then test: what CI runs
   tidy          only the licences and dependency directions
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
-  bench [NAME]  named experiments, with ratios measured in one run: trial, guest";
+  bench [NAME]  named experiments, with ratios measured in one run: trial, guest
+  bench samplers run|report [--OPTION VALUE]…
+                how good samplers are, ours and Optuna's; without more it says how
+  bench suggest the CPU time of one suggestion, ours and Optuna's";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +34,7 @@ fn main() -> Result<()> {
         Some("ci") => check().and_then(|()| test()),
         Some("tidy") => tidy::run(),
         Some("build-guests") => guests::build_all().map(|_| ()),
-        Some("bench") => bench::run_named(arguments.get(1).map(String::as_str)),
+        Some("bench") => bench::run_named(&arguments[1..]),
         _ => {
             println!("{HELP}");
             if arguments.is_empty() || arguments[0] == "help" {
@@ -54,6 +57,8 @@ fn test() -> Result<()> {
         "trialbox-samplers",
         "--package",
         "trialbox-storage",
+        "--package",
+        "trialbox-bench",
     ])?;
     shell::cargo(["test", "--package", "trialbox-guest", "--package", "trialbox-guest-macros"])?;
     guests::test_all()?;

@@ -6,8 +6,14 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What the tests and benchmarks compare with.
-const PACKAGES: [&str; 4] =
-    ["optuna==5.0.0", "optuna-dashboard==0.21.0", "pandas==2.3.3", "rustuna==0.2.0"];
+const PACKAGES: [&str; 5] = [
+    "optuna==5.0.0",
+    "optuna-dashboard==0.21.0",
+    "pandas==2.3.3",
+    "rustuna==0.2.0",
+    // Optuna's QMCSampler draws its points from SciPy.
+    "scipy==1.17.1",
+];
 
 /// Makes the environment if it is not there; returns its interpreter.
 pub(crate) fn install() -> Result<PathBuf> {

@@ -370,6 +370,18 @@ impl Distribution {
         }
     }
 
+    /// Whether both are the same to Optuna: bounds, step, `log` and choices, these by Python's `==` with NaN
+    /// equal to itself.
+    pub fn is_same(&self, other: &Distribution) -> bool {
+        match (self, other) {
+            (Distribution::Categorical(a), Distribution::Categorical(b)) => {
+                a.choices.len() == b.choices.len()
+                    && a.choices.iter().zip(&b.choices).all(|(a, b)| a == b || a.python_eq(b))
+            }
+            _ => self == other,
+        }
+    }
+
     /// Whether a study may hold both distributions under one name: ranges and steps may differ,
     /// the kind, `log` and the choices may not.
     ///
@@ -461,6 +473,15 @@ impl FloatDistribution {
     /// Whether values are spread evenly over their logarithms.
     pub fn log(&self) -> bool {
         self.log
+    }
+
+    /// The grid's point `low + k·step`, in decimal arithmetic on the shortest representations, as Optuna
+    /// enumerates a grid: of (0, 1, 0.1) the point 3 is 0.3. `low` without a step.
+    pub fn grid_point(&self, k: u64) -> f64 {
+        let step = self.step.unwrap_or(0.0);
+        let (Some(low), Some(d_step)) = (decimal(self.low), decimal(step)) else { return self.low };
+        let point = low + d_step * BigDecimal::from(k);
+        point.to_string().parse().unwrap_or(self.low)
     }
 
     /// The distance of the grid's points; `None` for a continuous range.
@@ -635,7 +656,6 @@ impl Attributes<'_> {
 /// The largest `low + k·step` that is not above `high`, in decimal arithmetic on the shortest
 /// representations, so that (0, 0.3, 0.1) keeps its 0.3 and (0, 1, 0.3) ends at 0.9.
 fn last_grid_point(low: f64, high: f64, step: f64) -> f64 {
-    let decimal = |value: f64| format!("{value:e}").parse::<BigDecimal>().ok();
     // Infinite bounds have no decimal form; they are refused before anything is sampled.
     let (Some(d_low), Some(d_high), Some(d_step)) = (decimal(low), decimal(high), decimal(step))
     else {
@@ -647,6 +667,11 @@ fn last_grid_point(low: f64, high: f64, step: f64) -> f64 {
     }
     let steps = (&range / &d_step).with_scale_round(0, bigdecimal::RoundingMode::Down);
     (steps * d_step + d_low).to_string().parse().unwrap_or(high)
+}
+
+/// The shortest decimal that is read back as this float.
+fn decimal(value: f64) -> Option<BigDecimal> {
+    format!("{value:e}").parse().ok()
 }
 
 #[cfg(test)]
@@ -680,6 +705,14 @@ mod tests {
         }
         let Distribution::Int(found) = int(0, 10, false, 3) else { unreachable!() };
         assert_eq!(found.high(), 9);
+    }
+
+    #[test]
+    fn the_points_of_a_grid_are_the_decimals_that_people_write() {
+        let Distribution::Float(found) = float(0.0, 1.0, false, Some(0.1)) else { unreachable!() };
+        assert_eq!([0, 1, 3, 7, 10].map(|k| found.grid_point(k)), [0.0, 0.1, 0.3, 0.7, 1.0]);
+        let Distribution::Float(found) = float(-0.25, 2.0, false, None) else { unreachable!() };
+        assert_eq!(found.grid_point(3), -0.25);
     }
 
     #[test]

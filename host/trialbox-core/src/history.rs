@@ -1,20 +1,45 @@
 //! What a sampler and a pruner know of a study: its trials at one moment.
 
 use crate::study::StudyDirection;
-use crate::trial::{FrozenTrial, TrialState};
+use crate::trial::{FrozenTrial, TrialNumber, TrialState};
+use std::sync::OnceLock;
 
-/// An immutable view of a study's trials, by number.
-#[derive(Debug, Clone, PartialEq)]
+/// An immutable view of a study's trials, by number. For a sampler or a pruner, the trial that asks is not
+/// among them.
+#[derive(Debug, Clone)]
 pub struct History {
     directions: Vec<StudyDirection>,
     trials: Vec<FrozenTrial>,
+    /// A function of `trials`, computed when it is first asked for.
+    table: OnceLock<Table>,
+}
+
+/// The parameters of all trials, close together.
+///
+/// Nearly always all trials have the same parameters, with the same distributions, in the same order: one
+/// *schema*. Whoever looks at parameters need only look at one trial of each schema, and at the values.
+#[derive(Debug, Clone)]
+struct Table {
+    /// The schema of each trial, and where its values begin in `values`.
+    trials: Vec<(u32, usize)>,
+    /// The index of the first trial of each schema.
+    firsts: Vec<usize>,
+    /// Internal values, trial by trial.
+    values: Vec<f64>,
 }
 
 impl History {
     /// A history of `trials`, which are sorted by number here.
     pub fn new(directions: Vec<StudyDirection>, mut trials: Vec<FrozenTrial>) -> Self {
         trials.sort_by_key(|trial| trial.number);
-        History { directions, trials }
+        History { directions, trials, table: OnceLock::new() }
+    }
+
+    /// Takes a trial out, for the view that this trial itself is to have.
+    pub fn take(&mut self, number: TrialNumber) -> Option<FrozenTrial> {
+        let index = self.trials.binary_search_by_key(&number, |trial| trial.number).ok()?;
+        self.table = OnceLock::new();
+        Some(self.trials.remove(index))
     }
 
     /// One direction for each objective.
@@ -30,5 +55,128 @@ impl History {
     /// The trials in one state, by number.
     pub fn in_state(&self, state: TrialState) -> impl Iterator<Item = &FrozenTrial> {
         self.trials.iter().filter(move |trial| trial.state == state)
+    }
+
+    /// The schema of a trial of this history and its internal values, in the order of its parameters. Trials
+    /// of one schema have the same parameters, with the same distributions (see
+    /// [`crate::distribution::Distribution::is_same`]), in the same order; schemas are counted from 0 in the
+    /// order of their first trials. O(trials · parameters) the first time.
+    pub fn row(&self, trial: &FrozenTrial) -> (usize, &[f64]) {
+        let table = self.table();
+        // Numbers are without gaps but for the trial that asks, which is mostly the last.
+        let guess = trial.number.0 as usize;
+        let index = match self.trials.get(guess) {
+            Some(found) if found.number == trial.number => Some(guess),
+            _ => self.trials.binary_search_by_key(&trial.number, |trial| trial.number).ok(),
+        };
+        let row = index.map(|index| table.trials[index]);
+        row.map_or((0, &[]), |(schema, start)| {
+            (schema as usize, &table.values[start..start + trial.params.len()])
+        })
+    }
+
+    /// How many schemas there are.
+    pub fn n_schemas(&self) -> usize {
+        self.table().firsts.len()
+    }
+
+    fn table(&self) -> &Table {
+        self.table.get_or_init(|| Table::of(&self.trials))
+    }
+}
+
+impl Table {
+    fn of(trials: &[FrozenTrial]) -> Self {
+        let n_params = trials.first().map_or(0, |trial| trial.params.len());
+        let mut table = Table {
+            trials: Vec::with_capacity(trials.len()),
+            firsts: Vec::new(),
+            values: Vec::with_capacity(trials.len() * n_params),
+        };
+        let mut schema = 0;
+        for (index, trial) in trials.iter().enumerate() {
+            schema = table.find_schema(trials, trial, schema).unwrap_or_else(|| {
+                table.firsts.push(index);
+                table.firsts.len() - 1
+            });
+            table.trials.push((schema as u32, table.values.len()));
+            table.values.extend(trial.params.iter().map(|(_, param)| param.internal));
+        }
+        table
+    }
+
+    /// A trial's schema, if an earlier trial has it; `guess` is the likeliest.
+    fn find_schema(
+        &self,
+        trials: &[FrozenTrial],
+        trial: &FrozenTrial,
+        guess: usize,
+    ) -> Option<usize> {
+        let is_of = |schema: &usize| {
+            let first = self.firsts.get(*schema);
+            first.is_some_and(|first| has_same_schema(&trials[*first], trial))
+        };
+        // The newest schemas first: of a search that changes, the old ones do not come back.
+        let newest = (0..self.firsts.len()).rev().take(MAX_TRIED);
+        Some(guess).into_iter().chain(newest).find(is_of)
+    }
+}
+
+/// How many schemas a trial is compared with before it gets one of its own: where ranges change all the time,
+/// comparing with all of them would cost more than it saves.
+const MAX_TRIED: usize = 16;
+
+fn has_same_schema(a: &FrozenTrial, b: &FrozenTrial) -> bool {
+    a.params.len() == b.params.len()
+        && a.params.iter().zip(&b.params).all(|((name_a, a), (name_b, b))| {
+            name_a == name_b && a.distribution.is_same(&b.distribution)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::distribution::Distribution;
+    use crate::trial::{Param, TrialId};
+    use std::collections::BTreeMap;
+
+    fn trial(number: u32, params: &[(&str, f64)]) -> FrozenTrial {
+        let param = |high: f64| Param {
+            distribution: Distribution::float(0.0, high, false, None).expect("a range"),
+            internal: 0.25 * high,
+        };
+        FrozenTrial {
+            id: TrialId(1),
+            number: TrialNumber(number),
+            state: TrialState::Complete,
+            values: vec![0.0],
+            datetime_start: None,
+            datetime_complete: None,
+            params: params.iter().map(|(name, high)| ((*name).to_owned(), param(*high))).collect(),
+            user_attrs: BTreeMap::new(),
+            system_attrs: BTreeMap::new(),
+            intermediate_values: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn trials_with_the_same_parameters_share_a_schema() {
+        let trials = vec![
+            trial(0, &[("x", 1.0), ("y", 1.0)]),
+            trial(1, &[("x", 1.0), ("y", 2.0)]),
+            trial(2, &[]),
+            trial(3, &[("x", 1.0), ("y", 1.0)]),
+            trial(4, &[("y", 2.0), ("x", 1.0)]),
+        ];
+        let mut history = History::new(vec![], trials.clone());
+        let schemas = |history: &History| -> Vec<usize> {
+            history.trials().iter().map(|trial| history.row(trial).0).collect()
+        };
+        assert_eq!(schemas(&history), [0, 1, 2, 0, 3]);
+        assert_eq!(history.n_schemas(), 4);
+        assert_eq!(history.row(&trials[4]), (3, &[0.5, 0.25][..]));
+        assert_eq!(history.row(&trials[2]), (2, &[][..]));
+        assert_eq!(history.take(TrialNumber(1)).as_ref(), Some(&trials[1]));
+        assert_eq!(schemas(&history), [0, 1, 0, 2]);
     }
 }

@@ -11,7 +11,7 @@ use crate::json::Json;
 use crate::objective::{Failure, FailureCode, LogLevel};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
-use crate::sampler::Sampler;
+use crate::sampler::{Ask, Sampler};
 use crate::storage::{
     BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
 };
@@ -25,6 +25,10 @@ const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long to leave a storage alone that could not be written: each try holds the objective up.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long what other trials need to know of this one may wait: long enough that a trial of milliseconds ends
+/// first and costs no write more, short enough that trials that begin together see each other.
+const SHARE_INTERVAL: Duration = Duration::from_millis(20);
 
 /// How long the trial's heart may go without a beat. Optuna's reapers allow twice their own interval,
 /// which users set to a minute or more.
@@ -133,10 +137,13 @@ pub struct TrialSession<'a> {
     claim: Claim,
     origin: TrialNumber,
     rng: TrialRng,
-    /// Empty until something that looks at it is asked.
+    /// The other trials; empty until something that looks at them is asked.
     history: History,
     history_is_loaded: bool,
     fixed_params: Vec<(String, Json)>,
+    /// What the database and the sampler say of this trial.
+    system_attrs: BTreeMap<String, Json>,
+    is_prepared: bool,
     relative_params: Option<BTreeMap<String, f64>>,
     params: Vec<(String, Param)>,
     asked: BTreeSet<String>,
@@ -147,6 +154,8 @@ pub struct TrialSession<'a> {
     pending: TrialBatch,
     last_write: Duration,
     write_failed: bool,
+    /// When something was noted that others wait for.
+    shared_at: Option<Duration>,
     error: Option<StorageError>,
 }
 
@@ -167,6 +176,8 @@ impl<'a> TrialSession<'a> {
             history: History::new(around.study.directions.clone(), Vec::new()),
             history_is_loaded: false,
             fixed_params: begun.fixed_params,
+            system_attrs: BTreeMap::new(),
+            is_prepared: false,
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
@@ -177,6 +188,7 @@ impl<'a> TrialSession<'a> {
             pending: TrialBatch::default(),
             last_write: around.clock.elapsed(),
             write_failed: false,
+            shared_at: None,
             error: None,
             around,
         }
@@ -320,24 +332,31 @@ impl<'a> TrialSession<'a> {
         self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
     }
 
-    /// Writes what waits, if it has waited long enough, and beats the trial's heart. To be called whenever
-    /// the objective has nothing to ask, at least once a second.
-    ///
-    /// # Errors
-    /// [`Stop::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
-    /// error yet: what waits is kept, and the end of the trial tries again.
-    pub fn tick(&mut self) -> Result<(), Stop> {
-        let since = self.around.clock.elapsed().saturating_sub(self.last_write);
+    /// How long until [`Self::tick`] has something to write.
+    pub fn until_tick(&self) -> Duration {
         let due = match (self.write_failed, self.pending.is_empty()) {
             (true, _) => RETRY_INTERVAL,
             (false, true) => HEARTBEAT_INTERVAL,
             (false, false) => FLUSH_INTERVAL,
         };
-        if since < due {
+        let due = self.last_write + due;
+        let due = self.shared_at.map_or(due, |shared_at| due.min(shared_at + SHARE_INTERVAL));
+        due.saturating_sub(self.around.clock.elapsed())
+    }
+
+    /// Writes what waits, if it has waited long enough, and beats the trial's heart. To be called whenever
+    /// the objective has nothing to ask, after [`Self::until_tick`] or at least once a second.
+    ///
+    /// # Errors
+    /// [`Stop::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
+    /// error yet: what waits is kept, and the end of the trial tries again.
+    pub fn tick(&mut self) -> Result<(), Stop> {
+        if !self.until_tick().is_zero() {
             return Ok(());
         }
         let result = self.storage.try_record(&self.claim, &self.pending);
         self.last_write = self.around.clock.elapsed();
+        self.shared_at = None;
         match result {
             Ok(()) => {
                 self.pending = TrialBatch::default();
@@ -412,19 +431,59 @@ impl<'a> TrialSession<'a> {
 
     /// Fixed, then single, then jointly drawn, then drawn by itself, as `optuna/trial/_trial.py` has it.
     fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, Stop> {
+        if self.fixed_params.is_empty() {
+            self.prepare()?;
+        }
         if let Some(value) = self.fixed_value(name, distribution)? {
             return Ok(value);
         }
         if let Some(value) = distribution.single() {
             return Ok(value);
         }
-        if self.around.sampler.uses_history() {
-            self.load_history()?;
-        }
+        self.prepare()?;
         if let Some(value) = self.relative_value(name, distribution) {
             return Ok(value);
         }
-        Ok(self.around.sampler.sample_independent(&self.history, name, distribution, &mut self.rng))
+        let (sampler, ask, rng) = self.ask();
+        Ok(sampler.sample_independent(&ask, name, distribution, rng))
+    }
+
+    /// Reads the history and lets the sampler mark the trial, once.
+    fn prepare(&mut self) -> Result<(), Stop> {
+        if std::mem::replace(&mut self.is_prepared, true) {
+            return Ok(());
+        }
+        if self.around.sampler.uses_history() {
+            self.load_history()?;
+        }
+        if self.fixed_params.is_empty() {
+            let (sampler, ask, rng) = self.ask();
+            let attrs = sampler.before_trial(&ask, rng);
+            self.share(attrs);
+        }
+        Ok(())
+    }
+
+    /// What a sampler is called with.
+    fn ask(&mut self) -> (&dyn Sampler, Ask<'_>, &mut TrialRng) {
+        let ask = Ask {
+            history: &self.history,
+            number: self.claim.number,
+            params: &self.params,
+            fixed_params: &self.fixed_params,
+            system_attrs: &self.system_attrs,
+        };
+        (self.around.sampler, ask, &mut self.rng)
+    }
+
+    /// Notes attributes that simultaneous trials should see soon.
+    fn share(&mut self, attrs: Vec<(String, Json)>) {
+        if attrs.is_empty() {
+            return;
+        }
+        self.system_attrs.extend(attrs.iter().cloned());
+        self.pending.system_attrs.extend(attrs);
+        self.shared_at = self.shared_at.or(Some(self.around.clock.elapsed()));
     }
 
     fn fixed_value(
@@ -464,31 +523,40 @@ impl<'a> TrialSession<'a> {
     }
 
     fn draw_relative(&mut self) -> BTreeMap<String, f64> {
-        let space = self.around.sampler.relative_search_space(&self.history);
+        let (sampler, ask, rng) = self.ask();
+        let space = sampler.relative_search_space(&ask);
         if space.is_empty() {
             return BTreeMap::new();
         }
-        let suggestion = self.around.sampler.sample_relative(&self.history, &space, &mut self.rng);
-        self.pending.system_attrs.extend(suggestion.system_attrs);
+        let suggestion = sampler.sample_relative(&ask, &space, rng);
+        self.share(suggestion.system_attrs);
         suggestion.params
     }
 
     /// A parameter must fit what earlier trials recorded under its name. Two first trials at once can still
     /// disagree, as in Optuna: nothing is locked while a trial runs.
     fn check_against_study(&mut self, name: &str, distribution: &Distribution) -> Result<(), Stop> {
-        let recorded =
-            self.storage.recorded_distribution(self.around.study.id, self.claim.id, name);
-        match recorded {
-            Ok(Some(recorded)) => recorded.check_compatible(distribution).map_err(|error| {
-                let study = &self.around.study.name;
-                suggest_failure(
-                    name,
-                    format!("study `{study}` has it as {recorded}, and in this trial {error}"),
-                )
-            }),
-            Ok(None) => Ok(()),
-            Err(error) => Err(self.halt(error)),
+        let Some(recorded) = self.recorded_distribution(name)? else { return Ok(()) };
+        recorded.check_compatible(distribution).map_err(|error| {
+            let study = &self.around.study.name;
+            suggest_failure(
+                name,
+                format!("study `{study}` has it as {recorded}, and in this trial {error}"),
+            )
+        })
+    }
+
+    /// The distribution under which an earlier trial recorded a parameter: from the history, if a sampler reads
+    /// it anyway, as every question to a storage may cost a lock on a network file system.
+    fn recorded_distribution(&mut self, name: &str) -> Result<Option<Distribution>, Stop> {
+        if self.around.sampler.uses_history() {
+            self.load_history()?;
+            let mut trials = self.history.trials().iter();
+            return Ok(trials.find_map(|trial| Some(trial.param(name)?.distribution.clone())));
         }
+        self.storage
+            .recorded_distribution(self.around.study.id, self.claim.id, name)
+            .map_err(|error| self.halt(error))
     }
 
     fn load_history(&mut self) -> Result<(), Stop> {
@@ -496,6 +564,9 @@ impl<'a> TrialSession<'a> {
             let trials =
                 self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
             self.history = History::new(self.around.study.directions.clone(), trials);
+            if let Some(trial) = self.history.take(self.claim.number) {
+                self.system_attrs.extend(trial.system_attrs);
+            }
             self.history_is_loaded = true;
         }
         Ok(())

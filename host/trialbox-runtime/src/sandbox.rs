@@ -208,7 +208,8 @@ impl Call<'_> {
             return Ok(Some(CallEnd::Ended(Evaluation::Fail(self.timed_out()))));
         }
         session.tick()?;
-        let wait = self.deadline.remaining().map_or(TICK, |remaining| remaining.min(TICK));
+        let wait = session.until_tick().min(TICK);
+        let wait = self.deadline.remaining().map_or(wait, |remaining| remaining.min(wait));
         match self.guest.receive(wait, self.interrupts) {
             Ok(Received::Nothing) => Ok(None),
             Ok(Received::Closed) => Ok(Some(CallEnd::Died)),

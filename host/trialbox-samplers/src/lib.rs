@@ -3,10 +3,26 @@
 //! [`SamplerConfig`] is what a user chooses and a study remembers; it builds the sampler.
 #![forbid(unsafe_code)]
 
+mod brute_force;
 mod config;
+mod grid;
 mod midpoint;
+mod options;
+pub mod pareto;
+mod partial_fixed;
+mod qmc;
 mod random;
+mod relative_params;
+#[cfg(test)]
+mod testing;
+pub mod tpe;
 
-pub use config::{SamplerConfig, UnknownSampler};
+pub use brute_force::{BruteForceOptions, BruteForceSampler};
+pub use config::{SamplerConfig, SamplerError};
+pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
+pub use options::{Field, OptionError, Options};
+pub use partial_fixed::PartialFixedSampler;
+pub use qmc::{QmcOptions, QmcSampler, QmcType};
 pub use random::RandomSampler;
+pub use tpe::{TpeOptions, TpeSampler};

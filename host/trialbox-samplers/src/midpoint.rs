@@ -1,9 +1,8 @@
 //! The middle of every range: the value to take when nobody has said anything.
 
 use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
 use trialbox_core::rng::TrialRng;
-use trialbox_core::sampler::{Sampler, Suggestion};
+use trialbox_core::sampler::{Ask, Sampler, Suggestion};
 use trialbox_core::search_space::SearchSpace;
 use trialbox_core::transform::{bounds, untransform};
 
@@ -17,22 +16,17 @@ impl Sampler for MidpointSampler {
         false
     }
 
-    fn relative_search_space(&self, _history: &History) -> SearchSpace {
+    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
         SearchSpace::default()
     }
 
-    fn sample_relative(
-        &self,
-        _history: &History,
-        _space: &SearchSpace,
-        _rng: &mut TrialRng,
-    ) -> Suggestion {
+    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
         Suggestion::default()
     }
 
     fn sample_independent(
         &self,
-        _history: &History,
+        _ask: &Ask,
         _name: &str,
         distribution: &Distribution,
         _rng: &mut TrialRng,
@@ -45,6 +39,8 @@ impl Sampler for MidpointSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::ask;
+    use trialbox_core::history::History;
     use trialbox_core::rng::trial_rng;
     use trialbox_core::trial::TrialNumber;
 
@@ -53,7 +49,8 @@ mod tests {
         let check = |distribution: Result<Distribution, _>, want: f64| {
             let distribution = distribution.expect("a valid distribution");
             let (history, mut rng) = (History::new(vec![], vec![]), trial_rng(0, TrialNumber(0)));
-            let found = MidpointSampler.sample_independent(&history, "x", &distribution, &mut rng);
+            let found =
+                MidpointSampler.sample_independent(&ask(&history), "x", &distribution, &mut rng);
             assert!((found - want).abs() <= 1e-12 * want.abs(), "{distribution}: {found}");
         };
         check(Distribution::float(-1.0, 3.0, false, None), 1.0);

@@ -1,9 +1,8 @@
 //! Every parameter by itself, evenly over its range.
 
 use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
 use trialbox_core::rng::{TrialRng, unit};
-use trialbox_core::sampler::{Sampler, Suggestion};
+use trialbox_core::sampler::{Ask, Sampler, Suggestion};
 use trialbox_core::search_space::SearchSpace;
 use trialbox_core::transform::{bounds, untransform};
 
@@ -19,22 +18,17 @@ impl Sampler for RandomSampler {
         false
     }
 
-    fn relative_search_space(&self, _history: &History) -> SearchSpace {
+    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
         SearchSpace::default()
     }
 
-    fn sample_relative(
-        &self,
-        _history: &History,
-        _space: &SearchSpace,
-        _rng: &mut TrialRng,
-    ) -> Suggestion {
+    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
         Suggestion::default()
     }
 
     fn sample_independent(
         &self,
-        _history: &History,
+        _ask: &Ask,
         _name: &str,
         distribution: &Distribution,
         rng: &mut TrialRng,
@@ -55,6 +49,8 @@ impl Sampler for RandomSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::ask;
+    use trialbox_core::history::History;
     use trialbox_core::rng::trial_rng;
     use trialbox_core::trial::TrialNumber;
 
@@ -72,9 +68,12 @@ mod tests {
         let mut counts = vec![0u32; k];
         let mut rng = trial_rng(1, TrialNumber(0));
         for _ in 0..n {
-            counts
-                [cell(RandomSampler.sample_independent(&history, "x", &distribution, &mut rng))] +=
-                1;
+            counts[cell(RandomSampler.sample_independent(
+                &ask(&history),
+                "x",
+                &distribution,
+                &mut rng,
+            ))] += 1;
         }
         let expected = f64::from(n) / k as f64;
         let chi_square: f64 =

@@ -15,6 +15,7 @@ mod objective_args;
 mod output;
 mod owner;
 mod param_args;
+mod sampler_args;
 mod settings;
 mod storage_args;
 mod trial_json;

@@ -12,7 +12,7 @@ use trialbox_core::study::StudyRecord;
 use trialbox_samplers::SamplerConfig;
 
 const SEED: &str = "trialbox:seed";
-const SAMPLER: &str = "trialbox:sampler";
+pub(crate) const SAMPLER: &str = "trialbox:sampler";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 const MAX_RETRIES: &str = "trialbox:max_retries";
@@ -156,7 +156,7 @@ fn read_u64(json: &Json) -> Option<u64> {
 fn flag_of(key: &str) -> &'static str {
     match key {
         SEED => "--seed",
-        SAMPLER => "--sampler",
+        SAMPLER => "--sampler and --sampler-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
         _ => "--trial-timeout (in seconds)",

@@ -9,6 +9,8 @@ use crate::objective_args::{
 };
 use crate::output::Output;
 use crate::owner::new_owner;
+use crate::param_args::{parse_param, refuse_twice};
+use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
@@ -21,16 +23,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
+use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::{Create, Stopping};
 
 const EXAMPLES: &str = "\
@@ -38,7 +42,8 @@ Examples:
   trialbox run quadratic.wasm
   trialbox run digits.wasm --dir data::/data --storage study.db --study-name digits -n 20
   trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits     in an array job: one task, one trial
-  trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json";
+  trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json
+  trialbox run quadratic.wasm -n 20 --fix y=-1";
 
 /// Run trials of an objective: take the study's next trial, sample its parameters, call the objective in the
 /// sandbox, record what comes of it.
@@ -90,9 +95,13 @@ pub(crate) struct RunArgs {
     )]
     direction: Vec<DirectionArg>,
 
-    /// What proposes parameters; remembered by the study [default: random]
-    #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
-    sampler: Option<SamplerConfig>,
+    #[command(flatten)]
+    sampler: SamplerArgs,
+
+    /// Hold a parameter at a value in the trials of this command, and sample the others; not remembered by the
+    /// study, and weaker than what is fixed for an enqueued trial
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
+    fix: Vec<(String, Json)>,
 
     /// The seed of the study, from which each trial's random numbers follow; remembered by the study
     #[arg(long, value_name = "N")]
@@ -107,7 +116,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
-    /// Let --seed, --sampler, --max-retries, --max-memory and --trial-timeout change a study that was made with others
+    /// Let --seed, --sampler, --sampler-opt, --max-retries, --max-memory and --trial-timeout change a study that was made with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -123,8 +132,9 @@ impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let interrupts = Arc::new(Interrupts::install()?);
         match (self.run_until(&interrupts, output), interrupts.pending()) {
-            // What a signal cut short, before a trial was begun, did not fail.
+            // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
+                output.note(&error.to_text());
                 Ok(interrupted(interruption))
             }
             (result, _) => result,
@@ -132,14 +142,16 @@ impl RunArgs {
     }
 
     fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
+        refuse_twice("--fix", &self.fix)?;
+        let flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
         // Before the database: a file that is no objective must leave no trace there.
         let ready = self.sandbox.load(&file, Some(Arc::clone(interrupts)))?;
         self.sandbox.check_data(&ready.loaded)?;
 
         let mut storage = self.open_storage(Create::Missing, interrupts)?;
-        let study = self.open_or_create_study(storage.as_mut(), &ready)?;
-        let (study, settings) = self.setting_flags().settle(storage.as_mut(), study)?;
+        let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
+        let (study, settings) = flags.settle(storage.as_mut(), study)?;
         let spool = self.storage.spool();
         tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
 
@@ -173,21 +185,22 @@ impl RunArgs {
         self.storage.open_with(create, stopping)
     }
 
-    fn setting_flags(&self) -> SettingFlags {
-        SettingFlags {
+    fn setting_flags(&self) -> Result<SettingFlags, CommandError> {
+        Ok(SettingFlags {
             seed: self.seed,
-            sampler: self.sampler.clone(),
+            sampler: self.sampler.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
             max_retries: self.max_retries,
             overrule: self.overrule,
-        }
+        })
     }
 
     /// The study that the flags and the objective name, which must fit both.
     fn open_or_create_study(
         &self,
         storage: &mut dyn Storage,
+        settings: &SettingFlags,
         ready: &ReadyObjective,
     ) -> Result<StudyRecord, CommandError> {
         let name = self
@@ -212,7 +225,8 @@ impl RunArgs {
         let wanted = described.or(Some(flags).filter(|flags| !flags.is_empty()));
         let study = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
-                self.create_study(storage, &name, wanted.as_deref(), ready)?
+                let attrs = settings.attributes_of_new_study();
+                self.create_study(storage, &name, wanted.as_deref(), attrs, ready)?
             }
             other => other?,
         };
@@ -234,6 +248,7 @@ impl RunArgs {
         storage: &mut dyn Storage,
         name: &str,
         directions: Option<&[StudyDirection]>,
+        user_attrs: Vec<(String, Json)>,
         ready: &ReadyObjective,
     ) -> Result<StudyRecord, CommandError> {
         let metric_names = described_metric_names(&ready.loaded).map(|names| {
@@ -242,7 +257,7 @@ impl RunArgs {
         let study = NewStudy {
             name: name.to_owned(),
             directions: directions.map_or_else(|| vec![StudyDirection::Minimize], <[_]>::to_vec),
-            user_attrs: self.setting_flags().attributes_of_new_study(),
+            user_attrs,
             system_attrs: metric_names.into_iter().collect(),
         };
         match storage.create_study(&study) {
@@ -273,8 +288,9 @@ impl Counters {
                 .is_ok()
     }
 
-    fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// Lets nobody begin any more; whether this is the first to say so.
+    fn stop(&self) -> bool {
+        !self.stop.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -327,7 +343,7 @@ impl Job<'_> {
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
-        let sampler = self.settings.sampler.build();
+        let sampler = self.sampler();
         let around = Surroundings {
             study: self.study,
             seed: self.settings.seed,
@@ -338,7 +354,10 @@ impl Job<'_> {
             retry: Some(self.settings.retry),
         };
         let mut exit = ExitCode::Done;
-        while self.may_begin() && self.counters.take() {
+        while self.may_begin()
+            && self.is_anything_left(sampler.as_ref(), storage.as_mut())?
+            && self.counters.take()
+        {
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
@@ -373,6 +392,38 @@ impl Job<'_> {
             None => kept,
         });
         error
+    }
+
+    fn sampler(&self) -> Box<dyn Sampler> {
+        let sampler = self.settings.sampler.build();
+        if self.args.fix.is_empty() {
+            sampler
+        } else {
+            Box::new(PartialFixedSampler::new(self.args.fix.clone(), sampler))
+        }
+    }
+
+    /// Whether a search that can end has not; once it has, nothing is begun any more.
+    fn is_anything_left(
+        &self,
+        sampler: &dyn Sampler,
+        storage: &mut dyn Storage,
+    ) -> Result<bool, StorageError> {
+        let history = || {
+            let trials = storage.trials(self.study.id)?;
+            Ok(History::new(self.study.directions.clone(), trials))
+        };
+        let is_left = may_begin(sampler, history)?;
+        // Of several workers, one says so.
+        if !is_left && self.counters.stop() {
+            let text = format!("study `{}` has tried everything; nothing to do", self.study.name);
+            self.progress.result(
+                self.output,
+                &text,
+                || json!({ "event": "search_exhausted", "study": self.study.name }),
+            );
+        }
+        Ok(is_left)
     }
 
     fn may_begin(&self) -> bool {

@@ -4,13 +4,13 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::objective_args::{DirectionArg, show_directions};
 use crate::output::Output;
+use crate::sampler_args::SamplerArgs;
 use crate::settings::SettingFlags;
 use crate::storage_args::StorageArgs;
 use serde_json::json;
 use trialbox_core::json::Json;
 use trialbox_core::storage::StorageError;
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection};
-use trialbox_samplers::SamplerConfig;
 use trialbox_storage::{Create, Stopping};
 
 #[derive(Debug, clap::Args)]
@@ -36,9 +36,8 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "NAME", num_args = 1..)]
     metric_name: Vec<String>,
 
-    /// What proposes parameters [default: random]
-    #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
-    sampler: Option<SamplerConfig>,
+    #[command(flatten)]
+    sampler: SamplerArgs,
 
     /// The seed, from which each trial's random numbers follow [default: a random one]
     #[arg(long, value_name = "N")]
@@ -72,7 +71,7 @@ impl CreateArgs {
         }
         let settings = SettingFlags {
             seed: self.seed,
-            sampler: self.sampler,
+            sampler: self.sampler.config()?,
             max_retries: self.max_retries,
             ..SettingFlags::default()
         };

@@ -4,6 +4,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::objective_args::show_directions;
 use crate::output::{Output, table};
+use crate::settings::SAMPLER;
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
     self, object, show_duration, show_float, show_floats, show_params, show_value, to_value,
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use trialbox_core::storage::StorageError;
 use trialbox_core::study::{StudyRecord, StudySummary, best_trial, pareto_front};
 use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
+use trialbox_samplers::SamplerConfig;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
@@ -73,7 +75,8 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
         line("values", names.join(", "));
     }
     line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
-    for (key, value) in &study.user_attrs {
+    line("sampler", show_sampler(&study));
+    for (key, value) in study.user_attrs.iter().filter(|(key, _)| *key != SAMPLER) {
         line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
     }
     if let Some(best) = best {
@@ -93,6 +96,16 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
         value
     });
     Ok(ExitCode::Done)
+}
+
+/// What samples the study: what it remembers, with the options that are not the default's.
+fn show_sampler(study: &StudyRecord) -> String {
+    match study.user_attrs.get(SAMPLER) {
+        None => format!("not chosen yet; `trialbox run` takes {}", SamplerConfig::default()),
+        Some(kept) => {
+            SamplerConfig::from_json(kept).map_or_else(|_| kept.to_string(), |it| it.to_string())
+        }
+    }
 }
 
 pub(crate) fn best(args: &StudyArgs, output: &Output) -> CommandResult {

@@ -1,0 +1,266 @@
+//! Every combination of given values, once.
+
+mod mt19937;
+mod options;
+
+pub use options::GridOptions;
+
+use crate::RandomSampler;
+use mt19937::Mt19937;
+use std::collections::BTreeSet;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
+use trialbox_core::json::Json;
+use trialbox_core::rng::{TrialRng, below};
+use trialbox_core::sampler::{Ask, Sampler, Suggestion};
+use trialbox_core::search_space::SearchSpace;
+use trialbox_core::trial::TrialState;
+
+/// The system attribute that holds a trial's cell: Optuna's.
+const GRID_ID_ATTR: &str = "grid_id";
+/// The system attribute that holds the grid which the cell is of: Optuna's.
+const SEARCH_SPACE_ATTR: &str = "search_space";
+
+/// Tries every combination of the values given for each parameter. As Optuna's `GridSampler`, and together
+/// with it: Python's workers number the cells alike and see in the database which are taken.
+///
+/// Trial n takes cell n, and once the numbers are beyond the grid a random cell that no trial has; then one
+/// that no trial has finished, because a RUNNING trial may yet die. The search is exhausted when every cell is
+/// finished, by whatever end; so simultaneous trials can try a cell twice.
+///
+/// A parameter that the grid does not have, and one whose value the objective's range cannot take, is random:
+/// a sampler cannot fail. Optuna fails such a trial, or uses the value all the same.
+#[derive(Debug, Clone)]
+pub struct GridSampler {
+    /// Names in ascending order, each with its values as given.
+    space: Vec<(String, Vec<Json>)>,
+    /// Cells by id: their places in the order in which the last name's values vary fastest.
+    cells: Vec<usize>,
+}
+
+impl GridSampler {
+    /// A sampler of the grid.
+    pub fn new(options: &GridOptions) -> Self {
+        let space: Vec<_> = options.search_space.clone().into_iter().collect();
+        let mut cells: Vec<usize> = (0..options.n_cells()).collect();
+        Mt19937::new(options.seed).shuffle(&mut cells);
+        GridSampler { space, cells }
+    }
+
+    /// The value that a cell gives a parameter.
+    fn value(&self, cell: usize, name: &str) -> Option<&Json> {
+        let mut place = *self.cells.get(cell)?;
+        // The last name varies fastest, so its part of the place is taken off first.
+        for (found, values) in self.space.iter().rev() {
+            let value = &values[place % values.len()];
+            if found == name {
+                return Some(value);
+            }
+            place /= values.len();
+        }
+        None
+    }
+
+    /// The cells that no trial has finished; of these, those that no trial has begun, if there are any.
+    fn open_cells(&self, history: &History) -> Vec<usize> {
+        let (mut finished, mut running) = (BTreeSet::new(), BTreeSet::new());
+        for trial in history.trials() {
+            let Some(cell) = self.cell(&trial.system_attrs) else { continue };
+            if trial.state.is_finished() {
+                finished.insert(cell);
+            } else if trial.state == TrialState::Running {
+                running.insert(cell);
+            }
+        }
+        let unfinished = (0..self.cells.len()).filter(|cell| !finished.contains(cell));
+        let (begun, open): (Vec<usize>, Vec<usize>) =
+            unfinished.partition(|cell| running.contains(cell));
+        if open.is_empty() { begun } else { open }
+    }
+
+    /// The cell that a trial is marked with, if it is of this grid.
+    fn cell(&self, attrs: &std::collections::BTreeMap<String, Json>) -> Option<usize> {
+        let cell = attrs.get(GRID_ID_ATTR)?.as_i64()?;
+        let is_ours = self.is_this_grid(attrs.get(SEARCH_SPACE_ATTR)?);
+        usize::try_from(cell).ok().filter(|cell| is_ours && *cell < self.cells.len())
+    }
+
+    fn is_this_grid(&self, search_space: &Json) -> bool {
+        let Json::Object(members) = search_space else { return false };
+        members.len() == self.space.len()
+            && self.space.iter().all(|(name, values)| {
+                matches!(search_space.get(name), Some(Json::Array(found))
+                    if found.len() == values.len()
+                        && found.iter().zip(values).all(|(found, value)| found.python_eq(value)))
+            })
+    }
+
+    fn search_space_json(&self) -> Json {
+        let space = self.space.iter();
+        Json::object(space.map(|(name, values)| (name.as_str(), Json::Array(values.clone()))))
+    }
+}
+
+impl Sampler for GridSampler {
+    fn before_trial(&self, ask: &Ask, rng: &mut TrialRng) -> Vec<(String, Json)> {
+        if ask.system_attrs.contains_key(GRID_ID_ATTR) {
+            return Vec::new();
+        }
+        let number = ask.number.0 as usize;
+        let cell = if number < self.cells.len() {
+            number
+        } else {
+            let open = self.open_cells(ask.history);
+            let n_choices = if open.is_empty() { self.cells.len() } else { open.len() };
+            let chosen = below(n_choices as u64, rng) as usize;
+            open.get(chosen).copied().unwrap_or(chosen)
+        };
+        vec![
+            (SEARCH_SPACE_ATTR.to_owned(), self.search_space_json()),
+            (GRID_ID_ATTR.to_owned(), Json::from(cell as u64)),
+        ]
+    }
+
+    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
+        SearchSpace::default()
+    }
+
+    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
+        Suggestion::default()
+    }
+
+    fn sample_independent(
+        &self,
+        ask: &Ask,
+        name: &str,
+        distribution: &Distribution,
+        rng: &mut TrialRng,
+    ) -> f64 {
+        let value = self.cell(ask.system_attrs).and_then(|cell| self.value(cell, name));
+        let internal = value.and_then(|value| distribution.to_internal(value).ok());
+        match internal.filter(|internal| distribution.contains(*internal)) {
+            Some(internal) => internal,
+            None => {
+                let (trial, value) = (ask.number.0, value.map(Json::to_string));
+                tracing::warn!(trial, name, value, range = %distribution, "the grid has no value that fits, so it is random");
+                RandomSampler.sample_independent(ask, name, distribution, rng)
+            }
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        true
+    }
+
+    fn is_exhausted(&self, history: &History) -> bool {
+        self.open_cells(history).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ask, trial_with};
+    use std::collections::BTreeMap;
+    use trialbox_core::rng::trial_rng;
+    use trialbox_core::study::StudyDirection;
+    use trialbox_core::trial::{FrozenTrial, TrialNumber};
+
+    fn grid() -> GridSampler {
+        let values = |list: &[i64]| list.iter().map(|value| Json::from(*value)).collect::<Vec<_>>();
+        let space = [("y", values(&[10, 20, 30])), ("a", values(&[1, 2]))];
+        let search_space =
+            space.map(|(name, values)| (name.to_owned(), values)).into_iter().collect();
+        GridSampler::new(&GridOptions { search_space, seed: 0 })
+    }
+
+    fn marked(number: u32, state: TrialState, cell: u64) -> FrozenTrial {
+        let mut found = trial_with(number, state, &[]);
+        found.system_attrs.insert(GRID_ID_ATTR.to_owned(), cell.into());
+        found.system_attrs.insert(SEARCH_SPACE_ATTR.to_owned(), grid().search_space_json());
+        found
+    }
+
+    fn history(trials: Vec<FrozenTrial>) -> History {
+        History::new(vec![StudyDirection::Minimize], trials)
+    }
+
+    fn cell_of(history: &History, number: u32) -> i64 {
+        let mut rng = trial_rng(1, TrialNumber(number));
+        let attrs =
+            grid().before_trial(&Ask { number: TrialNumber(number), ..ask(history) }, &mut rng);
+        let (_, cell) = attrs.into_iter().find(|(key, _)| key == GRID_ID_ATTR).expect("a cell");
+        cell.as_i64().expect("a number")
+    }
+
+    /// `GridSampler({"y": [10, 20, 30], "a": [1, 2]})._all_grids` of Optuna 5.0.
+    #[test]
+    fn the_cells_are_numbered_as_by_optuna() {
+        let cell = |cell: usize| {
+            ["a", "y"].map(|name| grid().value(cell, name).and_then(Json::as_i64).expect("a value"))
+        };
+        assert_eq!(
+            (0..6).map(cell).collect::<Vec<_>>(),
+            [[2, 30], [1, 30], [1, 20], [2, 10], [1, 10], [2, 20]]
+        );
+        assert_eq!(grid().search_space_json().to_string(), r#"{"a": [1, 2], "y": [10, 20, 30]}"#);
+    }
+
+    #[test]
+    fn a_trial_takes_the_cell_of_its_number_then_an_open_one_then_an_unfinished_one() {
+        let nothing = history(vec![]);
+        assert_eq!(
+            (0..6).map(|number| cell_of(&nothing, number)).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4, 5]
+        );
+        let all_but = |open: u64, state: TrialState| {
+            let number = |cell: u64| 10 + cell as u32;
+            let others = (0..6).filter(move |cell| *cell != open);
+            others.map(move |cell| marked(number(cell), state, cell)).collect::<Vec<_>>()
+        };
+        for number in 20..30 {
+            assert_eq!(cell_of(&history(all_but(4, TrialState::Running)), number), 4);
+            let mut begun = all_but(2, TrialState::Fail);
+            begun.push(marked(19, TrialState::Running, 2));
+            assert_eq!(cell_of(&history(begun), number), 2);
+        }
+    }
+
+    #[test]
+    fn the_search_ends_when_every_cell_of_this_very_grid_is_finished() {
+        let mut trials: Vec<FrozenTrial> =
+            (0..6).map(|cell| marked(cell, TrialState::Complete, cell.into())).collect();
+        assert!(grid().is_exhausted(&history(trials.clone())));
+        trials[3].state = TrialState::Running;
+        assert!(!grid().is_exhausted(&history(trials.clone())));
+        trials[3].state = TrialState::Pruned;
+        trials[3].system_attrs.insert(
+            SEARCH_SPACE_ATTR.to_owned(),
+            Json::parse(r#"{"a": [1, 2], "y": [10, 20, 31]}"#).expect("JSON"),
+        );
+        assert!(!grid().is_exhausted(&history(trials.clone())));
+        trials[3].system_attrs.insert(
+            SEARCH_SPACE_ATTR.to_owned(),
+            Json::parse(r#"{"y": [10.0, 20, 30], "a": [1, 2]}"#).expect("JSON"),
+        );
+        assert!(grid().is_exhausted(&history(trials)));
+    }
+
+    #[test]
+    fn a_parameter_has_its_cells_value_and_a_value_out_of_range_is_random() {
+        let attrs: BTreeMap<String, Json> = marked(0, TrialState::Running, 1).system_attrs;
+        let nothing = history(vec![]);
+        let ask = Ask { system_attrs: &attrs, ..ask(&nothing) };
+        let draw = |name: &str, distribution: Distribution| {
+            grid().sample_independent(&ask, name, &distribution, &mut trial_rng(1, TrialNumber(0)))
+        };
+        let want = grid().value(1, "y").and_then(Json::as_f64).expect("a value");
+        assert_eq!(draw("y", Distribution::int(0, 40, false, 1).expect("a range")), want);
+        let choices = [30, 20, 10].map(|choice: i64| Json::from(choice)).to_vec();
+        let index = draw("y", Distribution::categorical(choices).expect("choices"));
+        assert_eq!(30.0 - 10.0 * index, want);
+        let narrow = Distribution::int(0, 5, false, 1).expect("a range");
+        assert!(narrow.contains(draw("y", narrow.clone())));
+        assert!(narrow.contains(draw("unknown", narrow.clone())));
+    }
+}

@@ -1,0 +1,40 @@
+//! Which parameters occur together: the partition of all parameters for `group`.
+
+use trialbox_core::distribution::Distribution;
+use trialbox_core::search_space::SearchSpace;
+use trialbox_core::trial::FrozenTrial;
+
+/// The parameters of the trials, divided so that each trial has all or none of a group's, as Optuna's
+/// `_GroupDecomposedSearchSpace` divides them. A parameter's distribution is the oldest trial's;
+/// single-valued parameters and groups without others are left out.
+///
+/// O(trials · parameters) while the groups do not change.
+pub(super) fn groups<'a>(trials: impl IntoIterator<Item = &'a FrozenTrial>) -> Vec<SearchSpace> {
+    let mut groups: Vec<Vec<(&str, &Distribution)>> = Vec::new();
+    for trial in trials {
+        let mut next = Vec::with_capacity(groups.len() + 1);
+        let mut n_known = 0;
+        for group in groups {
+            let (with, without): (Vec<_>, Vec<_>) =
+                group.into_iter().partition(|(name, _)| trial.param(name).is_some());
+            n_known += with.len();
+            next.extend([with, without].into_iter().filter(|group| !group.is_empty()));
+        }
+        if n_known < trial.params.len() {
+            let is_known = |name: &str| next.iter().flatten().any(|(known, _)| *known == name);
+            let new: Vec<(&str, &Distribution)> = trial
+                .params
+                .iter()
+                .map(|(name, param)| (name.as_str(), &param.distribution))
+                .filter(|(name, _)| !is_known(name))
+                .collect();
+            next.push(new);
+        }
+        groups = next;
+    }
+    let space = |group: Vec<(&str, &Distribution)>| -> SearchSpace {
+        let several = group.into_iter().filter(|(_, distribution)| distribution.single().is_none());
+        several.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
+    };
+    groups.into_iter().map(space).filter(|space| !space.is_empty()).collect()
+}

@@ -1,0 +1,250 @@
+//! One parameter's kernels: where the observations put them, how wide they are.
+
+use super::TpeOptions;
+use super::normal::{log_mass, truncated_quantile};
+use trialbox_core::distribution::Distribution;
+
+/// The smallest width of a kernel without the magic clip, as in Optuna.
+const EPSILON: f64 = 1e-12;
+
+/// From this many kernels on, no kernel may be narrower than a hundredth of the range.
+const MANY: usize = 99;
+
+/// A numeric parameter in the coordinate its kernels live in: its logarithm if it is log-scaled, with half a
+/// step of margin around a grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Axis {
+    /// The ends of the coordinate's interval.
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) is_log: bool,
+    /// The distance of the grid's points, in the parameter's own unit.
+    pub(crate) step: Option<f64>,
+    /// The ends of the range, in the parameter's own unit.
+    first: f64,
+    last: f64,
+}
+
+impl Axis {
+    /// `None` for a categorical distribution.
+    pub(crate) fn of(distribution: &Distribution) -> Option<Axis> {
+        let (first, last, is_log, step) = match distribution {
+            Distribution::Float(float) => (float.low(), float.high(), float.log(), float.step()),
+            Distribution::Int(int) => {
+                (int.low() as f64, int.high() as f64, int.log(), Some(int.step() as f64))
+            }
+            Distribution::Categorical(_) => return None,
+        };
+        let margin = 0.5 * step.unwrap_or(0.0);
+        let place = |value: f64| if is_log { value.ln() } else { value };
+        Some(Axis {
+            low: place(first - margin),
+            high: place(last + margin),
+            is_log,
+            step,
+            first,
+            last,
+        })
+    }
+
+    /// The coordinate of an internal value.
+    pub(crate) fn place(&self, value: f64) -> f64 {
+        if self.is_log { value.ln() } else { value }
+    }
+
+    /// The internal value at a coordinate: in range and on the grid.
+    pub(crate) fn value(&self, place: f64) -> f64 {
+        let value = if self.is_log { place.exp() } else { place };
+        let value = match self.step {
+            Some(step) => self.first + ((value - self.first) / step).round_ties_even() * step,
+            None => value,
+        };
+        value.clamp(self.first, self.last)
+    }
+
+    /// The interval that a grid point stands for, as coordinates.
+    pub(crate) fn cell(&self, value: f64, step: f64) -> (f64, f64) {
+        (self.place(value - 0.5 * step), self.place(value + 0.5 * step))
+    }
+}
+
+/// Normal kernels cut to the axis, one for each observation and a wide one for the prior, last.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NumericKernels {
+    pub(crate) axis: Axis,
+    /// Centres, coordinates of `axis`.
+    pub(crate) mu: Vec<f64>,
+    /// Widths, > 0.
+    pub(crate) sigma: Vec<f64>,
+}
+
+impl NumericKernels {
+    /// Kernels around observed internal values, in the order of the trials.
+    ///
+    /// A kernel's width is the larger distance to its neighbours on the axis, clipped (Bergstra et al. 2011,
+    /// section 4.2; the clip is Optuna's). O(n), or O(n·log n) for fewer than 99 kernels.
+    pub(crate) fn new(axis: Axis, observed: &[f64], options: &TpeOptions) -> Self {
+        let (low, high) = (axis.low, axis.high);
+        let mut mu: Vec<f64> = observed.iter().map(|value| axis.place(*value)).collect();
+        let n_kernels = mu.len() + 1;
+        let narrowest = if options.consider_magic_clip {
+            (high - low) / (1.0 + n_kernels as f64).min(100.0)
+        } else {
+            EPSILON
+        };
+        let inside = |mu: &f64| (low..=high).contains(mu);
+        let mut sigma = if options.consider_magic_clip && n_kernels >= MANY && mu.iter().all(inside)
+        {
+            wide_gaps(&mu, &axis, options.consider_endpoints)
+        } else {
+            gaps(&mu, &axis, options.consider_endpoints)
+        };
+        // Not `clamp`, which wants its bounds in order: a range may be narrower than EPSILON.
+        sigma.iter_mut().for_each(|sigma| *sigma = sigma.max(narrowest).min(high - low));
+        mu.push(0.5 * (low + high));
+        sigma.push(high - low);
+        NumericKernels { axis, mu, sigma }
+    }
+
+    /// The internal value at the share `q` of kernel `k`'s mass.
+    pub(crate) fn quantile(&self, k: usize, q: f64) -> f64 {
+        let (mu, sigma) = (self.mu[k], self.sigma[k]);
+        let (a, b) = ((self.axis.low - mu) / sigma, (self.axis.high - mu) / sigma);
+        self.axis.value(mu + sigma * truncated_quantile(q, a, b))
+    }
+
+    /// The logarithm of kernel `k`'s mass on the axis, by which its density is divided.
+    pub(crate) fn log_mass(&self, k: usize) -> f64 {
+        let (mu, sigma) = (self.mu[k], self.sigma[k]);
+        let (a, b) = ((self.axis.low - mu) / sigma, (self.axis.high - mu) / sigma);
+        // Beyond 8.3, 1 − Φ is below half an ulp of 1.
+        if a < -8.3 && b > 8.3 { 0.0 } else { log_mass(a, b) }
+    }
+}
+
+/// The larger distance to the neighbours of each place, in the order given.
+fn gaps(mu: &[f64], axis: &Axis, consider_endpoints: bool) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..mu.len()).collect();
+    // Of equal places, the one of the earlier trial stands left.
+    order.sort_by(|a, b| mu[*a].total_cmp(&mu[*b]));
+    let mut sigma = vec![0.0; mu.len()];
+    for (rank, index) in order.iter().enumerate() {
+        let left = rank.checked_sub(1).map(|rank| mu[*index] - mu[order[rank]]);
+        let right = order.get(rank + 1).map(|next| mu[*next] - mu[*index]);
+        sigma[*index] = gap(mu[*index], left, right, axis, consider_endpoints);
+    }
+    sigma
+}
+
+/// The ends of the axis are neighbours of the outermost places only if the user wants it, or if there is
+/// just one place.
+fn gap(
+    mu: f64,
+    left: Option<f64>,
+    right: Option<f64>,
+    axis: &Axis,
+    consider_endpoints: bool,
+) -> f64 {
+    match (left, right) {
+        (Some(left), Some(right)) => left.max(right),
+        (Some(inner), None) if !consider_endpoints => inner,
+        (None, Some(inner)) if !consider_endpoints => inner,
+        (left, right) => left.unwrap_or(mu - axis.low).max(right.unwrap_or(axis.high - mu)),
+    }
+}
+
+/// As [`gaps`], exact only where a gap is wider than a hundredth of the axis, which is all that matters when
+/// narrower ones are clipped to that. No sorting: within a bucket every gap is too narrow, so that only the
+/// ends of each bucket have neighbours.
+fn wide_gaps(mu: &[f64], axis: &Axis, consider_endpoints: bool) -> Vec<f64> {
+    const BUCKETS: usize = 128;
+    let scale = BUCKETS as f64 / (axis.high - axis.low);
+    let bucket = |mu: f64| (((mu - axis.low) * scale) as usize).min(BUCKETS - 1);
+    // Of equal places, the first is the left end and the last the right one, as when sorting.
+    let mut ends: [Option<(usize, usize)>; BUCKETS] = [None; BUCKETS];
+    for (index, place) in mu.iter().enumerate() {
+        let end = &mut ends[bucket(*place)];
+        let (first, last) = end.unwrap_or((index, index));
+        *end = Some((
+            if *place < mu[first] { index } else { first },
+            if *place >= mu[last] { index } else { last },
+        ));
+    }
+    let ends: Vec<(usize, usize)> = ends.into_iter().flatten().collect();
+    let mut sigma = vec![0.0; mu.len()];
+    for (place, (first, last)) in ends.iter().enumerate() {
+        let left = place.checked_sub(1).map(|before| mu[*first] - mu[ends[before].1]);
+        let right = ends.get(place + 1).map(|next| mu[next.0] - mu[*last]);
+        // Inside a bucket the other neighbour is there, and too near to matter.
+        let inner = (first != last).then_some(0.0);
+        sigma[*first] = gap(mu[*first], left, inner.or(right), axis, consider_endpoints);
+        let at_last = gap(mu[*last], inner.or(left), right, axis, consider_endpoints);
+        sigma[*last] = sigma[*last].max(at_last);
+    }
+    sigma
+}
+
+/// Kernels of a categorical parameter: each leans to the choice that its trial took.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CategoricalKernels {
+    n_choices: usize,
+    /// The choice of each kernel but the prior, as an index.
+    pub(crate) choice: Vec<u32>,
+    /// The probability of a kernel's own choice, and of each of the others.
+    own: f64,
+    other: f64,
+}
+
+impl CategoricalKernels {
+    /// Kernels around observed choice indices, in the order of the trials.
+    pub(crate) fn new(n_choices: usize, observed: &[f64], options: &TpeOptions) -> Self {
+        let share = options.prior_weight / (observed.len() + 1) as f64;
+        let total = 1.0 + share * n_choices as f64;
+        CategoricalKernels {
+            n_choices,
+            choice: observed.iter().map(|index| *index as u32).collect(),
+            own: (1.0 + share) / total,
+            other: share / total,
+        }
+    }
+
+    /// The choice at the share `q` of kernel `k`'s mass, its own choice being counted first.
+    pub(crate) fn quantile(&self, k: usize, q: f64) -> f64 {
+        let last = self.n_choices - 1;
+        let even = |q: f64| ((q * self.n_choices as f64) as usize).min(last) as f64;
+        let surplus = self.own - self.other;
+        match self.choice.get(k) {
+            None => even(q),
+            Some(choice) if q < surplus => f64::from(*choice),
+            Some(_) => even((q - surplus) / (1.0 - surplus)),
+        }
+    }
+
+    /// ln of the probability of a kernel's own choice, of another, and of any in the prior.
+    pub(crate) fn log_probabilities(&self) -> (f64, f64, f64) {
+        (self.own.ln(), self.other.ln(), -(self.n_choices as f64).ln())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_find_the_gaps_that_sorting_finds() {
+        let axis = Axis::of(&Distribution::float(0.0, 1.0, false, None).expect("a range"));
+        let axis = axis.expect("numeric");
+        // Crowded below 0.3, sparse above, with ties: multiples of the golden ratio, squared.
+        let place =
+            |i: usize| ((i as f64 * 0.618_033_988_749).fract().powi(4) * 200.0).round() / 200.0;
+        let mu: Vec<f64> = (0..400).map(place).collect();
+        for consider_endpoints in [false, true] {
+            let exact = gaps(&mu, &axis, consider_endpoints);
+            let quick = wide_gaps(&mu, &axis, consider_endpoints);
+            assert!(exact.iter().filter(|gap| **gap > 0.01).count() > 10);
+            for (exact, quick) in exact.iter().zip(&quick) {
+                assert_eq!(exact.max(0.01), quick.max(0.01));
+            }
+        }
+    }
+}

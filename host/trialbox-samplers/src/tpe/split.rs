@@ -1,0 +1,183 @@
+//! Which trials are good and which are not.
+
+use crate::pareto::{non_domination_ranks, reference_point, select_subset};
+use std::cmp::Ordering;
+use std::ops::Bound;
+use trialbox_core::json::Json;
+use trialbox_core::study::StudyDirection;
+use trialbox_core::trial::{CONSTRAINT_PREFIX, FrozenTrial, TrialState};
+
+/// How many of `n` finished trials are good: a tenth, of a single objective at most 25.
+pub fn n_below(n: usize, n_objectives: usize) -> usize {
+    let tenth = (0.1 * n as f64).ceil() as usize;
+    if n_objectives > 1 { tenth } else { tenth.min(25) }
+}
+
+/// The weights of `n` trials, oldest first: the newest 25 count fully, older ones ever less.
+pub fn default_weights(n: usize) -> Vec<f64> {
+    const FULL: usize = 25;
+    let n_ramp = n.saturating_sub(FULL);
+    let first = 1.0 / n as f64;
+    let slope = if n_ramp > 1 { (1.0 - first) / (n_ramp - 1) as f64 } else { 0.0 };
+    let ramp = (0..n_ramp).map(|place| {
+        if place > 0 && place == n_ramp - 1 { 1.0 } else { first + slope * place as f64 }
+    });
+    ramp.chain(std::iter::repeat_n(1.0, n.min(FULL))).collect()
+}
+
+/// Divides `trials`, which are in the order of their numbers, into the `n_below` good ones and the rest, both
+/// in that order. As Optuna's `_split_trials`:
+///
+/// Good are the best COMPLETE trials; if there are too few, the PRUNED ones that got furthest, then those
+/// that violate their constraints least. RUNNING trials are never good.
+pub fn split<'a>(
+    trials: &[&'a FrozenTrial],
+    directions: &[StudyDirection],
+    n_below: usize,
+) -> (Vec<&'a FrozenTrial>, Vec<&'a FrozenTrial>) {
+    let mut is_below = vec![false; trials.len()];
+    let mut missing = n_below;
+    let mut take = |below: Vec<usize>| {
+        missing -= below.len();
+        below.into_iter().for_each(|index| is_below[index] = true);
+        missing
+    };
+    let Ranked { complete, pruned, infeasible } = Ranked::of(trials);
+    let missing = take(best_complete(trials, complete, directions, n_below));
+    let missing = take(furthest_pruned(trials, pruned, directions, missing));
+    take(least_violating(infeasible, missing));
+    let (below, above): (Vec<_>, Vec<_>) =
+        trials.iter().zip(is_below).partition(|(_, is_below)| *is_below);
+    let trials =
+        |both: Vec<(&&'a FrozenTrial, bool)>| both.into_iter().map(|(it, _)| *it).collect();
+    (trials(below), trials(above))
+}
+
+/// Indices of the trials that can be good, by kind.
+#[derive(Default)]
+struct Ranked {
+    complete: Vec<usize>,
+    pruned: Vec<usize>,
+    /// With the sum of what is violated.
+    infeasible: Vec<(f64, usize)>,
+}
+
+impl Ranked {
+    fn of(trials: &[&FrozenTrial]) -> Ranked {
+        let mut ranked = Ranked::default();
+        for (index, trial) in trials.iter().enumerate() {
+            if !matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
+                continue;
+            }
+            let violation = violation(trial);
+            if violation > 0.0 {
+                ranked.infeasible.push((violation, index));
+            } else if trial.state == TrialState::Complete {
+                ranked.complete.push(index);
+            } else {
+                ranked.pruned.push(index);
+            }
+        }
+        ranked
+    }
+}
+
+/// By how much a trial violates its constraints, summed; 0 if it is feasible.
+fn violation(trial: &FrozenTrial) -> f64 {
+    // Most trials have no constraint, and building the map of them would cost more than all the rest.
+    let attrs =
+        trial.system_attrs.range::<str, _>((Bound::Included("constraints"), Bound::Unbounded));
+    let mut keys = attrs.take_while(|(key, _)| key.starts_with("constraints"));
+    let is_constraint = |(key, value): (&String, &Json)| {
+        key.starts_with(CONSTRAINT_PREFIX) || (key == "constraints" && *value != Json::Null)
+    };
+    if !keys.any(is_constraint) {
+        return 0.0;
+    }
+    trial.constraints().values().filter(|value| **value > 0.0).sum()
+}
+
+fn best_complete(
+    trials: &[&FrozenTrial],
+    complete: Vec<usize>,
+    directions: &[StudyDirection],
+    n: usize,
+) -> Vec<usize> {
+    if n >= complete.len() {
+        return complete;
+    }
+    let losses = |index: &usize| -> Vec<f64> {
+        let values = &trials[*index].values;
+        let loss = |(i, direction): (usize, &StudyDirection)| {
+            values.get(i).map_or(f64::INFINITY, |value| direction.to_minimize(*value))
+        };
+        directions.iter().enumerate().map(loss).collect()
+    };
+    let [direction] = directions else {
+        let points: Vec<Vec<f64>> = complete.iter().map(losses).collect();
+        return best_of_several(&points, n).into_iter().map(|place| complete[place]).collect();
+    };
+    let loss = |index: usize| {
+        trials[index].value().map_or(f64::INFINITY, |value| direction.to_minimize(value))
+    };
+    smallest(complete.into_iter().map(|index| ((loss(index), 0.0), index)).collect(), n)
+}
+
+/// The places of the `n` best points: whole ranks while they fit, of the next rank those that cover most.
+fn best_of_several(points: &[Vec<f64>], n: usize) -> Vec<usize> {
+    if n == 0 {
+        return vec![];
+    }
+    let ranks = non_domination_ranks(points, n);
+    let mut counts = vec![0; ranks.iter().max().map_or(0, |rank| rank + 1)];
+    ranks.iter().for_each(|rank| counts[*rank] += 1);
+    let (mut n_whole, mut n_taken) = (0, 0);
+    while n_whole < counts.len() && n_taken + counts[n_whole] <= n {
+        n_taken += counts[n_whole];
+        n_whole += 1;
+    }
+    let mut below: Vec<usize> = (0..points.len()).filter(|it| ranks[*it] < n_whole).collect();
+    if n_taken < n {
+        let tied: Vec<usize> = (0..points.len()).filter(|it| ranks[*it] == n_whole).collect();
+        let tied_points: Vec<Vec<f64>> = tied.iter().map(|it| points[*it].clone()).collect();
+        let reference = reference_point(&tied_points);
+        let chosen = select_subset(&tied_points, n - n_taken, &reference);
+        below.extend(chosen.into_iter().map(|place| tied[place]));
+    }
+    below
+}
+
+/// Those with the largest last step, of equals the best value there; those without any value come last.
+fn furthest_pruned(
+    trials: &[&FrozenTrial],
+    pruned: Vec<usize>,
+    directions: &[StudyDirection],
+    n: usize,
+) -> Vec<usize> {
+    let direction = directions.first().copied().unwrap_or(StudyDirection::Minimize);
+    let score = |index: usize| match trials[index].intermediate_values.last_key_value() {
+        Some((step, value)) if value.is_nan() => (-(*step as f64), f64::INFINITY),
+        Some((step, value)) => (-(*step as f64), direction.to_minimize(*value)),
+        None => (1.0, 0.0),
+    };
+    smallest(pruned.into_iter().map(|index| (score(index), index)).collect(), n)
+}
+
+fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
+    smallest(
+        infeasible.into_iter().map(|(violation, index)| ((violation, 0.0), index)).collect(),
+        n,
+    )
+}
+
+/// The indices of the `n` smallest scores, of equal ones the first; in no order. O(n).
+fn smallest(mut scored: Vec<((f64, f64), usize)>, n: usize) -> Vec<usize> {
+    let compare = |a: &((f64, f64), usize), b: &((f64, f64), usize)| {
+        a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+    };
+    if n < scored.len() {
+        scored.select_nth_unstable_by(n, compare);
+        scored.truncate(n);
+    }
+    scored.into_iter().map(|(_, index)| index).collect()
+}

@@ -1,0 +1,198 @@
+//! What a session asks of a sampler, and when other processes see what came of it.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+use trialbox_core::clock::Clock;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::objective::Evaluation;
+use trialbox_core::pruner::NopPruner;
+use trialbox_core::rng::TrialRng;
+use trialbox_core::run::run_trial;
+use trialbox_core::sampler::{Ask, Sampler, Suggestion};
+use trialbox_core::search_space::SearchSpace;
+use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
+use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::trial::{UtcDateTime, parse_datetime};
+use trialbox_storage::{Create, Options, SqliteStorage};
+
+/// A time that passes only when it is told to.
+struct StoppedClock(Cell<Duration>);
+
+impl Clock for StoppedClock {
+    fn utc_now(&self) -> UtcDateTime {
+        parse_datetime("2026-11-24 01:02:03.000456").unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.get()
+    }
+}
+
+/// Draws `x` jointly, and notes what it is asked.
+#[derive(Default)]
+struct Witness(Mutex<Vec<String>>);
+
+impl Witness {
+    fn note(&self, call: &str, ask: &Ask) {
+        let others: Vec<u32> = ask.history.trials().iter().map(|trial| trial.number.0).collect();
+        let params: Vec<&String> = ask.params.iter().map(|(name, _)| name).collect();
+        let is_marked = ask.system_attrs.contains_key("mark");
+        self.0.lock().unwrap().push(format!(
+            "{call}: trial {} beside {others:?}, has {params:?}, marked {is_marked}",
+            ask.number
+        ));
+    }
+}
+
+impl Sampler for Witness {
+    fn before_trial(&self, ask: &Ask, _rng: &mut TrialRng) -> Vec<(String, Json)> {
+        self.note("before", ask);
+        vec![("mark".to_owned(), 1i64.into())]
+    }
+
+    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
+        SearchSpace::from_iter([("x".to_owned(), range())])
+    }
+
+    fn sample_relative(&self, ask: &Ask, space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
+        self.note("relative", ask);
+        Suggestion {
+            params: space.iter().map(|(name, _)| (name.to_owned(), 0.25)).collect(),
+            system_attrs: vec![
+                ("draw:0".to_owned(), "a".into()),
+                ("draw:1".to_owned(), "b".into()),
+            ],
+        }
+    }
+
+    fn sample_independent(
+        &self,
+        ask: &Ask,
+        name: &str,
+        _distribution: &Distribution,
+        _rng: &mut TrialRng,
+    ) -> f64 {
+        self.note(name, ask);
+        0.5
+    }
+}
+
+fn range() -> Distribution {
+    Distribution::float(0.0, 1.0, false, None).unwrap()
+}
+
+/// Two connections to a database with a study.
+fn study(test: &str) -> (SqliteStorage, SqliteStorage, StudyRecord) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sampling-{test}.db"));
+    let _ = std::fs::remove_file(&path);
+    let open = || {
+        let options = Options { create: Create::Missing, ..Options::default() };
+        SqliteStorage::open(&path, &options).unwrap()
+    };
+    let (mut ours, others) = (open(), open());
+    let study = NewStudy {
+        name: "s".to_owned(),
+        directions: vec![StudyDirection::Minimize],
+        user_attrs: vec![],
+        system_attrs: vec![],
+    };
+    let study = ours.create_study(&study).unwrap();
+    (ours, others, study)
+}
+
+fn run(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    sampler: &dyn Sampler,
+    objective: &mut dyn FnMut(&mut TrialSession, &StoppedClock),
+) {
+    let clock = StoppedClock(Cell::default());
+    let around = Surroundings {
+        study,
+        seed: 1,
+        sampler,
+        pruner: &NopPruner,
+        clock: &clock,
+        limits: SessionLimits::default(),
+        retry: None,
+    };
+    let request = BeginTrial {
+        owner: Json::object([("uuid", "u".into())]),
+        beats: true,
+        max_trials: None,
+        at: clock.utc_now(),
+    };
+    let mut objective = |session: &mut TrialSession| {
+        objective(session, &clock);
+        Evaluation::Complete(vec![0.0])
+    };
+    run_trial(&around, storage, &mut objective, &request, &mut |_| ()).unwrap();
+}
+
+fn suggest(session: &mut TrialSession, name: &str) -> f64 {
+    session.suggest_float(name, 0.0, 1.0, false, None).unwrap()
+}
+
+#[test]
+fn a_sampler_is_asked_with_the_other_trials_and_with_what_this_one_has() {
+    let (mut storage, _, study) = study("asked");
+    let witness = Witness::default();
+    for _ in 0..2 {
+        run(&mut storage, &study, &witness, &mut |session, _| {
+            assert_eq!([suggest(session, "x"), suggest(session, "y")], [0.25, 0.5]);
+        });
+    }
+    assert_eq!(
+        witness.0.into_inner().unwrap(),
+        [
+            "before: trial 0 beside [], has [], marked false",
+            "relative: trial 0 beside [], has [], marked true",
+            "y: trial 0 beside [], has [\"x\"], marked true",
+            "before: trial 1 beside [0], has [], marked false",
+            "relative: trial 1 beside [0], has [], marked true",
+            "y: trial 1 beside [0], has [\"x\"], marked true",
+        ]
+    );
+}
+
+#[test]
+fn a_trial_with_fixed_parameters_is_not_marked() {
+    let (mut storage, _, study) = study("fixed");
+    let params = vec![("y".to_owned(), 1.0.into())];
+    storage.enqueue_trial(study.id, &EnqueueTrial { params, ..EnqueueTrial::default() }).unwrap();
+    let witness = Witness::default();
+    run(&mut storage, &study, &witness, &mut |session, _| {
+        assert_eq!([suggest(session, "y"), suggest(session, "x")], [1.0, 0.25]);
+    });
+    assert_eq!(
+        witness.0.into_inner().unwrap(),
+        ["relative: trial 0 beside [], has [\"y\"], marked false"]
+    );
+}
+
+#[test]
+fn others_see_a_draw_after_20_ms_all_at_once_and_other_notes_after_a_second() {
+    let (mut storage, mut others, study) = study("shared");
+    let seen = |others: &mut SqliteStorage| -> Vec<String> {
+        let trials = others.trials(study.id).unwrap();
+        trials[0].system_attrs.keys().filter(|key| !key.starts_with("trialbox:")).cloned().collect()
+    };
+    run(&mut storage, &study, &Witness::default(), &mut |session, clock| {
+        assert_eq!(session.until_tick(), Duration::from_secs(30));
+        suggest(session, "x");
+        assert_eq!(session.until_tick(), Duration::from_millis(20));
+        clock.0.set(Duration::from_millis(19));
+        session.tick().unwrap();
+        assert!(seen(&mut others).is_empty());
+        clock.0.set(Duration::from_millis(20));
+        session.tick().unwrap();
+        assert_eq!(seen(&mut others), ["draw:0", "draw:1", "mark"]);
+        suggest(session, "y");
+        assert_eq!(session.until_tick(), Duration::from_secs(1));
+    });
+}
