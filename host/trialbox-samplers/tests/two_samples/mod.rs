@@ -26,10 +26,11 @@ pub(crate) fn p_value(a: &[u16], b: &[u16], scale: &Scale) -> f64 {
 
 /// The tests that reject at `level` after Holm's correction (1979), with their p-values.
 pub(crate) fn holm_rejections(p_values: &[(String, f64)], level: f64) -> Vec<(String, f64)> {
+    assert!(p_values.iter().all(|(_, p)| (0.0..=1.0).contains(p)), "{p_values:?}");
     let mut sorted = p_values.to_vec();
     sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
     let n = sorted.len();
-    let rejects = |(rank, (_, p)): (usize, &(String, f64))| !(*p > level / (n - rank) as f64);
+    let rejects = |(rank, (_, p)): (usize, &(String, f64))| *p <= level / (n - rank) as f64;
     let n_rejected = sorted.iter().enumerate().take_while(|it| rejects(*it)).count();
     sorted.truncate(n_rejected);
     sorted
