@@ -299,7 +299,10 @@ def samplers(url):
                 raise optuna.TrialPruned()
         return x * x + y * y
 
-    grid = optuna.samplers.GridSampler({"x": [-1, 0.5], "y": [0, 1]})
+    # Before 3.0 it has no seed, and draws from Python's own generator.
+    seed = {"seed": 1} if VERSION >= (3, 0) else {}
+    random.seed(1)
+    grid = optuna.samplers.GridSampler({"x": [-1, 0.5], "y": [0, 1]}, **seed)
     halving = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
     study = new_study(url, "grid", sampler=grid, pruner=halving)
     study.optimize(objective, n_trials=6)
@@ -366,8 +369,6 @@ def write(path):
     url = f"sqlite:///{path}"
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     stop_the_clocks()
-    # Before 3.0 the grid sampler draws from Python's own generator.
-    random.seed(1)
     new_study(url, "empty", ["maximize"])
     study = new_study(url, "gone")
     study.tell(study.ask(), 1.0)

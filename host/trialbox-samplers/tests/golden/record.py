@@ -10,6 +10,7 @@ with Optuna 5.0.0. The draws are numbers in 0..65535, little-endian, row after r
 import functools
 import json
 import math
+import multiprocessing
 import pathlib
 import sys
 import warnings
@@ -125,20 +126,35 @@ def quantise(value, distribution):
 
 
 def record_draws():
-    recorded, draws = [], []
-    for index, (name, options, directions, trials, asked) in enumerate(histories.make()):
-        recorded.append(history_json(name, options, directions, trials, asked))
-        study = study_of(directions, trials)
-        current = study._storage.get_trial(study._storage.create_new_trial(study._study_id))
-        sampler = BatchedTPESampler(seed=1000 + index, **options)
-        for _ in range(N_DRAWS):
-            values = suggest(sampler, study, current, asked)
-            draws.append([quantise(v, d) for v, d in zip(values, asked.values())])
-        print(f"{index + 1} of {len(histories.ALL)}: {name}", file=sys.stderr, flush=True)
+    recorded = [history_json(*history) for history in histories.make()]
     lines = ",\n".join(json.dumps(history) for history in recorded)
     (HERE / "histories.json").write_text(f"[\n{lines}\n]\n")
-    flat = np.array([value for row in draws for value in row], dtype="<u2")
-    (HERE / "draws.bin").write_bytes(flat.tobytes())
+    with multiprocessing.Pool(3, initializer=set_up) as pool:
+        draws = []
+        for index, drawn in enumerate(pool.imap(draws_of, range(len(recorded)))):
+            draws.append(drawn)
+            print(f"{index + 1} of {len(recorded)}: {recorded[index]['name']}", file=sys.stderr, flush=True)
+    (HERE / "draws.bin").write_bytes(b"".join(draws))
+
+
+def draws_of(index):
+    """The draws on one history, as bytes."""
+    _, options, directions, trials, asked = list(histories.make())[index]
+    study = study_of(directions, trials)
+    current = study._storage.get_trial(study._storage.create_new_trial(study._study_id))
+    sampler = BatchedTPESampler(seed=1000 + index, **options)
+    rows = (suggest(sampler, study, current, asked) for _ in range(N_DRAWS))
+    numbers = [quantise(v, d) for row in rows for v, d in zip(row, asked.values())]
+    return np.array(numbers, dtype="<u2").tobytes()
+
+
+def set_up():
+    warnings.simplefilter("ignore")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    np.seterr(all="ignore")
+    # Of trials with equal values, which one is the left neighbour, and so has which width, NumPy's default
+    # sort leaves open: it depends on the processor. To us it is the older one.
+    np.argsort = functools.partial(np.argsort, kind="stable")
 
 
 def history_json(name, options, directions, trials, asked):
@@ -314,8 +330,6 @@ def transforms():
 
 
 def record_numbers():
-    # Which of equal observations stands left of the other NumPy leaves open; to us it is the older one.
-    np.argsort = functools.partial(np.argsort, kind="stable")
     quantiles = [0.0, 1e-12, 1e-3, 0.1, 0.5, 0.9, 0.999, 1.0]
     intervals = [(-1, 2), (0.5, 3), (-8, -5), (5, 9), (-30, -29), (-40, -39), (29, 30), (0, 0.1), (-1e-3, 1e-3), (-0.3, 40), (-100, 0.2), (-12, 12)]
     ends = np.array(intervals, dtype=float)
@@ -342,7 +356,5 @@ def record_numbers():
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    np.seterr(all="ignore")
+    set_up()
     {"numbers": record_numbers, "draws": record_draws}[sys.argv[1]]()
