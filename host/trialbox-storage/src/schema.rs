@@ -13,6 +13,23 @@ const CREATE_SQL: &str = include_str!("create.sql");
 /// The revision that Optuna 3.2 to 5.0 share.
 pub(crate) const REVISION: &str = "v3.2.0.a";
 
+/// All of its tables.
+const OPTUNAS_TABLES: [&str; 13] = [
+    "alembic_version",
+    "studies",
+    "study_directions",
+    "study_system_attributes",
+    "study_user_attributes",
+    "trial_heartbeats",
+    "trial_intermediate_values",
+    "trial_params",
+    "trial_system_attributes",
+    "trial_user_attributes",
+    "trial_values",
+    "trials",
+    "version_info",
+];
+
 /// Revisions before it, whose databases Optuna can upgrade.
 pub(crate) const OLDER_REVISIONS: [&str; 9] = [
     "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
@@ -86,6 +103,9 @@ pub(crate) enum Version {
     Unstamped,
     /// One without any table.
     Empty,
+    /// One whose tables are not all there, or not yet: Optuna makes them one by one, and what it is says the
+    /// error only if nobody goes on.
+    Unfinished(StorageError),
 }
 
 /// Looks whether the database is Optuna's, in the version that we know.
@@ -103,13 +123,14 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
         |problem: String, help: String| Err(StorageError::WrongDatabase { problem, help }.into());
     if !tables.contains("studies") || !tables.contains("version_info") {
         let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
-        return wrong(
-            format!(
-                "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
-                found.join(", ")
-            ),
-            "choose another --storage".to_owned(),
+        let problem = format!(
+            "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
+            found.join(", ")
         );
+        let error =
+            StorageError::WrongDatabase { problem, help: "choose another --storage".to_owned() };
+        let all_are_optunas = tables.iter().all(|table| OPTUNAS_TABLES.contains(&table.as_str()));
+        return if all_are_optunas { Ok(Version::Unfinished(error)) } else { Err(error.into()) };
     }
     let mut revisions: Vec<String> = Vec::new();
     if tables.contains("alembic_version") {
@@ -141,19 +162,20 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
     }
 }
 
-/// Schema 12 without a revision is the current one.
+/// Schema 12 without a revision is the current one, once its tables are all there.
 fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> {
     let schema: Option<i64> = connection
         .query_row("SELECT schema_version FROM version_info", [], |row| row.get(0))
         .optional()?;
-    if schema == Some(12) {
+    let has_current_columns =
+        connection.column_exists(None, "trial_values", "value_type").unwrap_or(false);
+    if schema == Some(12) && has_current_columns {
         return Ok(Version::Unstamped);
     }
-    Err(StorageError::WrongDatabase {
+    Ok(Version::Unfinished(StorageError::WrongDatabase {
         problem: format!("`{url}` does not say which version of Optuna's schema it has"),
         help: format!("let Optuna find out: optuna storage upgrade --storage {url}"),
-    }
-    .into())
+    }))
 }
 
 /// Writes the revision, as Optuna itself would at its next start.

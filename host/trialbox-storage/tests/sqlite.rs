@@ -140,9 +140,13 @@ fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
     assert_eq!(beats, 1);
 }
 
-/// Opening must fail with this message, and leave the file as it is.
+/// Opening must fail with this message, and leave the file as it is. The file is an old one: a new one might
+/// still be in the making.
 #[track_caller]
 fn check_refused(path: &Path, options: &Options, message: &str) {
+    if let Ok(file) = std::fs::File::options().write(true).open(path) {
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
     let before = std::fs::read(path).ok();
     let error = SqliteStorage::open(path, options).expect_err("it must be refused");
     assert!(error.to_string().contains(message), "{error}");
@@ -329,4 +333,36 @@ fn a_damaged_file_is_an_error_that_says_so() {
         }
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
+}
+
+/// Optuna makes its tables one by one: who comes in between must neither refuse the file nor help.
+#[test]
+fn a_database_that_somebody_is_making_is_waited_for() {
+    let whole = altered("being-made-whole", "");
+    let path = fresh("being-made");
+    let maker = Connection::open(&path).unwrap();
+    // The first table is there, the others are not yet.
+    let statements: Vec<String> = Connection::open(&whole)
+        .unwrap()
+        .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'trigger'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    maker.execute_batch(&statements[0]).unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| SqliteStorage::open(&path, &creating()).map(drop));
+        for statement in &statements[1..] {
+            assert!(!opened.is_finished(), "it must not give up while others go on");
+            maker.execute_batch(statement).unwrap();
+        }
+        maker
+            .execute_batch(
+                "INSERT INTO version_info VALUES (1, 12, '5.0.0');
+                 INSERT INTO alembic_version VALUES ('v3.2.0.a');",
+            )
+            .unwrap();
+        opened.join().unwrap().unwrap();
+    });
 }

@@ -6,7 +6,7 @@ use super::survey::Survey;
 use super::{Findings, Kind, Place, kinds};
 use rusqlite::Connection;
 use std::collections::HashMap;
-use trialbox_core::distribution::{Distribution, DistributionError, DistributionJsonError};
+use trialbox_core::distribution::{Distribution, DistributionJsonError, MAX_EXACT_INT};
 use trialbox_core::json::Json;
 use trialbox_core::storage::{FIXED_PARAMS_ATTR, OWNER_ATTR};
 
@@ -41,6 +41,7 @@ pub(super) fn check_params(
         match parsed.entry(key).or_insert_with_key(|text| parse(text)) {
             Ok(distribution) => {
                 check_value(findings, place.clone(), distribution, value);
+                check_exact(findings, place.clone(), distribution);
                 check_legacy(findings, place, text);
                 check_compatible(findings, survey, trial_id, shown, distribution);
             }
@@ -55,9 +56,6 @@ fn parse(text: &str) -> Result<Distribution, (&'static Kind, String)> {
             DistributionJsonError::Json(_) => &kinds::DISTRIBUTION_JSON,
             DistributionJsonError::UnknownName { .. } => &kinds::DISTRIBUTION_UNKNOWN,
             DistributionJsonError::Attribute { .. } => &kinds::DISTRIBUTION_ATTRIBUTE,
-            DistributionJsonError::Range(DistributionError::InexactInt { .. }) => {
-                &kinds::DISTRIBUTION_INEXACT
-            }
             DistributionJsonError::Range(_) => &kinds::DISTRIBUTION_RANGE,
         };
         let cause = std::error::Error::source(&error);
@@ -92,6 +90,15 @@ fn check_value(findings: &mut Findings, place: Place, distribution: &Distributio
         }
         Distribution::Int(_) if distribution.contains(number) => {}
         _ => findings.add(&kinds::PARAM_OUT_OF_RANGE, place, found),
+    }
+}
+
+fn check_exact(findings: &mut Findings, place: Place, distribution: &Distribution) {
+    let exact = -MAX_EXACT_INT..=MAX_EXACT_INT;
+    if let Distribution::Int(int) = distribution
+        && !(exact.contains(&int.low()) && exact.contains(&int.high()))
+    {
+        findings.add(&kinds::DISTRIBUTION_INEXACT, place, format!("it is {distribution}"));
     }
 }
 

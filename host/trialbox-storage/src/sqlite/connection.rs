@@ -22,6 +22,9 @@ CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON tria
 WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
 BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
 
+/// How long a file that is no whole database may have been left alone before nobody is making it.
+const BEING_MADE: Duration = Duration::from_secs(5);
+
 /// A database, and how its transactions are kept apart from others'.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -259,19 +262,38 @@ impl Database {
     fn check_version(&mut self, path: &Path) -> Result<(), StorageError> {
         let url = self.url.clone();
         let action = format!("read the database `{}`", path.display());
-        let version = self.read(&action, |tx| schema::check(tx, &url));
-        match version.map_err(|error| not_ours(path, error))? {
-            Version::Current => Ok(()),
-            Version::Unstamped => self.write("stamp", "write the schema's revision", schema::stamp),
-            Version::Empty if self.options.create == Create::MissingOrEmpty => {
-                self.write("create_tables", "make the tables", |tx| Ok(schema::create_tables(tx)?))
+        let mut patience = Patience::new(&self.options, &self.path);
+        loop {
+            let version = self.read(&action, |tx| schema::check(tx, &url));
+            let refused = match version.map_err(|error| not_ours(path, error))? {
+                Version::Current => return Ok(()),
+                Version::Unstamped => {
+                    return self.write("stamp", "write the schema's revision", schema::stamp);
+                }
+                Version::Empty if self.options.create == Create::MissingOrEmpty => {
+                    return self.write("create_tables", "make the tables", |tx| {
+                        Ok(schema::create_tables(tx)?)
+                    });
+                }
+                Version::Empty => StorageError::WrongDatabase {
+                    problem: format!("the database `{}` is empty", path.display()),
+                    help: "`trialbox study create` fills it; if it held a study, look for a copy first"
+                        .to_owned(),
+                },
+                Version::Unfinished(error) => error,
+            };
+            // Optuna makes its tables one by one, and dies of it if we help.
+            if !self.is_being_made() || !patience.wait() {
+                return Err(refused);
             }
-            Version::Empty => Err(StorageError::WrongDatabase {
-                problem: format!("the database `{}` is empty", path.display()),
-                help: "`trialbox study create` fills it; if it held a study, look for a copy first"
-                    .to_owned(),
-            }),
         }
+    }
+
+    /// Whether somebody may still be making the database: its file has just changed.
+    fn is_being_made(&self) -> bool {
+        let modified = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
+        age.is_some_and(|age| age < BEING_MADE)
     }
 
     fn explain(&self, action: &str, patience: &Patience, error: TxError) -> StorageError {
