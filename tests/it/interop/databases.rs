@@ -99,3 +99,29 @@ fn a_row_that_optuna_cannot_read_is_an_error_of_ours_and_never_a_panic() {
         assert_eq!((ran.code, ran.json().len()), (Some(0), 2), "{name}: {ran:?}");
     }
 }
+
+/// Case 14. Optuna's own processes may die of each other here; ours never do.
+#[test]
+fn trialbox_opens_a_database_while_optuna_is_making_it() {
+    let scene = Scene::new("cases-beside");
+    let opened = scene.case(&["create_beside", "study.db", "4"]);
+    assert_eq!(opened["problems"], serde_json::json!([]), "{opened}");
+    assert_eq!(opened["versions"], serde_json::json!([1, 1]));
+}
+
+/// Cases 8 and 13: what Optuna 4.9 wrote are times of its own zone, and nothing in the rows says so.
+#[test]
+fn the_doctor_flags_the_times_of_an_older_release_and_changes_nothing() {
+    let scene = Scene::new("cases-local-times");
+    copy_golden(&scene, "4.9.0");
+    let before = std::fs::read(scene.path("study.db")).unwrap();
+    let ran = scene.trialbox(&["doctor", "--storage", "study.db", "--format", "json"]);
+    let codes: Vec<Value> = ran.json().into_iter().map(|line| line["code"].clone()).collect();
+    assert!(codes.contains(&"datetime-local".into()), "{codes:?}");
+    assert_eq!(std::fs::read(scene.path("study.db")).unwrap(), before);
+    // Beside our rows, of which it is known that they are UTC, they are mixed.
+    assert_eq!(scene.run(&guest("quadratic"), &[]).0, Some(0));
+    let ran = scene.trialbox(&["doctor", "--storage", "study.db", "--format", "json"]);
+    let codes: Vec<Value> = ran.json().into_iter().map(|line| line["code"].clone()).collect();
+    assert!(codes.contains(&"datetime-mixed".into()), "{codes:?}");
+}
