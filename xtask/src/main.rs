@@ -65,6 +65,9 @@ fn test() -> Result<()> {
         "trialbox",
         "--package",
         "xtask",
+        // Where processes are let die; `demo` checks that a release cannot.
+        "--features",
+        "trialbox/failpoints",
     ];
     let skipped = match python::install() {
         Ok(_) => 0,
@@ -85,7 +88,10 @@ fn test() -> Result<()> {
 fn check() -> Result<()> {
     guests::install_target()?;
     shell::cargo(["fmt", "--all", "--check"])?;
-    shell::cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    for features in [&[][..], &["--features", "trialbox/failpoints"]] {
+        let clippy = ["clippy", "--workspace", "--all-targets"].iter().chain(features);
+        shell::cargo(clippy.chain(&["--", "--deny", "warnings"]).copied())?;
+    }
     shell::cargo_with(
         &[("RUSTDOCFLAGS", "--deny warnings")],
         ["doc", "--workspace", "--no-deps", "--document-private-items"],
