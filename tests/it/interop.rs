@@ -4,13 +4,17 @@ use crate::scene::{Ran, Scene, digits_data, guest, root};
 use serde_json::Value;
 use std::process::Command;
 
-fn python(scene: &Scene, arguments: &[&str]) -> Ran {
+/// A script beside this file, in Python with Optuna, not yet started.
+pub(crate) fn script(scene: &Scene, name: &str, arguments: &[&str]) -> Command {
     let interpreter = root().join("target/venv/bin/python");
     assert!(interpreter.exists(), "{} is missing: run `cargo xtask test`", interpreter.display());
-    let script = root().join("tests/it/interop.py");
-    let output =
-        Command::new(interpreter).arg(script).args(arguments).current_dir(&scene.folder).output();
-    let ran = Ran::from(output.unwrap());
+    let mut command = Command::new(interpreter);
+    command.arg(root().join("tests/it").join(name)).args(arguments).current_dir(&scene.folder);
+    command
+}
+
+pub(crate) fn python(scene: &Scene, arguments: &[&str]) -> Ran {
+    let ran = Ran::from(script(scene, "interop.py", arguments).output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     ran
 }
