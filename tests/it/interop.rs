@@ -12,7 +12,7 @@ use crate::scene::{Ran, Scene, digits_data, guest};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-fn python(scene: &Scene, arguments: &[&str]) -> Ran {
+pub(crate) fn python(scene: &Scene, arguments: &[&str]) -> Ran {
     let ran = Ran::from(scene.python("interop.py", arguments).output().unwrap());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     ran

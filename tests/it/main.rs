@@ -2,7 +2,7 @@
 //!
 //! They need the example components (`cargo xtask build-guests`), `interop` and its like need Python's Optuna in
 //! `target/venv`, and `two_nodes` needs bindfs; `cargo xtask test` sets up what it can
-//! and says what it had to skip.
+//! and says what it had to skip. Those of processes that die need the feature `failpoints`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod doctor;
@@ -12,8 +12,16 @@ mod herd;
 mod hostile;
 mod inspect;
 mod interop;
+#[cfg(feature = "failpoints")]
+mod interop_kill;
 mod interop_mixed;
+#[cfg(feature = "failpoints")]
+mod invariants;
+#[cfg(feature = "failpoints")]
+mod kill;
 mod manage;
+#[cfg(feature = "failpoints")]
+mod process;
 mod run;
 mod sampler;
 mod scene;

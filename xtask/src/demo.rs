@@ -2,12 +2,17 @@
 
 use crate::guests;
 use crate::shell::{self, cargo, root};
-use anyhow::Result;
+use anyhow::{Context as _, Result, ensure};
+use std::path::Path;
 use std::process::Command;
+
+/// What only a binary with failpoints holds: `trialbox_storage::failpoint::MARKER`.
+const FAILPOINTS_MARKER: &[u8] = b"TRIALBOX_FAILPOINTS";
 
 /// Builds everything and runs a study of `digits` with 24 trials.
 pub(crate) fn run() -> Result<()> {
     cargo(["build", "--release", "--package", "trialbox"])?;
+    refuse_failpoints(&root().join("target/release/trialbox"))?;
     let digits = guests::build_all()?.join("digits.wasm");
     let database = root().join("target/demo.db");
     if database.exists() {
@@ -36,4 +41,35 @@ pub(crate) fn run() -> Result<()> {
     )?;
     shell::run(trialbox().args(["study", "show"]))?;
     shell::run(trialbox().args(["study", "best"]))
+}
+
+/// A release never dies on demand.
+fn refuse_failpoints(binary: &Path) -> Result<()> {
+    let bytes =
+        std::fs::read(binary).with_context(|| format!("failed to read `{}`", binary.display()))?;
+    let found = bytes.windows(FAILPOINTS_MARKER.len()).any(|window| window == FAILPOINTS_MARKER);
+    ensure!(
+        !found,
+        "`{}` was built with the feature `failpoints`, which no release may have",
+        binary.display()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_with_failpoints_is_refused() {
+        let folder = std::env::temp_dir().join(format!("trialbox-xtask-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for (bytes, is_refused) in [(&b"\x7fELF\0"[..], false), (b"\0TRIALBOX_FAILPOINTS\0", true)]
+        {
+            let binary = folder.join("trialbox");
+            std::fs::write(&binary, bytes).expect("it can be written");
+            assert_eq!(refuse_failpoints(&binary).is_err(), is_refused);
+        }
+        std::fs::remove_dir_all(&folder).expect("it can be removed");
+    }
 }

@@ -65,8 +65,10 @@ fn test() -> Result<()> {
     guests::build_all()?;
     let skipped = missing_tiers();
     let packages = ["--package", "trialbox-runtime", "--package", "trialbox", "--package", "xtask"];
+    // Where processes are let die; `demo` checks that a release cannot.
+    let features = ["--features", "trialbox/failpoints", "--"];
     let skips = skipped.iter().flat_map(|filter| ["--skip", filter]);
-    shell::cargo(["test"].into_iter().chain(packages).chain(["--"]).chain(skips))?;
+    shell::cargo(["test"].into_iter().chain(packages).chain(features).chain(skips))?;
     println!("all tests passed; {} tiers skipped", skipped.len());
     Ok(())
 }
@@ -93,7 +95,10 @@ fn missing_tiers() -> Vec<&'static str> {
 fn check() -> Result<()> {
     guests::install_target()?;
     shell::cargo(["fmt", "--all", "--check"])?;
-    shell::cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    for features in [&[][..], &["--features", "trialbox/failpoints"]] {
+        let clippy = ["clippy", "--workspace", "--all-targets"].iter().chain(features);
+        shell::cargo(clippy.chain(&["--", "--deny", "warnings"]).copied())?;
+    }
     shell::cargo_with(
         &[("RUSTDOCFLAGS", "--deny warnings")],
         ["doc", "--workspace", "--no-deps", "--document-private-items"],

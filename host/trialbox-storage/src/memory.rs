@@ -295,7 +295,7 @@ impl Storage for MemoryStorage {
         let trial = self.ours(claim)?;
         trial.values = ending.outcome.values().to_vec();
         trial.state = ending.outcome.state();
-        trial.datetime_complete = Some(ending.at);
+        trial.datetime_complete = trial.datetime_start.max(Some(ending.at));
         self.append_retry(claim.id, ending.retry)
     }
 
@@ -331,7 +331,7 @@ impl Storage for MemoryStorage {
         if let Some((_, trial)) = self.find(lost.id) {
             trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.clone());
             trial.state = TrialState::Fail;
-            trial.datetime_complete = Some(at);
+            trial.datetime_complete = trial.datetime_start.max(Some(at));
         }
         let retry = self.append_retry(lost.id, retry)?;
         Ok(Some(LostTrial { number: lost.number, retry }))

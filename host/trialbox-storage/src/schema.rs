@@ -47,11 +47,12 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
         path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
     let made = write_database(&aside);
     crate::failpoint!("create.before_link");
-    let made = made.and_then(|()| match fs::hard_link(&aside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no hard links; a rename does there, if it leaves what others have made.
-        Err(_) => rename_unless_there(&aside, path),
-        Ok(()) => Ok(()),
+    // A rename that leaves what others have made; network file systems know only links.
+    let made = made.and_then(|()| {
+        rename_unless_there(&aside, path).or_else(|_| match fs::hard_link(&aside, path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        })
     });
     crate::failpoint!("create.after_link");
     // Gone already if it was renamed.

@@ -147,6 +147,24 @@ fn only_the_owner_writes_and_only_until_the_end() {
     });
 }
 
+/// Who ends a trial looked at the clock before it waited for the database, or has another clock.
+#[test]
+fn a_trial_does_not_end_before_it_starts() {
+    let earlier = parse_datetime("2026-11-24 01:02:03.000455").unwrap();
+    each("times", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "us").claim;
+        let ending = Ending::new(Outcome::Fail, earlier);
+        storage.finish_trial(&claim, &TrialBatch::default(), &ending).unwrap();
+        begin(storage, &study, "others");
+        let held = storage.running_trials(study.id).unwrap().remove(0);
+        storage.fail_lost_trial(&held, &Json::Null, None, earlier).unwrap().unwrap();
+        for trial in storage.trials(study.id).unwrap() {
+            assert_eq!((trial.datetime_start, trial.datetime_complete), (Some(at()), Some(at())));
+        }
+    });
+}
+
 #[test]
 fn values_come_back_to_the_bit() {
     each("values", |storage| {

@@ -267,16 +267,19 @@ pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Res
     Ok(())
 }
 
-/// Ends a trial that is known to be RUNNING.
+/// Ends a trial that is known to be RUNNING, never before it starts: whoever reaps it may have looked at the
+/// clock before it began, and has another clock if it is on another machine.
 pub(crate) fn set_finished(
     tx: &Connection,
     id: TrialId,
     state: TrialState,
     at: UtcDateTime,
 ) -> rusqlite::Result<()> {
-    tx.prepare_cached("UPDATE trials SET state = ?2, datetime_complete = ?3 WHERE trial_id = ?1")?
-        .execute(params![id.0, state.as_str(), format_datetime(at)])
-        .map(|_| ())
+    tx.prepare_cached(
+        "UPDATE trials SET state = ?2, datetime_complete = max(?3, coalesce(datetime_start, ?3)) WHERE trial_id = ?1",
+    )?
+    .execute(params![id.0, state.as_str(), format_datetime(at)])
+    .map(|_| ())
 }
 
 const HELD_SQL: &str = "\

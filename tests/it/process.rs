@@ -1,0 +1,181 @@
+//! Processes that a test kills, stops and lets go on, and what they said before they ended.
+
+use crate::scene::{Scene, guest};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid,
+};
+use serde_json::Value;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{Child, Output, Stdio};
+use std::time::Duration;
+
+/// The database of these tests, in the scene's folder, and the study in it.
+pub(crate) const DATABASE: &str = "study.db";
+pub(crate) const STUDY: &str = "s";
+
+/// A process that has ended, however it did.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    /// `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    /// The whole lines that it printed: what it acknowledged.
+    pub(crate) events: Vec<Value>,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    pub(crate) fn was_killed(&self) -> bool {
+        self.signal == Some(Signal::KILL.as_raw())
+    }
+
+    pub(crate) fn events_of<'a>(&'a self, event: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.events.iter().filter(move |found| found["event"] == event)
+    }
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        // A process that dies while it prints leaves a piece of a line, which acknowledges nothing.
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let lines = stdout.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        Ended {
+            code: output.status.code(),
+            signal: output.status.signal(),
+            events: lines.map(|line| serde_json::from_str(line).unwrap()).collect(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Scene {
+    /// Starts a command on [`STUDY`] in [`DATABASE`] that prints JSON, with faults at its failpoints.
+    pub(crate) fn start(&self, faults: &str, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.args(["--storage", DATABASE, "--study-name", STUDY, "--format", "json"]);
+        command.env("TRIALBOX_FAILPOINTS", faults);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// The same, to its end.
+    pub(crate) fn finish(&self, faults: &str, arguments: &[&str]) -> Ended {
+        end(self.start(faults, arguments))
+    }
+
+    /// One trial of the example `quadratic`.
+    pub(crate) fn quadratic(&self, faults: &str) -> Ended {
+        self.finish(faults, &["run", &guest("quadratic")])
+    }
+
+    /// An objective of [`asking`] as a file.
+    pub(crate) fn objective(&self, name: &str, body: &str) -> String {
+        let file = format!("{name}.wasm");
+        std::fs::write(self.path(&file), asking(body)).unwrap();
+        file
+    }
+}
+
+/// Waits for a process to end.
+pub(crate) fn end(child: Child) -> Ended {
+    child.wait_with_output().unwrap().into()
+}
+
+/// Waits until a process has stopped itself at a failpoint.
+#[track_caller]
+pub(crate) fn wait_until_stopped(child: &Child) {
+    let (_, status) =
+        waitpid(Some(Pid::from_child(child)), WaitOptions::UNTRACED).unwrap().unwrap();
+    assert!(status.stopped(), "it ended before it was stopped: {status:?}");
+}
+
+/// Lets a stopped process go on.
+pub(crate) fn resume(child: &Child) {
+    kill_process(Pid::from_child(child), Signal::CONT).unwrap();
+}
+
+/// Kills a process after a while, unless it has ended before.
+pub(crate) fn kill_after(child: &mut Child, time: Duration) {
+    if !has_ended(&watch(Pid::from_child(child)), time) {
+        child.kill().unwrap();
+    }
+}
+
+/// The process that runs the guest of a `trialbox run`.
+#[track_caller]
+pub(crate) fn guest_process(host: &Child) -> OwnedFd {
+    let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The parent is the second field after the program's name (proc(5)).
+        let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        (parent == host.id()).then_some(pid)
+    });
+    let found: Vec<i32> = children.collect();
+    let [guest] = found[..] else { panic!("one guest process was expected, not {found:?}") };
+    watch(Pid::from_raw(guest).unwrap())
+}
+
+/// Names a process for good, even when its number has become another's.
+fn watch(pid: Pid) -> OwnedFd {
+    pidfd_open(pid, PidfdFlags::empty()).unwrap()
+}
+
+/// Waits for a process to end, at most for a time.
+pub(crate) fn has_ended(process: &OwnedFd, within: Duration) -> bool {
+    let within = Timespec::try_from(within).unwrap();
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut fds, Some(&within)).unwrap();
+    !fds[0].revents().is_empty()
+}
+
+/// Kills a process that is not our child.
+pub(crate) fn kill(process: &OwnedFd) {
+    pidfd_send_signal(process, Signal::KILL).unwrap();
+}
+
+/// Asks for the float `x` in [0, 1], and then does what the body says with `(local.get $x)`.
+pub(crate) fn asking(body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(component
+  (import "trialbox:objective/trial@0.1.0" (instance $trial
+    (export "suggest-float" (func (param "name" string) (param "low" f64) (param "high" f64)
+      (param "log" bool) (param "step" (option f64)) (result f64)))))
+  (core module $memory (memory (export "memory") 1) (data (i32.const 16) "x"))
+  (core instance $memory (instantiate $memory))
+  (core func $suggest (canon lower (func $trial "suggest-float") (memory $memory "memory")))
+  (core module $m
+    (import "memory" "memory" (memory 1))
+    (import "trial" "suggest" (func $suggest (param i32 i32 f64 f64 i32 i32 f64) (result f64)))
+    (func (export "evaluate") (result i32) (local $x f64)
+      (local.set $x (call $suggest (i32.const 16) (i32.const 1) (f64.const 0) (f64.const 1)
+        (i32.const 0) (i32.const 0) (f64.const 0)))
+      {body}))
+  (core instance $i (instantiate $m (with "memory" (instance $memory))
+    (with "trial" (instance (export "suggest" (func $suggest))))))
+  (type $failure (variant (case "pruned") (case "error" string)))
+  (func $evaluate (result (result (list f64) (error $failure)))
+    (canon lift (core func $i "evaluate") (memory (core memory $memory "memory"))))
+  (component $shim
+    (type $failure-type (variant (case "pruned") (case "error" string)))
+    (import "import-type-failure" (type $failure (eq $failure-type)))
+    (import "import-func-evaluate" (func $evaluate (result (result (list f64) (error $failure)))))
+    (export $exported "failure" (type $failure-type))
+    (export "evaluate" (func $evaluate) (func (result (result (list f64) (error $exported))))))
+  (instance $objective (instantiate $shim
+    (with "import-type-failure" (type $failure))
+    (with "import-func-evaluate" (func $evaluate))))
+  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#
+    );
+    wat::parse_str(text).unwrap()
+}
+
+/// Never ends.
+pub(crate) const HANGS: &str = "(loop $l (br $l)) unreachable";
+
+/// Returns `x`.
+pub(crate) const RETURNS_X: &str = "(f64.store (i32.const 48) (local.get $x))
+  (i32.store8 (i32.const 32) (i32.const 0)) (i32.store (i32.const 36) (i32.const 48))
+  (i32.store (i32.const 40) (i32.const 1)) (i32.const 32)";
