@@ -48,6 +48,12 @@ fn await_state(scene: &Scene, child: &mut Child, state: &str) {
     });
 }
 
+/// Whether a process has ended its guest process.
+fn has_no_children(pid: u32) -> bool {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    children.is_ok_and(|children| children.trim().is_empty())
+}
+
 /// How many trials are in a state; none while the database is being made.
 fn count(scene: &Scene, state: &str) -> usize {
     let ran = scene.trialbox(&["study", "trials", "--state", state, "--format", "json"]);
@@ -105,6 +111,25 @@ fn a_user_who_presses_ctrl_c_gets_130_and_no_retry() {
     signal(&child, "INT");
     assert_eq!(end(child).code, Some(130));
     assert_eq!((count(&scene, "fail"), count(&scene, "waiting")), (1, 0));
+}
+
+/// A scheduler that has no patience: the trial cannot be recorded before the process is killed.
+#[test]
+fn a_job_that_is_killed_right_after_its_warning_leaves_a_trial_that_the_next_one_ends() {
+    let scene = Scene::new("faults-term-kill");
+    let mut child = start(&scene, &["run", endless(&scene)], &[]);
+    await_state(&scene, &mut child, "running");
+    let other = rusqlite::Connection::open(scene.path("trialbox.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    signal(&child, "TERM");
+    await_that(|| has_no_children(child.id()));
+    signal(&child, "KILL");
+    assert_eq!(end(child).code, None);
+    other.execute_batch("COMMIT").unwrap();
+    assert!(is_integral(&scene.path("trialbox.db")));
+    let reaped = scene.json(&["reap"]);
+    assert_eq!((&reaped[0]["number"], &reaped[0]["retry"]), (&0.into(), &1.into()));
+    assert_eq!((count(&scene, "fail"), count(&scene, "waiting")), (1, 1));
 }
 
 #[test]
@@ -538,6 +563,23 @@ fn any_number_of_processes_fill_an_empty_cache_and_a_bad_entry_is_made_anew() {
     assert_eq!(count(&scene, "fail"), 0);
 }
 
+/// Code that others could have put there is not run, and code that cannot be kept is compiled anew.
+#[test]
+fn a_cache_that_is_not_private_or_cannot_be_written_costs_time_and_no_trial() {
+    let scene = Scene::new("faults-cache-dir");
+    let cache = scene.path("cache");
+    std::fs::create_dir(&cache).unwrap();
+    chmod(&cache, 0o777);
+    std::fs::write(scene.path("file"), "").unwrap();
+    for folder in ["cache", "file", "/proc/trialbox"] {
+        let ran = scene.trialbox(&["run", &guest("quadratic"), "--cache-dir", folder]);
+        assert_eq!(ran.code, Some(0), "{folder}: {ran:?}");
+        assert!(ran.stderr.contains("compiled code could not be kept"), "{folder}: {}", ran.stderr);
+    }
+    assert_eq!(std::fs::read_dir(&cache).unwrap().count(), 0);
+    assert_eq!(count(&scene, "complete"), 3);
+}
+
 #[test]
 fn a_trial_that_is_told_from_outside_ends_just_once() {
     let scene = Scene::new("faults-told");
@@ -568,12 +610,7 @@ fn the_second_ctrl_c_ends_the_process_at_once() {
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     // The first makes it record the trial, for which it waits; the second ends the waiting.
     signal(&child, "INT");
-    let pid = child.id();
-    let guest_is_gone = format!("/proc/{pid}/task/{pid}/children");
-    await_that(|| {
-        let children = std::fs::read_to_string(&guest_is_gone);
-        child.try_wait().unwrap().is_some() || children.is_ok_and(|text| text.trim().is_empty())
-    });
+    await_that(|| child.try_wait().unwrap().is_some() || has_no_children(child.id()));
     signal(&child, "INT");
     let mut output = String::new();
     assert_eq!(child.wait().unwrap().code(), Some(130));
