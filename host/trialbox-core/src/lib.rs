@@ -29,6 +29,8 @@ pub mod storage;
 
 pub mod retry;
 
+pub mod transcript;
+
 pub mod session;
 
 pub mod run;

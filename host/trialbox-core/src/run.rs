@@ -2,12 +2,13 @@
 
 use crate::json::Json;
 use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode, Interruption, Objective};
-use crate::session::{Event, SessionRest, Surroundings, Transcript, TrialSession};
+use crate::session::{Event, SessionRest, Surroundings, TrialSession};
 use crate::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
     TrialBatch, TrialStart,
 };
 use crate::study::{StudyDirection, StudyId};
+use crate::transcript::Transcript;
 use crate::trial::{FrozenTrial, Param, TrialNumber, TrialState, format_datetime};
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::distribution::Distribution;
 use crate::history::History;
 use crate::json::Json;
-use crate::objective::{Failure, FailureCode, LogLevel};
+use crate::objective::{Failure, FailureCode};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
 use crate::sampler::{Ask, Sampler};
@@ -16,8 +16,9 @@ use crate::storage::{
     BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
 };
 use crate::study::StudyRecord;
+use crate::transcript::{LogLine, LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How long a note may wait before it is written.
@@ -105,28 +106,6 @@ pub enum Event<'a> {
     },
     /// A line was logged or printed.
     Logged(&'a LogLine),
-}
-
-/// A line that the objective logged or printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogLine {
-    /// Where it came from.
-    pub source: LogSource,
-    /// The text, without control characters.
-    pub text: String,
-}
-
-/// Where a line of the transcript came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogSource {
-    /// The contract's `log`.
-    Log(LogLevel),
-    /// The guest's standard output.
-    Stdout,
-    /// The guest's standard error, where panics go.
-    Stderr,
-    /// trialbox itself.
-    Host,
 }
 
 /// One running trial.
@@ -613,107 +592,4 @@ fn call_failure(call: &str, problem: String) -> Stop {
         FailureCode::Call,
         format!("the objective's {call} is invalid: {problem}"),
     ))
-}
-
-/// The last lines that an objective logged or printed, within a bound.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transcript {
-    max_bytes: usize,
-    lines: VecDeque<LogLine>,
-    bytes: usize,
-    dropped_bytes: u64,
-    /// Beginnings of lines that have not ended yet, one for each source.
-    open: Vec<LogLine>,
-}
-
-impl Transcript {
-    fn new(max_bytes: usize) -> Self {
-        Transcript { max_bytes, ..Transcript::default() }
-    }
-
-    /// The lines that were kept, oldest first.
-    pub fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> {
-        self.lines.iter()
-    }
-
-    /// How many bytes before them were not kept.
-    pub fn dropped_bytes(&self) -> u64 {
-        self.dropped_bytes
-    }
-
-    fn push(&mut self, source: LogSource, text: &str, sink: &mut dyn FnMut(&LogLine)) {
-        let mut pieces = text.split('\n').peekable();
-        while let Some(piece) = pieces.next() {
-            let open = match self.open.iter().position(|line| line.source == source) {
-                Some(index) => &mut self.open[index],
-                None => {
-                    self.open.push(LogLine { source, text: String::new() });
-                    self.open.last_mut().unwrap_or_else(|| unreachable!("a line was just pushed"))
-                }
-            };
-            // Control characters could move the reader's cursor or recolour a terminal.
-            open.text.extend(piece.chars().filter(|found| !found.is_control() || *found == '\t'));
-            // A line without end is cut, or it could grow without bound.
-            if pieces.peek().is_some() || open.text.len() > self.max_bytes {
-                self.close(source, sink);
-            }
-        }
-    }
-
-    fn finish(&mut self, sink: &mut dyn FnMut(&LogLine)) {
-        for source in self.open.iter().map(|line| line.source).collect::<Vec<_>>() {
-            self.close(source, sink);
-        }
-    }
-
-    fn close(&mut self, source: LogSource, sink: &mut dyn FnMut(&LogLine)) {
-        let Some(index) = self.open.iter().position(|line| line.source == source) else { return };
-        let line = self.open.remove(index);
-        if line.text.is_empty() {
-            return;
-        }
-        sink(&line);
-        self.bytes += line.text.len();
-        self.lines.push_back(line);
-        while self.bytes > self.max_bytes {
-            let Some(oldest) = self.lines.pop_front() else { break };
-            self.bytes -= oldest.text.len();
-            self.dropped_bytes += oldest.text.len() as u64;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(transcript: &Transcript) -> Vec<&str> {
-        transcript.lines().map(|line| line.text.as_str()).collect()
-    }
-
-    #[test]
-    fn a_transcript_joins_pieces_into_lines_and_strips_control_characters() {
-        let mut transcript = Transcript::new(100);
-        let mut seen = Vec::new();
-        for (source, piece) in [
-            (LogSource::Stdout, "epo"),
-            (LogSource::Stderr, "\x1b[31mred\x1b[0m\n"),
-            (LogSource::Stdout, "ch 1\nepoch 2"),
-        ] {
-            transcript.push(source, piece, &mut |line| seen.push(line.text.clone()));
-        }
-        assert_eq!(seen, ["[31mred[0m", "epoch 1"]);
-        transcript.finish(&mut |_| ());
-        assert_eq!(texts(&transcript), ["[31mred[0m", "epoch 1", "epoch 2"]);
-    }
-
-    #[test]
-    fn a_transcript_keeps_the_last_lines_and_counts_the_rest() {
-        let mut transcript = Transcript::new(10);
-        for line in ["aaaa\n", "bbbb\n", "cccc\n"] {
-            transcript.push(LogSource::Stdout, line, &mut |_| ());
-        }
-        assert_eq!(texts(&transcript), ["bbbb", "cccc"]);
-        assert_eq!(transcript.dropped_bytes(), 4);
-    }
 }

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trialbox_core::json::Json;
 use trialbox_core::objective::{Evaluation, Failure, FailureCode, LogLevel, Objective};
-use trialbox_core::session::{LogSource, Stop, TrialSession};
+use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::transcript::LogSource;
 
 /// How often the session may write and beat its heart while the guest has nothing to ask.
 const TICK: Duration = Duration::from_millis(250);

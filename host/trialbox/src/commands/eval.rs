@@ -1,9 +1,9 @@
 //! `trialbox eval`: one call of an objective with given parameters, recorded nowhere.
 
 use crate::clock::SystemClock;
-use crate::commands::run::{finished_json, source_prefix};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::finished::{finished_json, source_prefix};
 use crate::objective_args::{DirectionArg, ObjectiveArgs, described_directions, objective_name};
 use crate::output::Output;
 use crate::owner::new_owner;

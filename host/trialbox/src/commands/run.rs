@@ -3,6 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::finished::{finished_json, last_lines, source_prefix};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, described_directions, described_metric_names,
     objective_name, show_directions,
@@ -10,13 +11,13 @@ use crate::objective_args::{
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
+use crate::progress::Progress;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
 use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use trialbox_core::objective::Interruption;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
-use trialbox_core::session::{Event, LogSource, SessionLimits, Surroundings};
+use trialbox_core::session::{Event, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
@@ -518,121 +519,5 @@ fn interrupted(interruption: Interruption) -> ExitCode {
     match interruption {
         Interruption::Scheduler => ExitCode::Requeue,
         Interruption::User => ExitCode::Interrupted,
-    }
-}
-
-/// The end of what a failed trial logged and printed.
-fn last_lines(trial: &FinishedTrial) -> String {
-    const SHOWN: usize = 10;
-    let lines: Vec<String> = trial
-        .transcript
-        .lines()
-        .rev()
-        .take(SHOWN)
-        .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
-        .collect();
-    lines.into_iter().rev().collect()
-}
-
-/// How a line of the transcript is introduced.
-pub(crate) fn source_prefix(source: LogSource) -> String {
-    match source {
-        LogSource::Log(level) => format!("[{}] ", format!("{level:?}").to_lowercase()),
-        LogSource::Stdout | LogSource::Stderr => String::new(),
-        LogSource::Host => "[trialbox] ".to_owned(),
-    }
-}
-
-/// A trial that has just ended, for programs.
-pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_bytes: u64) -> Value {
-    let failure = trial.failure.as_ref().map(|failure| {
-        json!({ "code": failure.code.as_str(), "message": failure.message, "help": failure.help })
-    });
-    let log: Vec<Value> = trial
-        .transcript
-        .lines()
-        .map(|line| json!({ "source": format!("{}", show_source(line.source)), "text": line.text }))
-        .collect();
-    json!({
-        "event": "trial",
-        "study": study,
-        "number": trial.number.0,
-        "state": trial.state.as_str(),
-        "values": trial_json::floats(&trial.values),
-        "params": trial_json::params(&trial.params),
-        "user_attrs": trial_json::object(trial.user_attrs.iter().map(|(key, value)| (key, trial_json::to_value(value)))),
-        "n_reports": trial.n_reports,
-        "duration_seconds": trial.duration.as_secs_f64(),
-        "peak_memory_bytes": peak_memory_bytes,
-        "failure": failure,
-        "retry": trial.retry.map(|number| number.0),
-        "log": log,
-    })
-}
-
-fn show_source(source: LogSource) -> String {
-    match source {
-        LogSource::Log(level) => format!("{level:?}").to_lowercase(),
-        LogSource::Stdout => "stdout".to_owned(),
-        LogSource::Stderr => "stderr".to_owned(),
-        LogSource::Host => "trialbox".to_owned(),
-    }
-}
-
-/// The progress line of a run of several trials, where a person watches.
-struct Progress {
-    bar: Option<ProgressBar>,
-    best: std::sync::Mutex<Option<f64>>,
-}
-
-impl Progress {
-    fn new(output: &Output, n_trials: u32) -> Self {
-        let bar = (n_trials > 1 && output.shows_progress()).then(|| {
-            let bar = ProgressBar::new(u64::from(n_trials));
-            if let Ok(style) = ProgressStyle::with_template(
-                "{bar:30} {pos}/{len} trials, {elapsed} gone, {eta} to go{msg}",
-            ) {
-                bar.set_style(style);
-            }
-            bar.enable_steady_tick(Duration::from_millis(500));
-            bar
-        });
-        Progress { bar, best: std::sync::Mutex::new(None) }
-    }
-
-    /// Counts a trial, and shows the best value of this run for a single objective.
-    fn advance(&self, trial: &FinishedTrial, directions: &[StudyDirection]) {
-        let Some(bar) = &self.bar else { return };
-        if let ([direction], [value], TrialState::Complete) =
-            (directions, &trial.values[..], trial.state)
-        {
-            let mut best = self.best.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if best.is_none_or(|best| direction.to_minimize(*value) < direction.to_minimize(best)) {
-                *best = Some(*value);
-                bar.set_message(format!(", best {}", trial_json::show_float(*value)));
-            }
-        }
-        bar.inc(1);
-    }
-
-    fn result(&self, output: &Output, text: &str, json: impl FnOnce() -> Value) {
-        self.suspend(|| output.result(text, json));
-    }
-
-    fn note(&self, output: &Output, text: &str) {
-        self.suspend(|| output.note(text));
-    }
-
-    fn suspend(&self, print: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

@@ -1,0 +1,64 @@
+//! A trial that has just ended, as it is printed.
+
+use crate::trial_json;
+use serde_json::{Value, json};
+use trialbox_core::run::FinishedTrial;
+use trialbox_core::transcript::LogSource;
+
+/// The end of what a failed trial logged and printed.
+pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
+    const SHOWN: usize = 10;
+    let lines: Vec<String> = trial
+        .transcript
+        .lines()
+        .rev()
+        .take(SHOWN)
+        .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
+        .collect();
+    lines.into_iter().rev().collect()
+}
+
+/// How a line of the transcript is introduced.
+pub(crate) fn source_prefix(source: LogSource) -> String {
+    match source {
+        LogSource::Log(level) => format!("[{}] ", format!("{level:?}").to_lowercase()),
+        LogSource::Stdout | LogSource::Stderr => String::new(),
+        LogSource::Host => "[trialbox] ".to_owned(),
+    }
+}
+
+/// A trial that has just ended, for programs.
+pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_bytes: u64) -> Value {
+    let failure = trial.failure.as_ref().map(|failure| {
+        json!({ "code": failure.code.as_str(), "message": failure.message, "help": failure.help })
+    });
+    let log: Vec<Value> = trial
+        .transcript
+        .lines()
+        .map(|line| json!({ "source": format!("{}", show_source(line.source)), "text": line.text }))
+        .collect();
+    json!({
+        "event": "trial",
+        "study": study,
+        "number": trial.number.0,
+        "state": trial.state.as_str(),
+        "values": trial_json::floats(&trial.values),
+        "params": trial_json::params(&trial.params),
+        "user_attrs": trial_json::object(trial.user_attrs.iter().map(|(key, value)| (key, trial_json::to_value(value)))),
+        "n_reports": trial.n_reports,
+        "duration_seconds": trial.duration.as_secs_f64(),
+        "peak_memory_bytes": peak_memory_bytes,
+        "failure": failure,
+        "retry": trial.retry.map(|number| number.0),
+        "log": log,
+    })
+}
+
+fn show_source(source: LogSource) -> String {
+    match source {
+        LogSource::Log(level) => format!("{level:?}").to_lowercase(),
+        LogSource::Stdout => "stdout".to_owned(),
+        LogSource::Stderr => "stderr".to_owned(),
+        LogSource::Host => "trialbox".to_owned(),
+    }
+}
