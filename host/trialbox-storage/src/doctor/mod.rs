@@ -1,7 +1,7 @@
 //! What is wrong with a SQLite database of Optuna's, what it means for Python's readers, and what to do.
 //!
 //! [`examine`] only reads, and finds everything at once: one bad row keeps Python from reading a whole study,
-//! and says neither which row nor whether it is the only one. [`repair`] makes a copy, then changes what can
+//! and says neither which row nor whether it is the only one. [`repair()`] makes a copy, then changes what can
 //! be proven, in one transaction.
 //!
 //! `kinds` is the list of everything that can be found; `file`, `schema`, `studies`, `values`, `params`

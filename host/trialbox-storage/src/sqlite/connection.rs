@@ -51,6 +51,9 @@ struct Kept {
     guard_is_there: bool,
 }
 
+/// What is done with a connection, and with the lock file that is held meanwhile, if one is.
+type Body<'a, T> = dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError> + 'a;
+
 /// What goes wrong inside a transaction.
 #[derive(Debug)]
 pub(crate) enum TxError {
@@ -207,7 +210,7 @@ impl Database {
     fn transact_plainly<T>(
         &mut self,
         action: &str,
-        body: &dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
+        body: &Body<T>,
     ) -> Result<T, StorageError> {
         let mut patience = Patience::new(&self.options, &self.path);
         if matches!(self.access, Access::Reopened(_)) {
@@ -227,7 +230,7 @@ impl Database {
         &self,
         action: &str,
         patience: &mut Patience,
-        body: &dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError>,
+        body: &Body<T>,
     ) -> Result<T, TxError> {
         match &self.access {
             Access::Kept(kept) => body(&kept.connection, None),
