@@ -44,6 +44,32 @@ pub fn origin(number: TrialNumber, system_attrs: &BTreeMap<String, Json>) -> Tri
     system_attrs.get(FAILED_TRIAL_ATTR).and_then(read_number).unwrap_or(number)
 }
 
+/// Trials that get the numbers from `first` on, with what they say of each other's numbers. A retry of a trial
+/// that does not come along is a trial by itself.
+pub fn renumbered(trials: &[FrozenTrial], first: TrialNumber) -> Vec<FrozenTrial> {
+    let numbers: BTreeMap<TrialNumber, TrialNumber> =
+        trials.iter().zip(first.0..).map(|(trial, new)| (trial.number, TrialNumber(new))).collect();
+    let new_number = |old: TrialNumber| numbers.get(&old).map(|new| Json::from(new.0));
+    let renumber = |trial: &FrozenTrial| {
+        let mut trial = trial.clone();
+        let lost = trial.system_attrs.get(FAILED_TRIAL_ATTR).and_then(read_number);
+        let history = retry_history(&trial.system_attrs).into_iter().map(new_number);
+        match (lost.and_then(new_number), history.collect::<Option<Vec<Json>>>()) {
+            _ if lost.is_none() => {}
+            (Some(lost), Some(history)) => {
+                trial.system_attrs.insert(FAILED_TRIAL_ATTR.to_owned(), lost);
+                trial.system_attrs.insert(RETRY_HISTORY_ATTR.to_owned(), Json::Array(history));
+            }
+            _ => {
+                trial.system_attrs.remove(FAILED_TRIAL_ATTR);
+                trial.system_attrs.remove(RETRY_HISTORY_ATTR);
+            }
+        }
+        trial
+    };
+    trials.iter().map(renumber).collect()
+}
+
 /// The trial that an enqueueing makes, as Optuna's `enqueue_trial` does. The number and the id are the
 /// storage's to give.
 pub fn enqueued(trial: &EnqueueTrial) -> FrozenTrial {
@@ -143,6 +169,17 @@ mod tests {
         let third = lost(2, &[("failed_trial", 0u32.into()), ("retry_history", numbers(&[0, 1]))]);
         assert_eq!(retry_of(&third, policy), None);
         assert_eq!(origin(third.number, &third.system_attrs), TrialNumber(0));
+    }
+
+    #[test]
+    fn trials_that_get_other_numbers_still_name_the_trials_they_are_retries_of() {
+        let retry = |number, of: u32| {
+            lost(number, &[("failed_trial", of.into()), ("retry_history", numbers(&[of]))])
+        };
+        let moved = renumbered(&[lost(3, &[]), retry(4, 3), retry(5, 0)], TrialNumber(10));
+        assert_eq!(moved[1].system_attrs["failed_trial"], Json::from(10u32));
+        assert_eq!(moved[1].system_attrs["retry_history"], numbers(&[10]));
+        assert!(moved[2].system_attrs.is_empty(), "its original stayed behind");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::objective::FAILURE_ATTR;
-use trialbox_core::retry::{enqueued, has_params, origin, retry_of};
+use trialbox_core::retry::{enqueued, has_params, origin, renumbered, retry_of};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
     HeldTrial, LostTrial, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch,
@@ -128,8 +128,8 @@ impl Storage for MemoryStorage {
     ) -> Result<TrialNumber, StorageError> {
         refuse_nan(trials)?;
         let first = TrialNumber(self.study(study)?.1.len() as u32);
-        for trial in trials {
-            self.append(study, trial.clone())?;
+        for trial in renumbered(trials, first) {
+            self.append(study, trial)?;
         }
         Ok(first)
     }

@@ -207,11 +207,7 @@ impl Database {
     }
 
     /// Does something with a connection, again and again while others hold the database.
-    fn transact_plainly<T>(
-        &mut self,
-        action: &str,
-        body: &Body<T>,
-    ) -> Result<T, StorageError> {
+    fn transact_plainly<T>(&mut self, action: &str, body: &Body<T>) -> Result<T, StorageError> {
         let mut patience = Patience::new(&self.options, &self.path);
         if matches!(self.access, Access::Reopened(_)) {
             patience = patience.for_lock_file();

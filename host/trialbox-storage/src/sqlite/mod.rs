@@ -19,7 +19,7 @@ use crate::sqlite::studies::{
     require_study, some_names, upsert_study_attrs,
 };
 use crate::sqlite::trials::{
-    append_trial, beat, beat_again, claim_waiting, count_towards_budget, count_trials, find_trial,
+    append_trial, append_trials, beat, beat_again, claim_waiting, count_towards_budget, find_trial,
     insert_batch, insert_running, insert_values, read_fixed_params, read_held, read_held_trial,
     read_origin, read_params_of, require_ours, set_finished, study_of, upsert_trial_attr,
 };
@@ -92,7 +92,7 @@ impl Storage for SqliteStorage {
     ) -> Result<StudyRecord, StorageError> {
         let made = self.database.write("create_study", "make a study", |tx| {
             let id = insert_study(tx, study)?;
-            trials.iter().try_for_each(|trial| append_trial(tx, id, trial).map(|_| ()))?;
+            append_trials(tx, id, trials)?;
             read_study(tx, id)
         })?;
         self.remember(&made);
@@ -104,14 +104,7 @@ impl Storage for SqliteStorage {
         study: StudyId,
         trials: &[FrozenTrial],
     ) -> Result<TrialNumber, StorageError> {
-        self.write_study(study, "add_trials", "add trials", |tx| {
-            let mut numbers = Vec::with_capacity(trials.len());
-            for trial in trials {
-                numbers.push(append_trial(tx, study, trial)?);
-            }
-            let next = count_trials(tx, study)?.try_into().unwrap_or(u32::MAX);
-            Ok(numbers.first().copied().unwrap_or(TrialNumber(next)))
-        })
+        self.write_study(study, "add_trials", "add trials", |tx| append_trials(tx, study, trials))
     }
 
     fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {

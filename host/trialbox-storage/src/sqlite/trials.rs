@@ -7,7 +7,7 @@ use crate::sqlite::connection::TxError;
 use crate::sqlite::studies::{Table, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::json::Json;
-use trialbox_core::retry::{FAILED_TRIAL_ATTR, origin};
+use trialbox_core::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
 use trialbox_core::storage::{
     Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, HeldTrial, OWNER_ATTR, StorageError,
     TrialBatch, WATCH_ATTR, check_name,
@@ -68,6 +68,19 @@ pub(crate) fn insert_running(
     at: UtcDateTime,
 ) -> Result<(TrialId, TrialNumber), TxError> {
     insert_trial(tx, study, TrialState::Running, Some(at), None)
+}
+
+/// Appends trials; returns the first one's number.
+pub(crate) fn append_trials(
+    tx: &Connection,
+    study: StudyId,
+    trials: &[FrozenTrial],
+) -> Result<TrialNumber, TxError> {
+    let first = TrialNumber(u32::try_from(next_number(tx, study)?).unwrap_or(u32::MAX));
+    for trial in renumbered(trials, first) {
+        append_trial(tx, study, &trial)?;
+    }
+    Ok(first)
 }
 
 /// Appends a trial with all that it has.
