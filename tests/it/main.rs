@@ -14,6 +14,7 @@ mod inspect;
 mod interop;
 #[cfg(feature = "failpoints")]
 mod interop_kill;
+mod interop_liar;
 mod interop_mixed;
 #[cfg(feature = "failpoints")]
 mod invariants;
