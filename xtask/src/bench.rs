@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: named experiments on whole processes. They print ratios measured in one run, because
 //! absolute times depend on the machine, and keep the raw figures in `benches/`.
 
+mod herd;
+
 use crate::shell::{cargo, root, run};
 use crate::{guests, python};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,11 +16,14 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
     match words.first().map(String::as_str) {
         Some("trial") => trial(),
         Some("guest") => guest(),
+        Some("herd") => herd::herd(),
         Some("samplers") => compare_samplers(&words[1..]),
         Some("suggest") => compare_samplers(words),
-        None => trial().and_then(|()| guest()),
+        None => trial().and_then(|()| guest()).and_then(|()| herd::herd()),
         Some(other) => {
-            bail!("there is no experiment `{other}`; there are: trial, guest, samplers, suggest")
+            bail!(
+                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest"
+            )
         }
     }
 }

@@ -20,7 +20,7 @@ cargo xtask COMMAND
   ci            check, then test: what CI runs
   tidy          only the licences and dependency directions
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
-  bench [NAME]  named experiments, with ratios measured in one run: trial, guest
+  bench [NAME]  named experiments, with ratios measured in one run: trial, guest, herd
   bench samplers run|report [--OPTION VALUE]…
                 how good samplers are, ours and Optuna's; without more it says how
   bench suggest the CPU time of one suggestion, ours and Optuna's";

@@ -4,11 +4,15 @@ use crate::url::{Options, Stopping};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The first waits are this short: most transactions of others last a few milliseconds.
-const FIRST_STEP: Duration = Duration::from_millis(2);
+/// Whoever has waited for a time asks again within this part of it. So a few processes hand the database on without
+/// a long gap, hundreds do not use up their processors with asking, and nobody needs to know how many they are.
+const PART_OF_THE_WAIT: u32 = 2;
 
-/// A herd of hundreds polls often enough together when each of them polls this rarely.
-const LONGEST_STEP: Duration = Duration::from_millis(64);
+/// The first waits are this short: most transactions of others last a few milliseconds.
+const SHORTEST_STEP: Duration = Duration::from_millis(1);
+
+/// The longest; a herd of hundreds asks often enough together.
+const LONGEST_STEP: Duration = Duration::from_millis(128);
 
 /// How often somebody who waits says so.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
@@ -24,11 +28,10 @@ const LAST_PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Patience {
     path: PathBuf,
-    started: Instant,
+    started: Option<Instant>,
     timeout: Duration,
     stopping: Stopping,
     stopped_at: Option<Instant>,
-    step: Duration,
     longest_step: Duration,
     next_notice: Duration,
 }
@@ -37,11 +40,10 @@ impl Patience {
     pub(crate) fn new(options: &Options, path: &Path) -> Self {
         Patience {
             path: path.to_owned(),
-            started: Instant::now(),
+            started: None,
             timeout: options.timeout,
             stopping: options.stopping.clone(),
             stopped_at: None,
-            step: FIRST_STEP,
             longest_step: LONGEST_STEP,
             next_notice: NOTICE_INTERVAL,
         }
@@ -54,13 +56,13 @@ impl Patience {
 
     /// How long it has lasted.
     pub(crate) fn waited(&self) -> Duration {
-        self.started.elapsed()
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
-    /// Waits a little; `false` when it is enough. The wait is drawn at random up to a step that doubles, so
-    /// that a herd that was refused together does not come back together.
+    /// Waits a little; `false` when it is enough. The wait is drawn at random up to a step that grows, so that
+    /// a herd that was refused together does not come back together.
     pub(crate) fn wait(&mut self) -> bool {
-        let waited = self.waited();
+        let waited = self.started.get_or_insert_with(Instant::now).elapsed();
         if self.is_over(waited) {
             return false;
         }
@@ -76,8 +78,8 @@ impl Patience {
             );
         }
         let left = self.timeout.saturating_sub(waited);
-        std::thread::sleep(self.step.mul_f64(rand::random::<f64>()).min(left));
-        self.step = (self.step * 2).min(self.longest_step);
+        let step = (waited / PART_OF_THE_WAIT).clamp(SHORTEST_STEP, self.longest_step);
+        std::thread::sleep(step.mul_f64(rand::random::<f64>()).min(left));
         true
     }
 

@@ -366,3 +366,31 @@ fn a_database_that_somebody_is_making_is_waited_for() {
         opened.join().unwrap().unwrap();
     });
 }
+
+/// The ids of deleted trials are given away again: what was known of a study's ended trials must not hide those of
+/// another of the same name.
+#[test]
+fn a_study_made_anew_under_its_name_is_looked_at_from_its_beginning() {
+    let path = fresh("made-anew");
+    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+    let id = study(&mut storage);
+    assert_eq!(work(&path, "earlier", 3, None), [0, 1, 2]);
+    assert!(storage.running_trials(id).unwrap().is_empty());
+
+    let mut other = SqliteStorage::open(&path, &creating()).unwrap();
+    other.delete_study(id).unwrap();
+    assert_eq!(study(&mut other), id);
+    other.enqueue_trial(id, &EnqueueTrial::default()).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO trials (number, study_id, state, datetime_start, datetime_complete)
+             VALUES (1, 1, 'FAIL', '2026-01-01', '2026-01-01'), (2, 1, 'FAIL', '2026-01-01', '2026-01-01')",
+        )
+        .unwrap();
+
+    let TrialStart::Begun(begun) = storage.begin_trial(id, &request("a", Some(1))).unwrap() else {
+        panic!("the new study has no trial that counts");
+    };
+    assert_eq!(begun.claim.number.0, 0, "the trial that waits");
+}

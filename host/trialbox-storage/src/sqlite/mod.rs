@@ -4,6 +4,7 @@
 //! `trials` and `reader` hold the SQL.
 
 mod connection;
+mod ended;
 mod errors;
 mod reader;
 mod studies;
@@ -13,6 +14,7 @@ pub(crate) use connection::{GUARD_SQL, TxError, lock_file_of};
 
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
+use crate::sqlite::ended::EndedPart;
 use crate::sqlite::reader::{TrialReader, Which};
 use crate::sqlite::studies::{
     Table, all_ids, delete_study, find_study, insert_study, read_study, read_summary, rename_study,
@@ -49,6 +51,8 @@ pub struct SqliteStorage {
     /// The studies as they were called when they were opened. SQLite gives the id of a deleted study to the
     /// next one: then the name tells that it is another.
     names: HashMap<StudyId, String>,
+    /// The trials of each study that had ended when it was last looked at.
+    ended: HashMap<StudyId, EndedPart>,
 }
 
 impl SqliteStorage {
@@ -57,7 +61,8 @@ impl SqliteStorage {
     /// # Errors
     /// A missing or unwritable file; a file that is no database of Optuna's, or one of another version.
     pub fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
-        Ok(SqliteStorage { database: Database::open(path, options)?, names: HashMap::new() })
+        let database = Database::open(path, options)?;
+        Ok(SqliteStorage { database, names: HashMap::new(), ended: HashMap::new() })
     }
 
     /// A transaction on a study, which must still be the one that was opened.
@@ -77,6 +82,13 @@ impl SqliteStorage {
 
     fn remember(&mut self, study: &StudyRecord) {
         self.names.insert(study.id, study.name.clone());
+    }
+
+    fn remember_ended(&mut self, study: StudyId, ended: Option<EndedPart>) {
+        match ended {
+            Some(ended) => self.ended.insert(study, ended),
+            None => self.ended.remove(&study),
+        };
     }
 }
 
@@ -187,14 +199,16 @@ impl Storage for SqliteStorage {
         study: StudyId,
         request: &BeginTrial,
     ) -> Result<TrialStart, StorageError> {
-        self.write_study(study, "begin", "begin a trial", |tx| {
+        let known = self.ended.get(&study).cloned();
+        let (start, ended) = self.write_study(study, "begin", "begin a trial", |tx| {
+            let ended = EndedPart::of(tx, study, known.as_ref())?;
             if let Some(max_trials) = request.max_trials {
-                let n_trials = count_towards_budget(tx, study)?;
+                let n_trials = count_towards_budget(tx, study, ended.as_ref())?;
                 if n_trials >= max_trials {
-                    return Ok(TrialStart::BudgetReached { n_trials });
+                    return Ok((TrialStart::BudgetReached { n_trials }, ended));
                 }
             }
-            let (id, number) = match claim_waiting(tx, study, request.at)? {
+            let (id, number) = match claim_waiting(tx, study, ended.as_ref(), request.at)? {
                 Some(claimed) => claimed,
                 None => insert_running(tx, study, request.at)?,
             };
@@ -203,13 +217,16 @@ impl Storage for SqliteStorage {
             if request.beats {
                 beat(tx, id)?;
             }
-            Ok(TrialStart::Begun(Box::new(BegunTrial {
+            let begun = BegunTrial {
                 claim: Claim { id, number, owner },
                 fixed_params: read_fixed_params(tx, id)?,
                 params: read_params_of(tx, id)?,
                 origin: read_origin(tx, id, number)?,
-            })))
-        })
+            };
+            Ok((TrialStart::Begun(Box::new(begun)), ended))
+        })?;
+        self.remember_ended(study, ended);
+        Ok(start)
     }
 
     fn recorded_distribution(
@@ -258,7 +275,13 @@ impl Storage for SqliteStorage {
     }
 
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError> {
-        self.database.read("read the running trials", |tx| read_held(tx, study))
+        let known = self.ended.get(&study).cloned();
+        let (held, ended) = self.database.read("read the running trials", |tx| {
+            let ended = EndedPart::of(tx, study, known.as_ref())?;
+            Ok((read_held(tx, study, ended.as_ref())?, ended))
+        })?;
+        self.remember_ended(study, ended);
+        Ok(held)
     }
 
     fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError> {

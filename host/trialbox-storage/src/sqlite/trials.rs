@@ -4,6 +4,7 @@ use crate::rows::{
     decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
 };
 use crate::sqlite::connection::TxError;
+use crate::sqlite::ended::{EndedPart, after, n_counted};
 use crate::sqlite::studies::{Table, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::json::Json;
@@ -35,28 +36,37 @@ pub(crate) fn upsert_trial_attr(
 }
 
 /// Trials that count against `--max-trials`: failed ones do not, or a broken objective would use it up.
-pub(crate) fn count_towards_budget(tx: &Connection, study: StudyId) -> rusqlite::Result<u64> {
-    tx.query_row(
-        "SELECT count(*) FROM trials WHERE study_id = ?1 AND state IN ('COMPLETE', 'PRUNED', 'RUNNING')",
-        [study.0],
-        |row| row.get(0).map(i64::unsigned_abs),
-    )
+pub(crate) fn count_towards_budget(
+    tx: &Connection,
+    study: StudyId,
+    ended: Option<&EndedPart>,
+) -> rusqlite::Result<u64> {
+    let n_later: i64 = tx
+        .prepare_cached(
+            "SELECT count(*) FROM trials
+             WHERE study_id = ?1 AND trial_id > ?2 AND state IN ('COMPLETE', 'PRUNED', 'RUNNING')",
+        )?
+        .query_row([study.0, after(ended).0], |row| row.get(0))?;
+    Ok(n_counted(ended) + n_later.unsigned_abs())
 }
 
 /// Takes the lowest WAITING trial. The state is compared again in the UPDATE, which Optuna does not do.
 pub(crate) fn claim_waiting(
     tx: &Connection,
     study: StudyId,
+    ended: Option<&EndedPart>,
     at: UtcDateTime,
 ) -> Result<Option<(TrialId, TrialNumber)>, TxError> {
     let claimed = tx
         .prepare_cached(
-            "UPDATE trials SET state = 'RUNNING', datetime_start = ?2
-             WHERE trial_id = (SELECT trial_id FROM trials WHERE study_id = ?1 AND state = 'WAITING' ORDER BY number LIMIT 1)
+            "UPDATE trials SET state = 'RUNNING', datetime_start = ?3
+             WHERE trial_id = (SELECT trial_id FROM trials
+                               WHERE study_id = ?1 AND trial_id > ?2 AND state = 'WAITING'
+                               ORDER BY number LIMIT 1)
                AND state = 'WAITING'
              RETURNING trial_id, number",
         )?
-        .query_row(params![study.0, format_datetime(at)], read_id_and_number)
+        .query_row(params![study.0, after(ended).0, format_datetime(at)], read_id_and_number)
         .optional()?;
     Ok(claimed)
 }
@@ -303,10 +313,15 @@ FROM trials t LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id
 WHERE t.state = 'RUNNING'";
 
 /// The RUNNING trials of a study.
-pub(crate) fn read_held(tx: &Connection, study: StudyId) -> Result<Vec<HeldTrial>, TxError> {
-    let mut statement =
-        tx.prepare_cached(&format!("{HELD_SQL} AND t.study_id = ?1 ORDER BY t.number"))?;
-    let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR])?;
+pub(crate) fn read_held(
+    tx: &Connection,
+    study: StudyId,
+    ended: Option<&EndedPart>,
+) -> Result<Vec<HeldTrial>, TxError> {
+    let mut statement = tx.prepare_cached(&format!(
+        "{HELD_SQL} AND t.study_id = ?1 AND t.trial_id > ?4 ORDER BY t.number"
+    ))?;
+    let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR, after(ended).0])?;
     let mut held = Vec::new();
     while let Some(row) = rows.next()? {
         held.push(decode_held(row)?);
