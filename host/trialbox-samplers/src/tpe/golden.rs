@@ -91,7 +91,7 @@ fn check_density(row: &Json) {
     let is_even = *member("even_weights") == Json::Bool(true);
     let weights = if is_even { vec![1.0; n] } else { default_weights(n) };
     let distributions: Vec<&Distribution> = parameters.iter().map(|(_, it)| it).collect();
-    let estimator = ParzenEstimator::new(&distributions, &observed, weights, &tpe);
+    let estimator = ParzenEstimator::new(&distributions, observed, weights, &tpe);
     for (found, want) in estimator.weights.iter().zip(floats(member("weights"))) {
         assert_close(*found, want, "a weight");
     }
@@ -107,7 +107,7 @@ fn check_kernels(distribution: &Distribution, observed: &[f64], tpe: &TpeOptions
     let Some(axis) = Axis::of(distribution) else {
         return check_categorical(distribution, observed, tpe, want);
     };
-    let kernels = NumericKernels::new(axis, observed, tpe);
+    let kernels = NumericKernels::new(axis, observed.to_vec(), tpe);
     for (key, found) in [("mu", &kernels.mu), ("sigma", &kernels.sigma)] {
         let want = floats(want.get(key).expect("recorded"));
         assert_eq!(found.len(), want.len());

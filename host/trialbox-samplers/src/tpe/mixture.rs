@@ -23,7 +23,7 @@ const N_BLOCKWISE: usize = 2;
 
 /// An estimator prepared for some points.
 pub(super) struct Mixture<'a> {
-    /// ln wₖ, and the normalisation of the kernels as far as it needs no Φ.
+    /// The normalisation of the kernels as far as it needs no Φ.
     constants: Vec<f64>,
     normalisation: Normalisation<'a>,
     /// Continuous parameters first, which are the cheapest.
@@ -32,8 +32,8 @@ pub(super) struct Mixture<'a> {
 
 impl<'a> Mixture<'a> {
     pub(super) fn new(estimator: &'a ParzenEstimator, points: &Columns) -> Self {
-        let mut constants: Vec<f64> = estimator.weights.iter().map(|weight| weight.ln()).collect();
-        let mut normalisation = Normalisation::new(constants.len());
+        let mut constants = vec![0.0; estimator.weights.len()];
+        let mut normalisation = Normalisation::new(&estimator.weights);
         for dimension in &estimator.dimensions {
             if let Dimension::Numeric(kernels) = dimension {
                 add_scale(kernels, &mut constants);
@@ -54,6 +54,7 @@ impl<'a> Mixture<'a> {
         let mut sums = vec![LogSum::default(); n];
         let mut near = Vec::with_capacity(BLOCK);
         for start in (0..self.constants.len()).step_by(BLOCK) {
+            self.terms.iter_mut().take(N_BLOCKWISE).for_each(|terms| terms.enter_block(start));
             for (point, sum) in sums.iter_mut().enumerate() {
                 self.pick_near(start, point, floors[point], &mut near);
                 near.iter().for_each(|(_, log)| sum.add(*log));
@@ -110,9 +111,11 @@ fn add_scale(kernels: &NumericKernels, constants: &mut [f64]) {
     }
 }
 
-/// ln of the mass that each kernel has on the axes, computed when it is asked for.
+/// What each kernel's logarithm is lowered by, computed when it is asked for: ln of the mass that it has on
+/// the axes, less ln of its weight.
 struct Normalisation<'a> {
     dimensions: Vec<&'a NumericKernels>,
+    weights: &'a [f64],
     /// NaN where it was not asked for yet.
     known: Vec<f64>,
     /// At most how much it raises a kernel.
@@ -120,13 +123,18 @@ struct Normalisation<'a> {
 }
 
 impl<'a> Normalisation<'a> {
-    fn new(n_kernels: usize) -> Self {
-        Normalisation { dimensions: Vec::new(), known: vec![f64::NAN; n_kernels], most: 0.0 }
+    fn new(weights: &'a [f64]) -> Self {
+        let most = weights.iter().copied().fold(0.0, f64::max).ln();
+        Normalisation {
+            dimensions: Vec::new(),
+            weights,
+            known: vec![f64::NAN; weights.len()],
+            most,
+        }
     }
 
     fn include(&mut self, kernels: &'a NumericKernels, constants: &mut [f64]) {
-        let axis = &kernels.axis;
-        if kernels.mu.iter().all(|mu| (axis.low..=axis.high).contains(mu)) {
+        if kernels.axis.holds_all(&kernels.mu) {
             self.dimensions.push(kernels);
             self.most += MOST_NORMALISATION;
         } else {
@@ -138,7 +146,8 @@ impl<'a> Normalisation<'a> {
 
     fn at(&mut self, k: usize) -> f64 {
         if self.known[k].is_nan() {
-            self.known[k] = self.dimensions.iter().map(|kernels| kernels.log_mass(k)).sum();
+            let masses: f64 = self.dimensions.iter().map(|kernels| kernels.log_mass(k)).sum();
+            self.known[k] = masses - self.weights[k].ln();
         }
         self.known[k]
     }
@@ -148,7 +157,8 @@ impl<'a> Normalisation<'a> {
 enum Terms<'a> {
     Continuous {
         points: Vec<f64>,
-        mu: &'a [f64],
+        kernels: &'a NumericKernels,
+        /// 1/σ of the block's kernels.
         inverse_sigma: Vec<f64>,
     },
     Categorical {
@@ -172,8 +182,8 @@ impl<'a> Terms<'a> {
             Dimension::Numeric(kernels) => match kernels.axis.step {
                 None => Terms::Continuous {
                     points: points.iter().map(|x| kernels.axis.place(*x)).collect(),
-                    mu: &kernels.mu,
-                    inverse_sigma: kernels.sigma.iter().map(|sigma| 1.0 / sigma).collect(),
+                    kernels,
+                    inverse_sigma: Vec::with_capacity(BLOCK),
                 },
                 Some(step) => Terms::Discrete(Cells::new(kernels, points, step)),
             },
@@ -192,8 +202,8 @@ impl<'a> Terms<'a> {
     /// The term of one kernel at one point.
     fn at(&mut self, k: usize, point: usize) -> f64 {
         match self {
-            Terms::Continuous { points, mu, inverse_sigma } => {
-                let z = (points[point] - mu[k]) * inverse_sigma[k];
+            Terms::Continuous { points, kernels, .. } => {
+                let z = (points[point] - kernels.mu[k]) * (1.0 / kernels.sigma[k]);
                 -0.5 * z * z
             }
             Terms::Categorical { points, kernels, own, other, prior } => {
@@ -207,14 +217,23 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// Adds the terms of the kernels from `start` on at one point.
+    /// Prepares for the block of kernels from `start` on.
+    fn enter_block(&mut self, start: usize) {
+        if let Terms::Continuous { kernels, inverse_sigma, .. } = self {
+            inverse_sigma.clear();
+            let block = kernels.sigma[start..].iter().take(BLOCK);
+            inverse_sigma.extend(block.map(|sigma| 1.0 / sigma));
+        }
+    }
+
+    /// Adds the terms of the kernels of the block from `start` on, which was entered, at one point.
     fn add_to(&mut self, block: &mut [f64], start: usize, point: usize) {
         match self {
-            Terms::Continuous { points, mu, inverse_sigma } => {
-                let (range, x) = (start..start + block.len(), points[point]);
-                let kernels = mu[range.clone()].iter().zip(&inverse_sigma[range]);
+            Terms::Continuous { points, kernels, inverse_sigma } => {
+                let x = points[point];
+                let kernels = kernels.mu[start..].iter().zip(inverse_sigma);
                 for (sum, (mu, inverse)) in block.iter_mut().zip(kernels) {
-                    let z = (x - mu) * inverse;
+                    let z = (x - mu) * *inverse;
                     *sum -= 0.5 * z * z;
                 }
             }
@@ -230,18 +249,28 @@ impl<'a> Terms<'a> {
 /// The cells that the points of a discrete parameter stand for.
 struct Cells<'a> {
     kernels: &'a NumericKernels,
-    distinct: DistinctKernels,
     /// The cell of each point.
     places: Vec<usize>,
     /// The ends of each cell, as coordinates.
     ends: Vec<(f64, f64)>,
+    /// How many masses were computed before they were remembered.
+    n_computed: usize,
+    remembered: Option<Remembered>,
+}
+
+/// Masses of kernels in cells. Setting it up costs some operations a kernel, which is too much for the few
+/// kernels that are asked for when other parameters have ruled out the rest.
+struct Remembered {
+    distinct: DistinctKernels,
     /// ln of the mass of each distinct kernel in each cell, a row a cell; NaN where it was not asked for yet.
-    known: Vec<f64>,
+    log_masses: Vec<f64>,
 }
 
 impl<'a> Cells<'a> {
+    /// Computing a mass takes about as long as setting up the memory of them for so many kernels.
+    const WORTH: usize = 8;
+
     fn new(kernels: &'a NumericKernels, points: &[f64], step: f64) -> Self {
-        let distinct = DistinctKernels::of(kernels);
         let mut values: Vec<f64> = Vec::new();
         let mut place = |value: &f64| {
             let found = values.iter().position(|known| known == value);
@@ -251,23 +280,43 @@ impl<'a> Cells<'a> {
             })
         };
         let places = points.iter().map(&mut place).collect();
-        let ends: Vec<(f64, f64)> =
-            values.iter().map(|value| kernels.axis.cell(*value, step)).collect();
-        let known = vec![f64::NAN; ends.len() * distinct.firsts.len()];
-        Cells { kernels, distinct, places, ends, known }
+        let ends = values.iter().map(|value| kernels.axis.cell(*value, step)).collect();
+        Cells { kernels, places, ends, n_computed: 0, remembered: None }
     }
 
     fn at(&mut self, k: usize, point: usize) -> f64 {
         let cell = self.places[point];
-        let kernel = self.distinct.places[k] as usize;
-        let known = &mut self.known[cell * self.distinct.firsts.len() + kernel];
+        let (kernels, ends) = (self.kernels, self.ends[cell]);
+        if self.remembered.is_none() && self.n_computed * Self::WORTH < kernels.mu.len() {
+            self.n_computed += 1;
+            return log_mass_in(ends, kernels, k);
+        }
+        let new = || Remembered::new(kernels, self.ends.len());
+        let known = self.remembered.get_or_insert_with(new).place(k, cell);
         if known.is_nan() {
-            let (left, right) = self.ends[cell];
-            let (mu, inverse) = (self.kernels.mu[k], 1.0 / self.kernels.sigma[k]);
-            *known = log_mass((left - mu) * inverse, (right - mu) * inverse);
+            *known = log_mass_in(ends, kernels, k);
         }
         *known
     }
+}
+
+impl Remembered {
+    fn new(kernels: &NumericKernels, n_cells: usize) -> Self {
+        let distinct = DistinctKernels::of(kernels);
+        let log_masses = vec![f64::NAN; n_cells * distinct.firsts.len()];
+        Remembered { distinct, log_masses }
+    }
+
+    fn place(&mut self, k: usize, cell: usize) -> &mut f64 {
+        let kernel = self.distinct.places[k] as usize;
+        &mut self.log_masses[cell * self.distinct.firsts.len() + kernel]
+    }
+}
+
+/// ln of the mass of kernel `k` between two coordinates, before the cut to the axis.
+fn log_mass_in((left, right): (f64, f64), kernels: &NumericKernels, k: usize) -> f64 {
+    let (mu, inverse) = (kernels.mu[k], 1.0 / kernels.sigma[k]);
+    log_mass((left - mu) * inverse, (right - mu) * inverse)
 }
 
 /// Kernels of a discrete parameter repeat: few values, and few widths a value.

@@ -86,7 +86,7 @@ impl TpeSampler {
         let are_even = is_below && history.directions().len() > 1;
         let weights = if are_even { vec![1.0; n] } else { default_weights(n) };
         let distributions: Vec<&Distribution> = space.iter().map(|(_, it)| it).collect();
-        ParzenEstimator::new(&distributions, &observed, weights, &self.options)
+        ParzenEstimator::new(&distributions, observed, weights, &self.options)
     }
 }
 

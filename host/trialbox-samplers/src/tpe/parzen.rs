@@ -29,16 +29,16 @@ impl ParzenEstimator {
     /// trials, oldest first, before the prior joins them.
     pub(crate) fn new(
         distributions: &[&Distribution],
-        observed: &Columns,
+        observed: Columns,
         mut weights: Vec<f64>,
         options: &TpeOptions,
     ) -> Self {
         weights.push(if weights.is_empty() { 1.0 } else { options.prior_weight });
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
-        let dimension = |(distribution, observed): (&&Distribution, &Vec<f64>)| match distribution {
+        let dimension = |(distribution, observed): (&&Distribution, Vec<f64>)| match distribution {
             Distribution::Categorical(categorical) => Dimension::Categorical(
-                CategoricalKernels::new(categorical.choices().len(), observed, options),
+                CategoricalKernels::new(categorical.choices().len(), &observed, options),
             ),
             _ => match Axis::of(distribution) {
                 Some(axis) => Dimension::Numeric(NumericKernels::new(axis, observed, options)),

@@ -46,11 +46,14 @@ pub fn split<'a>(
     let missing = take(best_complete(trials, complete, directions, n_below));
     let missing = take(furthest_pruned(trials, pruned, directions, missing));
     take(least_violating(infeasible, missing));
-    let (below, above): (Vec<_>, Vec<_>) =
-        trials.iter().zip(is_below).partition(|(_, is_below)| *is_below);
-    let trials =
-        |both: Vec<(&&'a FrozenTrial, bool)>| both.into_iter().map(|(it, _)| *it).collect();
-    (trials(below), trials(above))
+    let side = |wanted: bool| {
+        let of_side =
+            trials.iter().zip(&is_below).filter(move |(_, is_below)| **is_below == wanted);
+        of_side.map(|(trial, _)| *trial)
+    };
+    let mut above = Vec::with_capacity(trials.len());
+    above.extend(side(false));
+    (side(true).collect(), above)
 }
 
 /// Indices of the trials that can be good, by kind.
