@@ -184,6 +184,5 @@ fn assert_farther(what: &str, with: &[f64], without: &[f64]) {
     let n_larger = pairs.filter(|(a, b)| a > b).count() as f64;
     let z = (n_larger - n * m / 2.0) / (n * m * (n + m + 1.0) / 12.0).sqrt();
     let (with, without) = (with.iter().sum::<f64>() / n, without.iter().sum::<f64>() / m);
-    println!("{what}: mean distance {with:.3} with a liar, {without:.3} without, z = {z:.2}");
     assert!(z > BOUND, "{what}: {with} with a liar, {without} without, z = {z}");
 }
