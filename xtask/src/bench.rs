@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: named experiments on whole processes. They print ratios measured in one run, because
 //! absolute times depend on the machine, and keep the raw figures in `benches/`.
 
+mod herd;
+
 use crate::shell::{cargo, root, run};
 use crate::{guests, python};
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,8 +16,9 @@ pub(crate) fn run_named(name: Option<&str>) -> Result<()> {
     match name {
         Some("trial") => trial(),
         Some("guest") => guest(),
-        None => trial().and_then(|()| guest()),
-        Some(other) => bail!("there is no experiment `{other}`; there are: trial, guest"),
+        Some("herd") => herd::herd(),
+        None => trial().and_then(|()| guest()).and_then(|()| herd::herd()),
+        Some(other) => bail!("there is no experiment `{other}`; there are: trial, guest, herd"),
     }
 }
 

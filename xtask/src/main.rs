@@ -20,7 +20,7 @@ cargo xtask COMMAND
   ci            check, then test: what CI runs
   tidy          only the licences and dependency directions
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
-  bench [NAME]  named experiments, with ratios measured in one run: trial, guest";
+  bench [NAME]  named experiments, with ratios measured in one run: trial, guest, herd";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
