@@ -220,7 +220,7 @@ mod tests {
 31 27 0:27 / /dev/shm rw,nosuid shared:5 master:2 - tmpfs tmpfs rw,size=24684096k
 40 27 0:44 / /home rw,nosuid,relatime shared:9 - nfs4 filer:/export/home rw,vers=4.2,hard,proto=tcp,local_lock=none
 41 27 0:45 / /old rw,relatime - nfs filer:/old rw,vers=3,nolock,local_lock=all
-42 27 0:46 / /lustre/scratch rw - lustre 10.0.0.1@o2ib:/scratch rw,flock,lazystatfs
+42 27 0:46 / /lustre/project rw - lustre 10.0.0.1@o2ib:/project rw,flock,lazystatfs
 43 27 0:47 / /lustre/scratch rw - lustre 10.0.0.1@o2ib:/scratch rw,localflock
 44 27 0:48 / /lustre/none rw - lustre 10.0.0.1@o2ib:/none rw,lazystatfs
 45 27 0:49 / /gpfs rw,relatime - gpfs gpfs0 rw,dev=gpfs0
@@ -247,7 +247,7 @@ mod tests {
         check("/dev/shm/study.db", 0x0102_1994, "tmpfs", "tmpfs", Locks::Local);
         check("/sif/study.db", 0x794C_7630, "overlay", "overlay", Locks::Local);
         check("/old/study.db", 0x6969, "nfs", "filer:/old", Locks::Network);
-        check("/lustre/scratch/a", 0x0BD0_0BD0, "lustre", "10.0.0.1@o2ib:/scratch", Locks::Network);
+        check("/lustre/project/a", 0x0BD0_0BD0, "lustre", "10.0.0.1@o2ib:/project", Locks::Network);
         check("/gpfs/a", 0x4750_4653, "gpfs", "gpfs0", Locks::Network);
         check("/mnt/my share/a", 0xFF53_4D42, "cifs", "//nas/my share", Locks::Network);
     }
@@ -299,7 +299,7 @@ mod tests {
         };
         assert_eq!(problem("/home/a"), "");
         assert_eq!(problem("/old/a"), "its mount options keep locks on this machine");
-        assert_eq!(problem("/lustre/scratch/a"), "");
+        assert_eq!(problem("/lustre/project/a"), "");
         assert_eq!(problem("/lustre/scratch/a"), "`localflock` keeps locks on this machine");
         let without = "without the mount option `flock` it has no locks";
         assert_eq!(problem("/lustre/none/a"), without);
