@@ -15,7 +15,26 @@ fn endless(scene: &Scene) -> &'static str {
 }
 
 fn start(scene: &Scene, arguments: &[&str], variables: &[(&str, &str)]) -> Child {
-    let mut command = scene.command(arguments);
+    start_with(scene, "--default-signal", arguments, variables)
+}
+
+/// The same, with a flag of env(1) that says what signals do: who runs the tests may have some ignored.
+fn start_with(
+    scene: &Scene,
+    signals: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Child {
+    let trialbox = scene.command(arguments);
+    let mut command = Command::new("env");
+    command.arg(signals).arg(trialbox.get_program()).args(trialbox.get_args());
+    command.current_dir(&scene.folder);
+    for (name, value) in trialbox.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().unwrap()
 }
@@ -391,12 +410,26 @@ fn a_reader_with_an_old_snapshot_holds_nobody_up_in_wal_mode() {
     assert_eq!(mode, "wal");
 }
 
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_hang_up_ends_a_job_but_not_one_under_nohup() {
+    for (signals, code) in [("--default-signal=HUP", 75), ("--ignore-signal=HUP", 0)] {
+        let scene = Scene::new(&format!("faults-nohup-{code}"));
+        let child = stopped_before_the_end(&scene, signals);
+        signal(&child, "HUP");
+        signal(&child, "CONT");
+        let ran = end(child);
+        assert_eq!(ran.code, Some(code), "{signals}: {ran:?}");
+        assert_eq!(count(&scene, "complete"), 1, "the trial had ended");
+    }
+}
+
 /// Starts a run that stops itself when its trial has ended and is about to be recorded.
 #[cfg(feature = "failpoints")]
-fn stopped_before_the_end(scene: &Scene, more: &[&str]) -> Child {
-    let quadratic = guest("quadratic");
-    let arguments = [&["run", &quadratic, "--storage-timeout", "1s"], more].concat();
-    let child = start(scene, &arguments, &[("TRIALBOX_FAILPOINTS", "finish.before_begin=stop@1")]);
+fn stopped_before_the_end(scene: &Scene, signals: &str) -> Child {
+    let arguments = ["run", &guest("quadratic"), "--storage-timeout", "1s"];
+    let faults = [("TRIALBOX_FAILPOINTS", "finish.before_begin=stop@1")];
+    let child = start_with(scene, signals, &arguments, &faults);
     await_that(|| process_state(child.id()) == "T");
     child
 }
@@ -406,7 +439,7 @@ fn stopped_before_the_end(scene: &Scene, more: &[&str]) -> Child {
 fn a_result_that_cannot_be_written_is_kept_and_recorded_once_by_sync_or_the_next_run() {
     for by_run in [false, true] {
         let scene = Scene::new(&format!("faults-spool-{by_run}"));
-        let child = stopped_before_the_end(&scene, &[]);
+        let child = stopped_before_the_end(&scene, "--default-signal");
         let other = rusqlite::Connection::open(scene.path("trialbox.db")).unwrap();
         other.execute_batch("BEGIN EXCLUSIVE").unwrap();
         signal(&child, "CONT");
@@ -445,7 +478,7 @@ fn a_result_that_cannot_be_written_is_kept_and_recorded_once_by_sync_or_the_next
 #[test]
 fn a_database_that_is_replaced_or_gone_keeps_the_result_in_a_file() {
     let scene = Scene::new("faults-gone");
-    let child = stopped_before_the_end(&scene, &[]);
+    let child = stopped_before_the_end(&scene, "--default-signal");
     std::fs::rename(scene.path("trialbox.db"), scene.path("away.db")).unwrap();
     signal(&child, "CONT");
     let ran = end(child);
@@ -459,7 +492,7 @@ fn a_database_that_is_replaced_or_gone_keeps_the_result_in_a_file() {
 #[test]
 fn a_spooled_result_whose_trial_was_ended_meanwhile_is_kept_with_the_study() {
     let scene = Scene::new("faults-late");
-    let child = stopped_before_the_end(&scene, &[]);
+    let child = stopped_before_the_end(&scene, "--default-signal");
     let other = rusqlite::Connection::open(scene.path("trialbox.db")).unwrap();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     signal(&child, "CONT");
