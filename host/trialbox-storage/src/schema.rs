@@ -47,12 +47,10 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
         path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
     let made = write_database(&aside);
     crate::failpoint!("create.before_link");
-    // A rename that leaves what others have made; network file systems know only links.
-    let made = made.and_then(|()| {
-        rename_unless_there(&aside, path).or_else(|_| match fs::hard_link(&aside, path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            other => other,
-        })
+    let made = made.and_then(|()| match put_in_place(&aside, path) {
+        // Others were first: then theirs it is.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
     });
     crate::failpoint!("create.after_link");
     // Gone already if it was renamed.
@@ -60,11 +58,14 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     made.and_then(|()| sync_folder(path))
 }
 
-fn rename_unless_there(from: &Path, to: &Path) -> io::Result<()> {
+/// Gives a file its name, unless there is one of that name: a rename that replaces nothing, or a link where a
+/// network file system knows only these. After a link, the old name is there still.
+pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::EXIST) => Ok(()),
-        other => Ok(other?),
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::hard_link(from, to),
     }
 }
 

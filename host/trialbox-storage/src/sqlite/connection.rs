@@ -163,8 +163,9 @@ impl Database {
         });
         let placed = copied.and_then(|()| {
             std::fs::File::open(&aside).and_then(|file| file.sync_all()).map_err(failed)?;
-            std::fs::hard_link(&aside, target).map_err(failed)
+            schema::put_in_place(&aside, target).map_err(failed)
         });
+        // Gone already if it was renamed.
         let _ = std::fs::remove_file(&aside);
         placed
     }
