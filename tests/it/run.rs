@@ -51,29 +51,25 @@ fn the_recipes_spelling_forty_times_gives_trials_0_to_39() {
     }
 }
 
+/// What a sampler proposes follows from the seed, the trial's number and the history. Without one, jobs side by
+/// side draw what one alone would; with one, the same history must lead to the same proposal.
 #[test]
-fn the_same_seed_gives_the_same_trials_whatever_the_number_of_jobs() {
+fn the_same_seed_and_history_give_the_same_trials_whatever_the_number_of_jobs() {
     let scene = Scene::new("run-seed");
     let quadratic = guest("quadratic");
-    let values = |database: &str, jobs: &str| {
-        scene.json(&[
-            "run",
-            &quadratic,
-            "--storage",
-            database,
-            "--seed",
-            "7",
-            "-n",
-            "12",
-            "--jobs",
-            jobs,
-        ]);
+    let values = |database: &str, sampler: &str, jobs: &str| {
+        let seed = ["--seed", "7", "--sampler", sampler];
+        let arguments = ["run", &quadratic, "--storage", database, "-n", "12", "--jobs", jobs];
+        scene.json(&[&arguments[..], &seed].concat());
         let trials = scene.json(&["study", "trials", "--storage", database]);
         trials.iter().map(|trial| trial["params"].clone()).collect::<Vec<Value>>()
     };
-    let alone = values("a.db", "1");
-    assert_eq!(alone, values("b.db", "3"));
+    let alone = values("a.db", "random", "1");
+    assert_eq!(alone, values("b.db", "random", "3"));
     assert_eq!(alone.iter().map(ToString::to_string).collect::<BTreeSet<_>>().len(), 12);
+    let with_history = values("c.db", "tpe", "1");
+    assert_eq!(with_history, values("d.db", "tpe", "1"));
+    assert_eq!((&with_history[..10], with_history == alone), (&alone[..10], false));
 }
 
 #[test]
