@@ -9,6 +9,11 @@ pub(crate) fn gaussian(key: u64) -> f64 {
     (-2.0 * radius_u.ln()).sqrt() * (2.0 * std::f64::consts::PI * angle_u).cos()
 }
 
+/// A seed for one problem, made of a seed for all of them.
+pub(crate) fn mix(seed: u64, name: &str) -> u64 {
+    name.bytes().fold(seed, |state, byte| split_mix(state ^ u64::from(byte)))
+}
+
 /// One step of SplitMix64 (Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number Generators").
 fn split_mix(state: u64) -> u64 {
     let mut z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -1,5 +1,6 @@
 //! The two sides of a comparison behind one seam: our samplers in this process, Optuna's in another.
 
+use crate::noise::mix;
 use crate::problem::{Measured, ParamSpec, Point, Problem};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
@@ -55,7 +56,9 @@ impl OurProposer {
 
 impl Proposer for OurProposer {
     fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()> {
-        self.seed = seed;
+        // A stream gives the same numbers for every problem, so that one seed's first points would be lucky or
+        // unlucky on all of them, and no statement over the problems would hold.
+        self.seed = mix(seed, problem.name);
         self.directions = vec![StudyDirection::Minimize; problem.n_objectives()];
         self.trials.clear();
         Ok(())
