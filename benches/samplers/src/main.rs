@@ -37,7 +37,8 @@ cargo xtask bench suggest [--samplers NAMES]
   --inflight  1,16            how many trials are under way at once
   --jobs      1               how many runs to make at once (run)
   --after     50,100,300      after how many trials to compare (report)
-  --name      report          what the report's files are called (report)";
+  --name      report          what the report's files are called (report)
+  --results   benches/results/samplers  where the raw results and the report are";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -76,6 +77,9 @@ fn places(options: &mut Options) -> Places {
     Places {
         python: PathBuf::from(options.take("python", "python3")),
         script: here.join("optuna_side.py"),
-        results: run::kept_results(root),
+        results: match options.take("results", "").as_str() {
+            "" => run::kept_results(root),
+            folder => PathBuf::from(folder),
+        },
     }
 }
