@@ -4,7 +4,7 @@ use super::schema::{GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
 use crate::lock_file::{HeldLock, LockError};
 use crate::patience::Patience;
-use crate::sqlite::{GUARD_SQL, lock_file_of};
+use crate::sqlite::{GUARD_SQL, is_on_network, lock_file_of};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -79,7 +79,8 @@ fn repair_database(
         source,
     };
     let mut patience = Patience::new(&options.storage, path);
-    let lock = lock_file_of(path, options.storage.lock).map(|lock| lock.acquire(&mut patience));
+    let lock = lock_file_of(path, options.storage.lock, is_on_network(path))
+        .map(|lock| lock.acquire(&mut patience));
     let lock = lock.transpose().map_err(|error| match error {
         LockError::Io(error) => failed(error.into()),
         LockError::Busy { holder } => {

@@ -94,7 +94,7 @@ impl Database {
         // All who open the file must find the same lock file beside it, by whichever link they came.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
         let is_shared = is_on_network(&path);
-        let access = match lock_file_of(&path, options.lock) {
+        let access = match lock_file_of(&path, options.lock, is_shared) {
             None => {
                 let connection = connect_patiently(&path, shown, options)?;
                 // By SQLite itself: closing a second descriptor of the file would give up this process's locks.
@@ -374,12 +374,12 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// The lock file to hold around transactions, where one is needed.
-pub(crate) fn lock_file_of(path: &Path, mode: LockMode) -> Option<LockFile> {
+/// The lock file to hold around transactions, where one is needed: `is_shared` as [`is_on_network`] has it.
+pub(crate) fn lock_file_of(path: &Path, mode: LockMode, is_shared: bool) -> Option<LockFile> {
     let is_needed = match mode {
         LockMode::Sqlite => false,
         LockMode::File => true,
-        LockMode::Auto => is_on_network(path),
+        LockMode::Auto => is_shared,
     };
     is_needed.then(|| LockFile::of(path))
 }

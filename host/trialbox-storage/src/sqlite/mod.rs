@@ -10,7 +10,7 @@ mod reader;
 mod studies;
 mod trials;
 
-pub(crate) use connection::{GUARD_SQL, TxError, lock_file_of};
+pub(crate) use connection::{GUARD_SQL, TxError, is_on_network, lock_file_of};
 
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
