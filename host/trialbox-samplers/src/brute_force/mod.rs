@@ -66,7 +66,12 @@ impl Sampler for BruteForceSampler {
 
     fn is_exhausted(&self, history: &History) -> bool {
         let mut tree = Node::default();
-        begun(history).for_each(|trial| tree.add(trial.params.iter(), trial.state));
+        // A trial that has only begun says nothing, not even that the objective has parameters. Optuna takes
+        // it for the whole search and stops.
+        let has_said = |trial: &&FrozenTrial| trial.state.is_finished() || !trial.params.is_empty();
+        begun(history)
+            .filter(has_said)
+            .for_each(|trial| tree.add(trial.params.iter(), trial.state));
         tree.n_open(self.options.avoid_premature_stop) == 0.0
     }
 }
@@ -162,6 +167,16 @@ mod tests {
         assert!(!strict.is_exhausted(&history(&trials)));
         trials.iter_mut().for_each(|trial| trial.state = TrialState::Complete);
         assert!(strict.is_exhausted(&history(&trials)));
+    }
+
+    #[test]
+    fn a_trial_that_has_only_begun_ends_no_search() {
+        let begun = trial_with(0, TrialState::Running, &[]);
+        let sampler = BruteForceSampler::default();
+        assert!(!sampler.is_exhausted(&history(std::slice::from_ref(&begun))));
+        // An objective without parameters has one trial.
+        let ended = FrozenTrial { state: TrialState::Complete, ..begun };
+        assert!(sampler.is_exhausted(&history(&[ended])));
     }
 
     #[test]
