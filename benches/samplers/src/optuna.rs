@@ -1,5 +1,6 @@
 //! Python's Optuna as a [`Proposer`]: a process that is asked and told in lines of JSON.
 
+use crate::noise::mix;
 use crate::problem::{Measured, ParamSpec, Point, Problem};
 use crate::proposer::Proposer;
 use anyhow::{Context as _, Result, bail};
@@ -84,6 +85,8 @@ impl Drop for OptunaProposer {
 
 impl Proposer for OptunaProposer {
     fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()> {
+        // As ours: the same seed is another stream on another problem. Optuna takes 32 bits.
+        let seed = mix(seed, problem.name) & u64::from(u32::MAX);
         self.begin_study(&problem.params, problem.n_objectives(), seed, &[])
     }
 

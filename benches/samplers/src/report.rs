@@ -67,7 +67,7 @@ Runs of {n_trials} trials with the seeds {from} to {to}. With k in flight the ol
 Cells: the median over the seeds [lower quartile, upper quartile].
 `better` is the chance that a run of `{first}` is better than one of the other sampler, ties counting half.
 The p-values are those of one-sided Mann-Whitney tests of `{first}` being worse, and being better, after Holm's correction over the problems of the table.
-Statements over all problems take these as independent. Ours are; Optuna's runs of one seed begin with the same ten random points in the unit cube on all problems, so a seed that is lucky at first is so on several.
+Both sides mix the seed with the problem's name, so that the runs of one seed on several problems are independent.
 
 ```console
 $ cargo xtask bench samplers run --samplers {samplers} --seeds {from}-{to} --trials {n_trials} --inflight {inflight}
