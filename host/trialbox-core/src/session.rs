@@ -258,8 +258,15 @@ impl<'a> TrialSession<'a> {
         if self.around.pruner.uses_history() {
             self.load_history()?;
         }
-        let current = RunningTrial { intermediate_values: &self.intermediate_values };
-        Ok(self.around.pruner.should_prune(&self.history, &current))
+        let current = RunningTrial {
+            study_name: &self.around.study.name,
+            number: self.claim.number,
+            intermediate_values: &self.intermediate_values,
+            system_attrs: &self.system_attrs,
+        };
+        let judgement = self.around.pruner.judge(&self.history, &current);
+        self.share(judgement.system_attrs);
+        Ok(judgement.should_prune)
     }
 
     /// Attaches a value to the trial.

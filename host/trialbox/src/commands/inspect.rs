@@ -18,7 +18,7 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::FailureCode;
-use trialbox_core::pruner::{Pruner, RunningTrial};
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
@@ -121,8 +121,8 @@ impl Pruner for AlwaysPruner {
         false
     }
 
-    fn should_prune(&self, _history: &History, _current: &RunningTrial) -> bool {
-        true
+    fn judge(&self, _history: &History, _current: &RunningTrial) -> Judgement {
+        Judgement::new(true)
     }
 }
 
