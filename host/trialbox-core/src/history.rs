@@ -42,6 +42,20 @@ impl History {
         Some(self.trials.remove(index))
     }
 
+    /// Takes over what has changed: trials that are new, and trials as they are now.
+    pub fn update(&mut self, changed: Vec<FrozenTrial>) {
+        if changed.is_empty() {
+            return;
+        }
+        self.table = OnceLock::new();
+        for trial in changed {
+            match self.trials.binary_search_by_key(&trial.number, |found| found.number) {
+                Ok(index) => self.trials[index] = trial,
+                Err(index) => self.trials.insert(index, trial),
+            }
+        }
+    }
+
     /// One direction for each objective.
     pub fn directions(&self) -> &[StudyDirection] {
         &self.directions
@@ -178,5 +192,9 @@ mod tests {
         assert_eq!(history.row(&trials[2]), (2, &[][..]));
         assert_eq!(history.take(TrialNumber(1)).as_ref(), Some(&trials[1]));
         assert_eq!(schemas(&history), [0, 1, 0, 2]);
+        history.update(vec![trials[1].clone(), trial(2, &[("z", 1.0)])]);
+        assert_eq!(schemas(&history), [0, 1, 2, 0, 3]);
+        history.update(Vec::new());
+        assert_eq!(history.trials()[2], trial(2, &[("z", 1.0)]));
     }
 }

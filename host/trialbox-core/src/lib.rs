@@ -29,6 +29,7 @@ pub mod storage;
 
 pub mod retry;
 
+mod reports;
 pub mod transcript;
 
 pub mod session;

@@ -49,8 +49,10 @@ pub struct FinishedTrial {
     pub params: Vec<(String, Param)>,
     /// What the objective attached.
     pub user_attrs: BTreeMap<String, Json>,
-    /// How many steps it reported.
-    pub n_reports: usize,
+    /// How many times it reported a value.
+    pub n_reports: u64,
+    /// How many of these are stored: see [`crate::session::SessionLimits::max_reports`].
+    pub n_reports_stored: usize,
     /// Why it is FAIL.
     pub failure: Option<Failure>,
     /// Who stopped it, if somebody did.
@@ -152,6 +154,7 @@ pub fn run_trial(
             params: rest.params,
             user_attrs: rest.user_attrs,
             n_reports: rest.n_reports,
+            n_reports_stored: rest.n_reports_stored,
             failure: verdict.failure,
             interruption,
             retry,

@@ -10,6 +10,7 @@ use crate::history::History;
 use crate::json::Json;
 use crate::objective::{Failure, FailureCode};
 use crate::pruner::{Pruner, RunningTrial};
+use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
 use crate::sampler::{Ask, Sampler};
 use crate::storage::{
@@ -19,6 +20,7 @@ use crate::study::StudyRecord;
 use crate::transcript::{LogLine, LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// How long a note may wait before it is written.
@@ -34,6 +36,13 @@ const SHARE_INTERVAL: Duration = Duration::from_millis(20);
 /// How long the trial's heart may go without a beat. Optuna's reapers allow twice their own interval,
 /// which users set to a minute or more.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How old the pruner's view of the other trials may get before it is read again.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Where reading takes long, how much longer than that the next one is put off: at most a twentieth of a trial's
+/// time goes there.
+const REFRESH_SHARE: u32 = 20;
 
 /// What all trials of a process share.
 pub struct Surroundings<'a> {
@@ -56,7 +65,8 @@ pub struct Surroundings<'a> {
 /// Bounds on what one trial may leave in the database and in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// How many reported steps are stored; of those beyond, only the last. At least 1.
+    /// How many reported steps are stored, at least 1. The first half of them are a trial's first reports, the others
+    /// are spread over all that follow, and the last report is always among them.
     pub max_reports: usize,
     /// How many user attributes a trial may have.
     pub max_user_attrs: usize,
@@ -117,8 +127,10 @@ pub struct TrialSession<'a> {
     origin: TrialNumber,
     rng: TrialRng,
     /// The other trials; empty until something that looks at them is asked.
-    history: History,
+    history: Rc<History>,
     history_is_loaded: bool,
+    /// The other trials as the pruner sees them.
+    peers: Option<Peers>,
     fixed_params: Vec<(String, Json)>,
     /// What the database and the sampler say of this trial.
     system_attrs: BTreeMap<String, Json>,
@@ -126,8 +138,8 @@ pub struct TrialSession<'a> {
     relative_params: Option<BTreeMap<String, f64>>,
     params: Vec<(String, Param)>,
     asked: BTreeSet<String>,
-    intermediate_values: BTreeMap<i64, f64>,
-    last_report_beyond_limit: Option<(i64, f64)>,
+    reports: Reports,
+    has_explained_pruning: bool,
     user_attrs: BTreeMap<String, Json>,
     transcript: Transcript,
     pending: TrialBatch,
@@ -152,16 +164,17 @@ impl<'a> TrialSession<'a> {
             rng: trial_rng(around.seed, begun.origin),
             origin: begun.origin,
             claim: begun.claim,
-            history: History::new(around.study.directions.clone(), Vec::new()),
+            history: Rc::new(History::new(around.study.directions.clone(), Vec::new())),
             history_is_loaded: false,
+            peers: None,
             fixed_params: begun.fixed_params,
             system_attrs: BTreeMap::new(),
             is_prepared: false,
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
-            intermediate_values: BTreeMap::new(),
-            last_report_beyond_limit: None,
+            reports: Reports::new(around.limits.max_reports),
+            has_explained_pruning: false,
             user_attrs: BTreeMap::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
             pending: TrialBatch::default(),
@@ -239,32 +252,40 @@ impl<'a> TrialSession<'a> {
     /// None today; the signature is that of the other calls.
     pub fn report(&mut self, value: f64, step: i64) -> Result<(), Stop> {
         (self.observer)(Event::Reported { step, value });
-        if self.intermediate_values.contains_key(&step) {
-            self.host_note(&format!("step {step} was already reported; the first value is kept"));
-        } else if self.intermediate_values.len() + 1 < self.around.limits.max_reports {
-            self.intermediate_values.insert(step, value);
-            self.pending.intermediate_values.push((step, value));
-        } else {
-            self.last_report_beyond_limit = Some((step, value));
+        match self.reports.add(step, value) {
+            Fate::Kept => self.pending.intermediate_values.push((step, value)),
+            Fate::Passing => {}
+            Fate::Repeated => self
+                .host_note(&format!("step {step} was already reported; the first value is kept")),
         }
         Ok(())
     }
 
-    /// Whether the pruner would stop the trial now.
+    /// Whether the pruner would stop the trial now. What it knows of the other trials is at most a second old, or
+    /// where the study is so large that reading it takes long, twenty times as old as that takes.
+    ///
+    /// With several objectives no pruner has a say, and nothing is pruned; Optuna fails the trial.
     ///
     /// # Errors
     /// Only when the study cannot be read.
     pub fn should_prune(&mut self) -> Result<bool, Stop> {
-        if self.around.pruner.uses_history() {
-            self.load_history()?;
+        if self.around.study.directions.len() > 1 {
+            if !std::mem::replace(&mut self.has_explained_pruning, true) {
+                self.host_note("a study with several objectives prunes no trials");
+            }
+            return Ok(false);
         }
+        if self.around.pruner.uses_history() {
+            self.refresh_peers()?;
+        }
+        let history = self.peers.as_ref().map_or(&self.history, |peers| &peers.history);
         let current = RunningTrial {
             study_name: &self.around.study.name,
             number: self.claim.number,
-            intermediate_values: &self.intermediate_values,
+            intermediate_values: self.reports.values(),
             system_attrs: &self.system_attrs,
         };
-        let judgement = self.around.pruner.judge(&self.history, &current);
+        let judgement = self.around.pruner.judge(history, &current);
         self.share(judgement.system_attrs);
         Ok(judgement.should_prune)
     }
@@ -365,19 +386,14 @@ impl<'a> TrialSession<'a> {
         self.pending.system_attrs.push((key.to_owned(), value));
     }
 
-    /// The value at the largest reported step.
+    /// The value at the largest step that is stored.
     pub(crate) fn last_intermediate_value(&self) -> Option<f64> {
-        let stored = self.intermediate_values.last_key_value().map(|(step, value)| (*step, *value));
-        stored
-            .into_iter()
-            .chain(self.last_report_beyond_limit)
-            .max_by_key(|(step, _)| *step)
-            .map(|(_, value)| value)
+        self.reports.values().last_key_value().map(|(_, value)| *value)
     }
 
     /// Ends the session: what is left of it.
     pub(crate) fn into_rest(mut self) -> SessionRest {
-        self.pending.intermediate_values.extend(self.last_report_beyond_limit);
+        self.pending.intermediate_values.extend(self.reports.last_passing());
         self.transcript.finish(&mut |line| (self.observer)(Event::Logged(line)));
         let unasked = self.fixed_params.iter().map(|(name, _)| name);
         let unused_fixed_params =
@@ -387,8 +403,8 @@ impl<'a> TrialSession<'a> {
             pending: self.pending,
             params: self.params,
             user_attrs: self.user_attrs,
-            n_reports: self.intermediate_values.len()
-                + usize::from(self.last_report_beyond_limit.is_some()),
+            n_reports: self.reports.n_made(),
+            n_reports_stored: self.reports.values().len(),
             unused_fixed_params,
             transcript: self.transcript,
             error: self.error,
@@ -547,14 +563,41 @@ impl<'a> TrialSession<'a> {
 
     fn load_history(&mut self) -> Result<(), Stop> {
         if !self.history_is_loaded {
+            let started = self.around.clock.elapsed();
             let trials =
                 self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
-            self.history = History::new(self.around.study.directions.clone(), trials);
-            if let Some(trial) = self.history.take(self.claim.number) {
+            let mut history = History::new(self.around.study.directions.clone(), trials);
+            if let Some(trial) = history.take(self.claim.number) {
                 self.system_attrs.extend(trial.system_attrs);
             }
+            self.history = Rc::new(history);
+            self.peers = Some(Peers::new(&self.history, started, self.around.clock.elapsed()));
             self.history_is_loaded = true;
         }
+        Ok(())
+    }
+
+    /// Lets the pruner see what the others have done meanwhile, if its view is old. The sampler keeps the view
+    /// that it had, so that a trial's parameters follow from one moment of the study.
+    fn refresh_peers(&mut self) -> Result<(), Stop> {
+        self.load_history()?;
+        let Some(peers) = &mut self.peers else { return Ok(()) };
+        let started = self.around.clock.elapsed();
+        if started < peers.refresh_at {
+            return Ok(());
+        }
+        match self.storage.changed_trials(self.around.study.id, peers.history.trials()) {
+            Ok(mut changed) => {
+                changed.retain(|trial| trial.number != self.claim.number);
+                if !changed.is_empty() {
+                    Rc::make_mut(&mut peers.history).update(changed);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(trial = self.claim.number.0, %error, "the pruner goes by what it knew before");
+            }
+        }
+        peers.postpone(started, self.around.clock.elapsed());
         Ok(())
     }
 
@@ -568,13 +611,35 @@ impl<'a> TrialSession<'a> {
     }
 }
 
+/// The other trials as a pruner sees them, which needs them fresher than a sampler.
+struct Peers {
+    history: Rc<History>,
+    /// Not to be read again before.
+    refresh_at: Duration,
+}
+
+impl Peers {
+    fn new(history: &Rc<History>, started: Duration, ended: Duration) -> Self {
+        let mut peers = Peers { history: Rc::clone(history), refresh_at: Duration::ZERO };
+        peers.postpone(started, ended);
+        peers
+    }
+
+    /// After a reading, when the next one is due.
+    fn postpone(&mut self, started: Duration, ended: Duration) {
+        let took = ended.saturating_sub(started);
+        self.refresh_at = ended + REFRESH_INTERVAL.max(took * REFRESH_SHARE);
+    }
+}
+
 /// What is left of a session when the objective has ended.
 pub(crate) struct SessionRest {
     pub(crate) claim: Claim,
     pub(crate) pending: TrialBatch,
     pub(crate) params: Vec<(String, Param)>,
     pub(crate) user_attrs: BTreeMap<String, Json>,
-    pub(crate) n_reports: usize,
+    pub(crate) n_reports: u64,
+    pub(crate) n_reports_stored: usize,
     pub(crate) unused_fixed_params: Vec<String>,
     pub(crate) transcript: Transcript,
     pub(crate) error: Option<StorageError>,

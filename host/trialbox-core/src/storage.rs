@@ -187,6 +187,18 @@ pub trait Storage: Send {
     /// [`StorageError::UnreadableRow`] names the first row that makes no sense.
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
+    /// What has changed since `known` was read with [`Self::trials`]: trials that are new, and trials that had not
+    /// ended then, by number. Ended trials do not change. Gives up after about a second when others hold the
+    /// storage, because whoever calls can go on with what is known.
+    ///
+    /// # Errors
+    /// As [`Self::trials`]; [`StorageError::Busy`].
+    fn changed_trials(
+        &mut self,
+        study: StudyId,
+        known: &[FrozenTrial],
+    ) -> Result<Vec<FrozenTrial>, StorageError>;
+
     /// Writes a copy of the whole database, as it is at one moment, to a file that is not there yet.
     ///
     /// # Errors

@@ -351,6 +351,19 @@ impl Storage for MemoryStorage {
         Ok(self.study(study)?.1.clone())
     }
 
+    fn changed_trials(
+        &mut self,
+        study: StudyId,
+        known: &[FrozenTrial],
+    ) -> Result<Vec<FrozenTrial>, StorageError> {
+        let had_ended = |number: TrialNumber| {
+            let index = known.binary_search_by_key(&number, |trial| trial.number);
+            index.is_ok_and(|index| known[index].state.is_finished())
+        };
+        let trials = self.study(study)?.1.iter();
+        Ok(trials.filter(|trial| !had_ended(trial.number)).cloned().collect())
+    }
+
     fn snapshot(&mut self, _path: &std::path::Path) -> Result<(), StorageError> {
         Err(StorageError::Unsupported { url: "memory:".to_owned(), what: "be copied to a file" })
     }

@@ -430,3 +430,22 @@ fn studies_are_renamed_deleted_and_imported_whole() {
         assert!(matches!(missing, Err(StorageError::NoSuchTrial { n_trials: 1, .. })));
     });
 }
+
+#[test]
+fn what_has_changed_is_what_is_new_or_had_not_ended() {
+    each("changed", |storage| {
+        let study = study(storage);
+        let other = storage.create_study(&new_study("other", &[StudyDirection::Minimize])).unwrap();
+        let claims = ["a", "b", "c"].map(|owner| begin(storage, &study, owner).claim);
+        finish(storage, &claims[1], &Outcome::Complete(vec![1.0])).unwrap();
+        let known = storage.trials(study.id).unwrap();
+        assert_eq!(storage.changed_trials(study.id, &[]).unwrap(), known);
+        finish(storage, &claims[0], &Outcome::Pruned(None)).unwrap();
+        begin(storage, &other, "e");
+        begin(storage, &study, "d");
+        let changed = storage.changed_trials(study.id, &known).unwrap();
+        let now = storage.trials(study.id).unwrap();
+        assert_eq!(changed, [now[0].clone(), now[2].clone(), now[3].clone()]);
+        assert_eq!(changed[0].state, TrialState::Pruned);
+    });
+}

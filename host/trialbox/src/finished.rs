@@ -46,6 +46,7 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
         "params": trial_json::params(&trial.params),
         "user_attrs": trial_json::object(trial.user_attrs.iter().map(|(key, value)| (key, trial_json::to_value(value)))),
         "n_reports": trial.n_reports,
+        "n_reports_stored": trial.n_reports_stored,
         "duration_seconds": trial.duration.as_secs_f64(),
         "peak_memory_bytes": peak_memory_bytes,
         "failure": failure,

@@ -134,17 +134,11 @@ impl Database {
         self.transact(Kind::Read, "read", action, &body)
     }
 
-    /// As [`Self::write`], but waits no longer than this for others.
-    pub(crate) fn write_within<T>(
-        &mut self,
-        limit: Duration,
-        point: &str,
-        action: &str,
-        body: impl Fn(&Connection) -> Result<T, TxError>,
-    ) -> Result<T, StorageError> {
+    /// Does something with the database that is to wait no longer than this for others.
+    pub(crate) fn within<T>(&mut self, limit: Duration, body: impl FnOnce(&mut Self) -> T) -> T {
         let timeout = self.options.timeout;
         self.options.timeout = timeout.min(limit);
-        let result = self.transact(Kind::Write, point, action, &body);
+        let result = body(self);
         self.options.timeout = timeout;
         result
     }

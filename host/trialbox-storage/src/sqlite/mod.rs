@@ -254,8 +254,9 @@ impl Storage for SqliteStorage {
     }
 
     fn try_record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
-        self.database.write_within(BRIEFLY, "record", "record a trial's progress", |tx| {
-            add_to_trial(tx, claim, batch)
+        self.database.within(BRIEFLY, |database| {
+            database
+                .write("record", "record a trial's progress", |tx| add_to_trial(tx, claim, batch))
         })
     }
 
@@ -327,6 +328,17 @@ impl Storage for SqliteStorage {
 
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database.read("read the trials", |tx| TrialReader::read(tx, Which::Study(study)))
+    }
+
+    fn changed_trials(
+        &mut self,
+        study: StudyId,
+        known: &[FrozenTrial],
+    ) -> Result<Vec<FrozenTrial>, StorageError> {
+        self.database.within(BRIEFLY, |database| {
+            database
+                .read("read the trials", |tx| TrialReader::read(tx, Which::Changed(study, known)))
+        })
     }
 
     fn snapshot(&mut self, path: &Path) -> Result<(), StorageError> {

@@ -7,6 +7,7 @@ use crate::rows::{
 use crate::sqlite::connection::TxError;
 use crate::sqlite::studies::Table;
 use rusqlite::Connection;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use trialbox_core::distribution::Distribution;
 use trialbox_core::study::StudyId;
@@ -20,25 +21,36 @@ pub(crate) struct TrialReader {
 
 /// Which trials to read.
 #[derive(Clone, Copy)]
-pub(crate) enum Which {
+pub(crate) enum Which<'a> {
     /// All of a study.
     Study(StudyId),
     /// A single one.
     Trial(TrialId),
+    /// Those of a study that are not among these, or had not ended.
+    Changed(StudyId, &'a [FrozenTrial]),
 }
 
-impl Which {
+impl Which<'_> {
     /// The condition on `trials t` and its one argument.
-    fn condition(self) -> (&'static str, i64) {
+    fn condition(self) -> (Cow<'static, str>, i64) {
         match self {
-            Which::Study(id) => ("t.study_id = ?1", id.0),
-            Which::Trial(id) => ("t.trial_id = ?1", id.0),
+            Which::Study(id) => ("t.study_id = ?1".into(), id.0),
+            Which::Trial(id) => ("t.trial_id = ?1".into(), id.0),
+            Which::Changed(id, known) => (changed(known).into(), id.0),
         }
     }
 }
 
+/// New trials have larger ids than those there are.
+fn changed(known: &[FrozenTrial]) -> String {
+    let last = known.iter().map(|trial| trial.id.0).max().unwrap_or(i64::MIN);
+    let open = known.iter().filter(|trial| !trial.state.is_finished());
+    let open: Vec<String> = open.map(|trial| trial.id.0.to_string()).collect();
+    format!("t.study_id = ?1 AND (t.trial_id > {last} OR t.trial_id IN ({}))", open.join(", "))
+}
+
 impl TrialReader {
-    pub(crate) fn read(tx: &Connection, which: Which) -> Result<Vec<FrozenTrial>, TxError> {
+    pub(crate) fn read(tx: &Connection, which: Which<'_>) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_values(tx, which)?;
@@ -53,7 +65,7 @@ impl TrialReader {
     /// Reads trials with nothing but their parameters, suggested or fixed.
     pub(crate) fn read_params_only(
         tx: &Connection,
-        which: Which,
+        which: Which<'_>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
@@ -62,7 +74,7 @@ impl TrialReader {
         Ok(reader.trials)
     }
 
-    fn read_trials(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+    fn read_trials(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
@@ -94,7 +106,7 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_values(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+    fn read_values(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t
@@ -120,7 +132,7 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_params(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+    fn read_params(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t
@@ -147,7 +159,12 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_attrs(&mut self, tx: &Connection, table: Table, which: Which) -> Result<(), TxError> {
+    fn read_attrs(
+        &mut self,
+        tx: &Connection,
+        table: Table,
+        which: Which<'_>,
+    ) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
@@ -168,7 +185,11 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_intermediate_values(&mut self, tx: &Connection, which: Which) -> Result<(), TxError> {
+    fn read_intermediate_values(
+        &mut self,
+        tx: &Connection,
+        which: Which<'_>,
+    ) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM trials t

@@ -1,4 +1,4 @@
-//! What a session asks of a sampler, and when other processes see what came of it.
+//! What a session asks of samplers and pruners, and when other processes see what came of it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::cell::Cell;
@@ -7,15 +7,16 @@ use std::sync::Mutex;
 use std::time::Duration;
 use trialbox_core::clock::Clock;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Evaluation;
-use trialbox_core::pruner::NopPruner;
+use trialbox_core::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::rng::TrialRng;
 use trialbox_core::run::run_trial;
 use trialbox_core::sampler::{Ask, Sampler, Suggestion};
 use trialbox_core::search_space::SearchSpace;
 use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage};
+use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage, TrialBatch, TrialStart};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::{UtcDateTime, parse_datetime};
 use trialbox_storage::{Create, Options, SqliteStorage};
@@ -88,7 +89,14 @@ fn range() -> Distribution {
 
 /// Two connections to a database with a study.
 fn study(test: &str) -> (SqliteStorage, SqliteStorage, StudyRecord) {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sampling-{test}.db"));
+    study_to(&[StudyDirection::Minimize], test)
+}
+
+fn study_to(
+    directions: &[StudyDirection],
+    test: &str,
+) -> (SqliteStorage, SqliteStorage, StudyRecord) {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("session-{test}.db"));
     let _ = std::fs::remove_file(&path);
     let open = || {
         let options = Options { create: Create::Missing, ..Options::default() };
@@ -97,7 +105,7 @@ fn study(test: &str) -> (SqliteStorage, SqliteStorage, StudyRecord) {
     let (mut ours, others) = (open(), open());
     let study = NewStudy {
         name: "s".to_owned(),
-        directions: vec![StudyDirection::Minimize],
+        directions: directions.to_vec(),
         user_attrs: vec![],
         system_attrs: vec![],
     };
@@ -111,27 +119,39 @@ fn run(
     sampler: &dyn Sampler,
     objective: &mut dyn FnMut(&mut TrialSession, &StoppedClock),
 ) {
+    run_with(storage, study, (sampler, &NopPruner), objective);
+}
+
+fn run_with(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    (sampler, pruner): (&dyn Sampler, &dyn Pruner),
+    objective: &mut dyn FnMut(&mut TrialSession, &StoppedClock),
+) {
     let clock = StoppedClock(Cell::default());
     let around = Surroundings {
         study,
         seed: 1,
         sampler,
-        pruner: &NopPruner,
+        pruner,
         clock: &clock,
         limits: SessionLimits::default(),
         retry: None,
     };
-    let request = BeginTrial {
-        owner: Json::object([("uuid", "u".into())]),
-        beats: true,
-        max_trials: None,
-        at: clock.utc_now(),
-    };
     let mut objective = |session: &mut TrialSession| {
         objective(session, &clock);
-        Evaluation::Complete(vec![0.0])
+        Evaluation::Complete(vec![0.0; study.directions.len()])
     };
-    run_trial(&around, storage, &mut objective, &request, &mut |_| ()).unwrap();
+    run_trial(&around, storage, &mut objective, &request("ours"), &mut |_| ()).unwrap();
+}
+
+fn request(owner: &str) -> BeginTrial {
+    BeginTrial {
+        owner: Json::object([("uuid", owner.into())]),
+        beats: true,
+        max_trials: None,
+        at: parse_datetime("2026-11-24 01:02:03.000456").unwrap(),
+    }
 }
 
 fn suggest(session: &mut TrialSession, name: &str) -> f64 {
@@ -195,4 +215,88 @@ fn others_see_a_draw_after_20_ms_all_at_once_and_other_notes_after_a_second() {
         suggest(session, "y");
         assert_eq!(session.until_tick(), Duration::from_secs(1));
     });
+}
+
+/// Notes what it sees, marks the trial at its second step, and prunes nothing.
+#[derive(Default)]
+struct Judge(Mutex<Vec<String>>);
+
+impl Pruner for Judge {
+    fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
+        let others: Vec<String> = history
+            .trials()
+            .iter()
+            .map(|trial| {
+                format!("{} {} {:?}", trial.number, trial.state, trial.intermediate_values)
+            })
+            .collect();
+        self.0.lock().unwrap().push(format!(
+            "{:?}, marked {}, beside {others:?}",
+            current.intermediate_values,
+            current.system_attrs.contains_key("rung")
+        ));
+        let system_attrs = match current.intermediate_values.len() {
+            2 => vec![("rung".to_owned(), 0.5.into())],
+            _ => vec![],
+        };
+        Judgement { should_prune: false, system_attrs }
+    }
+}
+
+#[test]
+fn a_pruner_sees_the_others_anew_after_a_second_and_the_others_see_what_it_notes() {
+    let (mut storage, mut others, study) = study("pruned");
+    let begun = others.begin_trial(study.id, &request("other")).unwrap();
+    let TrialStart::Begun(other) = begun else { panic!("{begun:?}") };
+    let mut report = |step: i64| {
+        let batch = TrialBatch { intermediate_values: vec![(step, 1.5)], ..TrialBatch::default() };
+        others.record(&other.claim, &batch).unwrap();
+        let trials = others.trials(study.id).unwrap();
+        trials[1].system_attrs.contains_key("rung")
+    };
+    let judge = Judge::default();
+    run_with(&mut storage, &study, (&Witness::default(), &judge), &mut |session, clock| {
+        for (step, millis) in [(0, 0), (1, 999), (2, 1000), (3, 1999), (4, 2000)] {
+            clock.0.set(Duration::from_millis(millis));
+            session.report(0.0, step).unwrap();
+            assert!(!session.should_prune().unwrap());
+            session.tick().unwrap();
+            let is_seen = report(step);
+            assert_eq!(is_seen, step > 1, "step {step}");
+        }
+    });
+    assert_eq!(
+        judge.0.into_inner().unwrap(),
+        [
+            r#"{0: 0.0}, marked false, beside ["0 RUNNING {}"]"#,
+            r#"{0: 0.0, 1: 0.0}, marked false, beside ["0 RUNNING {}"]"#,
+            r#"{0: 0.0, 1: 0.0, 2: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5}"]"#,
+            r#"{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5}"]"#,
+            r#"{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5, 2: 1.5, 3: 1.5}"]"#,
+        ]
+    );
+}
+
+#[test]
+fn no_pruner_is_asked_where_there_are_several_objectives() {
+    let two = [StudyDirection::Minimize, StudyDirection::Maximize];
+    let (mut storage, mut others, study) = study_to(&two, "objectives");
+    let judge = Judge::default();
+    run_with(&mut storage, &study, (&Witness::default(), &judge), &mut |session, _| {
+        session.report(0.5, 3).unwrap();
+        assert!(!session.should_prune().unwrap());
+    });
+    assert!(judge.0.into_inner().unwrap().is_empty());
+    assert_eq!(others.trials(study.id).unwrap()[0].intermediate_values[&3], 0.5);
+}
+
+#[test]
+fn of_a_million_reports_a_bounded_number_is_stored_with_the_last_among_them() {
+    let (mut storage, mut others, study) = study("reports");
+    run(&mut storage, &study, &Witness::default(), &mut |session, _| {
+        (0..1_000_000).for_each(|step| session.report(step as f64, step).unwrap());
+    });
+    let stored = &others.trials(study.id).unwrap()[0].intermediate_values;
+    assert!(stored.len() <= 10_000);
+    assert_eq!(stored.last_key_value(), Some((&999_999, &999_999.0)));
 }

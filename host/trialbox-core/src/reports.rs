@@ -1,0 +1,149 @@
+//! What an objective reports, within bounds.
+//!
+//! A study's database should not hold a million points of one learning curve, nor only its beginning. The
+//! first half of the rows goes to the first reports; from then on a report is kept when so many have been made
+//! since the last kept one that the gaps grow in proportion to the curve. Every trial keeps the same reports,
+//! counted, so that trials can be compared step by step. The last report is kept in any case.
+
+use std::collections::BTreeMap;
+
+/// The intermediate values of one trial.
+#[derive(Debug)]
+pub(crate) struct Reports {
+    max_kept: usize,
+    /// Those that are kept, and the last one.
+    values: BTreeMap<i64, f64>,
+    /// The step of the last report, if it is in `values` only until the next one comes.
+    passing: Option<i64>,
+    n_kept: usize,
+    n_made: u64,
+    /// How many reports there must have been before the next one is kept.
+    next_kept: u64,
+}
+
+/// What becomes of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It is to be stored.
+    Kept,
+    /// It is to be stored only if it is the last one.
+    Passing,
+    /// There is a value for its step.
+    Repeated,
+}
+
+impl Reports {
+    /// At most `max_kept` values, which is at least 1.
+    pub(crate) fn new(max_kept: usize) -> Self {
+        Reports {
+            max_kept,
+            values: BTreeMap::new(),
+            passing: None,
+            n_kept: 0,
+            n_made: 0,
+            next_kept: 0,
+        }
+    }
+
+    /// Takes a report. Of several for one step the first stays, as in Optuna; whether a step was reported
+    /// that was not kept is not known any more.
+    pub(crate) fn add(&mut self, step: i64, value: f64) -> Fate {
+        let n_before = self.n_made;
+        self.n_made += 1;
+        if self.values.contains_key(&step) {
+            return Fate::Repeated;
+        }
+        if let Some(passed) = self.passing.take() {
+            self.values.remove(&passed);
+        }
+        self.values.insert(step, value);
+        // One row is left for the last report.
+        if n_before >= self.next_kept && self.n_kept + 1 < self.max_kept {
+            self.n_kept += 1;
+            self.next_kept = n_before + self.gap(n_before);
+            Fate::Kept
+        } else {
+            self.passing = Some(step);
+            Fate::Passing
+        }
+    }
+
+    /// How many reports on the next one is kept: 1 in the first half of the rows. In the other half the number
+    /// of reports grows by the factor e¹³ ≈ 440,000, which is more steps than a guest can count.
+    fn gap(&self, n_before: u64) -> u64 {
+        let half = (self.max_kept / 2).max(1) as u64;
+        if n_before < half { 1 } else { (n_before * 13).div_ceil(half).max(1) }
+    }
+
+    /// The values by step: those kept, and the last.
+    pub(crate) fn values(&self) -> &BTreeMap<i64, f64> {
+        &self.values
+    }
+
+    /// The last report, if it is not among those kept.
+    pub(crate) fn last_passing(&self) -> Option<(i64, f64)> {
+        let step = self.passing?;
+        Some((step, self.values[&step]))
+    }
+
+    /// How many reports the objective made.
+    pub(crate) fn n_made(&self) -> u64 {
+        self.n_made
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The steps that are stored of so many reports.
+    fn stored(max_kept: usize, n_made: i64) -> Vec<i64> {
+        let mut reports = Reports::new(max_kept);
+        let mut stored: Vec<i64> =
+            (0..n_made).filter(|step| reports.add(*step, *step as f64) == Fate::Kept).collect();
+        stored.extend(reports.last_passing().map(|(step, _)| step));
+        assert!(reports.values().keys().eq(&stored));
+        stored
+    }
+
+    #[test]
+    fn few_reports_are_all_kept_and_of_many_the_beginning_the_last_and_a_thinning_curve() {
+        assert_eq!(stored(10_000, 5_000), (0..5_000).collect::<Vec<_>>());
+        let million = stored(10_000, 1_000_000);
+        assert!(million.len() <= 10_000);
+        assert!(million.len() > 6_000);
+        assert!(million[..5_000].iter().copied().eq(0..5_000));
+        assert_eq!(million.last(), Some(&999_999));
+        // In the other half no gap is wider than 0.3 % of the curve before it.
+        let widest =
+            million[4_999..].windows(2).map(|pair| (pair[1] - pair[0]) as f64 / pair[1] as f64);
+        assert!(widest.fold(0.0, f64::max) < 0.003);
+    }
+
+    #[test]
+    fn the_bound_holds_however_small_it_is_and_however_many_reports_there_are() {
+        assert_eq!(stored(1, 100), [99]);
+        assert_eq!(stored(2, 100), [0, 99]);
+        for max_kept in [3, 10, 100, 1_000] {
+            assert!(stored(max_kept, 3_000_000).len() <= max_kept, "{max_kept}");
+        }
+    }
+
+    #[test]
+    fn trials_of_different_lengths_keep_the_same_steps() {
+        let (short, long) = (stored(100, 1_000), stored(100, 100_000));
+        let common = short.len() - 1;
+        assert_eq!(short[..common], long[..common]);
+    }
+
+    #[test]
+    fn the_first_value_of_a_step_stays_and_steps_may_go_backwards() {
+        let mut reports = Reports::new(4);
+        assert_eq!(reports.add(5, 0.5), Fate::Kept);
+        assert_eq!(reports.add(5, 0.6), Fate::Repeated);
+        assert_eq!(reports.add(3, f64::NAN), Fate::Kept);
+        assert_eq!(reports.values()[&5], 0.5);
+        assert_eq!(reports.n_made(), 3);
+        assert!(reports.values()[&3].is_nan());
+    }
+}
