@@ -6,7 +6,8 @@ use crate::cache::CacheEntry;
 use crate::contract::{Rejection, RejectionCode};
 use crate::engine::new_engine;
 use crate::failure::classify;
-use crate::host_state::{HostState, Link, Rights};
+use crate::host_state::{HostState, Rights};
+use crate::link::Link;
 use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,

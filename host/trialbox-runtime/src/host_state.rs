@@ -3,12 +3,9 @@
 use crate::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
 use crate::failure::IllegalCall;
 use crate::limits::MemoryMeter;
-use crate::protocol::{
-    self, FromGuest, Grant, Level, ToGuest, TrialRequest, read_frame, write_frame,
-};
+use crate::link::Link;
+use crate::protocol::{self, FromGuest, Grant, Level, ToGuest, TrialRequest};
 use bytes::Bytes;
-use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWrite;
 use trialbox_core::rng::guest_wasi_rng;
 use wasmtime::Result;
@@ -18,68 +15,8 @@ use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// How much of the guest's standard error is kept here, to quote a panic from.
-const STDERR_TAIL_BYTES: usize = 4096;
-
-/// Output is passed on in pieces of at most this size, well below the largest frame.
-const OUTPUT_PIECE_BYTES: usize = 64 << 10;
-
 /// What an objective may use to describe itself: its code may begin with large memories.
 const DESCRIBE_MEMORY_BYTES: u64 = 4 << 30;
-
-/// The guest process's end of the socket.
-#[derive(Debug, Clone)]
-pub(crate) struct Link(Arc<Mutex<LinkInner>>);
-
-#[derive(Debug)]
-struct LinkInner {
-    stream: UnixStream,
-    stderr_tail: String,
-}
-
-impl Link {
-    pub(crate) fn new(stream: UnixStream) -> Self {
-        Link(Arc::new(Mutex::new(LinkInner { stream, stderr_tail: String::new() })))
-    }
-
-    pub(crate) fn send(&self, message: &FromGuest) -> Result<()> {
-        Ok(write_frame(&mut self.lock().stream, message)?)
-    }
-
-    /// The host process's next message; `None` when it has closed.
-    pub(crate) fn receive(&self) -> Result<Option<ToGuest>> {
-        Ok(read_frame(&mut self.lock().stream)?)
-    }
-
-    /// Asks, and waits for the answer. No answer comes to a question that breaks a rule.
-    fn ask(&self, question: &FromGuest) -> Result<ToGuest> {
-        self.send(question)?;
-        self.receive()?.ok_or_else(|| wasmtime::Error::msg("the host has ended the trial"))
-    }
-
-    pub(crate) fn take_stderr_tail(&self) -> String {
-        std::mem::take(&mut self.lock().stderr_tail)
-    }
-
-    fn output(&self, stderr: bool, bytes: &[u8]) -> Result<()> {
-        for piece in bytes.chunks(OUTPUT_PIECE_BYTES) {
-            self.send(&FromGuest::Output { stderr, bytes: piece.to_vec() })?;
-        }
-        if stderr {
-            let tail = &mut self.lock().stderr_tail;
-            tail.push_str(&String::from_utf8_lossy(bytes));
-            if tail.len() > STDERR_TAIL_BYTES {
-                let keep_from = tail.ceil_char_boundary(tail.len() - STDERR_TAIL_BYTES);
-                tail.drain(..keep_from);
-            }
-        }
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LinkInner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The state of one instance.
 pub(crate) struct HostState {
@@ -192,7 +129,8 @@ impl Host for HostState {
     }
 
     fn report(&mut self, value: f64, step: u32) -> Result<()> {
-        self.tell("report", &FromGuest::Report { value, step })
+        self.trial("report")?;
+        self.link.send_soon(&FromGuest::Report { value, step })
     }
 
     fn should_prune(&mut self) -> Result<bool> {
@@ -291,6 +229,6 @@ impl OutputStream for Output {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(OUTPUT_PIECE_BYTES)
+        Ok(self.link.output_piece())
     }
 }

@@ -18,6 +18,7 @@ mod guest_process;
 mod host_state;
 mod interrupt;
 mod limits;
+mod link;
 mod protocol;
 mod sandbox;
 

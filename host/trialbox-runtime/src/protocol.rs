@@ -216,10 +216,19 @@ pub(crate) enum BreakKind {
 
 /// Writes one frame.
 pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
-    let mut frame = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
-    let length = u32::try_from(frame.len() - 4).map_err(io::Error::other)?;
-    frame[..4].copy_from_slice(&length.to_le_bytes());
+    let mut frame = Vec::new();
+    append_frame(&mut frame, message)?;
     to.write_all(&frame)
+}
+
+/// Appends one frame to those that wait to be written.
+pub(crate) fn append_frame(to: &mut Vec<u8>, message: &impl Serialize) -> io::Result<()> {
+    let start = to.len();
+    to.extend_from_slice(&[0; 4]);
+    *to = postcard::to_extend(message, std::mem::take(to)).map_err(io::Error::other)?;
+    let length = u32::try_from(to.len() - start - 4).map_err(io::Error::other)?;
+    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
 }
 
 /// Reads one frame, waiting for it; `None` when the other side has closed.
