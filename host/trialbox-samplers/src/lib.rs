@@ -18,10 +18,10 @@ mod testing;
 pub mod tpe;
 
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
-pub use config::{SamplerConfig, SamplerError};
+pub use config::SamplerConfig;
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
-pub use options::{Field, OptionError, Options};
+pub use options::{ConfigError, Field, Options, Owner};
 pub use partial_fixed::PartialFixedSampler;
 pub use qmc::{QmcOptions, QmcSampler, QmcType};
 pub use random::RandomSampler;

@@ -1,7 +1,7 @@
 //! The flags that say what proposes parameters.
 
 use crate::error::CommandError;
-use trialbox_samplers::{SamplerConfig, SamplerError};
+use trialbox_samplers::{ConfigError, SamplerConfig};
 
 /// Which sampler, with which options.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -21,7 +21,7 @@ impl SamplerArgs {
         if self.sampler.is_none() && self.sampler_opt.is_empty() {
             return Ok(None);
         }
-        let usage = |error: SamplerError| {
+        let usage = |error: ConfigError| {
             CommandError::usage(error.to_string(), "give options as --sampler-opt NAME=VALUE")
         };
         let mut config = self.sampler.clone().unwrap_or_default();
