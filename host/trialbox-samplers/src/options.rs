@@ -212,3 +212,36 @@ pub(crate) fn as_count(value: &Json) -> Result<usize, &'static str> {
 pub(crate) fn as_positive(value: &Json) -> Result<usize, &'static str> {
     as_count(value).ok().filter(|value| *value > 0).ok_or("a whole number, 1 or more")
 }
+
+/// A number, the infinities included.
+pub(crate) fn as_number(value: &Json) -> Result<f64, &'static str> {
+    let is_number = !matches!(value, Json::Bool(_));
+    value.as_f64().filter(|value| is_number && !value.is_nan()).ok_or("a number")
+}
+
+/// A number of at least 0 and at most `max`.
+pub(crate) fn as_number_to(
+    max: f64,
+    value: &Json,
+    wanted: &'static str,
+) -> Result<f64, &'static str> {
+    as_number(value).ok().filter(|value| (0.0..=max).contains(value)).ok_or(wanted)
+}
+
+/// A whole number, 1 or more, or the text `auto` for `None`.
+pub(crate) fn as_positive_or_auto(value: &Json) -> Result<Option<usize>, &'static str> {
+    if value.as_str() == Some("auto") {
+        return Ok(None);
+    }
+    as_positive(value).map(Some).map_err(|_| "a whole number, 1 or more, or \"auto\"")
+}
+
+/// What [`as_positive_or_auto`] reads.
+pub(crate) fn auto_or(value: Option<usize>) -> Json {
+    value.map_or("auto".into(), count)
+}
+
+/// A whole number.
+pub(crate) fn count(value: usize) -> Json {
+    Json::from(value as u64)
+}
