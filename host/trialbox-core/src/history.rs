@@ -1,7 +1,8 @@
 //! What a sampler and a pruner know of a study: its trials at one moment.
 
-use crate::study::StudyDirection;
+use crate::study::{StudyDirection, best_trial};
 use crate::trial::{FrozenTrial, TrialNumber, TrialState};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 /// An immutable view of a study's trials, by number. For a sampler or a pruner, the trial that asks is not
@@ -10,8 +11,33 @@ use std::sync::OnceLock;
 pub struct History {
     directions: Vec<StudyDirection>,
     trials: Vec<FrozenTrial>,
-    /// A function of `trials`, computed when it is first asked for.
+    derived: Derived,
+}
+
+/// Functions of the trials, each computed when it is first asked for, and not at all for those who do not ask.
+#[derive(Debug, Clone, Default)]
+struct Derived {
     table: OnceLock<Table>,
+    complete: OnceLock<Complete>,
+    steps: OnceLock<HashMap<i64, StepValues>>,
+    /// The index of the best trial.
+    best: OnceLock<Option<usize>>,
+}
+
+/// What there is of COMPLETE trials.
+#[derive(Debug, Clone, Copy)]
+struct Complete {
+    n_trials: usize,
+    last_step: Option<i64>,
+}
+
+/// What COMPLETE trials reported at one step.
+#[derive(Debug, Clone, Default)]
+struct StepValues {
+    /// By trial.
+    values: Vec<f64>,
+    /// Only the steps that are asked for are sorted: few of them, where pruners look at intervals.
+    sorted: OnceLock<Vec<f64>>,
 }
 
 /// The parameters of all trials, close together.
@@ -32,13 +58,13 @@ impl History {
     /// A history of `trials`, which are sorted by number here.
     pub fn new(directions: Vec<StudyDirection>, mut trials: Vec<FrozenTrial>) -> Self {
         trials.sort_by_key(|trial| trial.number);
-        History { directions, trials, table: OnceLock::new() }
+        History { directions, trials, derived: Derived::default() }
     }
 
     /// Takes a trial out, for the view that this trial itself is to have.
     pub fn take(&mut self, number: TrialNumber) -> Option<FrozenTrial> {
         let index = self.trials.binary_search_by_key(&number, |trial| trial.number).ok()?;
-        self.table = OnceLock::new();
+        self.derived = Derived::default();
         Some(self.trials.remove(index))
     }
 
@@ -94,8 +120,62 @@ impl History {
         self.table().firsts.len()
     }
 
+    /// How many trials are COMPLETE. O(trials) the first time.
+    pub fn n_complete(&self) -> usize {
+        self.complete().n_trials
+    }
+
+    /// The largest step at which a COMPLETE trial reported. O(trials) the first time.
+    pub fn last_complete_step(&self) -> Option<i64> {
+        self.complete().last_step
+    }
+
+    /// What COMPLETE trials reported at exactly this step, in ascending order, NaN last. O(reports) the first
+    /// time, and O(n log n) the first time for a step of n reports.
+    pub fn complete_values_at(&self, step: i64) -> &[f64] {
+        let steps = self.derived.steps.get_or_init(|| {
+            let mut steps = HashMap::<i64, StepValues>::new();
+            for trial in self.in_state(TrialState::Complete) {
+                for (step, value) in &trial.intermediate_values {
+                    steps.entry(*step).or_default().values.push(*value);
+                }
+            }
+            steps
+        });
+        steps.get(&step).map_or(&[], StepValues::sorted)
+    }
+
+    /// The best trial of a single objective, as [`best_trial`]. O(trials) the first time.
+    pub fn best_trial(&self) -> Option<&FrozenTrial> {
+        let best = self.derived.best.get_or_init(|| {
+            let [direction] = self.directions[..] else { return None };
+            let best = best_trial(&self.trials, direction)?;
+            self.trials.iter().position(|trial| trial.number == best.number)
+        });
+        best.map(|index| &self.trials[index])
+    }
+
     fn table(&self) -> &Table {
-        self.table.get_or_init(|| Table::of(&self.trials))
+        self.derived.table.get_or_init(|| Table::of(&self.trials))
+    }
+
+    fn complete(&self) -> &Complete {
+        self.derived.complete.get_or_init(|| {
+            let complete = || self.in_state(TrialState::Complete);
+            let last_steps = complete().filter_map(|trial| trial.intermediate_values.keys().last());
+            Complete { n_trials: complete().count(), last_step: last_steps.copied().max() }
+        })
+    }
+}
+
+impl StepValues {
+    fn sorted(&self) -> &[f64] {
+        self.sorted.get_or_init(|| {
+            let mut sorted = self.values.clone();
+            // Of `total_cmp` alone, a NaN with its sign set would be the first.
+            sorted.sort_unstable_by(|a, b| a.is_nan().cmp(&b.is_nan()).then(a.total_cmp(b)));
+            sorted
+        })
     }
 }
 
@@ -171,6 +251,34 @@ mod tests {
             system_attrs: BTreeMap::new(),
             intermediate_values: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn complete_trials_are_looked_up_by_step() {
+        let of = |number, state, values: &[(i64, f64)]| FrozenTrial {
+            state,
+            intermediate_values: values.iter().copied().collect(),
+            values: vec![f64::from(number)],
+            ..trial(number, &[])
+        };
+        let trials = vec![
+            of(0, TrialState::Complete, &[(0, 3.0), (7, 1.0)]),
+            of(1, TrialState::Complete, &[(0, -f64::NAN), (9, 1.0)]),
+            of(2, TrialState::Complete, &[(0, f64::NEG_INFINITY)]),
+            of(3, TrialState::Pruned, &[(0, 5.0), (11, 5.0)]),
+        ];
+        let mut history = History::new(vec![StudyDirection::Maximize], trials);
+        let [low, high, nan] = history.complete_values_at(0) else { panic!("three values") };
+        assert!(*low == f64::NEG_INFINITY && *high == 3.0 && nan.is_nan());
+        assert_eq!(history.complete_values_at(7), [1.0]);
+        assert_eq!(history.complete_values_at(11), []);
+        assert_eq!((history.n_complete(), history.last_complete_step()), (3, Some(9)));
+        assert_eq!(history.best_trial().map(|best| best.number), Some(TrialNumber(2)));
+        history.take(TrialNumber(2));
+        history.take(TrialNumber(1));
+        assert_eq!(history.complete_values_at(0), [3.0]);
+        assert_eq!((history.n_complete(), history.last_complete_step()), (1, Some(7)));
+        assert_eq!(history.best_trial().map(|best| best.number), Some(TrialNumber(0)));
     }
 
     #[test]

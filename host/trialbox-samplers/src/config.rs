@@ -1,6 +1,6 @@
 //! Which sampler a study has, as a user names it and as the study remembers it.
 
-use crate::options::{self, OptionError};
+use crate::options::{self, ConfigError, Owner};
 use crate::tpe::{TpeOptions, TpeSampler};
 use crate::{
     BruteForceOptions, BruteForceSampler, GridOptions, GridSampler, MidpointSampler, QmcOptions,
@@ -28,36 +28,6 @@ pub enum SamplerConfig {
     Midpoint,
 }
 
-/// Why a text or a study's memory names no sampler.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SamplerError {
-    /// No sampler has that name.
-    #[error("there is no sampler `{name}`; there are: {}", SamplerConfig::NAMES.join(", "))]
-    Unknown {
-        /// As given.
-        name: String,
-    },
-    /// An option that the sampler does not have, or a value that does not fit.
-    #[error(transparent)]
-    Option(#[from] OptionError),
-    /// An option that has no default and was not given.
-    #[error("sampler `{sampler}` needs the option `{option}`, for example {example}")]
-    Missing {
-        /// The sampler.
-        sampler: &'static str,
-        /// The option.
-        option: &'static str,
-        /// How it could be given.
-        example: &'static str,
-    },
-    /// An option without a value.
-    #[error("a sampler's option is given as NAME=VALUE, but `{text}` has no `=`")]
-    NoValue {
-        /// As given.
-        text: String,
-    },
-}
-
 impl Default for SamplerConfig {
     fn default() -> Self {
         SamplerConfig::Tpe(TpeOptions::default())
@@ -72,14 +42,14 @@ impl SamplerConfig {
     ///
     /// # Errors
     /// Lists the samplers there are.
-    pub fn parse(name: &str) -> Result<Self, SamplerError> {
+    pub fn parse(name: &str) -> Result<Self, ConfigError> {
         match name.to_ascii_lowercase().as_str() {
             "tpe" => Ok(SamplerConfig::Tpe(TpeOptions::default())),
             "random" => Ok(SamplerConfig::Random),
             "qmc" => Ok(SamplerConfig::Qmc(QmcOptions::default())),
             "grid" => Ok(SamplerConfig::Grid(GridOptions::default())),
             "brute-force" => Ok(SamplerConfig::BruteForce(BruteForceOptions::default())),
-            _ => Err(SamplerError::Unknown { name: name.to_owned() }),
+            _ => Err(ConfigError::unknown_name("sampler", name, Self::NAMES)),
         }
     }
 
@@ -100,46 +70,38 @@ impl SamplerConfig {
     ///
     /// # Errors
     /// Lists the options there are, or says what the value must be.
-    pub fn set_option(&mut self, text: &str) -> Result<(), SamplerError> {
-        let (name, value) =
-            text.split_once('=').ok_or_else(|| SamplerError::NoValue { text: text.to_owned() })?;
-        let value = match value.trim() {
-            "True" => Json::Bool(true),
-            "False" => Json::Bool(false),
-            "None" => Json::Null,
-            value => Json::parse(value).unwrap_or_else(|_| Json::from(value)),
-        };
-        self.set(name.trim(), &value)
+    pub fn set_option(&mut self, text: &str) -> Result<(), ConfigError> {
+        let (name, value) = options::parse(Owner::Sampler(self.name()), text)?;
+        self.set(name, &value)
     }
 
     /// Sets an option.
     ///
     /// # Errors
     /// Lists the options there are, or says what the value must be.
-    pub fn set(&mut self, option: &str, value: &Json) -> Result<(), SamplerError> {
-        let sampler = self.name();
+    pub fn set(&mut self, option: &str, value: &Json) -> Result<(), ConfigError> {
+        let sampler = Owner::Sampler(self.name());
         match self {
-            SamplerConfig::Tpe(tpe) => options::set(tpe, sampler, option, value)?,
-            SamplerConfig::Qmc(qmc) => options::set(qmc, sampler, option, value)?,
-            SamplerConfig::Grid(grid) => options::set(grid, sampler, option, value)?,
-            SamplerConfig::BruteForce(search) => options::set(search, sampler, option, value)?,
+            SamplerConfig::Tpe(tpe) => options::set(tpe, sampler, option, value),
+            SamplerConfig::Qmc(qmc) => options::set(qmc, sampler, option, value),
+            SamplerConfig::Grid(grid) => options::set(grid, sampler, option, value),
+            SamplerConfig::BruteForce(search) => options::set(search, sampler, option, value),
             SamplerConfig::Random | SamplerConfig::Midpoint => {
-                options::set(&mut (), sampler, option, value)?;
+                options::set(&mut (), sampler, option, value)
             }
         }
-        Ok(())
     }
 
     /// Whether every option that has no default is there. To be asked when all options are set.
     ///
     /// # Errors
     /// Names the missing option.
-    pub fn check_complete(&self) -> Result<(), SamplerError> {
+    pub fn check_complete(&self) -> Result<(), ConfigError> {
         match self {
             SamplerConfig::Grid(grid) if grid.search_space.is_empty() => {
-                Err(SamplerError::Missing {
-                    sampler: "grid",
-                    option: "search_space",
+                Err(ConfigError::Missing {
+                    owner: Owner::Sampler("grid"),
+                    option: "`search_space`",
                     example: r#"search_space={"lr": [0.1, 0.01], "depth": [1, 2, 3]}"#,
                 })
             }
@@ -161,26 +123,17 @@ impl SamplerConfig {
     /// What a study remembers: `{"name": "tpe", "options": {"n_startup_trials": 20}}`, with those options
     /// that differ from their defaults.
     pub fn to_json(&self) -> Json {
-        let mut members = vec![("name", Json::from(self.name()))];
-        let options = self.changed_options();
-        if !options.is_empty() {
-            members.push(("options", Json::object(options)));
-        }
-        Json::object(members)
+        options::to_json(self.name(), self.changed_options())
     }
 
     /// Reads what a study remembers.
     ///
     /// # Errors
     /// Lists the samplers or the options there are.
-    pub fn from_json(json: &Json) -> Result<Self, SamplerError> {
-        let name = json.get("name").and_then(Json::as_str).unwrap_or_default();
+    pub fn from_json(json: &Json) -> Result<Self, ConfigError> {
+        let (name, options) = options::of_json(json);
         let mut config = SamplerConfig::parse(name)?;
-        if let Some(Json::Object(options)) = json.get("options") {
-            for (option, value) in options {
-                config.set(option, value)?;
-            }
-        }
+        options.iter().try_for_each(|(option, value)| config.set(option, value))?;
         Ok(config)
     }
 
@@ -200,7 +153,6 @@ impl SamplerConfig {
 /// As on the command line: `tpe, n_startup_trials=20`.
 impl std::fmt::Display for SamplerConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())?;
-        self.changed_options().iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
+        options::show(f, self.name(), &self.changed_options())
     }
 }

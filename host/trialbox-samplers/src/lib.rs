@@ -1,6 +1,6 @@
-//! Samplers: pure functions of a study's history, without I/O, locks or state of their own.
+//! Samplers and pruners: pure functions of a study's history, without I/O, locks or state of their own.
 //!
-//! [`SamplerConfig`] is what a user chooses and a study remembers; it builds the sampler.
+//! [`SamplerConfig`] is what a user chooses and a study remembers; it builds the sampler. So is [`PrunerConfig`].
 #![forbid(unsafe_code)]
 
 mod brute_force;
@@ -10,6 +10,7 @@ mod midpoint;
 mod options;
 pub mod pareto;
 mod partial_fixed;
+pub mod pruners;
 mod qmc;
 mod random;
 mod relative_params;
@@ -18,11 +19,12 @@ mod testing;
 pub mod tpe;
 
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
-pub use config::{SamplerConfig, SamplerError};
+pub use config::SamplerConfig;
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
-pub use options::{Field, OptionError, Options};
+pub use options::{ConfigError, Field, Options, Owner};
 pub use partial_fixed::PartialFixedSampler;
+pub use pruners::PrunerConfig;
 pub use qmc::{QmcOptions, QmcSampler, QmcType};
 pub use random::RandomSampler;
 pub use tpe::{TpeOptions, TpeSampler};

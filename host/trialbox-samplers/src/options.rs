@@ -1,5 +1,5 @@
-//! Options of samplers: a table of named fields, from which the command line is read, errors list what there
-//! is, and the study's memory is written.
+//! Options of samplers and pruners: a table of named fields, from which the command line is read, errors list
+//! what there is, and the study's memory is written.
 
 use trialbox_core::json::Json;
 
@@ -19,24 +19,60 @@ pub struct Field<T> {
     pub set: fn(&mut T, &Json) -> Result<(), &'static str>,
 }
 
-/// Why an option was refused.
+/// Whose option it is, with its name: shown as sampler `tpe`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// A sampler.
+    Sampler(&'static str),
+    /// A pruner.
+    Pruner(&'static str),
+}
+
+impl Owner {
+    /// `sampler` or `pruner`.
+    fn kind(self) -> &'static str {
+        match self {
+            Owner::Sampler(_) => "sampler",
+            Owner::Pruner(_) => "pruner",
+        }
+    }
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Owner::Sampler(name) | Owner::Pruner(name)) = self;
+        write!(f, "{} `{name}`", self.kind())
+    }
+}
+
+/// Why a text or a study's memory names no sampler or pruner.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OptionError {
+pub enum ConfigError {
+    /// None has that name.
+    #[error("there is no {kind} `{name}`; there are: {known}")]
+    UnknownName {
+        /// `sampler` or `pruner`.
+        kind: &'static str,
+        /// As given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
     /// No option has that name.
-    #[error("sampler `{sampler}` has no option `{option}`; {known}")]
-    Unknown {
-        /// The sampler.
-        sampler: &'static str,
+    #[error("{owner} has no option `{option}`; {known}")]
+    UnknownOption {
+        /// Whose it would be.
+        owner: Owner,
         /// As given.
         option: String,
         /// The options there are, with their defaults.
         known: String,
     },
     /// The value does not fit.
-    #[error("option `{option}` of sampler `{sampler}` must be {wanted}, but it is {found}")]
+    #[error("option `{option}` of {owner} must be {wanted}, but it is {found}")]
     Value {
-        /// The sampler.
-        sampler: &'static str,
+        /// Whose it is.
+        owner: Owner,
         /// The option.
         option: &'static str,
         /// What is wanted.
@@ -44,6 +80,71 @@ pub enum OptionError {
         /// As given.
         found: String,
     },
+    /// An option that has no default and was not given.
+    #[error("{owner} needs the option {option}, for example {example}")]
+    Missing {
+        /// Whose it is.
+        owner: Owner,
+        /// The option, or those of which one is needed, in backticks.
+        option: &'static str,
+        /// How it could be given.
+        example: &'static str,
+    },
+    /// An option without a value.
+    #[error("an option of a {kind} is given as NAME=VALUE, but `{text}` has no `=`")]
+    NoValue {
+        /// `sampler` or `pruner`.
+        kind: &'static str,
+        /// As given.
+        text: String,
+    },
+}
+
+impl ConfigError {
+    /// `name` is none of `names`.
+    pub(crate) fn unknown_name(kind: &'static str, name: &str, names: &[&str]) -> Self {
+        ConfigError::UnknownName { kind, name: name.to_owned(), known: names.join(", ") }
+    }
+}
+
+/// Reads `NAME=VALUE`, the value being JSON, one of Python's `True`, `False` and `None`, or else a text.
+pub(crate) fn parse(owner: Owner, text: &str) -> Result<(&str, Json), ConfigError> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| ConfigError::NoValue { kind: owner.kind(), text: text.to_owned() })?;
+    let value = match value.trim() {
+        "True" => Json::Bool(true),
+        "False" => Json::Bool(false),
+        "None" => Json::Null,
+        value => Json::parse(value).unwrap_or_else(|_| Json::from(value)),
+    };
+    Ok((name.trim(), value))
+}
+
+/// What a study remembers: `{"name": "tpe", "options": {"n_startup_trials": 20}}`.
+pub(crate) fn to_json(name: &str, changed: Vec<(&'static str, Json)>) -> Json {
+    let mut members = vec![("name", Json::from(name))];
+    if !changed.is_empty() {
+        members.push(("options", Json::object(changed)));
+    }
+    Json::object(members)
+}
+
+/// The name and the options that a study remembers.
+pub(crate) fn of_json(json: &Json) -> (&str, &[(String, Json)]) {
+    let name = json.get("name").and_then(Json::as_str).unwrap_or_default();
+    let Some(Json::Object(options)) = json.get("options") else { return (name, &[]) };
+    (name, options)
+}
+
+/// As on the command line: `tpe, n_startup_trials=20`.
+pub(crate) fn show(
+    f: &mut std::fmt::Formatter<'_>,
+    name: &str,
+    changed: &[(&'static str, Json)],
+) -> std::fmt::Result {
+    f.write_str(name)?;
+    changed.iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
 }
 
 /// Sets one option by its name.
@@ -52,15 +153,16 @@ pub enum OptionError {
 /// Lists the options there are, or says what the value must be.
 pub(crate) fn set<T: Options>(
     options: &mut T,
-    sampler: &'static str,
+    owner: Owner,
     name: &str,
     value: &Json,
-) -> Result<(), OptionError> {
+) -> Result<(), ConfigError> {
     let Some(field) = T::FIELDS.iter().find(|field| field.name == name) else {
-        return Err(OptionError::Unknown { sampler, option: name.to_owned(), known: list::<T>() });
+        let (option, known) = (name.to_owned(), list::<T>());
+        return Err(ConfigError::UnknownOption { owner, option, known });
     };
-    (field.set)(options, value).map_err(|wanted| OptionError::Value {
-        sampler,
+    (field.set)(options, value).map_err(|wanted| ConfigError::Value {
+        owner,
         option: field.name,
         wanted,
         found: value.to_string(),
@@ -90,7 +192,7 @@ fn list<T: Options>() -> String {
     }
 }
 
-/// Samplers without options.
+/// Nothing to choose.
 impl Options for () {
     const FIELDS: &'static [Field<Self>] = &[];
 }
@@ -109,4 +211,37 @@ pub(crate) fn as_count(value: &Json) -> Result<usize, &'static str> {
 /// A whole number, 1 or more.
 pub(crate) fn as_positive(value: &Json) -> Result<usize, &'static str> {
     as_count(value).ok().filter(|value| *value > 0).ok_or("a whole number, 1 or more")
+}
+
+/// A number, the infinities included.
+pub(crate) fn as_number(value: &Json) -> Result<f64, &'static str> {
+    let is_number = !matches!(value, Json::Bool(_));
+    value.as_f64().filter(|value| is_number && !value.is_nan()).ok_or("a number")
+}
+
+/// A number of at least 0 and at most `max`.
+pub(crate) fn as_number_to(
+    max: f64,
+    value: &Json,
+    wanted: &'static str,
+) -> Result<f64, &'static str> {
+    as_number(value).ok().filter(|value| (0.0..=max).contains(value)).ok_or(wanted)
+}
+
+/// A whole number, 1 or more, or the text `auto` for `None`.
+pub(crate) fn as_positive_or_auto(value: &Json) -> Result<Option<usize>, &'static str> {
+    if value.as_str() == Some("auto") {
+        return Ok(None);
+    }
+    as_positive(value).map(Some).map_err(|_| "a whole number, 1 or more, or \"auto\"")
+}
+
+/// What [`as_positive_or_auto`] reads.
+pub(crate) fn auto_or(value: Option<usize>) -> Json {
+    value.map_or("auto".into(), count)
+}
+
+/// A whole number.
+pub(crate) fn count(value: usize) -> Json {
+    Json::from(value as u64)
 }

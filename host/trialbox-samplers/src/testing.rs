@@ -1,10 +1,12 @@
-//! What the unit tests of several samplers need.
+//! What the unit tests of several samplers and pruners need.
 
 use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::sampler::Ask;
+use trialbox_core::study::StudyDirection;
 use trialbox_core::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState};
 
 /// The question of a trial that has nothing yet.
@@ -41,4 +43,56 @@ pub(crate) fn trial_with(
     };
     let values = if state == TrialState::Complete { vec![0.0] } else { vec![] };
     FrozenTrial { state, values, params: params.iter().map(param).collect(), ..trial(number) }
+}
+
+/// COMPLETE trials with these values at the steps 0, 1, ….
+pub(crate) fn reporting(values: &[&[f64]]) -> Vec<FrozenTrial> {
+    let reporting = |(number, values): (u32, &&[f64])| FrozenTrial {
+        intermediate_values: by_step(values),
+        ..trial(number)
+    };
+    (0..).zip(values).map(reporting).collect()
+}
+
+/// PRUNED trials that have left these values at the rungs 0, 1, ….
+pub(crate) fn on_rungs(values: &[&[f64]]) -> Vec<FrozenTrial> {
+    let rung = |(rung, value): (usize, &f64)| (format!("completed_rung_{rung}"), (*value).into());
+    let on_rungs = |(number, values): (u32, &&[f64])| FrozenTrial {
+        state: TrialState::Pruned,
+        system_attrs: values.iter().enumerate().map(rung).collect(),
+        ..trial(number)
+    };
+    (0..).zip(values).map(on_rungs).collect()
+}
+
+/// What a pruner says of a trial with these values at the steps 0, 1, ….
+pub(crate) fn judge(
+    pruner: &dyn Pruner,
+    direction: StudyDirection,
+    rivals: &[FrozenTrial],
+    values: &[f64],
+) -> Judgement {
+    let history = History::new(vec![direction], rivals.to_vec());
+    let current = RunningTrial {
+        study_name: "s",
+        number: TrialNumber(1000),
+        intermediate_values: &by_step(values),
+        system_attrs: &BTreeMap::new(),
+    };
+    pruner.judge(&history, &current)
+}
+
+#[track_caller]
+pub(crate) fn check_prune(
+    pruner: &dyn Pruner,
+    direction: StudyDirection,
+    rivals: &[FrozenTrial],
+    values: &[f64],
+    want: bool,
+) {
+    assert_eq!(judge(pruner, direction, rivals, values), Judgement::new(want), "{values:?}");
+}
+
+fn by_step(values: &[f64]) -> BTreeMap<i64, f64> {
+    (0..).zip(values.iter().copied()).collect()
 }

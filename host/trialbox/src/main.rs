@@ -7,6 +7,7 @@
 mod cli;
 mod clock;
 mod commands;
+mod config_args;
 mod error;
 mod exchange;
 mod exit_code;
@@ -17,6 +18,7 @@ mod output;
 mod owner;
 mod param_args;
 mod progress;
+mod pruner_args;
 mod sampler_args;
 mod settings;
 mod storage_args;

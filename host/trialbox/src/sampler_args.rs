@@ -1,7 +1,8 @@
 //! The flags that say what proposes parameters.
 
+use crate::config_args::chosen;
 use crate::error::CommandError;
-use trialbox_samplers::{SamplerConfig, SamplerError};
+use trialbox_samplers::SamplerConfig;
 
 /// Which sampler, with which options.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -16,17 +17,14 @@ pub(crate) struct SamplerArgs {
 }
 
 impl SamplerArgs {
-    /// The sampler, if the flags say anything of it. Options alone are those of the default one.
+    /// The sampler, if the flags say anything of it.
     pub(crate) fn config(&self) -> Result<Option<SamplerConfig>, CommandError> {
-        if self.sampler.is_none() && self.sampler_opt.is_empty() {
-            return Ok(None);
-        }
-        let usage = |error: SamplerError| {
-            CommandError::usage(error.to_string(), "give options as --sampler-opt NAME=VALUE")
-        };
-        let mut config = self.sampler.clone().unwrap_or_default();
-        self.sampler_opt.iter().try_for_each(|option| config.set_option(option)).map_err(usage)?;
-        config.check_complete().map_err(usage)?;
-        Ok(Some(config))
+        chosen(
+            self.sampler.as_ref(),
+            &self.sampler_opt,
+            SamplerConfig::set_option,
+            SamplerConfig::check_complete,
+            "--sampler-opt",
+        )
     }
 }

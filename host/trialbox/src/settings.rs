@@ -1,4 +1,4 @@
-//! What every job of a study shares: seed, sampler and limits, kept in the study itself.
+//! What every job of a study shares: seed, sampler, pruner and limits, kept in the study itself.
 //!
 //! The first job, or `study create`, writes them as user attributes under `trialbox:`; a thousand array
 //! tasks then need not repeat them and cannot disagree. User attributes, because Optuna's dashboard keeps
@@ -9,10 +9,11 @@ use std::time::Duration;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::{PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
 pub(crate) const SAMPLER: &str = "trialbox:sampler";
+pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 const MAX_RETRIES: &str = "trialbox:max_retries";
@@ -25,6 +26,7 @@ const DEFAULT_MAX_RETRIES: u32 = 3;
 pub(crate) struct SettingFlags {
     pub(crate) seed: Option<u64>,
     pub(crate) sampler: Option<SamplerConfig>,
+    pub(crate) pruner: Option<PrunerConfig>,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
@@ -37,6 +39,7 @@ pub(crate) struct SettingFlags {
 pub(crate) struct Settings {
     pub(crate) seed: u64,
     pub(crate) sampler: SamplerConfig,
+    pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
     /// What becomes of a trial whose process is lost or interrupted.
@@ -49,6 +52,7 @@ impl SettingFlags {
         let mut attributes = vec![
             (SEED.to_owned(), Json::from(self.seed.unwrap_or_else(new_seed))),
             (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
+            (PRUNER.to_owned(), self.pruner.clone().unwrap_or_default().to_json()),
             (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
         ];
         attributes.extend(self.limits());
@@ -86,7 +90,8 @@ impl SettingFlags {
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
-            defaults.retain(|(key, _)| [SEED, SAMPLER, MAX_RETRIES].contains(&key.as_str()));
+            defaults
+                .retain(|(key, _)| [SEED, SAMPLER, PRUNER, MAX_RETRIES].contains(&key.as_str()));
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
@@ -98,8 +103,9 @@ impl SettingFlags {
     fn said(&self) -> Vec<(String, Json)> {
         let seed = self.seed.map(|seed| (SEED.to_owned(), Json::from(seed)));
         let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
+        let pruner = self.pruner.as_ref().map(|pruner| (PRUNER.to_owned(), pruner.to_json()));
         let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
-        seed.into_iter().chain(sampler).chain(retries).chain(self.limits()).collect()
+        seed.into_iter().chain(sampler).chain(pruner).chain(retries).chain(self.limits()).collect()
     }
 
     fn limits(&self) -> Vec<(String, Json)> {
@@ -123,10 +129,12 @@ impl Settings {
         let attribute = |key: &str| study.user_attrs.get(key);
         let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
         let sampler = attribute(SAMPLER).and_then(|json| SamplerConfig::from_json(json).ok());
+        let pruner = attribute(PRUNER).and_then(|json| PrunerConfig::from_json(json).ok());
         let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
         Ok(Settings {
             seed,
             sampler: sampler.ok_or_else(|| unreadable(SAMPLER))?,
+            pruner: pruner.ok_or_else(|| unreadable(PRUNER))?,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             retry: retry_policy(study),
@@ -157,6 +165,7 @@ fn flag_of(key: &str) -> &'static str {
     match key {
         SEED => "--seed",
         SAMPLER => "--sampler and --sampler-opt",
+        PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
         _ => "--trial-timeout (in seconds)",

@@ -5,7 +5,7 @@ use super::kernels::{Axis, CategoricalKernels, NumericKernels};
 use super::normal::{log_mass, truncated_quantile};
 use super::parzen::{Columns, ParzenEstimator};
 use super::split::default_weights;
-use crate::options;
+use crate::options::{self, Owner};
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 
@@ -65,7 +65,7 @@ fn check_density(row: &Json) {
     let mut tpe = TpeOptions::default();
     if let Json::Object(set) = member("options") {
         for (name, value) in set {
-            options::set(&mut tpe, "tpe", name, value).expect("an option");
+            options::set(&mut tpe, Owner::Sampler("tpe"), name, value).expect("an option");
         }
     }
     let parameters: Vec<(&str, Distribution)> = items(member("distributions"))

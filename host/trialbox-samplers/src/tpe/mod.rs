@@ -21,6 +21,8 @@ mod split;
 pub use options::TpeOptions;
 pub use split::{default_weights, n_below, split};
 
+pub(crate) use normal::cdf as normal_cdf;
+
 use crate::RandomSampler;
 use crate::relative_params;
 use observations::{RELATIVE_PARAMS, observe};

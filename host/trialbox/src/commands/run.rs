@@ -12,6 +12,7 @@ use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::progress::Progress;
+use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
 use crate::storage_args::{StorageArgs, parse_duration};
@@ -27,7 +28,6 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
-use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
@@ -99,6 +99,9 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     sampler: SamplerArgs,
 
+    #[command(flatten)]
+    pruner: PrunerArgs,
+
     /// Hold a parameter at a value in the trials of this command, and sample the others; not remembered by the
     /// study, and weaker than what is fixed for an enqueued trial
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
@@ -117,7 +120,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
-    /// Let --seed, --sampler, --sampler-opt, --max-retries, --max-memory and --trial-timeout change a study that was made with others
+    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --max-memory and --trial-timeout change a study that was made with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -190,6 +193,7 @@ impl RunArgs {
         Ok(SettingFlags {
             seed: self.seed,
             sampler: self.sampler.config()?,
+            pruner: self.pruner.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
             max_retries: self.max_retries,
@@ -344,12 +348,12 @@ impl Job<'_> {
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
-        let sampler = self.sampler();
+        let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
         let around = Surroundings {
             study: self.study,
             seed: self.settings.seed,
             sampler: sampler.as_ref(),
-            pruner: &NopPruner,
+            pruner: pruner.as_ref(),
             clock: &self.clock,
             limits: SessionLimits::default(),
             retry: Some(self.settings.retry),

@@ -4,6 +4,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::objective_args::{DirectionArg, show_directions};
 use crate::output::Output;
+use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::SettingFlags;
 use crate::storage_args::StorageArgs;
@@ -39,6 +40,9 @@ pub(crate) struct CreateArgs {
     #[command(flatten)]
     sampler: SamplerArgs,
 
+    #[command(flatten)]
+    pruner: PrunerArgs,
+
     /// The seed, from which each trial's random numbers follow [default: a random one]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -72,6 +76,7 @@ impl CreateArgs {
         let settings = SettingFlags {
             seed: self.seed,
             sampler: self.sampler.config()?,
+            pruner: self.pruner.config()?,
             max_retries: self.max_retries,
             ..SettingFlags::default()
         };

@@ -4,16 +4,18 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::objective_args::show_directions;
 use crate::output::{Output, table};
-use crate::settings::SAMPLER;
+use crate::settings::{PRUNER, SAMPLER};
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
     self, object, show_duration, show_float, show_floats, show_params, show_value, to_value,
 };
 use serde_json::{Value, json};
+use std::fmt::Display;
+use trialbox_core::json::Json;
 use trialbox_core::storage::StorageError;
 use trialbox_core::study::{StudyRecord, StudySummary, best_trial, pareto_front};
 use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
@@ -76,7 +78,9 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     }
     line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
     line("sampler", show_sampler(&study));
-    for (key, value) in study.user_attrs.iter().filter(|(key, _)| *key != SAMPLER) {
+    line("pruner", show_pruner(&study));
+    let is_other = |key: &str| ![SAMPLER, PRUNER].contains(&key);
+    for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
         line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
     }
     if let Some(best) = best {
@@ -100,11 +104,22 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
 
 /// What samples the study: what it remembers, with the options that are not the default's.
 fn show_sampler(study: &StudyRecord) -> String {
-    match study.user_attrs.get(SAMPLER) {
-        None => format!("not chosen yet; `trialbox run` takes {}", SamplerConfig::default()),
-        Some(kept) => {
-            SamplerConfig::from_json(kept).map_or_else(|_| kept.to_string(), |it| it.to_string())
-        }
+    show_choice(study, SAMPLER, SamplerConfig::from_json)
+}
+
+/// What prunes the study's trials, as [`show_sampler`].
+fn show_pruner(study: &StudyRecord) -> String {
+    show_choice(study, PRUNER, PrunerConfig::from_json)
+}
+
+fn show_choice<C: Default + Display>(
+    study: &StudyRecord,
+    key: &str,
+    read: impl Fn(&Json) -> Result<C, ConfigError>,
+) -> String {
+    match study.user_attrs.get(key) {
+        None => format!("not chosen yet; `trialbox run` takes {}", C::default()),
+        Some(kept) => read(kept).map_or_else(|_| kept.to_string(), |it| it.to_string()),
     }
 }
 

@@ -1,0 +1,216 @@
+//! Hyperband: successive halving in several brackets at once, which differ in how early they begin.
+
+use super::successive_halving::{SuccessiveHalvingOptions, SuccessiveHalvingPruner, as_factor};
+use crate::options::{Field, Options, as_count, as_positive, as_positive_or_auto, auto_or, count};
+use trialbox_core::history::History;
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::trial::TrialNumber;
+
+/// Options of [`HyperbandPruner`], with the names and defaults of Optuna 5.0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HyperbandOptions {
+    /// The step of the first rung of the earliest bracket, at least 1.
+    pub min_resource: usize,
+    /// The number of steps of a whole trial, at least 1; `None`, which is `auto`: that of the longest COMPLETE
+    /// trial, and nobody is pruned before there is one.
+    pub max_resource: Option<usize>,
+    /// Of so many trials one goes on; at least 2.
+    pub reduction_factor: usize,
+    /// How many trials must have reached a rung before any goes on; 0 where `max_resource` is `auto`.
+    pub bootstrap_count: usize,
+}
+
+impl Default for HyperbandOptions {
+    fn default() -> Self {
+        HyperbandOptions {
+            min_resource: 1,
+            max_resource: None,
+            reduction_factor: 3,
+            bootstrap_count: 0,
+        }
+    }
+}
+
+/// Each trial belongs to one bracket, by its number and the study's name, and competes with those of its
+/// bracket alone. Bracket b is successive halving whose first b rungs are left out.
+///
+/// Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar 2018, "Hyperband: A Novel Bandit-Based Approach to
+/// Hyperparameter Optimization", algorithm 1, of which the numbers of trials are shares here.
+#[derive(Debug, Clone)]
+pub struct HyperbandPruner {
+    options: HyperbandOptions,
+}
+
+impl HyperbandPruner {
+    /// The pruner with these options.
+    pub fn new(options: HyperbandOptions) -> Self {
+        HyperbandPruner { options }
+    }
+
+    /// The pruner of a bracket.
+    fn halving(&self, bracket: usize) -> SuccessiveHalvingPruner {
+        let HyperbandOptions { min_resource, reduction_factor, bootstrap_count, .. } = self.options;
+        SuccessiveHalvingPruner::new(SuccessiveHalvingOptions {
+            min_resource: Some(min_resource),
+            reduction_factor,
+            min_early_stopping_rate: bracket,
+            bootstrap_count,
+        })
+    }
+}
+
+impl Pruner for HyperbandPruner {
+    fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
+        let last_step = || history.last_complete_step()?.checked_add(1)?.try_into().ok();
+        let max_resource = self.options.max_resource.or_else(last_step);
+        let brackets = max_resource.and_then(|max_resource| {
+            Brackets::new(current.study_name, &self.options, max_resource)
+        });
+        let Some(brackets) = brackets else { return Judgement::new(false) };
+        let bracket = brackets.of(current.number);
+        let is_peer = |number| brackets.of(number) == bracket;
+        self.halving(bracket).judge_among(is_peer, history, current)
+    }
+}
+
+/// Which trial belongs to which bracket.
+struct Brackets {
+    /// What CRC-32 is before the trial's number.
+    prefix: Crc32,
+    /// Of each bracket its share, which is how many trials of the whole belong to it.
+    shares: Vec<u64>,
+}
+
+impl Brackets {
+    /// `None` if `max_resource`, which is at least 1, is less than the least resource: then there are none.
+    fn new(study_name: &str, options: &HyperbandOptions, max_resource: usize) -> Option<Self> {
+        let factor = options.reduction_factor as f64;
+        let ratio = max_resource as f64 / options.min_resource as f64;
+        // In floating point, as Optuna: with the factor 3, a ratio of 243 gives 5 brackets, and not 6. Of the
+        // system's logarithm, which is Python's too: the crate libm's is an ulp larger at 243.
+        let n = (ratio.ln() / factor.ln()).floor() + 1.0;
+        if n < 1.0 {
+            return None;
+        }
+        let share = |bracket: i32| {
+            let s = n as i32 - 1 - bracket;
+            (n * factor.powi(s) / f64::from(s + 1)).ceil() as u64
+        };
+        let mut prefix = Crc32::default();
+        prefix.update(study_name.as_bytes());
+        prefix.update(b"_");
+        Some(Brackets { prefix, shares: (0..n as i32).map(share).collect() })
+    }
+
+    fn of(&self, number: TrialNumber) -> usize {
+        let mut crc = self.prefix;
+        crc.update(number.to_string().as_bytes());
+        let mut place = u64::from(crc.value()) % self.shares.iter().sum::<u64>();
+        let is_beyond = |share: &&u64| {
+            let is_beyond = place >= **share;
+            place = place.saturating_sub(**share);
+            is_beyond
+        };
+        self.shares.iter().take_while(is_beyond).count()
+    }
+}
+
+/// CRC-32 as in zlib: ISO 3309, with the polynomial 0x04c11db7, its bits reversed.
+#[derive(Debug, Clone, Copy)]
+struct Crc32(u32);
+
+impl Default for Crc32 {
+    fn default() -> Self {
+        Crc32(!0)
+    }
+}
+
+impl Crc32 {
+    fn update(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = CRC_TABLE[usize::from(self.0 as u8 ^ byte)] ^ (self.0 >> 8);
+        }
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
+}
+
+/// What each byte adds.
+const CRC_TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let mut value = byte as u32;
+        let mut bit = 0;
+        while bit < 8 {
+            value = if value & 1 == 1 { 0xedb8_8320 ^ (value >> 1) } else { value >> 1 };
+            bit += 1;
+        }
+        table[byte] = value;
+        byte += 1;
+    }
+    table
+};
+
+impl Options for HyperbandOptions {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "min_resource",
+            get: |options| count(options.min_resource),
+            set: |options, value| as_positive(value).map(|n| options.min_resource = n),
+        },
+        Field {
+            name: "max_resource",
+            get: |options| auto_or(options.max_resource),
+            set: |options, value| as_positive_or_auto(value).map(|n| options.max_resource = n),
+        },
+        Field {
+            name: "reduction_factor",
+            get: |options| count(options.reduction_factor),
+            set: |options, value| as_factor(value).map(|n| options.reduction_factor = n),
+        },
+        Field {
+            name: "bootstrap_count",
+            get: |options| count(options.bootstrap_count),
+            set: |options, value| as_count(value).map(|n| options.bootstrap_count = n),
+        },
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brackets(max_resource: usize) -> Brackets {
+        Brackets::new("hb", &HyperbandOptions::default(), max_resource).expect("a bracket")
+    }
+
+    /// The check value of the catalogue of CRCs.
+    #[test]
+    fn crc_32_is_that_of_zlib() {
+        let mut crc = Crc32::default();
+        crc.update(b"1234");
+        crc.update(b"56789");
+        assert_eq!(crc.value(), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn shares_are_optunas() {
+        assert_eq!(brackets(27).shares, [27, 12, 6, 4]);
+        assert_eq!(brackets(81).shares, [81, 34, 15, 8, 5]);
+        assert_eq!(brackets(5).shares, [3, 2]);
+        assert_eq!(brackets(1).shares, [1]);
+        assert_eq!(brackets(243).shares.len(), 5);
+        assert_eq!(brackets(244).shares.len(), 6);
+        let options = HyperbandOptions { min_resource: 2, ..Default::default() };
+        assert!(Brackets::new("hb", &options, 1).is_none());
+    }
+
+    #[test]
+    fn a_trial_is_in_optunas_bracket() {
+        let found: Vec<usize> = (0..10).map(|n| brackets(27).of(TrialNumber(n))).collect();
+        assert_eq!(found, [0, 1, 1, 0, 1, 0, 0, 1, 0, 1]);
+    }
+}

@@ -1,0 +1,121 @@
+//! The median rule, the default: a trial stops whose best is worse than the median of the others at its step.
+
+use super::percentile::PercentilePruner;
+use crate::options::{Field, Options, as_count, as_positive, count};
+use trialbox_core::history::History;
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+
+/// Options of [`MedianPruner`], with the names and defaults of Optuna 5.0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MedianOptions {
+    /// How many trials must be COMPLETE before any is pruned.
+    pub n_startup_trials: usize,
+    /// The first step at which trials are pruned.
+    pub n_warmup_steps: usize,
+    /// From there on, only the first report of each interval of so many steps is judged; at least 1.
+    pub interval_steps: usize,
+    /// How many COMPLETE trials must have reported at the step, at least 1.
+    pub n_min_trials: usize,
+}
+
+impl Default for MedianOptions {
+    fn default() -> Self {
+        MedianOptions { n_startup_trials: 5, n_warmup_steps: 0, interval_steps: 1, n_min_trials: 1 }
+    }
+}
+
+/// [`PercentilePruner`] at 50 percent.
+///
+/// Golovin, Solnik, Moitra, Kochanski, Karro and Sculley 2017, "Google Vizier", section 3.2.2, with medians of
+/// values where they have medians of running averages.
+#[derive(Debug, Clone)]
+pub struct MedianPruner(PercentilePruner);
+
+impl MedianPruner {
+    /// The pruner with these options.
+    pub fn new(options: MedianOptions) -> Self {
+        MedianPruner(PercentilePruner::new(50.0, options))
+    }
+}
+
+impl Pruner for MedianPruner {
+    fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
+        self.0.judge(history, current)
+    }
+}
+
+impl Options for MedianOptions {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "n_startup_trials",
+            get: |options| count(options.n_startup_trials),
+            set: |options, value| as_count(value).map(|n| options.n_startup_trials = n),
+        },
+        Field {
+            name: "n_warmup_steps",
+            get: |options| count(options.n_warmup_steps),
+            set: |options, value| as_count(value).map(|n| options.n_warmup_steps = n),
+        },
+        Field {
+            name: "interval_steps",
+            get: |options| count(options.interval_steps),
+            set: |options, value| as_positive(value).map(|n| options.interval_steps = n),
+        },
+        Field {
+            name: "n_min_trials",
+            get: |options| count(options.n_min_trials),
+            set: |options, value| as_positive(value).map(|n| options.n_min_trials = n),
+        },
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check_prune, reporting};
+    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+
+    const NAN: f64 = f64::NAN;
+
+    fn median(n_startup_trials: usize) -> MedianPruner {
+        MedianPruner::new(MedianOptions { n_startup_trials, ..MedianOptions::default() })
+    }
+
+    /// Values at the steps 0, 1, ….
+    const RIVALS: [&[f64]; 3] = [&[1.0, 3.0], &[1.0, 5.0], &[1.0]];
+
+    #[test]
+    fn a_trial_equal_to_the_median_is_kept_and_a_worse_one_is_not() {
+        let rivals = reporting(&RIVALS);
+        check_prune(&median(0), Minimize, &rivals, &[9.0, 4.0], false);
+        check_prune(&median(0), Minimize, &rivals, &[9.0, 4.0f64.next_up()], true);
+        check_prune(&median(0), Maximize, &rivals, &[0.0, 4.0], false);
+        check_prune(&median(0), Maximize, &rivals, &[0.0, 4.0f64.next_down()], true);
+    }
+
+    #[test]
+    fn the_best_value_of_all_steps_counts() {
+        check_prune(&median(0), Minimize, &reporting(&RIVALS), &[1.0, 9.0], false);
+        check_prune(&median(0), Minimize, &reporting(&RIVALS), &[NAN, NAN], true);
+    }
+
+    #[test]
+    fn nobody_is_pruned_before_enough_trials_are_complete_and_have_reported_at_the_step() {
+        check_prune(&median(0), Minimize, &[], &[9.0], false);
+        check_prune(&median(3), Minimize, &reporting(&RIVALS), &[9.0], true);
+        check_prune(&median(4), Minimize, &reporting(&RIVALS), &[9.0], false);
+        check_prune(&median(0), Minimize, &reporting(&RIVALS), &[9.0, 9.0, 9.0], false);
+        let few = MedianOptions { n_startup_trials: 0, n_min_trials: 3, ..Default::default() };
+        let few = MedianPruner::new(few);
+        check_prune(&few, Minimize, &reporting(&RIVALS), &[9.0], true);
+        check_prune(&few, Minimize, &reporting(&RIVALS), &[9.0, 9.0], false);
+    }
+
+    #[test]
+    fn a_median_between_infinities_prunes_nobody() {
+        let rivals = reporting(&[&[f64::NEG_INFINITY], &[f64::INFINITY]]);
+        check_prune(&median(0), Minimize, &rivals, &[9.0], false);
+        check_prune(&median(0), Minimize, &reporting(&[&[NAN], &[NAN]]), &[9.0], false);
+        check_prune(&median(0), Minimize, &reporting(&[&[NAN], &[1.0]]), &[9.0], true);
+    }
+}

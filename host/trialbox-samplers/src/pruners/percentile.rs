@@ -1,0 +1,149 @@
+//! A trial stops whose best is worse than a percentile of the others at its step.
+
+use super::median::MedianOptions;
+use super::{best, due_report, single_direction};
+use crate::options::{Field, Options, as_count, as_number_to, as_positive, count};
+use trialbox_core::history::History;
+use trialbox_core::json::Json;
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::study::StudyDirection;
+
+/// Options of [`PercentilePruner`], with the names and defaults of Optuna 5.0.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PercentileOptions {
+    /// How many percent of the trials are kept, from 0 to 100; there is no default.
+    pub percentile: Option<f64>,
+    /// When trials are judged.
+    pub when: MedianOptions,
+}
+
+/// Compares the best value of the running trial, over all its steps, with the percentile of what COMPLETE
+/// trials reported at exactly its last step.
+///
+/// The percentile is linearly interpolated, values that are NaN left out. A trial that reported only NaN is
+/// pruned, and one that equals the percentile is not.
+#[derive(Debug, Clone)]
+pub struct PercentilePruner {
+    percentile: f64,
+    when: MedianOptions,
+}
+
+impl PercentilePruner {
+    /// Keeps the best `percentile` percent, a number from 0 to 100.
+    pub fn new(percentile: f64, when: MedianOptions) -> Self {
+        PercentilePruner { percentile, when }
+    }
+
+    fn should_prune(&self, history: &History, current: &RunningTrial) -> Option<bool> {
+        let direction = single_direction(history)?;
+        if history.n_complete() < self.when.n_startup_trials.max(1) {
+            return None;
+        }
+        let reports = current.intermediate_values;
+        let MedianOptions { n_warmup_steps, interval_steps, n_min_trials, .. } = self.when;
+        let (step, _) = due_report(reports, n_warmup_steps, interval_steps)?;
+        let best = best(direction, reports.values());
+        if best.is_nan() {
+            return Some(true);
+        }
+        let rivals = history.complete_values_at(step);
+        if rivals.len() < n_min_trials {
+            return None;
+        }
+        let rivals = &rivals[..rivals.partition_point(|value| !value.is_nan())];
+        // Where no percentile can be told, it is NaN, and both comparisons are false.
+        Some(match direction {
+            StudyDirection::Minimize => best > percentile(rivals, self.percentile),
+            StudyDirection::Maximize => best < percentile(rivals, 100.0 - self.percentile),
+        })
+    }
+}
+
+impl Pruner for PercentilePruner {
+    fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
+        Judgement::new(self.should_prune(history, current).unwrap_or(false))
+    }
+}
+
+/// The percentile of ascending values, linearly interpolated: to the bit NumPy's `percentile`, also where an
+/// infinite neighbour makes it NaN. NaN if there are no values.
+fn percentile(sorted: &[f64], percent: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
+    let place = last as f64 * (percent / 100.0);
+    let below = place.floor();
+    let at = |index: usize| sorted[index.min(last)];
+    let (low, high, t) = (at(below as usize), at(below as usize + 1), place - below);
+    let rise = high - low;
+    if t >= 0.5 { high - rise * (1.0 - t) } else { low + rise * t }
+}
+
+impl Options for PercentileOptions {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "percentile",
+            get: |options| options.percentile.map_or(Json::Null, Json::from),
+            set: |options, value| {
+                as_number_to(100.0, value, "a number from 0 to 100")
+                    .map(|percentile| options.percentile = Some(percentile))
+            },
+        },
+        Field {
+            name: "n_startup_trials",
+            get: |options| count(options.when.n_startup_trials),
+            set: |options, value| as_count(value).map(|n| options.when.n_startup_trials = n),
+        },
+        Field {
+            name: "n_warmup_steps",
+            get: |options| count(options.when.n_warmup_steps),
+            set: |options, value| as_count(value).map(|n| options.when.n_warmup_steps = n),
+        },
+        Field {
+            name: "interval_steps",
+            get: |options| count(options.when.interval_steps),
+            set: |options, value| as_positive(value).map(|n| options.when.interval_steps = n),
+        },
+        Field {
+            name: "n_min_trials",
+            get: |options| count(options.when.n_min_trials),
+            set: |options, value| as_positive(value).map(|n| options.when.n_min_trials = n),
+        },
+    ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{check_prune, reporting};
+    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+
+    #[test]
+    fn percentiles_are_interpolated() {
+        let values = [1.0, 2.0, 4.0, 8.0, 16.0];
+        for (percent, want) in [(0.0, 1.0), (25.0, 2.0), (30.0, 2.4), (90.0, 12.8), (100.0, 16.0)] {
+            assert_eq!(percentile(&values, percent), want, "{percent}");
+        }
+        assert_eq!(percentile(&[3.0], 70.0), 3.0);
+        assert!(percentile(&[], 50.0).is_nan());
+    }
+
+    /// As `numpy.percentile`: an infinite neighbour counts even where the place falls on a finite value.
+    #[test]
+    fn an_infinite_neighbour_makes_a_percentile_unknown() {
+        let values = [1.0, 2.0, f64::INFINITY];
+        assert!(percentile(&values, 50.0).is_nan());
+        assert_eq!(percentile(&values, 0.0), 1.0);
+        assert_eq!(percentile(&values, 40.0), 1.8);
+        assert!(percentile(&values, 100.0).is_nan());
+    }
+
+    #[test]
+    fn the_best_percent_are_kept_in_either_direction() {
+        let rivals = reporting(&[&[1.0], &[2.0], &[3.0], &[4.0], &[5.0]]);
+        let when = MedianOptions::default();
+        let quarter = PercentilePruner::new(25.0, when);
+        check_prune(&quarter, Minimize, &rivals, &[2.0], false);
+        check_prune(&quarter, Minimize, &rivals, &[2.5], true);
+        check_prune(&quarter, Maximize, &rivals, &[4.0], false);
+        check_prune(&quarter, Maximize, &rivals, &[3.5], true);
+    }
+}

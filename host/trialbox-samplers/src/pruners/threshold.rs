@@ -1,0 +1,126 @@
+//! A trial stops whose last value is out of bounds.
+
+use super::{due_report, single_direction};
+use crate::options::{Field, Options, as_count, as_number, as_positive, count};
+use trialbox_core::history::History;
+use trialbox_core::json::Json;
+use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+
+/// Options of [`ThresholdPruner`], with the names and defaults of Optuna 5.0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdOptions {
+    /// Values below are pruned.
+    pub lower: Option<f64>,
+    /// Values above are pruned.
+    pub upper: Option<f64>,
+    /// The first step at which trials are pruned.
+    pub n_warmup_steps: usize,
+    /// From there on, only the first report of each interval of so many steps is judged; at least 1.
+    pub interval_steps: usize,
+}
+
+impl Default for ThresholdOptions {
+    fn default() -> Self {
+        ThresholdOptions { lower: None, upper: None, n_warmup_steps: 0, interval_steps: 1 }
+    }
+}
+
+/// Looks at the last value alone, which is out of bounds if it is NaN.
+#[derive(Debug, Clone)]
+pub struct ThresholdPruner {
+    options: ThresholdOptions,
+}
+
+impl ThresholdPruner {
+    /// The pruner with these options.
+    pub fn new(options: ThresholdOptions) -> Self {
+        ThresholdPruner { options }
+    }
+}
+
+impl Pruner for ThresholdPruner {
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
+        let ThresholdOptions { lower, upper, n_warmup_steps, interval_steps } = self.options;
+        let due = due_report(current.intermediate_values, n_warmup_steps, interval_steps);
+        let is_out = |value: f64| {
+            value.is_nan()
+                || lower.is_some_and(|lower| value < lower)
+                || upper.is_some_and(|upper| value > upper)
+        };
+        let is_single = single_direction(history).is_some();
+        Judgement::new(is_single && due.is_some_and(|(_, value)| is_out(value)))
+    }
+}
+
+impl Options for ThresholdOptions {
+    const FIELDS: &'static [Field<Self>] = &[
+        Field {
+            name: "lower",
+            get: |options| options.lower.map_or(Json::Null, Json::from),
+            set: |options, value| as_bound(value).map(|lower| options.lower = lower),
+        },
+        Field {
+            name: "upper",
+            get: |options| options.upper.map_or(Json::Null, Json::from),
+            set: |options, value| as_bound(value).map(|upper| options.upper = upper),
+        },
+        Field {
+            name: "n_warmup_steps",
+            get: |options| count(options.n_warmup_steps),
+            set: |options, value| as_count(value).map(|n| options.n_warmup_steps = n),
+        },
+        Field {
+            name: "interval_steps",
+            get: |options| count(options.interval_steps),
+            set: |options, value| as_positive(value).map(|n| options.interval_steps = n),
+        },
+    ];
+}
+
+fn as_bound(value: &Json) -> Result<Option<f64>, &'static str> {
+    if *value == Json::Null {
+        return Ok(None);
+    }
+    as_number(value).map(Some).map_err(|_| "a number, or null")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::check_prune;
+    use trialbox_core::study::StudyDirection::Maximize;
+
+    #[test]
+    fn the_last_value_must_be_within_the_bounds() {
+        let pruner = ThresholdPruner::new(ThresholdOptions {
+            lower: Some(-1.0),
+            upper: Some(2.0),
+            ..Default::default()
+        });
+        for (values, want) in [
+            (&[][..], false),
+            (&[2.0], false),
+            (&[2.0f64.next_up()], true),
+            (&[-1.0], false),
+            (&[f64::NEG_INFINITY], true),
+            (&[f64::NAN], true),
+            (&[9.0, 0.0], false),
+        ] {
+            check_prune(&pruner, Maximize, &[], values, want);
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_not_given_is_none() {
+        let options =
+            ThresholdOptions { upper: Some(0.0), n_warmup_steps: 1, ..Default::default() };
+        let pruner = ThresholdPruner::new(options);
+        check_prune(&pruner, Maximize, &[], &[1.0], false);
+        check_prune(&pruner, Maximize, &[], &[1.0, 1.0], true);
+        check_prune(&pruner, Maximize, &[], &[1.0, f64::NEG_INFINITY], false);
+    }
+}
