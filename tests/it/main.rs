@@ -23,6 +23,7 @@ mod kill;
 mod manage;
 #[cfg(feature = "failpoints")]
 mod process;
+mod pruning;
 mod run;
 mod sampler;
 mod scene;

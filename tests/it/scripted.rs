@@ -4,12 +4,37 @@ use std::fmt::Write as _;
 
 /// One call of the contract's `trial`, its arguments fixed.
 pub(crate) enum Call<'a> {
-    Float { name: &'a str, low: f64, high: f64, log: bool, step: Option<f64> },
-    Int { name: &'a str, low: i64, high: i64, log: bool, step: i64 },
-    Categorical { name: &'a str, choices: &'a [Choice<'a>] },
+    Float {
+        name: &'a str,
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    },
+    Int {
+        name: &'a str,
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    },
+    Categorical {
+        name: &'a str,
+        choices: &'a [Choice<'a>],
+    },
     Report(f64, u32),
-    Attr { key: &'a str, json: &'a str },
-    Constraint { name: &'a str, value: f64 },
+    /// So many reports, of the step at each step from 0.
+    Reports(u32),
+    /// Ends the trial as pruned if the pruner says so.
+    ObeyPruner,
+    Attr {
+        key: &'a str,
+        json: &'a str,
+    },
+    Constraint {
+        name: &'a str,
+        value: f64,
+    },
 }
 
 /// A choice of a categorical parameter.
@@ -48,13 +73,15 @@ pub(crate) fn component(calls: &[Call], ending: &Ending) -> Vec<u8> {
 
 /// Where the result of `evaluate` stands in memory.
 const RESULT: u32 = 32;
+/// The result with the case `err`, and of `failure` the case `pruned`, which is 0 as all memory is.
+const PRUNED: &str = "(i32.store8 (i32.const 32) (i32.const 1)) (i32.const 32)";
 /// Where the values of float parameters go, one after the other.
 const FLOATS: u32 = 64;
 /// Where texts and lists of choices begin.
 const DATA: u32 = 1024;
 
 /// Name, parameters and result of each function, as the contract and as core wasm have them.
-const IMPORTS: [(&str, &str, &str); 6] = [
+const IMPORTS: [(&str, &str, &str); 7] = [
     (
         "suggest-float",
         r#"(param "name" string) (param "low" f64) (param "high" f64) (param "log" bool) (param "step" (option f64)) (result f64)"#,
@@ -71,6 +98,7 @@ const IMPORTS: [(&str, &str, &str); 6] = [
         "(param i32 i32 i32 i32) (result i32)",
     ),
     ("report", r#"(param "value" f64) (param "step" u32)"#, "(param f64 i32)"),
+    ("should-prune", "(result bool)", "(result i32)"),
     ("set-user-attr", r#"(param "key" string) (param "value" string)"#, "(param i32 i32 i32 i32)"),
     ("set-constraint", r#"(param "name" string) (param "value" f64)"#, "(param i32 i32 f64)"),
 ];
@@ -108,6 +136,13 @@ impl Script {
             Call::Report(value, step) => {
                 format!("(call $report {} (i32.const {step}))", real(*value))
             }
+            Call::Reports(count) => format!(
+                "(local.set $n (i32.const 0))
+                 (loop $next
+                   (call $report (f64.convert_i32_u (local.get $n)) (local.get $n))
+                   (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const {count}))))"
+            ),
+            Call::ObeyPruner => format!("(if (call $should-prune) (then {PRUNED} return))"),
             Call::Attr { key, json } => {
                 format!("(call $set-user-attr {} {})", self.string(key), self.string(json))
             }
@@ -133,10 +168,7 @@ impl Script {
                 values(list.len() as u32, self.bytes(bytes))
             }
             Ending::Floats(count) => values(*count, FLOATS),
-            // The case `err`, and of `failure` the case `pruned`, which is 0 as all memory is.
-            Ending::Pruned => {
-                format!("(i32.store8 (i32.const {RESULT}) (i32.const 1)) (i32.const {RESULT})")
-            }
+            Ending::Pruned => PRUNED.to_owned(),
             Ending::Never => {
                 let attr = format!(
                     "(call $set-user-attr {} {})",

@@ -70,10 +70,13 @@ impl History {
 
     /// Takes over what has changed: trials that are new, and trials as they are now.
     pub fn update(&mut self, changed: Vec<FrozenTrial>) {
-        if changed.is_empty() {
-            return;
+        // What COMPLETE trials reported costs most to gather, and changes least.
+        if changed.iter().any(|trial| trial.state == TrialState::Complete) {
+            self.derived = Derived::default();
+        } else if !changed.is_empty() {
+            // By index, which a trial that comes late may shift.
+            (self.derived.table, self.derived.best) = (OnceLock::new(), OnceLock::new());
         }
-        self.table = OnceLock::new();
         for trial in changed {
             match self.trials.binary_search_by_key(&trial.number, |found| found.number) {
                 Ok(index) => self.trials[index] = trial,

@@ -139,6 +139,7 @@ pub struct TrialSession<'a> {
     params: Vec<(String, Param)>,
     asked: BTreeSet<String>,
     reports: Reports,
+    has_explained_repeats: bool,
     has_explained_pruning: bool,
     user_attrs: BTreeMap<String, Json>,
     transcript: Transcript,
@@ -174,6 +175,7 @@ impl<'a> TrialSession<'a> {
             params: begun.params,
             asked: BTreeSet::new(),
             reports: Reports::new(around.limits.max_reports),
+            has_explained_repeats: false,
             has_explained_pruning: false,
             user_attrs: BTreeMap::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
@@ -255,8 +257,10 @@ impl<'a> TrialSession<'a> {
         match self.reports.add(step, value) {
             Fate::Kept => self.pending.intermediate_values.push((step, value)),
             Fate::Passing => {}
-            Fate::Repeated => self
-                .host_note(&format!("step {step} was already reported; the first value is kept")),
+            Fate::Repeated if std::mem::replace(&mut self.has_explained_repeats, true) => {}
+            Fate::Repeated => self.host_note(&format!(
+                "step {step} was already reported; the first value is kept, also of further steps"
+            )),
         }
         Ok(())
     }

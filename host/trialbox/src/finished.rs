@@ -55,6 +55,15 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
     })
 }
 
+/// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.
+pub(crate) fn show_reports(trial: &FinishedTrial) -> Option<String> {
+    let stored = match trial.n_reports_stored {
+        stored if stored as u64 == trial.n_reports => String::new(),
+        stored => format!(", of which {stored} are stored"),
+    };
+    (trial.n_reports > 0).then(|| format!("{} reports{stored}", trial.n_reports))
+}
+
 fn show_source(source: LogSource) -> String {
     match source {
         LogSource::Log(level) => format!("{level:?}").to_lowercase(),

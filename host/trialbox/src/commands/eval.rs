@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, source_prefix};
+use crate::finished::{finished_json, show_reports, source_prefix};
 use crate::objective_args::{DirectionArg, ObjectiveArgs, described_directions, objective_name};
 use crate::output::Output;
 use crate::owner::new_owner;
@@ -170,11 +170,8 @@ impl EvalArgs {
         for (key, value) in &trial.user_attrs {
             text.push_str(&format!("\n  user attribute {key}: {value}"));
         }
-        let reports = if trial.n_reports == 0 {
-            String::new()
-        } else {
-            format!(", {} reports", trial.n_reports)
-        };
+        let reports = show_reports(trial).map(|reports| format!(" and {reports}"));
+        let reports = reports.unwrap_or_default();
         let (duration, memory) = (show_duration(trial.duration), show_bytes(peak_memory_bytes));
         text.push_str(&format!("\n  took {duration} and {memory} of memory{reports}"));
         output.result(&text, || finished_json(name, trial, peak_memory_bytes));

@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::finished::{finished_json, last_lines, source_prefix};
+use crate::finished::{finished_json, last_lines, show_reports, source_prefix};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, described_directions, described_metric_names,
     objective_name, show_directions,
@@ -500,6 +500,11 @@ impl Job<'_> {
             show_duration(trial.duration),
             show_params(&trial.params)
         ));
+        if let (Some(reports), true) =
+            (show_reports(trial), trial.n_reports != trial.n_reports_stored as u64)
+        {
+            text.push_str(&format!("\n  {reports}"));
+        }
         if let Some(failure) = &trial.failure {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
             if let Some(help) = &failure.help {
