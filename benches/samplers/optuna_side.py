@@ -1,4 +1,4 @@
-"""Optuna's side of `cargo xtask bench samplers` and `bench suggest`.
+"""Optuna's side of `cargo xtask bench samplers`, `bench suggest` and `bench pruning`.
 
 Reads requests from standard input, one JSON object a line, and answers each with one line. The problems live
 on the other side of the pipe, so both sides meet the same ones.
@@ -23,6 +23,13 @@ SAMPLERS = {
     ),
 }
 
+PRUNERS = {
+    "nop": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "asha": optuna.pruners.SuccessiveHalvingPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+}
+
 
 class Side:
     """One study at a time, in memory."""
@@ -32,7 +39,8 @@ class Side:
         if name not in SAMPLERS:
             sys.exit(f"there is no sampler optuna-{name}; there are: {', '.join(SAMPLERS)}")
         self.study = optuna.create_study(
-            directions=["minimize"] * request["n_objectives"],
+            directions=[request.get("direction", "minimize")] * request["n_objectives"],
+            pruner=PRUNERS[request.get("pruner", "nop")](),
             sampler=SAMPLERS[name](seed=request["seed"], **request.get("options", {})),
         )
         self.params = [
@@ -55,8 +63,16 @@ class Side:
         trial = self.running.pop(request["tell"])
         for index, value in enumerate(request["constraints"]):
             trial.set_constraint(str(index), value)
-        self.study.tell(trial, request["values"])
+        if "prune" in request:
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            self.study.tell(trial, request["values"])
         return None
+
+    def report(self, request):
+        trial = self.running[request["report"]]
+        trial.report(request["value"], request["step"])
+        return bool(trial.should_prune())
 
     def add(self, request):
         distributions = {name: distribution for name, distribution, _ in self.params}
@@ -87,6 +103,8 @@ def main():
             answer = side.begin(request)
         elif "ask" in request:
             answer = side.ask()
+        elif "report" in request:
+            answer = side.report(request)
         elif "tell" in request:
             answer = side.tell(request)
         elif "add" in request:

@@ -18,11 +18,11 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("guest") => guest(),
         Some("herd") => herd::herd(),
         Some("samplers") => compare_samplers(&words[1..]),
-        Some("suggest") => compare_samplers(words),
+        Some("suggest" | "pruning") => compare_samplers(words),
         None => trial().and_then(|()| guest()).and_then(|()| herd::herd()),
         Some(other) => {
             bail!(
-                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest"
+                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest, pruning"
             )
         }
     }
@@ -32,7 +32,7 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
 fn compare_samplers(words: &[String]) -> Result<()> {
     let mut command = Command::new("cargo");
     command.args(["run", "--quiet", "--release", "--package", "trialbox-bench", "--"]).args(words);
-    if words.first().is_some_and(|word| word == "run" || word == "suggest") {
+    if words.iter().any(|word| word == "run" || word == "suggest") {
         command.arg("--python").arg(python::install()?);
     }
     run(command.current_dir(root()))

@@ -16,7 +16,7 @@ const ALLOWED_EDGES: [(&str, &[&str]); 9] = [
     ("trialbox-guest", &["trialbox-guest-macros"]),
     ("trialbox-guest-macros", &[]),
     // The comparison of samplers is a program of its own, so that xtask builds without them.
-    ("trialbox-bench", &["trialbox-core", "trialbox-samplers"]),
+    ("trialbox-bench", &["trialbox-core", "trialbox-samplers", "trialbox-storage"]),
     ("xtask", &[]),
 ];
 

@@ -7,6 +7,7 @@ mod optuna;
 mod problem;
 mod problems;
 mod proposer;
+mod pruning;
 mod regret;
 mod report;
 mod results;
@@ -25,10 +26,12 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
 cargo xtask bench suggest [--samplers NAMES]
+cargo xtask bench pruning run|report [--OPTION VALUE]…
 
   run      make the runs that are missing, and keep their raw results
   report   compare the first sampler with each of the others: Markdown and SVG
   suggest  the CPU time of one trial's suggestions
+  pruning  how many steps of learning curves pruners save: run, then report
 
   --samplers  tpe,optuna-tpe  names; Python's begin with optuna-
   --problems  all             names
@@ -38,14 +41,23 @@ cargo xtask bench suggest [--samplers NAMES]
   --jobs      1               how many runs to make at once (run)
   --after     50,100,300      after how many trials to compare (report)
   --name      report          what the report's files are called (report)
+  --pruners   nop,median,asha names (pruning; there --seeds is 0-9, --trials 60 and --problems digits,power_law)
   --results   benches/results/samplers  where the raw results and the report are";
 
 fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let Some((command, rest)) = words.split_first() else {
+    let Some((command, mut rest)) = words.split_first() else {
         println!("{HELP}");
         return Ok(());
     };
+    if ["help", "--help", "-h"].contains(&command.as_str()) {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let subcommand = rest.split_first().filter(|_| command == "pruning");
+    if let Some((_, options)) = subcommand {
+        rest = options;
+    }
     let mut options = Options::parse(rest)?;
     let places = places(&mut options);
     match command.as_str() {
@@ -66,6 +78,10 @@ fn main() -> Result<()> {
             options.finish()?;
             println!("{}", suggest::run(&samplers, &places, &places.results)?);
             Ok(())
+        }
+        "pruning" => {
+            let word = subcommand.map(|(word, _)| word.as_str());
+            pruning::command(word, options, &places, &|line| println!("{line}"))
         }
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }

@@ -110,7 +110,7 @@ impl Proposer for OptunaProposer {
 }
 
 /// A parameter as the script reads it: Optuna's own JSON of the distribution, and when it exists.
-fn spec_json(spec: &ParamSpec) -> Json {
+pub(crate) fn spec_json(spec: &ParamSpec) -> Json {
     let condition = spec.condition.as_ref().map_or(Json::Null, |(parent, values)| {
         let values = values.iter().map(|value| Json::from(value.as_str())).collect();
         Json::object([("parent", Json::from(parent.as_str())), ("values", Json::Array(values))])

@@ -123,7 +123,11 @@ fn one(name: &str, text: &str) -> Result<usize> {
     Ok(count)
 }
 
-fn parse_seeds(text: &str) -> Result<RangeInclusive<u64>> {
+/// The seeds that `0-19` or `7` names.
+///
+/// # Errors
+/// Something else.
+pub(crate) fn parse_seeds(text: &str) -> Result<RangeInclusive<u64>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number =
         |text: &str| text.parse().with_context(|| format!("`{text}` is no seed; wanted 0-19 or 7"));
