@@ -17,12 +17,13 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("trial") => trial(),
         Some("guest") => guest(),
         Some("herd") => herd::herd(),
+        Some("reports") => reports(),
         Some("samplers") => compare_samplers(&words[1..]),
         Some("suggest" | "pruning") => compare_samplers(words),
-        None => trial().and_then(|()| guest()).and_then(|()| herd::herd()),
+        None => trial().and_then(|()| guest()).and_then(|()| reports()).and_then(|()| herd::herd()),
         Some(other) => {
             bail!(
-                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest, pruning"
+                "there is no experiment `{other}`; there are: trial, guest, reports, herd, samplers, suggest, pruning"
             )
         }
     }
@@ -111,6 +112,31 @@ fn guest() -> Result<()> {
     save("guest", &json!({ "wasm_seconds": in_wasm, "native_seconds": natively, "ratio": ratio }))
 }
 
+/// A million reports, and a hundred thousand of which each asks the pruner, against a trial that says nothing.
+fn reports() -> Result<()> {
+    let trialbox = build_release()?;
+    guests::install_target()?;
+    guests::build("benches/reporter")?;
+    let reporter = guests::built().join("reporter.wasm");
+    let folder = tempdir("bench-reports")?;
+    let mut samples: Vec<(&str, Vec<Sample>)> =
+        vec![("silent", vec![]), ("1e6 rep.", vec![]), ("1e5 asks", vec![])];
+    for round in 0..=ROUNDS {
+        for ((_, taken), (n, ask_every)) in
+            samples.iter_mut().zip([(0, 0), (1_000_000, 0), (100_000, 1)])
+        {
+            let mut command = Command::new(&trialbox);
+            command.arg("run").arg(&reporter).arg("--storage").arg(folder.join("study.db"));
+            command.args([format!("--fix=n={n}"), format!("--fix=ask_every={ask_every}")]);
+            let sample = measure(command.env("TRIALBOX_CACHE_DIR", folder.join("cache")))?;
+            if round > 0 {
+                taken.push(sample);
+            }
+        }
+    }
+    report("reports", "one trial that reports, a process each", &samples)
+}
+
 /// What `examples/digits/examples/native.rs` trains.
 const NATIVE_CONFIGURATION: [&str; 7] = [
     "depth=2",
@@ -157,7 +183,7 @@ fn report(name: &str, title: &str, samples: &[(&str, Vec<Sample>)]) -> Result<()
         median(&samples.iter().map(pick).collect::<Vec<_>>())
     };
     let mut text =
-        format!("{name}: {title} (medians of {ROUNDS}; in brackets as a multiple of trialbox)\n");
+        format!("{name}: {title} (medians of {ROUNDS}; in brackets as a multiple of the first)\n");
     let base = &samples[0].1;
     for (program, taken) in samples {
         let _ = write!(text, "  {program:<9}");

@@ -16,10 +16,13 @@ pub(crate) fn install_target() -> Result<()> {
 /// Compiles the examples; returns the folder of the components.
 pub(crate) fn build_all() -> Result<PathBuf> {
     install_target()?;
-    for example in EXAMPLES {
-        run(cargo_in(example).args(["build", "--release", "--locked", "--target", TARGET]))?;
-    }
+    EXAMPLES.into_iter().try_for_each(|example| build(&format!("examples/{example}")))?;
     Ok(built())
+}
+
+/// Compiles the objective in a folder of the repository.
+pub(crate) fn build(folder: &str) -> Result<()> {
+    run(cargo_at(folder).args(["build", "--release", "--locked", "--target", TARGET]))
 }
 
 /// Tests the examples natively, as their authors would.
@@ -52,10 +55,12 @@ pub(crate) fn built() -> PathBuf {
 
 /// A cargo command in an example's folder, where its own `.cargo/config.toml` holds.
 pub(crate) fn cargo_in(example: &str) -> Command {
+    cargo_at(&format!("examples/{example}"))
+}
+
+fn cargo_at(folder: &str) -> Command {
     let mut command = Command::new("cargo");
-    command
-        .current_dir(root().join("examples").join(example))
-        .env("CARGO_TARGET_DIR", target_dir());
+    command.current_dir(root().join(folder)).env("CARGO_TARGET_DIR", target_dir());
     command
 }
 
