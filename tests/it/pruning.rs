@@ -107,8 +107,7 @@ fn with_several_objectives_nothing_is_pruned_and_the_trial_says_so() {
 #[test]
 fn trainings_that_fall_behind_are_pruned_and_marked_as_optuna_marks_them() {
     let scene = Scene::new("pruning-digits");
-    let data = format!("{}::/data", digits_data());
-    let run = ["run", &guest("digits"), "--dir", &data, "-n", "12", "--seed", "3"];
+    let run = ["run", &guest("digits"), "--dir", &digits_data(), "-n", "12", "--seed", "3"];
     let asha = ["--sampler", "random", "--pruner", "asha", "--pruner-opt", "min_resource=1"];
     scene.json(&[&run[..], &asha].concat());
     let trials = scene.json(&["study", "trials"]);
