@@ -58,9 +58,7 @@ impl StopRule {
         let best = best.and_then(|trial| Some((trial.number, trial.value()?)));
         match *self {
             StopRule::Value(wanted) => best
-                .filter(|(_, value)| {
-                    direction.to_minimize(*value) <= direction.to_minimize(wanted)
-                })
+                .filter(|(_, value)| direction.to_minimize(*value) <= direction.to_minimize(wanted))
                 .map(|(number, value)| StopReason::Value { wanted, number, value }),
             StopRule::Patience(patience) => {
                 let counts = |trial: &&FrozenTrial| {
@@ -258,7 +256,11 @@ mod tests {
     #[test]
     fn without_a_best_trial_patience_counts_from_the_beginning() {
         check_patience(Minimize, &[Pruned(0.0), Infeasible(0.0)], None);
-        check_patience(Minimize, &[Pruned(0.0), Fail, Infeasible(0.0), Pruned(1.0)], Some((3, None)));
+        check_patience(
+            Minimize,
+            &[Pruned(0.0), Fail, Infeasible(0.0), Pruned(1.0)],
+            Some((3, None)),
+        );
         check_patience(Minimize, &[Pruned(0.0), Infeasible(0.0), Complete(9.0)], None);
     }
 
@@ -302,7 +304,8 @@ mod tests {
             r#"{"at": "2026-11-25T18:00:00.000001Z", "by": "anna@node7", "reason": null}"#
         );
         assert_eq!(StudyStop::from_json(&json), Some(stop));
-        for (value, stops) in [("null", false), ("false", false), ("true", true), ("\"no\"", true)] {
+        for (value, stops) in [("null", false), ("false", false), ("true", true), ("\"no\"", true)]
+        {
             let read = StudyStop::from_json(&Json::parse(value).expect("JSON"));
             assert_eq!(read, stops.then(StudyStop::default), "{value}");
         }

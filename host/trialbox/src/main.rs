@@ -19,8 +19,10 @@ mod param_args;
 mod progress;
 mod sampler_args;
 mod settings;
+mod stopping;
 mod storage_args;
 mod trial_json;
+mod until;
 mod upkeep;
 
 use clap::Parser as _;

@@ -6,6 +6,7 @@ use crate::objective_args::{DirectionArg, show_directions};
 use crate::output::Output;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::SettingFlags;
+use crate::stopping::StoppingArgs;
 use crate::storage_args::StorageArgs;
 use serde_json::json;
 use trialbox_core::json::Json;
@@ -47,6 +48,9 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 
+    #[command(flatten)]
+    stopping: StoppingArgs,
+
     /// Do nothing if there is a study of that name
     #[arg(long)]
     skip_if_exists: bool,
@@ -69,10 +73,12 @@ impl CreateArgs {
                 "give one --metric-name for each --direction, or none",
             ));
         }
+        self.stopping.check(&directions)?;
         let settings = SettingFlags {
             seed: self.seed,
             sampler: self.sampler.config()?,
             max_retries: self.max_retries,
+            stopping: self.stopping.clone(),
             ..SettingFlags::default()
         };
         let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());
