@@ -28,5 +28,6 @@ mod run;
 mod sampler;
 mod scene;
 mod scripted;
+mod stopping;
 mod study;
 mod two_nodes;

@@ -162,12 +162,15 @@ fn an_asked_trial_has_the_parameters_of_its_space_and_counts_towards_the_budget(
     assert_eq!(told["params"], first["params"]);
     scene.json(&ask);
     assert_eq!(scene.json(&ask), Vec::<Value>::new(), "the budget is used up: nothing, and 0");
+    assert_eq!(scene.json(&ask[..2]), Vec::<Value>::new(), "the study remembers its budget");
 
     // As Optuna's `tell`: what is no result is FAIL; PRUNED takes the last reported value.
     scene.json(&[
         "trial", "tell", "1", "--state", "pruned", "--report", "2=0.75", "--report", "1=0.5",
     ]);
     assert_eq!(scene.json(&["trial", "show", "1"])[0]["values"], json!([0.75]));
+    let lifted = scene.json(&["trial", "ask", "--max-trials", "none", "--override"]);
+    scene.json(&["trial", "tell", &lifted[0]["number"].to_string(), "--state", "fail"]);
     for (arguments, state) in
         [(&["--values", "nan"][..], "FAIL"), (&["--values", "1", "2"], "FAIL")]
     {

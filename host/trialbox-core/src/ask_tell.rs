@@ -5,6 +5,7 @@ use crate::json::Json;
 use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode};
 use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
 use crate::session::{SessionRest, Stop, Surroundings, TrialSession};
+use crate::stopping::StudyStop;
 use crate::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch,
     TrialStart,
@@ -27,6 +28,8 @@ pub enum Asked {
         /// How many it has.
         n_trials: u64,
     },
+    /// Somebody has stopped the study; no trial was begun.
+    Stopped(StudyStop),
     /// A trial was begun, but a parameter cannot be suggested; the trial is FAIL.
     Refused {
         /// The trial.
@@ -50,6 +53,7 @@ pub fn ask(
     let begun = match storage.begin_trial(around.study.id, request).map_err(RunError::Begin)? {
         TrialStart::Begun(begun) => *begun,
         TrialStart::BudgetReached { n_trials } => return Ok(Asked::BudgetReached { n_trials }),
+        TrialStart::Stopped(stop) => return Ok(Asked::Stopped(stop)),
     };
     let mut ignore = |_: crate::session::Event| ();
     let mut session = TrialSession::new(around, storage, &mut ignore, begun);

@@ -18,6 +18,7 @@ pub mod study;
 pub mod trial;
 
 pub mod history;
+pub mod stopping;
 
 pub mod rng;
 

@@ -3,6 +3,7 @@
 use crate::json::Json;
 use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode, Interruption, Objective};
 use crate::session::{Event, SessionRest, Surroundings, TrialSession};
+use crate::stopping::StudyStop;
 use crate::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
     TrialBatch, TrialStart,
@@ -23,6 +24,8 @@ pub enum TrialEnd {
         /// How many it has.
         n_trials: u64,
     },
+    /// Somebody has stopped the study; no trial was begun.
+    Stopped(StudyStop),
     /// A trial was run, but somebody else ended, took or deleted it meanwhile: it was not touched.
     ClaimLost {
         /// The trial.
@@ -122,6 +125,7 @@ pub fn run_trial(
     let begun = match storage.begin_trial(around.study.id, request).map_err(RunError::Begin)? {
         TrialStart::Begun(begun) => *begun,
         TrialStart::BudgetReached { n_trials } => return Ok(TrialEnd::BudgetReached { n_trials }),
+        TrialStart::Stopped(stop) => return Ok(TrialEnd::Stopped(stop)),
     };
     let started = around.clock.elapsed();
     let mut session = TrialSession::new(around, storage, observer, begun);

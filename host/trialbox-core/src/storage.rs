@@ -2,6 +2,7 @@
 
 use crate::distribution::Distribution;
 use crate::json::Json;
+use crate::stopping::StudyStop;
 use crate::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use crate::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime};
 use std::time::Duration;
@@ -100,7 +101,8 @@ pub trait Storage: Send {
     ) -> Result<Option<TrialNumber>, StorageError>;
 
     /// Takes the lowest WAITING trial, or makes a new one with the next number; either way it is RUNNING,
-    /// owned and with its first heartbeat when this returns.
+    /// owned and with its first heartbeat when this returns. Neither happens while the study is stopped or has
+    /// its trials, of which the same transaction makes sure.
     ///
     /// # Errors
     /// [`StorageError::NoSuchStudy`] when it was deleted meanwhile.
@@ -277,6 +279,8 @@ pub enum TrialStart {
         /// How many it has.
         n_trials: u64,
     },
+    /// Somebody has stopped the study ([`crate::stopping::STOP_ATTR`]).
+    Stopped(StudyStop),
 }
 
 /// A trial that is ours to run, with what it may bring from an earlier life.

@@ -5,6 +5,7 @@ use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::objective::FAILURE_ATTR;
 use trialbox_core::retry::{enqueued, has_params, origin, renumbered, retry_of};
+use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
     HeldTrial, LostTrial, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch,
@@ -214,7 +215,10 @@ impl Storage for MemoryStorage {
         study: StudyId,
         request: &BeginTrial,
     ) -> Result<TrialStart, StorageError> {
-        let (_, trials) = self.study(study)?;
+        let (record, trials) = self.study(study)?;
+        if let Some(stop) = record.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json) {
+            return Ok(TrialStart::Stopped(stop));
+        }
         let counts = |trial: &&FrozenTrial| {
             matches!(trial.state, TrialState::Complete | TrialState::Pruned | TrialState::Running)
         };

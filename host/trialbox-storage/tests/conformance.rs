@@ -4,6 +4,7 @@
 use std::path::Path;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
+use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial, Outcome,
     RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart,
@@ -120,6 +121,36 @@ fn a_budget_counts_running_and_good_trials_and_holds_for_waiting_ones_too() {
         assert_eq!(start(storage, &study, "c", Some(1)), TrialStart::BudgetReached { n_trials: 1 });
         assert!(matches!(start(storage, &study, "c", Some(2)), TrialStart::Begun(_)));
         assert_eq!(start(storage, &study, "d", Some(2)), TrialStart::BudgetReached { n_trials: 2 });
+    });
+}
+
+#[test]
+fn a_stopped_study_begins_no_trial_until_it_is_resumed() {
+    each("stop", |storage| {
+        let study = study(storage);
+        let running = begin(storage, &study, "a").claim;
+        storage.enqueue_trial(study.id, &enqueue(&[])).unwrap();
+        let stop = StudyStop {
+            at: Some(at()),
+            by: Some("anna@node7".to_owned()),
+            reason: Some("good enough".to_owned()),
+        };
+        let set = |storage: &mut dyn Storage, value: Json| {
+            let user = vec![(STOP_ATTR.to_owned(), value)];
+            storage.set_study_attrs(study.id, &StudyAttrs { user, system: vec![] }).unwrap();
+        };
+        set(storage, stop.to_json());
+        // The waiting trial too, and before the budget is looked at: a stop is the stronger reason.
+        for max_trials in [None, Some(1)] {
+            let start = start(storage, &study, "b", max_trials);
+            assert_eq!(start, TrialStart::Stopped(stop.clone()));
+        }
+        assert_eq!(storage.trials(study.id).unwrap().len(), 2);
+        // What runs goes on, and is recorded.
+        storage.record(&running, &TrialBatch::default()).unwrap();
+        finish(storage, &running, &Outcome::Complete(vec![1.0])).unwrap();
+        set(storage, Json::Null);
+        assert_eq!(begin(storage, &study, "b").claim.number, TrialNumber(1));
     });
 }
 

@@ -21,8 +21,10 @@ mod progress;
 mod pruner_args;
 mod sampler_args;
 mod settings;
+mod stopping;
 mod storage_args;
 mod trial_json;
+mod until;
 mod upkeep;
 
 use clap::Parser as _;

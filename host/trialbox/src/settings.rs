@@ -5,6 +5,7 @@
 //! these when it renames a study.
 
 use crate::error::CommandError;
+use crate::stopping::{self, BUDGETS, Budgets, StoppingArgs};
 use std::time::Duration;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
@@ -30,6 +31,7 @@ pub(crate) struct SettingFlags {
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
+    pub(crate) stopping: StoppingArgs,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
 }
@@ -44,6 +46,8 @@ pub(crate) struct Settings {
     pub(crate) trial_timeout: Option<Duration>,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
+    /// When the study ends.
+    pub(crate) budgets: Budgets,
 }
 
 impl SettingFlags {
@@ -56,6 +60,7 @@ impl SettingFlags {
             (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
         ];
         attributes.extend(self.limits());
+        attributes.extend(self.stopping.said());
         attributes
     }
 
@@ -65,6 +70,7 @@ impl SettingFlags {
         storage: &mut dyn Storage,
         mut study: StudyRecord,
     ) -> Result<(StudyRecord, Settings), CommandError> {
+        self.stopping.check(&study.directions)?;
         let said = self.said();
         let contradicted: Vec<&(String, Json)> = said
             .iter()
@@ -73,7 +79,8 @@ impl SettingFlags {
             })
             .collect();
         if let (Some((key, value)), false) = (contradicted.first(), self.overrule) {
-            let kept = study.user_attrs.get(key).map(ToString::to_string).unwrap_or_default();
+            let kept = study.user_attrs.get(key).map(show).unwrap_or_default();
+            let value = show(value);
             return Err(CommandError::usage(
                 format!(
                     "study `{}` goes by {} = {kept}, and this command says {value}",
@@ -90,8 +97,10 @@ impl SettingFlags {
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
-            defaults
-                .retain(|(key, _)| [SEED, SAMPLER, PRUNER, MAX_RETRIES].contains(&key.as_str()));
+            // What ends the study must hold for all of its jobs, whenever it is said.
+            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES].into_iter().chain(BUDGETS);
+            let kept: Vec<&str> = kept.collect();
+            defaults.retain(|(key, _)| kept.contains(&key.as_str()));
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
@@ -105,7 +114,8 @@ impl SettingFlags {
         let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
         let pruner = self.pruner.as_ref().map(|pruner| (PRUNER.to_owned(), pruner.to_json()));
         let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
-        seed.into_iter().chain(sampler).chain(pruner).chain(retries).chain(self.limits()).collect()
+        let choices = seed.into_iter().chain(sampler).chain(pruner).chain(retries);
+        choices.chain(self.limits()).chain(self.stopping.said()).collect()
     }
 
     fn limits(&self) -> Vec<(String, Json)> {
@@ -138,6 +148,7 @@ impl Settings {
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             retry: retry_policy(study),
+            budgets: Budgets::of(study).map_err(unreadable)?,
         })
     }
 }
@@ -161,6 +172,11 @@ fn read_u64(json: &Json) -> Option<u64> {
     }
 }
 
+/// A setting as the command line has it.
+fn show(value: &Json) -> String {
+    if *value == Json::Null { "none".to_owned() } else { value.to_string() }
+}
+
 fn flag_of(key: &str) -> &'static str {
     match key {
         SEED => "--seed",
@@ -168,6 +184,7 @@ fn flag_of(key: &str) -> &'static str {
         PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
-        _ => "--trial-timeout (in seconds)",
+        TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
+        _ => stopping::flag_of(key).unwrap_or("a flag"),
     }
 }

@@ -17,8 +17,8 @@ use crate::sqlite::connection::Database;
 use crate::sqlite::ended::EndedPart;
 use crate::sqlite::reader::{TrialReader, Which};
 use crate::sqlite::studies::{
-    Table, all_ids, delete_study, find_study, insert_study, read_study, read_summary, rename_study,
-    require_study, some_names, upsert_study_attrs,
+    Table, all_ids, delete_study, find_study, insert_study, read_stop, read_study, read_summary,
+    rename_study, require_study, some_names, upsert_study_attrs,
 };
 use crate::sqlite::trials::{
     append_trial, append_trials, beat, beat_again, claim_waiting, count_towards_budget, find_trial,
@@ -202,6 +202,9 @@ impl Storage for SqliteStorage {
         let known = self.ended.get(&study).cloned();
         let (start, ended) = self.write_study(study, "begin", "begin a trial", |tx| {
             let ended = EndedPart::of(tx, study, known.as_ref())?;
+            if let Some(stop) = read_stop(tx, study)? {
+                return Ok((TrialStart::Stopped(stop), ended));
+            }
             if let Some(max_trials) = request.max_trials {
                 let n_trials = count_towards_budget(tx, study, ended.as_ref())?;
                 if n_trials >= max_trials {

@@ -5,6 +5,7 @@ use crate::sqlite::connection::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use trialbox_core::json::Json;
+use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{StorageError, check_name};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyId, StudyRecord, StudySummary};
 
@@ -82,6 +83,19 @@ pub(crate) fn read_study_attrs(
         attrs.insert(key, value);
     }
     Ok(attrs)
+}
+
+/// The stop that holds for the study now, if one does.
+pub(crate) fn read_stop(tx: &Connection, id: StudyId) -> Result<Option<StudyStop>, TxError> {
+    let text: Option<String> = tx
+        .prepare_cached(
+            "SELECT value_json FROM study_user_attributes WHERE study_id = ?1 AND \"key\" = ?2",
+        )?
+        .query_row(params![id.0, STOP_ATTR], |row| row.get(0))
+        .optional()?;
+    let Some(text) = text else { return Ok(None) };
+    let json = decode_json(&text, || format!("attribute `{STOP_ATTR}` of a study"))?;
+    Ok(StudyStop::from_json(&json))
 }
 
 pub(crate) fn read_summary(tx: &Connection, id: StudyId) -> Result<StudySummary, TxError> {

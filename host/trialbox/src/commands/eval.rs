@@ -121,7 +121,7 @@ impl EvalArgs {
                 self.report(output, &study.name, &trial, ready.sandbox.peak_memory_bytes())
             }
             // The storage is this process's own memory: nobody else can take or limit the trial.
-            TrialEnd::BudgetReached { .. } | TrialEnd::ClaimLost { .. } => {
+            TrialEnd::BudgetReached { .. } | TrialEnd::Stopped(_) | TrialEnd::ClaimLost { .. } => {
                 unreachable!("nobody shares this study")
             }
         }

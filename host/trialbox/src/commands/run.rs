@@ -15,8 +15,10 @@ use crate::progress::Progress;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::{SettingFlags, Settings};
+use crate::stopping::{NothingToDo, StoppingArgs, read_history};
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_floats, show_params};
+use crate::until::parse_until;
 use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -25,7 +27,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
-use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
@@ -33,7 +34,7 @@ use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trial::TrialState;
+use trialbox_core::trial::{TrialState, UtcDateTime};
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::{Create, Stopping};
@@ -73,10 +74,6 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N", default_value = "1")]
     n_trials: NonZeroU32,
 
-    /// How many trials the whole study may have (COMPLETE, PRUNED or RUNNING); once it has them, this ends with 0
-    #[arg(long, value_name = "N")]
-    max_trials: Option<u64>,
-
     /// How many trials run side by side
     #[arg(short, long, value_name = "N", default_value = "1")]
     jobs: NonZeroU32,
@@ -84,6 +81,14 @@ pub(crate) struct RunArgs {
     /// Begin no new trial after this time, such as 50m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
+
+    /// Begin no new trial after this point in time, such as 2026-11-25T18:00 (local), 2026-11-25T18:00+01:00 or
+    /// +2h; 18:00 is today's, so name the day where tasks may begin later. Trials that run go on
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
+    until: Option<UtcDateTime>,
+
+    #[command(flatten)]
+    stopping: StoppingArgs,
 
     /// Whether small or large values are good, once for each objective [default: what the objective says, else minimize]
     #[arg(
@@ -120,7 +125,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
-    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --max-memory and --trial-timeout change a study that was made with others
+    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --max-memory, --trial-timeout,
+    /// --max-trials, --stop-when-value and --patience change a study that was made with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -197,6 +203,7 @@ impl RunArgs {
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
             max_retries: self.max_retries,
+            stopping: self.stopping.clone(),
             overrule: self.overrule,
         })
     }
@@ -265,6 +272,7 @@ impl RunArgs {
             user_attrs,
             system_attrs: metric_names.into_iter().collect(),
         };
+        self.stopping.check(&study.directions)?;
         match storage.create_study(&study) {
             // Another job was first, between our look and our try.
             Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(name)?),
@@ -282,6 +290,11 @@ struct Counters {
 impl Counters {
     fn new(n_trials: u32) -> Self {
         Counters { left: AtomicU32::new(n_trials), stop: AtomicBool::new(false) }
+    }
+
+    /// Whether there may be a trial to begin.
+    fn is_left(&self) -> bool {
+        !self.stop.load(Ordering::Relaxed) && self.left.load(Ordering::Relaxed) > 0
     }
 
     /// Takes the right to begin one more trial.
@@ -359,14 +372,11 @@ impl Job<'_> {
             retry: Some(self.settings.retry),
         };
         let mut exit = ExitCode::Done;
-        while self.may_begin()
-            && self.is_anything_left(sampler.as_ref(), storage.as_mut())?
-            && self.counters.take()
-        {
+        while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
-                max_trials: self.args.max_trials,
+                max_trials: self.settings.budgets.max_trials,
                 at: self.clock.utc_now(),
             };
             let mut observer = |event: Event| self.observe(&event);
@@ -408,32 +418,46 @@ impl Job<'_> {
         }
     }
 
-    /// Whether a search that can end has not; once it has, nothing is begun any more.
-    fn is_anything_left(
+    /// Whether to begin another trial, and if not, why: that is said only where one could still be begun.
+    fn may_begin(
         &self,
         sampler: &dyn Sampler,
         storage: &mut dyn Storage,
     ) -> Result<bool, StorageError> {
-        let history = || {
-            let trials = storage.trials(self.study.id)?;
-            Ok(History::new(self.study.directions.clone(), trials))
-        };
-        let is_left = may_begin(sampler, history)?;
-        // Of several workers, one says so.
-        if !is_left && self.counters.stop() {
-            let text = format!("study `{}` has tried everything; nothing to do", self.study.name);
-            self.progress.result(
-                self.output,
-                &text,
-                || json!({ "event": "search_exhausted", "study": self.study.name }),
-            );
+        if self.interrupts.pending().is_some() || !self.counters.is_left() {
+            return Ok(false);
         }
-        Ok(is_left)
+        let reason = self.reason_to_end(sampler, storage)?;
+        if let Some(reason) = &reason {
+            self.end(reason);
+        }
+        Ok(reason.is_none())
     }
 
-    fn may_begin(&self) -> bool {
-        let in_time = self.args.timeout.is_none_or(|timeout| self.clock.elapsed() < timeout);
-        in_time && self.interrupts.pending().is_none()
+    fn reason_to_end(
+        &self,
+        sampler: &dyn Sampler,
+        storage: &mut dyn Storage,
+    ) -> Result<Option<NothingToDo>, StorageError> {
+        if let Some(timeout) = self.args.timeout.filter(|it| self.clock.elapsed() >= *it) {
+            return Ok(Some(NothingToDo::TimeoutReached(timeout)));
+        }
+        if let Some(until) = self.args.until.filter(|until| self.clock.utc_now() >= *until) {
+            return Ok(Some(NothingToDo::UntilReached(until)));
+        }
+        if let Some(reason) = self.settings.budgets.reason_to_stop(storage, self.study)? {
+            return Ok(Some(NothingToDo::Needless(reason)));
+        }
+        let is_left = may_begin(sampler, || read_history(storage, self.study))?;
+        Ok((!is_left).then_some(NothingToDo::SearchExhausted))
+    }
+
+    /// Lets no worker begin any more; of several, one says so.
+    fn end(&self, reason: &NothingToDo) {
+        if self.counters.stop() {
+            let study = &self.study.name;
+            self.progress.result(self.output, &reason.text(study), || reason.json(study));
+        }
     }
 
     /// What the objective logs is shown at `-v`; after a failure it is shown in any case.
@@ -455,12 +479,11 @@ impl Job<'_> {
                 }
             }
             TrialEnd::BudgetReached { n_trials } => {
-                self.counters.stop();
-                let text =
-                    format!("study `{}` has its {n_trials} trials; nothing to do", self.study.name);
-                self.progress.result(self.output, &text, || {
-                    json!({ "event": "budget_reached", "study": self.study.name, "n_trials": n_trials })
-                });
+                self.end(&NothingToDo::BudgetReached(*n_trials));
+                ExitCode::Done
+            }
+            TrialEnd::Stopped(stop) => {
+                self.end(&NothingToDo::Stopped(stop.clone()));
                 ExitCode::Done
             }
             TrialEnd::ClaimLost { number, reason, values, kept_as } => {

@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::owner::owner_of_ask;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::settings::SettingFlags;
+use crate::stopping::{NothingToDo, StoppingArgs};
 use crate::storage_args::{StudyArgs, parse_duration};
 use crate::trial_json::{self, show_duration, show_float, show_floats, show_value};
 use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
@@ -29,7 +30,8 @@ pub(crate) enum TrialCommand {
         after_help = "Examples:\n  trialbox trial enqueue --param lr=0.1 --param depth=3\n  trialbox trial enqueue --param activation=tanh --skip-if-exists --user-attr why=baseline"
     )]
     Enqueue(EnqueueArgs),
-    /// Take a trial whose objective runs outside the sandbox; prints its number and parameters as JSON
+    /// Take a trial whose objective runs outside the sandbox; prints its number and parameters as JSON, or nothing
+    /// if the study has ended or is stopped
     #[command(after_help = ASK_EXAMPLES)]
     Ask(AskArgs),
     /// End a trial that was asked for
@@ -81,9 +83,12 @@ pub(crate) struct AskArgs {
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_search_space)]
     search_space: SpaceArg,
 
-    /// How many trials the whole study may have; once it has them, nothing is printed and this ends with 0
-    #[arg(long, value_name = "N")]
-    max_trials: Option<u64>,
+    #[command(flatten)]
+    stopping: StoppingArgs,
+
+    /// Let --max-trials, --stop-when-value and --patience change a study that remembers others
+    #[arg(long = "override")]
+    overrule: bool,
 
     /// The process that will tell, in a shell script $$. When it is gone, the next job on the same machine ends
     /// the trial and queues it again; without, or from another machine, nobody can know: `trialbox reap --trial`
@@ -189,9 +194,22 @@ impl AskArgs {
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let (study, settings) = SettingFlags::default().settle(storage.as_mut(), study)?;
+        let flags = SettingFlags {
+            stopping: self.stopping,
+            overrule: self.overrule,
+            ..SettingFlags::default()
+        };
+        let (study, settings) = flags.settle(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
         tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
+        // What a script has to do is nothing, and nothing is printed.
+        let nothing_to_do = |why: NothingToDo| {
+            output.note(&why.text(&name));
+            Ok(ExitCode::Done)
+        };
+        if let Some(reason) = settings.budgets.reason_to_stop(storage.as_mut(), &study)? {
+            return nothing_to_do(NothingToDo::Needless(reason));
+        }
         let sampler = settings.sampler.build();
         let clock = SystemClock::new();
         let around = Surroundings {
@@ -203,8 +221,12 @@ impl AskArgs {
             limits: SessionLimits::default(),
             retry: None,
         };
-        let request =
-            BeginTrial { owner, beats: false, max_trials: self.max_trials, at: clock.utc_now() };
+        let request = BeginTrial {
+            owner,
+            beats: false,
+            max_trials: settings.budgets.max_trials,
+            at: clock.utc_now(),
+        };
         match ask(&around, storage.as_mut(), &request, &self.search_space.0)? {
             Asked::Begun { claim, params } => {
                 let asked = json!({
@@ -217,9 +239,9 @@ impl AskArgs {
                 Ok(ExitCode::Done)
             }
             Asked::BudgetReached { n_trials } => {
-                output.note(&format!("study `{name}` has its {n_trials} trials; nothing to do"));
-                Ok(ExitCode::Done)
+                nothing_to_do(NothingToDo::BudgetReached(n_trials))
             }
+            Asked::Stopped(stop) => nothing_to_do(NothingToDo::Stopped(stop)),
             Asked::Refused { number, failure } => Err(CommandError::usage(
                 format!("{}; trial {number} is FAIL", failure.message),
                 "change --search-space, or choose another study",

@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
 use crate::settings::SettingFlags;
+use crate::stopping::StoppingArgs;
 use crate::storage_args::StorageArgs;
 use serde_json::json;
 use trialbox_core::json::Json;
@@ -51,6 +52,9 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 
+    #[command(flatten)]
+    stopping: StoppingArgs,
+
     /// Do nothing if there is a study of that name
     #[arg(long)]
     skip_if_exists: bool,
@@ -73,11 +77,13 @@ impl CreateArgs {
                 "give one --metric-name for each --direction, or none",
             ));
         }
+        self.stopping.check(&directions)?;
         let settings = SettingFlags {
             seed: self.seed,
             sampler: self.sampler.config()?,
             pruner: self.pruner.config()?,
             max_retries: self.max_retries,
+            stopping: self.stopping.clone(),
             ..SettingFlags::default()
         };
         let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());

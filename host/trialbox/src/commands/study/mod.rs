@@ -4,6 +4,7 @@ mod create;
 mod export;
 mod manage;
 mod read;
+mod stop;
 
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::{ExportArgs, ImportArgs};
@@ -11,6 +12,7 @@ use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
 };
 use crate::commands::study::read::{ListArgs, TrialsArgs, best, show};
+use crate::commands::study::stop::{StopArgs, resume};
 use crate::error::CommandResult;
 use crate::output::Output;
 use crate::storage_args::StudyArgs;
@@ -58,6 +60,14 @@ pub(crate) enum StudyCommand {
         after_help = "Examples:\n  trialbox study copy digits --to-study-name digits-2\n  trialbox study copy digits --to-storage archive.db\n\nTrials that are RUNNING are copied as FAIL: nobody runs the copy."
     )]
     Copy(CopyArgs),
+    /// Let no job begin another trial of a study; those that are RUNNING go on
+    #[command(
+        after_help = "Examples:\n  trialbox study stop --study-name digits --reason 'good enough'\n  trialbox study resume --study-name digits\n\nEvery `run` and `trial ask` sees it before its next trial, enqueued or new, and ends with 0: once this command\nhas ended, none is begun. It is the study's user attribute `trialbox:stop`. Python's Optuna does not look at it:\nend Python's workers as you began them."
+    )]
+    Stop(StopArgs),
+    /// Let a stopped study go on
+    #[command(after_help = "Example:\n  trialbox study resume --study-name digits")]
+    Resume(StudyArgs),
     /// Give a study another name
     #[command(
         after_help = "Example:\n  trialbox study rename digits digits-old\n\nJobs that are running finish their trial and then end: their study has gone."
@@ -90,6 +100,8 @@ impl StudyCommand {
             StudyCommand::Export(args) => args.run(output),
             StudyCommand::Import(args) => args.run(output),
             StudyCommand::Copy(args) => args.run(output),
+            StudyCommand::Stop(args) => args.run(output),
+            StudyCommand::Resume(args) => resume(&args, output),
             StudyCommand::Rename(args) => args.run(output),
             StudyCommand::Delete(args) => args.run(output),
             StudyCommand::SetAttr(args) => args.run(output),

@@ -5,6 +5,7 @@ use crate::exit_code::ExitCode;
 use crate::objective_args::show_directions;
 use crate::output::{Output, table};
 use crate::settings::{PRUNER, SAMPLER};
+use crate::stopping::{show_stop, stop_json};
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
     self, object, show_duration, show_float, show_floats, show_params, show_value, to_value,
@@ -12,6 +13,7 @@ use crate::trial_json::{
 use serde_json::{Value, json};
 use std::fmt::Display;
 use trialbox_core::json::Json;
+use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::StorageError;
 use trialbox_core::study::{StudyRecord, StudySummary, best_trial, pareto_front};
 use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
@@ -52,11 +54,11 @@ impl ListArgs {
                     .datetime_start
                     .map(|at| format!("{} UTC", at.strftime("%Y-%m-%d %H:%M")))
                     .unwrap_or_default(),
+                stop_of(&summary.study).map(|stop| show_stop(&stop)).unwrap_or_default(),
             ]
         });
-        output.result(&table(&["study", "directions", "trials", "of them", "begun"], rows), || {
-            Value::Null
-        });
+        let header = ["study", "directions", "trials", "of them", "begun", "stopped"];
+        output.result(&table(&header, rows), || Value::Null);
         Ok(ExitCode::Done)
     }
 }
@@ -79,7 +81,10 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
     line("sampler", show_sampler(&study));
     line("pruner", show_pruner(&study));
-    let is_other = |key: &str| ![SAMPLER, PRUNER].contains(&key);
+    if let Some(stop) = stop_of(&study) {
+        line("stopped", show_stop(&stop).trim_start().to_owned());
+    }
+    let is_other = |key: &str| ![SAMPLER, PRUNER, STOP_ATTR].contains(&key);
     for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
         line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
     }
@@ -100,6 +105,10 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
         value
     });
     Ok(ExitCode::Done)
+}
+
+fn stop_of(study: &StudyRecord) -> Option<StudyStop> {
+    study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json)
 }
 
 /// What samples the study: what it remembers, with the options that are not the default's.
@@ -219,6 +228,7 @@ fn summary_json(summary: &StudySummary) -> Value {
         "n_trials": summary.n_trials.values().sum::<u64>(),
         "states": counts.collect::<serde_json::Map<_, _>>(),
         "datetime_start": summary.datetime_start.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T"))),
+        "stopped": stop_of(&summary.study).as_ref().map(stop_json),
         "user_attrs": object(summary.study.user_attrs.iter().map(|(key, value)| (key, to_value(value)))),
     })
 }
