@@ -27,6 +27,8 @@ pub mod pruner;
 pub mod sampler;
 pub mod storage;
 
+pub mod constraint;
+
 pub mod retry;
 
 pub mod transcript;

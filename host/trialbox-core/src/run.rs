@@ -49,6 +49,8 @@ pub struct FinishedTrial {
     pub params: Vec<(String, Param)>,
     /// What the objective attached.
     pub user_attrs: BTreeMap<String, Json>,
+    /// Its constraints, each satisfied when its value is <= 0, in the order in which they were first set.
+    pub constraints: Vec<(String, f64)>,
     /// How many steps it reported.
     pub n_reports: usize,
     /// Why it is FAIL.
@@ -151,6 +153,7 @@ pub fn run_trial(
             values: ending.outcome.values().to_vec(),
             params: rest.params,
             user_attrs: rest.user_attrs,
+            constraints: rest.constraints,
             n_reports: rest.n_reports,
             failure: verdict.failure,
             interruption,
@@ -346,8 +349,13 @@ pub(crate) fn judge(
 fn check_values(values: &[f64], directions: &[StudyDirection]) -> Option<Failure> {
     let (found, wanted) = (values.len(), directions.len());
     if found != wanted {
-        let message =
-            format!("the objective returned {found} values, but the study has {wanted} objectives");
+        let (values, objectives) = (
+            if found == 1 { "value" } else { "values" },
+            if wanted == 1 { "objective" } else { "objectives" },
+        );
+        let message = format!(
+            "the objective returned {found} {values}, but the study has {wanted} {objectives}"
+        );
         return Some(Failure::new(FailureCode::Value, message));
     }
     let index = values.iter().position(|value| value.is_nan())?;
