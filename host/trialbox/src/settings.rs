@@ -6,6 +6,7 @@
 
 use crate::error::CommandError;
 use std::time::Duration;
+use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
@@ -16,6 +17,7 @@ pub(crate) const SAMPLER: &str = "trialbox:sampler";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 const MAX_RETRIES: &str = "trialbox:max_retries";
+const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
 /// How often a lost trial is tried again where nobody says: often enough for a cluster's bad night.
 const DEFAULT_MAX_RETRIES: u32 = 3;
@@ -28,6 +30,7 @@ pub(crate) struct SettingFlags {
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
+    pub(crate) constraint_format: Option<ConstraintFormat>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
 }
@@ -41,6 +44,7 @@ pub(crate) struct Settings {
     pub(crate) trial_timeout: Option<Duration>,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
+    pub(crate) constraint_format: ConstraintFormat,
 }
 
 impl SettingFlags {
@@ -51,6 +55,7 @@ impl SettingFlags {
             (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
             (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
         ];
+        attributes.extend(self.said_format());
         attributes.extend(self.limits());
         attributes
     }
@@ -86,7 +91,9 @@ impl SettingFlags {
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
-            defaults.retain(|(key, _)| [SEED, SAMPLER, MAX_RETRIES].contains(&key.as_str()));
+            defaults.retain(|(key, _)| {
+                [SEED, SAMPLER, MAX_RETRIES, CONSTRAINT_FORMAT].contains(&key.as_str())
+            });
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
@@ -99,7 +106,13 @@ impl SettingFlags {
         let seed = self.seed.map(|seed| (SEED.to_owned(), Json::from(seed)));
         let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
         let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
-        seed.into_iter().chain(sampler).chain(retries).chain(self.limits()).collect()
+        let said = seed.into_iter().chain(sampler).chain(retries).chain(self.said_format());
+        said.chain(self.limits()).collect()
+    }
+
+    fn said_format(&self) -> Option<(String, Json)> {
+        let format = self.constraint_format?;
+        Some((CONSTRAINT_FORMAT.to_owned(), format.as_str().into()))
     }
 
     fn limits(&self) -> Vec<(String, Json)> {
@@ -114,12 +127,7 @@ impl SettingFlags {
 impl Settings {
     /// Reads what the study holds.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
-        let unreadable = |key: &str| {
-            CommandError::usage(
-                format!("the attribute `{key}` of study `{}` makes no sense", study.name),
-                format!("set it again with {} and --override", flag_of(key)),
-            )
-        };
+        let unreadable = |key: &str| unreadable(study, key);
         let attribute = |key: &str| study.user_attrs.get(key);
         let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
         let sampler = attribute(SAMPLER).and_then(|json| SamplerConfig::from_json(json).ok());
@@ -130,6 +138,7 @@ impl Settings {
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             retry: retry_policy(study),
+            constraint_format: constraint_format(study)?,
         })
     }
 }
@@ -139,6 +148,29 @@ pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
     let kept = study.user_attrs.get(MAX_RETRIES).and_then(read_u64);
     let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
     RetryPolicy { max_retries }
+}
+
+/// How the study's constraints are written; named, as long as nobody has said otherwise.
+pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat, CommandError> {
+    let Some(kept) = study.user_attrs.get(CONSTRAINT_FORMAT) else {
+        return Ok(ConstraintFormat::default());
+    };
+    kept.as_str()
+        .and_then(ConstraintFormat::parse)
+        .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT))
+}
+
+/// Reads a form of constraints on the command line.
+pub(crate) fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, String> {
+    ConstraintFormat::parse(text)
+        .ok_or_else(|| format!("`{text}` is no form of constraints; choose named or legacy"))
+}
+
+fn unreadable(study: &StudyRecord, key: &str) -> CommandError {
+    CommandError::usage(
+        format!("the attribute `{key}` of study `{}` makes no sense", study.name),
+        format!("set it again with {} and --override", flag_of(key)),
+    )
 }
 
 /// A seed that no other study has, small enough to be read and typed.
@@ -159,6 +191,7 @@ fn flag_of(key: &str) -> &'static str {
         SAMPLER => "--sampler and --sampler-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
+        CONSTRAINT_FORMAT => "--constraint-format",
         _ => "--trial-timeout (in seconds)",
     }
 }
