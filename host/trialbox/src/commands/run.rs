@@ -242,7 +242,7 @@ impl RunArgs {
         match wanted {
             Some(wanted) if wanted != study.directions => Err(CommandError::usage(
                 format!(
-                    "study `{name}` has {}, and the objective has {}",
+                    "study `{name}` has {}, and this component has {}",
                     count_directions(&study.directions),
                     count_directions(&wanted)
                 ),
