@@ -82,7 +82,7 @@ fn a_guest_that_breaks_is_a_failed_trial_with_its_code() {
             "arity",
             returns(2, 0),
             "E-VALUE",
-            "the objective returned 2 values, but the study has 1 objectives",
+            "the objective returned 2 values, but the study has 1 objective",
         ),
         ("pointer", returns(1, 0x7fff_fff8), "E-DATA", "data that makes no sense"),
         ("huge", returns(0x1000_0000, 0), "E-DATA", "data that makes no sense"),

@@ -86,6 +86,8 @@ def as_printed(trial):
         "state": trial.state.name,
         "values": strict(trial.values or []),
         "params": strict(trial.params),
+        "constraints": strict({key: float(value) for key, value in trial.constraints.items()}),
+        "feasible": all(value <= 0.0 for value in trial.constraints.values()),
         "distributions": {name: modern(found) for name, found in trial.distributions.items()},
         "datetime_start": utc(trial.datetime_start),
         "datetime_complete": utc(trial.datetime_complete),

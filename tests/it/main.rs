@@ -8,6 +8,7 @@
 mod doctor;
 mod eval;
 mod faults;
+mod fronts;
 mod herd;
 mod hostile;
 mod inspect;

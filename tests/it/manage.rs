@@ -180,7 +180,7 @@ fn an_asked_trial_has_the_parameters_of_its_space_and_counts_towards_the_budget(
     }
     let number = scene.json(&["trial", "ask"]).remove(0)["number"].to_string();
     for (arguments, problem) in [
-        (&["--state", "complete"][..], "returned 0 values, but the study has 1 objectives"),
+        (&["--state", "complete"][..], "returned 0 values, but the study has 1 objective"),
         (&["--state", "fail", "--values", "1"], "a trial that is FAIL is told without values"),
     ] {
         let ran = scene.trialbox(&[&["trial", "tell", &number], arguments].concat());

@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
 
-const EXAMPLES: [&str; 2] = ["quadratic", "digits"];
+const EXAMPLES: [&str; 3] = ["quadratic", "digits", "digits-front"];
 const TARGET: &str = "wasm32-wasip2";
 
 /// Makes sure that objectives can be compiled.

@@ -28,6 +28,8 @@ pub mod pruner;
 pub mod sampler;
 pub mod storage;
 
+pub mod constraint;
+
 pub mod retry;
 
 mod reports;

@@ -1,5 +1,6 @@
 //! Trials that wait: copies of lost ones, and those that a user enqueues.
 
+use crate::constraint::{CONSTRAINT_NAMES, is_constraint_attr};
 use crate::json::Json;
 use crate::storage::{EnqueueTrial, FIXED_PARAMS_ATTR, OWN_PREFIX, RetryPolicy};
 use crate::trial::{FrozenTrial, TrialId, TrialNumber, TrialState};
@@ -14,8 +15,8 @@ pub const RETRY_HISTORY_ATTR: &str = "retry_history";
 /// The WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` makes it: its parameters
 /// and attributes, but not what it reported. `None` when it was retried often enough.
 ///
-/// The number and the id are the storage's to give. What is ours among the attributes stays behind: the
-/// owner, the failure and the like are facts of one attempt.
+/// The number and the id are the storage's to give. What is ours among the attributes stays behind, as do the
+/// constraints: the owner, the failure and the like are facts of one attempt.
 pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial> {
     let mut history = retry_history(&trial.system_attrs);
     history.push(trial.number);
@@ -23,7 +24,9 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
         return None;
     }
     let mut system_attrs = trial.system_attrs.clone();
-    system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX));
+    system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX) && !is_constraint_attr(key));
+    let mut user_attrs = trial.user_attrs.clone();
+    user_attrs.remove(CONSTRAINT_NAMES);
     let origin = origin(trial.number, &trial.system_attrs);
     system_attrs.insert(FAILED_TRIAL_ATTR.to_owned(), Json::from(origin.0));
     let history = history.into_iter().map(|number| Json::from(number.0)).collect();
@@ -34,6 +37,7 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
         datetime_start: None,
         datetime_complete: None,
         intermediate_values: BTreeMap::new(),
+        user_attrs,
         system_attrs,
         ..trial.clone()
     })
@@ -145,7 +149,15 @@ mod tests {
     #[test]
     fn a_chain_of_retries_names_its_first_trial_and_lists_all_and_ends() {
         let policy = RetryPolicy { max_retries: 2 };
-        let first = lost(0, &[("trialbox:owner", "o".into()), ("completed_rung_0", 0.5.into())]);
+        let first = lost(
+            0,
+            &[
+                ("trialbox:owner", "o".into()),
+                ("completed_rung_0", 0.5.into()),
+                ("constraints", numbers(&[1])),
+                ("constraints:size", 1.0.into()),
+            ],
+        );
         let retry = retry_of(&first, policy).expect("the first retry");
         assert_eq!(retry.state, TrialState::Waiting);
         assert!(retry.intermediate_values.is_empty());

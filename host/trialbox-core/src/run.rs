@@ -52,6 +52,8 @@ pub struct FinishedTrial {
     pub params: Vec<(String, Param)>,
     /// What the objective attached.
     pub user_attrs: BTreeMap<String, Json>,
+    /// Its constraints, each satisfied when its value is <= 0, in the order in which they were first set.
+    pub constraints: Vec<(String, f64)>,
     /// How many times it reported a value.
     pub n_reports: u64,
     /// How many of these are stored: see [`crate::session::SessionLimits::max_reports`].
@@ -157,6 +159,7 @@ pub fn run_trial(
             values: ending.outcome.values().to_vec(),
             params: rest.params,
             user_attrs: rest.user_attrs,
+            constraints: rest.constraints,
             n_reports: rest.n_reports,
             n_reports_stored: rest.n_reports_stored,
             failure: verdict.failure,
@@ -353,8 +356,13 @@ pub(crate) fn judge(
 fn check_values(values: &[f64], directions: &[StudyDirection]) -> Option<Failure> {
     let (found, wanted) = (values.len(), directions.len());
     if found != wanted {
-        let message =
-            format!("the objective returned {found} values, but the study has {wanted} objectives");
+        let (values, objectives) = (
+            if found == 1 { "value" } else { "values" },
+            if wanted == 1 { "objective" } else { "objectives" },
+        );
+        let message = format!(
+            "the objective returned {found} {values}, but the study has {wanted} {objectives}"
+        );
         return Some(Failure::new(FailureCode::Value, message));
     }
     let index = values.iter().position(|value| value.is_nan())?;

@@ -5,6 +5,7 @@
 //! killed job takes its parameters with it. It knows nothing of sandboxes and processes.
 
 use crate::clock::Clock;
+use crate::constraint::ConstraintFormat;
 use crate::distribution::Distribution;
 use crate::history::History;
 use crate::json::Json;
@@ -68,13 +69,15 @@ pub struct SessionLimits {
     /// How many reported steps are stored, at least 1. The first half of them are a trial's first reports, the others
     /// are spread over all that follow, and the last report is always among them.
     pub max_reports: usize,
-    /// How many user attributes a trial may have.
+    /// How many user attributes a trial may have, and how many constraints.
     pub max_user_attrs: usize,
     /// How many bytes of log and output are kept: the last ones.
     pub max_log_bytes: usize,
     /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
     /// as Optuna does.
     pub strict_fixed_params: bool,
+    /// How constraints are written.
+    pub constraint_format: ConstraintFormat,
 }
 
 impl Default for SessionLimits {
@@ -84,6 +87,7 @@ impl Default for SessionLimits {
             max_user_attrs: 1_000,
             max_log_bytes: 64 * 1024,
             strict_fixed_params: false,
+            constraint_format: ConstraintFormat::default(),
         }
     }
 }
@@ -142,6 +146,8 @@ pub struct TrialSession<'a> {
     has_explained_repeats: bool,
     has_explained_pruning: bool,
     user_attrs: BTreeMap<String, Json>,
+    /// In the order in which they were first set.
+    constraints: Vec<(String, f64)>,
     transcript: Transcript,
     pending: TrialBatch,
     last_write: Duration,
@@ -178,6 +184,7 @@ impl<'a> TrialSession<'a> {
             has_explained_repeats: false,
             has_explained_pruning: false,
             user_attrs: BTreeMap::new(),
+            constraints: Vec::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
             pending: TrialBatch::default(),
             last_write: around.clock.elapsed(),
@@ -319,10 +326,10 @@ impl<'a> TrialSession<'a> {
         Ok(())
     }
 
-    /// Records a constraint, satisfied when its value is <= 0, in Optuna 5's encoding.
+    /// Records a constraint, satisfied when its value is <= 0. The last value of a name stays.
     ///
     /// # Errors
-    /// NaN, or a name that is too long.
+    /// NaN, a name that is too long, or too many names.
     pub fn set_constraint(&mut self, name: &str, value: f64) -> Result<(), Stop> {
         if value.is_nan() {
             return Err(call_failure(
@@ -333,7 +340,19 @@ impl<'a> TrialSession<'a> {
         let key = format!("{CONSTRAINT_PREFIX}{name}");
         check_name("constraint name with its prefix", &key)
             .map_err(|error| call_failure("set-constraint", error.to_string()))?;
-        self.pending.system_attrs.push((key, Json::Float(value)));
+        match self.constraints.iter_mut().find(|(found, _)| found == name) {
+            Some((_, found)) => *found = value,
+            None => self.constraints.push((name.to_owned(), value)),
+        }
+        let limit = self.around.limits.max_user_attrs;
+        if self.constraints.len() > limit {
+            let problem = format!("a trial may have {limit} constraints, not more");
+            return Err(call_failure("set-constraint", problem));
+        }
+        // A list is only known at the end.
+        if self.around.limits.constraint_format == ConstraintFormat::Named {
+            self.pending.system_attrs.push((key, Json::Float(value)));
+        }
         Ok(())
     }
 
@@ -398,6 +417,9 @@ impl<'a> TrialSession<'a> {
     /// Ends the session: what is left of it.
     pub(crate) fn into_rest(mut self) -> SessionRest {
         self.pending.intermediate_values.extend(self.reports.last_passing());
+        if self.around.limits.constraint_format == ConstraintFormat::Legacy {
+            ConstraintFormat::Legacy.write(&self.constraints, &mut self.pending);
+        }
         self.transcript.finish(&mut |line| (self.observer)(Event::Logged(line)));
         let unasked = self.fixed_params.iter().map(|(name, _)| name);
         let unused_fixed_params =
@@ -407,6 +429,7 @@ impl<'a> TrialSession<'a> {
             pending: self.pending,
             params: self.params,
             user_attrs: self.user_attrs,
+            constraints: self.constraints,
             n_reports: self.reports.n_made(),
             n_reports_stored: self.reports.values().len(),
             unused_fixed_params,
@@ -642,6 +665,7 @@ pub(crate) struct SessionRest {
     pub(crate) pending: TrialBatch,
     pub(crate) params: Vec<(String, Param)>,
     pub(crate) user_attrs: BTreeMap<String, Json>,
+    pub(crate) constraints: Vec<(String, f64)>,
     pub(crate) n_reports: u64,
     pub(crate) n_reports_stored: usize,
     pub(crate) unused_fixed_params: Vec<String>,

@@ -119,33 +119,6 @@ pub fn best_trial(trials: &[FrozenTrial], direction: StudyDirection) -> Option<&
         .map(|(_, trial)| trial)
 }
 
-/// The Pareto front of a study, by number: COMPLETE and feasible trials that no other one dominates.
-/// Equal points all stay. O(n²·m) for n trials and m objectives.
-pub fn pareto_front<'a>(
-    trials: &'a [FrozenTrial],
-    directions: &[StudyDirection],
-) -> Vec<&'a FrozenTrial> {
-    let costs: Vec<(Vec<f64>, &FrozenTrial)> = trials
-        .iter()
-        .filter(|trial| trial.state == TrialState::Complete && trial.is_feasible())
-        .filter(|trial| trial.values.len() == directions.len())
-        .map(|trial| {
-            let values = trial.values.iter().zip(directions);
-            (values.map(|(value, direction)| direction.to_minimize(*value)).collect(), trial)
-        })
-        .collect();
-    costs
-        .iter()
-        .filter(|(cost, _)| !costs.iter().any(|(other, _)| dominates(other, cost)))
-        .map(|(_, trial)| *trial)
-        .collect()
-}
-
-/// Whether `a` is nowhere worse than `b` and somewhere better; smaller is better.
-fn dominates(a: &[f64], b: &[f64]) -> bool {
-    a.iter().zip(b).all(|(a, b)| a <= b) && a != b
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,20 +157,5 @@ mod tests {
         assert_eq!(number(&trials, StudyDirection::Minimize), Some(2));
         assert_eq!(number(&trials, StudyDirection::Maximize), Some(0));
         assert_eq!(number(&trials[1..2], StudyDirection::Minimize), None);
-    }
-
-    #[test]
-    fn the_front_keeps_equal_points_and_drops_dominated_ones() {
-        let trials = [
-            trial(0, TrialState::Complete, &[1.0, 1.0]),
-            trial(1, TrialState::Complete, &[0.0, 0.0]),
-            trial(2, TrialState::Complete, &[2.0, 2.0]),
-            trial(3, TrialState::Complete, &[1.0, 1.0]),
-            trial(4, TrialState::Complete, &[2.0, 0.5]),
-        ];
-        let directions = [StudyDirection::Minimize, StudyDirection::Maximize];
-        let front: Vec<u32> =
-            pareto_front(&trials, &directions).iter().map(|trial| trial.number.0).collect();
-        assert_eq!(front, [0, 1, 2, 3]);
     }
 }

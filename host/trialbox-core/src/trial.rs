@@ -132,30 +132,6 @@ impl FrozenTrial {
         let (start, complete) = (self.datetime_start?, self.datetime_complete?);
         complete.duration_since(start).try_into().ok()
     }
-
-    /// The named constraints, each satisfied when its value is <= 0: Optuna 5's attributes
-    /// `constraints:<name>` laid over the older list `constraints`, whose entries are named by index.
-    pub fn constraints(&self) -> BTreeMap<String, f64> {
-        let mut constraints = BTreeMap::new();
-        if let Some(Json::Array(list)) = self.system_attrs.get("constraints") {
-            let values = list.iter().enumerate();
-            constraints.extend(
-                values.filter_map(|(index, value)| Some((index.to_string(), value.as_f64()?))),
-            );
-        }
-        for (key, value) in &self.system_attrs {
-            if let (Some(name), Some(value)) = (key.strip_prefix(CONSTRAINT_PREFIX), value.as_f64())
-            {
-                constraints.insert(name.to_owned(), value);
-            }
-        }
-        constraints
-    }
-
-    /// Whether every constraint is satisfied; a trial without any is feasible, as in Optuna 5.
-    pub fn is_feasible(&self) -> bool {
-        self.constraints().values().all(|value| *value <= 0.0)
-    }
 }
 
 /// The prefix of the system attributes that hold a trial's named constraints, as Optuna 5 writes them.
@@ -197,31 +173,5 @@ mod tests {
             assert_eq!(parse_datetime(text).map(format_datetime).as_deref(), Some(want), "{text}");
         }
         assert_eq!(parse_datetime("yesterday"), None);
-    }
-
-    #[test]
-    fn named_constraints_overlay_the_list() {
-        let trial = FrozenTrial {
-            id: TrialId(1),
-            number: TrialNumber(0),
-            state: TrialState::Complete,
-            values: vec![1.0],
-            datetime_start: None,
-            datetime_complete: None,
-            params: vec![],
-            user_attrs: BTreeMap::new(),
-            system_attrs: BTreeMap::from([
-                ("constraints".to_owned(), Json::Array(vec![1.0.into(), (-1.0).into()])),
-                ("constraints:0".to_owned(), (-2.0).into()),
-                ("constraints:size".to_owned(), 0.0.into()),
-            ]),
-            intermediate_values: BTreeMap::new(),
-        };
-        let names: Vec<(String, f64)> = trial.constraints().into_iter().collect();
-        assert_eq!(
-            names,
-            [("0".to_owned(), -2.0), ("1".to_owned(), -1.0), ("size".to_owned(), 0.0)]
-        );
-        assert!(trial.is_feasible());
     }
 }

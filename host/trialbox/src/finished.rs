@@ -44,6 +44,7 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
         "state": trial.state.as_str(),
         "values": trial_json::floats(&trial.values),
         "params": trial_json::params(&trial.params),
+        "constraints": trial_json::constraints(&trial.constraints),
         "user_attrs": trial_json::object(trial.user_attrs.iter().map(|(key, value)| (key, trial_json::to_value(value)))),
         "n_reports": trial.n_reports,
         "n_reports_stored": trial.n_reports_stored,

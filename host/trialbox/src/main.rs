@@ -14,6 +14,7 @@ mod exit_code;
 mod finished;
 mod grants;
 mod objective_args;
+mod objectives;
 mod output;
 mod owner;
 mod param_args;

@@ -6,7 +6,8 @@ use crate::storage_args::{parse_bytes, parse_duration};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::study::StudyDirection;
+use trialbox_core::json::Json;
+use trialbox_core::study::{METRIC_NAMES, StudyDirection};
 use trialbox_runtime::{Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
 
 /// What an objective may see and use.
@@ -123,10 +124,12 @@ pub(crate) fn described_directions(loaded: &Loaded) -> Option<Vec<StudyDirection
         .filter(|found: &Vec<_>| !found.is_empty())
 }
 
-/// The names of an objective's values, if it names every one.
-pub(crate) fn described_metric_names(loaded: &Loaded) -> Option<Vec<String>> {
+/// The attribute that holds the names of an objective's values, if it names every one.
+pub(crate) fn metric_names_attr(loaded: &Loaded) -> Option<(String, Json)> {
     let metrics = &loaded.description.as_ref()?.metrics;
-    metrics.iter().map(|metric| metric.name.clone()).collect()
+    let names: Option<Vec<Json>> =
+        metrics.iter().map(|metric| metric.name.clone().map(Json::from)).collect();
+    Some((METRIC_NAMES.to_owned(), Json::Array(names?)))
 }
 
 /// A direction on the command line.
@@ -143,6 +146,12 @@ impl From<DirectionArg> for StudyDirection {
             DirectionArg::Maximize => StudyDirection::Maximize,
         }
     }
+}
+
+/// How many objectives there are, and in which direction each goes: `2 objectives (minimize, maximize)`.
+pub(crate) fn count_directions(directions: &[StudyDirection]) -> String {
+    let objectives = if directions.len() == 1 { "objective" } else { "objectives" };
+    format!("{} {objectives} ({})", directions.len(), show_directions(directions))
 }
 
 /// Several directions as people read them.

@@ -7,6 +7,7 @@
 use crate::error::CommandError;
 use crate::stopping::{self, BUDGETS, Budgets, StoppingArgs};
 use std::time::Duration;
+use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
@@ -18,6 +19,7 @@ pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 const MAX_RETRIES: &str = "trialbox:max_retries";
+const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
 /// How often a lost trial is tried again where nobody says: often enough for a cluster's bad night.
 const DEFAULT_MAX_RETRIES: u32 = 3;
@@ -32,6 +34,7 @@ pub(crate) struct SettingFlags {
     pub(crate) trial_timeout: Option<Duration>,
     pub(crate) max_retries: Option<u32>,
     pub(crate) stopping: StoppingArgs,
+    pub(crate) constraint_format: Option<ConstraintFormat>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
 }
@@ -48,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) retry: RetryPolicy,
     /// When the study ends.
     pub(crate) budgets: Budgets,
+    pub(crate) constraint_format: ConstraintFormat,
 }
 
 impl SettingFlags {
@@ -59,6 +63,7 @@ impl SettingFlags {
             (PRUNER.to_owned(), self.pruner.clone().unwrap_or_default().to_json()),
             (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
         ];
+        attributes.extend(self.said_format());
         attributes.extend(self.limits());
         attributes.extend(self.stopping.said());
         attributes
@@ -98,8 +103,8 @@ impl SettingFlags {
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
             // What ends the study must hold for all of its jobs, whenever it is said.
-            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES].into_iter().chain(BUDGETS);
-            let kept: Vec<&str> = kept.collect();
+            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT];
+            let kept: Vec<&str> = kept.into_iter().chain(BUDGETS).collect();
             defaults.retain(|(key, _)| kept.contains(&key.as_str()));
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
@@ -115,7 +120,13 @@ impl SettingFlags {
         let pruner = self.pruner.as_ref().map(|pruner| (PRUNER.to_owned(), pruner.to_json()));
         let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
         let choices = seed.into_iter().chain(sampler).chain(pruner).chain(retries);
-        choices.chain(self.limits()).chain(self.stopping.said()).collect()
+        let said = choices.chain(self.said_format()).chain(self.limits());
+        said.chain(self.stopping.said()).collect()
+    }
+
+    fn said_format(&self) -> Option<(String, Json)> {
+        let format = self.constraint_format?;
+        Some((CONSTRAINT_FORMAT.to_owned(), format.as_str().into()))
     }
 
     fn limits(&self) -> Vec<(String, Json)> {
@@ -130,12 +141,7 @@ impl SettingFlags {
 impl Settings {
     /// Reads what the study holds.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
-        let unreadable = |key: &str| {
-            CommandError::usage(
-                format!("the attribute `{key}` of study `{}` makes no sense", study.name),
-                format!("set it again with {} and --override", flag_of(key)),
-            )
-        };
+        let unreadable = |key: &str| unreadable(study, key);
         let attribute = |key: &str| study.user_attrs.get(key);
         let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
         let sampler = attribute(SAMPLER).and_then(|json| SamplerConfig::from_json(json).ok());
@@ -149,6 +155,7 @@ impl Settings {
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             retry: retry_policy(study),
             budgets: Budgets::of(study).map_err(unreadable)?,
+            constraint_format: constraint_format(study)?,
         })
     }
 }
@@ -158,6 +165,29 @@ pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
     let kept = study.user_attrs.get(MAX_RETRIES).and_then(read_u64);
     let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
     RetryPolicy { max_retries }
+}
+
+/// How the study's constraints are written; named, as long as nobody has said otherwise.
+pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat, CommandError> {
+    let Some(kept) = study.user_attrs.get(CONSTRAINT_FORMAT) else {
+        return Ok(ConstraintFormat::default());
+    };
+    kept.as_str()
+        .and_then(ConstraintFormat::parse)
+        .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT))
+}
+
+/// Reads a form of constraints on the command line.
+pub(crate) fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, String> {
+    ConstraintFormat::parse(text)
+        .ok_or_else(|| format!("`{text}` is no form of constraints; choose named or legacy"))
+}
+
+fn unreadable(study: &StudyRecord, key: &str) -> CommandError {
+    CommandError::usage(
+        format!("the attribute `{key}` of study `{}` makes no sense", study.name),
+        format!("set it again with {} and --override", flag_of(key)),
+    )
 }
 
 /// A seed that no other study has, small enough to be read and typed.
@@ -185,6 +215,7 @@ fn flag_of(key: &str) -> &'static str {
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
+        CONSTRAINT_FORMAT => "--constraint-format",
         _ => stopping::flag_of(key).unwrap_or("a flag"),
     }
 }

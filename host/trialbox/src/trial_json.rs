@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use trialbox_core::constraint::is_satisfied;
 use trialbox_core::json::{Json, python_repr};
 use trialbox_core::trial::{FrozenTrial, Param, UtcDateTime, format_datetime};
 
@@ -41,6 +42,11 @@ pub(crate) fn params(params: &[(String, Param)]) -> Value {
     object(params.iter().map(|(name, param)| (name, to_value(&param.external()))))
 }
 
+/// Constraints by name, each satisfied when its value is <= 0.
+pub(crate) fn constraints(constraints: &[(String, f64)]) -> Value {
+    object(constraints.iter().map(|(name, value)| (name, float(*value))))
+}
+
 /// A recorded trial.
 pub(crate) fn trial(trial: &FrozenTrial) -> Value {
     let at = |at: Option<UtcDateTime>| {
@@ -56,6 +62,8 @@ pub(crate) fn trial(trial: &FrozenTrial) -> Value {
         "state": trial.state.as_str(),
         "values": floats(&trial.values),
         "params": params(&trial.params),
+        "constraints": constraints(&trial.constraints_shown()),
+        "feasible": trial.is_feasible(),
         "distributions": object(distributions),
         "datetime_start": at(trial.datetime_start),
         "datetime_complete": at(trial.datetime_complete),
@@ -95,6 +103,28 @@ pub(crate) fn show_params(params: &[(String, Param)]) -> String {
     let pairs =
         params.iter().map(|(name, param)| format!("{name}={}", show_value(&param.external())));
     pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// A constraint and whether it is satisfied: `size = 20   (violated)`.
+pub(crate) fn show_constraint((name, value): &(String, f64)) -> String {
+    let verdict = if is_satisfied(*value) { "satisfied" } else { "violated" };
+    format!("{name} = {}   ({verdict})", show_float(*value))
+}
+
+/// Constraints on one line: `size = 20, cost = 0.5`.
+pub(crate) fn show_constraints<'a>(
+    constraints: impl IntoIterator<Item = &'a (String, f64)>,
+) -> String {
+    let pairs =
+        constraints.into_iter().map(|(name, value)| format!("{name} = {}", show_float(*value)));
+    pairs.collect::<Vec<_>>().join(", ")
+}
+
+/// The constraints that are violated, on one line, if any is.
+pub(crate) fn show_violated(constraints: &[(String, f64)]) -> Option<String> {
+    let violated = constraints.iter().filter(|(_, value)| !is_satisfied(*value));
+    let violated: Vec<&(String, f64)> = violated.collect();
+    (!violated.is_empty()).then(|| show_constraints(violated))
 }
 
 /// A duration as people read it: `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 10 min`.

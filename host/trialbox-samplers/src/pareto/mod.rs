@@ -2,10 +2,12 @@
 //!
 //! Points are rows of losses: smaller is better in every column.
 
+mod front;
 mod hypervolume;
 mod rank;
 mod subset;
 
+pub use front::{losses, pareto_front};
 pub use hypervolume::hypervolume;
 pub use rank::non_domination_ranks;
 pub use subset::{reference_point, select_subset};

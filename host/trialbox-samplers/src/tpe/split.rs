@@ -2,10 +2,8 @@
 
 use crate::pareto::{non_domination_ranks, reference_point, select_subset};
 use std::cmp::Ordering;
-use std::ops::Bound;
-use trialbox_core::json::Json;
 use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{CONSTRAINT_PREFIX, FrozenTrial, TrialState};
+use trialbox_core::trial::{FrozenTrial, TrialState};
 
 /// How many of `n` finished trials are good: a tenth, of a single objective at most 25.
 pub fn n_below(n: usize, n_objectives: usize) -> usize {
@@ -72,7 +70,7 @@ impl Ranked {
             if !matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
                 continue;
             }
-            let violation = violation(trial);
+            let violation = trial.violation();
             if violation > 0.0 {
                 ranked.infeasible.push((violation, index));
             } else if trial.state == TrialState::Complete {
@@ -83,21 +81,6 @@ impl Ranked {
         }
         ranked
     }
-}
-
-/// By how much a trial violates its constraints, summed; 0 if it is feasible.
-fn violation(trial: &FrozenTrial) -> f64 {
-    // Most trials have no constraint, and building the map of them would cost more than all the rest.
-    let attrs =
-        trial.system_attrs.range::<str, _>((Bound::Included("constraints"), Bound::Unbounded));
-    let mut keys = attrs.take_while(|(key, _)| key.starts_with("constraints"));
-    let is_constraint = |(key, value): (&String, &Json)| {
-        key.starts_with(CONSTRAINT_PREFIX) || (key == "constraints" && *value != Json::Null)
-    };
-    if !keys.any(is_constraint) {
-        return 0.0;
-    }
-    trial.constraints().values().filter(|value| **value > 0.0).sum()
 }
 
 fn best_complete(

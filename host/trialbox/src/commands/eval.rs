@@ -4,11 +4,14 @@ use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::finished::{finished_json, show_reports, source_prefix};
-use crate::objective_args::{DirectionArg, ObjectiveArgs, described_directions, objective_name};
+use crate::objective_args::{
+    DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
+};
+use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
-use crate::trial_json::{self, show_bytes, show_duration, show_floats, show_value};
+use crate::trial_json::{self, show_bytes, show_constraint, show_duration, show_value};
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
@@ -18,7 +21,7 @@ use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, EnqueueTrial};
-use trialbox_core::study::{NewStudy, StudyDirection};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
@@ -82,7 +85,7 @@ impl EvalArgs {
             name: objective_name(&ready.loaded, &self.objective),
             directions: described_directions(&ready.loaded).unwrap_or(flags),
             user_attrs: vec![],
-            system_attrs: vec![],
+            system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
         };
         let mut storage = trialbox_storage::MemoryStorage::new();
         let storage: &mut dyn trialbox_core::storage::Storage = &mut storage;
@@ -118,7 +121,7 @@ impl EvalArgs {
             BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
         match run_trial(&around, storage, &mut ready.sandbox, &request, &mut observer)? {
             TrialEnd::Finished(trial) => {
-                self.report(output, &study.name, &trial, ready.sandbox.peak_memory_bytes())
+                self.report(output, &study, &trial, ready.sandbox.peak_memory_bytes())
             }
             // The storage is this process's own memory: nobody else can take or limit the trial.
             TrialEnd::BudgetReached { .. } | TrialEnd::Stopped(_) | TrialEnd::ClaimLost { .. } => {
@@ -130,7 +133,7 @@ impl EvalArgs {
     fn report(
         &self,
         output: &Output,
-        name: &str,
+        study: &StudyRecord,
         trial: &FinishedTrial,
         peak_memory_bytes: u64,
     ) -> CommandResult {
@@ -154,7 +157,7 @@ impl EvalArgs {
         let mut text = match (&trial.failure, &trial.values[..]) {
             (Some(failure), _) => format!("{}  {}: {}", trial.state, failure.code, failure.message),
             (None, []) => trial.state.to_string(),
-            (None, values) => format!("{}  {}", trial.state, show_floats(values)),
+            (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
         if let Some(help) = trial.failure.as_ref().and_then(|failure| failure.help.as_ref()) {
             text.push_str(&format!("\n  help: {help}"));
@@ -167,6 +170,9 @@ impl EvalArgs {
                 if given { "" } else { "  (default)" }
             ));
         }
+        for constraint in &trial.constraints {
+            text.push_str(&format!("\n  constraint {}", show_constraint(constraint)));
+        }
         for (key, value) in &trial.user_attrs {
             text.push_str(&format!("\n  user attribute {key}: {value}"));
         }
@@ -174,7 +180,7 @@ impl EvalArgs {
         let reports = reports.unwrap_or_default();
         let (duration, memory) = (show_duration(trial.duration), show_bytes(peak_memory_bytes));
         text.push_str(&format!("\n  took {duration} and {memory} of memory{reports}"));
-        output.result(&text, || finished_json(name, trial, peak_memory_bytes));
+        output.result(&text, || finished_json(&study.name, trial, peak_memory_bytes));
         Ok(match (trial.interruption, trial.state) {
             (Some(_), _) => ExitCode::Interrupted,
             (None, TrialState::Fail) => ExitCode::TrialFailed,

@@ -5,19 +5,20 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::finished::{finished_json, last_lines, show_reports, source_prefix};
 use crate::objective_args::{
-    DirectionArg, ObjectiveArgs, ReadyObjective, described_directions, described_metric_names,
-    objective_name, show_directions,
+    DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
+    metric_names_attr, objective_name, show_directions,
 };
+use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::progress::Progress;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::{SettingFlags, Settings};
+use crate::settings::{SettingFlags, Settings, parse_constraint_format};
 use crate::stopping::{NothingToDo, StoppingArgs, read_history};
 use crate::storage_args::{StorageArgs, parse_duration};
-use crate::trial_json::{self, show_duration, show_floats, show_params};
+use crate::trial_json::{self, show_duration, show_params, show_violated};
 use crate::until::parse_until;
 use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
 use serde_json::json;
@@ -27,13 +28,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
-use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::{TrialState, UtcDateTime};
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::PartialFixedSampler;
@@ -121,12 +123,18 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 
+    /// How constraints are written: `named` as by Optuna 5, or `legacy`, the list that Optuna up to 4.9 and the
+    /// dashboard read; remembered by the study [default: named]
+    #[arg(long, value_name = "named|legacy", value_parser = parse_constraint_format)]
+    constraint_format: Option<ConstraintFormat>,
+
     /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
-    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --max-memory, --trial-timeout,
-    /// --max-trials, --stop-when-value and --patience change a study that was made with others
+    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --constraint-format,
+    /// --max-memory, --trial-timeout, --max-trials, --stop-when-value and --patience change a study that was made
+    /// with others
     #[arg(long = "override")]
     overrule: bool,
 
@@ -204,6 +212,7 @@ impl RunArgs {
             trial_timeout: self.sandbox.trial_timeout,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),
+            constraint_format: self.constraint_format,
             overrule: self.overrule,
         })
     }
@@ -245,9 +254,9 @@ impl RunArgs {
         match wanted {
             Some(wanted) if wanted != study.directions => Err(CommandError::usage(
                 format!(
-                    "study `{name}` is there to {}, and the objective wants to {}",
-                    show_directions(&study.directions),
-                    show_directions(&wanted)
+                    "study `{name}` has {}, and this component has {}",
+                    count_directions(&study.directions),
+                    count_directions(&wanted)
                 ),
                 "choose another --study-name",
             )),
@@ -263,14 +272,11 @@ impl RunArgs {
         user_attrs: Vec<(String, Json)>,
         ready: &ReadyObjective,
     ) -> Result<StudyRecord, CommandError> {
-        let metric_names = described_metric_names(&ready.loaded).map(|names| {
-            (METRIC_NAMES.to_owned(), Json::Array(names.into_iter().map(Json::from).collect()))
-        });
         let study = NewStudy {
             name: name.to_owned(),
             directions: directions.map_or_else(|| vec![StudyDirection::Minimize], <[_]>::to_vec),
             user_attrs,
-            system_attrs: metric_names.into_iter().collect(),
+            system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
         };
         self.stopping.check(&study.directions)?;
         match storage.create_study(&study) {
@@ -368,7 +374,10 @@ impl Job<'_> {
             sampler: sampler.as_ref(),
             pruner: pruner.as_ref(),
             clock: &self.clock,
-            limits: SessionLimits::default(),
+            limits: SessionLimits {
+                constraint_format: self.settings.constraint_format,
+                ..SessionLimits::default()
+            },
             retry: Some(self.settings.retry),
         };
         let mut exit = ExitCode::Done;
@@ -490,10 +499,12 @@ impl Job<'_> {
                 let kept = kept_as.as_ref().map_or_else(
                     || match &values[..] {
                         [] => "there is no result".to_owned(),
-                        values => format!("its result, {}, has no place", show_floats(values)),
+                        values => {
+                            format!("its result, {}, has no place", show_values(self.study, values))
+                        }
                     },
                     |key| {
-                        let values = show_floats(values);
+                        let values = show_values(self.study, values);
                         format!("its result, {values}, is kept as the study's attribute `{key}`")
                     },
                 );
@@ -516,13 +527,16 @@ impl Job<'_> {
     fn report_finished(&self, trial: &FinishedTrial, peak_memory_bytes: u64) {
         let mut text = format!("trial {:<4} {:<8} ", trial.number.0, trial.state);
         if !trial.values.is_empty() {
-            text.push_str(&format!("{}  ", show_floats(&trial.values)));
+            text.push_str(&format!("{}  ", show_values(self.study, &trial.values)));
         }
         text.push_str(&format!(
             "in {}  {}",
             show_duration(trial.duration),
             show_params(&trial.params)
         ));
+        if let Some(violated) = show_violated(&trial.constraints) {
+            text.push_str(&format!("; violates {violated}"));
+        }
         if let (Some(reports), true) =
             (show_reports(trial), trial.n_reports != trial.n_reports_stored as u64)
         {

@@ -3,24 +3,29 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::owner_of_ask;
 use crate::param_args::{parse_param, refuse_twice};
-use crate::settings::SettingFlags;
+use crate::settings::{SettingFlags, constraint_format};
 use crate::stopping::{NothingToDo, StoppingArgs};
 use crate::storage_args::{StudyArgs, parse_duration};
-use crate::trial_json::{self, show_duration, show_float, show_floats, show_value};
+use crate::trial_json::{self, show_constraint, show_duration, show_float, show_value};
 use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
 use serde_json::json;
 use std::time::Duration;
 use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
 use trialbox_core::clock::Clock as _;
+use trialbox_core::constraint::is_constraint_attr;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::session::{SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial, TrialBatch};
-use trialbox_core::trial::{FrozenTrial, TrialNumber, TrialState, format_datetime};
+use trialbox_core::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
+use trialbox_core::study::StudyRecord;
+use trialbox_core::trial::{
+    CONSTRAINT_PREFIX, FrozenTrial, TrialNumber, TrialState, format_datetime,
+};
 
 /// Enqueue, ask for, tell and show single trials.
 #[derive(Debug, clap::Subcommand)]
@@ -36,7 +41,7 @@ pub(crate) enum TrialCommand {
     Ask(AskArgs),
     /// End a trial that was asked for
     #[command(
-        after_help = "Examples:\n  trialbox trial tell 3 --values 0.92\n  trialbox trial tell 4 --state fail --reason 'out of memory'\n  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4"
+        after_help = "Examples:\n  trialbox trial tell 3 --values 0.92\n  trialbox trial tell 4 --state fail --reason 'out of memory'\n  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4\n  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5"
     )]
     Tell(TellArgs),
     /// Show one trial
@@ -132,6 +137,10 @@ pub(crate) struct TellArgs {
     /// An attribute of the trial
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_param)]
     user_attr: Vec<(String, Json)>,
+
+    /// A constraint, satisfied when its value is <= 0; written in the form that the study remembers
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_constraint)]
+    constraint: Vec<(String, f64)>,
 
     /// Why it failed
     #[arg(long, value_name = "TEXT")]
@@ -267,15 +276,18 @@ impl TellArgs {
                 "give its result with --values, or --state pruned or --state fail",
             ));
         }
+        let mut batch = TrialBatch {
+            intermediate_values: self.report.clone(),
+            user_attrs: self.user_attr.clone(),
+            ..TrialBatch::default()
+        };
+        self.check_constraints()?;
+        constraint_format(&study)?.write(&self.constraint, &mut batch);
         let told = Tell {
             values: self.values.clone(),
             state: self.state,
             owner: self.owner.clone(),
-            batch: TrialBatch {
-                intermediate_values: self.report.clone(),
-                user_attrs: self.user_attr.clone(),
-                ..TrialBatch::default()
-            },
+            batch,
             reason: self.reason.clone(),
             skip_if_finished: self.skip_if_finished,
         };
@@ -285,7 +297,7 @@ impl TellArgs {
             Told::Recorded { outcome, failure } => {
                 let mut text = format!("trial {number} is {}", outcome.state());
                 if !outcome.values().is_empty() {
-                    text.push_str(&format!(": {}", show_floats(outcome.values())));
+                    text.push_str(&format!(": {}", show_values(&study, outcome.values())));
                 }
                 if let Some(failure) = &failure {
                     text.push_str(&format!(": {}", failure.message));
@@ -312,6 +324,17 @@ impl TellArgs {
 }
 
 impl TellArgs {
+    fn check_constraints(&self) -> Result<(), CommandError> {
+        for (index, (name, _)) in self.constraint.iter().enumerate() {
+            check_name("constraint name with its prefix", &format!("{CONSTRAINT_PREFIX}{name}"))?;
+            if self.constraint[..index].iter().any(|(earlier, _)| earlier == name) {
+                let problem = format!("--constraint {name} was given twice");
+                return Err(CommandError::usage(problem, "give it once"));
+            }
+        }
+        Ok(())
+    }
+
     /// What could not be recorded is kept in a file, as `run` does.
     fn explain(&self, error: TellError, study: &str) -> CommandError {
         let kept = match &error {
@@ -331,15 +354,15 @@ impl ShowArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trial = storage.trial(study.id, TrialNumber(self.number))?;
-        output.result(&show_text(&name, &trial), || trial_json::trial(&trial));
+        output.result(&show_text(&study, &trial), || trial_json::trial(&trial));
         Ok(ExitCode::Done)
     }
 }
 
-fn show_text(study: &str, trial: &FrozenTrial) -> String {
-    let mut text = format!("trial {} of study `{study}`: {}", trial.number, trial.state);
+fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
+    let mut text = format!("trial {} of study `{}`: {}", trial.number, study.name, trial.state);
     if !trial.values.is_empty() {
-        text.push_str(&format!("  {}", show_floats(&trial.values)));
+        text.push_str(&format!("  {}", show_values(study, &trial.values)));
     }
     for (label, at) in [("begun", trial.datetime_start), ("ended", trial.datetime_complete)] {
         if let Some(at) = at {
@@ -353,13 +376,16 @@ fn show_text(study: &str, trial: &FrozenTrial) -> String {
         let value = show_value(&param.external());
         text.push_str(&format!("\n  {name} = {value}   ({})", param.distribution));
     }
+    for constraint in &trial.constraints_shown() {
+        text.push_str(&format!("\n  constraint {}", show_constraint(constraint)));
+    }
     for (step, value) in &trial.intermediate_values {
         text.push_str(&format!("\n  step {step}: {}", show_float(*value)));
     }
     for (key, value) in &trial.user_attrs {
         text.push_str(&format!("\n  user attribute {key}: {value}"));
     }
-    for (key, value) in &trial.system_attrs {
+    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_constraint_attr(key)) {
         text.push_str(&format!("\n  system attribute {key}: {value}"));
     }
     text
@@ -385,6 +411,15 @@ fn parse_told_state(text: &str) -> Result<TrialState, String> {
         Some(state) if state.is_finished() => Ok(state),
         _ => Err(format!("`{text}` is no ending; choose complete, pruned or fail")),
     }
+}
+
+fn parse_constraint(text: &str) -> Result<(String, f64), String> {
+    // A name may hold the sign, a number does not.
+    let parsed = text.rsplit_once('=').and_then(|(name, value)| {
+        let value = value.trim().parse().ok().filter(|value: &f64| !value.is_nan());
+        Some((name.to_owned(), value?))
+    });
+    parsed.ok_or_else(|| format!("`{text}` is no NAME=VALUE with a number, such as size=-0.5"))
 }
 
 fn parse_report(text: &str) -> Result<(i64, f64), String> {

@@ -2,14 +2,15 @@
 
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::objective_args::{DirectionArg, show_directions};
+use crate::objective_args::{DirectionArg, count_directions};
 use crate::output::Output;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::SettingFlags;
+use crate::settings::{SettingFlags, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::StorageArgs;
 use serde_json::json;
+use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::storage::StorageError;
 use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection};
@@ -52,6 +53,11 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 
+    /// How constraints are written: `named` as by Optuna 5, or `legacy`, the list that Optuna up to 4.9 and the
+    /// dashboard read [default: named]
+    #[arg(long, value_name = "named|legacy", value_parser = parse_constraint_format)]
+    constraint_format: Option<ConstraintFormat>,
+
     #[command(flatten)]
     stopping: StoppingArgs,
 
@@ -70,9 +76,12 @@ impl CreateArgs {
         if !self.metric_name.is_empty() && self.metric_name.len() != directions.len() {
             return Err(CommandError::usage(
                 format!(
-                    "{} names were given for {} objectives",
-                    self.metric_name.len(),
-                    directions.len()
+                    "{} given with --metric-name, and the study has {}",
+                    match self.metric_name.len() {
+                        1 => "1 name is".to_owned(),
+                        n => format!("{n} names are"),
+                    },
+                    count_directions(&directions)
                 ),
                 "give one --metric-name for each --direction, or none",
             ));
@@ -84,6 +93,7 @@ impl CreateArgs {
             pruner: self.pruner.config()?,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),
+            constraint_format: self.constraint_format,
             ..SettingFlags::default()
         };
         let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());
@@ -104,10 +114,10 @@ impl CreateArgs {
                 if found.directions != directions {
                     return Err(CommandError::usage(
                         format!(
-                            "there is already a study `{}`, and it is there to {} rather than to {}",
+                            "there is already a study `{}`, and it has {} rather than {}",
                             found.name,
-                            show_directions(&found.directions),
-                            show_directions(&directions)
+                            count_directions(&found.directions),
+                            count_directions(&directions)
                         ),
                         "choose another --study-name",
                     ));

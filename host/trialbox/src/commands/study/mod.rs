@@ -1,17 +1,19 @@
 //! `trialbox study`: makes, reads, copies and moves studies.
 
+mod best;
 mod create;
 mod export;
 mod manage;
 mod read;
 mod stop;
 
+use crate::commands::study::best::BestArgs;
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::{ExportArgs, ImportArgs};
 use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
 };
-use crate::commands::study::read::{ListArgs, TrialsArgs, best, show};
+use crate::commands::study::read::{ListArgs, TrialsArgs, show};
 use crate::commands::study::stop::{StopArgs, resume};
 use crate::error::CommandResult;
 use crate::output::Output;
@@ -37,9 +39,9 @@ pub(crate) enum StudyCommand {
     Show(StudyArgs),
     /// Show the best trial; of several objectives, the Pareto front
     #[command(
-        after_help = "Examples:\n  trialbox study best\n  trialbox study best --storage study.db --format json | jq .params"
+        after_help = "Examples:\n  trialbox study best\n  trialbox study best --storage study.db --format json | jq .params\n  trialbox study best --reference-point accuracy=0,size=1e6"
     )]
-    Best(StudyArgs),
+    Best(BestArgs),
     /// List the trials
     #[command(
         after_help = "Examples:\n  trialbox study trials\n  trialbox study trials --state fail --format json"
@@ -95,7 +97,7 @@ impl StudyCommand {
             StudyCommand::Create(args) => args.run(output),
             StudyCommand::List(args) => args.run(output),
             StudyCommand::Show(args) => show(&args, output),
-            StudyCommand::Best(args) => best(&args, output),
+            StudyCommand::Best(args) => args.run(output),
             StudyCommand::Trials(args) => args.run(output),
             StudyCommand::Export(args) => args.run(output),
             StudyCommand::Import(args) => args.run(output),

@@ -1,21 +1,23 @@
-//! `trialbox study list | show | best | trials`: reads studies.
+//! `trialbox study list | show | trials`: reads studies.
 
-use crate::error::{CommandError, CommandResult};
+use crate::commands::study::best::best_trials;
+use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::objective_args::show_directions;
+use crate::objectives::{objective_names, show_objectives};
 use crate::output::{Output, table};
 use crate::settings::{PRUNER, SAMPLER};
 use crate::stopping::{show_stop, stop_json};
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
-    self, object, show_duration, show_float, show_floats, show_params, show_value, to_value,
+    self, object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
 };
 use serde_json::{Value, json};
 use std::fmt::Display;
 use trialbox_core::json::Json;
 use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::StorageError;
-use trialbox_core::study::{StudyRecord, StudySummary, best_trial, pareto_front};
+use trialbox_core::study::{StudyRecord, StudySummary};
 use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
@@ -71,13 +73,11 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     let Some(summary) = summaries.into_iter().find(|summary| summary.study.id == study.id) else {
         return Err(StorageError::NoSuchStudy { name, known: vec![] }.into());
     };
-    let best = single_best(&study, &trials);
+    let best = best_trials(&study, &trials);
     let mut text = format!("{}: {}\n", study.name, show_directions(&study.directions));
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
     line("database", storage.url().to_owned());
-    if let Some(names) = study.metric_names() {
-        line("values", names.join(", "));
-    }
+    line("objectives", show_objectives(&study).join(", "));
     line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
     line("sampler", show_sampler(&study));
     line("pruner", show_pruner(&study));
@@ -88,20 +88,14 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
         line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
     }
-    if let Some(best) = best {
-        line(
-            "best",
-            format!(
-                "{} in trial {}: {}",
-                show_floats(&best.values),
-                best.number,
-                show_params(&best.params)
-            ),
-        );
-    }
+    line("best", show_best(&study, &best));
     output.result(&text, || {
         let mut value = summary_json(&summary);
-        value["best_trial"] = best.map_or(Value::Null, trial_json::trial);
+        if study.directions.len() == 1 {
+            value["best_trial"] = best.first().map_or(Value::Null, |best| trial_json::trial(best));
+        } else {
+            value["best_trials"] = best.iter().map(|trial| trial.number.0).collect();
+        }
         value
     });
     Ok(ExitCode::Done)
@@ -109,6 +103,26 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
 
 fn stop_of(study: &StudyRecord) -> Option<StudyStop> {
     study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json)
+}
+
+/// The best trial, or which trials the front has.
+fn show_best(study: &StudyRecord, best: &[&FrozenTrial]) -> String {
+    match best {
+        [] => "none yet that is COMPLETE and feasible".to_owned(),
+        [best] if study.directions.len() == 1 => format!(
+            "{} in trial {}: {}",
+            show_floats(&best.values),
+            best.number,
+            show_params(&best.params)
+        ),
+        front => {
+            const SHOWN: usize = 20;
+            let numbers: Vec<String> =
+                front.iter().take(SHOWN).map(|trial| trial.number.to_string()).collect();
+            let more = if front.len() > SHOWN { ", …" } else { "" };
+            format!("a front of {}: trials {}{more}", front.len(), numbers.join(", "))
+        }
+    }
 }
 
 /// What samples the study: what it remembers, with the options that are not the default's.
@@ -132,47 +146,6 @@ fn show_choice<C: Default + Display>(
     }
 }
 
-pub(crate) fn best(args: &StudyArgs, output: &Output) -> CommandResult {
-    let (mut storage, name) = args.open()?;
-    let study = storage.open_study(&name)?;
-    let trials = storage.trials(study.id)?;
-    let best: Vec<&FrozenTrial> = match study.directions[..] {
-        [_] => single_best(&study, &trials).into_iter().collect(),
-        _ => pareto_front(&trials, &study.directions),
-    };
-    if best.is_empty() {
-        return Err(CommandError::usage(
-            format!(
-                "study `{name}` has no best trial: of its {} trials, none is COMPLETE and feasible",
-                trials.len()
-            ),
-            "`trialbox study trials` shows how they ended",
-        ));
-    }
-    for trial in best {
-        output.result(&best_text(&study, trial), || trial_json::trial(trial));
-    }
-    Ok(ExitCode::Done)
-}
-
-fn best_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
-    let mut text = format!("trial {} of study `{}`\n", trial.number, study.name);
-    let names = study.metric_names().unwrap_or_else(|| match study.directions.len() {
-        1 => vec!["value".to_owned()],
-        n => (0..n).map(|index| format!("value {index}")).collect(),
-    });
-    for ((name, value), direction) in names.iter().zip(&trial.values).zip(&study.directions) {
-        text.push_str(&format!("  {name} ({direction}) = {}\n", show_float(*value)));
-    }
-    for (name, param) in &trial.params {
-        text.push_str(&format!("  {name} = {}\n", show_value(&param.external())));
-    }
-    if let Some(duration) = trial.duration() {
-        text.push_str(&format!("  took {}\n", show_duration(duration)));
-    }
-    text
-}
-
 impl TrialsArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
@@ -184,28 +157,32 @@ impl TrialsArgs {
             trials.for_each(|trial| output.result("", || trial_json::trial(trial)));
             return Ok(ExitCode::Done);
         }
+        let names = objective_names(&study);
+        let mut header = vec!["number", "state"];
+        header.extend(names.iter().map(String::as_str));
+        header.extend(["took", "parameters, or why it failed"]);
         let rows = trials.map(|trial| {
-            let failure = trial.system_attrs.get(trialbox_core::objective::FAILURE_ATTR);
-            let reason = failure.and_then(|failure| failure.get("message")?.as_str());
-            vec![
-                trial.number.to_string(),
-                trial.state.to_string(),
-                show_floats(&trial.values),
-                trial.duration().map(show_duration).unwrap_or_default(),
-                reason.map_or_else(|| show_params(&trial.params), ToOwned::to_owned),
-            ]
+            let mut row = vec![trial.number.to_string(), trial.state.to_string()];
+            let value = |index| trial.values.get(index).map(|value| show_float(*value));
+            row.extend((0..names.len()).map(|index| value(index).unwrap_or_default()));
+            row.push(trial.duration().map(show_duration).unwrap_or_default());
+            row.push(show_params_or_problem(trial));
+            row
         });
-        output.result(
-            &table(&["number", "state", "values", "took", "parameters, or why it failed"], rows),
-            || Value::Null,
-        );
+        output.result(&table(&header, rows), || Value::Null);
         Ok(ExitCode::Done)
     }
 }
 
-fn single_best<'a>(study: &StudyRecord, trials: &'a [FrozenTrial]) -> Option<&'a FrozenTrial> {
-    let [direction] = study.directions[..] else { return None };
-    best_trial(trials, direction)
+fn show_params_or_problem(trial: &FrozenTrial) -> String {
+    let failure = trial.system_attrs.get(trialbox_core::objective::FAILURE_ATTR);
+    let reason = failure.and_then(|failure| failure.get("message")?.as_str());
+    let params = || show_params(&trial.params);
+    let mut text = reason.map_or_else(params, ToOwned::to_owned);
+    if let Some(violated) = show_violated(&trial.constraints_shown()) {
+        text.push_str(&format!("; violates {violated}"));
+    }
+    text
 }
 
 fn show_counts(summary: &StudySummary) -> String {

@@ -1,0 +1,209 @@
+//! `trialbox study best`: the best trial, or of several objectives the Pareto front and what it covers.
+
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::objectives::{metrics_json, objective_names, show_objectives, show_values};
+use crate::output::{Output, table};
+use crate::storage_args::StudyArgs;
+use crate::trial_json::{
+    self, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
+};
+use serde_json::{Value, json};
+use trialbox_core::study::{StudyRecord, best_trial};
+use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BestArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// Of several objectives, also the hypervolume between the front and this point: a value for each
+    /// objective, in their order or by name, such as accuracy=0,size=1e6
+    #[arg(long, value_name = "V1,V2|NAME=VALUE,…", allow_hyphen_values = true)]
+    reference_point: Option<String>,
+}
+
+impl BestArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let reference = self.reference_point.as_deref();
+        let reference = reference.map(|text| read_reference(&study, text)).transpose()?;
+        let trials = storage.trials(study.id)?;
+        let best = best_trials(&study, &trials);
+        if best.is_empty() {
+            return Err(no_best_trial(&study, &trials));
+        }
+        let covered = reference.map(|reference| Covered::of(&study, &best, reference));
+        if output.is_json() {
+            best.iter().for_each(|trial| output.result("", || best_json(&study, trial)));
+            covered.iter().for_each(|covered| output.result("", || covered.to_json(&study)));
+        } else if let [trial] = best[..]
+            && study.directions.len() == 1
+        {
+            output.result(&best_text(&study, trial), || Value::Null);
+        } else {
+            let mut text = front_text(&study, &best);
+            covered.iter().for_each(|it| text.push_str(&format!("\n{}", it.to_text(&study))));
+            output.result(&text, || Value::Null);
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+/// The best trial of a single objective, the Pareto front of several.
+pub(crate) fn best_trials<'a>(
+    study: &StudyRecord,
+    trials: &'a [FrozenTrial],
+) -> Vec<&'a FrozenTrial> {
+    match study.directions[..] {
+        [direction] => best_trial(trials, direction).into_iter().collect(),
+        _ => pareto_front(trials, &study.directions),
+    }
+}
+
+/// Why there is none: nothing is COMPLETE, or nothing of it feasible.
+fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
+    let complete = || trials.iter().filter(|trial| trial.state == TrialState::Complete);
+    let least = complete().min_by(|a, b| a.violation().total_cmp(&b.violation()));
+    let Some(least) = least else {
+        let problem = format!(
+            "study `{}` has no best trial: of its {} trials, none is COMPLETE",
+            study.name,
+            trials.len()
+        );
+        return CommandError::usage(problem, "`trialbox study trials` shows how they ended");
+    };
+    let n_complete = complete().count();
+    let problem = format!(
+        "study `{}` has no best trial: of its {n_complete} COMPLETE trials, none satisfies its constraints; \
+         trial {} comes closest, with {}, and violates {}",
+        study.name,
+        least.number,
+        show_values(study, &least.values),
+        show_violated(&least.constraints_shown()).unwrap_or_default(),
+    );
+    CommandError::usage(problem, "a constraint is satisfied when its value is <= 0")
+}
+
+fn best_json(study: &StudyRecord, trial: &FrozenTrial) -> Value {
+    let mut json = trial_json::trial(trial);
+    json["metrics"] = metrics_json(study, &trial.values);
+    json
+}
+
+fn best_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
+    let mut text = format!("trial {} of study `{}`\n", trial.number, study.name);
+    for (objective, value) in show_objectives(study).iter().zip(&trial.values) {
+        text.push_str(&format!("  {objective} = {}\n", show_float(*value)));
+    }
+    for (name, param) in &trial.params {
+        text.push_str(&format!("  {name} = {}\n", show_value(&param.external())));
+    }
+    for constraint in &trial.constraints_shown() {
+        text.push_str(&format!("  constraint {}\n", show_constraint(constraint)));
+    }
+    if let Some(duration) = trial.duration() {
+        text.push_str(&format!("  took {}\n", show_duration(duration)));
+    }
+    text
+}
+
+fn front_text(study: &StudyRecord, front: &[&FrozenTrial]) -> String {
+    let objectives = show_objectives(study);
+    let mut header = vec!["number"];
+    header.extend(objectives.iter().map(String::as_str));
+    header.push("parameters");
+    let rows = front.iter().map(|trial| {
+        let mut row = vec![trial.number.to_string()];
+        row.extend(trial.values.iter().map(|value| show_float(*value)));
+        row.push(show_params(&trial.params));
+        row
+    });
+    table(&header, rows)
+}
+
+/// What a front covers, measured from a point that is worse.
+struct Covered {
+    /// In the study's own directions.
+    reference: Vec<f64>,
+    hypervolume: f64,
+    /// How many trials of the front do not reach the reference point, and so cover nothing.
+    n_beyond: usize,
+}
+
+impl Covered {
+    fn of(study: &StudyRecord, front: &[&FrozenTrial], reference: Vec<f64>) -> Self {
+        let limits = losses(&reference, &study.directions);
+        let points: Vec<Vec<f64>> = front
+            .iter()
+            .map(|trial| losses(&trial.values, &study.directions))
+            .filter(|point| point.iter().zip(&limits).all(|(loss, limit)| loss <= limit))
+            .collect();
+        let n_beyond = front.len() - points.len();
+        Covered { hypervolume: hypervolume(&points, &limits), reference, n_beyond }
+    }
+
+    fn to_text(&self, study: &StudyRecord) -> String {
+        let mut text = format!(
+            "hypervolume {} from the point {}",
+            show_float(self.hypervolume),
+            show_values(study, &self.reference)
+        );
+        if self.n_beyond > 0 {
+            text.push_str(&format!("; {} of the trials do not reach it", self.n_beyond));
+        }
+        text
+    }
+
+    fn to_json(&self, study: &StudyRecord) -> Value {
+        json!({
+            "event": "hypervolume",
+            "study": study.name,
+            "hypervolume": trial_json::float(self.hypervolume),
+            "reference_point": trial_json::floats(&self.reference),
+            "n_beyond": self.n_beyond,
+        })
+    }
+}
+
+/// Reads `0,1e6`, or `size=1e6,accuracy=0` in any order.
+fn read_reference(study: &StudyRecord, text: &str) -> Result<Vec<f64>, CommandError> {
+    let names = objective_names(study);
+    let usage = |problem: String| {
+        let wanted: Vec<String> = names.iter().map(|name| format!("{name}=0")).collect();
+        let help = format!("give one value for each objective, such as {}", wanted.join(","));
+        CommandError::usage(problem, help)
+    };
+    if names.len() == 1 {
+        let problem = format!("study `{}` has 1 objective, and so no front", study.name);
+        return Err(CommandError::usage(problem, "leave --reference-point out"));
+    }
+    let parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    if parts.len() != names.len() {
+        let (found, wanted) = (parts.len(), names.len());
+        return Err(usage(format!(
+            "--reference-point has {found} values, and study `{}` has {wanted} objectives",
+            study.name
+        )));
+    }
+    let mut point = vec![None; names.len()];
+    for (index, part) in parts.into_iter().enumerate() {
+        // A name may hold the sign, a number does not.
+        let (name, value) = part.rsplit_once('=').map_or((None, part), |(a, b)| (Some(a), b));
+        let place = match name {
+            None => index,
+            Some(name) => names.iter().position(|found| found == name.trim()).ok_or_else(|| {
+                usage(format!("study `{}` has no objective `{name}`", study.name))
+            })?,
+        };
+        let read = value.trim().parse().ok().filter(|value: &f64| !value.is_nan());
+        let value = read.ok_or_else(|| usage(format!("`{value}` is no number")))?;
+        if point[place].replace(value).is_some() {
+            return Err(usage(format!("--reference-point says `{}` twice", names[place])));
+        }
+    }
+    // As many different places as objectives: all of them.
+    Ok(point.into_iter().flatten().collect())
+}
