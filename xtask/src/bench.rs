@@ -18,11 +18,11 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("guest") => guest(),
         Some("herd") => herd::herd(),
         Some("samplers") => compare_samplers(&words[1..]),
-        Some("suggest") => compare_samplers(words),
+        Some("suggest" | "pruners") => compare_samplers(words),
         None => trial().and_then(|()| guest()).and_then(|()| herd::herd()),
         Some(other) => {
             bail!(
-                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest"
+                "there is no experiment `{other}`; there are: trial, guest, herd, samplers, suggest, pruners"
             )
         }
     }

@@ -7,6 +7,7 @@ mod optuna;
 mod problem;
 mod problems;
 mod proposer;
+mod pruners;
 mod regret;
 mod report;
 mod results;
@@ -25,10 +26,12 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
 cargo xtask bench suggest [--samplers NAMES]
+cargo xtask bench pruners
 
   run      make the runs that are missing, and keep their raw results
   report   compare the first sampler with each of the others: Markdown and SVG
   suggest  the CPU time of one trial's suggestions
+  pruners  the CPU time of one judgement of a running trial
 
   --samplers  tpe,optuna-tpe  names; Python's begin with optuna-
   --problems  all             names
@@ -65,6 +68,11 @@ fn main() -> Result<()> {
             let samplers = options.take_list("samplers", "tpe,optuna-tpe");
             options.finish()?;
             println!("{}", suggest::run(&samplers, &places, &places.results)?);
+            Ok(())
+        }
+        "pruners" => {
+            options.finish()?;
+            println!("{}", pruners::run()?);
             Ok(())
         }
         other => bail!("there is no command `{other}`\n\n{HELP}"),

@@ -34,19 +34,19 @@ fn all() -> Vec<PrunerConfig> {
     .to_vec()
 }
 
-/// Trials of every state, with some values that are not finite, at the steps 0 to 99.
+/// Trials of every state, the best first; the others have some values that are not finite, at the steps 0 to 99.
 fn trials() -> Vec<FrozenTrial> {
     let mut rng = trial_rng(1, TrialNumber(0));
-    let mut value = || match unit(&mut rng) {
-        u if u < 0.01 => f64::NAN,
-        u if u > 0.99 => f64::INFINITY,
+    let mut value = |number: u32| match unit(&mut rng) {
+        u if u < 0.01 && number > 0 => f64::NAN,
+        u if u > 0.99 && number > 0 => f64::INFINITY,
         u => u,
     };
     let mut trial = |number: u32| FrozenTrial {
         state: TrialState::ALL[number as usize % TrialState::ALL.len()],
         values: vec![f64::from(number)],
-        intermediate_values: (0..100).map(|step| (step, value())).collect(),
-        system_attrs: BTreeMap::from([("completed_rung_0".to_owned(), Json::Float(value()))]),
+        intermediate_values: (0..100).map(|step| (step, value(number))).collect(),
+        system_attrs: BTreeMap::from([("completed_rung_0".to_owned(), Json::Float(value(number)))]),
         ..new_trial(number)
     };
     (0..40).map(&mut trial).collect()
