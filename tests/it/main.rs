@@ -1,6 +1,6 @@
 //! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
 //!
-//! They need the example components (`cargo xtask build-guests`), `interop` and its like need Python's Optuna in
+//! They need the example components (`cargo xtask build-guests`), `interop`, `pruner_tables` and their like need Python's Optuna in
 //! `target/venv`, and `two_nodes` needs bindfs; `cargo xtask test` sets up what it can
 //! and says what it had to skip. Those of processes that die need the feature `failpoints`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -24,6 +24,8 @@ mod kill;
 mod manage;
 #[cfg(feature = "failpoints")]
 mod process;
+mod pruner;
+mod pruner_tables;
 mod pruning;
 mod run;
 mod sampler;

@@ -46,8 +46,11 @@ fn the_recipes_spelling_forty_times_gives_trials_0_to_39() {
     let numbers: Vec<u64> = trials.iter().map(|trial| trial["number"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (0..40).collect::<Vec<_>>());
     for trial in &trials {
-        assert_eq!(trial["state"], "COMPLETE");
-        assert_eq!(trial["intermediate_values"].as_array().unwrap().len(), 15);
+        let n_reports = trial["intermediate_values"].as_array().unwrap().len();
+        match trial["state"].as_str().unwrap() {
+            "COMPLETE" => assert_eq!(n_reports, 15),
+            state => assert!(state == "PRUNED" && (1..=15).contains(&n_reports), "{trial}"),
+        }
     }
 }
 

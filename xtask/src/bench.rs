@@ -19,11 +19,11 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("herd") => herd::herd(),
         Some("reports") => reports(),
         Some("samplers") => compare_samplers(&words[1..]),
-        Some("suggest" | "pruning") => compare_samplers(words),
+        Some("suggest" | "pruning" | "pruners") => compare_samplers(words),
         None => trial().and_then(|()| guest()).and_then(|()| reports()).and_then(|()| herd::herd()),
         Some(other) => {
             bail!(
-                "there is no experiment `{other}`; there are: trial, guest, reports, herd, samplers, suggest, pruning"
+                "there is no experiment `{other}`; there are: trial, guest, reports, herd, samplers, suggest, pruning, pruners"
             )
         }
     }

@@ -23,7 +23,8 @@ cargo xtask COMMAND
   bench [NAME]  named experiments, with ratios measured in one run: trial, guest, herd
   bench samplers run|report [--OPTION VALUE]…
                 how good samplers are, ours and Optuna's; without more it says how
-  bench suggest the CPU time of one suggestion, ours and Optuna's";
+  bench suggest the CPU time of one suggestion, ours and Optuna's
+  bench pruners the CPU time of one judgement of a running trial";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

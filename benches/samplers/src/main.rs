@@ -7,6 +7,7 @@ mod optuna;
 mod problem;
 mod problems;
 mod proposer;
+mod pruners;
 mod pruning;
 mod regret;
 mod report;
@@ -27,11 +28,13 @@ const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
 cargo xtask bench suggest [--samplers NAMES]
 cargo xtask bench pruning run|report [--OPTION VALUE]…
+cargo xtask bench pruners
 
   run      make the runs that are missing, and keep their raw results
   report   compare the first sampler with each of the others: Markdown and SVG
   suggest  the CPU time of one trial's suggestions
   pruning  how many steps of learning curves pruners save: run, then report
+  pruners  the CPU time of one judgement of a running trial
 
   --samplers  tpe,optuna-tpe  names; Python's begin with optuna-
   --problems  all             names
@@ -82,6 +85,11 @@ fn main() -> Result<()> {
         "pruning" => {
             let word = subcommand.map(|(word, _)| word.as_str());
             pruning::command(word, options, &places, &|line| println!("{line}"))
+        }
+        "pruners" => {
+            options.finish()?;
+            println!("{}", pruners::run()?);
+            Ok(())
         }
         other => bail!("there is no command `{other}`\n\n{HELP}"),
     }

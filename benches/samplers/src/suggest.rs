@@ -174,7 +174,7 @@ fn time_optuna(
 }
 
 /// The CPU time that this thread has used.
-fn cpu_seconds() -> f64 {
+pub(crate) fn cpu_seconds() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 + 1e-9 * now.tv_nsec as f64
 }

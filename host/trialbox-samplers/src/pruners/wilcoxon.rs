@@ -185,6 +185,21 @@ mod tests {
         check_p(&sixty, 1.0, 0.000_134_220_108_178_766_32);
     }
 
+    /// By SciPy 1.17, on both sides of the numbers up to which it is exact.
+    #[test]
+    fn the_exact_test_gives_way_to_the_approximation_where_scipys_does() {
+        let ties = [0.5, -0.25, 0.75, 0.25, 1.0, -0.5, 0.0, 1.25, 0.5, 0.75, -1.0, 1.5, 0.25, 0.0];
+        check_p(&ties[..13], 1.0, 0.038_818_359_375);
+        check_p(&ties[..13], -1.0, 0.966_064_453_125);
+        check_p(&ties, 1.0, 0.036_406_829_910_581_38);
+        check_p(&ties, -1.0, 0.963_593_170_089_418_6);
+        let sign = |i: usize| if i / 3 % 2 == 0 { 1.0 } else { -1.0 };
+        let mut plain: Vec<f64> = (0..50).map(|i| sign(i) * (i + 1) as f64 / 10.0 + 0.3).collect();
+        check_p(&plain, 1.0, 0.207_596_004_426_237_7);
+        plain.push(9.05);
+        check_p(&plain, 1.0, 0.149_064_321_453_098_23);
+    }
+
     #[test]
     fn equal_trials_have_a_p_value_above_a_half() {
         assert_eq!(p_greater(&[0.0; 5], 1.0), 1.0);
