@@ -56,15 +56,12 @@ impl WilcoxonPruner {
             return None;
         }
         // What is improbable is a sum of ranks so large if small is good, and so small if large is.
-        let (p, is_worse_on_average) = match direction {
-            StudyDirection::Minimize => {
-                (p_greater(&differences, 1.0), !(mean(best) >= mean(reports)))
-            }
-            StudyDirection::Maximize => {
-                (p_greater(&differences, -1.0), !(mean(best) <= mean(reports)))
-            }
+        let (sign, is_good_on_average) = match direction {
+            StudyDirection::Minimize => (1.0, mean(reports) <= mean(best)),
+            StudyDirection::Maximize => (-1.0, mean(reports) >= mean(best)),
         };
-        Some(p < self.options.p_threshold && is_worse_on_average)
+        let p = p_greater(&differences, sign);
+        Some(p < self.options.p_threshold && !is_good_on_average)
     }
 }
 
@@ -193,7 +190,7 @@ mod tests {
         check_p(&ties[..13], -1.0, 0.966_064_453_125);
         check_p(&ties, 1.0, 0.036_406_829_910_581_38);
         check_p(&ties, -1.0, 0.963_593_170_089_418_6);
-        let sign = |i: usize| if i / 3 % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if (i / 3).is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut plain: Vec<f64> = (0..50).map(|i| sign(i) * (i + 1) as f64 / 10.0 + 0.3).collect();
         check_p(&plain, 1.0, 0.207_596_004_426_237_7);
         plain.push(9.05);
