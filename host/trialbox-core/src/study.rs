@@ -2,6 +2,7 @@
 
 use crate::json::Json;
 use crate::trial::{FrozenTrial, TrialState, UtcDateTime};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -115,7 +116,8 @@ pub fn best_trial(trials: &[FrozenTrial], direction: StudyDirection) -> Option<&
         .iter()
         .filter(|trial| trial.state == TrialState::Complete && trial.is_feasible())
         .filter_map(|trial| Some((cost(trial)?, trial)))
-        .min_by(|(a, _), (b, _)| a.total_cmp(b))
+        // Not by `total_cmp`, which takes -0.0 for less than 0.0.
+        .min_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal))
         .map(|(_, trial)| trial)
 }
 
@@ -157,5 +159,8 @@ mod tests {
         assert_eq!(number(&trials, StudyDirection::Minimize), Some(2));
         assert_eq!(number(&trials, StudyDirection::Maximize), Some(0));
         assert_eq!(number(&trials[1..2], StudyDirection::Minimize), None);
+        let zeros = [(0, 0.0), (1, -0.0)];
+        let zeros = zeros.map(|(number, zero)| trial(number, TrialState::Complete, &[zero]));
+        assert_eq!(number(&zeros, StudyDirection::Minimize), Some(0));
     }
 }
