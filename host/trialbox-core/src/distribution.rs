@@ -777,9 +777,8 @@ mod tests {
 
     #[test]
     fn a_grid_of_two_points_is_not_single_though_its_width_rounds_below_a_step() {
-        let single = |low, high| {
-            Distribution::float(low, high, false, Some(0.2)).expect("a grid").single()
-        };
+        let single =
+            |low, high| Distribution::float(low, high, false, Some(0.2)).expect("a grid").single();
         // 0.3 − 0.1 is 0.19999999999999998.
         assert_eq!(single(0.1, 0.3), None);
         assert_eq!(single(0.1, 0.29), Some(0.1));
