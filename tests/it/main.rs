@@ -10,6 +10,7 @@ mod eval;
 mod faults;
 mod herd;
 mod hostile;
+mod importance;
 mod inspect;
 mod interop;
 #[cfg(feature = "failpoints")]
