@@ -122,7 +122,9 @@ fn optuna_reads_and_both_continue(
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let seen = json!({ "rows": n_trials, "before": n_trials, "best": best, "after": n_trials + 1 });
     assert_eq!(checked.events, [seen]);
-    ended.push(scene.finish("", &["run", objective]));
+    // The storm's budget is the study's.
+    let unlimited = ["--max-trials", "none", "--override"];
+    ended.push(scene.finish("", &[&["run", objective], &unlimited[..]].concat()));
     let states = inspection(scene, &ended).recovered().assert_holds();
     assert_eq!(states[n_trials..], [COMPLETE; 2]);
 }

@@ -11,6 +11,7 @@ mod faults;
 mod fronts;
 mod herd;
 mod hostile;
+mod importance;
 mod inspect;
 mod interop;
 #[cfg(feature = "failpoints")]

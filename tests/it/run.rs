@@ -121,7 +121,7 @@ fn a_study_of_other_directions_is_refused() {
     ran.assert_error(
         2,
         &[
-            "study `up` is there to maximize, and the objective wants to minimize",
+            "study `up` has 1 objective (maximize), and this component has 1 objective (minimize)",
             "choose another --study-name",
         ],
     );

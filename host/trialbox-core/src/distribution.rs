@@ -287,9 +287,9 @@ impl Distribution {
     /// The only value, in internal representation, if there is just one.
     pub fn single(&self) -> Option<f64> {
         match self {
-            Distribution::Float(FloatDistribution { low, high, step, .. }) => {
-                let one_step = step.is_some_and(|step| high - low < step);
-                (low == high || one_step).then_some(*low)
+            // `high` was lowered to the grid: where the range is narrower than a step, to `low`.
+            Distribution::Float(FloatDistribution { low, high, .. }) => {
+                (low == high).then_some(*low)
             }
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
                 let width = i128::from(*high) - i128::from(*low);
@@ -773,6 +773,15 @@ mod tests {
         ] {
             assert_eq!(Distribution::from_json_text(text), Ok(want), "{text}");
         }
+    }
+
+    #[test]
+    fn a_grid_of_two_points_is_not_single_though_its_width_rounds_below_a_step() {
+        let single =
+            |low, high| Distribution::float(low, high, false, Some(0.2)).expect("a grid").single();
+        // 0.3 − 0.1 is 0.19999999999999998.
+        assert_eq!(single(0.1, 0.3), None);
+        assert_eq!(single(0.1, 0.29), Some(0.1));
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! Samplers and pruners: pure functions of a study's history, without I/O, locks or state of their own.
+//! Samplers, pruners, and the importances of parameters: pure functions of a study's history, without I/O, locks or
+//! state of their own.
 //!
 //! [`SamplerConfig`] is what a user chooses and a study remembers; it builds the sampler. So is [`PrunerConfig`].
+//! [`importance`] says afterwards which parameters mattered.
 #![forbid(unsafe_code)]
 
 mod brute_force;
 mod config;
 mod grid;
+pub mod importance;
 mod midpoint;
 mod options;
 pub mod pareto;

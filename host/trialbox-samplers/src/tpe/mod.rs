@@ -12,11 +12,11 @@ mod golden;
 mod groups;
 mod kernels;
 mod mixture;
-mod normal;
+pub(crate) mod normal;
 mod observations;
 mod options;
 mod parzen;
-mod split;
+pub(crate) mod split;
 
 pub use options::TpeOptions;
 pub use split::{default_weights, n_below, split};

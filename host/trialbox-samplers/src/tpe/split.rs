@@ -109,8 +109,8 @@ fn best_complete(
     smallest(complete.into_iter().map(|index| ((loss(index), 0.0), index)).collect(), n)
 }
 
-/// The places of the `n` best points: whole ranks while they fit, of the next rank those that cover most.
-fn best_of_several(points: &[Vec<f64>], n: usize) -> Vec<usize> {
+/// The places of the `n` best points, which are losses: whole ranks while they fit, of the next rank those that cover most.
+pub(crate) fn best_of_several(points: &[Vec<f64>], n: usize) -> Vec<usize> {
     if n == 0 {
         return vec![];
     }

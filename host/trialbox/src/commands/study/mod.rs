@@ -3,6 +3,7 @@
 mod best;
 mod create;
 mod export;
+mod importance;
 mod manage;
 mod read;
 mod stop;
@@ -10,6 +11,7 @@ mod stop;
 use crate::commands::study::best::BestArgs;
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::{ExportArgs, ImportArgs};
+use crate::commands::study::importance::ImportanceArgs;
 use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
 };
@@ -47,6 +49,11 @@ pub(crate) enum StudyCommand {
         after_help = "Examples:\n  trialbox study trials\n  trialbox study trials --state fail --format json"
     )]
     Trials(TrialsArgs),
+    /// Show how much each parameter matters
+    #[command(
+        after_help = "Examples:\n  trialbox study importance\n  trialbox study importance --objective loss --param lr --param depth\n  trialbox study importance --evaluator fanova --seed 1 --format json | jq '[.param, .importance]'\n\nped-anova: which parameters decide whether a trial is among the best tenth; of several objectives, near the Pareto front.\nfanova: which parameters explain the values of all trials, the bad ones included; of each objective by itself.\nmdi: the same, by what a random forest learns from splits on a parameter."
+    )]
+    Importance(ImportanceArgs),
     /// Write all trials as CSV, or with --format json as JSON lines
     #[command(
         after_help = "Examples:\n  trialbox study export > trials.csv\n  trialbox study export --output trials.jsonl --format json"
@@ -99,6 +106,7 @@ impl StudyCommand {
             StudyCommand::Show(args) => show(&args, output),
             StudyCommand::Best(args) => args.run(output),
             StudyCommand::Trials(args) => args.run(output),
+            StudyCommand::Importance(args) => args.run(output),
             StudyCommand::Export(args) => args.run(output),
             StudyCommand::Import(args) => args.run(output),
             StudyCommand::Copy(args) => args.run(output),

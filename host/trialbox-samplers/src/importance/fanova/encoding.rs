@@ -1,0 +1,124 @@
+//! Trials as points of a box: a column for each number, and one for each choice of a categorical parameter.
+
+use super::{ImportanceError, Importances, largest_first};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::history::History;
+use trialbox_core::trial::{FrozenTrial, TrialState};
+
+/// The points, column by column, and their values.
+pub(super) struct Encoding {
+    /// The parameters with their columns; those of one value have none.
+    pub(super) params: Vec<(String, Range<usize>)>,
+    /// The ends of each column.
+    pub(super) bounds: Vec<(f64, f64)>,
+    /// For each column its value in each trial, within the bounds.
+    pub(super) columns: Vec<Vec<f64>>,
+    /// The objective's value in each trial.
+    pub(super) targets: Vec<f64>,
+}
+
+impl Encoding {
+    /// The trials that have all of `params`, or of the parameters that all COMPLETE trials share.
+    ///
+    /// # Errors
+    /// There are no such parameters or trials, or the ranges change.
+    pub(super) fn of(
+        history: &History,
+        trials: &[&FrozenTrial],
+        params: Option<&[String]>,
+        objective: usize,
+    ) -> Result<Self, ImportanceError> {
+        let space = match params {
+            Some(names) => named_space(history, names)?,
+            None => common_space(history)?,
+        };
+        let has_all = |trial: &&&FrozenTrial| space.keys().all(|name| trial.param(name).is_some());
+        let trials: Vec<&FrozenTrial> = trials.iter().filter(has_all).copied().collect();
+        if trials.len() < 2 {
+            let n_complete = history.in_state(TrialState::Complete).count();
+            return Err(ImportanceError::TooFewTrials { n_usable: trials.len(), n_complete });
+        }
+        let targets = trials.iter().map(|trial| trial.values[objective]).collect();
+        let mut encoding = Encoding { params: vec![], bounds: vec![], columns: vec![], targets };
+        for (name, distribution) in space {
+            let internal = |trial: &&FrozenTrial| trial.param(name).map_or(0.0, |it| it.internal);
+            let values = trials.iter().map(internal).collect();
+            encoding.add(name, distribution, values);
+        }
+        Ok(encoding)
+    }
+
+    fn add(&mut self, name: &str, distribution: &Distribution, values: Vec<f64>) {
+        let first = self.bounds.len();
+        match distribution {
+            _ if distribution.single().is_some() => {}
+            Distribution::Categorical(categorical) => {
+                for choice in 0..categorical.choices().len() {
+                    let is_it = |value: &f64| f64::from(u8::from(*value as usize == choice));
+                    self.bounds.push((0.0, 1.0));
+                    self.columns.push(values.iter().map(is_it).collect());
+                }
+            }
+            Distribution::Float(float) => self.add_number((float.low(), float.high()), values),
+            Distribution::Int(int) => {
+                self.add_number((int.low() as f64, int.high() as f64), values);
+            }
+        }
+        self.params.push((name.to_owned(), first..self.bounds.len()));
+    }
+
+    /// What a user fixed outside of the range counts to its end.
+    fn add_number(&mut self, (low, high): (f64, f64), mut values: Vec<f64>) {
+        values.iter_mut().for_each(|value| *value = value.clamp(low, high));
+        self.bounds.push((low, high));
+        self.columns.push(values);
+    }
+
+    /// The parameters with these importances.
+    pub(super) fn importances(&self, values: impl Iterator<Item = f64>) -> Importances {
+        let names = self.params.iter().map(|(name, _)| name.clone());
+        let mut importances = names.zip(values).collect();
+        largest_first(&mut importances);
+        importances
+    }
+}
+
+type Space<'a> = BTreeMap<&'a str, &'a Distribution>;
+
+/// What all COMPLETE trials have with the same distribution, single-valued parameters included.
+fn common_space(history: &History) -> Result<Space<'_>, ImportanceError> {
+    let mut trials = history.in_state(TrialState::Complete);
+    let mut space = trials.next().map(space_of).unwrap_or_default();
+    for trial in trials {
+        space.retain(|name, distribution| {
+            trial.param(name).is_some_and(|param| param.distribution.is_same(distribution))
+        });
+    }
+    if space.is_empty() { Err(ImportanceError::NoCommonParams) } else { Ok(space) }
+}
+
+fn space_of(trial: &FrozenTrial) -> Space<'_> {
+    trial.params.iter().map(|(name, param)| (name.as_str(), &param.distribution)).collect()
+}
+
+/// The distributions of the named parameters in the COMPLETE trials that have all of them.
+fn named_space<'a>(history: &'a History, names: &[String]) -> Result<Space<'a>, ImportanceError> {
+    let has_all = |trial: &&FrozenTrial| names.iter().all(|name| trial.param(name).is_some());
+    let mut trials = history.in_state(TrialState::Complete).filter(has_all);
+    let Some(first) = trials.next() else {
+        return Err(ImportanceError::NeverTogether { names: names.to_vec() });
+    };
+    let mut space = space_of(first);
+    space.retain(|name, _| names.iter().any(|wanted| wanted == name));
+    for trial in trials {
+        let changes = |(name, distribution): &(&&str, &&Distribution)| {
+            trial.param(name).is_none_or(|param| !param.distribution.is_same(distribution))
+        };
+        if let Some((name, _)) = space.iter().find(changes) {
+            return Err(ImportanceError::ChangingRange { name: (*name).to_owned() });
+        }
+    }
+    Ok(space)
+}
