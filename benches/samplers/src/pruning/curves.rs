@@ -22,8 +22,11 @@ pub(crate) struct CurveProblem {
     /// Values that a study may be asked to reach, from easy to hard.
     pub(crate) targets: &'static [f64],
     /// Begins a training with a seed.
-    pub(crate) begin: Box<dyn Fn(&Point, u64) -> Curve>,
+    pub(crate) begin: Box<Begin>,
 }
+
+/// A training at a point, with a seed.
+pub(crate) type Begin = dyn Fn(&Point, u64) -> Curve;
 
 /// Each call goes one step further and gives the value there.
 pub(crate) type Curve = Box<dyn FnMut() -> f64>;

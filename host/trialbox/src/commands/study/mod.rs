@@ -28,7 +28,7 @@ pub(crate) enum StudyCommand {
     #[command(
         after_help = "Examples:\n  trialbox study create --storage study.db --study-name digits --direction maximize\n  trialbox study create --study-name front --direction minimize maximize --metric-name loss speed --skip-if-exists"
     )]
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List the studies of a database
     #[command(
         after_help = "Examples:\n  trialbox study list\n  trialbox study list --storage study.db --format json"
