@@ -1,10 +1,11 @@
 //! Guests that misbehave: each is a FAIL with its code, and nothing else happens.
 
 use crate::scene::Scene;
+use crate::scripted::objective_text;
 
 /// The text of an objective whose `evaluate` has this body, and which describes nothing.
 pub(crate) fn text(body: &str) -> Vec<u8> {
-    text_around(&format!(
+    objective_text(&format!(
         r#"(core module $m
     (memory (export "memory") 1)
     (func $recurse (export "recurse") (param i64) (result i64)
@@ -13,37 +14,12 @@ pub(crate) fn text(body: &str) -> Vec<u8> {
     (data (i32.const 64) "\00\00\00\00\00\00\f8\7f"))
   (core instance $i (instantiate $m))"#
     ))
+    .into_bytes()
 }
 
 /// The component of [`text`].
 pub(crate) fn component(body: &str) -> Vec<u8> {
     wat::parse_bytes(&text(body)).unwrap().into_owned()
-}
-
-/// An objective with this inside, which makes a core instance `$i` with `memory` and `evaluate`.
-pub(crate) fn objective_of(inside: &str) -> Vec<u8> {
-    wat::parse_bytes(&text_around(inside)).unwrap().into_owned()
-}
-
-fn text_around(inside: &str) -> Vec<u8> {
-    format!(
-        r#"(component
-  {inside}
-  (type $failure (variant (case "pruned") (case "error" string)))
-  (func $evaluate (result (result (list f64) (error $failure)))
-    (canon lift (core func $i "evaluate") (memory (core memory $i "memory"))))
-  (component $shim
-    (type $failure-type (variant (case "pruned") (case "error" string)))
-    (import "import-type-failure" (type $failure (eq $failure-type)))
-    (import "import-func-evaluate" (func $evaluate (result (result (list f64) (error $failure)))))
-    (export $exported "failure" (type $failure-type))
-    (export "evaluate" (func $evaluate) (func (result (result (list f64) (error $exported))))))
-  (instance $objective (instantiate $shim
-    (with "import-type-failure" (type $failure))
-    (with "import-func-evaluate" (func $evaluate))))
-  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#
-    )
-    .into_bytes()
 }
 
 /// `Ok` with one value at address `at`.

@@ -1,8 +1,8 @@
 //! Workers of trialbox and of Python's Optuna on one study at the same time.
 
 use crate::herd::{assert_complete_and_gapless, run_together};
-use crate::hostile::objective_of;
 use crate::scene::{Ran, Scene, root};
+use crate::scripted::objective_of;
 use serde_json::{Value, json};
 use std::process::Command;
 

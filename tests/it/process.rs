@@ -1,6 +1,7 @@
 //! Processes that a test kills, stops and lets go on, and what they said before they ended.
 
 use crate::scene::{Scene, guest};
+use crate::scripted::objective_of;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid,
@@ -138,9 +139,8 @@ pub(crate) fn kill(process: &OwnedFd) {
 
 /// Asks for the float `x` in [0, 1], and then does what the body says with `(local.get $x)`.
 pub(crate) fn asking(body: &str) -> Vec<u8> {
-    let text = format!(
-        r#"(component
-  (import "trialbox:objective/trial@0.1.0" (instance $trial
+    objective_of(&format!(
+        r#"(import "trialbox:objective/trial@0.1.0" (instance $trial
     (export "suggest-float" (func (param "name" string) (param "low" f64) (param "high" f64)
       (param "log" bool) (param "step" (option f64)) (result f64)))))
   (core module $memory (memory (export "memory") 1) (data (i32.const 16) "x"))
@@ -148,28 +148,15 @@ pub(crate) fn asking(body: &str) -> Vec<u8> {
   (core func $suggest (canon lower (func $trial "suggest-float") (memory $memory "memory")))
   (core module $m
     (import "memory" "memory" (memory 1))
+    (export "memory" (memory 0))
     (import "trial" "suggest" (func $suggest (param i32 i32 f64 f64 i32 i32 f64) (result f64)))
     (func (export "evaluate") (result i32) (local $x f64)
       (local.set $x (call $suggest (i32.const 16) (i32.const 1) (f64.const 0) (f64.const 1)
         (i32.const 0) (i32.const 0) (f64.const 0)))
       {body}))
   (core instance $i (instantiate $m (with "memory" (instance $memory))
-    (with "trial" (instance (export "suggest" (func $suggest))))))
-  (type $failure (variant (case "pruned") (case "error" string)))
-  (func $evaluate (result (result (list f64) (error $failure)))
-    (canon lift (core func $i "evaluate") (memory (core memory $memory "memory"))))
-  (component $shim
-    (type $failure-type (variant (case "pruned") (case "error" string)))
-    (import "import-type-failure" (type $failure (eq $failure-type)))
-    (import "import-func-evaluate" (func $evaluate (result (result (list f64) (error $failure)))))
-    (export $exported "failure" (type $failure-type))
-    (export "evaluate" (func $evaluate) (func (result (result (list f64) (error $exported))))))
-  (instance $objective (instantiate $shim
-    (with "import-type-failure" (type $failure))
-    (with "import-func-evaluate" (func $evaluate))))
-  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#
-    );
-    wat::parse_str(text).unwrap()
+    (with "trial" (instance (export "suggest" (func $suggest))))))"#
+    ))
 }
 
 /// Never ends.

@@ -235,9 +235,8 @@ impl Script {
         }
         let data: String = self.data.iter().map(|byte| format!("\\{byte:02x}")).collect();
         let pages = (DATA as usize + self.data.len()).div_ceil(1 << 16);
-        format!(
-            r#"(component
-  (import "trialbox:objective/trial@0.1.0" (instance $trial
+        objective_text(&format!(
+            r#"(import "trialbox:objective/trial@0.1.0" (instance $trial
     (type $choice-type (variant (case "none") (case "boolean" bool) (case "integer" s64) (case "real" f64) (case "text" string)))
     (export "choice" (type $choice (eq $choice-type)))
     {declared}))
@@ -247,13 +246,34 @@ impl Script {
   {lowered}
   (core module $m
     (import "trial" "memory" (memory 1))
+    (export "memory" (memory 0))
     {imported}
     (func (export "evaluate") (result i32) (local $n i32)
       {code}))
-  (core instance $i (instantiate $m (with "trial" (instance (export "memory" (memory $bytes)) {given}))))
+  (core instance $i (instantiate $m (with "trial" (instance (export "memory" (memory $bytes)) {given}))))"#,
+            code = self.code
+        ))
+    }
+}
+
+/// A float constant, whatever it is.
+fn real(value: f64) -> String {
+    format!("(f64.reinterpret_i64 (i64.const {}))", value.to_bits() as i64)
+}
+
+/// The component of [`objective_text`].
+pub(crate) fn objective_of(inside: &str) -> Vec<u8> {
+    wat::parse_str(objective_text(inside)).unwrap()
+}
+
+/// An objective with this inside, which makes a core instance `$i` with `memory` and `evaluate`.
+pub(crate) fn objective_text(inside: &str) -> String {
+    format!(
+        r#"(component
+  {inside}
   (type $failure (variant (case "pruned") (case "error" string)))
   (func $evaluate (result (result (list f64) (error $failure)))
-    (canon lift (core func $i "evaluate") (memory $bytes)))
+    (canon lift (core func $i "evaluate") (memory (core memory $i "memory"))))
   (component $shim
     (type $failure-type (variant (case "pruned") (case "error" string)))
     (import "import-type-failure" (type $failure (eq $failure-type)))
@@ -263,13 +283,6 @@ impl Script {
   (instance $objective (instantiate $shim
     (with "import-type-failure" (type $failure))
     (with "import-func-evaluate" (func $evaluate))))
-  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#,
-            code = self.code
-        )
-    }
-}
-
-/// A float constant, whatever it is.
-fn real(value: f64) -> String {
-    format!("(f64.reinterpret_i64 (i64.const {}))", value.to_bits() as i64)
+  (export "trialbox:objective/objective@0.1.0" (instance $objective)))"#
+    )
 }
