@@ -148,7 +148,8 @@ fn no_trial_is_begun_after_a_point_in_time_or_a_timeout() {
 fn a_stop_is_exact_for_jobs_that_run_and_for_those_that_come() {
     let scene = Scene::new("stopping-study");
     let (digits, data) = (guest("digits"), digits_data());
-    let arguments = ["run", &digits, "--dir", &data, "-n", "1000", "--format", "json"];
+    let arguments =
+        ["run", &digits, "--dir", &data, "-n", "1000", "--pruner", "nop", "--format", "json"];
     let mut job = scene
         .command(&[&arguments[..], &["--jobs", "2"]].concat())
         .stdout(Stdio::piped())
@@ -192,9 +193,14 @@ fn a_stopped_study_says_so_and_goes_on_when_it_is_resumed() {
         assert!(shown.contains(": the data was wrong"), "{shown}");
         assert_eq!(scene.json(arguments)[0]["stopped"]["reason"], "the data was wrong");
     }
+    let again = scene.trialbox(&["study", "stop"]).stdout;
+    assert!(again.contains("is already stopped"), "{again}");
     let asked = scene.trialbox(&["trial", "ask"]);
     assert_eq!((asked.code, asked.stdout.as_str()), (Some(0), ""), "{asked:?}");
     assert!(asked.stderr.contains("the data was wrong; `trialbox study resume`"), "{asked:?}");
+    // A copy is there to go on with.
+    scene.json(&["study", "copy", "quadratic", "--to-study-name", "copy"]);
+    assert_eq!(events(&scene.json(&["run", &quadratic, "--study-name", "copy"])), ["trial"]);
     let ran = scene.trialbox(&["run", &quadratic]);
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
     assert!(ran.stdout.starts_with("study `quadratic` was stopped at 2"), "{ran:?}");

@@ -145,6 +145,7 @@ pub struct TrialSession<'a> {
     reports: Reports,
     has_explained_repeats: bool,
     has_explained_pruning: bool,
+    has_warned_of_peers: bool,
     user_attrs: BTreeMap<String, Json>,
     /// In the order in which they were first set.
     constraints: Vec<(String, f64)>,
@@ -183,6 +184,7 @@ impl<'a> TrialSession<'a> {
             reports: Reports::new(around.limits.max_reports),
             has_explained_repeats: false,
             has_explained_pruning: false,
+            has_warned_of_peers: false,
             user_attrs: BTreeMap::new(),
             constraints: Vec::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
@@ -322,7 +324,7 @@ impl<'a> TrialSession<'a> {
                 format!("a trial may have {limit} user attributes, not more"),
             ));
         }
-        self.pending.user_attrs.push((key.to_owned(), value));
+        put(&mut self.pending.user_attrs, key.to_owned(), value);
         Ok(())
     }
 
@@ -351,7 +353,7 @@ impl<'a> TrialSession<'a> {
         }
         // A list is only known at the end.
         if self.around.limits.constraint_format == ConstraintFormat::Named {
-            self.pending.system_attrs.push((key, Json::Float(value)));
+            put(&mut self.pending.system_attrs, key, Json::Float(value));
         }
         Ok(())
     }
@@ -621,7 +623,9 @@ impl<'a> TrialSession<'a> {
                 }
             }
             Err(error) => {
-                tracing::warn!(trial = self.claim.number.0, %error, "the pruner goes by what it knew before");
+                if !std::mem::replace(&mut self.has_warned_of_peers, true) {
+                    tracing::warn!(trial = self.claim.number.0, %error, "the pruner goes by what it knew before");
+                }
             }
         }
         peers.postpone(started, self.around.clock.elapsed());
@@ -671,6 +675,14 @@ pub(crate) struct SessionRest {
     pub(crate) unused_fixed_params: Vec<String>,
     pub(crate) transcript: Transcript,
     pub(crate) error: Option<StorageError>,
+}
+
+/// Notes a value in place of an earlier one of the same key: an objective may set it as often as it likes.
+fn put(notes: &mut Vec<(String, Json)>, key: String, value: Json) {
+    match notes.iter_mut().find(|(found, _)| *found == key) {
+        Some((_, found)) => *found = value,
+        None => notes.push((key, value)),
+    }
 }
 
 fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {

@@ -189,6 +189,13 @@ pub trait Storage: Send {
     /// [`StorageError::UnreadableRow`] names the first row that makes no sense.
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
+    /// How the trials of a study stand, by number: their states, values and system attributes, and nothing else.
+    /// Much less to read than all of [`Self::trials`], where trials report.
+    ///
+    /// # Errors
+    /// As [`Self::trials`].
+    fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
+
     /// What has changed since `known` was read with [`Self::trials`]: trials that are new, and trials that had not
     /// ended then, by number. Ended trials do not change. Gives up after about a second when others hold the
     /// storage, because whoever calls can go on with what is known.

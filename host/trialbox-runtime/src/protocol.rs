@@ -223,11 +223,10 @@ pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::
 
 /// Appends one frame to those that wait to be written.
 pub(crate) fn append_frame(to: &mut Vec<u8>, message: &impl Serialize) -> io::Result<()> {
-    let start = to.len();
-    to.extend_from_slice(&[0; 4]);
-    *to = postcard::to_extend(message, std::mem::take(to)).map_err(io::Error::other)?;
-    let length = u32::try_from(to.len() - start - 4).map_err(io::Error::other)?;
-    to[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    let payload = postcard::to_allocvec(message).map_err(io::Error::other)?;
+    let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&payload);
     Ok(())
 }
 

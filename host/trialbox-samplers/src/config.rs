@@ -131,7 +131,7 @@ impl SamplerConfig {
     /// # Errors
     /// Lists the samplers or the options there are.
     pub fn from_json(json: &Json) -> Result<Self, ConfigError> {
-        let (name, options) = options::of_json(json);
+        let (name, options) = options::of_json("sampler", json)?;
         let mut config = SamplerConfig::parse(name)?;
         options.iter().try_for_each(|(option, value)| config.set(option, value))?;
         Ok(config)

@@ -90,6 +90,14 @@ pub enum ConfigError {
         /// How it could be given.
         example: &'static str,
     },
+    /// What a study remembers, or a pruner wraps, has another shape.
+    #[error(r#"a {kind} is given as {{"name": NAME, "options": {{…}}}}, but it is {found}"#)]
+    Shape {
+        /// `sampler` or `pruner`.
+        kind: &'static str,
+        /// As given.
+        found: String,
+    },
     /// An option without a value.
     #[error("an option of a {kind} is given as NAME=VALUE, but `{text}` has no `=`")]
     NoValue {
@@ -130,11 +138,29 @@ pub(crate) fn to_json(name: &str, changed: Vec<(&'static str, Json)>) -> Json {
     Json::object(members)
 }
 
-/// The name and the options that a study remembers.
-pub(crate) fn of_json(json: &Json) -> (&str, &[(String, Json)]) {
-    let name = json.get("name").and_then(Json::as_str).unwrap_or_default();
-    let Some(Json::Object(options)) = json.get("options") else { return (name, &[]) };
-    (name, options)
+/// A name and options.
+type Remembered<'a> = (&'a str, &'a [(String, Json)]);
+
+/// The name and the options that a study remembers; `kind` is `sampler` or `pruner`.
+///
+/// # Errors
+/// What is no object of a name and options, if there are any.
+pub(crate) fn of_json<'a>(
+    kind: &'static str,
+    json: &'a Json,
+) -> Result<Remembered<'a>, ConfigError> {
+    let read = || {
+        let Json::Object(members) = json else { return None };
+        let is_known = |(key, _): &(String, Json)| key == "name" || key == "options";
+        let name =
+            json.get("name").and_then(Json::as_str).filter(|_| members.iter().all(is_known))?;
+        match json.get("options") {
+            None => Some((name, &[][..])),
+            Some(Json::Object(options)) => Some((name, &options[..])),
+            Some(_) => None,
+        }
+    };
+    read().ok_or_else(|| ConfigError::Shape { kind, found: json.to_string() })
 }
 
 /// As on the command line: `tpe, n_startup_trials=20`.

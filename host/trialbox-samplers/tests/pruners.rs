@@ -163,6 +163,19 @@ fn options_that_are_missing_or_do_not_fit_are_named() {
         "there is no pruner `tea`; there are: median, percentile, successive-halving, hyperband, threshold, \
          patient, wilcoxon, nop",
     );
+    for shape in [
+        r#"{"name": "median", "option": {}}"#,
+        r#"{"name": "median", "options": [1]}"#,
+        r#"{"options": {}}"#,
+    ] {
+        check_refused(
+            "patient",
+            &[&format!("wrapped_pruner={shape}")],
+            &format!(
+                r#"a pruner is given as {{"name": NAME, "options": {{…}}}}, but it is {shape}"#
+            ),
+        );
+    }
     check_refused(
         "asha",
         &["bootstrap_count=2"],

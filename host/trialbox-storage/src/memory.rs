@@ -355,6 +355,16 @@ impl Storage for MemoryStorage {
         Ok(self.study(study)?.1.clone())
     }
 
+    fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
+        let bare = |trial: &FrozenTrial| FrozenTrial {
+            params: Vec::new(),
+            user_attrs: BTreeMap::new(),
+            intermediate_values: BTreeMap::new(),
+            ..trial.clone()
+        };
+        Ok(self.study(study)?.1.iter().map(bare).collect())
+    }
+
     fn changed_trials(
         &mut self,
         study: StudyId,

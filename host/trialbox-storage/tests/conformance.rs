@@ -478,5 +478,13 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         let now = storage.trials(study.id).unwrap();
         assert_eq!(changed, [now[0].clone(), now[2].clone(), now[3].clone()]);
         assert_eq!(changed[0].state, TrialState::Pruned);
+        let outcomes = storage.outcomes(study.id).unwrap();
+        assert_eq!(outcomes.len(), now.len());
+        for (outcome, trial) in outcomes.iter().zip(&now) {
+            assert_eq!(
+                (outcome.number, outcome.state, &outcome.values, &outcome.system_attrs),
+                (trial.number, trial.state, &trial.values, &trial.system_attrs)
+            );
+        }
     });
 }

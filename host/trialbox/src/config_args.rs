@@ -1,6 +1,7 @@
 //! What the flags of samplers and pruners have in common.
 
 use crate::error::CommandError;
+use crate::param_args::refuse_twice;
 use trialbox_samplers::ConfigError;
 
 /// The sampler or pruner that the flags choose, if they say anything of it. Options alone are those of the
@@ -17,6 +18,8 @@ pub(crate) fn chosen<C: Clone + Default>(
     if name.is_none() && options.is_empty() {
         return Ok(None);
     }
+    let pairs = options.iter().filter_map(|option| option.split_once('='));
+    refuse_twice(flag, &pairs.map(|(name, value)| (name.trim(), value)).collect::<Vec<_>>())?;
     let mut config = name.cloned().unwrap_or_default();
     options
         .iter()

@@ -29,6 +29,7 @@ mod until;
 mod upkeep;
 
 use clap::Parser as _;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__guest") {
         return trialbox_runtime::run_guest();
     }
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::try_parse_from(std::env::args_os().map(without_exponent)) {
         Ok(cli) => cli,
         Err(usage) => {
             let _ = usage.print();
@@ -48,4 +49,37 @@ fn main() -> ExitCode {
         }
     };
     cli.run().into()
+}
+
+/// Writes a number such as `-5e-05`, which is how Python prints small results, as `-0.00005`: the parser would take
+/// it for a flag.
+fn without_exponent(argument: OsString) -> OsString {
+    let number =
+        argument.to_str().filter(|text| text.starts_with('-') && text.contains(['e', 'E']));
+    match number.and_then(|text| text.parse::<f64>().ok()).filter(|value| value.is_finite()) {
+        // Never with an exponent, and to the bit.
+        Some(value) => value.to_string().into(),
+        None => argument,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn negative_numbers_lose_their_exponent_and_nothing_else_is_changed() {
+        for (given, want) in [
+            ("-5e-05", "-0.00005"),
+            ("-2.5e+1", "-25"),
+            ("-1E3", "-1000"),
+            ("-0.5", "-0.5"),
+            ("5e-05", "5e-05"),
+            ("-e", "-e"),
+            ("--seed", "--seed"),
+            ("-inf", "-inf"),
+        ] {
+            assert_eq!(without_exponent(given.into()), want, "{given}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Flags of the form `NAME=VALUE`.
 
 use crate::error::CommandError;
+use std::fmt::Display;
 use trialbox_core::json::Json;
 
 /// Reads `NAME=VALUE`; text that is no JSON value is taken as a string.
@@ -12,7 +13,10 @@ pub(crate) fn parse_param(text: &str) -> Result<(String, Json), String> {
 }
 
 /// Refuses a name that was given twice: one of the values would be lost.
-pub(crate) fn refuse_twice(flag: &str, given: &[(String, Json)]) -> Result<(), CommandError> {
+pub(crate) fn refuse_twice<N: PartialEq + Display, V>(
+    flag: &str,
+    given: &[(N, V)],
+) -> Result<(), CommandError> {
     let twice = given
         .iter()
         .enumerate()

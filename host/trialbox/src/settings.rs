@@ -11,7 +11,7 @@ use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
-use trialbox_samplers::{PrunerConfig, SamplerConfig};
+use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
 pub(crate) const SAMPLER: &str = "trialbox:sampler";
@@ -77,26 +77,10 @@ impl SettingFlags {
     ) -> Result<(StudyRecord, Settings), CommandError> {
         self.stopping.check(&study.directions)?;
         let said = self.said();
-        let contradicted: Vec<&(String, Json)> = said
-            .iter()
-            .filter(|(key, value)| {
-                study.user_attrs.get(key).is_some_and(|kept| !kept.python_eq(value))
-            })
-            .collect();
-        if let (Some((key, value)), false) = (contradicted.first(), self.overrule) {
-            let kept = study.user_attrs.get(key).map(show).unwrap_or_default();
-            let value = show(value);
-            return Err(CommandError::usage(
-                format!(
-                    "study `{}` goes by {} = {kept}, and this command says {value}",
-                    study.name,
-                    flag_of(key)
-                ),
-                "leave the flag out to go on as the study does, or add --override to change the study",
-            ));
-        }
-        if !contradicted.is_empty() {
-            let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
+        if !self.overrule {
+            refuse_contradiction(&study, &said)?;
+        } else if contradiction(&study, &said).is_some() {
+            let attrs = StudyAttrs { user: said.clone(), ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
         }
         let mut defaults = self.attributes_of_new_study();
@@ -109,6 +93,8 @@ impl SettingFlags {
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
+            // Another job may have been first, and have said something else.
+            refuse_contradiction(&study, &said)?;
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
@@ -138,19 +124,39 @@ impl SettingFlags {
     }
 }
 
+/// What is said and the study has otherwise, and what it has.
+fn contradiction<'a>(
+    study: &'a StudyRecord,
+    said: &'a [(String, Json)],
+) -> Option<(&'a str, &'a Json, &'a Json)> {
+    said.iter().find_map(|(key, value)| {
+        let kept = study.user_attrs.get(key).filter(|kept| !kept.python_eq(value))?;
+        Some((key.as_str(), value, kept))
+    })
+}
+
+fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {
+    let Some((key, value, kept)) = contradiction(study, said) else { return Ok(()) };
+    let (name, flag, kept, value) = (&study.name, flag_of(key), show(kept), show(value));
+    Err(CommandError::usage(
+        format!("study `{name}` goes by {flag} = {kept}, and this command says {value}"),
+        "leave the flag out to go on as the study does, or add --override to change the study",
+    ))
+}
+
 impl Settings {
     /// Reads what the study holds.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
-        let unreadable = |key: &str| unreadable(study, key);
+        let unreadable = |key: &str| unreadable(study, key, "");
         let attribute = |key: &str| study.user_attrs.get(key);
         let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
-        let sampler = attribute(SAMPLER).and_then(|json| SamplerConfig::from_json(json).ok());
-        let pruner = attribute(PRUNER).and_then(|json| PrunerConfig::from_json(json).ok());
+        let sampler = choice(study, SAMPLER, SamplerConfig::from_json)?;
+        let pruner = choice(study, PRUNER, PrunerConfig::from_json)?;
         let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
         Ok(Settings {
             seed,
-            sampler: sampler.ok_or_else(|| unreadable(SAMPLER))?,
-            pruner: pruner.ok_or_else(|| unreadable(PRUNER))?,
+            sampler,
+            pruner,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             retry: retry_policy(study),
@@ -158,6 +164,16 @@ impl Settings {
             constraint_format: constraint_format(study)?,
         })
     }
+}
+
+/// The sampler or pruner that the study remembers.
+fn choice<C>(
+    study: &StudyRecord,
+    key: &'static str,
+    read: impl Fn(&Json) -> Result<C, ConfigError>,
+) -> Result<C, CommandError> {
+    let kept = study.user_attrs.get(key).ok_or_else(|| unreadable(study, key, ""))?;
+    read(kept).map_err(|error| unreadable(study, key, &format!(": {error}")))
 }
 
 /// What becomes of a lost trial of the study, which may be one that trialbox never settled.
@@ -174,7 +190,7 @@ pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat,
     };
     kept.as_str()
         .and_then(ConstraintFormat::parse)
-        .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT))
+        .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT, ""))
 }
 
 /// Reads a form of constraints on the command line.
@@ -183,10 +199,10 @@ pub(crate) fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, St
         .ok_or_else(|| format!("`{text}` is no form of constraints; choose named or legacy"))
 }
 
-fn unreadable(study: &StudyRecord, key: &str) -> CommandError {
+fn unreadable(study: &StudyRecord, key: &str, why: &str) -> CommandError {
     CommandError::usage(
-        format!("the attribute `{key}` of study `{}` makes no sense", study.name),
-        format!("set it again with {} and --override", flag_of(key)),
+        format!("the attribute `{key}` of study `{}` makes no sense{why}", study.name),
+        format!("set it again with {} and --override of `trialbox run`", flag_of(key)),
     )
 }
 

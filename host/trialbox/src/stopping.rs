@@ -108,7 +108,9 @@ impl Budgets {
         storage: &mut dyn Storage,
         study: &StudyRecord,
     ) -> Result<Option<StopReason>, StorageError> {
-        trialbox_core::stopping::stop_reason(&self.rules, || read_history(storage, study))
+        trialbox_core::stopping::stop_reason(&self.rules, || {
+            Ok(History::new(study.directions.clone(), storage.outcomes(study.id)?))
+        })
     }
 }
 
@@ -223,12 +225,20 @@ impl NothingToDo {
     }
 }
 
-/// A stop as the end of a line: ` at 2026-11-25 18:00:00 UTC by anna@node7: good enough`.
+/// A stop as the end of a line: ` at 2026-11-25 18:00:00 UTC by anna@node7: good enough`. Texts that anybody may
+/// have written are shown without what would move the cursor.
 pub(crate) fn show_stop(stop: &StudyStop) -> String {
+    let plain = |text: &String| -> String { text.chars().filter(|c| !c.is_control()).collect() };
     let at = stop.at.map(|at| format!(" at {}", show_time(at)));
-    let by = stop.by.as_ref().map(|by| format!(" by {by}"));
-    let reason = stop.reason.as_ref().map(|reason| format!(": {reason}"));
+    let by = stop.by.as_ref().map(|by| format!(" by {}", plain(by)));
+    let reason = stop.reason.as_ref().map(|reason| format!(": {}", plain(reason)));
     [at, by, reason].into_iter().flatten().collect()
+}
+
+/// A stop in a table or a list: never empty.
+pub(crate) fn show_stopped(stop: &StudyStop) -> String {
+    let text = show_stop(stop);
+    if text.is_empty() { "yes".to_owned() } else { text.trim_start_matches([' ', ':']).to_owned() }
 }
 
 /// A stop for programs.
@@ -246,7 +256,10 @@ fn rfc3339(at: UtcDateTime) -> String {
 
 fn parse_max_trials(text: &str) -> Result<Json, String> {
     let wanted = || format!("`{text}` is no number of trials; write one such as 500, or none");
-    or_none(text, || text.parse::<u64>().map(Json::from).map_err(|_| wanted()))
+    // As many as can be read back.
+    or_none(text, || {
+        text.parse::<u64>().map(Json::from).ok().filter(|n| count(n).is_some()).ok_or_else(wanted)
+    })
 }
 
 fn parse_wanted(text: &str) -> Result<Json, String> {
@@ -318,5 +331,7 @@ mod tests {
             }
         }
         assert!(parse_patience("0").is_err());
+        assert!(parse_max_trials("9223372036854775807").is_ok());
+        assert!(parse_max_trials("9223372036854775808").is_err());
     }
 }

@@ -24,9 +24,13 @@ fn read_until(text: &str, now: Timestamp, zone: &TimeZone) -> Option<UtcDateTime
         at
     } else {
         // A date alone could be its beginning or its end.
-        let has_time = text.contains(':');
+        let (_, after_hour) = text.split_once(':')?;
+        // What the parsers read and leave out: an offset or a zone after a time.
+        if after_hour.chars().any(|c| !c.is_ascii_digit() && !":.".contains(c)) {
+            return None;
+        }
         let time = || Some(zone.to_datetime(now).date().to_datetime(text.parse::<Time>().ok()?));
-        let local = text.parse::<DateTime>().ok().or_else(time).filter(|_| has_time)?;
+        let local = text.parse::<DateTime>().ok().or_else(time)?;
         zone.to_timestamp(local).ok()?
     };
     Some(Offset::UTC.to_datetime(at))
@@ -73,6 +77,10 @@ mod tests {
             "+-2h",
             "+1 parsec",
             "18:00 tomorrow",
+            "13:00+02:00",
+            "13:00[Asia/Tokyo]",
+            "2026-11-25T13:00[Asia/Tokyo]",
+            "2026-11-25T23:59[foo]",
         ] {
             assert_eq!(read(text), None, "{text}");
         }

@@ -190,7 +190,7 @@ impl PrunerConfig {
     /// # Errors
     /// Lists the pruners or the options there are, or names the option that is missing.
     pub fn from_json(json: &Json) -> Result<Self, ConfigError> {
-        let (name, options) = options::of_json(json);
+        let (name, options) = options::of_json("pruner", json)?;
         let mut config = PrunerConfig::parse(name)?;
         options.iter().try_for_each(|(option, value)| config.set(option, value))?;
         config.check_complete()?;

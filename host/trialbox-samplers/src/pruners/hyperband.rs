@@ -105,7 +105,9 @@ impl Brackets {
     fn of(&self, number: TrialNumber) -> usize {
         let mut crc = self.prefix;
         crc.update(number.to_string().as_bytes());
-        let mut place = u64::from(crc.value()) % self.shares.iter().sum::<u64>();
+        let total: u128 = self.shares.iter().map(|share| u128::from(*share)).sum();
+        // Less than the CRC-32, which has 32 bits.
+        let mut place = (u128::from(crc.value()) % total) as u64;
         let is_beyond = |share: &&u64| {
             let is_beyond = place >= **share;
             place = place.saturating_sub(**share);
@@ -212,5 +214,14 @@ mod tests {
     fn a_trial_is_in_optunas_bracket() {
         let found: Vec<usize> = (0..10).map(|n| brackets(27).of(TrialNumber(n))).collect();
         assert_eq!(found, [0, 1, 1, 0, 1, 0, 0, 1, 0, 1]);
+    }
+
+    #[test]
+    fn a_resource_without_bounds_has_brackets_too() {
+        let options = HyperbandOptions { reduction_factor: 2, ..Default::default() };
+        let brackets = Brackets::new("hb", &options, i64::MAX as usize).expect("there are some");
+        assert_eq!(brackets.shares.len(), 64);
+        // The first has more than half of all.
+        assert!((0..1_000).filter(|n| brackets.of(TrialNumber(*n)) == 0).count() > 500);
     }
 }

@@ -333,6 +333,11 @@ impl Storage for SqliteStorage {
         self.database.read("read the trials", |tx| TrialReader::read(tx, Which::Study(study)))
     }
 
+    fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
+        self.database
+            .read("read the trials", |tx| TrialReader::read_outcomes(tx, Which::Study(study)))
+    }
+
     fn changed_trials(
         &mut self,
         study: StudyId,

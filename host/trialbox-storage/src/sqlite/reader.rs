@@ -62,6 +62,19 @@ impl TrialReader {
         Ok(reader.trials)
     }
 
+    /// Reads trials with nothing but their values and system attributes.
+    pub(crate) fn read_outcomes(
+        tx: &Connection,
+        which: Which<'_>,
+    ) -> Result<Vec<FrozenTrial>, TxError> {
+        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
+        reader.read_trials(tx, which)?;
+        reader.read_values(tx, which)?;
+        reader.read_attrs(tx, Table::System, which)?;
+        reader.trials.sort_by_key(|trial| trial.number);
+        Ok(reader.trials)
+    }
+
     /// Reads trials with nothing but their parameters, suggested or fixed.
     pub(crate) fn read_params_only(
         tx: &Connection,

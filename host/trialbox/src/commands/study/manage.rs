@@ -10,6 +10,7 @@ use crate::upkeep::{Synced, sync_spool, synced_json, synced_text};
 use serde_json::json;
 use std::path::PathBuf;
 use trialbox_core::json::Json;
+use trialbox_core::stopping::STOP_ATTR;
 use trialbox_core::storage::{Storage, StudyAttrs};
 use trialbox_core::study::NewStudy;
 use trialbox_storage::{Create, Stopping};
@@ -100,7 +101,8 @@ impl CopyArgs {
         let copy = NewStudy {
             name: self.to_study_name.clone().unwrap_or_else(|| study.name.clone()),
             directions: study.directions,
-            user_attrs: study.user_attrs.into_iter().collect(),
+            // A copy is there to go on with.
+            user_attrs: study.user_attrs.into_iter().filter(|(key, _)| key != STOP_ATTR).collect(),
             system_attrs: study.system_attrs.into_iter().collect(),
         };
         let mut other = match &self.to_storage {

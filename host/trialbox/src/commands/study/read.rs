@@ -7,7 +7,7 @@ use crate::objective_args::show_directions;
 use crate::objectives::{objective_names, show_objectives};
 use crate::output::{Output, table};
 use crate::settings::{PRUNER, SAMPLER};
-use crate::stopping::{show_stop, stop_json};
+use crate::stopping::{show_stopped, stop_json};
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
     self, object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
@@ -56,7 +56,7 @@ impl ListArgs {
                     .datetime_start
                     .map(|at| format!("{} UTC", at.strftime("%Y-%m-%d %H:%M")))
                     .unwrap_or_default(),
-                stop_of(&summary.study).map(|stop| show_stop(&stop)).unwrap_or_default(),
+                stop_of(&summary.study).map(|stop| show_stopped(&stop)).unwrap_or_default(),
             ]
         });
         let header = ["study", "directions", "trials", "of them", "begun", "stopped"];
@@ -82,7 +82,7 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     line("sampler", show_sampler(&study));
     line("pruner", show_pruner(&study));
     if let Some(stop) = stop_of(&study) {
-        line("stopped", show_stop(&stop).trim_start().to_owned());
+        line("stopped", show_stopped(&stop));
     }
     let is_other = |key: &str| ![SAMPLER, PRUNER, STOP_ATTR].contains(&key);
     for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {

@@ -27,24 +27,32 @@ impl StopArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let stop = StudyStop {
-            at: Some(SystemClock::new().utc_now()),
-            by: Some(user_and_host()),
-            reason: self.reason,
+        let earlier = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
+        let (stop, was) = match (earlier, self.reason) {
+            // Who stopped it first, and why, says more than that it was tried again.
+            (Some(earlier), None) => (earlier, " already"),
+            (_, reason) => {
+                let (at, by) = (Some(SystemClock::new().utc_now()), Some(user_and_host()));
+                let stop = StudyStop { at, by, reason };
+                storage.set_study_attrs(study.id, &stop_attr(stop.to_json()))?;
+                (stop, "")
+            }
         };
-        storage.set_study_attrs(study.id, &stop_attr(stop.to_json()))?;
         let n_running = storage.running_trials(study.id)?.len();
         let running = match n_running {
             0 => String::new(),
             n => format!("; {n} are RUNNING and go on"),
         };
-        output.result(&format!("study `{name}` is stopped: no trial is begun{running}"), || {
-            let mut value = stop_json(&stop);
-            value["event"] = "stopped".into();
-            value["study"] = name.as_str().into();
-            value["n_running"] = n_running.into();
-            value
-        });
+        output.result(
+            &format!("study `{name}` is{was} stopped: no trial is begun{running}"),
+            || {
+                let mut value = stop_json(&stop);
+                value["event"] = "stopped".into();
+                value["study"] = name.as_str().into();
+                value["n_running"] = n_running.into();
+                value
+            },
+        );
         Ok(ExitCode::Done)
     }
 }
