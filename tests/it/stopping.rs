@@ -199,8 +199,8 @@ fn a_stopped_study_says_so_and_goes_on_when_it_is_resumed() {
     assert_eq!((asked.code, asked.stdout.as_str()), (Some(0), ""), "{asked:?}");
     assert!(asked.stderr.contains("the data was wrong; `trialbox study resume`"), "{asked:?}");
     // A copy is there to go on with.
-    scene.json(&["study", "copy", "quadratic", "--to-study-name", "copy"]);
-    assert_eq!(events(&scene.json(&["run", &quadratic, "--study-name", "copy"])), ["trial"]);
+    scene.json(&["study", "copy", "quadratic", "--to-storage", "copy.db"]);
+    assert_eq!(events(&scene.json(&["run", &quadratic, "--storage", "copy.db"])), ["trial"]);
     let ran = scene.trialbox(&["run", &quadratic]);
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 1), "{ran:?}");
     assert!(ran.stdout.starts_with("study `quadratic` was stopped at 2"), "{ran:?}");
