@@ -8,6 +8,7 @@ use crate::engine::new_engine;
 use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
+use crate::lockdown;
 use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
@@ -41,8 +42,9 @@ pub fn run_guest() -> ExitCode {
 }
 
 fn serve() -> wasmtime::Result<()> {
+    lockdown::close_inherited_descriptors();
+    lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
-    give_up_rights();
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
     let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
@@ -66,23 +68,6 @@ fn take_socket() -> io::Result<UnixStream> {
     let nothing = std::fs::File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&nothing)?;
     Ok(UnixStream::from(socket))
-}
-
-/// What can be given up before anything of the guest's is looked at. A kernel that refuses loses us a
-/// precaution, not the sandbox.
-fn give_up_rights() {
-    use rustix::process::{
-        Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
-    };
-    let _ = rustix::thread::set_no_new_privs(true);
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before the kernel was told to watch it. It says itself who it is, because in
-    // a container it may well be process 1, to which orphans go.
-    let parent = std::env::args().nth(2).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-    if parent.is_some() && getppid() != parent {
-        std::process::exit(1);
-    }
 }
 
 /// An objective that is ready to run.
