@@ -91,6 +91,8 @@ impl Guest {
         };
         let engine = new_engine().map_err(internal)?;
         let compiled = compile(link, &request, &engine)?;
+        // From here on the objective's code may run, `describe` for one.
+        let landlock_abi = lockdown::leave_only(&request.grants, None);
         let linker = new_linker(&engine).map_err(internal)?;
         let instance_pre =
             linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
@@ -102,6 +104,7 @@ impl Guest {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
+            landlock_abi,
             load_time: started.elapsed(),
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
@@ -166,7 +169,8 @@ struct Compiled {
     cache_problem: Option<String>,
 }
 
-/// Takes compiled code from the cache, or compiles and leaves it there.
+/// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
+/// with the objective's bytes, so only the grants and the cache are within reach by then.
 fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
     let entry =
         request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, &request.digest, engine));
@@ -175,17 +179,15 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     {
         return Ok(Compiled { component, from_cache: true, cache_problem: None });
     }
-    let lost = |_| Rejection::new(RejectionCode::Died, "the host process went away", "start again");
-    link.send(&FromGuest::NeedModule).map_err(lost)?;
-    let Ok(Some(ToGuest::Module(module))) = link.receive() else {
-        return Err(lost(wasmtime::Error::msg("")));
-    };
-    let code = engine.precompile_component(&module).map_err(|error| {
+    let directory_made = entry.as_ref().map(CacheEntry::make_directory);
+    lockdown::leave_only(&request.grants, request.cache_dir.as_deref());
+    let code = engine.precompile_component(&receive_module(link)?).map_err(|error| {
         let message = format!("the component is not valid: {}", error.root_cause());
         Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
     })?;
-    let cache_problem =
-        entry.and_then(|entry| entry.write(&code).err()).map(|error| error.to_string());
+    let written =
+        entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
+    let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());
     let component = deserialize(engine, &code).map_err(|error| {
         Rejection::new(
             RejectionCode::Invalid,
@@ -194,6 +196,15 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
         )
     })?;
     Ok(Compiled { component, from_cache: false, cache_problem })
+}
+
+fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
+    let lost = || Rejection::new(RejectionCode::Died, "the host process went away", "start again");
+    link.send(&FromGuest::NeedModule).map_err(|_| lost())?;
+    match link.receive() {
+        Ok(Some(ToGuest::Module(module))) => Ok(module),
+        _ => Err(lost()),
+    }
 }
 
 #[expect(unsafe_code, reason = "the only way to load compiled code, ours or a cache's")]
