@@ -8,12 +8,14 @@
 
 use crate::protocol::Grant;
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset,
     RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope, make_bitflags,
 };
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 /// How many descriptors the guest process may have, its own and those of the files that the guest opens.
@@ -97,7 +99,7 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
     });
     // A directory that cannot be opened now gets no rule, and whoever wants it later learns why.
     let rules = granted.chain(cache_dir.map(|dir| (dir, CACHING))).filter_map(|(dir, access)| {
-        let dir = PathFd::new(dir).ok()?;
+        let dir = open_directory(dir).ok()?;
         Some(Ok::<_, RulesetError>(PathBeneath::new(dir, access)))
     });
     let status = Ruleset::default()
@@ -111,6 +113,12 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
         LandlockStatus::Available { effective_abi, .. } => effective_abi as u32,
         LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
     })
+}
+
+/// Names a directory to the kernel. `DIRECTORY` has it mounted if it is an automounter's and nobody has used
+/// it yet, which `PATH` alone does not do; the rule would be for the empty place below the mount.
+fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 #[cfg(test)]
