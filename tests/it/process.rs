@@ -107,6 +107,12 @@ pub(crate) fn kill_after(child: &mut Child, time: Duration) {
 /// The process that runs the guest of a `trialbox run`.
 #[track_caller]
 pub(crate) fn guest_process(host: &Child) -> OwnedFd {
+    watch(guest_pid(host))
+}
+
+/// Its number.
+#[track_caller]
+pub(crate) fn guest_pid(host: &Child) -> Pid {
     let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -116,7 +122,7 @@ pub(crate) fn guest_process(host: &Child) -> OwnedFd {
     });
     let found: Vec<i32> = children.collect();
     let [guest] = found[..] else { panic!("one guest process was expected, not {found:?}") };
-    watch(Pid::from_raw(guest).unwrap())
+    Pid::from_raw(guest).unwrap()
 }
 
 /// Names a process for good, even when its number has become another's.

@@ -70,7 +70,8 @@ impl Scene {
         command
     }
 
-    fn isolate(&self, command: &mut Command) {
+    /// Has a command run in this folder, in an environment that nothing leaks into.
+    pub(crate) fn isolate(&self, command: &mut Command) {
         command.current_dir(&self.folder);
         for (name, _) in std::env::vars() {
             if name.starts_with("TRIALBOX_")

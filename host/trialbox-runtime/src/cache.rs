@@ -55,12 +55,19 @@ impl CacheEntry {
         intact.then(|| bytes.split_off(DIGEST_BYTES))
     }
 
+    /// Makes the directory, if it is not there, for [`Self::write`].
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub(crate) fn make_directory(&self) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
+    }
+
     /// Writes the compiled code where other processes find it.
     ///
     /// # Errors
-    /// When the directory cannot be made or written, or others could write it too.
+    /// When the directory is not there, cannot be written, or others could write it too.
     pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         if !is_private(&fs::symlink_metadata(&self.directory)?) {
             return Err(io::Error::other("it belongs to, or can be written by, somebody else"));
         }
@@ -117,11 +124,14 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
+    /// An entry that is yet to be written, in a fresh directory.
     fn entry(test: &str) -> CacheEntry {
         let directory =
             std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
-        CacheEntry { file: directory.join("entry.cwasm"), directory }
+        let entry = CacheEntry { file: directory.join("entry.cwasm"), directory };
+        entry.make_directory().expect("a place for temporary files");
+        entry
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::engine::new_engine;
 use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
+use crate::lockdown;
 use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
@@ -41,8 +42,9 @@ pub fn run_guest() -> ExitCode {
 }
 
 fn serve() -> wasmtime::Result<()> {
+    lockdown::close_inherited_descriptors();
+    lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
-    give_up_rights();
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
     let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
@@ -68,23 +70,6 @@ fn take_socket() -> io::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
-/// What can be given up before anything of the guest's is looked at. A kernel that refuses loses us a
-/// precaution, not the sandbox.
-fn give_up_rights() {
-    use rustix::process::{
-        Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit,
-    };
-    let _ = rustix::thread::set_no_new_privs(true);
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before the kernel was told to watch it. It says itself who it is, because in
-    // a container it may well be process 1, to which orphans go.
-    let parent = std::env::args().nth(2).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-    if parent.is_some() && getppid() != parent {
-        std::process::exit(1);
-    }
-}
-
 /// An objective that is ready to run.
 struct Guest {
     link: Link,
@@ -106,6 +91,8 @@ impl Guest {
         };
         let engine = new_engine().map_err(internal)?;
         let compiled = compile(link, &request, &engine)?;
+        // From here on the objective's code may run, `describe` for one.
+        let landlock_abi = lockdown::leave_only(&request.grants, None);
         let linker = new_linker(&engine).map_err(internal)?;
         let instance_pre =
             linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
@@ -117,6 +104,7 @@ impl Guest {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
+            landlock_abi,
             load_time: started.elapsed(),
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
@@ -181,7 +169,8 @@ struct Compiled {
     cache_problem: Option<String>,
 }
 
-/// Takes compiled code from the cache, or compiles and leaves it there.
+/// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
+/// with the objective's bytes, so only the grants and the cache are within reach by then.
 fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
     let entry =
         request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, &request.digest, engine));
@@ -190,17 +179,15 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     {
         return Ok(Compiled { component, from_cache: true, cache_problem: None });
     }
-    let lost = |_| Rejection::new(RejectionCode::Died, "the host process went away", "start again");
-    link.send(&FromGuest::NeedModule).map_err(lost)?;
-    let Ok(Some(ToGuest::Module(module))) = link.receive() else {
-        return Err(lost(wasmtime::Error::msg("")));
-    };
-    let code = engine.precompile_component(&module).map_err(|error| {
+    let directory_made = entry.as_ref().map(CacheEntry::make_directory);
+    lockdown::leave_only(&request.grants, request.cache_dir.as_deref());
+    let code = engine.precompile_component(&receive_module(link)?).map_err(|error| {
         let message = format!("the component is not valid: {}", error.root_cause());
         Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
     })?;
-    let cache_problem =
-        entry.and_then(|entry| entry.write(&code).err()).map(|error| error.to_string());
+    let written =
+        entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
+    let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());
     let component = deserialize(engine, &code).map_err(|error| {
         Rejection::new(
             RejectionCode::Invalid,
@@ -209,6 +196,15 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
         )
     })?;
     Ok(Compiled { component, from_cache: false, cache_problem })
+}
+
+fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
+    let lost = || Rejection::new(RejectionCode::Died, "the host process went away", "start again");
+    link.send(&FromGuest::NeedModule).map_err(|_| lost())?;
+    match link.receive() {
+        Ok(Some(ToGuest::Module(module))) => Ok(module),
+        _ => Err(lost()),
+    }
 }
 
 #[expect(unsafe_code, reason = "the only way to load compiled code, ours or a cache's")]

@@ -19,6 +19,7 @@ mod host_state;
 mod interrupt;
 mod limits;
 mod link;
+mod lockdown;
 mod protocol;
 mod sandbox;
 

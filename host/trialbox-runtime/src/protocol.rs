@@ -129,6 +129,8 @@ pub struct Loaded {
     pub from_cache: bool,
     /// Why compiled code could not be kept, if it should have been.
     pub cache_problem: Option<String>,
+    /// The version of Landlock by which the kernel holds the guest process to its grants; 0 if it does not.
+    pub landlock_abi: u32,
     /// How long loading or compiling took.
     pub load_time: Duration,
 }

@@ -381,6 +381,8 @@ impl GuestProcess {
             .arg("__guest")
             .arg(std::process::id().to_string())
             .env_clear()
+            // wasmtime-wasi's executor would start a thread for each core, and has nothing for them to do.
+            .env("TOKIO_WORKER_THREADS", "1")
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

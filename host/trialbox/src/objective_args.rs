@@ -80,6 +80,11 @@ impl ObjectiveArgs {
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
+        if loaded.landlock_abi == 0 {
+            tracing::info!(
+                "this kernel offers no Landlock: WebAssembly alone confines the objective"
+            );
+        }
         Ok(ReadyObjective { sandbox, loaded })
     }
 

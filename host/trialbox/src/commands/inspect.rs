@@ -144,6 +144,7 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
             if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
         ),
     );
+    line("confined by", confinement(ready.loaded.landlock_abi));
     if let Some(description) = &ready.loaded.description {
         for source in &description.data {
             line("reads", format!("{}: {}", clean(&source.path), clean(&source.summary)));
@@ -161,6 +162,14 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         ));
     }
     text
+}
+
+/// What keeps an objective from what it was not granted.
+fn confinement(landlock_abi: u32) -> String {
+    match landlock_abi {
+        0 => "WebAssembly alone; this kernel offers no Landlock".to_owned(),
+        version => format!("WebAssembly, and by the kernel with Landlock {version}"),
+    }
 }
 
 fn heading(description: &Description) -> String {
@@ -218,6 +227,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         "imports": file.imports,
         "exports": file.exports,
         "from_cache": ready.loaded.from_cache,
+        "landlock_abi": ready.loaded.landlock_abi,
         "load_seconds": ready.loaded.load_time.as_secs_f64(),
         "description": description,
         "params": params.collect::<Vec<_>>(),

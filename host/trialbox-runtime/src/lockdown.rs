@@ -1,0 +1,125 @@
+//! What the guest process gives up, so that the kernel holds it to its grants even where WebAssembly or WASI
+//! should fail to.
+//!
+//! In three steps, each as early as it can be: descriptors and rights that it never needs, before anything is
+//! received; all files but the grants and the cache, before the objective's bytes are; the cache, before its
+//! code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a precaution, and
+//! the trial runs.
+
+use crate::protocol::Grant;
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope, make_bitflags,
+};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
+};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// How many descriptors the guest process may have, its own and those of the files that the guest opens.
+const MAX_DESCRIPTORS: u64 = 512;
+
+/// All that the newest kernels can refuse; an older one refuses what it knows of it. The guest process needs
+/// nothing of a later version either, because after loading it opens nothing but what is granted.
+const LANDLOCK_ABI: ABI = ABI::V10;
+
+/// In a directory that is granted read-only.
+const READING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
+
+/// In a directory that is granted for writing too: no devices, pipes or sockets are made there, nothing is run.
+const WRITING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile | RemoveDir | Refer
+});
+
+/// In the directory of compiled code: an entry is written aside and renamed.
+const CACHING: BitFlags<AccessFs> =
+    make_bitflags!(AccessFs::{ReadFile | WriteFile | MakeReg | RemoveFile});
+
+/// Closes all descriptors but the standard three. Whoever started the host process may have left one of a
+/// secret open. To be called before anything else in the process.
+#[expect(unsafe_code, reason = "a descriptor that was inherited has no owner to drop")]
+pub(crate) fn close_inherited_descriptors() {
+    let (first, last, flags) = (3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint);
+    // The C library's own function is younger than the C libraries of many clusters.
+    // SAFETY: no memory is touched, and nobody in this process has opened a descriptor yet.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } == 0 {
+        return;
+    }
+    // Linux before 5.9. What cannot be listed stays open, as it would without this precaution.
+    let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> =
+        names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // SAFETY: as above. The listing's own descriptor is closed by now, and closing it again is refused.
+        unsafe { libc::close(descriptor) };
+    }
+}
+
+/// Gives up what no guest process needs.
+pub(crate) fn give_up_rights() {
+    let _ = rustix::thread::set_no_new_privs(true);
+    lower_limit(Resource::Core, 0);
+    lower_limit(Resource::Nofile, MAX_DESCRIPTORS);
+    lower_limit(Resource::Memlock, 0);
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
+    // The parent may have died before the kernel was told to watch it. It says itself who it is, because in
+    // a container it may well be process 1, to which orphans go.
+    let parent = std::env::args().nth(2).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
+    if parent.is_some() && getppid() != parent {
+        std::process::exit(1);
+    }
+}
+
+fn lower_limit(resource: Resource, most: u64) {
+    let lower = |found: Option<u64>| Some(found.map_or(most, |found| found.min(most)));
+    let found = getrlimit(resource);
+    let _ = setrlimit(
+        resource,
+        Rlimit { current: lower(found.current), maximum: lower(found.maximum) },
+    );
+}
+
+/// Leaves this thread, and those that it starts from now on, nothing but the grants and the directory of
+/// compiled code, if one is given: no other file, no TCP, no signals to other processes. It can be called
+/// again, to leave less.
+///
+/// Returns the version of Landlock by which the kernel enforces it, 0 if it does not; see landlock(7) for
+/// what each version covers.
+pub(crate) fn leave_only(grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
+    // An error means that the kernel has Landlock and cannot do with it what its version promises.
+    restrict(grants, cache_dir).unwrap_or(0)
+}
+
+fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetError> {
+    let granted = grants.iter().map(|grant| {
+        let access = if grant.writable { WRITING } else { READING };
+        (grant.host.as_path(), access)
+    });
+    // A directory that cannot be opened now gets no rule, and whoever wants it later learns why.
+    let rules = granted.chain(cache_dir.map(|dir| (dir, CACHING))).filter_map(|(dir, access)| {
+        let dir = open_directory(dir).ok()?;
+        Some(Ok::<_, RulesetError>(PathBeneath::new(dir, access)))
+    });
+    let status = Ruleset::default()
+        .handle_access(AccessFs::from_all(LANDLOCK_ABI))?
+        .handle_access(AccessNet::from_all(LANDLOCK_ABI))?
+        .scope(Scope::from_all(LANDLOCK_ABI))?
+        .create()?
+        .add_rules(rules)?
+        .restrict_self()?;
+    Ok(match status.landlock {
+        LandlockStatus::Available { effective_abi, .. } => effective_abi as u32,
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
+    })
+}
+
+/// Names a directory to the kernel. `DIRECTORY` has it mounted if it is an automounter's and nobody has used
+/// it yet, which `PATH` alone does not do; the rule would be for the empty place below the mount.
+fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
+    rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+#[cfg(test)]
+mod tests;
