@@ -1,9 +1,9 @@
 //! What the guest process has given up, seen from outside.
 
-use crate::hostile::objective_of;
 use crate::kill::wait_until_running;
 use crate::process::{DATABASE, HANGS, STUDY, end, guest_pid};
 use crate::scene::Scene;
+use crate::scripted::objective_of;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
