@@ -302,3 +302,26 @@ fn another_number_of_objectives_is_refused_with_both_numbers() {
     assert!(ran.stdout.contains(found), "{}", ran.stdout);
     assert_eq!(scene.json(&["study", "trials"]).len(), 1);
 }
+
+#[test]
+fn a_study_that_has_the_components_names_in_another_order_is_refused() {
+    let scene = Scene::new("fronts-names");
+    let create = ["study", "create", "--study-name", "s", "--direction", "maximize", "minimize"];
+    scene.json(&[&create[..], &["--metric-name", "n_parameters", "accuracy"]].concat());
+    let run = ["run", &guest("digits_front"), "--dir", &digits_data(), "--study-name", "s"];
+    scene.trialbox(&run).assert_error(
+        2,
+        &["has the objectives n_parameters, accuracy", "accuracy, n_parameters", "--metric-name"],
+    );
+    assert!(scene.json(&["study", "trials"]).is_empty());
+}
+
+#[test]
+fn the_form_of_constraints_does_not_change_within_a_study_without_a_word() {
+    let scene = Scene::new("fronts-form");
+    let run = ["run", &guest("quadratic")];
+    scene.json(&run);
+    scene
+        .trialbox(&[&run[..], &["--constraint-format", "legacy"]].concat())
+        .assert_error(2, &[r#"--constraint-format = "named""#, "--override"]);
+}

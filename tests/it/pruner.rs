@@ -91,3 +91,16 @@ fn successive_halving_shares_its_rungs() {
         assert_eq!(trial["system_attrs"]["completed_rung_0"], reports[1][1]);
     }
 }
+
+#[test]
+fn the_studys_own_pruner_may_be_named_without_its_options() {
+    let scene = Scene::new("pruner-named");
+    let run = ["run", &guest("quadratic"), "--pruner", "asha"];
+    scene.json(&[&run[..], &["--pruner-opt", "min_resource=2"]].concat());
+    scene.json(&run);
+    let shown = scene.trialbox(&["study", "show"]).stdout;
+    assert!(shown.contains("pruner       successive-halving, min_resource=2\n"), "{shown}");
+    scene
+        .trialbox(&[&run[..2], &["--pruner-opt", "min_resource=3"]].concat())
+        .assert_error(2, &["without --pruner they are those of the default one"]);
+}

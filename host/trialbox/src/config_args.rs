@@ -26,7 +26,17 @@ pub(crate) fn chosen<C: Clone + Default>(
         .try_for_each(|option| set(&mut config, option))
         .and_then(|()| check(&config))
         .map_err(|error| {
-            CommandError::usage(error.to_string(), format!("give options as {flag} NAME=VALUE"))
+            let of_which = match name {
+                Some(_) => String::new(),
+                None => format!(
+                    "; without {} they are those of the default one",
+                    flag.trim_end_matches("-opt")
+                ),
+            };
+            CommandError::usage(
+                error.to_string(),
+                format!("give options as {flag} NAME=VALUE{of_which}"),
+            )
         })?;
     Ok(Some(config))
 }

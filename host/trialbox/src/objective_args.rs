@@ -131,10 +131,13 @@ pub(crate) fn described_directions(loaded: &Loaded) -> Option<Vec<StudyDirection
 
 /// The attribute that holds the names of an objective's values, if it names every one.
 pub(crate) fn metric_names_attr(loaded: &Loaded) -> Option<(String, Json)> {
-    let metrics = &loaded.description.as_ref()?.metrics;
-    let names: Option<Vec<Json>> =
-        metrics.iter().map(|metric| metric.name.clone().map(Json::from)).collect();
-    Some((METRIC_NAMES.to_owned(), Json::Array(names?)))
+    let names = described_metric_names(loaded)?.into_iter().map(Json::from).collect();
+    Some((METRIC_NAMES.to_owned(), Json::Array(names)))
+}
+
+/// What the component calls its objectives, if it names them all.
+pub(crate) fn described_metric_names(loaded: &Loaded) -> Option<Vec<String>> {
+    loaded.description.as_ref()?.metrics.iter().map(|metric| metric.name.clone()).collect()
 }
 
 /// A direction on the command line.

@@ -52,7 +52,8 @@ impl Output {
     /// A remark for people, which is no result.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            // In one piece: other threads and standard output may share the pipe.
+            let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
         }
     }
 

@@ -7,7 +7,8 @@ use trialbox_samplers::PrunerConfig;
 /// Which pruner, with which options.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct PrunerArgs {
-    /// What stops trials that are not worth going on with; remembered by the study [default: median]
+    /// What stops trials that are not worth going on with: median, percentile, successive-halving (or asha),
+    /// hyperband, threshold, patient, wilcoxon or nop; remembered by the study [default: median]
     #[arg(long, value_name = "NAME", value_parser = PrunerConfig::parse)]
     pruner: Option<PrunerConfig>,
 

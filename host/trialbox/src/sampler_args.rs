@@ -7,7 +7,7 @@ use trialbox_samplers::SamplerConfig;
 /// Which sampler, with which options.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct SamplerArgs {
-    /// What proposes parameters; remembered by the study [default: tpe]
+    /// What proposes parameters: tpe, random, qmc, grid or brute-force; remembered by the study [default: tpe]
     #[arg(long, value_name = "NAME", value_parser = SamplerConfig::parse)]
     sampler: Option<SamplerConfig>,
 

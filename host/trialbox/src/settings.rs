@@ -62,8 +62,11 @@ impl SettingFlags {
             (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
             (PRUNER.to_owned(), self.pruner.clone().unwrap_or_default().to_json()),
             (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
+            (
+                CONSTRAINT_FORMAT.to_owned(),
+                self.constraint_format.unwrap_or_default().as_str().into(),
+            ),
         ];
-        attributes.extend(self.said_format());
         attributes.extend(self.limits());
         attributes.extend(self.stopping.said());
         attributes
@@ -130,8 +133,13 @@ fn contradiction<'a>(
     said: &'a [(String, Json)],
 ) -> Option<(&'a str, &'a Json, &'a Json)> {
     said.iter().find_map(|(key, value)| {
-        let kept = study.user_attrs.get(key).filter(|kept| !kept.python_eq(value))?;
-        Some((key.as_str(), value, kept))
+        let kept = study.user_attrs.get(key)?;
+        // Whoever names the study's own sampler or pruner, and nothing more, wants it as it is.
+        let names_it = [SAMPLER, PRUNER].contains(&key.as_str())
+            && value.get("options").is_none()
+            && value.get("name") == kept.get("name");
+        let is_same = names_it || kept.python_eq(value);
+        (!is_same).then_some((key.as_str(), value, kept))
     })
 }
 

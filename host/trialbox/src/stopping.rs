@@ -19,26 +19,27 @@ const PATIENCE: &str = "trialbox:patience";
 /// The attributes in which a study remembers these flags, whenever they are first said.
 pub(crate) const BUDGETS: [&str; 3] = [MAX_TRIALS, STOP_WHEN_VALUE, PATIENCE];
 
+const HEADING: &str = "When the study ends";
+
 /// The flags, each as the study remembers it: null for `none`.
 ///
 /// `none` is remembered, too: it is how a bound is lifted with `--override`.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "When the study ends")]
 pub(crate) struct StoppingArgs {
     /// How many trials the whole study may have (COMPLETE, PRUNED or RUNNING); remembered by the study. Once it
     /// has them, and likewise with the next two, no trial is begun, enqueued ones neither, and this ends with 0
-    #[arg(long, value_name = "N|none", value_parser = parse_max_trials)]
+    #[arg(long, value_name = "N|none", value_parser = parse_max_trials, help_heading = HEADING)]
     max_trials: Option<Json>,
 
     /// End the study, which must have one objective, once a COMPLETE and feasible trial is as good as this:
     /// <= when minimizing, >= when maximizing; remembered by the study
-    #[arg(long, value_name = "VALUE|none", value_parser = parse_wanted, allow_negative_numbers = true)]
+    #[arg(long, value_name = "VALUE|none", value_parser = parse_wanted, allow_negative_numbers = true, help_heading = HEADING)]
     stop_when_value: Option<Json>,
 
     /// End the study, which must have one objective, once N trials with higher numbers than the best one have
     /// ended; remembered by the study. COMPLETE and PRUNED trials count, FAIL ones do not; a tie and an infeasible
     /// trial are no improvement; without any feasible trial, N trials end it, too. Better more than run at once
-    #[arg(long, value_name = "N|none", value_parser = parse_patience)]
+    #[arg(long, value_name = "N|none", value_parser = parse_patience, help_heading = HEADING)]
     patience: Option<Json>,
 }
 

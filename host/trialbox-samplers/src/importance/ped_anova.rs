@@ -42,7 +42,9 @@ pub fn ped_anova(
     let is_best = find_best(&trials, history.directions(), target);
     let n_best = is_best.iter().filter(|is_best| **is_best).count();
     if n_best == trials.len() {
-        tracing::warn!(n_best, "the best tenth is all trials, so that no parameter matters for it");
+        tracing::warn!(
+            "the best tenth of the trials is all of them, so that nothing can be said of what matters"
+        );
     }
     let (n, n_best) = (trials.len() as f64, n_best as f64);
     let importance = |name: String| {

@@ -7,7 +7,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
-    metric_names_attr, objective_name, show_directions,
+    described_metric_names, metric_names_attr, objective_name, show_directions,
 };
 use crate::output::Output;
 use crate::param_args::{parse_param, refuse_twice};
@@ -160,7 +160,11 @@ impl RunArgs {
 
         let mut storage = self.open_storage(Create::Missing, interrupts)?;
         let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
+        refuse_other_names(&study, &ready)?;
         let (study, settings) = flags.settle(storage.as_mut(), study)?;
+        if flags.pruner.is_some() && study.directions.len() > 1 {
+            output.note("note: with several objectives nothing is pruned; --pruner has no effect");
+        }
         let spool = self.storage.spool();
         tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
 
@@ -276,4 +280,27 @@ impl RunArgs {
             other => Ok(other?),
         }
     }
+}
+
+/// Refuses a study whose names of the objectives are those of the component in another order: every value would
+/// be taken for another.
+fn refuse_other_names(study: &StudyRecord, ready: &ReadyObjective) -> Result<(), CommandError> {
+    let (Some(kept), Some(described)) =
+        (study.metric_names(), described_metric_names(&ready.loaded))
+    else {
+        return Ok(());
+    };
+    let is_permuted = kept != described && kept.iter().all(|name| described.contains(name));
+    if !is_permuted {
+        return Ok(());
+    }
+    Err(CommandError::usage(
+        format!(
+            "study `{}` has the objectives {}, and this component has them as {}",
+            study.name,
+            kept.join(", "),
+            described.join(", ")
+        ),
+        "choose another --study-name, or make the study with --metric-name in the component's order",
+    ))
 }
