@@ -39,6 +39,15 @@ fn a_trial_that_obeys_the_pruner_is_pruned_with_its_last_value() {
 }
 
 #[test]
+fn the_line_of_a_pruned_trial_says_how_far_it_came() {
+    let scene = Scene::new("pruning-line");
+    let calls = [Call::Report(0.75, 0), Call::ObeyPruner];
+    let objective = objective(&scene, &calls, &Ending::Values(&[0.5]));
+    let ran = scene.trialbox(&[&["run", &objective], &PRUNE_ABOVE_HALF[..]].concat());
+    assert!(ran.stdout.starts_with("trial 0    PRUNED   0.75  after 1 report  in "), "{ran:?}");
+}
+
+#[test]
 fn a_trial_that_does_not_ask_is_complete_whatever_the_pruner_thinks() {
     let calls = [Call::Report(0.75, 0), Call::Report(0.75, 1)];
     let (_, stored) = run(&Scene::new("pruning-ignored"), &calls, &PRUNE_ABOVE_HALF);

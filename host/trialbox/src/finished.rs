@@ -62,7 +62,12 @@ pub(crate) fn show_reports(trial: &FinishedTrial) -> Option<String> {
         stored if stored as u64 == trial.n_reports => String::new(),
         stored => format!(", of which {stored} are stored"),
     };
-    (trial.n_reports > 0).then(|| format!("{} reports{stored}", trial.n_reports))
+    (trial.n_reports > 0).then(|| format!("{}{stored}", count_reports(trial)))
+}
+
+/// `1 report`, `7 reports`.
+pub(crate) fn count_reports(trial: &FinishedTrial) -> String {
+    format!("{} report{}", trial.n_reports, if trial.n_reports == 1 { "" } else { "s" })
 }
 
 fn show_source(source: LogSource) -> String {

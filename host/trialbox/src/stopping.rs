@@ -160,31 +160,36 @@ impl NothingToDo {
     pub(crate) fn text(&self, study: &str) -> String {
         match self {
             NothingToDo::BudgetReached(n_trials) => {
-                format!("study `{study}` has its {n_trials} trials; nothing to do")
+                format!("study `{study}` has its {n_trials} trials; {}", lift("--max-trials"))
             }
             NothingToDo::Stopped(stop) => format!(
                 "study `{study}` was stopped{}; `trialbox study resume` lets it go on",
                 show_stop(stop)
             ),
             NothingToDo::Needless(StopReason::Value { wanted, number, value }) => format!(
-                "study `{study}` has {} in trial {number}, as good as the {} that was wanted; nothing to do",
+                "study `{study}` has {} in trial {number}, as good as the {} that was wanted; {}",
                 show_float(*value),
-                show_float(*wanted)
+                show_float(*wanted),
+                lift("--stop-when-value")
             ),
             NothingToDo::Needless(StopReason::Patience {
                 n_trials,
                 best: Some((number, value)),
             }) => {
                 format!(
-                    "study `{study}` has {} in trial {number}, and {n_trials} later trials were no better; nothing to do",
-                    show_float(*value)
+                    "study `{study}` has {} in trial {number}, and {n_trials} later trials were no better; {}",
+                    show_float(*value),
+                    lift("--patience")
                 )
             }
             NothingToDo::Needless(StopReason::Patience { n_trials, best: None }) => {
-                format!("study `{study}` has no best value after {n_trials} trials; nothing to do")
+                format!(
+                    "study `{study}` has no best value after {n_trials} trials; {}",
+                    lift("--patience")
+                )
             }
             NothingToDo::SearchExhausted => {
-                format!("study `{study}` has tried everything; nothing to do")
+                format!("study `{study}` has tried everything; no trial is begun")
             }
             NothingToDo::UntilReached(until) => {
                 format!("it is later than {}; no trial is begun", show_time(*until))
@@ -245,6 +250,11 @@ pub(crate) fn show_stopped(stop: &StudyStop) -> String {
 /// A stop for programs.
 pub(crate) fn stop_json(stop: &StudyStop) -> Value {
     json!({ "at": stop.at.map(rfc3339), "by": stop.by, "reason": stop.reason })
+}
+
+/// How to go on although a budget of the study is used up.
+fn lift(flag: &str) -> String {
+    format!("no trial is begun, unless `{flag} none --override` lifts it")
 }
 
 fn show_time(at: UtcDateTime) -> String {

@@ -4,7 +4,7 @@ use super::RunArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, last_lines, show_reports, source_prefix};
+use crate::finished::{count_reports, finished_json, last_lines, show_reports, source_prefix};
 use crate::objective_args::ReadyObjective;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -274,6 +274,9 @@ impl Job<'_> {
         let mut text = format!("trial {:<4} {:<8} ", trial.number.0, trial.state);
         if !trial.values.is_empty() {
             text.push_str(&format!("{}  ", show_values(self.study, &trial.values)));
+        }
+        if trial.state == TrialState::Pruned {
+            text.push_str(&format!("after {}  ", count_reports(trial)));
         }
         text.push_str(&format!(
             "in {}  {}",
