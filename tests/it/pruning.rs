@@ -132,3 +132,18 @@ fn trainings_that_fall_behind_are_pruned_and_marked_as_optuna_marks_them() {
         assert_eq!(trial["state"] == "PRUNED", n_steps < 15, "{trial}");
     }
 }
+
+#[test]
+fn of_trials_side_by_side_each_line_of_the_log_says_whose_it_is() {
+    let scene = Scene::new("pruning-side-by-side");
+    let calls = [Call::Report(0.5, 0), Call::Report(0.5, 0)];
+    let objective = objective(&scene, &calls, &Ending::Values(&[0.5]));
+    let ran = scene.trialbox(&["run", &objective, "-n", "4", "--jobs", "2", "-v"]);
+    let mut lines: Vec<&str> =
+        ran.stderr.lines().filter(|line| line.contains("step 0 was already reported")).collect();
+    lines.sort_unstable();
+    assert_eq!(lines.len(), 4, "{ran:?}");
+    for (number, line) in lines.iter().enumerate() {
+        assert!(line.starts_with(&format!("  trial {number} ")), "{line}");
+    }
+}

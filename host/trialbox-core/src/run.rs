@@ -130,6 +130,7 @@ pub fn run_trial(
         TrialStart::Stopped(stop) => return Ok(TrialEnd::Stopped(stop)),
     };
     let started = around.clock.elapsed();
+    observer(Event::Begun(begun.claim.number));
     let mut session = TrialSession::new(around, storage, observer, begun);
     let evaluation = objective.evaluate(&mut session);
     let duration = around.clock.elapsed().saturating_sub(started);

@@ -104,6 +104,8 @@ pub enum Stop {
 /// Something that happened inside a trial, for whoever watches.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
+    /// The trial was begun; the first event of all.
+    Begun(TrialNumber),
     /// A parameter was asked for, the first time.
     Suggested {
         /// Its name.

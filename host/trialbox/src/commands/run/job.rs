@@ -24,7 +24,7 @@ use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::TrialState;
+use trialbox_core::trial::{TrialNumber, TrialState};
 use trialbox_runtime::{Interrupts, ObjectiveFile};
 use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::Create;
@@ -134,7 +134,8 @@ impl Job<'_> {
                 max_trials: self.settings.budgets.max_trials,
                 at: self.clock.utc_now(),
             };
-            let mut observer = |event: Event| self.observe(&event);
+            let mut number = None;
+            let mut observer = |event: Event| self.observe(&mut number, &event);
             let end =
                 run_trial(&around, storage.as_mut(), &mut ready.sandbox, &request, &mut observer);
             let end = match end {
@@ -216,10 +217,17 @@ impl Job<'_> {
     }
 
     /// What the objective logs is shown at `-v`; after a failure it is shown in any case.
-    fn observe(&self, event: &Event) {
-        if let (Event::Logged(line), true) = (event, self.output.is_verbose()) {
-            self.progress
-                .note(self.output, &format!("  {}{}", source_prefix(line.source), line.text));
+    /// Of several trials at once, each line says whose it is.
+    fn observe(&self, number: &mut Option<TrialNumber>, event: &Event) {
+        match event {
+            Event::Begun(begun) => *number = Some(*begun),
+            Event::Logged(line) if self.output.is_verbose() => {
+                let trial = number.filter(|_| self.args.jobs.get() > 1);
+                let trial = trial.map(|number| format!("trial {number} ")).unwrap_or_default();
+                let text = format!("  {trial}{}{}", source_prefix(line.source), line.text);
+                self.progress.note(self.output, &text);
+            }
+            _ => {}
         }
     }
 
