@@ -36,6 +36,8 @@ struct Inner {
     unsent: Vec<u8>,
     last_sent: Instant,
     has_sender: bool,
+    /// Whether the sender knows that something is kept back, or was a moment ago.
+    sender_is_told: bool,
     stderr_tail: String,
 }
 
@@ -46,6 +48,7 @@ impl Link {
             unsent: Vec::new(),
             last_sent: Instant::now(),
             has_sender: false,
+            sender_is_told: false,
             stderr_tail: String::new(),
         };
         Link(Arc::new(Shared { inner: Mutex::new(inner), kept_back: Condvar::new() }))
@@ -68,7 +71,11 @@ impl Link {
         {
             return Ok(inner.flush()?);
         }
-        self.0.kept_back.notify_one();
+        // Once in a while, and not with each message: a thread that is woken up wants the lock, which whoever
+        // asks holds until the answer is there.
+        if !std::mem::replace(&mut inner.sender_is_told, true) {
+            self.0.kept_back.notify_one();
+        }
         Ok(())
     }
 
@@ -123,12 +130,13 @@ impl Link {
     fn send_what_is_kept_back(&self) {
         let mut inner = self.lock();
         loop {
-            while inner.unsent.is_empty() {
+            while !inner.sender_is_told {
                 inner = self.0.kept_back.wait(inner).unwrap_or_else(PoisonError::into_inner);
             }
             drop(inner);
             std::thread::sleep(PATIENCE);
             inner = self.lock();
+            inner.sender_is_told = false;
             if inner.flush().is_err() {
                 // The host process has gone, and the thread that runs the guest learns it by itself.
                 return;
@@ -143,6 +151,9 @@ impl Link {
 
 impl Inner {
     fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
         self.last_sent = Instant::now();
         let sent = self.stream.write_all(&self.unsent);
         self.unsent.clear();
