@@ -34,25 +34,13 @@ pub fn losses(values: &[f64], directions: &[StudyDirection]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-    use trialbox_core::trial::{TrialId, TrialNumber};
+    use crate::testing::trial_with;
 
     const MIXED: [StudyDirection; 3] =
         [StudyDirection::Minimize, StudyDirection::Maximize, StudyDirection::Minimize];
 
     fn trial(number: u32, state: TrialState, values: &[f64]) -> FrozenTrial {
-        FrozenTrial {
-            id: TrialId(i64::from(number) + 1),
-            number: TrialNumber(number),
-            state,
-            values: values.to_vec(),
-            datetime_start: None,
-            datetime_complete: None,
-            params: vec![],
-            user_attrs: BTreeMap::new(),
-            system_attrs: BTreeMap::new(),
-            intermediate_values: BTreeMap::new(),
-        }
+        FrozenTrial { values: values.to_vec(), ..trial_with(number, state, &[]) }
     }
 
     fn numbers(trials: &[FrozenTrial], n_objectives: usize) -> Vec<u32> {
