@@ -103,4 +103,8 @@ fn the_studys_own_pruner_may_be_named_without_its_options() {
     scene
         .trialbox(&[&run[..2], &["--pruner-opt", "min_resource=3"]].concat())
         .assert_error(2, &["without --pruner they are those of the default one"]);
+    // To overrule the study is to mean what is said, the defaults too.
+    scene.json(&[&run[..], &["--override"]].concat());
+    let shown = scene.trialbox(&["study", "show"]).stdout;
+    assert!(shown.contains("pruner       successive-halving\n"), "{shown}");
 }

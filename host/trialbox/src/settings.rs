@@ -82,9 +82,6 @@ impl SettingFlags {
         let said = self.said();
         if !self.overrule {
             refuse_contradiction(&study, &said)?;
-        } else if contradiction(&study, &said).is_some() {
-            let attrs = StudyAttrs { user: said.clone(), ..StudyAttrs::default() };
-            study = storage.set_study_attrs(study.id, &attrs)?;
         }
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
@@ -96,8 +93,13 @@ impl SettingFlags {
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
-            // Another job may have been first, and have said something else.
+        }
+        // Another job may have been first, and have said something else.
+        if !self.overrule {
             refuse_contradiction(&study, &said)?;
+        } else if said.iter().any(|(key, value)| differs(&study, key, value).is_some()) {
+            let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
+            study = storage.set_study_attrs(study.id, &attrs)?;
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
@@ -127,24 +129,21 @@ impl SettingFlags {
     }
 }
 
-/// What is said and the study has otherwise, and what it has.
-fn contradiction<'a>(
-    study: &'a StudyRecord,
-    said: &'a [(String, Json)],
-) -> Option<(&'a str, &'a Json, &'a Json)> {
-    said.iter().find_map(|(key, value)| {
-        let kept = study.user_attrs.get(key)?;
+/// What the study has of a setting, if that is something else.
+fn differs<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Json> {
+    study.user_attrs.get(key).filter(|kept| !kept.python_eq(value))
+}
+
+fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {
+    let contradiction = said.iter().find_map(|(key, value)| {
+        let kept = differs(study, key, value)?;
         // Whoever names the study's own sampler or pruner, and nothing more, wants it as it is.
         let names_it = [SAMPLER, PRUNER].contains(&key.as_str())
             && value.get("options").is_none()
             && value.get("name") == kept.get("name");
-        let is_same = names_it || kept.python_eq(value);
-        (!is_same).then_some((key.as_str(), value, kept))
-    })
-}
-
-fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {
-    let Some((key, value, kept)) = contradiction(study, said) else { return Ok(()) };
+        (!names_it).then_some((key, value, kept))
+    });
+    let Some((key, value, kept)) = contradiction else { return Ok(()) };
     let (name, flag, kept, value) = (&study.name, flag_of(key), show(kept), show(value));
     Err(CommandError::usage(
         format!("study `{name}` goes by {flag} = {kept}, and this command says {value}"),
