@@ -23,6 +23,8 @@ pub mod stopping;
 pub mod rng;
 
 pub mod clock;
+pub mod failure;
+pub mod limits;
 pub mod objective;
 pub mod pruner;
 pub mod sampler;
@@ -34,6 +36,7 @@ pub mod retry;
 
 mod reports;
 pub mod transcript;
+pub mod usage;
 
 pub mod session;
 

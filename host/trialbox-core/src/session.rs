@@ -7,9 +7,9 @@
 use crate::clock::Clock;
 use crate::constraint::ConstraintFormat;
 use crate::distribution::Distribution;
+use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
-use crate::objective::{Failure, FailureCode};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
@@ -20,6 +20,7 @@ use crate::storage::{
 use crate::study::StudyRecord;
 use crate::transcript::{LogLine, LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
+use crate::usage::Usage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -152,6 +153,7 @@ pub struct TrialSession<'a> {
     /// In the order in which they were first set.
     constraints: Vec<(String, f64)>,
     transcript: Transcript,
+    usage: Usage,
     pending: TrialBatch,
     last_write: Duration,
     write_failed: bool,
@@ -190,6 +192,7 @@ impl<'a> TrialSession<'a> {
             user_attrs: BTreeMap::new(),
             constraints: Vec::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
+            usage: Usage::default(),
             pending: TrialBatch::default(),
             last_write: around.clock.elapsed(),
             write_failed: false,
@@ -362,6 +365,7 @@ impl<'a> TrialSession<'a> {
 
     /// Takes what the objective logged or printed: any piece of text, of which whole lines are kept.
     pub fn log(&mut self, source: LogSource, text: &str) {
+        self.usage.log_bytes += text.len() as u64;
         let observer = &mut *self.observer;
         self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
     }
@@ -408,9 +412,19 @@ impl<'a> TrialSession<'a> {
         }
     }
 
-    /// Adds a system attribute.
-    pub(crate) fn set_system_attr(&mut self, key: &str, value: Json) {
-        self.pending.system_attrs.push((key.to_owned(), value));
+    /// Takes what was measured of the objective so far. How many calls it made is the session's own count.
+    pub fn measured(
+        &mut self,
+        cpu: Option<Duration>,
+        peak_memory_bytes: Option<u64>,
+        fuel: Option<u64>,
+    ) {
+        self.usage = Usage { cpu, peak_memory_bytes, fuel, ..self.usage };
+    }
+
+    /// Counts a call of the contract; to be called for each.
+    pub fn count_call(&mut self) {
+        self.usage.host_calls += 1;
     }
 
     /// The value at the largest step that is stored.
@@ -420,6 +434,7 @@ impl<'a> TrialSession<'a> {
 
     /// Ends the session: what is left of it.
     pub(crate) fn into_rest(mut self) -> SessionRest {
+        self.usage.reports = self.reports.n_made();
         self.pending.intermediate_values.extend(self.reports.last_passing());
         if self.around.limits.constraint_format == ConstraintFormat::Legacy {
             ConstraintFormat::Legacy.write(&self.constraints, &mut self.pending);
@@ -438,6 +453,7 @@ impl<'a> TrialSession<'a> {
             n_reports_stored: self.reports.values().len(),
             unused_fixed_params,
             transcript: self.transcript,
+            usage: self.usage,
             error: self.error,
         }
     }
@@ -676,6 +692,7 @@ pub(crate) struct SessionRest {
     pub(crate) n_reports_stored: usize,
     pub(crate) unused_fixed_params: Vec<String>,
     pub(crate) transcript: Transcript,
+    pub(crate) usage: Usage,
     pub(crate) error: Option<StorageError>,
 }
 

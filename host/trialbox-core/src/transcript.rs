@@ -46,6 +46,11 @@ impl Transcript {
         self.lines.iter()
     }
 
+    /// The texts of the last `n` lines, oldest first.
+    pub fn last_texts(&self, n: usize) -> impl Iterator<Item = &str> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(n)).map(|line| line.text.as_str())
+    }
+
     /// How many bytes before them were not kept.
     pub fn dropped_bytes(&self) -> u64 {
         self.dropped_bytes

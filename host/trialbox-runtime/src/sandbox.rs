@@ -17,8 +17,9 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trialbox_core::failure::{Failure, FailureCode};
 use trialbox_core::json::Json;
-use trialbox_core::objective::{Evaluation, Failure, FailureCode, LogLevel, Objective};
+use trialbox_core::objective::{Evaluation, LogLevel, Objective};
 use trialbox_core::session::{Stop, TrialSession};
 use trialbox_core::transcript::LogSource;
 

@@ -15,8 +15,8 @@ use crate::trial_json::{self, show_bytes, show_constraint, show_duration, show_v
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::failure::FailureCode;
 use trialbox_core::json::Json;
-use trialbox_core::objective::FailureCode;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::session::{Event, SessionLimits, Surroundings};
