@@ -4,6 +4,7 @@ use crate::bindings::Described;
 use crate::bindings::exports::trialbox::objective::{describe, objective};
 use crate::cache::CacheEntry;
 use crate::contract::{Rejection, RejectionCode};
+use crate::deterministic;
 use crate::engine::new_engine;
 use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
@@ -89,11 +90,14 @@ impl Guest {
                 "please report this",
             )
         };
-        let engine = new_engine().map_err(internal)?;
+        let engine = new_engine(request.deterministic).map_err(internal)?;
         let compiled = compile(link, &request, &engine)?;
         // From here on the objective's code may run, `describe` for one.
         let landlock_abi = lockdown::leave_only(&request.grants, None);
-        let linker = new_linker(&engine).map_err(internal)?;
+        let mut linker = new_linker(&engine).map_err(internal)?;
+        if request.deterministic {
+            deterministic::fix_filesystem(&mut linker).map_err(internal)?;
+        }
         let instance_pre =
             linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
         let objective =
@@ -154,7 +158,11 @@ impl Guest {
         &self,
         trial: Option<TrialRequest>,
     ) -> wasmtime::Result<(Store<HostState>, Instance)> {
-        let rights = Rights { grants: &self.request.grants, env: &self.request.env };
+        let rights = Rights {
+            grants: &self.request.grants,
+            env: &self.request.env,
+            deterministic: self.request.deterministic,
+        };
         let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
         store.limiter(|state| &mut state.memory);
         store.set_hostcall_fuel(HOSTCALL_BYTES);
@@ -172,8 +180,7 @@ struct Compiled {
 /// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
 /// with the objective's bytes, so only the grants and the cache are within reach by then.
 fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
-    let entry =
-        request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, &request.digest, engine));
+    let entry = request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, request, engine));
     if let Some(code) = entry.as_ref().and_then(CacheEntry::read)
         && let Ok(component) = deserialize(engine, &code)
     {

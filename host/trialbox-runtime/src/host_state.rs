@@ -1,6 +1,7 @@
 //! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
 
 use crate::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
+use crate::deterministic::{self, SeenFiles};
 use crate::failure::IllegalCall;
 use crate::limits::MemoryMeter;
 use crate::link::Link;
@@ -25,6 +26,7 @@ pub(crate) struct HostState {
     trial: Option<TrialRequest>,
     wasi: WasiCtx,
     table: ResourceTable,
+    pub(crate) seen_files: SeenFiles,
     pub(crate) memory: MemoryMeter,
 }
 
@@ -32,6 +34,7 @@ pub(crate) struct HostState {
 pub(crate) struct Rights<'a> {
     pub(crate) grants: &'a [Grant],
     pub(crate) env: &'a [(String, String)],
+    pub(crate) deterministic: bool,
 }
 
 impl HostState {
@@ -48,6 +51,9 @@ impl HostState {
             wasi.insecure_random(guest_wasi_rng(seed, 1));
             wasi.insecure_random_seed(u128::from(seed));
         }
+        if rights.deterministic {
+            deterministic::fix_clocks(&mut wasi);
+        }
         for grant in rights.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
@@ -58,6 +64,7 @@ impl HostState {
             trial,
             wasi: wasi.build(),
             table: ResourceTable::new(),
+            seen_files: SeenFiles::default(),
             memory: MemoryMeter::new(max_memory_bytes),
         })
     }

@@ -12,6 +12,7 @@
 mod bindings;
 mod cache;
 mod contract;
+mod deterministic;
 mod engine;
 mod failure;
 mod guest_process;

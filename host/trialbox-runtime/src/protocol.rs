@@ -43,6 +43,8 @@ pub(crate) struct LoadRequest {
     pub(crate) grants: Vec<Grant>,
     /// Environment variables that the guest gets; it inherits none.
     pub(crate) env: Vec<(String, String)>,
+    /// Whether the same call must give the same bits on every machine.
+    pub(crate) deterministic: bool,
 }
 
 /// One trial to run.

@@ -40,6 +40,8 @@ pub struct SandboxConfig {
     pub grants: Vec<Grant>,
     /// Environment variables that the guest gets.
     pub env: Vec<(String, String)>,
+    /// Whether the same trial must give the same bits on every machine: fixed clocks, sorted directories, one NaN.
+    pub deterministic: bool,
     /// What it may use.
     pub limits: Limits,
     /// Signals that end a trial early.
@@ -85,6 +87,15 @@ impl Sandbox {
         self.config.limits = limits;
     }
 
+    /// Sets whether the trials to come must give the same bits on every machine, which a study may decide after
+    /// the objective was loaded; then it is loaded anew.
+    pub fn set_deterministic(&mut self, deterministic: bool) {
+        if self.config.deterministic != deterministic {
+            self.config.deterministic = deterministic;
+            self.guest = None;
+        }
+    }
+
     /// The most memory that the last trial's guest had at once.
     pub fn peak_memory_bytes(&self) -> u64 {
         self.peak_memory_bytes
@@ -106,7 +117,7 @@ impl Sandbox {
 
 impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
-        let limits = self.config.limits;
+        let (limits, deterministic) = (self.config.limits, self.config.deterministic);
         let interrupts = self.config.interrupts.clone();
         let guest = match self.ready_guest() {
             Ok(guest) => guest,
@@ -117,6 +128,7 @@ impl Objective for Sandbox {
         let call = Call {
             guest,
             max_memory_bytes: limits.max_memory_bytes,
+            deterministic,
             deadline: Deadline::new(limits.trial_timeout),
             interrupts: interrupts.as_deref(),
         };
@@ -168,6 +180,7 @@ impl Deadline {
 struct Call<'a> {
     guest: &'a mut GuestProcess,
     max_memory_bytes: u64,
+    deterministic: bool,
     deadline: Deadline,
     interrupts: Option<&'a Interrupts>,
 }
@@ -251,6 +264,10 @@ impl Call<'_> {
                 Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
             }
             FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
+            // How long a trial has been running is nothing that two runs agree on.
+            FromGuest::RemainingSeconds if self.deterministic => {
+                Some(ToGuest::Float(f64::INFINITY))
+            }
             FromGuest::RemainingSeconds => {
                 let remaining =
                     self.deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
@@ -399,6 +416,7 @@ impl GuestProcess {
             cache_dir: config.cache_dir.clone(),
             grants: config.grants.clone(),
             env: config.env.clone(),
+            deterministic: config.deterministic,
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;
         Ok(guest)

@@ -18,6 +18,7 @@ pub(crate) const SAMPLER: &str = "trialbox:sampler";
 pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
+const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
@@ -32,6 +33,7 @@ pub(crate) struct SettingFlags {
     pub(crate) pruner: Option<PrunerConfig>,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) deterministic: bool,
     pub(crate) max_retries: Option<u32>,
     pub(crate) stopping: StoppingArgs,
     pub(crate) constraint_format: Option<ConstraintFormat>,
@@ -47,6 +49,7 @@ pub(crate) struct Settings {
     pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) deterministic: bool,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
     /// When the study ends.
@@ -125,7 +128,9 @@ impl SettingFlags {
         let timeout = self
             .trial_timeout
             .map(|time| (TRIAL_TIMEOUT.to_owned(), Json::from(time.as_secs_f64())));
-        memory.into_iter().chain(timeout).collect()
+        let deterministic =
+            self.deterministic.then(|| (DETERMINISTIC.to_owned(), Json::Bool(true)));
+        memory.into_iter().chain(timeout).chain(deterministic).collect()
     }
 }
 
@@ -166,6 +171,7 @@ impl Settings {
             pruner,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
             retry: retry_policy(study),
             budgets: Budgets::of(study).map_err(unreadable)?,
             constraint_format: constraint_format(study)?,
@@ -237,6 +243,7 @@ fn flag_of(key: &str) -> &'static str {
         PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
+        DETERMINISTIC => "--deterministic",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
         CONSTRAINT_FORMAT => "--constraint-format",
         _ => stopping::flag_of(key).unwrap_or("a flag"),

@@ -81,7 +81,7 @@ fn found_by_confined(test: &str, arguments: &[(&str, String)]) -> Option<(u32, S
 /// Opens the grants for an instance.
 fn preopen(scene: &Path) -> io::Result<()> {
     let link = Link::new(UnixStream::pair()?.0);
-    let rights = Rights { grants: &grants(scene), env: &[] };
+    let rights = Rights { grants: &grants(scene), env: &[], deterministic: false };
     HostState::new(&link, None, &rights).map(drop).map_err(io::Error::other)
 }
 

@@ -113,6 +113,9 @@ impl Job<'_> {
         limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
         limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
         ready.sandbox.set_limits(limits);
+        ready
+            .sandbox
+            .set_deterministic(self.settings.deterministic || self.args.sandbox.deterministic);
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
         let around = Surroundings {
             study: self.study,

@@ -205,6 +205,7 @@ impl RunArgs {
             pruner: self.pruner.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
+            deterministic: self.sandbox.deterministic,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),
             constraint_format: self.constraint_format,
