@@ -56,7 +56,7 @@ pub fn ask(
         TrialStart::BudgetReached { n_trials } => return Ok(Asked::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(Asked::Stopped(stop)),
     };
-    let mut ignore = |_: crate::session::Event| ();
+    let mut ignore = |_: crate::event::Event| ();
     let mut session = TrialSession::new(around, storage, &mut ignore, begun);
     let suggested = space.iter().try_for_each(|(name, distribution)| {
         session.suggest(name, distribution.clone()).map(|_| ())

@@ -38,10 +38,16 @@ mod reports;
 pub mod transcript;
 pub mod usage;
 
+pub mod event;
+pub mod provenance;
+
 pub mod session;
 
 pub mod run;
 
 pub mod ask_tell;
+
+pub mod replay;
+pub mod trace;
 
 pub mod reap;

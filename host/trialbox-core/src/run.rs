@@ -1,9 +1,10 @@
 //! One trial, from taking it to ending it.
 
+use crate::event::Event;
 use crate::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::json::Json;
 use crate::objective::{Evaluation, Interruption, Objective};
-use crate::session::{Event, SessionRest, Surroundings, TrialSession};
+use crate::session::{SessionRest, Surroundings, TrialSession};
 use crate::stopping::StudyStop;
 use crate::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
@@ -196,6 +197,7 @@ impl SessionRest {
         });
         self.pending.system_attrs.extend(failure);
         self.pending.system_attrs.push((USAGE_ATTR.to_owned(), self.usage.to_json()));
+        self.pending.system_attrs.extend(self.answers.to_attr());
     }
 }
 

@@ -7,9 +7,11 @@
 use crate::clock::Clock;
 use crate::constraint::ConstraintFormat;
 use crate::distribution::Distribution;
+use crate::event::Event;
 use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
+use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
@@ -18,7 +20,7 @@ use crate::storage::{
     BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
 };
 use crate::study::StudyRecord;
-use crate::transcript::{LogLine, LogSource, Transcript};
+use crate::transcript::{LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
 use crate::usage::Usage;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +64,9 @@ pub struct Surroundings<'a> {
     pub limits: SessionLimits,
     /// What becomes of a trial that the scheduler interrupts.
     pub retry: Option<RetryPolicy>,
+    /// What a trial's values depend on besides its parameters: members of the JSON object that is stored with it
+    /// as [`PROVENANCE_ATTR`], to which its seed is added. Empty to store none.
+    pub provenance: &'a [(String, Json)],
 }
 
 /// Bounds on what one trial may leave in the database and in memory.
@@ -102,36 +107,13 @@ pub enum Stop {
     Halt,
 }
 
-/// Something that happened inside a trial, for whoever watches.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event<'a> {
-    /// The trial was begun; the first event of all.
-    Begun(TrialNumber),
-    /// A parameter was asked for, the first time.
-    Suggested {
-        /// Its name.
-        name: &'a str,
-        /// Its value and distribution.
-        param: &'a Param,
-    },
-    /// A value was reported.
-    Reported {
-        /// Where the objective stands.
-        step: i64,
-        /// The value.
-        value: f64,
-    },
-    /// A line was logged or printed.
-    Logged(&'a LogLine),
-}
-
 /// One running trial.
 pub struct TrialSession<'a> {
     around: &'a Surroundings<'a>,
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
-    origin: TrialNumber,
+    seed: u64,
     rng: TrialRng,
     /// The other trials; empty until something that looks at them is asked.
     history: Rc<History>,
@@ -154,6 +136,7 @@ pub struct TrialSession<'a> {
     constraints: Vec<(String, f64)>,
     transcript: Transcript,
     usage: Usage,
+    answers: Answers,
     pending: TrialBatch,
     last_write: Duration,
     write_failed: bool,
@@ -170,11 +153,18 @@ impl<'a> TrialSession<'a> {
         observer: &'a mut dyn FnMut(Event),
         begun: BegunTrial,
     ) -> Self {
+        let seed = guest_seed(around.seed, begun.origin);
+        let mut pending = TrialBatch::default();
+        if !around.provenance.is_empty() {
+            let mut members = around.provenance.to_vec();
+            members.push(("seed".to_owned(), Json::from(seed)));
+            pending.system_attrs.push((PROVENANCE_ATTR.to_owned(), Json::Object(members)));
+        }
         TrialSession {
             storage,
             observer,
             rng: trial_rng(around.seed, begun.origin),
-            origin: begun.origin,
+            seed,
             claim: begun.claim,
             history: Rc::new(History::new(around.study.directions.clone(), Vec::new())),
             history_is_loaded: false,
@@ -193,7 +183,8 @@ impl<'a> TrialSession<'a> {
             constraints: Vec::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
             usage: Usage::default(),
-            pending: TrialBatch::default(),
+            answers: Answers::default(),
+            pending,
             last_write: around.clock.elapsed(),
             write_failed: false,
             shared_at: None,
@@ -209,7 +200,12 @@ impl<'a> TrialSession<'a> {
 
     /// The seed for the objective's own random numbers; a retry has that of the trial that was lost.
     pub fn seed(&self) -> u64 {
-        guest_seed(self.around.seed, self.origin)
+        self.seed
+    }
+
+    /// Gives the objective the seed of another trial, which it replays.
+    pub(crate) fn replay_seed(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     /// The time, for deadlines.
@@ -304,8 +300,11 @@ impl<'a> TrialSession<'a> {
             system_attrs: &self.system_attrs,
         };
         let judgement = self.around.pruner.judge(history, &current);
+        let should_prune = judgement.should_prune;
         self.share(judgement.system_attrs);
-        Ok(judgement.should_prune)
+        self.answers.add(should_prune);
+        (self.observer)(Event::Judged { should_prune });
+        Ok(should_prune)
     }
 
     /// Attaches a value to the trial.
@@ -321,6 +320,7 @@ impl<'a> TrialSession<'a> {
         })?;
         check_name("attribute key", key)
             .map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        (self.observer)(Event::Attached { key, value: &value });
         self.user_attrs.insert(key.to_owned(), value.clone());
         let limit = self.around.limits.max_user_attrs;
         if self.user_attrs.len() > limit {
@@ -347,6 +347,7 @@ impl<'a> TrialSession<'a> {
         let key = format!("{CONSTRAINT_PREFIX}{name}");
         check_name("constraint name with its prefix", &key)
             .map_err(|error| call_failure("set-constraint", error.to_string()))?;
+        (self.observer)(Event::Constrained { name, value });
         match self.constraints.iter_mut().find(|(found, _)| found == name) {
             Some((_, found)) => *found = value,
             None => self.constraints.push((name.to_owned(), value)),
@@ -454,6 +455,7 @@ impl<'a> TrialSession<'a> {
             unused_fixed_params,
             transcript: self.transcript,
             usage: self.usage,
+            answers: self.answers,
             error: self.error,
         }
     }
@@ -462,12 +464,18 @@ impl<'a> TrialSession<'a> {
     pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
         check_name("parameter name", name)
             .map_err(|error| suggest_failure(name, error.to_string()))?;
-        self.asked.insert(name.to_owned());
+        let is_first = self.asked.insert(name.to_owned());
         if let Some((_, stored)) = self.params.iter().find(|(found, _)| found == name) {
             stored.distribution.check_compatible(&distribution).map_err(|error| {
                 suggest_failure(name, format!("it was asked for before in this trial, and {error}"))
             })?;
-            return Ok(stored.internal);
+            let internal = stored.internal;
+            if is_first {
+                // A retry has it from the trial that was lost, and a replay from the one that is replayed.
+                let param = Param { distribution, internal };
+                (self.observer)(Event::Suggested { name, param: &param });
+            }
+            return Ok(internal);
         }
         self.check_against_study(name, &distribution)?;
         let internal = self.value_for(name, &distribution)?;
@@ -693,6 +701,7 @@ pub(crate) struct SessionRest {
     pub(crate) unused_fixed_params: Vec<String>,
     pub(crate) transcript: Transcript,
     pub(crate) usage: Usage,
+    pub(crate) answers: Answers,
     pub(crate) error: Option<StorageError>,
 }
 

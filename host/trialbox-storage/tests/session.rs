@@ -137,6 +137,7 @@ fn run_with(
         clock: &clock,
         limits: SessionLimits::default(),
         retry: None,
+        provenance: &[],
     };
     let mut objective = |session: &mut TrialSession| {
         objective(session, &clock);

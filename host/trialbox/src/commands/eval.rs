@@ -15,11 +15,12 @@ use crate::trial_json::{self, show_bytes, show_constraint, show_duration, show_v
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::event::Event;
 use trialbox_core::failure::FailureCode;
 use trialbox_core::json::Json;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
-use trialbox_core::session::{Event, SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, EnqueueTrial};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::TrialState;
@@ -107,6 +108,7 @@ impl EvalArgs {
             clock: &clock,
             limits: SessionLimits { strict_fixed_params: true, ..SessionLimits::default() },
             retry: None,
+            provenance: &[],
         };
         let mut observer = |event: Event| match event {
             Event::Logged(line) => {

@@ -91,6 +91,7 @@ impl InspectArgs {
             clock: &clock,
             limits: SessionLimits::default(),
             retry: None,
+            provenance: &[],
         };
         let request =
             BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };

@@ -229,6 +229,7 @@ impl AskArgs {
             clock: &clock,
             limits: SessionLimits::default(),
             retry: None,
+            provenance: &[],
         };
         let request = BeginTrial {
             owner,

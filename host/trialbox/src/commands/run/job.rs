@@ -18,10 +18,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use trialbox_core::clock::Clock as _;
+use trialbox_core::event::Event;
 use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
-use trialbox_core::session::{Event, SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::{TrialNumber, TrialState};
@@ -128,6 +129,7 @@ impl Job<'_> {
                 ..SessionLimits::default()
             },
             retry: Some(self.settings.retry),
+            provenance: &[],
         };
         let mut exit = ExitCode::Done;
         while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {
