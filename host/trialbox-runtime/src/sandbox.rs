@@ -96,6 +96,11 @@ impl Sandbox {
         }
     }
 
+    /// Ends the guest process; the next trial gets a new one.
+    pub fn restart(&mut self) {
+        self.guest = None;
+    }
+
     /// The most memory that the last trial's guest had at once.
     pub fn peak_memory_bytes(&self) -> u64 {
         self.peak_memory_bytes

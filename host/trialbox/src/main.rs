@@ -19,6 +19,7 @@ mod output;
 mod owner;
 mod param_args;
 mod progress;
+mod provenance;
 mod pruner_args;
 mod sampler_args;
 mod settings;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::json::Json;
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
-use trialbox_runtime::{Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
+use trialbox_runtime::{Grant, Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
 
 /// What an objective may see and use.
 #[derive(Debug, Clone, clap::Args)]
@@ -66,17 +66,37 @@ impl ObjectiveArgs {
         }
     }
 
+    /// The names of the environment variables that the objective gets.
+    pub(crate) fn env_names(&self) -> impl Iterator<Item = &str> {
+        self.env.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The directories that the objective may see, after a look at each.
+    pub(crate) fn grants(&self) -> Result<Vec<Grant>, CommandError> {
+        self.dirs.iter().map(DirArg::resolve).collect()
+    }
+
+    /// The same, but with what a trial remembers of how it was run, where the command line does not say.
+    pub(crate) fn as_recorded(&self, provenance: &Json) -> Self {
+        let memory = provenance.get("max_memory_bytes").and_then(Json::as_i64);
+        ObjectiveArgs {
+            deterministic: self.deterministic
+                || provenance.get("deterministic") == Some(&Json::Bool(true)),
+            max_memory: self.max_memory.or_else(|| memory?.try_into().ok()),
+            ..self.clone()
+        }
+    }
+
     /// Gets the objective ready.
     pub(crate) fn load(
         &self,
         file: &Arc<ObjectiveFile>,
         interrupts: Option<Arc<Interrupts>>,
     ) -> Result<ReadyObjective, CommandError> {
-        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<_, _>>()?;
         let config = SandboxConfig {
             program: std::env::current_exe()?,
             cache_dir: self.cache_dir(),
-            grants,
+            grants: self.grants()?,
             env: self.env.clone(),
             deterministic: self.deterministic,
             limits: self.limits(),
@@ -97,7 +117,7 @@ impl ObjectiveArgs {
 
     /// Looks whether the data that the objective reads is granted and there.
     pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
-        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<Vec<_>, _>>()?;
+        let grants = self.grants()?;
         let sources = loaded.description.as_ref().map_or(&[][..], |description| &description.data);
         check_data(sources, &grants)
     }

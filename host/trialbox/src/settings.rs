@@ -4,13 +4,18 @@
 //! tasks then need not repeat them and cannot disagree. User attributes, because Optuna's dashboard keeps
 //! these when it renames a study.
 
+use crate::clock::SystemClock;
 use crate::error::CommandError;
+use crate::objective_args::ObjectiveArgs;
 use crate::stopping::{self, BUDGETS, Budgets, StoppingArgs};
 use std::time::Duration;
+use trialbox_core::clock::Clock as _;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
+use trialbox_core::trial::format_datetime;
+use trialbox_runtime::Limits;
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
@@ -18,6 +23,10 @@ pub(crate) const SAMPLER: &str = "trialbox:sampler";
 pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
+/// The digest of the component that the study's trials run.
+const MODULE: &str = "trialbox:module";
+/// Which components took the place of others, in a study whose user wanted it so.
+const MODULE_CHANGES: &str = "trialbox:module_changes";
 const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
@@ -36,9 +45,19 @@ pub(crate) struct SettingFlags {
     pub(crate) deterministic: bool,
     pub(crate) max_retries: Option<u32>,
     pub(crate) stopping: StoppingArgs,
+    pub(crate) module: Option<ModuleFlags>,
     pub(crate) constraint_format: Option<ConstraintFormat>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
+}
+
+/// Which component is to run.
+#[derive(Debug, Clone)]
+pub(crate) struct ModuleFlags {
+    /// Its digest.
+    pub(crate) digest: String,
+    /// Whether it may take the place of another.
+    pub(crate) may_change: bool,
 }
 
 /// What holds for every trial of the study.
@@ -72,6 +91,8 @@ impl SettingFlags {
         ];
         attributes.extend(self.limits());
         attributes.extend(self.stopping.said());
+        let module = self.module.iter();
+        attributes.extend(module.map(|it| (MODULE.to_owned(), it.digest.as_str().into())));
         attributes
     }
 
@@ -90,7 +111,7 @@ impl SettingFlags {
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
             // What ends the study must hold for all of its jobs, whenever it is said.
-            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT];
+            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT, MODULE];
             let kept: Vec<&str> = kept.into_iter().chain(BUDGETS).collect();
             defaults.retain(|(key, _)| kept.contains(&key.as_str()));
         }
@@ -103,6 +124,9 @@ impl SettingFlags {
         } else if said.iter().any(|(key, value)| differs(&study, key, value).is_some()) {
             let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
+        }
+        if let Some(module) = &self.module {
+            study = module.settle(storage, study)?;
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
@@ -134,6 +158,52 @@ impl SettingFlags {
     }
 }
 
+impl ModuleFlags {
+    /// Refuses a component that is not the study's, or notes that it takes that one's place.
+    fn settle(
+        &self,
+        storage: &mut dyn Storage,
+        study: StudyRecord,
+    ) -> Result<StudyRecord, CommandError> {
+        let kept = study.user_attrs.get(MODULE).and_then(Json::as_str);
+        let Some(kept) = kept.filter(|kept| *kept != self.digest) else { return Ok(study) };
+        if !self.may_change {
+            return Err(CommandError::usage(
+                format!(
+                    "study `{}` is one of another component: {}, and this one is {}",
+                    study.name,
+                    short_digest(kept),
+                    short_digest(&self.digest)
+                ),
+                "values of different code do not compare: begin a new study with --study-name, or go on with this \
+                 component from now on with --allow-module-change",
+            ));
+        }
+        let change = Json::object([
+            ("from", Json::from(kept)),
+            ("to", Json::from(self.digest.as_str())),
+            ("at", Json::from(format_datetime(SystemClock::new().utc_now()))),
+        ]);
+        let earlier = study.user_attrs.get(MODULE_CHANGES);
+        let mut changes = match earlier {
+            Some(Json::Array(changes)) => changes.clone(),
+            _ => Vec::new(),
+        };
+        changes.push(change);
+        let user = vec![
+            (MODULE.to_owned(), Json::from(self.digest.as_str())),
+            (MODULE_CHANGES.to_owned(), Json::Array(changes)),
+        ];
+        let attrs = StudyAttrs { user, ..StudyAttrs::default() };
+        Ok(storage.set_study_attrs(study.id, &attrs)?)
+    }
+}
+
+/// Enough of a digest to tell components apart.
+fn short_digest(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+}
+
 /// What the study has of a setting, if that is something else.
 fn differs<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Json> {
     study.user_attrs.get(key).filter(|kept| !kept.python_eq(value))
@@ -157,6 +227,16 @@ fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<
 }
 
 impl Settings {
+    /// The limits of a command on this study.
+    pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
+        let limits = args.limits();
+        Limits {
+            max_memory_bytes: self.max_memory_bytes.unwrap_or(limits.max_memory_bytes),
+            trial_timeout: self.trial_timeout.or(limits.trial_timeout),
+            ..limits
+        }
+    }
+
     /// Reads what the study holds.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
         let unreadable = |key: &str| unreadable(study, key, "");

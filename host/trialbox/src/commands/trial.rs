@@ -1,5 +1,6 @@
 //! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
 
+use super::replay::{self, ReplayArgs};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -27,7 +28,7 @@ use trialbox_core::trial::{
     CONSTRAINT_PREFIX, FrozenTrial, TrialNumber, TrialState, format_datetime,
 };
 
-/// Enqueue, ask for, tell and show single trials.
+/// Enqueue, ask for, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TrialCommand {
     /// Queue a trial with parameters of your choice, for the next job to run
@@ -44,6 +45,9 @@ pub(crate) enum TrialCommand {
         after_help = "Examples:\n  trialbox trial tell 3 --values 0.92\n  trialbox trial tell 4 --state fail --reason 'out of memory'\n  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4\n  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5"
     )]
     Tell(TellArgs),
+    /// Run a recorded trial again, and say whether it comes out the same
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(ReplayArgs),
     /// Show one trial
     #[command(
         after_help = "Examples:\n  trialbox trial show 3\n  trialbox trial show 3 --format json | jq .system_attrs"
@@ -172,6 +176,7 @@ impl TrialCommand {
             TrialCommand::Ask(args) => args.run(output),
             TrialCommand::Tell(args) => args.run(output),
             TrialCommand::Show(args) => args.run(output),
+            TrialCommand::Replay(args) => args.run(output),
         }
     }
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use trialbox_core::clock::Clock as _;
 use trialbox_core::event::Event;
+use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
@@ -69,6 +70,7 @@ pub(super) struct Job<'a> {
     pub(super) interrupts: &'a Arc<Interrupts>,
     pub(super) study: &'a StudyRecord,
     pub(super) settings: &'a Settings,
+    pub(super) provenance: &'a [(String, Json)],
     pub(super) counters: &'a Counters,
     pub(super) progress: &'a Progress,
     pub(super) clock: SystemClock,
@@ -110,10 +112,7 @@ impl Job<'_> {
         mut ready: ReadyObjective,
         mut storage: Box<dyn Storage>,
     ) -> CommandResult {
-        let mut limits = self.args.sandbox.limits();
-        limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
-        limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
-        ready.sandbox.set_limits(limits);
+        ready.sandbox.set_limits(self.settings.limits(&self.args.sandbox));
         ready
             .sandbox
             .set_deterministic(self.settings.deterministic || self.args.sandbox.deterministic);
@@ -129,7 +128,7 @@ impl Job<'_> {
                 ..SessionLimits::default()
             },
             retry: Some(self.settings.retry),
-            provenance: &[],
+            provenance: self.provenance,
         };
         let mut exit = ExitCode::Done;
         while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {

@@ -12,9 +12,10 @@ use crate::objective_args::{
 use crate::output::Output;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::progress::Progress;
+use crate::provenance::{module_digest, provenance};
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::{SettingFlags, parse_constraint_format};
+use crate::settings::{ModuleFlags, SettingFlags, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::until::parse_until;
@@ -123,6 +124,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
+    /// Go on with a study that was begun with another component, and remember the change
+    #[arg(long)]
+    allow_module_change: bool,
+
     /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --constraint-format,
     /// --max-memory, --trial-timeout, --max-trials, --stop-when-value and --patience change a study that was made
     /// with others
@@ -152,8 +157,12 @@ impl RunArgs {
 
     fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
         refuse_twice("--fix", &self.fix)?;
-        let flags = self.setting_flags()?;
+        let mut flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        flags.module = Some(ModuleFlags {
+            digest: module_digest(&file),
+            may_change: self.allow_module_change,
+        });
         // Before the database: a file that is no objective must leave no trace there.
         let ready = self.sandbox.load(&file, Some(Arc::clone(interrupts)))?;
         self.sandbox.check_data(&ready.loaded)?;
@@ -170,7 +179,16 @@ impl RunArgs {
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
+        let provenance = provenance(
+            &file,
+            &ready.loaded,
+            &self.sandbox,
+            &self.sandbox.grants()?,
+            &settings.limits(&self.sandbox),
+            settings.deterministic || self.sandbox.deterministic,
+        );
         let job = Job {
+            provenance: &provenance,
             args: self,
             output,
             file: &file,
@@ -210,6 +228,7 @@ impl RunArgs {
             stopping: self.stopping.clone(),
             constraint_format: self.constraint_format,
             overrule: self.overrule,
+            module: None,
         })
     }
 
