@@ -14,6 +14,9 @@ mod cache;
 mod contract;
 mod engine;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_process;
 mod host_state;
 mod interrupt;

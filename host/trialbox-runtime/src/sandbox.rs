@@ -143,13 +143,13 @@ impl Objective for Sandbox {
 
 /// When a call must be over.
 #[derive(Debug, Clone, Copy)]
-struct Deadline {
+pub(crate) struct Deadline {
     started: Instant,
     timeout: Option<Duration>,
 }
 
 impl Deadline {
-    fn new(timeout: Option<Duration>) -> Self {
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
         Deadline { started: Instant::now(), timeout }
     }
 
@@ -164,7 +164,7 @@ impl Deadline {
 }
 
 /// One call of the objective.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     guest: &'a mut GuestProcess,
     max_memory_bytes: u64,
     deadline: Deadline,
@@ -224,7 +224,7 @@ impl Call<'_> {
             if let FromGuest::Ended { end, peak_memory_bytes } = message {
                 return Ok(Some(CallEnd::Returned { end, peak_memory_bytes }));
             }
-            if let Some(answer) = self.answer(message, session)?
+            if let Some(answer) = Self::answer(self.deadline, message, session)?
                 && self.guest.send(&answer).is_err()
             {
                 return Ok(Some(CallEnd::Died));
@@ -233,8 +233,8 @@ impl Call<'_> {
         Ok(None)
     }
 
-    fn answer(
-        &self,
+    pub(crate) fn answer(
+        deadline: Deadline,
         message: FromGuest,
         session: &mut TrialSession,
     ) -> Result<Option<ToGuest>, Stop> {
@@ -252,7 +252,7 @@ impl Call<'_> {
             FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
             FromGuest::RemainingSeconds => {
                 let remaining =
-                    self.deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
+                    deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
                 Some(ToGuest::Float(remaining))
             }
             FromGuest::Report { value, step } => {
@@ -292,14 +292,14 @@ impl Call<'_> {
     }
 }
 
-fn nonsense(error: &io::Error) -> Stop {
+pub(crate) fn nonsense(error: &io::Error) -> Stop {
     Stop::Fail(Failure::new(
         FailureCode::Data,
         format!("the guest process sent something that makes no sense: {error}"),
     ))
 }
 
-fn to_evaluation(end: GuestEnd) -> Evaluation {
+pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
     match end {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
         GuestEnd::Pruned => Evaluation::Pruned,
