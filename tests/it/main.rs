@@ -30,6 +30,7 @@ mod process;
 mod pruner;
 mod pruner_tables;
 mod pruning;
+mod random_components;
 mod replay;
 mod run;
 mod sampler;

@@ -38,7 +38,18 @@ fn digits_comes_out_the_same_whatever_process_cache_and_number_of_jobs() {
     let run = |study: &str, jobs: &str, rest: &[&str]| {
         let run = ["run", &digits, "--dir", &data, "--study-name", study, "--jobs", jobs];
         // Small networks, so that 16 trainings do not take a minute.
-        let all = ["-n", "16", "--fix", "width=8", "--seed", "7", "--sampler", "random", "--pruner", "nop"];
+        let all = [
+            "-n",
+            "16",
+            "--fix",
+            "width=8",
+            "--seed",
+            "7",
+            "--sampler",
+            "random",
+            "--pruner",
+            "nop",
+        ];
         let ran = scene.trialbox(&[&run[..], &all, rest].concat());
         assert_eq!(ran.code, Some(0), "{ran:?}");
     };

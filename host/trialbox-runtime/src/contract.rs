@@ -121,7 +121,15 @@ impl ObjectiveFile {
                 "leave data out of the module: grant it with --dir",
             ));
         }
-        let bytes = std::fs::read(path).map_err(cannot_read)?;
+        Self::from_bytes(path, std::fs::read(path).map_err(cannot_read)?)
+    }
+
+    /// Looks at the outside of bytes that were read from `path`, as [`Self::read`] does.
+    ///
+    /// # Errors
+    /// Says what they are instead.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Rejection> {
+        let shown = path.display();
         let outside = Outside::parse(&bytes).map_err(|mut rejection| {
             rejection.message = format!("`{shown}` {}", rejection.message);
             rejection

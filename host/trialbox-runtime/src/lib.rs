@@ -15,6 +15,9 @@ mod contract;
 mod deterministic;
 mod engine;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_process;
 mod host_state;
 mod interrupt;

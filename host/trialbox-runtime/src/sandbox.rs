@@ -182,7 +182,7 @@ impl Deadline {
 }
 
 /// One call of the objective.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     guest: &'a mut GuestProcess,
     max_memory_bytes: u64,
     deterministic: bool,
@@ -243,7 +243,7 @@ impl Call<'_> {
             if let FromGuest::Ended { end, peak_memory_bytes } = message {
                 return Ok(Some(CallEnd::Returned { end, peak_memory_bytes }));
             }
-            if let Some(answer) = self.answer(message, session)?
+            if let Some(answer) = Self::answer(self.remaining_seconds(), message, session)?
                 && self.guest.send(&answer).is_err()
             {
                 return Ok(Some(CallEnd::Died));
@@ -252,8 +252,15 @@ impl Call<'_> {
         Ok(None)
     }
 
-    fn answer(
-        &self,
+    /// How long the guest has left, in seconds. How long a trial has been running is nothing that two runs agree
+    /// on, so a deterministic one is not told.
+    fn remaining_seconds(&self) -> f64 {
+        let remaining = self.deadline.remaining().filter(|_| !self.deterministic);
+        remaining.map_or(f64::INFINITY, |left| left.as_secs_f64())
+    }
+
+    pub(crate) fn answer(
+        remaining_seconds: f64,
         message: FromGuest,
         session: &mut TrialSession,
     ) -> Result<Option<ToGuest>, Stop> {
@@ -269,15 +276,7 @@ impl Call<'_> {
                 Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
             }
             FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
-            // How long a trial has been running is nothing that two runs agree on.
-            FromGuest::RemainingSeconds if self.deterministic => {
-                Some(ToGuest::Float(f64::INFINITY))
-            }
-            FromGuest::RemainingSeconds => {
-                let remaining =
-                    self.deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
-                Some(ToGuest::Float(remaining))
-            }
+            FromGuest::RemainingSeconds => Some(ToGuest::Float(remaining_seconds)),
             FromGuest::Report { value, step } => {
                 session.report(value, i64::from(step))?;
                 None
@@ -315,14 +314,14 @@ impl Call<'_> {
     }
 }
 
-fn nonsense(error: &io::Error) -> Stop {
+pub(crate) fn nonsense(error: &io::Error) -> Stop {
     Stop::Fail(Failure::new(
         FailureCode::Data,
         format!("the guest process sent something that makes no sense: {error}"),
     ))
 }
 
-fn to_evaluation(end: GuestEnd) -> Evaluation {
+pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
     match end {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
         GuestEnd::Pruned => Evaluation::Pruned,
