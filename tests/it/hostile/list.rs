@@ -120,6 +120,8 @@ pub(super) const ENDS: &[Entry] = &[
     entry("H18", "reports", Wat("reports"), "", Complete),
     entry("H18", "attrs", Wat("attrs"), BOUNDED, Fail("E-BUDGET", "--limit user-attrs allows 1000")),
     entry("H18", "params", Wat("params"), "--limit params=100 --trial-timeout 20s", Fail("E-BUDGET", "--limit params allows 100")),
+    entry("H18", "attrs-large", Wat("attrs-large"), BOUNDED, Fail("E-BUDGET", "--limit trial-data allows 2048 KiB")),
+    entry("H18", "choices-large", Wat("choices-large"), BOUNDED, Fail("E-BUDGET", "--limit trial-data allows 2048 KiB")),
     entry("H19", "reports-odd", Made(|| calls(&ODD_REPORTS)), "", Complete),
     entry("H20", "log-flood", Wat("log-flood"), "", Complete),
     entry("H20", "print-flood", Misfit("print"), "", Complete),
