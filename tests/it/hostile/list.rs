@@ -50,6 +50,9 @@ const BOUNDED: &str = "--trial-timeout 20s";
 pub(super) const TOO_MUCH: &[Entry] = &[
     entry("H01", "loop", Wat("loop"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
     entry("H01", "loop-fuel", Wat("loop"), "--fuel 10000000", Fail("E-FUEL", "--fuel allows 10000000")),
+    // Its host has something to do all the time, and the time is over all the same.
+    entry("H01", "log-endless", Wat("log-endless"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
+    entry("H01", "ask-endless", Wat("ask-endless"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
     entry("H02", "start-loop", Wat("start-loop"), SHORT, Fail("E-TIME", "--trial-timeout")),
     entry("H02", "start-loop-described", Described("start-loop-described"), "--compile-timeout 2s", Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
     entry("H02", "describe-loop", Described("describe-loop"), "--compile-timeout 2s", Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
