@@ -166,7 +166,7 @@ impl Limit {
 /// Rounded up, so that what is over a bound is not shown as the bound.
 fn show_bytes(bytes: u64) -> String {
     match bytes {
-        _ if bytes >= 1 << 30 && bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
+        _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
         _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
         _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         _ => format!("{bytes} bytes"),

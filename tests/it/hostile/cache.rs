@@ -47,6 +47,9 @@ impl Cached {
     }
 }
 
+/// What is done to an entry.
+type Tampering<'a> = dyn Fn(&Path) + 'a;
+
 /// Writes an entry whose digest is right.
 fn forge(entry: &Path, code: &[u8]) {
     fs::write(entry, [&Sha256::digest(code)[..], code].concat()).unwrap();
@@ -66,7 +69,7 @@ fn an_entry_that_is_not_as_it_was_written_is_compiled_again() {
     let cached = Cached::new("hostile-cache");
     assert!(!cached.run().1, "the cache is not cold");
     let good = fs::read(cached.entry()).unwrap();
-    let ways: [(&str, &dyn Fn(&Path)); 8] = [
+    let ways: [(&str, &Tampering); 8] = [
         ("one bit", &|entry| change(entry, |bytes| bytes[good.len() / 2] ^= 1)),
         ("the digest", &|entry| change(entry, |bytes| bytes[0] ^= 1)),
         ("the end", &|entry| change(entry, |bytes| bytes.truncate(good.len() - 1))),

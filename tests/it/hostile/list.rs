@@ -187,7 +187,7 @@ pub(super) const REFUSED: &[Entry] = &[
 #[rustfmt::skip]
 pub(super) const COMPILE_BOMBS: &[Entry] = &[
     entry("H25", "huge-function", Made(guests::huge_function), "--compile-timeout 2s", TOO_LONG),
-    entry("H25", "huge-function-memory", Made(guests::huge_function), "--limit compile-memory=300MiB", Refused("E-COMPILE-LIMIT", "--limit compile-memory allows 300 MiB")),
+    entry("H25", "branch-tables-memory", Made(guests::branch_tables), "--limit compile-memory=300MiB", Refused("E-COMPILE-LIMIT", "--limit compile-memory allows 300 MiB")),
     entry("H25", "many-functions", Made(guests::many_functions), "--compile-timeout 2s", TOO_LONG),
     entry("H25", "deep-ifs", Made(guests::deep_ifs), "--compile-timeout 2s", TOO_LONG),
     entry("H25", "deep-blocks", Made(guests::deep_blocks), "--compile-timeout 2s", TOO_LONG),
