@@ -30,9 +30,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of which there is no more to say than what happened.
+    /// A failure of which there is no more to say than what happened. The message may quote the guest: what in it
+    /// could move the reader's cursor or recolour a terminal is left out.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        Failure { code, message: message.into(), help: None, limit: None, backtrace: Vec::new() }
+        let mut message = message.into();
+        message.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+        Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }
 
     /// A limit that was met; `what` is the beginning of a sentence that [`LimitHit`] ends, such as
@@ -153,4 +156,15 @@ fn shorten(text: &str, max_chars: usize) -> String {
         short.push('…');
     }
     short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_quotes_a_guest_is_harmless_to_a_terminal() {
+        let failure = Failure::new(FailureCode::Guest, "a\u{1b}]0;title\u{7}\u{9b}2J\r\nb");
+        assert_eq!(failure.message, "a]0;title2J\nb");
+    }
 }

@@ -48,6 +48,8 @@ pub enum Limit {
     UserAttrs,
     /// The JSON text of one user attribute.
     AttrLength,
+    /// What a trial leaves in the study, but for its reports: its parameters' ranges and choices, and its attributes.
+    TrialData,
     /// The reported steps that are stored; a longer curve is thinned.
     Reports,
     /// What is kept of what an objective logs and prints: the last of it.
@@ -77,7 +79,7 @@ struct Row {
 }
 
 #[rustfmt::skip]
-const TABLE: [Row; 21] = {
+const TABLE: [Row; 22] = {
     use Limit::*;
     use Unit::*;
     const fn row(limit: Limit, name: &'static str, unit: Unit, default: u64, summary: &'static str) -> Row {
@@ -103,6 +105,7 @@ const TABLE: [Row; 21] = {
         row(NameLength, "name-length", Chars, 512, "names of parameters, attributes and constraints"),
         row(UserAttrs, "user-attrs", Count, 1_000, "user attributes of a trial, and constraints"),
         row(AttrLength, "attr-length", Bytes, 1 << 20, "JSON text of one user attribute"),
+        row(TrialData, "trial-data", Bytes, 2 << 20, "ranges, choices and attributes that a trial leaves in the study"),
         row(Reports, "reports", Count, 10_000, "reported steps that are stored; longer curves are thinned"),
         row(Log, "log", Bytes, 64 << 10, "log and output that is kept, the last of it"),
     ]
@@ -163,7 +166,7 @@ impl Limit {
 /// Rounded up, so that what is over a bound is not shown as the bound.
 fn show_bytes(bytes: u64) -> String {
     match bytes {
-        _ if bytes >= 1 << 30 && bytes % (1 << 30) == 0 => format!("{} GiB", bytes >> 30),
+        _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
         _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
         _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         _ => format!("{bytes} bytes"),

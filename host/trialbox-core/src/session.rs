@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
+use crate::limits::{Limit, LimitHit};
 use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
@@ -77,6 +78,9 @@ pub struct SessionLimits {
     pub max_reports: usize,
     /// How many user attributes a trial may have, and how many constraints.
     pub max_user_attrs: usize,
+    /// How many bytes a trial may leave in the study as ranges and choices of its parameters and as user attributes.
+    /// What waits to be written is in memory, some of it as trees of JSON that are twenty times as large as their text.
+    pub max_data_bytes: u64,
     /// How many bytes of log and output are kept: the last ones.
     pub max_log_bytes: usize,
     /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
@@ -91,6 +95,7 @@ impl Default for SessionLimits {
         SessionLimits {
             max_reports: 10_000,
             max_user_attrs: 1_000,
+            max_data_bytes: 2 << 20,
             max_log_bytes: 64 * 1024,
             strict_fixed_params: false,
             constraint_format: ConstraintFormat::default(),
@@ -132,6 +137,8 @@ pub struct TrialSession<'a> {
     has_explained_pruning: bool,
     has_warned_of_peers: bool,
     user_attrs: BTreeMap<String, Json>,
+    /// What is counted against [`SessionLimits::max_data_bytes`].
+    data_bytes: u64,
     /// In the order in which they were first set.
     constraints: Vec<(String, f64)>,
     transcript: Transcript,
@@ -180,6 +187,7 @@ impl<'a> TrialSession<'a> {
             has_explained_pruning: false,
             has_warned_of_peers: false,
             user_attrs: BTreeMap::new(),
+            data_bytes: 0,
             constraints: Vec::new(),
             transcript: Transcript::new(around.limits.max_log_bytes),
             usage: Usage::default(),
@@ -320,6 +328,7 @@ impl<'a> TrialSession<'a> {
         })?;
         check_name("attribute key", key)
             .map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        self.replace_data(self.attr_bytes(key), (key.len() + json.len()) as u64)?;
         (self.observer)(Event::Attached { key, value: &value });
         self.user_attrs.insert(key.to_owned(), value.clone());
         let limit = self.around.limits.max_user_attrs;
@@ -331,6 +340,24 @@ impl<'a> TrialSession<'a> {
         }
         put(&mut self.pending.user_attrs, key.to_owned(), value);
         Ok(())
+    }
+
+    /// What a user attribute that is already there takes, about.
+    fn attr_bytes(&self, key: &str) -> u64 {
+        self.user_attrs.get(key).map_or(0, |value| (key.len() + value.to_string().len()) as u64)
+    }
+
+    /// Counts what the trial leaves in the study, some of it in the place of what it left before.
+    fn replace_data(&mut self, before: u64, bytes: u64) -> Result<(), Stop> {
+        self.data_bytes = self.data_bytes.saturating_sub(before) + bytes;
+        let (used, allowed) = (self.data_bytes, self.around.limits.max_data_bytes);
+        if used <= allowed {
+            return Ok(());
+        }
+        let hit = LimitHit { limit: Limit::TrialData, allowed, used: Some(used) };
+        let what = "the parameters and attributes of the trial take";
+        let help = "keep large results in a file: grant a directory with --dir HOST::GUEST:rw";
+        Err(Stop::Fail(Failure::of_limit(FailureCode::Budget, what, hit).with_help(help)))
     }
 
     /// Records a constraint, satisfied when its value is <= 0. The last value of a name stays.
@@ -464,6 +491,9 @@ impl<'a> TrialSession<'a> {
     pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
         check_name("parameter name", name)
             .map_err(|error| suggest_failure(name, error.to_string()))?;
+        if name.is_empty() {
+            return Err(suggest_failure(name, "a parameter must have a name".to_owned()));
+        }
         let is_first = self.asked.insert(name.to_owned());
         if let Some((_, stored)) = self.params.iter().find(|(found, _)| found == name) {
             stored.distribution.check_compatible(&distribution).map_err(|error| {
@@ -477,6 +507,7 @@ impl<'a> TrialSession<'a> {
             }
             return Ok(internal);
         }
+        self.replace_data(0, (name.len() + distribution.to_json_text().len()) as u64)?;
         self.check_against_study(name, &distribution)?;
         let internal = self.value_for(name, &distribution)?;
         let param = Param { distribution, internal };

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::json::Json;
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
-use trialbox_runtime::{Grant, Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
+use trialbox_runtime::{
+    Grant, Interrupts, Limits, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
+    SandboxConfig,
+};
 
 /// What an objective may see and use.
 #[derive(Debug, Clone, clap::Args)]
@@ -104,6 +107,7 @@ impl ObjectiveArgs {
         };
         let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
         let loaded = sandbox.wait_loaded()?;
+        check_described_name(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
@@ -135,6 +139,23 @@ impl ObjectiveArgs {
         let chosen = self.cache_dir.clone().map(|path| std::path::absolute(&path).unwrap_or(path));
         chosen.or_else(|| users().map(|cache| cache.join("trialbox")))
     }
+}
+
+/// Studies are named after objectives, so the contract says which names there are; an empty one counts as none.
+fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
+    let name = loaded.description.as_ref().map_or("", |description| &description.name);
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.len() <= 128 && name.chars().all(is_fine) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(128).collect();
+    Err(Rejection {
+        code: RejectionCode::Abi,
+        message: format!(
+            "the objective says that its name is `{shown}`; a name has 1 to 128 of a-z, A-Z, 0-9, `-`, `_` and `.`"
+        ),
+        help: Some("rename it in its `describe`".to_owned()),
+    })
 }
 
 /// The name of an objective without a description: its file's.
