@@ -204,7 +204,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("H35", "links and `..` out of a granted directory: lockdown.rs"),
     ("H36", "disks and descriptors that are filled: lockdown.rs"),
     ("H41", "a guest process that a signal ends: hostile/died.rs"),
-    ("H42", "components from dice: fuzz/"),
+    ("H42", "components from dice: random_components.rs"),
 ];
 
 /// NaN is a value, of a step that is reported twice the first value counts, and a step may be the last there is.
