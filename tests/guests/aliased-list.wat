@@ -1,4 +1,4 @@
-;; Gives 100,000 choices, each of which is the same 1 MiB of text.
+;; Gives 98,000 choices, each of which is the same 1 MiB of text.
 (module
   (import "trialbox:objective/trial@0.1.0" "suggest-categorical" (func $suggest-categorical (param i32 i32 i32 i32) (result i32)))
   (memory (export "memory") 48)

@@ -19,24 +19,24 @@ fn assert_harmless(ran: &Ran, codes: &[i32]) {
 #[test]
 fn nothing_that_a_guest_says_moves_the_cursor_of_who_reads_it() {
     let scene = Scene::new("hostile-escapes");
-    for guest in [
-        Guest::Wat("log-flood"),
-        Guest::Wat("error-text"),
-        Guest::Misfit("print"),
-        Guest::Misfit("panic-at-length"),
-        Guest::Made(names_with_escapes),
+    for (study, guest) in [
+        ("log", Guest::Wat("log-flood")),
+        ("error", Guest::Wat("error-text")),
+        ("print", Guest::Misfit("print")),
+        ("panic", Guest::Misfit("panic-at-length")),
+        ("names", Guest::Made(names_with_escapes)),
     ] {
         std::fs::write(scene.path("x.wasm"), guest.bytes()).unwrap();
         let flags = guest.flags();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let run = ["run", "x.wasm", "-vv", "--study-name", "s"];
+        let run = ["run", "x.wasm", "-vv", "--study-name", study];
         for command in [&["eval", "x.wasm"][..], &run, &["inspect", "x.wasm"]] {
             assert_harmless(&scene.trialbox(&[command, &flags].concat()), &[0, 1]);
         }
-    }
-    assert_harmless(&scene.trialbox(&["study", "trials"]), &[0]);
-    for number in ["0", "1", "2", "3", "4"] {
-        assert_harmless(&scene.trialbox(&["trial", "show", number]), &[0]);
+        for command in [&["study", "trials"][..], &["study", "show"], &["trial", "show", "0"]] {
+            let arguments = [command, &["--study-name", study]].concat();
+            assert_harmless(&scene.trialbox(&arguments), &[0]);
+        }
     }
 }
 

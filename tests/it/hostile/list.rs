@@ -57,7 +57,7 @@ pub(super) const TOO_MUCH: &[Entry] = &[
     entry("H02", "start-loop-described", Described("start-loop-described"), "--compile-timeout 2s", Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
     entry("H02", "describe-loop", Described("describe-loop"), "--compile-timeout 2s", Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
     entry("H03", "memory-grow", Wat("memory-grow"), "--max-memory 64MiB", Fail("E-MEM", "--max-memory allows 64 MiB")),
-    // The pages are really there: the guest process has the gigabyte, its host has not.
+    // The pages are really there: the guest process has half a gigabyte, its host has not.
     entry("H03", "memory-touched", Wat("memory-touched"), "--max-memory 512MiB", Fail("E-MEM", "--max-memory allows 512 MiB")),
     entry("H04", "memory-minimum", Wat("memory-minimum"), "--max-memory 64MiB", Fail("E-MEM", "--max-memory allows 64 MiB")),
     entry("H05", "table-minimum", Wat("table-minimum"), "", Fail("E-TABLE", "--limit table-elements allows")),
@@ -105,7 +105,7 @@ pub(super) const BREAKS: &[Entry] = &[
     entry("H16", "step-zero", Made(|| calls(&[int("x", 0, 10, 0)])), "", Fail("E-SUGGEST", "`x`")),
     entry("H16", "ints-beyond-floats", Made(|| calls(&[int("x", i64::MIN, i64::MAX, 1)])), "", Fail("E-SUGGEST", "`x`")),
     entry("H16", "other-choices", Made(other_choices), "", Fail("E-SUGGEST", "`x`")),
-    entry("H21", "realloc-outside", Wat("realloc-outside"), "", Fail("E-DATA", "out of bounds")),
+    entry("H21", "realloc-outside", Wat("realloc-outside"), "", Fail("E-DATA", "memory")),
     entry("H21", "realloc-misaligned", Wat("realloc-misaligned"), "--env X=1", Fail("E-DATA", "align")),
     // The guest's own code traps, whoever has called it.
     entry("H21", "realloc-trap", Wat("realloc-trap"), "", Fail("E-PANIC", "aborted")),
@@ -165,7 +165,7 @@ pub(super) const REFUSED: &[Entry] = &[
     entry("H28", "newer-contract", Made(guests::newer_contract), "", Refused("E-ABI", "version 0.2.0")),
     entry("H28", "newer-import", Wat("newer-import"), "", Refused("E-ABI", "forecast")),
     entry("H28", "later-patch", Wat("later-patch"), "", Complete),
-    entry("H28", "import-escapes", Made(guests::import_with_escapes), "", Refused("E-", "")),
+    entry("H28", "import-escapes", Made(guests::import_with_escapes), "", Refused("E-CAPABILITY", "imports `[31m2J")),
     entry("H29", "other-component", Made(guests::other_component), "", Refused("E-ABI", "it exports nothing")),
     entry("H29", "no-evaluate", Wat("no-evaluate"), "", Refused("E-ABI", "evaluate")),
     entry("H29", "wrong-type", Wat("wrong-type"), "", Refused("E-ABI", "evaluate")),
@@ -204,7 +204,7 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("H35", "links and `..` out of a granted directory: lockdown.rs"),
     ("H36", "disks and descriptors that are filled: lockdown.rs"),
     ("H41", "a guest process that a signal ends: hostile/died.rs"),
-    ("H42", "components from dice: fuzz"),
+    ("H42", "components from dice: random_components.rs"),
 ];
 
 /// NaN is a value, of a step that is reported twice the first value counts, and a step may be the last there is.
