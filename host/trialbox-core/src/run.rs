@@ -59,7 +59,7 @@ pub struct FinishedTrial {
     pub constraints: Vec<(String, f64)>,
     /// How many times it reported a value.
     pub n_reports: u64,
-    /// How many of these are stored: see [`crate::session::SessionLimits::max_reports`].
+    /// How many of these are stored: see [`crate::limits::Limit::Reports`].
     pub n_reports_stored: usize,
     /// Why it is FAIL.
     pub failure: Option<Failure>,

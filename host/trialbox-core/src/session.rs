@@ -11,15 +11,13 @@ use crate::event::Event;
 use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
-use crate::limits::{Limit, LimitHit};
+use crate::limits::{Limit, LimitHit, Limits};
 use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
 use crate::sampler::{Ask, Sampler};
-use crate::storage::{
-    BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
-};
+use crate::storage::{BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch};
 use crate::study::StudyRecord;
 use crate::transcript::{LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
@@ -70,37 +68,17 @@ pub struct Surroundings<'a> {
     pub provenance: &'a [(String, Json)],
 }
 
-/// Bounds on what one trial may leave in the database and in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Bounds on what one trial may leave in the database and in memory, and how it is left there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// How many reported steps are stored, at least 1. The first half of them are a trial's first reports, the others
-    /// are spread over all that follow, and the last report is always among them.
-    pub max_reports: usize,
-    /// How many user attributes a trial may have, and how many constraints.
-    pub max_user_attrs: usize,
-    /// How many bytes a trial may leave in the study as ranges and choices of its parameters and as user attributes.
-    /// What waits to be written is in memory, some of it as trees of JSON that are twenty times as large as their text.
-    pub max_data_bytes: u64,
-    /// How many bytes of log and output are kept: the last ones.
-    pub max_log_bytes: usize,
+    /// How much. Of reported steps the first half of those stored are a trial's first reports, the others are spread
+    /// over all that follow, and the last report is always among them.
+    pub limits: Limits,
     /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
     /// as Optuna does.
     pub strict_fixed_params: bool,
     /// How constraints are written.
     pub constraint_format: ConstraintFormat,
-}
-
-impl Default for SessionLimits {
-    fn default() -> Self {
-        SessionLimits {
-            max_reports: 10_000,
-            max_user_attrs: 1_000,
-            max_data_bytes: 2 << 20,
-            max_log_bytes: 64 * 1024,
-            strict_fixed_params: false,
-            constraint_format: ConstraintFormat::default(),
-        }
-    }
 }
 
 /// Why a call does not return to the objective.
@@ -137,7 +115,7 @@ pub struct TrialSession<'a> {
     has_explained_pruning: bool,
     has_warned_of_peers: bool,
     user_attrs: BTreeMap<String, Json>,
-    /// What is counted against [`SessionLimits::max_data_bytes`].
+    /// What is counted against [`Limit::TrialData`].
     data_bytes: u64,
     /// In the order in which they were first set.
     constraints: Vec<(String, f64)>,
@@ -182,14 +160,14 @@ impl<'a> TrialSession<'a> {
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
-            reports: Reports::new(around.limits.max_reports),
+            reports: Reports::new(around.limits.limits.size(Limit::Reports).max(1)),
             has_explained_repeats: false,
             has_explained_pruning: false,
             has_warned_of_peers: false,
             user_attrs: BTreeMap::new(),
             data_bytes: 0,
             constraints: Vec::new(),
-            transcript: Transcript::new(around.limits.max_log_bytes),
+            transcript: Transcript::new(around.limits.limits.size(Limit::Log)),
             usage: Usage::default(),
             answers: Answers::default(),
             pending,
@@ -260,6 +238,11 @@ impl<'a> TrialSession<'a> {
     /// # Errors
     /// No choices, or others than before.
     pub fn suggest_categorical(&mut self, name: &str, choices: Vec<Json>) -> Result<u32, Stop> {
+        let what = format!("the number of choices of parameter `{}` is", shown_name(name));
+        self.bound(Limit::Choices, FailureCode::Suggest, choices.len(), &what)?;
+        let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
+        let what = format!("a choice of parameter `{}` has", shown_name(name));
+        self.bound(Limit::ChoiceLength, FailureCode::Suggest, longest, &what)?;
         let distribution = Distribution::categorical(choices);
         let distribution =
             distribution.map_err(|error| bad_range(name, "suggest-categorical", &error))?;
@@ -320,24 +303,20 @@ impl<'a> TrialSession<'a> {
     /// # Errors
     /// A value that is no JSON, a key that is too long, or too many keys.
     pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), Stop> {
+        let what = format!("the text of user attribute `{}` has", shown_name(key));
+        self.bound(Limit::AttrLength, FailureCode::Budget, json.len(), &what)?;
         let value = Json::parse(json).map_err(|error| {
             call_failure(
                 "set-user-attr",
                 format!("the value of `{key}` must be JSON, but it is not: {error}"),
             )
         })?;
-        check_name("attribute key", key)
-            .map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        self.bound_name(FailureCode::Call, "an attribute's key has", key)?;
         self.replace_data(self.attr_bytes(key), (key.len() + json.len()) as u64)?;
         (self.observer)(Event::Attached { key, value: &value });
         self.user_attrs.insert(key.to_owned(), value.clone());
-        let limit = self.around.limits.max_user_attrs;
-        if self.user_attrs.len() > limit {
-            return Err(call_failure(
-                "set-user-attr",
-                format!("a trial may have {limit} user attributes, not more"),
-            ));
-        }
+        let n_attrs = self.user_attrs.len();
+        self.bound(Limit::UserAttrs, FailureCode::Budget, n_attrs, "user attributes:")?;
         put(&mut self.pending.user_attrs, key.to_owned(), value);
         Ok(())
     }
@@ -350,14 +329,30 @@ impl<'a> TrialSession<'a> {
     /// Counts what the trial leaves in the study, some of it in the place of what it left before.
     fn replace_data(&mut self, before: u64, bytes: u64) -> Result<(), Stop> {
         self.data_bytes = self.data_bytes.saturating_sub(before) + bytes;
-        let (used, allowed) = (self.data_bytes, self.around.limits.max_data_bytes);
-        if used <= allowed {
-            return Ok(());
-        }
-        let hit = LimitHit { limit: Limit::TrialData, allowed, used: Some(used) };
         let what = "the parameters and attributes of the trial take";
-        let help = "keep large results in a file: grant a directory with --dir HOST::GUEST:rw";
-        Err(Stop::Fail(Failure::of_limit(FailureCode::Budget, what, hit).with_help(help)))
+        self.bound(Limit::TrialData, FailureCode::Budget, self.data_bytes as usize, what).map_err(
+            |stop| match stop {
+                Stop::Fail(failure) => Stop::Fail(failure.with_help(
+                    "keep large results in a file: grant a directory with --dir HOST::GUEST:rw",
+                )),
+                Stop::Halt => Stop::Halt,
+            },
+        )
+    }
+
+    /// Ends the trial where more is used of something than a limit allows. `what` begins the sentence.
+    fn bound(&self, limit: Limit, code: FailureCode, used: usize, what: &str) -> Result<(), Stop> {
+        match self.around.limits.limits.get(limit) {
+            Some(allowed) if used as u64 > allowed => {
+                let hit = LimitHit { limit, allowed, used: Some(used as u64) };
+                Err(Stop::Fail(Failure::of_limit(code, what, hit)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn bound_name(&self, code: FailureCode, what: &str, name: &str) -> Result<(), Stop> {
+        self.bound(Limit::NameLength, code, name.chars().count(), what)
     }
 
     /// Records a constraint, satisfied when its value is <= 0. The last value of a name stays.
@@ -372,18 +367,14 @@ impl<'a> TrialSession<'a> {
             ));
         }
         let key = format!("{CONSTRAINT_PREFIX}{name}");
-        check_name("constraint name with its prefix", &key)
-            .map_err(|error| call_failure("set-constraint", error.to_string()))?;
+        self.bound_name(FailureCode::Call, "a constraint's name has, with its prefix,", &key)?;
         (self.observer)(Event::Constrained { name, value });
         match self.constraints.iter_mut().find(|(found, _)| found == name) {
             Some((_, found)) => *found = value,
             None => self.constraints.push((name.to_owned(), value)),
         }
-        let limit = self.around.limits.max_user_attrs;
-        if self.constraints.len() > limit {
-            let problem = format!("a trial may have {limit} constraints, not more");
-            return Err(call_failure("set-constraint", problem));
-        }
+        let n_constraints = self.constraints.len();
+        self.bound(Limit::UserAttrs, FailureCode::Budget, n_constraints, "constraints:")?;
         // A list is only known at the end.
         if self.around.limits.constraint_format == ConstraintFormat::Named {
             put(&mut self.pending.system_attrs, key, Json::Float(value));
@@ -489,8 +480,7 @@ impl<'a> TrialSession<'a> {
 
     /// A parameter's value, internal.
     pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
-        check_name("parameter name", name)
-            .map_err(|error| suggest_failure(name, error.to_string()))?;
+        self.bound_name(FailureCode::Suggest, "a parameter's name has", name)?;
         if name.is_empty() {
             return Err(suggest_failure(name, "a parameter must have a name".to_owned()));
         }
@@ -507,6 +497,8 @@ impl<'a> TrialSession<'a> {
             }
             return Ok(internal);
         }
+        let n_params = self.params.len() + 1;
+        self.bound(Limit::Params, FailureCode::Budget, n_params, "parameters:")?;
         self.replace_data(0, (name.len() + distribution.to_json_text().len()) as u64)?;
         self.check_against_study(name, &distribution)?;
         let internal = self.value_for(name, &distribution)?;
@@ -750,12 +742,15 @@ fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {
 }
 
 fn suggest_failure(name: &str, problem: String) -> Stop {
-    // A name may be as long as the guest likes; the message should not be.
-    let shown: String = name.chars().take(80).collect();
     Stop::Fail(Failure::new(
         FailureCode::Suggest,
-        format!("parameter `{shown}` cannot be suggested: {problem}"),
+        format!("parameter `{}` cannot be suggested: {problem}", shown_name(name)),
     ))
+}
+
+/// A name may be as long as the guest likes; a message should not be.
+fn shown_name(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 fn call_failure(call: &str, problem: String) -> Stop {

@@ -33,7 +33,7 @@ impl CacheEntry {
         key.update(crate::WASMTIME_VERSION);
         key.update(crate::CONTRACT);
         // wasmtime would load code that was compiled with the other answer.
-        key.update([u8::from(request.deterministic)]);
+        key.update([u8::from(request.engine.deterministic)]);
         // Covers the target, the CPU's features, most compiler settings and wasmtime's full version.
         engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
         let name = format!("{}.cwasm", hex(&key.finalize()));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use trialbox_core::limits::{Limit, LimitHit, Limits};
 use wasmparser::{Encoding, Parser, Payload};
 
 /// The contract that this host offers.
@@ -13,9 +14,6 @@ pub const CONTRACT: &str = "trialbox:objective@0.1.0";
 const PACKAGE: &str = "trialbox:objective/";
 const TRIAL: &str = "trialbox:objective/trial";
 const OBJECTIVE: &str = "trialbox:objective/objective";
-
-/// Larger files take minutes to compile.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A file that looks like an objective for this host.
 #[derive(Debug, Clone)]
@@ -58,7 +56,9 @@ pub enum RejectionCode {
     Abi,
     /// The component wants something that no host of trialbox gives.
     Capability,
-    /// Compiling took too long.
+    /// The file is larger than it may be.
+    ModuleSize,
+    /// Compiling took too long, or too much memory.
     CompileLimit,
     /// The guest process died while getting the objective ready.
     Died,
@@ -73,6 +73,7 @@ impl RejectionCode {
             RejectionCode::NotComponent => "E-NOT-COMPONENT",
             RejectionCode::Abi => "E-ABI",
             RejectionCode::Capability => "E-CAPABILITY",
+            RejectionCode::ModuleSize => "E-MODULE-SIZE",
             RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
             RejectionCode::Died => "E-DIED",
         }
@@ -106,19 +107,20 @@ impl ObjectiveFile {
     ///
     /// # Errors
     /// Says what the file is instead.
-    pub fn read(path: &Path) -> Result<Self, Rejection> {
+    pub fn read(path: &Path, limits: &Limits) -> Result<Self, Rejection> {
         let shown = path.display();
         let cannot_read = |error: std::io::Error| {
             let help = "give the path of a .wasm file";
             Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
         };
         let length = std::fs::metadata(path).map_err(cannot_read)?.len();
-        if length > MAX_FILE_BYTES {
-            let message = format!("`{shown}` has {} MiB; an objective may have 256", length >> 20);
+        let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
+        if length > allowed {
+            let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
             return Err(Rejection::new(
-                RejectionCode::Invalid,
-                message,
-                "leave data out of the module: grant it with --dir",
+                RejectionCode::ModuleSize,
+                format!("`{shown}` has {hit}"),
+                "leave data out of the module, and grant it with --dir; large files take minutes to compile",
             ));
         }
         Self::from_bytes(path, std::fs::read(path).map_err(cannot_read)?)

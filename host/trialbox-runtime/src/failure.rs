@@ -1,7 +1,8 @@
 //! What wasmtime says when a guest does not return, in our words.
 
-use crate::limits::MemoryLimitReached;
+use crate::limits::LimitReached;
 use crate::protocol::BreakKind;
+use trialbox_core::limits::Limit;
 use wasmtime::{Error, Trap};
 use wasmtime_wasi::I32Exit;
 
@@ -12,8 +13,14 @@ pub(crate) struct IllegalCall(pub(crate) String);
 
 /// The kind and message of a guest that broke. `last_stderr` is where Rust and C write a panic's text.
 pub(crate) fn classify(error: &Error, last_stderr: &str) -> (BreakKind, String) {
-    if let Some(limit) = error.downcast_ref::<MemoryLimitReached>() {
-        return (BreakKind::Memory, limit.to_string());
+    if let Some(LimitReached(hit)) = error.downcast_ref() {
+        let (kind, what) = match hit.limit {
+            Limit::Memory => (BreakKind::Memory, "the guest asked for memory of"),
+            Limit::Memories => (BreakKind::Memory, "the guest's memories:"),
+            Limit::TableElements => (BreakKind::Table, "elements of one of the guest's tables:"),
+            _ => (BreakKind::Limit, "the guest met a limit:"),
+        };
+        return (kind, format!("{what} {hit}"));
     }
     if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
         return (BreakKind::Exit, format!("the guest called exit({status}) instead of returning"));

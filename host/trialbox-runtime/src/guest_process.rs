@@ -5,7 +5,7 @@ use crate::bindings::exports::trialbox::objective::{describe, objective};
 use crate::cache::CacheEntry;
 use crate::contract::{Rejection, RejectionCode};
 use crate::deterministic;
-use crate::engine::new_engine;
+use crate::engine::{address_space_is_small, new_engine};
 use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
@@ -27,9 +27,6 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::random::WasiRandom;
 
-/// How many bytes of lists and strings a single call may copy between guest and host.
-const HOSTCALL_BYTES: usize = 1 << 20;
-
 /// The whole life of a guest process: standard input is the socket to the host process.
 pub fn run_guest() -> ExitCode {
     match serve() {
@@ -49,6 +46,7 @@ fn serve() -> wasmtime::Result<()> {
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
     let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
+    lockdown::make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(&link, request) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
@@ -57,8 +55,8 @@ fn serve() -> wasmtime::Result<()> {
         let ToGuest::Evaluate(trial) = message else {
             return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
         };
-        let (end, peak_memory_bytes) = guest.evaluate(trial);
-        link.send(&FromGuest::Ended { end, peak_memory_bytes })?;
+        let ended = guest.evaluate(trial);
+        link.send(&ended)?;
     }
     Ok(())
 }
@@ -90,12 +88,12 @@ impl Guest {
                 "please report this",
             )
         };
-        let engine = new_engine(request.deterministic).map_err(internal)?;
+        let engine = new_engine(request.engine).map_err(internal)?;
         let compiled = compile(link, &request, &engine)?;
         // From here on the objective's code may run, `describe` for one.
         let landlock_abi = lockdown::leave_only(&request.grants, None);
         let mut linker = new_linker(&engine).map_err(internal)?;
-        if request.deterministic {
+        if request.engine.deterministic {
             deterministic::fix_filesystem(&mut linker).map_err(internal)?;
         }
         let instance_pre =
@@ -109,6 +107,7 @@ impl Guest {
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
             landlock_abi,
+            small_address_space: address_space_is_small(),
             load_time: started.elapsed(),
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
@@ -131,15 +130,18 @@ impl Guest {
         }
     }
 
-    /// Runs one trial in a fresh instance: how it ended, and the most memory it had at once, in bytes.
-    fn evaluate(&self, trial: TrialRequest) -> (GuestEnd, u64) {
+    /// Runs one trial in a fresh instance.
+    fn evaluate(&self, trial: TrialRequest) -> FromGuest {
         let broke = |error: wasmtime::Error| {
             let (kind, message) = classify(&error, &self.link.take_stderr_tail());
             GuestEnd::Broke { kind, message }
         };
         let (mut store, instance) = match self.instantiate(Some(trial)) {
             Ok(ready) => ready,
-            Err(error) => return (broke(error), 0),
+            Err(error) => {
+                let end = broke(error);
+                return FromGuest::Ended { end, peak_memory_bytes: 0, fuel: None };
+            }
         };
         let called = self
             .objective
@@ -151,7 +153,9 @@ impl Guest {
             Ok(Err(objective::Failure::Error(message))) => GuestEnd::Error(message),
             Err(error) => broke(error),
         };
-        (end, store.data().memory.peak_bytes())
+        let left = store.get_fuel().ok();
+        let fuel = trial.limits.fuel.zip(left).map(|(given, left)| given - left);
+        FromGuest::Ended { end, peak_memory_bytes: store.data().meter.peak_memory_bytes(), fuel }
     }
 
     fn instantiate(
@@ -161,11 +165,19 @@ impl Guest {
         let rights = Rights {
             grants: &self.request.grants,
             env: &self.request.env,
-            deterministic: self.request.deterministic,
+            deterministic: self.request.engine.deterministic,
+            limits: trial.map_or(self.request.limits, |trial| trial.limits),
         };
+        let limits = rights.limits;
         let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.limiter(|state| &mut state.meter);
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(size(limits.payload_bytes));
+        store.set_max_component_handles(size(limits.handles));
+        if self.request.engine.metered {
+            // Describing takes as much as it takes.
+            store.set_fuel(trial.and(limits.fuel).unwrap_or(u64::MAX))?;
+        }
         let instance = self.instance_pre.instantiate(&mut store)?;
         Ok((store, instance))
     }
@@ -188,7 +200,11 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     }
     let directory_made = entry.as_ref().map(CacheEntry::make_directory);
     lockdown::leave_only(&request.grants, request.cache_dir.as_deref());
-    let code = engine.precompile_component(&receive_module(link)?).map_err(|error| {
+    let module = receive_module(link)?;
+    let compiled = lockdown::with_memory_limit(request.compile_memory_bytes, || {
+        engine.precompile_component(&module)
+    });
+    let code = compiled.map_err(|error| {
         let message = format!("the component is not valid: {}", error.root_cause());
         Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
     })?;

@@ -3,9 +3,9 @@
 use crate::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
 use crate::deterministic::{self, SeenFiles};
 use crate::failure::IllegalCall;
-use crate::limits::MemoryMeter;
+use crate::limits::Meter;
 use crate::link::Link;
-use crate::protocol::{self, FromGuest, Grant, Level, ToGuest, TrialRequest};
+use crate::protocol::{self, FromGuest, Grant, GuestLimits, Level, ToGuest, TrialRequest};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use trialbox_core::rng::guest_wasi_rng;
@@ -16,9 +16,6 @@ use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// What an objective may use to describe itself: its code may begin with large memories.
-const DESCRIBE_MEMORY_BYTES: u64 = 4 << 30;
-
 /// The state of one instance.
 pub(crate) struct HostState {
     link: Link,
@@ -27,7 +24,7 @@ pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(crate) seen_files: SeenFiles,
-    pub(crate) memory: MemoryMeter,
+    pub(crate) meter: Meter,
 }
 
 /// What an instance is given.
@@ -35,6 +32,7 @@ pub(crate) struct Rights<'a> {
     pub(crate) grants: &'a [Grant],
     pub(crate) env: &'a [(String, String)],
     pub(crate) deterministic: bool,
+    pub(crate) limits: GuestLimits,
 }
 
 impl HostState {
@@ -58,14 +56,18 @@ impl HostState {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
         }
-        let max_memory_bytes = trial.map_or(DESCRIBE_MEMORY_BYTES, |trial| trial.max_memory_bytes);
+        wasi.max_random_size(rights.limits.random_bytes);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(rights.limits.handles.try_into().unwrap_or(usize::MAX));
+        // Nobody asks what describing an objective has used.
+        let meter = Meter::new(rights.limits, trial.map(|_| link.clone()));
         Ok(HostState {
             link: link.clone(),
             trial,
             wasi: wasi.build(),
-            table: ResourceTable::new(),
+            table,
             seen_files: SeenFiles::default(),
-            memory: MemoryMeter::new(max_memory_bytes),
+            meter,
         })
     }
 

@@ -30,7 +30,6 @@ mod sandbox;
 pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
 pub use guest_process::run_guest;
 pub use interrupt::Interrupts;
-pub use limits::Limits;
 pub use protocol::{DataSource, Description, Grant, Loaded, Metric};
 pub use sandbox::{Sandbox, SandboxConfig};
 

@@ -1,9 +1,10 @@
 //! A trial that has just ended, as it is printed.
 
-use crate::trial_json;
+use crate::trial_json::{self, show_bytes, show_duration};
 use serde_json::{Value, json};
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::transcript::LogSource;
+use trialbox_core::usage::Usage;
 
 /// The end of what a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
@@ -28,9 +29,15 @@ pub(crate) fn source_prefix(source: LogSource) -> String {
 }
 
 /// A trial that has just ended, for programs.
-pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_bytes: u64) -> Value {
+pub(crate) fn finished_json(study: &str, trial: &FinishedTrial) -> Value {
     let failure = trial.failure.as_ref().map(|failure| {
-        json!({ "code": failure.code.as_str(), "message": failure.message, "help": failure.help })
+        json!({
+            "code": failure.code.as_str(),
+            "message": failure.message,
+            "help": failure.help,
+            "limit": failure.limit.map(|limit| trial_json::to_value(&limit.to_json())),
+            "backtrace": failure.backtrace,
+        })
     });
     let log: Vec<Value> = trial
         .transcript
@@ -49,11 +56,24 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
         "n_reports": trial.n_reports,
         "n_reports_stored": trial.n_reports_stored,
         "duration_seconds": trial.duration.as_secs_f64(),
-        "peak_memory_bytes": peak_memory_bytes,
+        "usage": trial_json::to_value(&trial.usage.to_json()),
         "failure": failure,
         "retry": trial.retry.map(|number| number.0),
         "log": log,
     })
+}
+
+/// What a trial used: `0.3 s, 0.25 s of CPU, 12 MiB of memory, 40 calls, 2 KiB of log`.
+pub(crate) fn show_usage(usage: &Usage) -> String {
+    let parts = [
+        Some(show_duration(usage.wall)),
+        usage.cpu.map(|cpu| format!("{} of CPU", show_duration(cpu))),
+        usage.peak_memory_bytes.map(|bytes| format!("{} of memory", show_bytes(bytes))),
+        usage.fuel.map(|fuel| format!("{fuel} instructions")),
+        Some(format!("{} calls", usage.host_calls)),
+        (usage.log_bytes > 0).then(|| format!("{} of log", show_bytes(usage.log_bytes))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.

@@ -13,6 +13,7 @@ mod exchange;
 mod exit_code;
 mod finished;
 mod grants;
+mod limit_args;
 mod objective_args;
 mod objectives;
 mod output;

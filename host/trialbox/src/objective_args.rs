@@ -2,15 +2,16 @@
 
 use crate::error::CommandError;
 use crate::grants::{DirArg, check_data, parse_dir, parse_env};
+use crate::limit_args::{self, LimitArg, parse_limit};
 use crate::storage_args::{parse_bytes, parse_duration};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::json::Json;
+use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
 use trialbox_runtime::{
-    Grant, Interrupts, Limits, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
-    SandboxConfig,
+    Grant, Interrupts, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox, SandboxConfig,
 };
 
 /// What an objective may see and use.
@@ -39,9 +40,19 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long)]
     pub(crate) deterministic: bool,
 
+    /// How many instructions one trial may execute, about; counting them makes tight loops twice as slow.
+    /// Remembered by a study that begins with it [default: not counted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) fuel: Option<u64>,
+
     /// How long loading or compiling may take
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     compile_timeout: Duration,
+
+    /// Move another limit, such as stack=4MiB or payload=8MiB; the names are in `trialbox run --help`. Remembered by
+    /// a study that begins with it
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
+    pub(crate) limit: Vec<LimitArg>,
 
     /// Where compiled code is kept [default: the user's cache directory]
     #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env_values = true)]
@@ -61,12 +72,15 @@ pub(crate) struct ReadyObjective {
 impl ObjectiveArgs {
     /// The limits, as far as the command line sets them.
     pub(crate) fn limits(&self) -> Limits {
-        let defaults = Limits::default();
-        Limits {
-            max_memory_bytes: self.max_memory.unwrap_or(defaults.max_memory_bytes),
-            trial_timeout: self.trial_timeout,
-            compile_timeout: self.compile_timeout,
+        let mut limits = Limits::default();
+        if let Some(bytes) = self.max_memory {
+            limits.set(Limit::Memory, Some(bytes));
         }
+        limits.set(Limit::TrialTime, self.trial_timeout.map(millis));
+        limits.set(Limit::Fuel, self.fuel);
+        limits.set(Limit::CompileTime, Some(millis(self.compile_timeout)));
+        limit_args::apply(&self.limit, &mut limits);
+        limits
     }
 
     /// The names of the environment variables that the objective gets.
@@ -77,17 +91,6 @@ impl ObjectiveArgs {
     /// The directories that the objective may see, after a look at each.
     pub(crate) fn grants(&self) -> Result<Vec<Grant>, CommandError> {
         self.dirs.iter().map(DirArg::resolve).collect()
-    }
-
-    /// The same, but with what a trial remembers of how it was run, where the command line does not say.
-    pub(crate) fn as_recorded(&self, provenance: &Json) -> Self {
-        let memory = provenance.get("max_memory_bytes").and_then(Json::as_i64);
-        ObjectiveArgs {
-            deterministic: self.deterministic
-                || provenance.get("deterministic") == Some(&Json::Bool(true)),
-            max_memory: self.max_memory.or_else(|| memory?.try_into().ok()),
-            ..self.clone()
-        }
     }
 
     /// Gets the objective ready.
@@ -114,6 +117,11 @@ impl ObjectiveArgs {
         if loaded.landlock_abi == 0 {
             tracing::info!(
                 "this kernel offers no Landlock: WebAssembly alone confines the objective"
+            );
+        }
+        if loaded.small_address_space {
+            tracing::info!(
+                "the address space is limited (ulimit -v): memory is checked in code, 1.3 to 1.7 times slower"
             );
         }
         Ok(ReadyObjective { sandbox, loaded })
@@ -156,6 +164,11 @@ fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
         ),
         help: Some("rename it in its `describe`".to_owned()),
     })
+}
+
+/// A time as limits count it.
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// The name of an objective without a description: its file's.

@@ -4,7 +4,8 @@
 use crate::objective_args::ObjectiveArgs;
 use std::fs;
 use trialbox_core::json::Json;
-use trialbox_runtime::{Grant, Limits, Loaded, ObjectiveFile, WASMTIME_VERSION};
+use trialbox_core::limits::Limits;
+use trialbox_runtime::{Grant, Loaded, ObjectiveFile, WASMTIME_VERSION};
 
 /// A component's digest as it is stored.
 pub(crate) fn module_digest(file: &ObjectiveFile) -> String {
@@ -27,7 +28,7 @@ pub(crate) fn provenance(
         ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
         ("wasmtime", Json::from(WASMTIME_VERSION)),
         ("deterministic", Json::from(deterministic)),
-        ("max_memory_bytes", Json::from(limits.max_memory_bytes)),
+        ("limits", limits.to_json()),
         ("grants", Json::Array(grants.iter().map(grant).collect())),
         // Values may be secrets.
         ("env", Json::Array(args.env_names().map(Json::from).collect())),

@@ -6,22 +6,25 @@
 
 use crate::clock::SystemClock;
 use crate::error::CommandError;
+use crate::limit_args;
 use crate::objective_args::ObjectiveArgs;
 use crate::stopping::{self, BUDGETS, Budgets, StoppingArgs};
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
+use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::format_datetime;
-use trialbox_runtime::Limits;
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
 pub(crate) const SAMPLER: &str = "trialbox:sampler";
 pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
+/// The other limits, by name.
+const LIMITS: &str = "trialbox:limits";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 /// The digest of the component that the study's trials run.
 const MODULE: &str = "trialbox:module";
@@ -42,6 +45,8 @@ pub(crate) struct SettingFlags {
     pub(crate) pruner: Option<PrunerConfig>,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    /// The other limits, as an object from names to values.
+    pub(crate) limits: Option<Json>,
     pub(crate) deterministic: bool,
     pub(crate) max_retries: Option<u32>,
     pub(crate) stopping: StoppingArgs,
@@ -68,6 +73,7 @@ pub(crate) struct Settings {
     pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) limits: Option<Json>,
     pub(crate) deterministic: bool,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
@@ -154,7 +160,8 @@ impl SettingFlags {
             .map(|time| (TRIAL_TIMEOUT.to_owned(), Json::from(time.as_secs_f64())));
         let deterministic =
             self.deterministic.then(|| (DETERMINISTIC.to_owned(), Json::Bool(true)));
-        memory.into_iter().chain(timeout).chain(deterministic).collect()
+        let limits = self.limits.iter().map(|limits| (LIMITS.to_owned(), limits.clone()));
+        memory.into_iter().chain(timeout).chain(limits).chain(deterministic).collect()
     }
 }
 
@@ -229,12 +236,17 @@ fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<
 impl Settings {
     /// The limits of a command on this study.
     pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
-        let limits = args.limits();
-        Limits {
-            max_memory_bytes: self.max_memory_bytes.unwrap_or(limits.max_memory_bytes),
-            trial_timeout: self.trial_timeout.or(limits.trial_timeout),
-            ..limits
+        let mut limits = args.limits();
+        if let Some(bytes) = self.max_memory_bytes {
+            limits.set(Limit::Memory, Some(bytes));
         }
+        if let Some(timeout) = self.trial_timeout {
+            limits.set(Limit::TrialTime, Some(timeout.as_millis().try_into().unwrap_or(u64::MAX)));
+        }
+        if let Some(remembered) = &self.limits {
+            limit_args::apply_remembered(remembered, &mut limits);
+        }
+        limits
     }
 
     /// Reads what the study holds.
@@ -251,6 +263,7 @@ impl Settings {
             pruner,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            limits: attribute(LIMITS).cloned(),
             deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
             retry: retry_policy(study),
             budgets: Budgets::of(study).map_err(unreadable)?,
@@ -323,6 +336,7 @@ fn flag_of(key: &str) -> &'static str {
         PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
+        LIMITS => "--fuel and --limit",
         DETERMINISTIC => "--deterministic",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
         CONSTRAINT_FORMAT => "--constraint-format",

@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, show_reports, source_prefix};
+use crate::finished::{finished_json, show_reports, show_usage, source_prefix};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
@@ -11,7 +11,7 @@ use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
-use crate::trial_json::{self, show_bytes, show_constraint, show_duration, show_value};
+use crate::trial_json::{self, show_constraint, show_value};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ enum Defaults {
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         refuse_twice("--param", &self.param)?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let interrupts = Arc::new(Interrupts::install()?);
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;
         self.sandbox.check_data(&ready.loaded)?;
@@ -113,7 +113,7 @@ impl EvalArgs {
             return self.check(output, &study, &mut ready.sandbox, &mut observer);
         }
         let (study, trial) = self.call(&study, &mut ready.sandbox, &mut observer)?;
-        self.report(output, &study, &trial, ready.sandbox.peak_memory_bytes())
+        self.report(output, &study, &trial)
     }
 
     /// Calls the objective in a study of this process's own memory.
@@ -139,7 +139,11 @@ impl EvalArgs {
             sampler: sampler.as_ref(),
             pruner: &NopPruner,
             clock: &clock,
-            limits: SessionLimits { strict_fixed_params: true, ..SessionLimits::default() },
+            limits: SessionLimits {
+                limits: self.sandbox.limits(),
+                strict_fixed_params: true,
+                ..SessionLimits::default()
+            },
             retry: None,
             provenance: &[],
         };
@@ -214,13 +218,7 @@ impl EvalArgs {
         });
     }
 
-    fn report(
-        &self,
-        output: &Output,
-        study: &StudyRecord,
-        trial: &FinishedTrial,
-        peak_memory_bytes: u64,
-    ) -> CommandResult {
+    fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
         if let Some(failure) = &trial.failure
             && failure.code == FailureCode::FixedParam
         {
@@ -262,9 +260,8 @@ impl EvalArgs {
         }
         let reports = show_reports(trial).map(|reports| format!(" and {reports}"));
         let reports = reports.unwrap_or_default();
-        let (duration, memory) = (show_duration(trial.duration), show_bytes(peak_memory_bytes));
-        text.push_str(&format!("\n  took {duration} and {memory} of memory{reports}"));
-        output.result(&text, || finished_json(&study.name, trial, peak_memory_bytes));
+        text.push_str(&format!("\n  used {}{reports}", show_usage(&trial.usage)));
+        output.result(&text, || finished_json(&study.name, trial));
         Ok(match (trial.interruption, trial.state) {
             (Some(_), _) => ExitCode::Interrupted,
             (None, TrialState::Fail) => ExitCode::TrialFailed,

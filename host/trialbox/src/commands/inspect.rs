@@ -18,13 +18,14 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::failure::FailureCode;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
+use trialbox_core::limits::Limit;
 use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::Param;
-use trialbox_runtime::{Description, Limits, ObjectiveFile};
+use trialbox_runtime::{Description, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -58,7 +59,7 @@ pub(crate) struct InspectArgs {
 
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let mut ready = self.sandbox.load(&file, None)?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
@@ -68,10 +69,9 @@ impl InspectArgs {
 
     /// Calls the objective until it has asked for its parameters.
     fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
-        ready.sandbox.set_limits(Limits {
-            trial_timeout: Some(self.probe_timeout),
-            ..self.sandbox.limits()
-        });
+        let mut limits = self.sandbox.limits();
+        limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
+        ready.sandbox.set_terms(limits, self.sandbox.deterministic);
         let study = NewStudy {
             name: objective_name(&ready.loaded, &self.objective),
             directions: described_directions(&ready.loaded)
@@ -89,7 +89,7 @@ impl InspectArgs {
             sampler: sampler.as_ref(),
             pruner: &AlwaysPruner,
             clock: &clock,
-            limits: SessionLimits::default(),
+            limits: SessionLimits { limits, ..SessionLimits::default() },
             retry: None,
             provenance: &[],
         };

@@ -3,6 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::limit_args::apply_remembered;
 use crate::objective_args::ObjectiveArgs;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::json::Json;
+use trialbox_core::limits::Limits;
 use trialbox_core::provenance::PROVENANCE_ATTR;
 use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -57,25 +59,25 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let recorded = storage.trial(study.id, TrialNumber(self.number))?;
         let (seed, kept) = self.check(&recorded, &file)?;
 
         let interrupts = Arc::new(Interrupts::install()?);
-        let sandbox = self.sandbox.as_recorded(kept);
-        let mut ready = sandbox.load(&file, Some(interrupts))?;
-        sandbox.check_data(&ready.loaded)?;
-        let replayed = run_again(&study, &recorded, seed, &mut ready.sandbox)?;
-        let now = provenance(
-            &file,
-            &ready.loaded,
-            &sandbox,
-            &sandbox.grants()?,
-            &sandbox.limits(),
-            sandbox.deterministic,
-        );
+        let deterministic =
+            self.sandbox.deterministic || kept.get("deterministic") == Some(&Json::Bool(true));
+        let mut limits = self.sandbox.limits();
+        if let Some(remembered) = kept.get("limits") {
+            apply_remembered(remembered, &mut limits);
+        }
+        let mut ready = self.sandbox.load(&file, Some(interrupts))?;
+        self.sandbox.check_data(&ready.loaded)?;
+        ready.sandbox.set_terms(limits, deterministic);
+        let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
+        let grants = self.sandbox.grants()?;
+        let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);
         let notes = provenance_differences(kept, &now);
         self.report(output, &study, &recorded, &replayed, &notes);
         let equal = replayed.difference.is_none();
@@ -169,6 +171,7 @@ fn run_again(
     study: &StudyRecord,
     recorded: &FrozenTrial,
     seed: u64,
+    limits: Limits,
     objective: &mut trialbox_runtime::Sandbox,
 ) -> Result<Replay, CommandError> {
     let mut scratch = MemoryStorage::new();
@@ -188,7 +191,7 @@ fn run_again(
         sampler: sampler.as_ref(),
         pruner: &pruner,
         clock: &clock,
-        limits: SessionLimits::default(),
+        limits: SessionLimits { limits, ..SessionLimits::default() },
         retry: None,
         provenance: &[],
     };

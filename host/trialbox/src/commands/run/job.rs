@@ -4,7 +4,9 @@ use super::RunArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{count_reports, finished_json, last_lines, show_reports, source_prefix};
+use crate::finished::{
+    count_reports, finished_json, last_lines, show_reports, show_usage, source_prefix,
+};
 use crate::objective_args::ReadyObjective;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -112,10 +114,9 @@ impl Job<'_> {
         mut ready: ReadyObjective,
         mut storage: Box<dyn Storage>,
     ) -> CommandResult {
-        ready.sandbox.set_limits(self.settings.limits(&self.args.sandbox));
-        ready
-            .sandbox
-            .set_deterministic(self.settings.deterministic || self.args.sandbox.deterministic);
+        let limits = self.settings.limits(&self.args.sandbox);
+        let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
+        ready.sandbox.set_terms(limits, deterministic);
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
         let around = Surroundings {
             study: self.study,
@@ -124,6 +125,7 @@ impl Job<'_> {
             pruner: pruner.as_ref(),
             clock: &self.clock,
             limits: SessionLimits {
+                limits,
                 constraint_format: self.settings.constraint_format,
                 ..SessionLimits::default()
             },
@@ -149,7 +151,7 @@ impl Job<'_> {
                     return Err(self.explain(error));
                 }
             };
-            exit = exit.worst(self.report(&end, ready.sandbox.peak_memory_bytes()));
+            exit = exit.worst(self.report(&end));
         }
         Ok(match self.interrupts.pending() {
             Some(interruption) => exit.worst(interrupted(interruption)),
@@ -235,10 +237,10 @@ impl Job<'_> {
         }
     }
 
-    fn report(&self, end: &TrialEnd, peak_memory_bytes: u64) -> ExitCode {
+    fn report(&self, end: &TrialEnd) -> ExitCode {
         match end {
             TrialEnd::Finished(trial) => {
-                self.report_finished(trial, peak_memory_bytes);
+                self.report_finished(trial);
                 match trial.interruption {
                     Some(interruption) => interrupted(interruption),
                     None if trial.state == TrialState::Fail => ExitCode::TrialFailed,
@@ -282,7 +284,7 @@ impl Job<'_> {
         }
     }
 
-    fn report_finished(&self, trial: &FinishedTrial, peak_memory_bytes: u64) {
+    fn report_finished(&self, trial: &FinishedTrial) {
         let mut text = format!("trial {:<4} {:<8} ", trial.number.0, trial.state);
         if !trial.values.is_empty() {
             text.push_str(&format!("{}  ", show_values(self.study, &trial.values)));
@@ -303,6 +305,9 @@ impl Job<'_> {
         {
             text.push_str(&format!("\n  {reports}"));
         }
+        if self.output.is_verbose() {
+            text.push_str(&format!("\n  used {}", show_usage(&trial.usage)));
+        }
         if let Some(failure) = &trial.failure {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
             if let Some(help) = &failure.help {
@@ -315,9 +320,7 @@ impl Job<'_> {
                 text.push_str(&last_lines(trial));
             }
         }
-        self.progress.result(self.output, &text, || {
-            finished_json(&self.study.name, trial, peak_memory_bytes)
-        });
+        self.progress.result(self.output, &text, || finished_json(&self.study.name, trial));
         self.progress.advance(trial, &self.study.directions);
     }
 }

@@ -5,6 +5,7 @@ mod job;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::limit_args::{self, limits_help};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
     described_metric_names, metric_names_attr, objective_name, show_directions,
@@ -46,7 +47,7 @@ Examples:
 ///
 /// The study is made if it is not there. A trial that fails is recorded with its reason and ends nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}\n\n{EXIT_CODES_HELP}", limits_help()))]
 pub(crate) struct RunArgs {
     /// The objective: a wasm component
     objective: PathBuf,
@@ -129,7 +130,7 @@ pub(crate) struct RunArgs {
     allow_module_change: bool,
 
     /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --constraint-format,
-    /// --max-memory, --trial-timeout, --max-trials, --stop-when-value and --patience change a study that was made
+    /// --max-memory, --trial-timeout, --fuel, --limit, --max-trials, --stop-when-value and --patience change a study that was made
     /// with others
     #[arg(long = "override")]
     overrule: bool,
@@ -158,7 +159,7 @@ impl RunArgs {
     fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
         refuse_twice("--fix", &self.fix)?;
         let mut flags = self.setting_flags()?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         flags.module = Some(ModuleFlags {
             digest: module_digest(&file),
             may_change: self.allow_module_change,
@@ -223,6 +224,7 @@ impl RunArgs {
             pruner: self.pruner.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
+            limits: limit_args::to_remember(&self.sandbox.limit, self.sandbox.fuel),
             deterministic: self.sandbox.deterministic,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),
