@@ -14,6 +14,7 @@ use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
 };
+use crate::signature;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -96,6 +97,7 @@ impl Guest {
         if request.engine.deterministic {
             deterministic::fix_filesystem(&mut linker).map_err(internal)?;
         }
+        signature::check(&compiled.component, &engine)?;
         let instance_pre =
             linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
         let objective =

@@ -26,6 +26,7 @@ mod link;
 mod lockdown;
 mod protocol;
 mod sandbox;
+mod signature;
 
 pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
 pub use guest_process::run_guest;
