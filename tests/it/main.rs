@@ -23,6 +23,7 @@ mod invariants;
 #[cfg(feature = "failpoints")]
 mod kill;
 #[cfg(feature = "failpoints")]
+mod limits;
 mod lockdown;
 mod manage;
 #[cfg(feature = "failpoints")]
