@@ -6,5 +6,5 @@
   (data (i32.const 36) "\30\00\00\00\01")
   (func (export "trialbox:objective/objective@0.1.0#evaluate") (result i32)
     (i32.const 32))
-  (func (export "cabi_post_trialbox:objective/objective@0.1.0#evaluate") (param i32)
+  (func $cabi_post_evaluate (export "cabi_post_trialbox:objective/objective@0.1.0#evaluate") (param i32)
     (call $report (f64.const 1) (i32.const 0))))

@@ -2,6 +2,7 @@
 
 use crate::json::Json;
 use crate::limits::LimitHit;
+use crate::text::clean;
 use std::fmt;
 
 /// The system attribute that says why a trial is FAIL.
@@ -33,8 +34,7 @@ impl Failure {
     /// A failure of which there is no more to say than what happened. The message may quote the guest: what in it
     /// could move the reader's cursor or recolour a terminal is left out.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        message.retain(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+        let message = clean(&message.into());
         Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }
 
@@ -44,6 +44,13 @@ impl Failure {
         let mut failure = Failure::new(code, format!("{what} {hit}"));
         failure.limit = Some(hit);
         failure
+    }
+
+    /// Adds the functions that were running, innermost first.
+    pub fn with_backtrace(mut self, names: &[String]) -> Self {
+        let names = names.iter().take(MAX_LINES);
+        self.backtrace = names.map(|name| shorten(&clean(name), MAX_LINE_CHARS)).collect();
+        self
     }
 
     /// Adds what to do about it.

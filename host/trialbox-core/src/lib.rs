@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod json;
+pub mod text;
 
 pub mod distribution;
 pub mod search_space;

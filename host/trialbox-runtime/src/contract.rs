@@ -56,6 +56,8 @@ pub enum RejectionCode {
     Abi,
     /// The component wants something that no host of trialbox gives.
     Capability,
+    /// The component uses a proposal to WebAssembly that is not offered.
+    Feature,
     /// The file is larger than it may be.
     ModuleSize,
     /// Compiling took too long, or too much memory.
@@ -73,6 +75,7 @@ impl RejectionCode {
             RejectionCode::NotComponent => "E-NOT-COMPONENT",
             RejectionCode::Abi => "E-ABI",
             RejectionCode::Capability => "E-CAPABILITY",
+            RejectionCode::Feature => "E-FEATURE",
             RejectionCode::ModuleSize => "E-MODULE-SIZE",
             RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
             RejectionCode::Died => "E-DIED",
@@ -268,6 +271,47 @@ fn damaged(error: &wasmparser::BinaryReaderError) -> Rejection {
         RejectionCode::Invalid,
         message,
         "build or copy it again, and compare the checksums",
+    )
+}
+
+/// What the validator's complaints hold when a proposal is not enabled, and the proposal.
+const PROPOSALS: [(&str, &str); 12] = [
+    ("memory64", "memory64"),
+    ("64-bit", "memory64"),
+    ("threads must be enabled", "threads"),
+    ("shared", "threads"),
+    ("exceptions proposal", "exceptions"),
+    ("async", "component-model async"),
+    ("gc types", "GC"),
+    ("gc proposal", "GC"),
+    ("function references", "function references"),
+    ("stack switching", "stack switching"),
+    ("custom page sizes", "custom page sizes"),
+    ("wide arithmetic", "wide arithmetic"),
+];
+
+/// A component that the validator refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
+pub(crate) fn not_valid(complaint: &str) -> Rejection {
+    if let Some((_, proposal)) = PROPOSALS.iter().find(|(piece, _)| complaint.contains(piece)) {
+        return Rejection::new(
+            RejectionCode::Feature,
+            format!(
+                "the component uses the proposal {proposal}, which this trialbox does not offer"
+            ),
+            "build it without: the target wasm32-wasip2 does, unless features are switched on by flags",
+        );
+    }
+    let (what, place) = match complaint.rsplit_once(" (at offset 0x") {
+        Some((what, offset)) => {
+            let offset = u64::from_str_radix(offset.trim_end_matches(')'), 16);
+            (what, offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default())
+        }
+        None => (complaint, String::new()),
+    };
+    Rejection::new(
+        RejectionCode::Invalid,
+        format!("the component is not valid{place}: {what}"),
+        "build it again with a current toolchain",
     )
 }
 

@@ -3,7 +3,7 @@
 use crate::bindings::Described;
 use crate::bindings::exports::trialbox::objective::{describe, objective};
 use crate::cache::CacheEntry;
-use crate::contract::{Rejection, RejectionCode};
+use crate::contract::{Rejection, RejectionCode, not_valid};
 use crate::deterministic;
 use crate::engine::{address_space_is_small, new_engine};
 use crate::failure::classify;
@@ -125,8 +125,9 @@ impl Guest {
         match described {
             Ok(description) => Ok(Some(description.into())),
             Err(error) => {
-                let (_, message) = classify(&error, &self.link.take_stderr_tail());
-                let message = format!("the objective's `describe` failed: {message}");
+                let tail = self.link.take_stderr_tail();
+                let found = classify(&error, &tail, &self.request.limits);
+                let message = format!("the objective's `describe` failed: {}", found.message);
                 Err(Rejection { code: RejectionCode::Abi, message, help: None })
             }
         }
@@ -135,8 +136,7 @@ impl Guest {
     /// Runs one trial in a fresh instance.
     fn evaluate(&self, trial: TrialRequest) -> FromGuest {
         let broke = |error: wasmtime::Error| {
-            let (kind, message) = classify(&error, &self.link.take_stderr_tail());
-            GuestEnd::Broke { kind, message }
+            GuestEnd::Broke(classify(&error, &self.link.take_stderr_tail(), &trial.limits))
         };
         let (mut store, instance) = match self.instantiate(Some(trial)) {
             Ok(ready) => ready,
@@ -206,10 +206,7 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     let compiled = lockdown::with_memory_limit(request.compile_memory_bytes, || {
         engine.precompile_component(&module)
     });
-    let code = compiled.map_err(|error| {
-        let message = format!("the component is not valid: {}", error.root_cause());
-        Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
-    })?;
+    let code = compiled.map_err(|error| not_valid(&error.root_cause().to_string()))?;
     let written =
         entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
     let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
-use trialbox_core::limits::{Limit, Limits};
+use trialbox_core::limits::{Limit, LimitHit, Limits};
 
 /// What framing adds to the payload of a host call, at most.
 const FRAMING_BYTES: usize = 64 << 10;
@@ -256,15 +256,51 @@ pub(crate) enum GuestEnd {
     /// The objective returned an error, with its message.
     Error(String),
     /// It did not return.
-    Broke {
-        kind: BreakKind,
-        message: String,
-    },
+    Broke(Break),
+}
+
+/// How and why a guest did not return.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Break {
+    pub(crate) kind: BreakKind,
+    pub(crate) message: String,
+    pub(crate) limit: Option<SentHit>,
+    /// The functions that were running, innermost first.
+    pub(crate) backtrace: Vec<String>,
+}
+
+impl Break {
+    pub(crate) fn new(kind: BreakKind, message: String) -> Self {
+        Break { kind, message, limit: None, backtrace: Vec::new() }
+    }
+}
+
+/// A [`LimitHit`] on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SentHit {
+    name: String,
+    allowed: u64,
+    used: Option<u64>,
+}
+
+impl From<LimitHit> for SentHit {
+    fn from(LimitHit { limit, allowed, used }: LimitHit) -> Self {
+        SentHit { name: limit.name().to_owned(), allowed, used }
+    }
+}
+
+impl SentHit {
+    /// What was sent; `None` for a limit that does not exist.
+    pub(crate) fn received(&self) -> Option<LimitHit> {
+        let limit = Limit::parse(&self.name)?;
+        Some(LimitHit { limit, allowed: self.allowed, used: self.used })
+    }
 }
 
 /// Why a guest did not return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum BreakKind {
+    Panic,
     Trap,
     Memory,
     Table,
@@ -273,6 +309,7 @@ pub(crate) enum BreakKind {
     Stack,
     Exit,
     Data,
+    DataSize,
     Call,
 }
 

@@ -4,8 +4,8 @@
 use crate::contract::{ObjectiveFile, Rejection, RejectionCode};
 use crate::interrupt::Interrupts;
 use crate::protocol::{
-    BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits, Level,
-    LoadRequest, Loaded, ToGuest, TrialRequest, write_frame,
+    Break, BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits,
+    Level, LoadRequest, Loaded, ToGuest, TrialRequest, write_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
@@ -341,35 +341,40 @@ pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
         GuestEnd::Pruned => Evaluation::Pruned,
         GuestEnd::Error(message) => Evaluation::Fail(Failure::new(FailureCode::Guest, message)),
-        GuestEnd::Broke { kind, message } => {
-            let (code, help) = match kind {
-                BreakKind::Trap => (FailureCode::Trap, None),
-                BreakKind::Memory => (
-                    FailureCode::Memory,
-                    Some(
-                        "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
-                    ),
-                ),
-                BreakKind::Table => (FailureCode::Table, None),
-                BreakKind::Limit => (FailureCode::Limit, None),
-                BreakKind::Fuel => (FailureCode::Fuel, Some("raise --fuel")),
-                BreakKind::Stack => (
-                    FailureCode::Stack,
-                    Some("look for recursion without end, or large arrays on the stack"),
-                ),
-                BreakKind::Exit => {
-                    (FailureCode::Exit, Some("return a value or an error from the objective"))
-                }
-                BreakKind::Data => (FailureCode::Data, None),
-                BreakKind::Call => (FailureCode::Call, None),
-            };
-            let failure = Failure::new(code, message);
-            Evaluation::Fail(match help {
-                Some(help) => failure.with_help(help),
-                None => failure,
-            })
-        }
+        GuestEnd::Broke(broke) => Evaluation::Fail(failure_of(broke)),
     }
+}
+
+fn failure_of(broke: Break) -> Failure {
+    let (code, help) = match broke.kind {
+        BreakKind::Panic => (FailureCode::Panic, None),
+        BreakKind::Trap => (FailureCode::Trap, None),
+        BreakKind::Memory => (
+            FailureCode::Memory,
+            Some(
+                "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
+            ),
+        ),
+        BreakKind::Table => (FailureCode::Table, None),
+        BreakKind::Limit => (FailureCode::Limit, None),
+        BreakKind::Fuel => (FailureCode::Fuel, None),
+        BreakKind::Stack => (
+            FailureCode::Stack,
+            Some("look for recursion without end, or large arrays on the stack"),
+        ),
+        BreakKind::Exit => {
+            (FailureCode::Exit, Some("return a value or an error from the objective"))
+        }
+        BreakKind::Data => (FailureCode::Data, None),
+        BreakKind::DataSize => {
+            (FailureCode::DataSize, Some("pass large data in pieces, or through a file"))
+        }
+        BreakKind::Call => (FailureCode::Call, None),
+    };
+    let mut failure = Failure::new(code, broke.message).with_backtrace(&broke.backtrace);
+    failure.help = help.map(str::to_owned);
+    failure.limit = broke.limit.and_then(|limit| limit.received());
+    failure
 }
 
 impl From<Choice> for Json {

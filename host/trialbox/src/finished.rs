@@ -2,6 +2,7 @@
 
 use crate::trial_json::{self, show_bytes, show_duration};
 use serde_json::{Value, json};
+use trialbox_core::failure::Failure;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::transcript::LogSource;
 use trialbox_core::usage::Usage;
@@ -17,6 +18,11 @@ pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
         .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
         .collect();
     lines.into_iter().rev().collect()
+}
+
+/// The functions that were running when a trial failed, innermost first, a line for each.
+pub(crate) fn show_backtrace(failure: &Failure) -> String {
+    failure.backtrace.iter().map(|name| format!("\n    at {name}")).collect()
 }
 
 /// How a line of the transcript is introduced.

@@ -4,6 +4,7 @@ use crate::error::CommandError;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use trialbox_core::text::clean;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -45,7 +46,7 @@ impl Output {
         let line = if self.is_json() {
             escape_controls(&json().to_string()).into_owned()
         } else {
-            printable(text.trim_end_matches('\n')).into_owned()
+            clean(text.trim_end_matches('\n'))
         };
         let _ = writeln!(io::stdout().lock(), "{line}");
     }
@@ -54,34 +55,24 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             // In one piece: other threads and standard output may share the pipe.
-            let _ = io::stderr().lock().write_all(format!("{}\n", printable(text)).as_bytes());
+            let _ = io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes());
         }
     }
 
     /// An error, with its causes and what to do.
     pub(crate) fn error(&self, error: &CommandError) {
-        let _ = io::stderr().lock().write_all(printable(&error.to_text()).as_bytes());
+        let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
         if self.is_json() {
             let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
             let line = json!({
                 "event": "error",
                 "code": error.code,
                 "exit_code": error.exit as u8,
-                "message": printable(&causes.join(": ")),
+                "message": clean(&causes.join(": ")),
                 "help": error.help,
             });
             let _ = writeln!(io::stdout().lock(), "{}", escape_controls(&line.to_string()));
         }
-    }
-}
-
-/// Text without what could move the reader's cursor or recolour a terminal: names, attributes and messages are an
-/// objective's, or of whoever else writes to the study.
-fn printable(text: &str) -> Cow<'_, str> {
-    let is_harmless = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
-    match text.chars().all(is_harmless) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.chars().filter(|c| is_harmless(*c)).collect()),
     }
 }
 
@@ -116,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {
-        assert_eq!(printable("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "a[31m2Jb\nc\td");
+        assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "a[31m2Jb\nc\td");
         let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}" });
         let line = escape_controls(&text.to_string()).into_owned();
         assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f"}"#);

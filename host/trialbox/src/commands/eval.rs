@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, show_reports, show_usage, source_prefix};
+use crate::finished::{finished_json, show_backtrace, show_reports, show_usage, source_prefix};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
@@ -241,6 +241,7 @@ impl EvalArgs {
             (None, []) => trial.state.to_string(),
             (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
+        text.push_str(&trial.failure.as_ref().map(show_backtrace).unwrap_or_default());
         if let Some(help) = trial.failure.as_ref().and_then(|failure| failure.help.as_ref()) {
             text.push_str(&format!("\n  help: {help}"));
         }

@@ -236,7 +236,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
     })
 }
 
-/// Text of the author's, without what could move the reader's cursor.
+/// Text of the author's, in one line of bounded length.
 fn clean(text: &str) -> String {
-    text.chars().filter(|found| !found.is_control()).take(4096).collect()
+    trialbox_core::text::clean(text).replace(['\n', '\t'], " ").chars().take(4096).collect()
 }

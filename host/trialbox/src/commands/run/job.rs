@@ -5,7 +5,8 @@ use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::finished::{
-    count_reports, finished_json, last_lines, show_reports, show_usage, source_prefix,
+    count_reports, finished_json, last_lines, show_backtrace, show_reports, show_usage,
+    source_prefix,
 };
 use crate::objective_args::ReadyObjective;
 use crate::objectives::show_values;
@@ -310,6 +311,7 @@ impl Job<'_> {
         }
         if let Some(failure) = &trial.failure {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&show_backtrace(failure));
             if let Some(help) = &failure.help {
                 text.push_str(&format!("\n  help: {help}"));
             }
