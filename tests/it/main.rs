@@ -7,6 +7,7 @@
 
 mod doctor;
 mod eval;
+mod failures;
 mod faults;
 mod fronts;
 mod herd;

@@ -315,6 +315,28 @@ pub(crate) fn not_valid(complaint: &str) -> Rejection {
     )
 }
 
+/// An objective whose imports or exports are not the contract's. `complaints` are the linker's, from the outermost to
+/// the root; each names something between backticks.
+pub(crate) fn does_not_fit(complaints: impl Iterator<Item = String>) -> Rejection {
+    let complaints: Vec<String> = complaints.collect();
+    let names = complaints.iter().filter_map(|complaint| complaint.split('`').nth(1));
+    let names: Vec<&str> = names.collect();
+    let is_missing = complaints
+        .last()
+        .is_some_and(|root| root.contains("missing") || root.contains("not found"));
+    let (place, name) = match names[..] {
+        [place, .., name] => (format!(" of `{place}`"), name),
+        [name] => (String::new(), name),
+        [] => (String::new(), "objective"),
+    };
+    let problem = if is_missing { "is not there" } else { "has another type" };
+    Rejection::new(
+        RejectionCode::Abi,
+        format!("the component does not fit the contract {CONTRACT}: `{name}`{place} {problem}"),
+        "use the trialbox that it was built for, or build it again with a current SDK",
+    )
+}
+
 fn core_module() -> Rejection {
     Rejection::new(
         RejectionCode::NotComponent,

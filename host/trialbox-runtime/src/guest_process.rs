@@ -3,7 +3,7 @@
 use crate::bindings::Described;
 use crate::bindings::exports::trialbox::objective::{describe, objective};
 use crate::cache::CacheEntry;
-use crate::contract::{Rejection, RejectionCode, not_valid};
+use crate::contract::{Rejection, RejectionCode, does_not_fit, not_valid};
 use crate::deterministic;
 use crate::engine::{address_space_is_small, new_engine};
 use crate::failure::classify;
@@ -46,8 +46,8 @@ fn serve() -> wasmtime::Result<()> {
     let link = Link::new(take_socket()?);
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
-    let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
-    lockdown::make_room_for_stack(request.engine.stack_bytes);
+    let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
+    request.engine.stack_bytes = lockdown::make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(&link, request) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
@@ -98,10 +98,11 @@ impl Guest {
             deterministic::fix_filesystem(&mut linker).map_err(internal)?;
         }
         signature::check(&compiled.component, &engine)?;
-        let instance_pre =
-            linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
-        let objective =
-            objective::GuestIndices::new(&instance_pre).map_err(|error| does_not_fit(&error))?;
+        let instance_pre = linker
+            .instantiate_pre(&compiled.component)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
+        let objective = objective::GuestIndices::new(&instance_pre)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let guest = Guest { link: link.clone(), request, engine, instance_pre, objective };
         let description = guest.describe()?;
         let loaded = Loaded {
@@ -266,11 +267,6 @@ fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
         HostState::filesystem,
     )?;
     Ok(linker)
-}
-
-fn does_not_fit(error: &wasmtime::Error) -> Rejection {
-    let message = format!("the component does not fit the contract {}: {error:#}", crate::CONTRACT);
-    Rejection::new(RejectionCode::Abi, message, "build the objective again with a current SDK")
 }
 
 impl From<describe::Description> for Description {

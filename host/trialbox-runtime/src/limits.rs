@@ -21,7 +21,6 @@ pub(crate) struct Meter {
     limits: GuestLimits,
     memory_bytes: u64,
     peak_memory_bytes: u64,
-    memories: u64,
     /// Whom to tell of the peak, and what was told last: a guest that is killed cannot say it any more.
     teller: Option<(Link, u64)>,
 }
@@ -33,7 +32,7 @@ impl Meter {
     /// `link` leads to whoever keeps the peak, if somebody does.
     pub(crate) fn new(limits: GuestLimits, link: Option<Link>) -> Self {
         let teller = link.map(|link| (link, 0));
-        Meter { limits, memory_bytes: 0, peak_memory_bytes: 0, memories: 0, teller }
+        Meter { limits, memory_bytes: 0, peak_memory_bytes: 0, teller }
     }
 
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
@@ -61,12 +60,6 @@ impl wasmtime::ResourceLimiter for Meter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // A memory that comes into being grows from nothing.
-        self.memories += u64::from(current == 0);
-        if self.memories > self.limits.memories {
-            let (allowed, used) = (self.limits.memories, self.memories);
-            return Err(LimitReached::new(Limit::Memories, allowed, used).into());
-        }
         let asked = self.memory_bytes + (desired.saturating_sub(current)) as u64;
         if asked > self.limits.memory_bytes {
             return Err(LimitReached::new(Limit::Memory, self.limits.memory_bytes, asked).into());
@@ -98,7 +91,6 @@ impl wasmtime::ResourceLimiter for Meter {
     }
 
     fn memories(&self) -> usize {
-        // Counted above, where the limit can be named.
-        usize::MAX
+        usize::try_from(self.limits.memories).unwrap_or(usize::MAX)
     }
 }

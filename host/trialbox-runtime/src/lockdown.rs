@@ -24,6 +24,9 @@ const MAX_DESCRIPTORS: u64 = 512;
 /// What functions of the host need of the stack below those of WebAssembly.
 const STACK_OF_HOST_FUNCTIONS: u64 = 4 << 20;
 
+/// WebAssembly always gets as much.
+const LEAST_STACK: u64 = 64 << 10;
+
 /// All that the newest kernels can refuse; an older one refuses what it knows of it. The guest process needs
 /// nothing of a later version either, because after loading it opens nothing but what is granted.
 const LANDLOCK_ABI: ABI = ABI::V10;
@@ -86,14 +89,17 @@ pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Lets this thread's stack grow as far as WebAssembly's may, and a little more for the host's functions.
-pub(crate) fn make_room_for_stack(wasm_bytes: u64) {
+/// Lets this thread's stack grow as far as WebAssembly's may, and a little more for the host's functions. Returns how
+/// far WebAssembly's can: less where the system allows no more (`ulimit -Hs`).
+pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
     let found = getrlimit(Resource::Stack);
     let wanted = wasm_bytes + STACK_OF_HOST_FUNCTIONS;
     if found.current.is_some_and(|current| current < wanted) {
         let current = Some(found.maximum.map_or(wanted, |most| most.min(wanted)));
         let _ = setrlimit(Resource::Stack, Rlimit { current, maximum: found.maximum });
     }
+    let most = getrlimit(Resource::Stack).current.unwrap_or(u64::MAX);
+    wasm_bytes.min(most.saturating_sub(STACK_OF_HOST_FUNCTIONS).max(LEAST_STACK))
 }
 
 fn lower_limit(resource: Resource, most: u64) {

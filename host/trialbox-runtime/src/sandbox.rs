@@ -93,13 +93,19 @@ impl Sandbox {
 
     /// Sets the limits of the trials to come, and whether they must give the same bits on every machine. A study may
     /// decide that after the objective was loaded; where other code is needed then, it is loaded anew.
-    pub fn set_terms(&mut self, limits: Limits, deterministic: bool) {
+    ///
+    /// # Errors
+    /// As for [`Self::wait_loaded`], when it is.
+    pub fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
         let before = self.config.engine();
         self.config.limits = limits;
         self.config.deterministic = deterministic;
         if self.config.engine() != before {
             self.guest = None;
+            // Now, and not in a trial that has begun.
+            self.ready_guest()?;
         }
+        Ok(())
     }
 
     /// Ends the guest process; the next trial gets a new one.

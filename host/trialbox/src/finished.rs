@@ -10,6 +10,12 @@ use trialbox_core::usage::Usage;
 /// The end of what a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
     const SHOWN: usize = 10;
+    let dropped = match trial.transcript.dropped_bytes() {
+        0 => String::new(),
+        bytes => {
+            format!("\n  | ({} of log before this were not kept; --limit log)", show_bytes(bytes))
+        }
+    };
     let lines: Vec<String> = trial
         .transcript
         .lines()
@@ -17,7 +23,7 @@ pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
         .take(SHOWN)
         .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
         .collect();
-    lines.into_iter().rev().collect()
+    dropped + &lines.into_iter().rev().collect::<String>()
 }
 
 /// The functions that were running when a trial failed, innermost first, a line for each.
@@ -66,6 +72,7 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial) -> Value {
         "failure": failure,
         "retry": trial.retry.map(|number| number.0),
         "log": log,
+        "log_bytes_dropped": trial.transcript.dropped_bytes(),
     })
 }
 

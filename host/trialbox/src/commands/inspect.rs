@@ -71,7 +71,7 @@ impl InspectArgs {
     fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
         let mut limits = self.sandbox.limits();
         limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
-        ready.sandbox.set_terms(limits, self.sandbox.deterministic);
+        ready.sandbox.set_terms(limits, self.sandbox.deterministic)?;
         let study = NewStudy {
             name: objective_name(&ready.loaded, &self.objective),
             directions: described_directions(&ready.loaded)
@@ -146,6 +146,9 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         ),
     );
     line("confined by", confinement(ready.loaded.landlock_abi));
+    if ready.loaded.small_address_space {
+        line("note", "addresses are limited (ulimit -v): 1.3 to 1.7 times slower".to_owned());
+    }
     if let Some(description) = &ready.loaded.description {
         for source in &description.data {
             line("reads", format!("{}: {}", clean(&source.path), clean(&source.summary)));
@@ -229,6 +232,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         "exports": file.exports,
         "from_cache": ready.loaded.from_cache,
         "landlock_abi": ready.loaded.landlock_abi,
+        "small_address_space": ready.loaded.small_address_space,
         "load_seconds": ready.loaded.load_time.as_secs_f64(),
         "description": description,
         "params": params.collect::<Vec<_>>(),

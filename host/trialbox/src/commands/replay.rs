@@ -74,7 +74,7 @@ impl ReplayArgs {
         }
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;
         self.sandbox.check_data(&ready.loaded)?;
-        ready.sandbox.set_terms(limits, deterministic);
+        ready.sandbox.set_terms(limits, deterministic)?;
         let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
         let grants = self.sandbox.grants()?;
         let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);

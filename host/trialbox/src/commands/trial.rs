@@ -19,6 +19,7 @@ use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
 use trialbox_core::clock::Clock as _;
 use trialbox_core::constraint::is_constraint_attr;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -391,8 +392,24 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     for (key, value) in &trial.user_attrs {
         text.push_str(&format!("\n  user attribute {key}: {value}"));
     }
-    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_constraint_attr(key)) {
+    text.push_str(&show_failure(trial));
+    let is_shown = |key: &str| is_constraint_attr(key) || key == FAILURE_ATTR;
+    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
         text.push_str(&format!("\n  system attribute {key}: {value}"));
+    }
+    text
+}
+
+/// Why a trial is FAIL: code and message, the functions that were running, the end of its log.
+fn show_failure(trial: &FrozenTrial) -> String {
+    let Some(failure) = trial.system_attrs.get(FAILURE_ATTR) else { return String::new() };
+    let member = |name: &str| failure.get(name).and_then(Json::as_str).unwrap_or_default();
+    let mut text = format!("\n  {}: {}", member("code"), member("message"));
+    for (name, prefix) in [("backtrace", "at "), ("log", "| ")] {
+        let Some(Json::Array(lines)) = failure.get(name) else { continue };
+        for line in lines.iter().filter_map(Json::as_str) {
+            text.push_str(&format!("\n    {prefix}{line}"));
+        }
     }
     text
 }

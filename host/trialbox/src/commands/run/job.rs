@@ -117,7 +117,7 @@ impl Job<'_> {
     ) -> CommandResult {
         let limits = self.settings.limits(&self.args.sandbox);
         let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
-        ready.sandbox.set_terms(limits, deterministic);
+        ready.sandbox.set_terms(limits, deterministic)?;
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
         let around = Surroundings {
             study: self.study,
