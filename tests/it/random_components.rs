@@ -80,6 +80,7 @@ fn run(scene: &Scene, seed: u32, component: &[u8]) -> End {
     let mut command = Command::new("timeout");
     command.args(["--signal", "KILL", PATIENCE, env!("CARGO_BIN_EXE_trialbox")]);
     command.args(["run", &file, "--study-name", "random", "--sampler", "random", "--no-cache"]);
+    command.arg("--allow-module-change");
     // `describe` runs while loading, and may have no end either.
     command.args(["--max-memory", "64MiB", "--trial-timeout", "1s", "--compile-timeout", "3s"]);
     command.args(["--format", "json"]);

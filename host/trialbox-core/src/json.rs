@@ -87,6 +87,14 @@ impl Json {
         }
     }
 
+    /// The whole number, if it is one that is not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Json::BigInt(digits) => digits.parse().ok(),
+            other => other.as_i64()?.try_into().ok(),
+        }
+    }
+
     /// The value as a Python `int()` of a number: floats lose their fraction.
     pub fn as_i64(&self) -> Option<i64> {
         match self {

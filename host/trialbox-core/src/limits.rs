@@ -101,7 +101,7 @@ const TABLE: [Row; 22] = {
         row(RandomBytes, "random-bytes", Bytes, 64 << 20, "random bytes asked for by one call"),
         row(Params, "params", Count, 10_000, "parameters of one trial"),
         row(Choices, "choices", Count, 10_000, "choices of a categorical parameter"),
-        row(ChoiceLength, "choice-length", Bytes, 8 << 10, "text of one choice"),
+        row(ChoiceLength, "choice-length", Bytes, 64 << 10, "text of one choice"),
         row(NameLength, "name-length", Chars, 512, "names of parameters, attributes and constraints"),
         row(UserAttrs, "user-attrs", Count, 1_000, "user attributes of a trial, and constraints"),
         row(AttrLength, "attr-length", Bytes, 1 << 20, "JSON text of one user attribute"),

@@ -55,10 +55,7 @@ impl Pruner for RecordedAnswers {
 
 /// The seed that the objective was given, if the trial remembers it.
 pub fn recorded_seed(trial: &FrozenTrial) -> Option<u64> {
-    match trial.system_attrs.get(PROVENANCE_ATTR)?.get("seed")? {
-        Json::BigInt(digits) => digits.parse().ok(),
-        seed => seed.as_i64()?.try_into().ok(),
-    }
+    trial.system_attrs.get(PROVENANCE_ATTR)?.get("seed")?.as_u64()
 }
 
 /// Runs a recorded trial again, with its parameters and `seed`, and compares all that the objective does with

@@ -643,7 +643,7 @@ impl<'a> TrialSession<'a> {
         if !self.history_is_loaded {
             let started = self.around.clock.elapsed();
             let trials =
-                self.storage.trials(self.around.study.id).map_err(|error| self.halt(error))?;
+                self.storage.history(self.around.study.id).map_err(|error| self.halt(error))?;
             let mut history = History::new(self.around.study.directions.clone(), trials);
             if let Some(trial) = history.take(self.claim.number) {
                 self.system_attrs.extend(trial.system_attrs);

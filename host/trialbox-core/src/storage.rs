@@ -189,6 +189,13 @@ pub trait Storage: Send {
     /// [`StorageError::UnreadableRow`] names the first row that makes no sense.
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
+    /// All trials of a study, by number, as samplers and pruners see them: without the system attributes under
+    /// [`OWN_PREFIX`], which tell nothing of the search and are most of what is stored with a short trial.
+    ///
+    /// # Errors
+    /// As [`Self::trials`].
+    fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
+
     /// How the trials of a study stand, by number: their states, values and system attributes, and nothing else.
     /// Much less to read than all of [`Self::trials`], where trials report.
     ///
@@ -196,7 +203,7 @@ pub trait Storage: Send {
     /// As [`Self::trials`].
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
-    /// What has changed since `known` was read with [`Self::trials`]: trials that are new, and trials that had not
+    /// What has changed since `known` was read with [`Self::history`], in the same form: trials that are new, and trials that had not
     /// ended then, by number. Ended trials do not change. Gives up after about a second when others hold the
     /// storage, because whoever calls can go on with what is known.
     ///

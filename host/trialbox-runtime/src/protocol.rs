@@ -77,6 +77,15 @@ pub(crate) struct GuestLimits {
     pub(crate) fuel: Option<u64>,
 }
 
+impl GuestLimits {
+    /// What an objective may use to describe itself. Its code may begin with memories that are too large for a trial,
+    /// and a trial is what fails for it.
+    pub(crate) fn for_describing(self) -> Self {
+        let defaults = GuestLimits::from(&Limits::default());
+        GuestLimits { memory_bytes: self.memory_bytes.max(defaults.memory_bytes), ..self }
+    }
+}
+
 impl From<&Limits> for GuestLimits {
     fn from(limits: &Limits) -> Self {
         let bound = |limit| limits.get(limit).unwrap_or(u64::MAX);

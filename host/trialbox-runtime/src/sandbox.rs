@@ -451,7 +451,7 @@ impl GuestProcess {
             grants: config.grants.clone(),
             env: config.env.clone(),
             engine: config.engine(),
-            limits: GuestLimits::from(&config.limits),
+            limits: GuestLimits::from(&config.limits).for_describing(),
             compile_memory_bytes: config.limits.get(Limit::CompileMemory).unwrap_or(u64::MAX),
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;

@@ -8,8 +8,8 @@ use trialbox_core::retry::{enqueued, has_params, origin, renumbered, retry_of};
 use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
-    HeldTrial, LostTrial, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch,
-    TrialStart, WATCH_ATTR, check_name, owner_of,
+    HeldTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs,
+    TrialBatch, TrialStart, WATCH_ATTR, check_name, owner_of,
 };
 use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
 use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
@@ -92,6 +92,13 @@ impl MemoryStorage {
             _ => Err(lost(ClaimLoss::TakenOver)),
         }
     }
+}
+
+/// A trial as samplers and pruners see it.
+fn without_own_attrs(trial: &FrozenTrial) -> FrozenTrial {
+    let mut trial = trial.clone();
+    trial.system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX));
+    trial
 }
 
 impl Storage for MemoryStorage {
@@ -355,6 +362,10 @@ impl Storage for MemoryStorage {
         Ok(self.study(study)?.1.clone())
     }
 
+    fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
+        Ok(self.study(study)?.1.iter().map(without_own_attrs).collect())
+    }
+
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         let bare = |trial: &FrozenTrial| FrozenTrial {
             params: Vec::new(),
@@ -375,7 +386,7 @@ impl Storage for MemoryStorage {
             index.is_ok_and(|index| known[index].state.is_finished())
         };
         let trials = self.study(study)?.1.iter();
-        Ok(trials.filter(|trial| !had_ended(trial.number)).cloned().collect())
+        Ok(trials.filter(|trial| !had_ended(trial.number)).map(without_own_attrs).collect())
     }
 
     fn snapshot(&mut self, _path: &std::path::Path) -> Result<(), StorageError> {

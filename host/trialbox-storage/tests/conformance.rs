@@ -6,8 +6,8 @@ use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
 use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial, Outcome,
-    RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial,
+    OWNER_ATTR, Outcome, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart,
 };
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::{Param, TrialNumber, TrialState, UtcDateTime, parse_datetime};
@@ -469,15 +469,21 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         let other = storage.create_study(&new_study("other", &[StudyDirection::Minimize])).unwrap();
         let claims = ["a", "b", "c"].map(|owner| begin(storage, &study, owner).claim);
         finish(storage, &claims[1], &Outcome::Complete(vec![1.0])).unwrap();
-        let known = storage.trials(study.id).unwrap();
+        let known = storage.history(study.id).unwrap();
         assert_eq!(storage.changed_trials(study.id, &[]).unwrap(), known);
         finish(storage, &claims[0], &Outcome::Pruned(None)).unwrap();
         begin(storage, &other, "e");
         begin(storage, &study, "d");
         let changed = storage.changed_trials(study.id, &known).unwrap();
-        let now = storage.trials(study.id).unwrap();
+        let now = storage.history(study.id).unwrap();
         assert_eq!(changed, [now[0].clone(), now[2].clone(), now[3].clone()]);
         assert_eq!(changed[0].state, TrialState::Pruned);
+        // Who owns a trial is no part of the search.
+        let mut now = storage.trials(study.id).unwrap();
+        assert!(now.iter().all(|trial| trial.system_attrs.contains_key(OWNER_ATTR)));
+        now.iter_mut().for_each(|trial| drop(trial.system_attrs.remove(OWNER_ATTR)));
+        assert_eq!(storage.history(study.id).unwrap(), now);
+        let now = storage.trials(study.id).unwrap();
         let outcomes = storage.outcomes(study.id).unwrap();
         assert_eq!(outcomes.len(), now.len());
         for (outcome, trial) in outcomes.iter().zip(&now) {

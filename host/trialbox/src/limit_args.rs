@@ -98,11 +98,7 @@ pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> 
 pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) {
     let Json::Object(members) = remembered else { return };
     for (name, value) in members {
-        let value = match value {
-            Json::BigInt(digits) => digits.parse().ok(),
-            value => value.as_i64().and_then(|value| value.try_into().ok()),
-        };
-        if let (Some(limit), Some(value)) = (Limit::parse(name), value) {
+        if let (Some(limit), Some(value)) = (Limit::parse(name), value.as_u64()) {
             limits.set(limit, Some(value));
         }
     }

@@ -111,6 +111,7 @@ impl ObjectiveArgs {
         let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
         let loaded = sandbox.wait_loaded()?;
         check_described_name(&loaded)?;
+        check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
@@ -147,6 +148,21 @@ impl ObjectiveArgs {
         let chosen = self.cache_dir.clone().map(|path| std::path::absolute(&path).unwrap_or(path));
         chosen.or_else(|| users().map(|cache| cache.join("trialbox")))
     }
+}
+
+/// More values than a study can be shown with; each would be a row of the study.
+const MAX_METRICS: usize = 100;
+
+fn check_metrics(loaded: &Loaded) -> Result<(), Rejection> {
+    let n_metrics = loaded.description.as_ref().map_or(0, |description| description.metrics.len());
+    if n_metrics <= MAX_METRICS {
+        return Ok(());
+    }
+    Err(Rejection {
+        code: RejectionCode::Abi,
+        message: format!("the objective describes {n_metrics} values; {MAX_METRICS} are the most"),
+        help: Some("return fewer values, and keep the others as user attributes".to_owned()),
+    })
 }
 
 /// Studies are named after objectives, so the contract says which names there are; an empty one counts as none.

@@ -30,6 +30,8 @@ const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 const MODULE: &str = "trialbox:module";
 /// Which components took the place of others, in a study whose user wanted it so.
 const MODULE_CHANGES: &str = "trialbox:module_changes";
+/// How many of them are kept, the last ones.
+const MAX_MODULE_CHANGES: usize = 100;
 const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
@@ -197,6 +199,8 @@ impl ModuleFlags {
             _ => Vec::new(),
         };
         changes.push(change);
+        // Whoever tries a component out changes it often.
+        changes.drain(..changes.len().saturating_sub(MAX_MODULE_CHANGES));
         let user = vec![
             (MODULE.to_owned(), Json::from(self.digest.as_str())),
             (MODULE_CHANGES.to_owned(), Json::Array(changes)),
@@ -253,7 +257,7 @@ impl Settings {
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
         let unreadable = |key: &str| unreadable(study, key, "");
         let attribute = |key: &str| study.user_attrs.get(key);
-        let seed = attribute(SEED).and_then(read_u64).ok_or_else(|| unreadable(SEED))?;
+        let seed = attribute(SEED).and_then(Json::as_u64).ok_or_else(|| unreadable(SEED))?;
         let sampler = choice(study, SAMPLER, SamplerConfig::from_json)?;
         let pruner = choice(study, PRUNER, PrunerConfig::from_json)?;
         let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
@@ -261,7 +265,7 @@ impl Settings {
             seed,
             sampler,
             pruner,
-            max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
+            max_memory_bytes: attribute(MAX_MEMORY).and_then(Json::as_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             limits: attribute(LIMITS).cloned(),
             deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
@@ -284,7 +288,7 @@ fn choice<C>(
 
 /// What becomes of a lost trial of the study, which may be one that trialbox never settled.
 pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
-    let kept = study.user_attrs.get(MAX_RETRIES).and_then(read_u64);
+    let kept = study.user_attrs.get(MAX_RETRIES).and_then(Json::as_u64);
     let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
     RetryPolicy { max_retries }
 }
@@ -315,13 +319,6 @@ fn unreadable(study: &StudyRecord, key: &str, why: &str) -> CommandError {
 /// A seed that no other study has, small enough to be read and typed.
 pub(crate) fn new_seed() -> u64 {
     u64::from(rand::random::<u32>())
-}
-
-fn read_u64(json: &Json) -> Option<u64> {
-    match json {
-        Json::BigInt(digits) => digits.parse().ok(),
-        other => other.as_i64()?.try_into().ok(),
-    }
 }
 
 /// A setting as the command line has it.

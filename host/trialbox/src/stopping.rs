@@ -135,7 +135,7 @@ pub(crate) fn read_history(
     storage: &mut dyn Storage,
     study: &StudyRecord,
 ) -> Result<History, StorageError> {
-    Ok(History::new(study.directions.clone(), storage.trials(study.id)?))
+    Ok(History::new(study.directions.clone(), storage.history(study.id)?))
 }
 
 /// Why no trial is begun any more. This is no error: whoever sees it ends with 0.

@@ -349,7 +349,10 @@ fn names_of_512_characters_are_written_and_of_513_refused() {
         let failure = &ran.json()[0]["failure"];
         assert_eq!((ran.code, &failure["code"]), (Some(1), &json!(code)));
         let message = failure["message"].as_str().unwrap();
-        assert!(message.contains("513 characters long; at most 512"), "{message}");
+        assert!(
+            message.contains("513 characters, and --limit name-length allows 512"),
+            "{message}"
+        );
     }
     let ran = run(&long, "fits.wasm");
     ran.assert_error(2, &["the study name is 513 characters long; at most 512 are allowed"]);

@@ -333,6 +333,11 @@ impl Storage for SqliteStorage {
         self.database.read("read the trials", |tx| TrialReader::read(tx, Which::Study(study)))
     }
 
+    fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
+        self.database
+            .read("read the trials", |tx| TrialReader::read_history(tx, Which::Study(study)))
+    }
+
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database
             .read("read the trials", |tx| TrialReader::read_outcomes(tx, Which::Study(study)))
@@ -344,8 +349,9 @@ impl Storage for SqliteStorage {
         known: &[FrozenTrial],
     ) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database.within(BRIEFLY, |database| {
-            database
-                .read("read the trials", |tx| TrialReader::read(tx, Which::Changed(study, known)))
+            database.read("read the trials", |tx| {
+                TrialReader::read_history(tx, Which::Changed(study, known))
+            })
         })
     }
 

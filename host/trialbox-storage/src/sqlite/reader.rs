@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use trialbox_core::distribution::Distribution;
+use trialbox_core::storage::OWN_PREFIX;
 use trialbox_core::study::StudyId;
 use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber};
 
@@ -28,6 +29,14 @@ pub(crate) enum Which<'a> {
     Trial(TrialId),
     /// Those of a study that are not among these, or had not ended.
     Changed(StudyId, &'a [FrozenTrial]),
+}
+
+/// Which attributes to read.
+#[derive(Clone, Copy)]
+enum Attrs {
+    All,
+    /// Those that are not trialbox's own.
+    Others,
 }
 
 impl Which<'_> {
@@ -51,12 +60,28 @@ fn changed(known: &[FrozenTrial]) -> String {
 
 impl TrialReader {
     pub(crate) fn read(tx: &Connection, which: Which<'_>) -> Result<Vec<FrozenTrial>, TxError> {
+        TrialReader::read_with_attrs(tx, which, Attrs::All)
+    }
+
+    /// Reads trials without the system attributes that are trialbox's own.
+    pub(crate) fn read_history(
+        tx: &Connection,
+        which: Which<'_>,
+    ) -> Result<Vec<FrozenTrial>, TxError> {
+        TrialReader::read_with_attrs(tx, which, Attrs::Others)
+    }
+
+    fn read_with_attrs(
+        tx: &Connection,
+        which: Which<'_>,
+        system_attrs: Attrs,
+    ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_values(tx, which)?;
         reader.read_params(tx, which)?;
-        reader.read_attrs(tx, Table::User, which)?;
-        reader.read_attrs(tx, Table::System, which)?;
+        reader.read_attrs(tx, Table::User, which, Attrs::All)?;
+        reader.read_attrs(tx, Table::System, which, system_attrs)?;
         reader.read_intermediate_values(tx, which)?;
         reader.trials.sort_by_key(|trial| trial.number);
         Ok(reader.trials)
@@ -70,7 +95,7 @@ impl TrialReader {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_values(tx, which)?;
-        reader.read_attrs(tx, Table::System, which)?;
+        reader.read_attrs(tx, Table::System, which, Attrs::All)?;
         reader.trials.sort_by_key(|trial| trial.number);
         Ok(reader.trials)
     }
@@ -83,7 +108,7 @@ impl TrialReader {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_params(tx, which)?;
-        reader.read_attrs(tx, Table::System, which)?;
+        reader.read_attrs(tx, Table::System, which, Attrs::All)?;
         Ok(reader.trials)
     }
 
@@ -177,11 +202,18 @@ impl TrialReader {
         tx: &Connection,
         table: Table,
         which: Which<'_>,
+        attrs: Attrs,
     ) -> Result<(), TxError> {
         let (condition, id) = which.condition();
+        let not_own = match attrs {
+            Attrs::All => String::new(),
+            Attrs::Others => {
+                format!("AND substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'", OWN_PREFIX.len())
+            }
+        };
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
-             JOIN trial_{}_attributes a ON a.trial_id = t.trial_id WHERE {condition}",
+             JOIN trial_{}_attributes a ON a.trial_id = t.trial_id WHERE {condition} {not_own}",
             table.word()
         ))?;
         let mut rows = statement.query([id])?;

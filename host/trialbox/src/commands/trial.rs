@@ -206,6 +206,10 @@ impl EnqueueArgs {
 
 impl AskArgs {
     fn run(self, output: &Output) -> CommandResult {
+        // Before a trial is begun for it.
+        for (name, _) in &self.search_space.0 {
+            check_name("parameter name", name)?;
+        }
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;

@@ -83,7 +83,7 @@ impl ImportanceArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let targets = self.targets(&study)?;
-        let history = History::new(study.directions.clone(), storage.trials(study.id)?);
+        let history = History::new(study.directions.clone(), storage.history(study.id)?);
         let metric_names = study.metric_names().unwrap_or_default();
         let assess = |target: Target| {
             let metric_name = match target {
