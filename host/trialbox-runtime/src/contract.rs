@@ -1,6 +1,7 @@
 //! Whether a file is an objective for this host, found out before anything is compiled.
 
 use crate::cache::hex;
+use crate::proposals;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -274,25 +275,9 @@ fn damaged(error: &wasmparser::BinaryReaderError) -> Rejection {
     )
 }
 
-/// What the validator's complaints hold when a proposal is not enabled, and the proposal.
-const PROPOSALS: [(&str, &str); 12] = [
-    ("memory64", "memory64"),
-    ("64-bit", "memory64"),
-    ("threads must be enabled", "threads"),
-    ("shared", "threads"),
-    ("exceptions proposal", "exceptions"),
-    ("async", "component-model async"),
-    ("gc types", "GC"),
-    ("gc proposal", "GC"),
-    ("function references", "function references"),
-    ("stack switching", "stack switching"),
-    ("custom page sizes", "custom page sizes"),
-    ("wide arithmetic", "wide arithmetic"),
-];
-
-/// A component that the validator refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
-pub(crate) fn not_valid(complaint: &str) -> Rejection {
-    if let Some((_, proposal)) = PROPOSALS.iter().find(|(piece, _)| complaint.contains(piece)) {
+/// A component that the engine refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
+pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {
+    if let Some(proposal) = proposals::missing(component) {
         return Rejection::new(
             RejectionCode::Feature,
             format!(

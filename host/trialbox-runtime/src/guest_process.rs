@@ -207,7 +207,7 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     let compiled = lockdown::with_memory_limit(request.compile_memory_bytes, || {
         engine.precompile_component(&module)
     });
-    let code = compiled.map_err(|error| not_valid(&error.root_cause().to_string()))?;
+    let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
     let written =
         entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
     let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());

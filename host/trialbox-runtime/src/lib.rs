@@ -24,6 +24,7 @@ mod interrupt;
 mod limits;
 mod link;
 mod lockdown;
+mod proposals;
 mod protocol;
 mod sandbox;
 mod signature;
