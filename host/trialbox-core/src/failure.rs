@@ -32,9 +32,9 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of which there is no more to say than what happened. The message may quote the guest: what in it
-    /// could move the reader's cursor or recolour a terminal is left out.
+    /// could move the reader's cursor or recolour a terminal is left out, and what is beyond 1000 characters.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
-        let message = clean(&message.into());
+        let message = shorten(&clean(&message.into()), MAX_MESSAGE_CHARS);
         Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }
 
@@ -69,7 +69,7 @@ impl Failure {
         let backtrace: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
         let members = [
             Some(("code", Json::from(self.code.as_str()))),
-            Some(("message", Json::from(shorten(&self.message, MAX_MESSAGE_CHARS)))),
+            Some(("message", Json::from(self.message.as_str()))),
             self.limit.map(|limit| ("limit", limit.to_json())),
             (!backtrace.is_empty()).then(|| ("backtrace", lines(&backtrace))),
             (!log.is_empty()).then(|| ("log", lines(log))),
@@ -172,6 +172,12 @@ mod tests {
     #[test]
     fn a_message_that_quotes_a_guest_is_harmless_to_a_terminal() {
         let failure = Failure::new(FailureCode::Guest, "a\u{1b}]0;title\u{7}\u{9b}2J\r\nb");
-        assert_eq!(failure.message, "a]0;title2J\nb");
+        assert_eq!(failure.message, "a\nb");
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_guest_at_length_is_cut() {
+        let failure = Failure::new(FailureCode::Guest, "é".repeat(5000));
+        assert_eq!(failure.message, format!("{}…", "é".repeat(1000)));
     }
 }

@@ -20,7 +20,8 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
-fn is_harmless(c: char) -> bool {
+/// Whether a terminal only shows a character, ends a line for it or fills a column.
+pub fn is_harmless(c: char) -> bool {
     match c {
         '\n' | '\t' => true,
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
@@ -59,10 +60,11 @@ fn after_control_sequence(rest: std::str::Chars) -> std::str::Chars {
     }
 }
 
-/// `None` for a string that does not end.
+/// `None` for a string that does not end, on its line: one that began in a name could else hide what follows it.
 fn after_string(rest: std::str::Chars) -> Option<std::str::Chars> {
     let text = rest.as_str();
-    let ends = [text.find('\u{7}').map(|at| at + 1), text.find("\u{1b}\\").map(|at| at + 2)];
+    let line = text.split('\n').next().unwrap_or_default();
+    let ends = [line.find('\u{7}').map(|at| at + 1), line.find("\u{1b}\\").map(|at| at + 2)];
     let end = ends.into_iter().flatten().min()?;
     Some(text[end..].chars())
 }
@@ -80,6 +82,7 @@ mod tests {
             ("\u{1b}]0;title\u{7}text", "text"),
             ("\u{1b}]8;;https://a.b\u{1b}\\link\u{1b}]8;;\u{1b}\\", "link"),
             ("\u{1b}]0;no end", "0;no end"),
+            ("\u{1b}]0;no end\nand a bell\u{7}", "0;no end\nand a bell"),
             ("a\u{1b}(Bb\u{1b}Mc\u{1b}", "abc"),
             ("\u{1b}[", ""),
             ("\u{1b}[12", ""),

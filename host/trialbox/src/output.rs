@@ -4,7 +4,7 @@ use crate::error::CommandError;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
-use trialbox_core::text::clean;
+use trialbox_core::text::{clean, is_harmless};
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -76,15 +76,15 @@ impl Output {
     }
 }
 
-/// JSON text in which the control characters are escaped that JSON allows as they are: DEL, and the second set, of
-/// which terminals obey CSI (U+009B).
+/// JSON text in which the characters are escaped that JSON allows as they are and terminals obey: DEL, the second set
+/// of control characters with CSI (U+009B), and those that turn the direction of writing.
 fn escape_controls(json: &str) -> Cow<'_, str> {
-    if !json.contains(char::is_control) {
+    if json.chars().all(is_harmless) {
         return Cow::Borrowed(json);
     }
-    let escaped = json.chars().map(|c| match c.is_control() {
-        true => format!("\\u{:04x}", u32::from(c)),
-        false => c.to_string(),
+    let escaped = json.chars().map(|c| match is_harmless(c) {
+        true => c.to_string(),
+        false => format!("\\u{:04x}", u32::from(c)),
     });
     Cow::Owned(escaped.collect())
 }
@@ -107,10 +107,10 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {
-        assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "a[31m2Jb\nc\td");
-        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}" });
+        assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "ab\nc\td");
+        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}" });
         let line = escape_controls(&text.to_string()).into_owned();
-        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f"}"#);
+        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f\u202e"}"#);
         assert_eq!(serde_json::from_str::<Value>(&line).ok(), Some(text));
     }
 }
