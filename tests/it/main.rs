@@ -23,8 +23,8 @@ mod interop_mixed;
 mod invariants;
 #[cfg(feature = "failpoints")]
 mod kill;
-#[cfg(feature = "failpoints")]
 mod limits;
+#[cfg(feature = "failpoints")]
 mod lockdown;
 mod manage;
 #[cfg(feature = "failpoints")]
