@@ -1,7 +1,7 @@
 //! What the guest process has given up, seen from outside.
 
 use crate::kill::wait_until_running;
-use crate::process::{DATABASE, HANGS, STUDY, end, guest_pid};
+use crate::process::{DATABASE, HANGS, RETURNS_X, STUDY, end, guest_pid};
 use crate::scene::Scene;
 use crate::scripted::objective_of;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,26 @@ fn a_guest_process_has_no_descriptor_of_its_parents_and_may_open_few() {
             line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         assert_eq!(soft_and_hard, [most, most], "{limit}");
     }
+    host.kill().unwrap();
+    end(host);
+}
+
+#[test]
+fn a_guest_process_runs_behind_a_filter_of_system_calls_where_inspect_says_so() {
+    let scene = Scene::new("lockdown-filter");
+    let mut host = start_with_descriptor_9(&scene);
+    wait_until_running(&scene, &mut host);
+    let inspected = scene.json(&["inspect", &scene.objective("returns", RETURNS_X)]);
+    // 2 is a filter (proc_pid_status(5)).
+    let mode = if inspected[0]["seccomp"] == true { "2" } else { "0" };
+    let status = |pid: String| std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let filter_of = |pid: String| {
+        let status = status(pid);
+        let line = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+        line.map_or_else(|| "0".to_owned(), |mode| mode.trim().to_owned())
+    };
+    assert_eq!(filter_of(guest_pid(&host).as_raw_nonzero().to_string()), mode);
+    assert_eq!(filter_of("self".to_owned()), filter_of(host.id().to_string()));
     host.kill().unwrap();
     end(host);
 }

@@ -47,8 +47,9 @@ fn serve() -> wasmtime::Result<()> {
     let link = Link::new(take_socket()?);
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
+    let seccomp = lockdown::filter_system_calls();
     let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
-    let guest = match Guest::load(&link, request) {
+    let guest = match Guest::load(&link, request, seccomp) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
     };
@@ -80,7 +81,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn load(link: &Link, request: LoadRequest) -> Result<Self, Rejection> {
+    fn load(link: &Link, request: LoadRequest, seccomp: bool) -> Result<Self, Rejection> {
         let started = Instant::now();
         let internal = |error: wasmtime::Error| {
             Rejection::new(
@@ -105,6 +106,7 @@ impl Guest {
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
             landlock_abi,
+            seccomp,
             load_time: started.elapsed(),
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;

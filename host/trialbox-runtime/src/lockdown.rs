@@ -1,10 +1,14 @@
 //! What the guest process gives up, so that the kernel holds it to its grants even where WebAssembly or WASI
 //! should fail to.
 //!
-//! In three steps, each as early as it can be: descriptors and rights that it never needs, before anything is
-//! received; all files but the grants and the cache, before the objective's bytes are; the cache, before its
-//! code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a precaution, and
-//! the trial runs.
+//! In three steps, each as early as it can be: descriptors, rights and system calls that it never needs, before
+//! anything is received; all files but the grants and the cache, before the objective's bytes are; the cache,
+//! before its code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a
+//! precaution, and the trial runs.
+
+mod system_calls;
+
+pub(crate) use system_calls::filter_system_calls;
 
 use crate::protocol::Grant;
 use landlock::{

@@ -131,6 +131,8 @@ pub struct Loaded {
     pub cache_problem: Option<String>,
     /// The version of Landlock by which the kernel holds the guest process to its grants; 0 if it does not.
     pub landlock_abi: u32,
+    /// Whether the kernel refuses the guest process all system calls that it does not need (seccomp).
+    pub seccomp: bool,
     /// How long loading or compiling took.
     pub load_time: Duration,
 }

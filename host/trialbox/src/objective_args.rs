@@ -82,7 +82,12 @@ impl ObjectiveArgs {
         }
         if loaded.landlock_abi == 0 {
             tracing::info!(
-                "this kernel offers no Landlock: WebAssembly alone confines the objective"
+                "this kernel offers no Landlock: WebAssembly alone keeps the objective from files that are not granted"
+            );
+        }
+        if !loaded.seccomp {
+            tracing::info!(
+                "this kernel offers no filter of system calls (seccomp): WebAssembly alone keeps the objective from them"
             );
         }
         Ok(ReadyObjective { sandbox, loaded })

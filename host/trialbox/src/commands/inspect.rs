@@ -24,7 +24,7 @@ use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::Param;
-use trialbox_runtime::{Description, Limits, ObjectiveFile};
+use trialbox_runtime::{Description, Limits, Loaded, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -144,7 +144,7 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
             if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
         ),
     );
-    line("confined by", confinement(ready.loaded.landlock_abi));
+    line("confined by", confinement(&ready.loaded));
     if let Some(description) = &ready.loaded.description {
         for source in &description.data {
             line("reads", format!("{}: {}", clean(&source.path), clean(&source.summary)));
@@ -165,10 +165,13 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
 }
 
 /// What keeps an objective from what it was not granted.
-fn confinement(landlock_abi: u32) -> String {
-    match landlock_abi {
-        0 => "WebAssembly alone; this kernel offers no Landlock".to_owned(),
-        version => format!("WebAssembly, and by the kernel with Landlock {version}"),
+fn confinement(loaded: &Loaded) -> String {
+    let landlock = (loaded.landlock_abi > 0).then(|| format!("Landlock {}", loaded.landlock_abi));
+    let seccomp = loaded.seccomp.then(|| "seccomp".to_owned());
+    let found: Vec<String> = landlock.into_iter().chain(seccomp).collect();
+    match &found[..] {
+        [] => "WebAssembly alone; this kernel offers neither Landlock nor seccomp".to_owned(),
+        found => format!("WebAssembly, and by the kernel with {}", found.join(" and ")),
     }
 }
 
@@ -228,6 +231,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         "exports": file.exports,
         "from_cache": ready.loaded.from_cache,
         "landlock_abi": ready.loaded.landlock_abi,
+        "seccomp": ready.loaded.seccomp,
         "load_seconds": ready.loaded.load_time.as_secs_f64(),
         "description": description,
         "params": params.collect::<Vec<_>>(),
