@@ -23,7 +23,8 @@ impl Scene {
         let calls: Vec<Call> = constraints.iter().map(call).collect();
         std::fs::write(self.path("script.wasm"), component(&calls, &Ending::Values(values)))
             .unwrap();
-        self.trialbox(&[&["run", "script.wasm", "--study-name", "s"], more].concat())
+        let run = ["run", "script.wasm", "--study-name", "s", "--allow-module-change"];
+        self.trialbox(&[&run[..], more].concat())
     }
 
     #[track_caller]

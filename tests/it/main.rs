@@ -7,6 +7,7 @@
 
 mod doctor;
 mod eval;
+mod failures;
 mod faults;
 mod fronts;
 mod herd;
@@ -23,6 +24,7 @@ mod invariants;
 #[cfg(feature = "failpoints")]
 mod kill;
 #[cfg(feature = "failpoints")]
+mod limits;
 mod lockdown;
 mod manage;
 #[cfg(feature = "failpoints")]
@@ -30,6 +32,8 @@ mod process;
 mod pruner;
 mod pruner_tables;
 mod pruning;
+mod random_components;
+mod replay;
 mod run;
 mod sampler;
 mod scene;

@@ -56,6 +56,8 @@ impl Scene {
     pub(crate) fn start(&self, faults: &str, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.args(["--storage", DATABASE, "--study-name", STUDY, "--format", "json"]);
+        // What goes wrong with one component is followed by what another makes of it.
+        command.args((arguments[0] == "run").then_some("--allow-module-change"));
         command.env("TRIALBOX_FAILPOINTS", faults);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().unwrap()

@@ -1,4 +1,4 @@
-//! The example objectives: small projects on their own, which share a target directory here.
+//! The example objectives, and one for tests: small projects on their own, which share a target directory here.
 
 use crate::shell::{root, run};
 use anyhow::Result;
@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const EXAMPLES: [&str; 3] = ["quadratic", "digits", "digits-front"];
+/// An objective that misbehaves, for the tests of the sandbox.
+const MISFIT: &str = "tests/guests/misfit";
 const TARGET: &str = "wasm32-wasip2";
 
 /// Makes sure that objectives can be compiled.
@@ -13,10 +15,10 @@ pub(crate) fn install_target() -> Result<()> {
     run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()))
 }
 
-/// Compiles the examples; returns the folder of the components.
+/// Compiles the guests; returns the folder of the components.
 pub(crate) fn build_all() -> Result<PathBuf> {
     install_target()?;
-    EXAMPLES.into_iter().try_for_each(|example| build(&format!("examples/{example}")))?;
+    folders().try_for_each(|folder| build(&folder))?;
     Ok(built())
 }
 
@@ -32,11 +34,11 @@ pub(crate) fn test_all() -> Result<()> {
         .try_for_each(|example| run(cargo_in(example).args(["test", "--release", "--locked"])))
 }
 
-/// Checks the examples' form.
+/// Checks the guests' form.
 pub(crate) fn check_all() -> Result<()> {
-    for example in EXAMPLES {
-        run(cargo_in(example).args(["fmt", "--check"]))?;
-        run(cargo_in(example).args([
+    for folder in folders() {
+        run(cargo_at(&folder).args(["fmt", "--check"]))?;
+        run(cargo_at(&folder).args([
             "clippy",
             "--locked",
             "--all-targets",
@@ -56,6 +58,12 @@ pub(crate) fn built() -> PathBuf {
 /// A cargo command in an example's folder, where its own `.cargo/config.toml` holds.
 pub(crate) fn cargo_in(example: &str) -> Command {
     cargo_at(&format!("examples/{example}"))
+}
+
+/// The folders of all guests.
+fn folders() -> impl Iterator<Item = String> {
+    let examples = EXAMPLES.into_iter().map(|example| format!("examples/{example}"));
+    examples.chain([MISFIT.to_owned()])
 }
 
 fn cargo_at(folder: &str) -> Command {

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod fuse;
+mod fuzz;
 mod guests;
 mod python;
 mod shell;
@@ -20,6 +21,8 @@ cargo xtask COMMAND
   ci            check, then test: what CI runs
   tidy          only the licences and dependency directions
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
+  fuzz [TARGET…] [--seconds N]
+                coverage-guided fuzzing of what reads what others wrote, 30 seconds each
   bench [NAME]  named experiments, with ratios measured in one run: trial, guest, herd
   bench samplers run|report [--OPTION VALUE]…
                 how good samplers are, ours and Optuna's; without more it says how
@@ -27,6 +30,9 @@ cargo xtask COMMAND
   bench pruners the CPU time of one judgement of a running trial";
 
 fn main() -> Result<()> {
+    if fuzz::stand_in_for_compiler()? {
+        return Ok(());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some("demo") => demo::run(),
@@ -35,6 +41,7 @@ fn main() -> Result<()> {
         Some("ci") => check().and_then(|()| test()),
         Some("tidy") => tidy::run(),
         Some("build-guests") => guests::build_all().map(|_| ()),
+        Some("fuzz") => fuzz::run_named(&arguments[1..]),
         Some("bench") => bench::run_named(&arguments[1..]),
         _ => {
             println!("{HELP}");
@@ -65,12 +72,14 @@ fn test() -> Result<()> {
     guests::test_all()?;
     guests::build_all()?;
     let skipped = missing_tiers();
-    let packages = ["--package", "trialbox-runtime", "--package", "trialbox", "--package", "xtask"];
+    let packages = ["trialbox-runtime", "trialbox", "trialbox-fuzz", "xtask"];
+    let packages = packages.iter().flat_map(|package| ["--package", package]);
     // Where processes are let die; `demo` checks that a release cannot.
     let features = ["--features", "trialbox/failpoints", "--"];
     let skips = skipped.iter().flat_map(|filter| ["--skip", filter]);
     shell::cargo(["test"].into_iter().chain(packages).chain(features).chain(skips))?;
-    println!("all tests passed; {} tiers skipped", skipped.len());
+    let n_skipped = skipped.len() + usize::from(!fuzz::run_briefly()?);
+    println!("all tests passed; {n_skipped} tiers skipped");
     Ok(())
 }
 

@@ -1,8 +1,9 @@
 //! Trials whose objective runs outside: one process asks, another, later, tells.
 
 use crate::distribution::Distribution;
+use crate::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::json::Json;
-use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode};
+use crate::objective::Evaluation;
 use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
 use crate::session::{SessionRest, Stop, Surroundings, TrialSession};
 use crate::stopping::StudyStop;
@@ -55,7 +56,7 @@ pub fn ask(
         TrialStart::BudgetReached { n_trials } => return Ok(Asked::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(Asked::Stopped(stop)),
     };
-    let mut ignore = |_: crate::session::Event| ();
+    let mut ignore = |_: crate::event::Event| ();
     let mut session = TrialSession::new(around, storage, &mut ignore, begun);
     let suggested = space.iter().try_for_each(|(name, distribution)| {
         session.suggest(name, distribution.clone()).map(|_| ())
@@ -97,7 +98,7 @@ fn end_as_fail(
     rest: &mut SessionRest,
     failure: &Failure,
 ) {
-    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
+    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending = Ending::new(Outcome::Fail, around.clock.utc_now());
     if let Err(error) = storage.finish_trial(&rest.claim, &rest.pending, &ending) {
         tracing::warn!(trial = rest.claim.number.0, %error, "could not end a trial that was begun in vain");
@@ -198,7 +199,7 @@ pub fn tell(
     let verdict = judge_told(study, &trial, tell)?;
     let mut batch = tell.batch.clone();
     if let Some(failure) = &verdict.failure {
-        batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
+        batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     }
     let ending = Ending::new(verdict.outcome.clone(), at);
     let claim = Claim { id: trial.id, number, owner };

@@ -92,10 +92,10 @@ pub enum DistributionError {
         /// As given.
         bound: i64,
     },
-    /// An infinite bound, which no sampler can draw from.
+    /// An infinite bound or width, which no sampler can draw from.
     #[error("`{name}` must be finite, but it is {value}")]
     Infinite {
-        /// `low` or `high`.
+        /// `low`, `high`, `step` or `high - low`.
         name: &'static str,
         /// As given.
         value: f64,
@@ -270,13 +270,18 @@ impl Distribution {
         Ok(Distribution::Categorical(CategoricalDistribution { choices }))
     }
 
-    /// Refuses infinite bounds, which Optuna can store but nothing can sample.
+    /// Refuses infinite bounds, which Optuna can store but nothing can sample, and finite ones whose distance is no
+    /// float, half a step of margin on both sides included.
     ///
     /// # Errors
-    /// Names the infinite bound.
+    /// Names what is infinite.
     pub fn require_finite(&self) -> Result<(), DistributionError> {
         let Distribution::Float(float) = self else { return Ok(()) };
-        for (name, value) in [("low", float.low), ("high", float.high)] {
+        let step = float.step.unwrap_or(0.0);
+        let width = (float.high + 0.5 * step) - (float.low - 0.5 * step);
+        let wanted =
+            [("low", float.low), ("high", float.high), ("step", step), ("high - low", width)];
+        for (name, value) in wanted {
             if value.is_infinite() {
                 return Err(DistributionError::Infinite { name, value });
             }
@@ -843,6 +848,19 @@ mod tests {
             "a categorical parameter needs at least one choice"
         );
         assert!(message(Distribution::int(0, i64::MAX, false, 1)).contains("±2^53"));
+    }
+
+    #[test]
+    fn a_range_is_sampled_only_if_its_width_is_a_float() {
+        let infinite = |low, high, step| match float(low, high, false, step).require_finite() {
+            Err(DistributionError::Infinite { name, .. }) => Some(name),
+            _ => None,
+        };
+        assert_eq!(infinite(-8e307, 8e307, None), None);
+        assert_eq!(infinite(-1e308, 1e308, None), Some("high - low"));
+        assert_eq!(infinite(0.0, 1.5e308, Some(7e307)), Some("high - low"));
+        assert_eq!(infinite(0.0, 1.0, Some(f64::INFINITY)), Some("step"));
+        assert_eq!(infinite(f64::NEG_INFINITY, 1.0, None), Some("low"));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod json;
+pub mod text;
 
 pub mod distribution;
 pub mod search_space;
@@ -23,6 +24,8 @@ pub mod stopping;
 pub mod rng;
 
 pub mod clock;
+pub mod failure;
+pub mod limits;
 pub mod objective;
 pub mod pruner;
 pub mod sampler;
@@ -34,11 +37,18 @@ pub mod retry;
 
 mod reports;
 pub mod transcript;
+pub mod usage;
+
+pub mod event;
+pub mod provenance;
 
 pub mod session;
 
 pub mod run;
 
 pub mod ask_tell;
+
+pub mod replay;
+pub mod trace;
 
 pub mod reap;

@@ -5,8 +5,8 @@
 //! stand still, by its own clock, for the whole grace. As processes are short-lived, an observation is noted
 //! with the trial, and the next process of the same machine goes on with it.
 
+use crate::failure::{Failure, FailureCode};
 use crate::json::Json;
-use crate::objective::{Failure, FailureCode};
 use crate::storage::{HeldTrial, LostTrial, RetryPolicy, Storage, StorageError};
 use crate::study::StudyId;
 use crate::trial::{TrialNumber, UtcDateTime};
@@ -127,7 +127,7 @@ pub fn reap(
         if (request.has_result)(trial) {
             continue;
         }
-        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json();
+        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json(&[]);
         let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
         if let Some(trial) = ended {
             report.lost.push(Reaped { trial, reason });

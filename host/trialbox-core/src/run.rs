@@ -1,8 +1,10 @@
 //! One trial, from taking it to ending it.
 
+use crate::event::Event;
+use crate::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::json::Json;
-use crate::objective::{Evaluation, FAILURE_ATTR, Failure, FailureCode, Interruption, Objective};
-use crate::session::{Event, SessionRest, Surroundings, TrialSession};
+use crate::objective::{Evaluation, Interruption, Objective};
+use crate::session::{SessionRest, Surroundings, TrialSession};
 use crate::stopping::StudyStop;
 use crate::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
@@ -11,6 +13,7 @@ use crate::storage::{
 use crate::study::{StudyDirection, StudyId};
 use crate::transcript::Transcript;
 use crate::trial::{FrozenTrial, Param, TrialNumber, TrialState, format_datetime};
+use crate::usage::{USAGE_ATTR, Usage};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -56,7 +59,7 @@ pub struct FinishedTrial {
     pub constraints: Vec<(String, f64)>,
     /// How many times it reported a value.
     pub n_reports: u64,
-    /// How many of these are stored: see [`crate::session::SessionLimits::max_reports`].
+    /// How many of these are stored: see [`crate::limits::Limit::Reports`].
     pub n_reports_stored: usize,
     /// Why it is FAIL.
     pub failure: Option<Failure>,
@@ -66,6 +69,8 @@ pub struct FinishedTrial {
     pub retry: Option<TrialNumber>,
     /// How long the objective ran.
     pub duration: Duration,
+    /// What it used.
+    pub usage: Usage,
     /// Parameters that were fixed for it and that it never asked for.
     pub unused_fixed_params: Vec<String>,
     /// What it logged and printed.
@@ -113,6 +118,9 @@ pub struct UnrecordedTrial {
 /// been ended by others. Finished trials are never changed, so it stands beside them.
 pub const LATE_RESULT_PREFIX: &str = "trialbox:late_result:";
 
+/// How much of a failed trial's log is stored with it.
+const LOG_LINES_KEPT: usize = 10;
+
 /// Runs one trial of the study: begins it, evaluates the objective, judges what came of it, records it.
 ///
 /// # Errors
@@ -140,10 +148,9 @@ pub fn run_trial(
         _ => None,
     };
     let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
-    if let Some(failure) = &verdict.failure {
-        session.set_system_attr(FAILURE_ATTR, failure.to_json());
-    }
     let mut rest = session.into_rest();
+    rest.usage.wall = duration;
+    rest.note_end(verdict.failure.as_ref());
     if let Some(error) = rest.error.take() {
         return end_halted(around, storage, rest, &verdict.outcome, error);
     }
@@ -167,6 +174,7 @@ pub fn run_trial(
             interruption,
             retry,
             duration,
+            usage: rest.usage,
             unused_fixed_params: rest.unused_fixed_params,
             transcript: rest.transcript,
         }))),
@@ -177,6 +185,19 @@ pub fn run_trial(
             let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
             Err(RunError::NotRecorded { trial: Box::new(trial), source })
         }
+    }
+}
+
+impl SessionRest {
+    /// Notes what the trial used, and why it is FAIL if it is.
+    fn note_end(&mut self, failure: Option<&Failure>) {
+        let failure = failure.map(|failure| {
+            let last: Vec<&str> = self.transcript.last_texts(LOG_LINES_KEPT).collect();
+            (FAILURE_ATTR.to_owned(), failure.to_json(&last))
+        });
+        self.pending.system_attrs.extend(failure);
+        self.pending.system_attrs.push((USAGE_ATTR.to_owned(), self.usage.to_json()));
+        self.pending.system_attrs.extend(self.answers.to_attr());
     }
 }
 
@@ -258,7 +279,7 @@ fn end_halted(
         return Ok(claim_lost(around, storage, &rest.claim, reason, outcome));
     }
     let failure = Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"));
-    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json()));
+    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending = Ending { outcome: Outcome::Fail, at: around.clock.utc_now(), retry: around.retry };
     let number = rest.claim.number;
     match storage.finish_trial(&rest.claim, &rest.pending, &ending) {

@@ -7,19 +7,21 @@
 use crate::clock::Clock;
 use crate::constraint::ConstraintFormat;
 use crate::distribution::Distribution;
+use crate::event::Event;
+use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
-use crate::objective::{Failure, FailureCode};
+use crate::limits::{Limit, LimitHit, Limits};
+use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
 use crate::sampler::{Ask, Sampler};
-use crate::storage::{
-    BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch, check_name,
-};
+use crate::storage::{BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch};
 use crate::study::StudyRecord;
-use crate::transcript::{LogLine, LogSource, Transcript};
+use crate::transcript::{LogSource, Transcript};
 use crate::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
+use crate::usage::Usage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -61,35 +63,22 @@ pub struct Surroundings<'a> {
     pub limits: SessionLimits,
     /// What becomes of a trial that the scheduler interrupts.
     pub retry: Option<RetryPolicy>,
+    /// What a trial's values depend on besides its parameters: members of the JSON object that is stored with it
+    /// as [`PROVENANCE_ATTR`], to which its seed is added. Empty to store none.
+    pub provenance: &'a [(String, Json)],
 }
 
-/// Bounds on what one trial may leave in the database and in memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Bounds on what one trial may leave in the database and in memory, and how it is left there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// How many reported steps are stored, at least 1. The first half of them are a trial's first reports, the others
-    /// are spread over all that follow, and the last report is always among them.
-    pub max_reports: usize,
-    /// How many user attributes a trial may have, and how many constraints.
-    pub max_user_attrs: usize,
-    /// How many bytes of log and output are kept: the last ones.
-    pub max_log_bytes: usize,
+    /// How much. Of reported steps the first half of those stored are a trial's first reports, the others are spread
+    /// over all that follow, and the last report is always among them.
+    pub limits: Limits,
     /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
     /// as Optuna does.
     pub strict_fixed_params: bool,
     /// How constraints are written.
     pub constraint_format: ConstraintFormat,
-}
-
-impl Default for SessionLimits {
-    fn default() -> Self {
-        SessionLimits {
-            max_reports: 10_000,
-            max_user_attrs: 1_000,
-            max_log_bytes: 64 * 1024,
-            strict_fixed_params: false,
-            constraint_format: ConstraintFormat::default(),
-        }
-    }
 }
 
 /// Why a call does not return to the objective.
@@ -101,36 +90,13 @@ pub enum Stop {
     Halt,
 }
 
-/// Something that happened inside a trial, for whoever watches.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event<'a> {
-    /// The trial was begun; the first event of all.
-    Begun(TrialNumber),
-    /// A parameter was asked for, the first time.
-    Suggested {
-        /// Its name.
-        name: &'a str,
-        /// Its value and distribution.
-        param: &'a Param,
-    },
-    /// A value was reported.
-    Reported {
-        /// Where the objective stands.
-        step: i64,
-        /// The value.
-        value: f64,
-    },
-    /// A line was logged or printed.
-    Logged(&'a LogLine),
-}
-
 /// One running trial.
 pub struct TrialSession<'a> {
     around: &'a Surroundings<'a>,
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
-    origin: TrialNumber,
+    seed: u64,
     rng: TrialRng,
     /// The other trials; empty until something that looks at them is asked.
     history: Rc<History>,
@@ -149,9 +115,13 @@ pub struct TrialSession<'a> {
     has_explained_pruning: bool,
     has_warned_of_peers: bool,
     user_attrs: BTreeMap<String, Json>,
+    /// What is counted against [`Limit::TrialData`].
+    data_bytes: u64,
     /// In the order in which they were first set.
     constraints: Vec<(String, f64)>,
     transcript: Transcript,
+    usage: Usage,
+    answers: Answers,
     pending: TrialBatch,
     last_write: Duration,
     write_failed: bool,
@@ -168,11 +138,18 @@ impl<'a> TrialSession<'a> {
         observer: &'a mut dyn FnMut(Event),
         begun: BegunTrial,
     ) -> Self {
+        let seed = guest_seed(around.seed, begun.origin);
+        let mut pending = TrialBatch::default();
+        if !around.provenance.is_empty() {
+            let mut members = around.provenance.to_vec();
+            members.push(("seed".to_owned(), Json::from(seed)));
+            pending.system_attrs.push((PROVENANCE_ATTR.to_owned(), Json::Object(members)));
+        }
         TrialSession {
             storage,
             observer,
             rng: trial_rng(around.seed, begun.origin),
-            origin: begun.origin,
+            seed,
             claim: begun.claim,
             history: Rc::new(History::new(around.study.directions.clone(), Vec::new())),
             history_is_loaded: false,
@@ -183,14 +160,17 @@ impl<'a> TrialSession<'a> {
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
-            reports: Reports::new(around.limits.max_reports),
+            reports: Reports::new(around.limits.limits.size(Limit::Reports).max(1)),
             has_explained_repeats: false,
             has_explained_pruning: false,
             has_warned_of_peers: false,
             user_attrs: BTreeMap::new(),
+            data_bytes: 0,
             constraints: Vec::new(),
-            transcript: Transcript::new(around.limits.max_log_bytes),
-            pending: TrialBatch::default(),
+            transcript: Transcript::new(around.limits.limits.size(Limit::Log)),
+            usage: Usage::default(),
+            answers: Answers::default(),
+            pending,
             last_write: around.clock.elapsed(),
             write_failed: false,
             shared_at: None,
@@ -206,7 +186,12 @@ impl<'a> TrialSession<'a> {
 
     /// The seed for the objective's own random numbers; a retry has that of the trial that was lost.
     pub fn seed(&self) -> u64 {
-        guest_seed(self.around.seed, self.origin)
+        self.seed
+    }
+
+    /// Gives the objective the seed of another trial, which it replays.
+    pub(crate) fn replay_seed(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     /// The time, for deadlines.
@@ -253,6 +238,11 @@ impl<'a> TrialSession<'a> {
     /// # Errors
     /// No choices, or others than before.
     pub fn suggest_categorical(&mut self, name: &str, choices: Vec<Json>) -> Result<u32, Stop> {
+        let what = format!("the number of choices of parameter `{}` is", shown_name(name));
+        self.bound(Limit::Choices, FailureCode::Suggest, choices.len(), &what)?;
+        let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
+        let what = format!("a choice of parameter `{}` has", shown_name(name));
+        self.bound(Limit::ChoiceLength, FailureCode::Suggest, longest, &what)?;
         let distribution = Distribution::categorical(choices);
         let distribution =
             distribution.map_err(|error| bad_range(name, "suggest-categorical", &error))?;
@@ -301,8 +291,11 @@ impl<'a> TrialSession<'a> {
             system_attrs: &self.system_attrs,
         };
         let judgement = self.around.pruner.judge(history, &current);
+        let should_prune = judgement.should_prune;
         self.share(judgement.system_attrs);
-        Ok(judgement.should_prune)
+        self.answers.add(should_prune);
+        (self.observer)(Event::Judged { should_prune });
+        Ok(should_prune)
     }
 
     /// Attaches a value to the trial.
@@ -310,24 +303,56 @@ impl<'a> TrialSession<'a> {
     /// # Errors
     /// A value that is no JSON, a key that is too long, or too many keys.
     pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), Stop> {
+        let what = format!("the text of user attribute `{}` has", shown_name(key));
+        self.bound(Limit::AttrLength, FailureCode::Budget, json.len(), &what)?;
         let value = Json::parse(json).map_err(|error| {
             call_failure(
                 "set-user-attr",
                 format!("the value of `{key}` must be JSON, but it is not: {error}"),
             )
         })?;
-        check_name("attribute key", key)
-            .map_err(|error| call_failure("set-user-attr", error.to_string()))?;
+        self.bound_name(FailureCode::Call, "an attribute's key has", key)?;
+        self.replace_data(self.attr_bytes(key), (key.len() + json.len()) as u64)?;
+        (self.observer)(Event::Attached { key, value: &value });
         self.user_attrs.insert(key.to_owned(), value.clone());
-        let limit = self.around.limits.max_user_attrs;
-        if self.user_attrs.len() > limit {
-            return Err(call_failure(
-                "set-user-attr",
-                format!("a trial may have {limit} user attributes, not more"),
-            ));
-        }
+        let n_attrs = self.user_attrs.len();
+        self.bound(Limit::UserAttrs, FailureCode::Budget, n_attrs, "user attributes:")?;
         put(&mut self.pending.user_attrs, key.to_owned(), value);
         Ok(())
+    }
+
+    /// What a user attribute that is already there takes, about.
+    fn attr_bytes(&self, key: &str) -> u64 {
+        self.user_attrs.get(key).map_or(0, |value| (key.len() + value.to_string().len()) as u64)
+    }
+
+    /// Counts what the trial leaves in the study, some of it in the place of what it left before.
+    fn replace_data(&mut self, before: u64, bytes: u64) -> Result<(), Stop> {
+        self.data_bytes = self.data_bytes.saturating_sub(before) + bytes;
+        let what = "the parameters and attributes of the trial take";
+        self.bound(Limit::TrialData, FailureCode::Budget, self.data_bytes as usize, what).map_err(
+            |stop| match stop {
+                Stop::Fail(failure) => Stop::Fail(failure.with_help(
+                    "keep large results in a file: grant a directory with --dir HOST::GUEST:rw",
+                )),
+                Stop::Halt => Stop::Halt,
+            },
+        )
+    }
+
+    /// Ends the trial where more is used of something than a limit allows. `what` begins the sentence.
+    fn bound(&self, limit: Limit, code: FailureCode, used: usize, what: &str) -> Result<(), Stop> {
+        match self.around.limits.limits.get(limit) {
+            Some(allowed) if used as u64 > allowed => {
+                let hit = LimitHit { limit, allowed, used: Some(used as u64) };
+                Err(Stop::Fail(Failure::of_limit(code, what, hit)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn bound_name(&self, code: FailureCode, what: &str, name: &str) -> Result<(), Stop> {
+        self.bound(Limit::NameLength, code, name.chars().count(), what)
     }
 
     /// Records a constraint, satisfied when its value is <= 0. The last value of a name stays.
@@ -342,17 +367,14 @@ impl<'a> TrialSession<'a> {
             ));
         }
         let key = format!("{CONSTRAINT_PREFIX}{name}");
-        check_name("constraint name with its prefix", &key)
-            .map_err(|error| call_failure("set-constraint", error.to_string()))?;
+        self.bound_name(FailureCode::Call, "a constraint's name has, with its prefix,", &key)?;
+        (self.observer)(Event::Constrained { name, value });
         match self.constraints.iter_mut().find(|(found, _)| found == name) {
             Some((_, found)) => *found = value,
             None => self.constraints.push((name.to_owned(), value)),
         }
-        let limit = self.around.limits.max_user_attrs;
-        if self.constraints.len() > limit {
-            let problem = format!("a trial may have {limit} constraints, not more");
-            return Err(call_failure("set-constraint", problem));
-        }
+        let n_constraints = self.constraints.len();
+        self.bound(Limit::UserAttrs, FailureCode::Budget, n_constraints, "constraints:")?;
         // A list is only known at the end.
         if self.around.limits.constraint_format == ConstraintFormat::Named {
             put(&mut self.pending.system_attrs, key, Json::Float(value));
@@ -362,6 +384,7 @@ impl<'a> TrialSession<'a> {
 
     /// Takes what the objective logged or printed: any piece of text, of which whole lines are kept.
     pub fn log(&mut self, source: LogSource, text: &str) {
+        self.usage.log_bytes += text.len() as u64;
         let observer = &mut *self.observer;
         self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
     }
@@ -408,9 +431,19 @@ impl<'a> TrialSession<'a> {
         }
     }
 
-    /// Adds a system attribute.
-    pub(crate) fn set_system_attr(&mut self, key: &str, value: Json) {
-        self.pending.system_attrs.push((key.to_owned(), value));
+    /// Takes what was measured of the objective so far. How many calls it made is the session's own count.
+    pub fn measured(
+        &mut self,
+        cpu: Option<Duration>,
+        peak_memory_bytes: Option<u64>,
+        fuel: Option<u64>,
+    ) {
+        self.usage = Usage { cpu, peak_memory_bytes, fuel, ..self.usage };
+    }
+
+    /// Counts a call of the contract; to be called for each.
+    pub fn count_call(&mut self) {
+        self.usage.host_calls += 1;
     }
 
     /// The value at the largest step that is stored.
@@ -420,6 +453,7 @@ impl<'a> TrialSession<'a> {
 
     /// Ends the session: what is left of it.
     pub(crate) fn into_rest(mut self) -> SessionRest {
+        self.usage.reports = self.reports.n_made();
         self.pending.intermediate_values.extend(self.reports.last_passing());
         if self.around.limits.constraint_format == ConstraintFormat::Legacy {
             ConstraintFormat::Legacy.write(&self.constraints, &mut self.pending);
@@ -438,21 +472,34 @@ impl<'a> TrialSession<'a> {
             n_reports_stored: self.reports.values().len(),
             unused_fixed_params,
             transcript: self.transcript,
+            usage: self.usage,
+            answers: self.answers,
             error: self.error,
         }
     }
 
     /// A parameter's value, internal.
     pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
-        check_name("parameter name", name)
-            .map_err(|error| suggest_failure(name, error.to_string()))?;
-        self.asked.insert(name.to_owned());
+        self.bound_name(FailureCode::Suggest, "a parameter's name has", name)?;
+        if name.is_empty() {
+            return Err(suggest_failure(name, "a parameter must have a name".to_owned()));
+        }
+        let is_first = self.asked.insert(name.to_owned());
         if let Some((_, stored)) = self.params.iter().find(|(found, _)| found == name) {
             stored.distribution.check_compatible(&distribution).map_err(|error| {
                 suggest_failure(name, format!("it was asked for before in this trial, and {error}"))
             })?;
-            return Ok(stored.internal);
+            let internal = stored.internal;
+            if is_first {
+                // A retry has it from the trial that was lost, and a replay from the one that is replayed.
+                let param = Param { distribution, internal };
+                (self.observer)(Event::Suggested { name, param: &param });
+            }
+            return Ok(internal);
         }
+        let n_params = self.params.len() + 1;
+        self.bound(Limit::Params, FailureCode::Budget, n_params, "parameters:")?;
+        self.replace_data(0, (name.len() + distribution.to_json_text().len()) as u64)?;
         self.check_against_study(name, &distribution)?;
         let internal = self.value_for(name, &distribution)?;
         let param = Param { distribution, internal };
@@ -676,6 +723,8 @@ pub(crate) struct SessionRest {
     pub(crate) n_reports_stored: usize,
     pub(crate) unused_fixed_params: Vec<String>,
     pub(crate) transcript: Transcript,
+    pub(crate) usage: Usage,
+    pub(crate) answers: Answers,
     pub(crate) error: Option<StorageError>,
 }
 
@@ -693,12 +742,15 @@ fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {
 }
 
 fn suggest_failure(name: &str, problem: String) -> Stop {
-    // A name may be as long as the guest likes; the message should not be.
-    let shown: String = name.chars().take(80).collect();
     Stop::Fail(Failure::new(
         FailureCode::Suggest,
-        format!("parameter `{shown}` cannot be suggested: {problem}"),
+        format!("parameter `{}` cannot be suggested: {problem}", shown_name(name)),
     ))
+}
+
+/// A name may be as long as the guest likes; a message should not be.
+fn shown_name(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 fn call_failure(call: &str, problem: String) -> Stop {

@@ -1,6 +1,7 @@
 //! What an objective logged and printed, line by line.
 
 use crate::objective::LogLevel;
+use crate::text::clean;
 use std::collections::VecDeque;
 
 /// A line that the objective logged or printed.
@@ -46,6 +47,11 @@ impl Transcript {
         self.lines.iter()
     }
 
+    /// The texts of the last `n` lines, oldest first.
+    pub fn last_texts(&self, n: usize) -> impl Iterator<Item = &str> {
+        self.lines.iter().skip(self.lines.len().saturating_sub(n)).map(|line| line.text.as_str())
+    }
+
     /// How many bytes before them were not kept.
     pub fn dropped_bytes(&self) -> u64 {
         self.dropped_bytes
@@ -61,8 +67,7 @@ impl Transcript {
                     self.open.last_mut().unwrap_or_else(|| unreachable!("a line was just pushed"))
                 }
             };
-            // Control characters could move the reader's cursor or recolour a terminal.
-            open.text.extend(piece.chars().filter(|found| !found.is_control() || *found == '\t'));
+            open.text.push_str(piece);
             // A line without end is cut, or it could grow without bound.
             if pieces.peek().is_some() || open.text.len() > self.max_bytes {
                 self.close(source, sink);
@@ -78,7 +83,9 @@ impl Transcript {
 
     fn close(&mut self, source: LogSource, sink: &mut dyn FnMut(&LogLine)) {
         let Some(index) = self.open.iter().position(|line| line.source == source) else { return };
-        let line = self.open.remove(index);
+        let mut line = self.open.remove(index);
+        // It could move the reader's cursor or recolour a terminal; an escape sequence may have come in pieces.
+        line.text = clean(&line.text);
         if line.text.is_empty() {
             return;
         }
@@ -112,9 +119,9 @@ mod tests {
         ] {
             transcript.push(source, piece, &mut |line| seen.push(line.text.clone()));
         }
-        assert_eq!(seen, ["[31mred[0m", "epoch 1"]);
+        assert_eq!(seen, ["red", "epoch 1"]);
         transcript.finish(&mut |_| ());
-        assert_eq!(texts(&transcript), ["[31mred[0m", "epoch 1", "epoch 2"]);
+        assert_eq!(texts(&transcript), ["red", "epoch 1", "epoch 2"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Entries are written aside and renamed, so any number of processes may write one at once. Whatever is
 //! wrong with an entry, the module is compiled again; a cache never fails a trial.
 
+use crate::protocol::LoadRequest;
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -24,14 +25,16 @@ pub(crate) struct CacheEntry {
 }
 
 impl CacheEntry {
-    /// The entry for a component with this digest, compiled by this engine.
-    pub(crate) fn new(directory: &Path, module_digest: &[u8; 32], engine: &Engine) -> Self {
+    /// The entry for the component that is to be loaded, compiled by this engine.
+    pub(crate) fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
         let mut key = Sha256::new();
-        key.update(module_digest);
+        key.update(request.digest);
         key.update(env!("CARGO_PKG_VERSION"));
         key.update(crate::WASMTIME_VERSION);
         key.update(crate::CONTRACT);
-        // Covers the target, the CPU's features, all compiler settings and wasmtime's full version.
+        // wasmtime would load code that was compiled with the other answer.
+        key.update([u8::from(request.engine.deterministic)]);
+        // Covers the target, the CPU's features, most compiler settings and wasmtime's full version.
         engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
         let name = format!("{}.cwasm", hex(&key.finalize()));
         CacheEntry { directory: directory.to_owned(), file: directory.join(name) }

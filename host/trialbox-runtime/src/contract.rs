@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use trialbox_core::limits::{Limit, LimitHit, Limits};
 use wasmparser::{Encoding, Parser, Payload};
 
 /// The contract that this host offers.
@@ -13,9 +14,6 @@ pub const CONTRACT: &str = "trialbox:objective@0.1.0";
 const PACKAGE: &str = "trialbox:objective/";
 const TRIAL: &str = "trialbox:objective/trial";
 const OBJECTIVE: &str = "trialbox:objective/objective";
-
-/// Larger files take minutes to compile.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A file that looks like an objective for this host.
 #[derive(Debug, Clone)]
@@ -58,7 +56,11 @@ pub enum RejectionCode {
     Abi,
     /// The component wants something that no host of trialbox gives.
     Capability,
-    /// Compiling took too long.
+    /// The component uses a proposal to WebAssembly that is not offered.
+    Feature,
+    /// The file is larger than it may be.
+    ModuleSize,
+    /// Compiling took too long, or too much memory.
     CompileLimit,
     /// The guest process died while getting the objective ready.
     Died,
@@ -73,6 +75,8 @@ impl RejectionCode {
             RejectionCode::NotComponent => "E-NOT-COMPONENT",
             RejectionCode::Abi => "E-ABI",
             RejectionCode::Capability => "E-CAPABILITY",
+            RejectionCode::Feature => "E-FEATURE",
+            RejectionCode::ModuleSize => "E-MODULE-SIZE",
             RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
             RejectionCode::Died => "E-DIED",
         }
@@ -106,22 +110,31 @@ impl ObjectiveFile {
     ///
     /// # Errors
     /// Says what the file is instead.
-    pub fn read(path: &Path) -> Result<Self, Rejection> {
+    pub fn read(path: &Path, limits: &Limits) -> Result<Self, Rejection> {
         let shown = path.display();
         let cannot_read = |error: std::io::Error| {
             let help = "give the path of a .wasm file";
             Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
         };
         let length = std::fs::metadata(path).map_err(cannot_read)?.len();
-        if length > MAX_FILE_BYTES {
-            let message = format!("`{shown}` has {} MiB; an objective may have 256", length >> 20);
+        let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
+        if length > allowed {
+            let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
             return Err(Rejection::new(
-                RejectionCode::Invalid,
-                message,
-                "leave data out of the module: grant it with --dir",
+                RejectionCode::ModuleSize,
+                format!("`{shown}` has {hit}"),
+                "leave data out of the module, and grant it with --dir; large files take minutes to compile",
             ));
         }
-        let bytes = std::fs::read(path).map_err(cannot_read)?;
+        Self::from_bytes(path, std::fs::read(path).map_err(cannot_read)?)
+    }
+
+    /// Looks at the outside of bytes that were read from `path`, as [`Self::read`] does.
+    ///
+    /// # Errors
+    /// Says what they are instead.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Rejection> {
+        let shown = path.display();
         let outside = Outside::parse(&bytes).map_err(|mut rejection| {
             rejection.message = format!("`{shown}` {}", rejection.message);
             rejection
@@ -258,6 +271,69 @@ fn damaged(error: &wasmparser::BinaryReaderError) -> Rejection {
         RejectionCode::Invalid,
         message,
         "build or copy it again, and compare the checksums",
+    )
+}
+
+/// What the validator's complaints hold when a proposal is not enabled, and the proposal.
+const PROPOSALS: [(&str, &str); 12] = [
+    ("memory64", "memory64"),
+    ("64-bit", "memory64"),
+    ("threads must be enabled", "threads"),
+    ("shared", "threads"),
+    ("exceptions proposal", "exceptions"),
+    ("async", "component-model async"),
+    ("gc types", "GC"),
+    ("gc proposal", "GC"),
+    ("function references", "function references"),
+    ("stack switching", "stack switching"),
+    ("custom page sizes", "custom page sizes"),
+    ("wide arithmetic", "wide arithmetic"),
+];
+
+/// A component that the validator refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
+pub(crate) fn not_valid(complaint: &str) -> Rejection {
+    if let Some((_, proposal)) = PROPOSALS.iter().find(|(piece, _)| complaint.contains(piece)) {
+        return Rejection::new(
+            RejectionCode::Feature,
+            format!(
+                "the component uses the proposal {proposal}, which this trialbox does not offer"
+            ),
+            "build it without: the target wasm32-wasip2 does, unless features are switched on by flags",
+        );
+    }
+    let (what, place) = match complaint.rsplit_once(" (at offset 0x") {
+        Some((what, offset)) => {
+            let offset = u64::from_str_radix(offset.trim_end_matches(')'), 16);
+            (what, offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default())
+        }
+        None => (complaint, String::new()),
+    };
+    Rejection::new(
+        RejectionCode::Invalid,
+        format!("the component is not valid{place}: {what}"),
+        "build it again with a current toolchain",
+    )
+}
+
+/// An objective whose imports or exports are not the contract's. `complaints` are the linker's, from the outermost to
+/// the root; each names something between backticks.
+pub(crate) fn does_not_fit(complaints: impl Iterator<Item = String>) -> Rejection {
+    let complaints: Vec<String> = complaints.collect();
+    let names = complaints.iter().filter_map(|complaint| complaint.split('`').nth(1));
+    let names: Vec<&str> = names.collect();
+    let is_missing = complaints
+        .last()
+        .is_some_and(|root| root.contains("missing") || root.contains("not found"));
+    let (place, name) = match names[..] {
+        [place, .., name] => (format!(" of `{place}`"), name),
+        [name] => (String::new(), name),
+        [] => (String::new(), "objective"),
+    };
+    let problem = if is_missing { "is not there" } else { "has another type" };
+    Rejection::new(
+        RejectionCode::Abi,
+        format!("the component does not fit the contract {CONTRACT}: `{name}`{place} {problem}"),
+        "use the trialbox that it was built for, or build it again with a current SDK",
     )
 }
 

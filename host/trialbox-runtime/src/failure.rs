@@ -1,8 +1,9 @@
 //! What wasmtime says when a guest does not return, in our words.
 
-use crate::limits::MemoryLimitReached;
-use crate::protocol::BreakKind;
-use wasmtime::{Error, Trap};
+use crate::limits::LimitReached;
+use crate::protocol::{Break, BreakKind, GuestLimits};
+use trialbox_core::limits::{Limit, LimitHit};
+use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// A host call that the guest may not make, such as `report` from `describe`.
@@ -10,28 +11,156 @@ use wasmtime_wasi::I32Exit;
 #[error("{0}")]
 pub(crate) struct IllegalCall(pub(crate) String);
 
-/// The kind and message of a guest that broke. `last_stderr` is where Rust and C write a panic's text.
-pub(crate) fn classify(error: &Error, last_stderr: &str) -> (BreakKind, String) {
-    if let Some(limit) = error.downcast_ref::<MemoryLimitReached>() {
-        return (BreakKind::Memory, limit.to_string());
+/// How many functions of a backtrace are kept, the innermost ones.
+const MAX_FRAMES: usize = 10;
+
+/// What begins the names of functions that tell of a panic or an abort, and are not where it came from.
+const PANICKING: [&str; 12] = [
+    "__rust",
+    "rust_panic",
+    "rust_begin_unwind",
+    "core::panicking",
+    "core::option::unwrap_failed",
+    "core::option::expect_failed",
+    "core::result::unwrap_failed",
+    "std::panicking",
+    "std::process::abort",
+    "std::sys",
+    "alloc::alloc::handle_alloc_error",
+    "abort",
+];
+
+/// What begins the name of the function that a guest is called with when its result was read.
+const POST_RETURN: &str = "cabi_post_";
+
+/// How a guest broke. `last_stderr` is where Rust and C write a panic's text.
+pub(crate) fn classify(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
+    let mut found = explain(error, last_stderr, limits);
+    let names = error.downcast_ref().map(function_names).unwrap_or_default();
+    if names.last().is_some_and(|outermost| outermost.starts_with(POST_RETURN)) {
+        found.message.push_str(", after it had returned its values, which are lost");
     }
-    if let Some(I32Exit(status)) = error.downcast_ref::<I32Exit>() {
-        return (BreakKind::Exit, format!("the guest called exit({status}) instead of returning"));
+    let is_panicking = |name: &&String| PANICKING.iter().any(|begin| name.starts_with(begin));
+    found.backtrace = names.iter().skip_while(is_panicking).take(MAX_FRAMES).cloned().collect();
+    found
+}
+
+fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
+    if let Some(LimitReached(hit)) = error.downcast_ref() {
+        return limit_reached(*hit);
+    }
+    if let Some(I32Exit(status)) = error.downcast_ref() {
+        let message = format!("the guest called exit({status}) instead of returning");
+        return Break::new(BreakKind::Exit, message);
     }
     if let Some(call) = error.downcast_ref::<IllegalCall>() {
-        return (BreakKind::Call, call.to_string());
+        return Break::new(BreakKind::Call, call.to_string());
     }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::StackOverflow) => {
-            (BreakKind::Stack, "the guest's stack (1 MiB) is exhausted".to_owned())
+        Some(Trap::UnreachableCodeReached) => {
+            Break::new(BreakKind::Panic, panic_message(last_stderr))
         }
-        Some(Trap::UnreachableCodeReached) => (BreakKind::Trap, panic_message(last_stderr)),
-        Some(trap) => (BreakKind::Trap, format!("the guest trapped: {trap}")),
-        None => (
-            BreakKind::Data,
-            format!("the guest passed data that makes no sense: {}", error.root_cause()),
-        ),
+        Some(Trap::StackOverflow) => limit_reached(hit(Limit::Stack, limits.stack_bytes)),
+        Some(Trap::OutOfFuel) => limit_reached(hit(Limit::Fuel, limits.fuel.unwrap_or_default())),
+        Some(trap) => {
+            Break::new(BreakKind::Trap, format!("the guest trapped: {}", describe(*trap)))
+        }
+        None => explain_text(&error.root_cause().to_string(), limits),
     }
+}
+
+fn hit(limit: Limit, allowed: u64) -> LimitHit {
+    LimitHit { limit, allowed, used: None }
+}
+
+fn limit_reached(hit: LimitHit) -> Break {
+    let (kind, what) = match hit.limit {
+        Limit::Memory => (BreakKind::Memory, "the guest asked for memory of"),
+        Limit::Memories => (BreakKind::Memory, "the guest's memories:"),
+        Limit::TableElements => (BreakKind::Table, "elements of one of the guest's tables:"),
+        Limit::Stack => (BreakKind::Stack, "the guest's stack is exhausted:"),
+        Limit::Fuel => (BreakKind::Fuel, "the guest's fuel is used up:"),
+        Limit::Payload => (BreakKind::DataSize, "one call passed too much:"),
+        Limit::Handles => (BreakKind::Limit, "the guest holds too many resources, such as files:"),
+        Limit::RandomBytes => (BreakKind::Limit, "one call asked for too many random bytes:"),
+        Limit::Instances => (BreakKind::Limit, "the guest has too many instances or tables:"),
+        _ => (BreakKind::Limit, "the guest met a limit:"),
+    };
+    Break { limit: Some(hit.into()), ..Break::new(kind, format!("{what} {hit}")) }
+}
+
+/// A trap in words for those who do not know WebAssembly's.
+fn describe(trap: Trap) -> &'static str {
+    match trap {
+        Trap::MemoryOutOfBounds => "it read or wrote memory out of bounds",
+        Trap::TableOutOfBounds => "it called a function by a pointer that is out of bounds",
+        Trap::IndirectCallToNull => "it called a function by a null pointer",
+        Trap::BadSignature => "it called a function by a pointer to one of another type",
+        Trap::IntegerOverflow => "an integer division overflows",
+        Trap::IntegerDivisionByZero => "an integer was divided by zero (divide by zero)",
+        Trap::BadConversionToInteger => "a float that is NaN or too large was made an integer",
+        Trap::HeapMisaligned => "an atomic access is not aligned",
+        Trap::NullReference | Trap::CastFailure | Trap::ArrayOutOfBounds => {
+            "it used a reference that is not what it takes it for"
+        }
+        Trap::AllocationTooLarge => "it allocated too much at once",
+        Trap::UncaughtException | Trap::UnhandledTag => "it threw an exception that nobody catches",
+        Trap::CannotLeaveComponent => "it called the host while the host was passing it data",
+        Trap::CannotEnterComponent => "it was called while it was running",
+        Trap::StringOutOfBounds | Trap::ListOutOfBounds => "it passed data that is out of bounds",
+        Trap::InvalidDiscriminant => "it passed a case that its type does not have",
+        Trap::UnalignedPointer => "it passed a pointer that is not aligned",
+        _ => "it did what WebAssembly does not allow",
+    }
+}
+
+/// What the texts of errors without a type hold, and what we say: their functions are wasmtime's lifting and lowering
+/// of values, and its tables.
+const TEXTS: [(&str, &str); 14] = [
+    ("return pointer not aligned", "the pointer to its result is not aligned"),
+    ("realloc return: result not aligned", "its `realloc` gave a pointer that is not aligned"),
+    (
+        "realloc return: beyond end of memory",
+        "its `realloc` gave a pointer beyond the end of memory",
+    ),
+    ("pointer out of bounds", "a pointer is out of bounds of its memory"),
+    ("pointer size overflow", "a pointer is out of bounds of its memory"),
+    ("not aligned", "a pointer is not aligned"),
+    ("out of bounds of memory", "a string or list is out of bounds of its memory"),
+    ("size overflow", "a string or list is out of bounds of its memory"),
+    ("byte length", "a string is too long"),
+    ("utf-8", "a string is not utf-8"),
+    ("utf-16", "a string is not utf-16"),
+    ("surrogate", "a string is not utf-16"),
+    ("discriminant", "a value has a case that its type does not have"),
+    ("unknown handle index", "it used a resource that it does not hold"),
+];
+
+/// Texts that speak of a limit.
+const LIMIT_TEXTS: [(&str, Limit); 8] = [
+    ("fuel allocated for hostcalls", Limit::Payload),
+    ("handle limit", Limit::Handles),
+    ("no free keys", Limit::Handles),
+    ("resource table", Limit::Handles),
+    ("requested len", Limit::RandomBytes),
+    ("instance count too high", Limit::Instances),
+    ("table count too high", Limit::Instances),
+    ("memory count too high", Limit::Memories),
+];
+
+fn explain_text(text: &str, limits: &GuestLimits) -> Break {
+    if let Some((_, limit)) = LIMIT_TEXTS.iter().find(|(piece, _)| text.contains(piece)) {
+        let allowed = match limit {
+            Limit::Payload => limits.payload_bytes,
+            Limit::Handles => limits.handles,
+            Limit::RandomBytes => limits.random_bytes,
+            Limit::Memories => limits.memories,
+            _ => limits.instances,
+        };
+        return limit_reached(hit(*limit, allowed));
+    }
+    let said = TEXTS.iter().find(|(piece, _)| text.contains(piece)).map_or(text, |(_, said)| said);
+    Break::new(BreakKind::Data, format!("the guest passed data that makes no sense: {said}"))
 }
 
 /// The text of a Rust panic, or what is known without one.
@@ -46,6 +175,13 @@ fn panic_message(stderr: &str) -> String {
     format!("the objective panicked at {place}: {}", text.join(" ").trim())
 }
 
+/// The functions that were running, innermost first, as far as the component names them.
+fn function_names(backtrace: &WasmBacktrace) -> Vec<String> {
+    let names = backtrace.frames().iter().filter_map(|frame| frame.func_name());
+    // Without the hash of Rust's symbols.
+    names.map(|name| format!("{:#}", rustc_demangle::demangle(name))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +194,18 @@ mod tests {
             "the objective panicked at src/lib.rs:7:5: index 3 is out of range"
         );
         assert!(panic_message("").starts_with("the guest aborted"));
+    }
+
+    #[test]
+    fn no_trap_is_told_in_the_words_of_the_engine() {
+        let mut n = 0;
+        for trap in (0..=u8::MAX).filter_map(Trap::from_u8) {
+            let error = Error::from(trap);
+            let limits = GuestLimits::from(&trialbox_core::limits::Limits::default());
+            let found = classify(&error, "", &limits);
+            assert!(!found.message.contains("wasm trap"), "{trap:?}: {}", found.message);
+            n += 1;
+        }
+        assert!(n > 20, "{n} traps");
     }
 }

@@ -3,8 +3,9 @@
 use crate::bindings::Described;
 use crate::bindings::exports::trialbox::objective::{describe, objective};
 use crate::cache::CacheEntry;
-use crate::contract::{Rejection, RejectionCode};
-use crate::engine::new_engine;
+use crate::contract::{Rejection, RejectionCode, does_not_fit, not_valid};
+use crate::deterministic;
+use crate::engine::{address_space_is_small, new_engine};
 use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
@@ -13,6 +14,7 @@ use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
 };
+use crate::signature;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -25,9 +27,6 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::random::WasiRandom;
-
-/// How many bytes of lists and strings a single call may copy between guest and host.
-const HOSTCALL_BYTES: usize = 1 << 20;
 
 /// The whole life of a guest process: standard input is the socket to the host process.
 pub fn run_guest() -> ExitCode {
@@ -48,7 +47,8 @@ fn serve() -> wasmtime::Result<()> {
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
     let seccomp = lockdown::filter_system_calls();
-    let Some(ToGuest::Load(request)) = link.receive()? else { return Ok(()) };
+    let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
+    request.engine.stack_bytes = lockdown::make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(&link, request, seccomp) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
@@ -57,8 +57,8 @@ fn serve() -> wasmtime::Result<()> {
         let ToGuest::Evaluate(trial) = message else {
             return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
         };
-        let (end, peak_memory_bytes) = guest.evaluate(trial);
-        link.send(&FromGuest::Ended { end, peak_memory_bytes })?;
+        let ended = guest.evaluate(trial);
+        link.send(&ended)?;
     }
     Ok(())
 }
@@ -90,15 +90,20 @@ impl Guest {
                 "please report this",
             )
         };
-        let engine = new_engine().map_err(internal)?;
+        let engine = new_engine(request.engine).map_err(internal)?;
         let compiled = compile(link, &request, &engine)?;
         // From here on the objective's code may run, `describe` for one.
         let landlock_abi = lockdown::leave_only(&request.grants, None);
-        let linker = new_linker(&engine).map_err(internal)?;
-        let instance_pre =
-            linker.instantiate_pre(&compiled.component).map_err(|error| does_not_fit(&error))?;
-        let objective =
-            objective::GuestIndices::new(&instance_pre).map_err(|error| does_not_fit(&error))?;
+        let mut linker = new_linker(&engine).map_err(internal)?;
+        if request.engine.deterministic {
+            deterministic::fix_filesystem(&mut linker).map_err(internal)?;
+        }
+        signature::check(&compiled.component, &engine)?;
+        let instance_pre = linker
+            .instantiate_pre(&compiled.component)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
+        let objective = objective::GuestIndices::new(&instance_pre)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let guest = Guest { link: link.clone(), request, engine, instance_pre, objective };
         let description = guest.describe()?;
         let loaded = Loaded {
@@ -107,6 +112,7 @@ impl Guest {
             cache_problem: compiled.cache_problem,
             landlock_abi,
             seccomp,
+            small_address_space: address_space_is_small(),
             load_time: started.elapsed(),
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
@@ -122,22 +128,25 @@ impl Guest {
         match described {
             Ok(description) => Ok(Some(description.into())),
             Err(error) => {
-                let (_, message) = classify(&error, &self.link.take_stderr_tail());
-                let message = format!("the objective's `describe` failed: {message}");
+                let tail = self.link.take_stderr_tail();
+                let found = classify(&error, &tail, &self.request.limits);
+                let message = format!("the objective's `describe` failed: {}", found.message);
                 Err(Rejection { code: RejectionCode::Abi, message, help: None })
             }
         }
     }
 
-    /// Runs one trial in a fresh instance: how it ended, and the most memory it had at once, in bytes.
-    fn evaluate(&self, trial: TrialRequest) -> (GuestEnd, u64) {
+    /// Runs one trial in a fresh instance.
+    fn evaluate(&self, trial: TrialRequest) -> FromGuest {
         let broke = |error: wasmtime::Error| {
-            let (kind, message) = classify(&error, &self.link.take_stderr_tail());
-            GuestEnd::Broke { kind, message }
+            GuestEnd::Broke(classify(&error, &self.link.take_stderr_tail(), &trial.limits))
         };
         let (mut store, instance) = match self.instantiate(Some(trial)) {
             Ok(ready) => ready,
-            Err(error) => return (broke(error), 0),
+            Err(error) => {
+                let end = broke(error);
+                return FromGuest::Ended { end, peak_memory_bytes: 0, fuel: None };
+            }
         };
         let called = self
             .objective
@@ -149,17 +158,31 @@ impl Guest {
             Ok(Err(objective::Failure::Error(message))) => GuestEnd::Error(message),
             Err(error) => broke(error),
         };
-        (end, store.data().memory.peak_bytes())
+        let left = store.get_fuel().ok();
+        let fuel = trial.limits.fuel.zip(left).map(|(given, left)| given - left);
+        FromGuest::Ended { end, peak_memory_bytes: store.data().meter.peak_memory_bytes(), fuel }
     }
 
     fn instantiate(
         &self,
         trial: Option<TrialRequest>,
     ) -> wasmtime::Result<(Store<HostState>, Instance)> {
-        let rights = Rights { grants: &self.request.grants, env: &self.request.env };
+        let rights = Rights {
+            grants: &self.request.grants,
+            env: &self.request.env,
+            deterministic: self.request.engine.deterministic,
+            limits: trial.map_or(self.request.limits, |trial| trial.limits),
+        };
+        let limits = rights.limits;
         let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(HOSTCALL_BYTES);
+        store.limiter(|state| &mut state.meter);
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(size(limits.payload_bytes));
+        store.set_max_component_handles(size(limits.handles));
+        if self.request.engine.metered {
+            // Describing takes as much as it takes.
+            store.set_fuel(trial.and(limits.fuel).unwrap_or(u64::MAX))?;
+        }
         let instance = self.instance_pre.instantiate(&mut store)?;
         Ok((store, instance))
     }
@@ -174,8 +197,7 @@ struct Compiled {
 /// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
 /// with the objective's bytes, so only the grants and the cache are within reach by then.
 fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
-    let entry =
-        request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, &request.digest, engine));
+    let entry = request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, request, engine));
     if let Some(code) = entry.as_ref().and_then(CacheEntry::read)
         && let Ok(component) = deserialize(engine, &code)
     {
@@ -183,10 +205,11 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
     }
     let directory_made = entry.as_ref().map(CacheEntry::make_directory);
     lockdown::leave_only(&request.grants, request.cache_dir.as_deref());
-    let code = engine.precompile_component(&receive_module(link)?).map_err(|error| {
-        let message = format!("the component is not valid: {}", error.root_cause());
-        Rejection::new(RejectionCode::Invalid, message, "build it again with a current toolchain")
-    })?;
+    let module = receive_module(link)?;
+    let compiled = lockdown::with_memory_limit(request.compile_memory_bytes, || {
+        engine.precompile_component(&module)
+    });
+    let code = compiled.map_err(|error| not_valid(&error.root_cause().to_string()))?;
     let written =
         entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
     let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());
@@ -246,11 +269,6 @@ fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
         HostState::filesystem,
     )?;
     Ok(linker)
-}
-
-fn does_not_fit(error: &wasmtime::Error) -> Rejection {
-    let message = format!("the component does not fit the contract {}: {error:#}", crate::CONTRACT);
-    Rejection::new(RejectionCode::Abi, message, "build the objective again with a current SDK")
 }
 
 impl From<describe::Description> for Description {

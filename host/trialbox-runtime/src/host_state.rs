@@ -1,10 +1,11 @@
 //! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
 
 use crate::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
+use crate::deterministic::{self, SeenFiles};
 use crate::failure::IllegalCall;
-use crate::limits::MemoryMeter;
+use crate::limits::Meter;
 use crate::link::Link;
-use crate::protocol::{self, FromGuest, Grant, Level, ToGuest, TrialRequest};
+use crate::protocol::{self, FromGuest, Grant, GuestLimits, Level, ToGuest, TrialRequest};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use trialbox_core::rng::guest_wasi_rng;
@@ -15,9 +16,6 @@ use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-/// What an objective may use to describe itself: its code may begin with large memories.
-const DESCRIBE_MEMORY_BYTES: u64 = 4 << 30;
-
 /// The state of one instance.
 pub(crate) struct HostState {
     link: Link,
@@ -25,13 +23,16 @@ pub(crate) struct HostState {
     trial: Option<TrialRequest>,
     wasi: WasiCtx,
     table: ResourceTable,
-    pub(crate) memory: MemoryMeter,
+    pub(crate) seen_files: SeenFiles,
+    pub(crate) meter: Meter,
 }
 
 /// What an instance is given.
 pub(crate) struct Rights<'a> {
     pub(crate) grants: &'a [Grant],
     pub(crate) env: &'a [(String, String)],
+    pub(crate) deterministic: bool,
+    pub(crate) limits: GuestLimits,
 }
 
 impl HostState {
@@ -48,17 +49,25 @@ impl HostState {
             wasi.insecure_random(guest_wasi_rng(seed, 1));
             wasi.insecure_random_seed(u128::from(seed));
         }
+        if rights.deterministic {
+            deterministic::fix_clocks(&mut wasi);
+        }
         for grant in rights.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
         }
-        let max_memory_bytes = trial.map_or(DESCRIBE_MEMORY_BYTES, |trial| trial.max_memory_bytes);
+        wasi.max_random_size(rights.limits.random_bytes);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(rights.limits.handles.try_into().unwrap_or(usize::MAX));
+        // Nobody asks what describing an objective has used.
+        let meter = Meter::new(rights.limits, trial.map(|_| link.clone()));
         Ok(HostState {
             link: link.clone(),
             trial,
             wasi: wasi.build(),
-            table: ResourceTable::new(),
-            memory: MemoryMeter::new(max_memory_bytes),
+            table,
+            seen_files: SeenFiles::default(),
+            meter,
         })
     }
 

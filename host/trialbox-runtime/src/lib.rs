@@ -12,8 +12,12 @@
 mod bindings;
 mod cache;
 mod contract;
+mod deterministic;
 mod engine;
 mod failure;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guest_process;
 mod host_state;
 mod interrupt;
@@ -22,11 +26,11 @@ mod link;
 mod lockdown;
 mod protocol;
 mod sandbox;
+mod signature;
 
 pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
 pub use guest_process::run_guest;
 pub use interrupt::Interrupts;
-pub use limits::Limits;
 pub use protocol::{DataSource, Description, Grant, Loaded, Metric};
 pub use sandbox::{Sandbox, SandboxConfig};
 

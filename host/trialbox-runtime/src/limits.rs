@@ -1,70 +1,58 @@
-//! What a guest may use, and the accounting of its memory.
+//! The limits that the guest process enforces itself, and what a trial has used of them.
 
-use std::time::Duration;
+use crate::link::Link;
+use crate::protocol::{FromGuest, GuestLimits};
+use trialbox_core::limits::{Limit, LimitHit};
 
-/// What one trial, and getting it ready, may use. The defaults are meant never to be met by honest code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// The most memory that all memories of the guest may have together.
-    pub max_memory_bytes: u64,
-    /// How long one call of the objective may take; `None` for as long as it likes.
-    pub trial_timeout: Option<Duration>,
-    /// How long loading and compiling may take.
-    pub compile_timeout: Duration,
-}
+/// A guest met a limit.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct LimitReached(pub(crate) LimitHit);
 
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_memory_bytes: 4 << 30,
-            trial_timeout: None,
-            compile_timeout: Duration::from_secs(300),
-        }
+impl LimitReached {
+    pub(crate) fn new(limit: Limit, allowed: u64, used: u64) -> Self {
+        LimitReached(LimitHit { limit, allowed, used: Some(used) })
     }
 }
 
 /// Counts the memory of a store over all its memories, and refuses what is too much.
 #[derive(Debug)]
-pub(crate) struct MemoryMeter {
-    max_bytes: u64,
-    used_bytes: u64,
-    peak_bytes: u64,
+pub(crate) struct Meter {
+    limits: GuestLimits,
+    memory_bytes: u64,
+    peak_memory_bytes: u64,
+    /// Whom to tell of the peak, and what was told last: a guest that is killed cannot say it any more.
+    teller: Option<(Link, u64)>,
 }
 
-/// A guest asked for more memory than it may have.
-#[derive(Debug, thiserror::Error)]
-#[error("the guest asked for {asked} of memory in all; --max-memory allows {allowed}", asked = Bytes(*asked_bytes), allowed = Bytes(*max_bytes))]
-pub(crate) struct MemoryLimitReached {
-    asked_bytes: u64,
-    max_bytes: u64,
-}
+/// A peak is told when it is this much above the last that was: many allocators grow by a page at a time.
+const TELLING_BYTES: u64 = 1 << 20;
 
-/// A number of bytes as people read it.
-struct Bytes(u64);
+impl Meter {
+    /// `link` leads to whoever keeps the peak, if somebody does.
+    pub(crate) fn new(limits: GuestLimits, link: Option<Link>) -> Self {
+        let teller = link.map(|link| (link, 0));
+        Meter { limits, memory_bytes: 0, peak_memory_bytes: 0, teller }
+    }
 
-impl std::fmt::Display for Bytes {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            bytes if bytes >= 10 << 20 => write!(f, "{} MiB", bytes.div_ceil(1 << 20)),
-            bytes => write!(f, "{} KiB", bytes.div_ceil(1 << 10)),
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        self.peak_memory_bytes
+    }
+
+    fn note_peak(&mut self) -> wasmtime::Result<()> {
+        self.peak_memory_bytes = self.peak_memory_bytes.max(self.memory_bytes);
+        let peak_memory_bytes = self.peak_memory_bytes;
+        match &mut self.teller {
+            Some((link, told)) if peak_memory_bytes > *told + (*told / 8).max(TELLING_BYTES) => {
+                *told = peak_memory_bytes;
+                link.send_soon(&FromGuest::PeakMemory { peak_memory_bytes })
+            }
+            _ => Ok(()),
         }
     }
 }
 
-/// Tables hold pointers for indirect calls; real programs have thousands of entries.
-const MAX_TABLE_ELEMENTS: usize = 1 << 20;
-
-impl MemoryMeter {
-    pub(crate) fn new(max_bytes: u64) -> Self {
-        MemoryMeter { max_bytes, used_bytes: 0, peak_bytes: 0 }
-    }
-
-    pub(crate) fn peak_bytes(&self) -> u64 {
-        self.peak_bytes
-    }
-}
-
-impl wasmtime::ResourceLimiter for MemoryMeter {
+impl wasmtime::ResourceLimiter for Meter {
     /// An error and not `false`: allocators abort with a poor message when growing fails.
     fn memory_growing(
         &mut self,
@@ -72,12 +60,12 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let asked_bytes = self.used_bytes + (desired.saturating_sub(current)) as u64;
-        if asked_bytes > self.max_bytes {
-            return Err(MemoryLimitReached { asked_bytes, max_bytes: self.max_bytes }.into());
+        let asked = self.memory_bytes + (desired.saturating_sub(current)) as u64;
+        if asked > self.limits.memory_bytes {
+            return Err(LimitReached::new(Limit::Memory, self.limits.memory_bytes, asked).into());
         }
-        self.used_bytes = asked_bytes;
-        self.peak_bytes = self.peak_bytes.max(asked_bytes);
+        self.memory_bytes = asked;
+        self.note_peak()?;
         Ok(true)
     }
 
@@ -87,6 +75,22 @@ impl wasmtime::ResourceLimiter for MemoryMeter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ELEMENTS)
+        let (allowed, asked) = (self.limits.table_elements, desired as u64);
+        if asked > allowed {
+            return Err(LimitReached::new(Limit::TableElements, allowed, asked).into());
+        }
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        usize::try_from(self.limits.instances).unwrap_or(usize::MAX)
+    }
+
+    fn tables(&self) -> usize {
+        self.instances()
+    }
+
+    fn memories(&self) -> usize {
+        usize::try_from(self.limits.memories).unwrap_or(usize::MAX)
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use wasmtime::Result;
 
 /// How much of the guest's standard error is kept here, to quote a panic from.
-const STDERR_TAIL_BYTES: usize = 4096;
+const STDERR_TAIL_BYTES: usize = 64 << 10;
 
 /// Output is passed on in pieces of at most this size, well below the largest frame.
 const OUTPUT_PIECE_BYTES: usize = 64 << 10;

@@ -25,6 +25,12 @@ use std::path::Path;
 /// How many descriptors the guest process may have, its own and those of the files that the guest opens.
 const MAX_DESCRIPTORS: u64 = 512;
 
+/// What functions of the host need of the stack below those of WebAssembly.
+const STACK_OF_HOST_FUNCTIONS: u64 = 4 << 20;
+
+/// WebAssembly always gets as much.
+const LEAST_STACK: u64 = 64 << 10;
+
 /// All that the newest kernels can refuse; an older one refuses what it knows of it. The guest process needs
 /// nothing of a later version either, because after loading it opens nothing but what is granted.
 const LANDLOCK_ABI: ABI = ABI::V10;
@@ -74,6 +80,30 @@ pub(crate) fn give_up_rights() {
     if parent.is_some() && getppid() != parent {
         std::process::exit(1);
     }
+}
+
+/// Does something with this much memory for data at most. What it allocates beyond ends the process, and the host
+/// process reads why.
+pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
+    let found = getrlimit(Resource::Data);
+    let current = Some(found.current.map_or(bytes, |found| found.min(bytes)));
+    let _ = setrlimit(Resource::Data, Rlimit { current, maximum: found.maximum });
+    let done = work();
+    let _ = setrlimit(Resource::Data, found);
+    done
+}
+
+/// Lets this thread's stack grow as far as WebAssembly's may, and a little more for the host's functions. Returns how
+/// far WebAssembly's can: less where the system allows no more (`ulimit -Hs`).
+pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
+    let found = getrlimit(Resource::Stack);
+    let wanted = wasm_bytes + STACK_OF_HOST_FUNCTIONS;
+    if found.current.is_some_and(|current| current < wanted) {
+        let current = Some(found.maximum.map_or(wanted, |most| most.min(wanted)));
+        let _ = setrlimit(Resource::Stack, Rlimit { current, maximum: found.maximum });
+    }
+    let most = getrlimit(Resource::Stack).current.unwrap_or(u64::MAX);
+    wasm_bytes.min(most.saturating_sub(STACK_OF_HOST_FUNCTIONS).max(LEAST_STACK))
 }
 
 fn lower_limit(resource: Resource, most: u64) {

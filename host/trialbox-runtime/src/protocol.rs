@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use trialbox_core::limits::{Limit, LimitHit, Limits};
 
-/// The largest frame from a guest process: a host call's payload may be 1 MiB, and framing adds little.
-pub(crate) const MAX_GUEST_FRAME: usize = (1 << 20) + (64 << 10);
+/// What framing adds to the payload of a host call, at most.
+const FRAMING_BYTES: usize = 64 << 10;
 
 /// From the host process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,6 +44,54 @@ pub(crate) struct LoadRequest {
     pub(crate) grants: Vec<Grant>,
     /// Environment variables that the guest gets; it inherits none.
     pub(crate) env: Vec<(String, String)>,
+    /// How its code is compiled.
+    pub(crate) engine: EngineSettings,
+    /// What it may use while it describes itself.
+    pub(crate) limits: GuestLimits,
+    /// What the compiler may use.
+    pub(crate) compile_memory_bytes: u64,
+}
+
+/// How code is compiled and run. Code that was compiled with other settings is other code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EngineSettings {
+    /// Whether the same call must give the same bits on every machine.
+    pub(crate) deterministic: bool,
+    /// Whether instructions are counted.
+    pub(crate) metered: bool,
+    /// The stack of WebAssembly.
+    pub(crate) stack_bytes: u64,
+}
+
+/// What the guest process itself lets a guest use, in the units of the limits of the same names.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct GuestLimits {
+    pub(crate) memory_bytes: u64,
+    pub(crate) memories: u64,
+    pub(crate) table_elements: u64,
+    pub(crate) instances: u64,
+    pub(crate) handles: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) random_bytes: u64,
+    pub(crate) stack_bytes: u64,
+    pub(crate) fuel: Option<u64>,
+}
+
+impl From<&Limits> for GuestLimits {
+    fn from(limits: &Limits) -> Self {
+        let bound = |limit| limits.get(limit).unwrap_or(u64::MAX);
+        GuestLimits {
+            memory_bytes: bound(Limit::Memory),
+            memories: bound(Limit::Memories),
+            table_elements: bound(Limit::TableElements),
+            instances: bound(Limit::Instances),
+            handles: bound(Limit::Handles),
+            payload_bytes: bound(Limit::Payload),
+            random_bytes: bound(Limit::RandomBytes),
+            stack_bytes: bound(Limit::Stack),
+            fuel: limits.get(Limit::Fuel),
+        }
+    }
 }
 
 /// One trial to run.
@@ -52,8 +101,8 @@ pub(crate) struct TrialRequest {
     pub(crate) number: u32,
     /// The seed for the guest's random numbers.
     pub(crate) seed: u64,
-    /// The most memory that all memories of the guest may have together.
-    pub(crate) max_memory_bytes: u64,
+    /// What it may use.
+    pub(crate) limits: GuestLimits,
 }
 
 /// A directory that the guest may see.
@@ -114,9 +163,15 @@ pub(crate) enum FromGuest {
         stderr: bool,
         bytes: Vec<u8>,
     },
+    /// The memory has grown notably.
+    PeakMemory {
+        peak_memory_bytes: u64,
+    },
     Ended {
         end: GuestEnd,
         peak_memory_bytes: u64,
+        /// How many instructions were executed, if they were counted.
+        fuel: Option<u64>,
     },
 }
 
@@ -133,6 +188,8 @@ pub struct Loaded {
     pub landlock_abi: u32,
     /// Whether the kernel refuses the guest process all system calls that it does not need (seccomp).
     pub seccomp: bool,
+    /// Whether the address space is limited (`ulimit -v`), so that memories are checked in code and slower.
+    pub small_address_space: bool,
     /// How long loading or compiling took.
     pub load_time: Duration,
 }
@@ -201,20 +258,60 @@ pub(crate) enum GuestEnd {
     /// The objective returned an error, with its message.
     Error(String),
     /// It did not return.
-    Broke {
-        kind: BreakKind,
-        message: String,
-    },
+    Broke(Break),
+}
+
+/// How and why a guest did not return.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Break {
+    pub(crate) kind: BreakKind,
+    pub(crate) message: String,
+    pub(crate) limit: Option<SentHit>,
+    /// The functions that were running, innermost first.
+    pub(crate) backtrace: Vec<String>,
+}
+
+impl Break {
+    pub(crate) fn new(kind: BreakKind, message: String) -> Self {
+        Break { kind, message, limit: None, backtrace: Vec::new() }
+    }
+}
+
+/// A [`LimitHit`] on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SentHit {
+    name: String,
+    allowed: u64,
+    used: Option<u64>,
+}
+
+impl From<LimitHit> for SentHit {
+    fn from(LimitHit { limit, allowed, used }: LimitHit) -> Self {
+        SentHit { name: limit.name().to_owned(), allowed, used }
+    }
+}
+
+impl SentHit {
+    /// What was sent; `None` for a limit that does not exist.
+    pub(crate) fn received(&self) -> Option<LimitHit> {
+        let limit = Limit::parse(&self.name)?;
+        Some(LimitHit { limit, allowed: self.allowed, used: self.used })
+    }
 }
 
 /// Why a guest did not return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum BreakKind {
+    Panic,
     Trap,
     Memory,
+    Table,
+    Limit,
+    Fuel,
     Stack,
     Exit,
     Data,
+    DataSize,
     Call,
 }
 
@@ -247,13 +344,26 @@ pub(crate) fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> io::Resul
 }
 
 /// Collects bytes from a guest process into frames of bounded size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FrameBuffer {
     bytes: Vec<u8>,
     start: usize,
+    max_frame_bytes: usize,
+}
+
+impl Default for FrameBuffer {
+    fn default() -> Self {
+        FrameBuffer::new(&Limits::default())
+    }
 }
 
 impl FrameBuffer {
+    /// A buffer for a guest process whose host calls have payloads within these limits.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let max_frame_bytes = limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
+        FrameBuffer { bytes: Vec::new(), start: 0, max_frame_bytes }
+    }
+
     /// Adds what was received.
     pub(crate) fn extend(&mut self, received: &[u8]) {
         if self.start > 0 {
@@ -271,9 +381,10 @@ impl FrameBuffer {
         let pending = &self.bytes[self.start..];
         let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
-        if length > MAX_GUEST_FRAME {
+        if length > self.max_frame_bytes {
+            let most = self.max_frame_bytes;
             return Err(io::Error::other(format!(
-                "a message of {length} bytes; at most {MAX_GUEST_FRAME} are allowed"
+                "a message of {length} bytes; at most {most} are allowed"
             )));
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };

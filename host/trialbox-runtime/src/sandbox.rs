@@ -3,10 +3,9 @@
 
 use crate::contract::{ObjectiveFile, Rejection, RejectionCode};
 use crate::interrupt::Interrupts;
-use crate::limits::Limits;
 use crate::protocol::{
-    BreakKind, Choice, FrameBuffer, FromGuest, Grant, GuestEnd, Level, LoadRequest, Loaded,
-    ToGuest, TrialRequest, write_frame,
+    Break, BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits,
+    Level, LoadRequest, Loaded, ToGuest, TrialRequest, write_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
@@ -17,8 +16,10 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use trialbox_core::failure::{Failure, FailureCode};
 use trialbox_core::json::Json;
-use trialbox_core::objective::{Evaluation, Failure, FailureCode, LogLevel, Objective};
+use trialbox_core::limits::{Limit, LimitHit, Limits};
+use trialbox_core::objective::{Evaluation, LogLevel, Objective};
 use trialbox_core::session::{Stop, TrialSession};
 use trialbox_core::transcript::LogSource;
 
@@ -39,10 +40,22 @@ pub struct SandboxConfig {
     pub grants: Vec<Grant>,
     /// Environment variables that the guest gets.
     pub env: Vec<(String, String)>,
+    /// Whether the same trial must give the same bits on every machine: fixed clocks, sorted directories, one NaN.
+    pub deterministic: bool,
     /// What it may use.
     pub limits: Limits,
     /// Signals that end a trial early.
     pub interrupts: Option<Arc<Interrupts>>,
+}
+
+impl SandboxConfig {
+    fn engine(&self) -> EngineSettings {
+        EngineSettings {
+            deterministic: self.deterministic,
+            metered: self.limits.get(Limit::Fuel).is_some(),
+            stack_bytes: self.limits.get(Limit::Stack).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// An objective in its guest process.
@@ -51,7 +64,6 @@ pub struct Sandbox {
     file: Arc<ObjectiveFile>,
     config: SandboxConfig,
     guest: Option<GuestProcess>,
-    peak_memory_bytes: u64,
 }
 
 impl Sandbox {
@@ -61,7 +73,7 @@ impl Sandbox {
     /// When no process can be started.
     pub fn start(file: Arc<ObjectiveFile>, config: SandboxConfig) -> Result<Self, Rejection> {
         let guest = GuestProcess::spawn(&file, &config)?;
-        Ok(Sandbox { file, config, guest: Some(guest), peak_memory_bytes: 0 })
+        Ok(Sandbox { file, config, guest: Some(guest) })
     }
 
     /// Waits until the objective is ready.
@@ -79,14 +91,26 @@ impl Sandbox {
         loaded
     }
 
-    /// Sets the limits of the trials to come, which a study may decide after the objective was loaded.
-    pub fn set_limits(&mut self, limits: Limits) {
+    /// Sets the limits of the trials to come, and whether they must give the same bits on every machine. A study may
+    /// decide that after the objective was loaded; where other code is needed then, it is loaded anew.
+    ///
+    /// # Errors
+    /// As for [`Self::wait_loaded`], when it is.
+    pub fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
+        let before = self.config.engine();
         self.config.limits = limits;
+        self.config.deterministic = deterministic;
+        if self.config.engine() != before {
+            self.guest = None;
+            // Now, and not in a trial that has begun.
+            self.ready_guest()?;
+        }
+        Ok(())
     }
 
-    /// The most memory that the last trial's guest had at once.
-    pub fn peak_memory_bytes(&self) -> u64 {
-        self.peak_memory_bytes
+    /// Ends the guest process; the next trial gets a new one.
+    pub fn restart(&mut self) {
+        self.guest = None;
     }
 
     /// A process that is ready: the one there is, or a new one in the place of one that was ended.
@@ -105,7 +129,7 @@ impl Sandbox {
 
 impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
-        let limits = self.config.limits;
+        let (limits, deterministic) = (self.config.limits, self.config.deterministic);
         let interrupts = self.config.interrupts.clone();
         let guest = match self.ready_guest() {
             Ok(guest) => guest,
@@ -115,15 +139,15 @@ impl Objective for Sandbox {
         };
         let call = Call {
             guest,
-            max_memory_bytes: limits.max_memory_bytes,
-            deadline: Deadline::new(limits.trial_timeout),
+            limits,
+            deterministic,
+            deadline: Deadline::new(limits.duration(Limit::TrialTime)),
             interrupts: interrupts.as_deref(),
+            peak_memory_bytes: None,
+            fuel: None,
         };
         match call.run(session) {
-            CallEnd::Returned { end, peak_memory_bytes } => {
-                self.peak_memory_bytes = peak_memory_bytes;
-                to_evaluation(end)
-            }
+            CallEnd::Returned(end) => to_evaluation(end),
             // The process is of no more use: dropping it ends it.
             CallEnd::Ended(evaluation) => {
                 self.guest = None;
@@ -164,16 +188,20 @@ impl Deadline {
 }
 
 /// One call of the objective.
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     guest: &'a mut GuestProcess,
-    max_memory_bytes: u64,
+    limits: Limits,
+    deterministic: bool,
     deadline: Deadline,
     interrupts: Option<&'a Interrupts>,
+    /// What the guest process has told so far.
+    peak_memory_bytes: Option<u64>,
+    fuel: Option<u64>,
 }
 
 enum CallEnd {
     /// The guest process has answered, and can be called again.
-    Returned { end: GuestEnd, peak_memory_bytes: u64 },
+    Returned(GuestEnd),
     /// The trial is over, and the guest process must be ended.
     Ended(Evaluation),
     /// The guest process has closed its socket.
@@ -185,19 +213,24 @@ impl Call<'_> {
         let request = TrialRequest {
             number: session.number().0,
             seed: session.seed(),
-            max_memory_bytes: self.max_memory_bytes,
+            limits: GuestLimits::from(&self.limits),
         };
+        let cpu_before = self.guest.cpu_time();
         if self.guest.send(&ToGuest::Evaluate(request)).is_err() {
             return CallEnd::Died;
         }
-        loop {
+        let end = loop {
             match self.step(session) {
                 Ok(None) => {}
-                Ok(Some(end)) => return end,
-                Err(Stop::Fail(failure)) => return CallEnd::Ended(Evaluation::Fail(failure)),
-                Err(Stop::Halt) => return CallEnd::Ended(Evaluation::Halted),
+                Ok(Some(end)) => break end,
+                Err(Stop::Fail(failure)) => break CallEnd::Ended(Evaluation::Fail(failure)),
+                Err(Stop::Halt) => break CallEnd::Ended(Evaluation::Halted),
             }
-        }
+        };
+        let cpu = self.guest.cpu_time().zip(cpu_before);
+        let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
+        session.measured(cpu, self.peak_memory_bytes, self.fuel);
+        end
     }
 
     /// Handles what has come, or waits a little for something to come.
@@ -221,10 +254,20 @@ impl Call<'_> {
 
     fn handle_messages(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
         while let Some(message) = self.guest.frames.next().map_err(|error| nonsense(&error))? {
-            if let FromGuest::Ended { end, peak_memory_bytes } = message {
-                return Ok(Some(CallEnd::Returned { end, peak_memory_bytes }));
+            match message {
+                FromGuest::Ended { end, peak_memory_bytes, fuel } => {
+                    self.peak_memory_bytes = Some(peak_memory_bytes);
+                    self.fuel = fuel;
+                    return Ok(Some(CallEnd::Returned(end)));
+                }
+                FromGuest::PeakMemory { peak_memory_bytes } => {
+                    self.peak_memory_bytes = Some(peak_memory_bytes);
+                    continue;
+                }
+                FromGuest::Output { .. } => {}
+                _ => session.count_call(),
             }
-            if let Some(answer) = self.answer(message, session)?
+            if let Some(answer) = Self::answer(self.remaining_seconds(), message, session)?
                 && self.guest.send(&answer).is_err()
             {
                 return Ok(Some(CallEnd::Died));
@@ -233,8 +276,15 @@ impl Call<'_> {
         Ok(None)
     }
 
-    fn answer(
-        &self,
+    /// How long the guest has left, in seconds. How long a trial has been running is nothing that two runs agree
+    /// on, so a deterministic one is not told.
+    fn remaining_seconds(&self) -> f64 {
+        let remaining = self.deadline.remaining().filter(|_| !self.deterministic);
+        remaining.map_or(f64::INFINITY, |left| left.as_secs_f64())
+    }
+
+    pub(crate) fn answer(
+        remaining_seconds: f64,
         message: FromGuest,
         session: &mut TrialSession,
     ) -> Result<Option<ToGuest>, Stop> {
@@ -250,11 +300,7 @@ impl Call<'_> {
                 Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
             }
             FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
-            FromGuest::RemainingSeconds => {
-                let remaining =
-                    self.deadline.remaining().map_or(f64::INFINITY, |left| left.as_secs_f64());
-                Some(ToGuest::Float(remaining))
-            }
+            FromGuest::RemainingSeconds => Some(ToGuest::Float(remaining_seconds)),
             FromGuest::Report { value, step } => {
                 session.report(value, i64::from(step))?;
                 None
@@ -281,55 +327,60 @@ impl Call<'_> {
     }
 
     fn timed_out(&self) -> Failure {
-        let limit = self.deadline.timeout.unwrap_or_default().as_secs_f64();
-        Failure::new(
-            FailureCode::Time,
-            format!("the trial took longer than --trial-timeout allows ({limit} s)"),
-        )
-        .with_help(
+        let allowed = self.limits.get(Limit::TrialTime).unwrap_or_default();
+        let hit = LimitHit { limit: Limit::TrialTime, allowed, used: None };
+        Failure::of_limit(FailureCode::Time, "the trial's time is over:", hit).with_help(
             "raise --trial-timeout, or ask for `remaining` time in the objective and return early",
         )
     }
 }
 
-fn nonsense(error: &io::Error) -> Stop {
+pub(crate) fn nonsense(error: &io::Error) -> Stop {
     Stop::Fail(Failure::new(
         FailureCode::Data,
         format!("the guest process sent something that makes no sense: {error}"),
     ))
 }
 
-fn to_evaluation(end: GuestEnd) -> Evaluation {
+pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
     match end {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
         GuestEnd::Pruned => Evaluation::Pruned,
         GuestEnd::Error(message) => Evaluation::Fail(Failure::new(FailureCode::Guest, message)),
-        GuestEnd::Broke { kind, message } => {
-            let (code, help) = match kind {
-                BreakKind::Trap => (FailureCode::Trap, None),
-                BreakKind::Memory => (
-                    FailureCode::Memory,
-                    Some(
-                        "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
-                    ),
-                ),
-                BreakKind::Stack => (
-                    FailureCode::Stack,
-                    Some("look for recursion without end, or large arrays on the stack"),
-                ),
-                BreakKind::Exit => {
-                    (FailureCode::Exit, Some("return a value or an error from the objective"))
-                }
-                BreakKind::Data => (FailureCode::Data, None),
-                BreakKind::Call => (FailureCode::Call, None),
-            };
-            let failure = Failure::new(code, message);
-            Evaluation::Fail(match help {
-                Some(help) => failure.with_help(help),
-                None => failure,
-            })
-        }
+        GuestEnd::Broke(broke) => Evaluation::Fail(failure_of(broke)),
     }
+}
+
+fn failure_of(broke: Break) -> Failure {
+    let (code, help) = match broke.kind {
+        BreakKind::Panic => (FailureCode::Panic, None),
+        BreakKind::Trap => (FailureCode::Trap, None),
+        BreakKind::Memory => (
+            FailureCode::Memory,
+            Some(
+                "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
+            ),
+        ),
+        BreakKind::Table => (FailureCode::Table, None),
+        BreakKind::Limit => (FailureCode::Limit, None),
+        BreakKind::Fuel => (FailureCode::Fuel, None),
+        BreakKind::Stack => (
+            FailureCode::Stack,
+            Some("look for recursion without end, or large arrays on the stack"),
+        ),
+        BreakKind::Exit => {
+            (FailureCode::Exit, Some("return a value or an error from the objective"))
+        }
+        BreakKind::Data => (FailureCode::Data, None),
+        BreakKind::DataSize => {
+            (FailureCode::DataSize, Some("pass large data in pieces, or through a file"))
+        }
+        BreakKind::Call => (FailureCode::Call, None),
+    };
+    let mut failure = Failure::new(code, broke.message).with_backtrace(&broke.backtrace);
+    failure.help = help.map(str::to_owned);
+    failure.limit = broke.limit.and_then(|limit| limit.received());
+    failure
 }
 
 impl From<Choice> for Json {
@@ -392,15 +443,33 @@ impl GuestProcess {
             .spawn()
             .map_err(cannot)?;
         let last_words = child.stderr.take();
-        let mut guest = GuestProcess { child, stream, frames: FrameBuffer::default(), last_words };
+        let mut guest =
+            GuestProcess { child, stream, frames: FrameBuffer::new(&config.limits), last_words };
         let request = LoadRequest {
             digest: file.digest,
             cache_dir: config.cache_dir.clone(),
             grants: config.grants.clone(),
             env: config.env.clone(),
+            engine: config.engine(),
+            limits: GuestLimits::from(&config.limits),
+            compile_memory_bytes: config.limits.get(Limit::CompileMemory).unwrap_or(u64::MAX),
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;
         Ok(guest)
+    }
+
+    /// The CPU time of the process so far, if it is still there.
+    #[expect(unsafe_code, reason = "rustix has no clocks of other processes")]
+    fn cpu_time(&self) -> Option<Duration> {
+        let pid = libc::pid_t::try_from(self.child.id()).ok()?;
+        let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
+        // SAFETY: both functions only write to the places that they are given.
+        let found = unsafe {
+            libc::clock_getcpuclockid(pid, &mut clock) == 0
+                && libc::clock_gettime(clock, &mut time) == 0
+        };
+        let (seconds, nanos) = (time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
+        found.then(|| Duration::new(seconds, nanos))
     }
 
     fn send(&mut self, message: &ToGuest) -> io::Result<()> {
@@ -441,8 +510,7 @@ impl GuestProcess {
         file: &ObjectiveFile,
         config: &SandboxConfig,
     ) -> Result<Loaded, Rejection> {
-        let limit = config.limits.compile_timeout;
-        let deadline = Deadline::new(Some(limit));
+        let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
         loop {
             let interrupts = config.interrupts.as_deref();
             if interrupts.and_then(Interrupts::pending).is_some() {
@@ -453,21 +521,21 @@ impl GuestProcess {
                 });
             }
             if deadline.is_over() {
-                let message = format!(
-                    "compiling takes longer than --compile-timeout allows ({} s)",
-                    limit.as_secs_f64()
-                );
-                return Err(Rejection::new(
-                    RejectionCode::CompileLimit,
-                    message,
-                    "raise --compile-timeout",
-                ));
+                return Err(compile_limit(config, Limit::CompileTime, "takes too long"));
             }
             let wait = deadline.remaining().unwrap_or(TICK);
             let received =
                 self.receive(wait, interrupts).map_err(|error| died(&error.to_string()))?;
             if matches!(received, Received::Closed) {
-                return Err(died(&self.cause_of_death().message));
+                let death = self.cause_of_death();
+                if death.code == FailureCode::Memory {
+                    return Err(compile_limit(
+                        config,
+                        Limit::CompileMemory,
+                        "takes too much memory",
+                    ));
+                }
+                return Err(died(&death.message));
             }
             while let Some(message) =
                 self.frames.next().map_err(|error| died(&error.to_string()))?
@@ -550,6 +618,17 @@ impl Drop for GuestProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Getting the objective ready took more than it may.
+fn compile_limit(config: &SandboxConfig, limit: Limit, what: &str) -> Rejection {
+    let allowed = config.limits.get(limit).unwrap_or_default();
+    let hit = LimitHit { limit, allowed, used: None };
+    Rejection::new(
+        RejectionCode::CompileLimit,
+        format!("compiling and describing the objective {what}: {hit}"),
+        format!("raise {} if you trust its author", limit.flag()),
+    )
 }
 
 fn died(message: &str) -> Rejection {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
-use trialbox_core::objective::FAILURE_ATTR;
 use trialbox_core::retry::{enqueued, has_params, origin, renumbered, retry_of};
 use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{

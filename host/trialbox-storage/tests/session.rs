@@ -7,15 +7,17 @@ use std::sync::Mutex;
 use std::time::Duration;
 use trialbox_core::clock::Clock;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::FailureCode;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
+use trialbox_core::limits::Limit;
 use trialbox_core::objective::Evaluation;
 use trialbox_core::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::rng::TrialRng;
 use trialbox_core::run::run_trial;
 use trialbox_core::sampler::{Ask, Sampler, Suggestion};
 use trialbox_core::search_space::SearchSpace;
-use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
+use trialbox_core::session::{SessionLimits, Stop, Surroundings, TrialSession};
 use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage, TrialBatch, TrialStart};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::{UtcDateTime, parse_datetime};
@@ -137,6 +139,7 @@ fn run_with(
         clock: &clock,
         limits: SessionLimits::default(),
         retry: None,
+        provenance: &[],
     };
     let mut objective = |session: &mut TrialSession| {
         objective(session, &clock);
@@ -299,4 +302,24 @@ fn of_a_million_reports_a_bounded_number_is_stored_with_the_last_among_them() {
     let stored = &others.trials(study.id).unwrap()[0].intermediate_values;
     assert!(stored.len() <= 10_000);
     assert_eq!(stored.last_key_value(), Some((&999_999, &999_999.0)));
+}
+
+#[test]
+fn what_a_trial_leaves_is_bounded_and_a_value_in_the_place_of_another_counts_once() {
+    let (mut ours, _, study) = study("data");
+    let text = format!("\"{}\"", "a".repeat(512 << 10));
+    run(&mut ours, &study, &Witness::default(), &mut |session, _| {
+        for _ in 0..10 {
+            session.set_user_attr("a", &text).unwrap();
+        }
+        session.set_user_attr("b", &text).unwrap();
+        session.set_user_attr("c", &text).unwrap();
+        let Err(Stop::Fail(failure)) = session.set_user_attr("d", &text) else {
+            panic!("four of them are more than 2 MiB")
+        };
+        assert_eq!(failure.code, FailureCode::Budget);
+        let limit = failure.limit.unwrap();
+        assert_eq!((limit.limit, limit.allowed), (Limit::TrialData, 2 << 20));
+        assert_eq!(limit.used, Some(4 * (text.len() as u64 + 1)));
+    });
 }

@@ -7,8 +7,8 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::json::{Json, python_repr};
-use trialbox_core::objective::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::{StudyDirection, StudyRecord};
 use trialbox_core::trial::{
     FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime, format_datetime,
@@ -96,7 +96,7 @@ pub(crate) fn as_copied(mut trial: FrozenTrial) -> FrozenTrial {
         trial.values.clear();
         trial.datetime_complete = trial.datetime_complete.or(trial.datetime_start);
         let failure = Failure::new(FailureCode::Lost, "it was RUNNING when the study was copied");
-        trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.to_json());
+        trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.to_json(&[]));
     }
     trial
 }

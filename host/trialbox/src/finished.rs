@@ -1,13 +1,21 @@
 //! A trial that has just ended, as it is printed.
 
-use crate::trial_json;
+use crate::trial_json::{self, show_bytes, show_duration};
 use serde_json::{Value, json};
+use trialbox_core::failure::Failure;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::transcript::LogSource;
+use trialbox_core::usage::Usage;
 
 /// The end of what a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
     const SHOWN: usize = 10;
+    let dropped = match trial.transcript.dropped_bytes() {
+        0 => String::new(),
+        bytes => {
+            format!("\n  | ({} of log before this were not kept; --limit log)", show_bytes(bytes))
+        }
+    };
     let lines: Vec<String> = trial
         .transcript
         .lines()
@@ -15,7 +23,12 @@ pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
         .take(SHOWN)
         .map(|line| format!("\n  | {}{}", source_prefix(line.source), line.text))
         .collect();
-    lines.into_iter().rev().collect()
+    dropped + &lines.into_iter().rev().collect::<String>()
+}
+
+/// The functions that were running when a trial failed, innermost first, a line for each.
+pub(crate) fn show_backtrace(failure: &Failure) -> String {
+    failure.backtrace.iter().map(|name| format!("\n    at {name}")).collect()
 }
 
 /// How a line of the transcript is introduced.
@@ -28,9 +41,15 @@ pub(crate) fn source_prefix(source: LogSource) -> String {
 }
 
 /// A trial that has just ended, for programs.
-pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_bytes: u64) -> Value {
+pub(crate) fn finished_json(study: &str, trial: &FinishedTrial) -> Value {
     let failure = trial.failure.as_ref().map(|failure| {
-        json!({ "code": failure.code.as_str(), "message": failure.message, "help": failure.help })
+        json!({
+            "code": failure.code.as_str(),
+            "message": failure.message,
+            "help": failure.help,
+            "limit": failure.limit.map(|limit| trial_json::to_value(&limit.to_json())),
+            "backtrace": failure.backtrace,
+        })
     });
     let log: Vec<Value> = trial
         .transcript
@@ -49,11 +68,25 @@ pub(crate) fn finished_json(study: &str, trial: &FinishedTrial, peak_memory_byte
         "n_reports": trial.n_reports,
         "n_reports_stored": trial.n_reports_stored,
         "duration_seconds": trial.duration.as_secs_f64(),
-        "peak_memory_bytes": peak_memory_bytes,
+        "usage": trial_json::to_value(&trial.usage.to_json()),
         "failure": failure,
         "retry": trial.retry.map(|number| number.0),
         "log": log,
+        "log_bytes_dropped": trial.transcript.dropped_bytes(),
     })
+}
+
+/// What a trial used: `0.3 s, 0.25 s of CPU, 12 MiB of memory, 40 calls, 2 KiB of log`.
+pub(crate) fn show_usage(usage: &Usage) -> String {
+    let parts = [
+        Some(show_duration(usage.wall)),
+        usage.cpu.map(|cpu| format!("{} of CPU", show_duration(cpu))),
+        usage.peak_memory_bytes.map(|bytes| format!("{} of memory", show_bytes(bytes))),
+        usage.fuel.map(|fuel| format!("{fuel} instructions")),
+        Some(format!("{} calls", usage.host_calls)),
+        (usage.log_bytes > 0).then(|| format!("{} of log", show_bytes(usage.log_bytes))),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.

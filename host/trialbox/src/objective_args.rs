@@ -2,13 +2,17 @@
 
 use crate::error::CommandError;
 use crate::grants::{DirArg, check_data, parse_dir, parse_env};
+use crate::limit_args::{self, LimitArg, parse_limit};
 use crate::storage_args::{parse_bytes, parse_duration};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::json::Json;
+use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
-use trialbox_runtime::{Interrupts, Limits, Loaded, ObjectiveFile, Sandbox, SandboxConfig};
+use trialbox_runtime::{
+    Grant, Interrupts, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox, SandboxConfig,
+};
 
 /// What an objective may see and use.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,9 +34,25 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) trial_timeout: Option<Duration>,
 
+    /// Make the objective give the same bits on every machine: clocks that count, sorted directories, one bit pattern
+    /// for NaN, and no remaining time; tight floating-point loops take 1.4 to 2.8 times as long. Remembered by a
+    /// study that begins with it
+    #[arg(long)]
+    pub(crate) deterministic: bool,
+
+    /// How many instructions one trial may execute, about; counting them makes tight loops twice as slow.
+    /// Remembered by a study that begins with it [default: not counted]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) fuel: Option<u64>,
+
     /// How long loading or compiling may take
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     compile_timeout: Duration,
+
+    /// Move another limit, such as stack=4MiB or payload=8MiB; the names are in `trialbox run --help`. Remembered by
+    /// a study that begins with it
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
+    pub(crate) limit: Vec<LimitArg>,
 
     /// Where compiled code is kept [default: the user's cache directory]
     #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env_values = true)]
@@ -52,12 +72,25 @@ pub(crate) struct ReadyObjective {
 impl ObjectiveArgs {
     /// The limits, as far as the command line sets them.
     pub(crate) fn limits(&self) -> Limits {
-        let defaults = Limits::default();
-        Limits {
-            max_memory_bytes: self.max_memory.unwrap_or(defaults.max_memory_bytes),
-            trial_timeout: self.trial_timeout,
-            compile_timeout: self.compile_timeout,
+        let mut limits = Limits::default();
+        if let Some(bytes) = self.max_memory {
+            limits.set(Limit::Memory, Some(bytes));
         }
+        limits.set(Limit::TrialTime, self.trial_timeout.map(millis));
+        limits.set(Limit::Fuel, self.fuel);
+        limits.set(Limit::CompileTime, Some(millis(self.compile_timeout)));
+        limit_args::apply(&self.limit, &mut limits);
+        limits
+    }
+
+    /// The names of the environment variables that the objective gets.
+    pub(crate) fn env_names(&self) -> impl Iterator<Item = &str> {
+        self.env.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The directories that the objective may see, after a look at each.
+    pub(crate) fn grants(&self) -> Result<Vec<Grant>, CommandError> {
+        self.dirs.iter().map(DirArg::resolve).collect()
     }
 
     /// Gets the objective ready.
@@ -66,17 +99,18 @@ impl ObjectiveArgs {
         file: &Arc<ObjectiveFile>,
         interrupts: Option<Arc<Interrupts>>,
     ) -> Result<ReadyObjective, CommandError> {
-        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<_, _>>()?;
         let config = SandboxConfig {
             program: std::env::current_exe()?,
             cache_dir: self.cache_dir(),
-            grants,
+            grants: self.grants()?,
             env: self.env.clone(),
+            deterministic: self.deterministic,
             limits: self.limits(),
             interrupts,
         };
         let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
         let loaded = sandbox.wait_loaded()?;
+        check_described_name(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
@@ -90,12 +124,17 @@ impl ObjectiveArgs {
                 "this kernel offers no filter of system calls (seccomp): WebAssembly alone keeps the objective from them"
             );
         }
+        if loaded.small_address_space {
+            tracing::info!(
+                "the address space is limited (ulimit -v): memory is checked in code, 1.3 to 1.7 times slower"
+            );
+        }
         Ok(ReadyObjective { sandbox, loaded })
     }
 
     /// Looks whether the data that the objective reads is granted and there.
     pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
-        let grants = self.dirs.iter().map(DirArg::resolve).collect::<Result<Vec<_>, _>>()?;
+        let grants = self.grants()?;
         let sources = loaded.description.as_ref().map_or(&[][..], |description| &description.data);
         check_data(sources, &grants)
     }
@@ -113,6 +152,28 @@ impl ObjectiveArgs {
         let chosen = self.cache_dir.clone().map(|path| std::path::absolute(&path).unwrap_or(path));
         chosen.or_else(|| users().map(|cache| cache.join("trialbox")))
     }
+}
+
+/// Studies are named after objectives, so the contract says which names there are; an empty one counts as none.
+fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
+    let name = loaded.description.as_ref().map_or("", |description| &description.name);
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.len() <= 128 && name.chars().all(is_fine) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(128).collect();
+    Err(Rejection {
+        code: RejectionCode::Abi,
+        message: format!(
+            "the objective says that its name is `{shown}`; a name has 1 to 128 of a-z, A-Z, 0-9, `-`, `_` and `.`"
+        ),
+        help: Some("rename it in its `describe`".to_owned()),
+    })
+}
+
+/// A time as limits count it.
+fn millis(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
 /// The name of an objective without a description: its file's.

@@ -2,7 +2,9 @@
 
 use crate::error::CommandError;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use trialbox_core::text::clean;
 
 /// How results are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -42,9 +44,9 @@ impl Output {
     /// A result for people, or its JSON for programs. A closed pipe is no error: `| head` is a habit.
     pub(crate) fn result(&self, text: &str, json: impl FnOnce() -> Value) {
         let line = if self.is_json() {
-            json().to_string()
+            escape_controls(&json().to_string()).into_owned()
         } else {
-            text.trim_end_matches('\n').to_owned()
+            clean(text.trim_end_matches('\n'))
         };
         let _ = writeln!(io::stdout().lock(), "{line}");
     }
@@ -53,25 +55,38 @@ impl Output {
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             // In one piece: other threads and standard output may share the pipe.
-            let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+            let _ = io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes());
         }
     }
 
     /// An error, with its causes and what to do.
     pub(crate) fn error(&self, error: &CommandError) {
-        let _ = io::stderr().lock().write_all(error.to_text().as_bytes());
+        let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
         if self.is_json() {
             let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
             let line = json!({
                 "event": "error",
                 "code": error.code,
                 "exit_code": error.exit as u8,
-                "message": causes.join(": "),
+                "message": clean(&causes.join(": ")),
                 "help": error.help,
             });
-            let _ = writeln!(io::stdout().lock(), "{line}");
+            let _ = writeln!(io::stdout().lock(), "{}", escape_controls(&line.to_string()));
         }
     }
+}
+
+/// JSON text in which the control characters are escaped that JSON allows as they are: DEL, and the second set, of
+/// which terminals obey CSI (U+009B).
+fn escape_controls(json: &str) -> Cow<'_, str> {
+    if !json.contains(char::is_control) {
+        return Cow::Borrowed(json);
+    }
+    let escaped = json.chars().map(|c| match c.is_control() {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    });
+    Cow::Owned(escaped.collect())
 }
 
 /// A table without lines, as other tools can cut it.
@@ -84,4 +99,18 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         column.set_padding((0, 2));
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {
+        assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "a[31m2Jb\nc\td");
+        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}" });
+        let line = escape_controls(&text.to_string()).into_owned();
+        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&line).ok(), Some(text));
+    }
 }

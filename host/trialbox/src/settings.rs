@@ -4,20 +4,33 @@
 //! tasks then need not repeat them and cannot disagree. User attributes, because Optuna's dashboard keeps
 //! these when it renames a study.
 
+use crate::clock::SystemClock;
 use crate::error::CommandError;
+use crate::limit_args;
+use crate::objective_args::ObjectiveArgs;
 use crate::stopping::{self, BUDGETS, Budgets, StoppingArgs};
 use std::time::Duration;
+use trialbox_core::clock::Clock as _;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
+use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::storage::{RetryPolicy, Storage, StudyAttrs};
 use trialbox_core::study::StudyRecord;
+use trialbox_core::trial::format_datetime;
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
 pub(crate) const SAMPLER: &str = "trialbox:sampler";
 pub(crate) const PRUNER: &str = "trialbox:pruner";
 const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
+/// The other limits, by name.
+const LIMITS: &str = "trialbox:limits";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
+/// The digest of the component that the study's trials run.
+const MODULE: &str = "trialbox:module";
+/// Which components took the place of others, in a study whose user wanted it so.
+const MODULE_CHANGES: &str = "trialbox:module_changes";
+const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
@@ -32,11 +45,24 @@ pub(crate) struct SettingFlags {
     pub(crate) pruner: Option<PrunerConfig>,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    /// The other limits, as an object from names to values.
+    pub(crate) limits: Option<Json>,
+    pub(crate) deterministic: bool,
     pub(crate) max_retries: Option<u32>,
     pub(crate) stopping: StoppingArgs,
+    pub(crate) module: Option<ModuleFlags>,
     pub(crate) constraint_format: Option<ConstraintFormat>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
+}
+
+/// Which component is to run.
+#[derive(Debug, Clone)]
+pub(crate) struct ModuleFlags {
+    /// Its digest.
+    pub(crate) digest: String,
+    /// Whether it may take the place of another.
+    pub(crate) may_change: bool,
 }
 
 /// What holds for every trial of the study.
@@ -47,6 +73,8 @@ pub(crate) struct Settings {
     pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) limits: Option<Json>,
+    pub(crate) deterministic: bool,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
     /// When the study ends.
@@ -69,6 +97,8 @@ impl SettingFlags {
         ];
         attributes.extend(self.limits());
         attributes.extend(self.stopping.said());
+        let module = self.module.iter();
+        attributes.extend(module.map(|it| (MODULE.to_owned(), it.digest.as_str().into())));
         attributes
     }
 
@@ -87,7 +117,7 @@ impl SettingFlags {
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
             // What ends the study must hold for all of its jobs, whenever it is said.
-            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT];
+            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT, MODULE];
             let kept: Vec<&str> = kept.into_iter().chain(BUDGETS).collect();
             defaults.retain(|(key, _)| kept.contains(&key.as_str()));
         }
@@ -100,6 +130,9 @@ impl SettingFlags {
         } else if said.iter().any(|(key, value)| differs(&study, key, value).is_some()) {
             let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
+        }
+        if let Some(module) = &self.module {
+            study = module.settle(storage, study)?;
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
@@ -125,8 +158,57 @@ impl SettingFlags {
         let timeout = self
             .trial_timeout
             .map(|time| (TRIAL_TIMEOUT.to_owned(), Json::from(time.as_secs_f64())));
-        memory.into_iter().chain(timeout).collect()
+        let deterministic =
+            self.deterministic.then(|| (DETERMINISTIC.to_owned(), Json::Bool(true)));
+        let limits = self.limits.iter().map(|limits| (LIMITS.to_owned(), limits.clone()));
+        memory.into_iter().chain(timeout).chain(limits).chain(deterministic).collect()
     }
+}
+
+impl ModuleFlags {
+    /// Refuses a component that is not the study's, or notes that it takes that one's place.
+    fn settle(
+        &self,
+        storage: &mut dyn Storage,
+        study: StudyRecord,
+    ) -> Result<StudyRecord, CommandError> {
+        let kept = study.user_attrs.get(MODULE).and_then(Json::as_str);
+        let Some(kept) = kept.filter(|kept| *kept != self.digest) else { return Ok(study) };
+        if !self.may_change {
+            return Err(CommandError::usage(
+                format!(
+                    "study `{}` is one of another component: {}, and this one is {}",
+                    study.name,
+                    short_digest(kept),
+                    short_digest(&self.digest)
+                ),
+                "values of different code do not compare: begin a new study with --study-name, or go on with this \
+                 component from now on with --allow-module-change",
+            ));
+        }
+        let change = Json::object([
+            ("from", Json::from(kept)),
+            ("to", Json::from(self.digest.as_str())),
+            ("at", Json::from(format_datetime(SystemClock::new().utc_now()))),
+        ]);
+        let earlier = study.user_attrs.get(MODULE_CHANGES);
+        let mut changes = match earlier {
+            Some(Json::Array(changes)) => changes.clone(),
+            _ => Vec::new(),
+        };
+        changes.push(change);
+        let user = vec![
+            (MODULE.to_owned(), Json::from(self.digest.as_str())),
+            (MODULE_CHANGES.to_owned(), Json::Array(changes)),
+        ];
+        let attrs = StudyAttrs { user, ..StudyAttrs::default() };
+        Ok(storage.set_study_attrs(study.id, &attrs)?)
+    }
+}
+
+/// Enough of a digest to tell components apart.
+fn short_digest(digest: &str) -> &str {
+    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
 
 /// What the study has of a setting, if that is something else.
@@ -152,6 +234,21 @@ fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<
 }
 
 impl Settings {
+    /// The limits of a command on this study.
+    pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
+        let mut limits = args.limits();
+        if let Some(bytes) = self.max_memory_bytes {
+            limits.set(Limit::Memory, Some(bytes));
+        }
+        if let Some(timeout) = self.trial_timeout {
+            limits.set(Limit::TrialTime, Some(timeout.as_millis().try_into().unwrap_or(u64::MAX)));
+        }
+        if let Some(remembered) = &self.limits {
+            limit_args::apply_remembered(remembered, &mut limits);
+        }
+        limits
+    }
+
     /// Reads what the study holds.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
         let unreadable = |key: &str| unreadable(study, key, "");
@@ -166,6 +263,8 @@ impl Settings {
             pruner,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(read_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            limits: attribute(LIMITS).cloned(),
+            deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
             retry: retry_policy(study),
             budgets: Budgets::of(study).map_err(unreadable)?,
             constraint_format: constraint_format(study)?,
@@ -237,6 +336,8 @@ fn flag_of(key: &str) -> &'static str {
         PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
+        LIMITS => "--fuel and --limit",
+        DETERMINISTIC => "--deterministic",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
         CONSTRAINT_FORMAT => "--constraint-format",
         _ => stopping::flag_of(key).unwrap_or("a flag"),

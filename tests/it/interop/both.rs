@@ -32,9 +32,9 @@ impl Scene {
 
     /// Runs an objective on study `s` of `study.db`; the lines that it prints, and the exit code.
     pub(super) fn run(&self, objective: &str, more: &[&str]) -> (Option<i32>, Vec<Value>) {
-        let fixed =
-            ["run", objective, "--storage", "study.db", "--study-name", "s", "--format", "json"];
-        let ran = self.trialbox(&[&fixed, more].concat());
+        let study = ["--storage", "study.db", "--study-name", "s", "--allow-module-change"];
+        let ran =
+            self.trialbox(&[&["run", objective, "--format", "json"], &study[..], more].concat());
         (ran.code, ran.json())
     }
 

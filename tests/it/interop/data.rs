@@ -324,6 +324,7 @@ fn names_of_512_characters_are_written_and_of_513_refused() {
         scene.trialbox(&[
             "run",
             objective,
+            "--allow-module-change",
             "--storage",
             "study.db",
             "--study-name",

@@ -70,6 +70,7 @@ impl Side for Ours {
             clock: &Timeless,
             limits: SessionLimits::default(),
             retry: None,
+            provenance: &[],
         };
         while steps(&trials) < n_steps {
             trials.push(run_one(problem, &around, &mut storage)?);

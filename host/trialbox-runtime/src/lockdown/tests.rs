@@ -5,6 +5,7 @@
 use super::*;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
+use crate::protocol::GuestLimits;
 use rustix::process::{getpid, test_kill_process};
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -14,6 +15,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
+use trialbox_core::limits::Limits;
 
 /// Tells a process that it is the confined one, and where its scene is.
 const SCENE: &str = "TRIALBOX_CONFINED_IN";
@@ -81,7 +83,12 @@ fn found_by_confined(test: &str, arguments: &[(&str, String)]) -> Option<(u32, S
 /// Opens the grants for an instance.
 fn preopen(scene: &Path) -> io::Result<()> {
     let link = Link::new(UnixStream::pair()?.0);
-    let rights = Rights { grants: &grants(scene), env: &[] };
+    let rights = Rights {
+        grants: &grants(scene),
+        env: &[],
+        deterministic: false,
+        limits: GuestLimits::from(&Limits::default()),
+    };
     HostState::new(&link, None, &rights).map(drop).map_err(io::Error::other)
 }
 

@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::objective::{FAILURE_ATTR, Failure, FailureCode};
+use trialbox_core::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::storage::StorageError;
 use trialbox_core::trial::format_datetime;
 
@@ -207,7 +207,7 @@ fn end_trial(
     let sql =
         "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) VALUES (?1, ?2, ?3)
         ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json";
-    let failure = Failure::new(FailureCode::Lost, because).to_json().to_string();
+    let failure = Failure::new(FailureCode::Lost, because).to_json(&[]).to_string();
     connection.execute(sql, params![trial_id, FAILURE_ATTR, failure])?;
     let sql = "UPDATE trials SET state = 'FAIL', datetime_complete = ?2 WHERE trial_id = ?1 AND state = 'RUNNING'";
     connection.execute(sql, params![trial_id, format_datetime(options.now)])?;

@@ -31,8 +31,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
-use trialbox_core::objective::FAILURE_ATTR;
 use trialbox_core::retry::{enqueued, has_params, retry_of};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, HeldTrial, LostTrial, OWNER_ATTR,

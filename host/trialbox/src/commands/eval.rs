@@ -3,7 +3,7 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, show_reports, source_prefix};
+use crate::finished::{finished_json, show_backtrace, show_reports, show_usage, source_prefix};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
@@ -11,25 +11,30 @@ use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::param_args::{parse_param, refuse_twice};
-use crate::trial_json::{self, show_bytes, show_constraint, show_duration, show_value};
+use crate::trial_json::{self, show_constraint, show_value};
+use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::event::Event;
+use trialbox_core::failure::FailureCode;
 use trialbox_core::json::Json;
-use trialbox_core::objective::FailureCode;
+use trialbox_core::objective::Objective;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
-use trialbox_core::session::{Event, SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial};
+use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::trace::{Difference, Trace};
 use trialbox_core::trial::TrialState;
-use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_runtime::{Interrupts, ObjectiveFile, Sandbox};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
 Examples:
   trialbox eval quadratic.wasm --param x=1.5 --param y=-1
   trialbox eval digits.wasm --dir data::/data --param activation=tanh --defaults random --seed 7
+  trialbox eval digits.wasm --dir data::/data --check --deterministic
   trialbox eval quadratic.wasm --format json | jq .values";
 
 /// Call an objective once with given parameters, without a study: to try it, and to find its mistakes.
@@ -58,9 +63,17 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "minimize|maximize", value_enum, hide_possible_values = true)]
     direction: Vec<DirectionArg>,
 
+    /// Call it three times, each in a process of its own, and say whether all of parameters, reports, attributes,
+    /// constraints and values are equal to the bit; if not, exit with 1 and name the first that differs
+    #[arg(long)]
+    check: bool,
+
     #[command(flatten)]
     sandbox: ObjectiveArgs,
 }
+
+/// How often `--check` calls the objective.
+const CHECK_RUNS: u32 = 3;
 
 /// What parameters take that are not given.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -74,7 +87,7 @@ enum Defaults {
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         refuse_twice("--param", &self.param)?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let interrupts = Arc::new(Interrupts::install()?);
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;
         self.sandbox.check_data(&ready.loaded)?;
@@ -87,12 +100,33 @@ impl EvalArgs {
             user_attrs: vec![],
             system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
         };
+        let mut observer = |event: Event| match event {
+            Event::Logged(line) => {
+                output.note(&format!("{}{}", source_prefix(line.source), line.text))
+            }
+            Event::Reported { step, value } if output.is_verbose() => {
+                output.note(&format!("step {step}: {}", trial_json::show_float(value)));
+            }
+            _ => {}
+        };
+        if self.check {
+            return self.check(output, &study, &mut ready.sandbox, &mut observer);
+        }
+        let (study, trial) = self.call(&study, &mut ready.sandbox, &mut observer)?;
+        self.report(output, &study, &trial)
+    }
+
+    /// Calls the objective in a study of this process's own memory.
+    fn call(
+        &self,
+        study: &NewStudy,
+        objective: &mut dyn Objective,
+        observer: &mut dyn FnMut(Event),
+    ) -> Result<(StudyRecord, FinishedTrial), CommandError> {
         let mut storage = trialbox_storage::MemoryStorage::new();
-        let storage: &mut dyn trialbox_core::storage::Storage = &mut storage;
-        let study = storage.create_study(&study)?;
+        let study = storage.create_study(study)?;
         let given = EnqueueTrial { params: self.param.clone(), ..EnqueueTrial::default() };
         storage.enqueue_trial(study.id, &given)?;
-
         let clock = SystemClock::new();
         let sampler = match self.defaults {
             Defaults::Mid => SamplerConfig::Midpoint,
@@ -105,24 +139,18 @@ impl EvalArgs {
             sampler: sampler.as_ref(),
             pruner: &NopPruner,
             clock: &clock,
-            limits: SessionLimits { strict_fixed_params: true, ..SessionLimits::default() },
+            limits: SessionLimits {
+                limits: self.sandbox.limits(),
+                strict_fixed_params: true,
+                ..SessionLimits::default()
+            },
             retry: None,
-        };
-        let mut observer = |event: Event| match event {
-            Event::Logged(line) => {
-                output.note(&format!("{}{}", source_prefix(line.source), line.text))
-            }
-            Event::Reported { step, value } if output.is_verbose() => {
-                output.note(&format!("step {step}: {}", trial_json::show_float(value)));
-            }
-            _ => {}
+            provenance: &[],
         };
         let request =
             BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
-        match run_trial(&around, storage, &mut ready.sandbox, &request, &mut observer)? {
-            TrialEnd::Finished(trial) => {
-                self.report(output, &study, &trial, ready.sandbox.peak_memory_bytes())
-            }
+        match run_trial(&around, &mut storage, objective, &request, observer)? {
+            TrialEnd::Finished(trial) => Ok((study, *trial)),
             // The storage is this process's own memory: nobody else can take or limit the trial.
             TrialEnd::BudgetReached { .. } | TrialEnd::Stopped(_) | TrialEnd::ClaimLost { .. } => {
                 unreachable!("nobody shares this study")
@@ -130,13 +158,67 @@ impl EvalArgs {
         }
     }
 
-    fn report(
+    /// Calls the objective several times, each in a process of its own, and says in what the calls differ.
+    fn check(
         &self,
         output: &Output,
-        study: &StudyRecord,
-        trial: &FinishedTrial,
-        peak_memory_bytes: u64,
+        study: &NewStudy,
+        sandbox: &mut Sandbox,
+        observer: &mut dyn FnMut(Event),
     ) -> CommandResult {
+        let mut first: Option<(Trace, FinishedTrial)> = None;
+        for run in 1..=CHECK_RUNS {
+            let mut trace = Trace::default();
+            let mut both = |event: Event| {
+                trace.observe(&event);
+                // What it logs is of interest once.
+                if run == 1 {
+                    observer(event);
+                }
+            };
+            let (_, trial) = self.call(study, sandbox, &mut both)?;
+            trace.finish(&trial);
+            if trial.interruption.is_some() {
+                return Ok(ExitCode::Interrupted);
+            }
+            let Some((expected, _)) = &first else {
+                first = Some((trace, trial));
+                sandbox.restart();
+                continue;
+            };
+            if let Some(difference) = expected.first_difference(&trace) {
+                self.report_difference(output, &study.name, run, &difference);
+                return Ok(ExitCode::TrialFailed);
+            }
+            sandbox.restart();
+        }
+        let Some((trace, trial)) = first else { unreachable!("there is at least one run") };
+        let text = format!(
+            "{CHECK_RUNS} runs gave the same to the bit: {}, after {} calls",
+            trial.state,
+            trace.n_calls()
+        );
+        output.result(&text, || {
+            json!({ "event": "check", "objective": study.name, "runs": CHECK_RUNS, "deterministic": true,
+                    "calls": trace.n_calls(), "state": trial.state.as_str() })
+        });
+        Ok(ExitCode::Done)
+    }
+
+    fn report_difference(&self, output: &Output, name: &str, run: u32, difference: &Difference) {
+        let mut text = format!("not deterministic: in run {run} of {CHECK_RUNS} {difference}");
+        if !self.sandbox.deterministic {
+            text.push_str(
+                "\n  help: clocks and the order of directories differ from run to run; --deterministic fixes them",
+            );
+        }
+        output.result(&text, || {
+            json!({ "event": "check", "objective": name, "runs": run, "deterministic": false,
+                    "difference": { "what": difference.what, "first": difference.was, "other": difference.is } })
+        });
+    }
+
+    fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
         if let Some(failure) = &trial.failure
             && failure.code == FailureCode::FixedParam
         {
@@ -159,6 +241,7 @@ impl EvalArgs {
             (None, []) => trial.state.to_string(),
             (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
+        text.push_str(&trial.failure.as_ref().map(show_backtrace).unwrap_or_default());
         if let Some(help) = trial.failure.as_ref().and_then(|failure| failure.help.as_ref()) {
             text.push_str(&format!("\n  help: {help}"));
         }
@@ -178,9 +261,8 @@ impl EvalArgs {
         }
         let reports = show_reports(trial).map(|reports| format!(" and {reports}"));
         let reports = reports.unwrap_or_default();
-        let (duration, memory) = (show_duration(trial.duration), show_bytes(peak_memory_bytes));
-        text.push_str(&format!("\n  took {duration} and {memory} of memory{reports}"));
-        output.result(&text, || finished_json(&study.name, trial, peak_memory_bytes));
+        text.push_str(&format!("\n  used {}{reports}", show_usage(&trial.usage)));
+        output.result(&text, || finished_json(&study.name, trial));
         Ok(match (trial.interruption, trial.state) {
             (Some(_), _) => ExitCode::Interrupted,
             (None, TrialState::Fail) => ExitCode::TrialFailed,

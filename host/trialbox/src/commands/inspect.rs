@@ -15,16 +15,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::failure::FailureCode;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
-use trialbox_core::objective::FailureCode;
+use trialbox_core::limits::Limit;
 use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::Param;
-use trialbox_runtime::{Description, Limits, Loaded, ObjectiveFile};
+use trialbox_runtime::{Description, Loaded, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -58,7 +59,7 @@ pub(crate) struct InspectArgs {
 
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let mut ready = self.sandbox.load(&file, None)?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
@@ -68,10 +69,9 @@ impl InspectArgs {
 
     /// Calls the objective until it has asked for its parameters.
     fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
-        ready.sandbox.set_limits(Limits {
-            trial_timeout: Some(self.probe_timeout),
-            ..self.sandbox.limits()
-        });
+        let mut limits = self.sandbox.limits();
+        limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
+        ready.sandbox.set_terms(limits, self.sandbox.deterministic)?;
         let study = NewStudy {
             name: objective_name(&ready.loaded, &self.objective),
             directions: described_directions(&ready.loaded)
@@ -89,8 +89,9 @@ impl InspectArgs {
             sampler: sampler.as_ref(),
             pruner: &AlwaysPruner,
             clock: &clock,
-            limits: SessionLimits::default(),
+            limits: SessionLimits { limits, ..SessionLimits::default() },
             retry: None,
+            provenance: &[],
         };
         let request =
             BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
@@ -145,6 +146,9 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         ),
     );
     line("confined by", confinement(&ready.loaded));
+    if ready.loaded.small_address_space {
+        line("note", "addresses are limited (ulimit -v): 1.3 to 1.7 times slower".to_owned());
+    }
     if let Some(description) = &ready.loaded.description {
         for source in &description.data {
             line("reads", format!("{}: {}", clean(&source.path), clean(&source.summary)));
@@ -232,6 +236,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         "from_cache": ready.loaded.from_cache,
         "landlock_abi": ready.loaded.landlock_abi,
         "seccomp": ready.loaded.seccomp,
+        "small_address_space": ready.loaded.small_address_space,
         "load_seconds": ready.loaded.load_time.as_secs_f64(),
         "description": description,
         "params": params.collect::<Vec<_>>(),
@@ -239,7 +244,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
     })
 }
 
-/// Text of the author's, without what could move the reader's cursor.
+/// Text of the author's, in one line of bounded length.
 fn clean(text: &str) -> String {
-    text.chars().filter(|found| !found.is_control()).take(4096).collect()
+    trialbox_core::text::clean(text).replace(['\n', '\t'], " ").chars().take(4096).collect()
 }

@@ -4,6 +4,7 @@ mod doctor;
 mod eval;
 mod inspect;
 mod reap;
+mod replay;
 mod run;
 mod study;
 mod trial;

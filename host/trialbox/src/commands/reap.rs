@@ -11,7 +11,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
-use trialbox_core::objective::{Failure, FailureCode};
+use trialbox_core::failure::{Failure, FailureCode};
 use trialbox_core::reap::{ReapReport, Reaped, Suspect};
 use trialbox_core::storage::{RetryPolicy, Storage};
 use trialbox_core::study::StudyRecord;
@@ -133,7 +133,7 @@ impl ReapArgs {
     ) -> CommandResult {
         let held = storage.running_trials(study.id)?;
         let reason = "ended by hand with `trialbox reap --trial`".to_owned();
-        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json();
+        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json(&[]);
         let at = crate::clock::SystemClock::new().utc_now();
         for number in self.trial.iter().copied().map(TrialNumber) {
             // One that is not there at all is a mistake of the user's.

@@ -1,5 +1,6 @@
 //! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
 
+use super::replay::{self, ReplayArgs};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -18,6 +19,7 @@ use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
 use trialbox_core::clock::Clock as _;
 use trialbox_core::constraint::is_constraint_attr;
 use trialbox_core::distribution::Distribution;
+use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -27,7 +29,7 @@ use trialbox_core::trial::{
     CONSTRAINT_PREFIX, FrozenTrial, TrialNumber, TrialState, format_datetime,
 };
 
-/// Enqueue, ask for, tell and show single trials.
+/// Enqueue, ask for, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TrialCommand {
     /// Queue a trial with parameters of your choice, for the next job to run
@@ -44,6 +46,9 @@ pub(crate) enum TrialCommand {
         after_help = "Examples:\n  trialbox trial tell 3 --values 0.92\n  trialbox trial tell 4 --state fail --reason 'out of memory'\n  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4\n  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5"
     )]
     Tell(TellArgs),
+    /// Run a recorded trial again, and say whether it comes out the same
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(ReplayArgs),
     /// Show one trial
     #[command(
         after_help = "Examples:\n  trialbox trial show 3\n  trialbox trial show 3 --format json | jq .system_attrs"
@@ -172,6 +177,7 @@ impl TrialCommand {
             TrialCommand::Ask(args) => args.run(output),
             TrialCommand::Tell(args) => args.run(output),
             TrialCommand::Show(args) => args.run(output),
+            TrialCommand::Replay(args) => args.run(output),
         }
     }
 }
@@ -229,6 +235,7 @@ impl AskArgs {
             clock: &clock,
             limits: SessionLimits::default(),
             retry: None,
+            provenance: &[],
         };
         let request = BeginTrial {
             owner,
@@ -385,8 +392,24 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     for (key, value) in &trial.user_attrs {
         text.push_str(&format!("\n  user attribute {key}: {value}"));
     }
-    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_constraint_attr(key)) {
+    text.push_str(&show_failure(trial));
+    let is_shown = |key: &str| is_constraint_attr(key) || key == FAILURE_ATTR;
+    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
         text.push_str(&format!("\n  system attribute {key}: {value}"));
+    }
+    text
+}
+
+/// Why a trial is FAIL: code and message, the functions that were running, the end of its log.
+fn show_failure(trial: &FrozenTrial) -> String {
+    let Some(failure) = trial.system_attrs.get(FAILURE_ATTR) else { return String::new() };
+    let member = |name: &str| failure.get(name).and_then(Json::as_str).unwrap_or_default();
+    let mut text = format!("\n  {}: {}", member("code"), member("message"));
+    for (name, prefix) in [("backtrace", "at "), ("log", "| ")] {
+        let Some(Json::Array(lines)) = failure.get(name) else { continue };
+        for line in lines.iter().filter_map(Json::as_str) {
+            text.push_str(&format!("\n    {prefix}{line}"));
+        }
     }
     text
 }

@@ -4,7 +4,10 @@ use super::RunArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{count_reports, finished_json, last_lines, show_reports, source_prefix};
+use crate::finished::{
+    count_reports, finished_json, last_lines, show_backtrace, show_reports, show_usage,
+    source_prefix,
+};
 use crate::objective_args::ReadyObjective;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -18,10 +21,12 @@ use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use trialbox_core::clock::Clock as _;
+use trialbox_core::event::Event;
+use trialbox_core::json::Json;
 use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
-use trialbox_core::session::{Event, SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::{TrialNumber, TrialState};
@@ -68,6 +73,7 @@ pub(super) struct Job<'a> {
     pub(super) interrupts: &'a Arc<Interrupts>,
     pub(super) study: &'a StudyRecord,
     pub(super) settings: &'a Settings,
+    pub(super) provenance: &'a [(String, Json)],
     pub(super) counters: &'a Counters,
     pub(super) progress: &'a Progress,
     pub(super) clock: SystemClock,
@@ -109,10 +115,9 @@ impl Job<'_> {
         mut ready: ReadyObjective,
         mut storage: Box<dyn Storage>,
     ) -> CommandResult {
-        let mut limits = self.args.sandbox.limits();
-        limits.max_memory_bytes = self.settings.max_memory_bytes.unwrap_or(limits.max_memory_bytes);
-        limits.trial_timeout = self.settings.trial_timeout.or(limits.trial_timeout);
-        ready.sandbox.set_limits(limits);
+        let limits = self.settings.limits(&self.args.sandbox);
+        let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
+        ready.sandbox.set_terms(limits, deterministic)?;
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
         let around = Surroundings {
             study: self.study,
@@ -121,10 +126,12 @@ impl Job<'_> {
             pruner: pruner.as_ref(),
             clock: &self.clock,
             limits: SessionLimits {
+                limits,
                 constraint_format: self.settings.constraint_format,
                 ..SessionLimits::default()
             },
             retry: Some(self.settings.retry),
+            provenance: self.provenance,
         };
         let mut exit = ExitCode::Done;
         while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {
@@ -145,7 +152,7 @@ impl Job<'_> {
                     return Err(self.explain(error));
                 }
             };
-            exit = exit.worst(self.report(&end, ready.sandbox.peak_memory_bytes()));
+            exit = exit.worst(self.report(&end));
         }
         Ok(match self.interrupts.pending() {
             Some(interruption) => exit.worst(interrupted(interruption)),
@@ -231,10 +238,10 @@ impl Job<'_> {
         }
     }
 
-    fn report(&self, end: &TrialEnd, peak_memory_bytes: u64) -> ExitCode {
+    fn report(&self, end: &TrialEnd) -> ExitCode {
         match end {
             TrialEnd::Finished(trial) => {
-                self.report_finished(trial, peak_memory_bytes);
+                self.report_finished(trial);
                 match trial.interruption {
                     Some(interruption) => interrupted(interruption),
                     None if trial.state == TrialState::Fail => ExitCode::TrialFailed,
@@ -278,7 +285,7 @@ impl Job<'_> {
         }
     }
 
-    fn report_finished(&self, trial: &FinishedTrial, peak_memory_bytes: u64) {
+    fn report_finished(&self, trial: &FinishedTrial) {
         let mut text = format!("trial {:<4} {:<8} ", trial.number.0, trial.state);
         if !trial.values.is_empty() {
             text.push_str(&format!("{}  ", show_values(self.study, &trial.values)));
@@ -299,8 +306,12 @@ impl Job<'_> {
         {
             text.push_str(&format!("\n  {reports}"));
         }
+        if self.output.is_verbose() {
+            text.push_str(&format!("\n  used {}", show_usage(&trial.usage)));
+        }
         if let Some(failure) = &trial.failure {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&show_backtrace(failure));
             if let Some(help) = &failure.help {
                 text.push_str(&format!("\n  help: {help}"));
             }
@@ -311,9 +322,7 @@ impl Job<'_> {
                 text.push_str(&last_lines(trial));
             }
         }
-        self.progress.result(self.output, &text, || {
-            finished_json(&self.study.name, trial, peak_memory_bytes)
-        });
+        self.progress.result(self.output, &text, || finished_json(&self.study.name, trial));
         self.progress.advance(trial, &self.study.directions);
     }
 }

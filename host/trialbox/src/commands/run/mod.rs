@@ -5,6 +5,7 @@ mod job;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::limit_args::{self, limits_help};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
     described_metric_names, metric_names_attr, objective_name, show_directions,
@@ -12,9 +13,10 @@ use crate::objective_args::{
 use crate::output::Output;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::progress::Progress;
+use crate::provenance::{module_digest, provenance};
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::{SettingFlags, parse_constraint_format};
+use crate::settings::{ModuleFlags, SettingFlags, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::until::parse_until;
@@ -45,7 +47,7 @@ Examples:
 ///
 /// The study is made if it is not there. A trial that fails is recorded with its reason and ends nothing.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}\n\n{EXIT_CODES_HELP}", limits_help()))]
 pub(crate) struct RunArgs {
     /// The objective: a wasm component
     objective: PathBuf,
@@ -123,8 +125,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
 
+    /// Go on with a study that was begun with another component, and remember the change
+    #[arg(long)]
+    allow_module_change: bool,
+
     /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --constraint-format,
-    /// --max-memory, --trial-timeout, --max-trials, --stop-when-value and --patience change a study that was made
+    /// --max-memory, --trial-timeout, --fuel, --limit, --max-trials, --stop-when-value and --patience change a study that was made
     /// with others
     #[arg(long = "override")]
     overrule: bool,
@@ -152,8 +158,12 @@ impl RunArgs {
 
     fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
         refuse_twice("--fix", &self.fix)?;
-        let flags = self.setting_flags()?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective)?);
+        let mut flags = self.setting_flags()?;
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        flags.module = Some(ModuleFlags {
+            digest: module_digest(&file),
+            may_change: self.allow_module_change,
+        });
         // Before the database: a file that is no objective must leave no trace there.
         let ready = self.sandbox.load(&file, Some(Arc::clone(interrupts)))?;
         self.sandbox.check_data(&ready.loaded)?;
@@ -170,7 +180,16 @@ impl RunArgs {
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
+        let provenance = provenance(
+            &file,
+            &ready.loaded,
+            &self.sandbox,
+            &self.sandbox.grants()?,
+            &settings.limits(&self.sandbox),
+            settings.deterministic || self.sandbox.deterministic,
+        );
         let job = Job {
+            provenance: &provenance,
             args: self,
             output,
             file: &file,
@@ -205,10 +224,13 @@ impl RunArgs {
             pruner: self.pruner.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
+            limits: limit_args::to_remember(&self.sandbox.limit, self.sandbox.fuel),
+            deterministic: self.sandbox.deterministic,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),
             constraint_format: self.constraint_format,
             overrule: self.overrule,
+            module: None,
         })
     }
 

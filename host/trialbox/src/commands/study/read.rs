@@ -175,7 +175,7 @@ impl TrialsArgs {
 }
 
 fn show_params_or_problem(trial: &FrozenTrial) -> String {
-    let failure = trial.system_attrs.get(trialbox_core::objective::FAILURE_ATTR);
+    let failure = trial.system_attrs.get(trialbox_core::failure::FAILURE_ATTR);
     let reason = failure.and_then(|failure| failure.get("message")?.as_str());
     let params = || show_params(&trial.params);
     let mut text = reason.map_or_else(params, ToOwned::to_owned);

@@ -1,0 +1,84 @@
+//! A guest process that says whatever it likes, and a trial that ends all the same.
+
+use std::time::Duration;
+use trialbox_core::clock::Clock;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::pruner::NopPruner;
+use trialbox_core::run::{TrialEnd, run_trial};
+use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
+use trialbox_core::storage::{BeginTrial, Storage as _};
+use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::trial::{FrozenTrial, Param, UtcDateTime};
+use trialbox_runtime::fuzzing::converse;
+use trialbox_samplers::RandomSampler;
+use trialbox_storage::MemoryStorage;
+
+/// Whatever is said during a trial, the trial is recorded as what the host says of it, finished and alone.
+///
+/// The first byte is the size of the pieces in which the others arrive.
+pub fn protocol(bytes: &[u8]) {
+    let Some((piece, said)) = bytes.split_first() else { return };
+    let mut storage = MemoryStorage::new();
+    let study = storage.create_study(&new_study()).expect("a storage without studies");
+    let mut objective =
+        |session: &mut TrialSession| converse(said, usize::from(*piece) + 1, session);
+    let end = run_trial(
+        &around(&study),
+        &mut storage,
+        &mut objective,
+        &BeginTrial { owner: Json::Null, beats: false, max_trials: None, at: UtcDateTime::ZERO },
+        &mut |_| (),
+    );
+    let Ok(TrialEnd::Finished(told)) = end else { panic!("{end:?}") };
+    let trials = storage.trials(study.id).expect("the study");
+    let [stored]: &[FrozenTrial] = &trials else { panic!("{} trials", trials.len()) };
+    assert!(stored.state.is_finished());
+    assert_eq!(stored.state, told.state);
+    assert_eq!(stored.params.len(), told.params.len());
+    for (name, param) in &stored.params {
+        assert!(is_in_range(param), "{name}: {param:?}");
+    }
+}
+
+/// Not [`Distribution::contains`]: of a grid finer than floats are, no value is a point.
+fn is_in_range(param: &Param) -> bool {
+    match &param.distribution {
+        Distribution::Float(float) => (float.low()..=float.high()).contains(&param.internal),
+        other => other.contains(param.internal),
+    }
+}
+
+fn new_study() -> NewStudy {
+    NewStudy {
+        name: "fuzzed".to_owned(),
+        directions: vec![StudyDirection::Minimize],
+        user_attrs: vec![],
+        system_attrs: vec![],
+    }
+}
+
+fn around(study: &StudyRecord) -> Surroundings<'_> {
+    Surroundings {
+        study,
+        seed: 1,
+        sampler: &RandomSampler,
+        pruner: &NopPruner,
+        clock: &StoppedClock,
+        limits: SessionLimits::default(),
+        retry: None,
+        provenance: &[],
+    }
+}
+
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn utc_now(&self) -> UtcDateTime {
+        UtcDateTime::ZERO
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::ZERO
+    }
+}

@@ -1,0 +1,125 @@
+//! What must hold of bytes and texts that anybody may have written, whatever they are.
+//!
+//! Each function takes the bytes that a fuzzer thinks of, and panics where a law is broken. The programs of
+//! `src/bin` hand them to libFuzzer; the tests hand them every input that is kept in `corpus`, those that once broke a
+//! law among them. The programs are built by `cargo xtask fuzz` only.
+
+mod conversation;
+
+pub use conversation::protocol;
+
+use std::path::Path;
+use trialbox_core::distribution::Distribution;
+use trialbox_core::json::Json;
+use trialbox_core::transform::{bounds, untransform};
+use trialbox_runtime::ObjectiveFile;
+
+/// Any file is an objective with its digest, or is refused with a message and what to do about it.
+pub fn precheck(bytes: &[u8]) {
+    match ObjectiveFile::from_bytes(Path::new("fuzzed.wasm"), bytes.to_vec()) {
+        Ok(file) => assert!(file.bytes == bytes && file.contract_version.starts_with("0.1")),
+        Err(rejection) => {
+            assert!(rejection.message.starts_with("`fuzzed.wasm` "), "{rejection:?}");
+            assert!(rejection.help.is_some(), "{rejection:?}");
+        }
+    }
+}
+
+/// What is read is written as a text that is read as the same, and written as the same again.
+pub fn json(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Json::parse(text) {
+        Ok(value) => {
+            let written = value.to_string();
+            assert!(written.is_ascii(), "{written}");
+            let back = Json::parse(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
+            assert_eq!(back.to_string(), written);
+            assert!(back.python_eq(&value) || has_a_key_twice(&value), "{written}");
+        }
+        Err(error) => assert!(error.offset <= text.len(), "{error}"),
+    }
+}
+
+/// Whether an object somewhere has a key twice: only the last counts, so it does not even equal itself.
+fn has_a_key_twice(value: &Json) -> bool {
+    match value {
+        Json::Array(items) => items.iter().any(has_a_key_twice),
+        Json::Object(members) => {
+            let mut keys: Vec<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+            keys.sort_unstable();
+            keys.windows(2).any(|pair| pair[0] == pair[1])
+                || members.iter().any(|(_, value)| has_a_key_twice(value))
+        }
+        _ => false,
+    }
+}
+
+/// A distribution that is read is written as one that is read as the same, and what is drawn from it is in its range.
+pub fn distribution(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(distribution) = Distribution::from_json_text(text) else { return };
+    let written = distribution.to_json_text();
+    let back =
+        Distribution::from_json_text(&written).unwrap_or_else(|error| panic!("{written}: {error}"));
+    // The end of a grid may move down at each reading, as in Optuna, where its points have more digits than a float.
+    let has_grid = matches!(&distribution, Distribution::Float(float) if float.step().is_some());
+    assert!(has_grid || back.to_json_text() == written, "{written}");
+    if distribution.require_finite().is_ok() {
+        draw(&distribution);
+    }
+}
+
+/// Draws at the ends of the transformed interval and between them.
+fn draw(distribution: &Distribution) {
+    let Some((from, to)) = bounds(distribution) else { return };
+    let (low, high) = match distribution {
+        Distribution::Float(float) => (float.low(), float.high()),
+        Distribution::Int(int) => (int.low() as f64, int.high() as f64),
+        Distribution::Categorical(_) => return,
+    };
+    for u in [0.0, 0.25, 0.5, 1.0 - f64::EPSILON] {
+        let value = untransform(distribution, from + u * (to - from));
+        assert!(
+            value.is_some_and(|value| low <= value && value <= high),
+            "{} at {u}: {value:?}",
+            distribution.to_json_text()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holds the law against all inputs that are kept for it.
+    fn check(target: &str, law: fn(&[u8])) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        let inputs = std::fs::read_dir(&folder).expect("a folder of inputs");
+        let mut count = 0;
+        for input in inputs {
+            law(&std::fs::read(input.expect("an input").path()).expect("an input"));
+            count += 1;
+        }
+        assert!(count > 0, "{} is empty", folder.display());
+    }
+
+    #[test]
+    fn conversations_end_as_one_recorded_trial() {
+        check("protocol", protocol);
+    }
+
+    #[test]
+    fn files_are_objectives_or_refused_with_help() {
+        check("precheck", precheck);
+    }
+
+    #[test]
+    fn json_round_trips() {
+        check("json", json);
+    }
+
+    #[test]
+    fn distributions_round_trip_and_are_drawn_from_in_range() {
+        check("distribution", distribution);
+    }
+}

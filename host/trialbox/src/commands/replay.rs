@@ -1,0 +1,204 @@
+//! `trialbox trial replay`: a recorded trial run again, and whether it comes out the same.
+
+use crate::clock::SystemClock;
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::limit_args::apply_remembered;
+use crate::objective_args::ObjectiveArgs;
+use crate::objectives::show_values;
+use crate::output::Output;
+use crate::owner::new_owner;
+use crate::provenance::{module_digest, provenance, provenance_differences};
+use crate::storage_args::StudyArgs;
+use crate::trial_json;
+use serde_json::json;
+use std::path::PathBuf;
+use std::sync::Arc;
+use trialbox_core::clock::Clock as _;
+use trialbox_core::json::Json;
+use trialbox_core::limits::Limits;
+use trialbox_core::provenance::PROVENANCE_ATTR;
+use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
+use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::storage::{BeginTrial, Storage as _, TrialStart};
+use trialbox_core::study::{NewStudy, StudyRecord};
+use trialbox_core::trial::{FrozenTrial, TrialNumber};
+use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_samplers::SamplerConfig;
+use trialbox_storage::MemoryStorage;
+
+pub(crate) const EXAMPLES: &str = "\
+Examples:
+  trialbox trial replay 7 digits.wasm --dir data::/data --storage study.db --study-name digits
+  trialbox trial replay 7 digits.wasm --dir data::/data --format json | jq .equal
+
+The trial gets its parameters, its seed, what the pruner answered, and whether it was --deterministic from the
+study; grants and variables are to be given again. Nothing is recorded. Exit code 0 if all is equal to the bit, 1 if
+something differs.";
+
+/// Run a recorded trial again, and compare parameters, reports, attributes, constraints and values with the study's.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// The trial's number
+    #[arg(value_name = "NUMBER")]
+    number: u32,
+
+    /// The objective: the component that ran the trial
+    objective: PathBuf,
+
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// Replay with a component that is not the one that ran the trial
+    #[arg(long)]
+    allow_module_change: bool,
+
+    #[command(flatten)]
+    sandbox: ObjectiveArgs,
+}
+
+impl ReplayArgs {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let recorded = storage.trial(study.id, TrialNumber(self.number))?;
+        let (seed, kept) = self.check(&recorded, &file)?;
+
+        let interrupts = Arc::new(Interrupts::install()?);
+        let deterministic =
+            self.sandbox.deterministic || kept.get("deterministic") == Some(&Json::Bool(true));
+        let mut limits = self.sandbox.limits();
+        if let Some(remembered) = kept.get("limits") {
+            apply_remembered(remembered, &mut limits);
+        }
+        let mut ready = self.sandbox.load(&file, Some(interrupts))?;
+        self.sandbox.check_data(&ready.loaded)?;
+        ready.sandbox.set_terms(limits, deterministic)?;
+        let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
+        let grants = self.sandbox.grants()?;
+        let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);
+        let notes = provenance_differences(kept, &now);
+        self.report(output, &study, &recorded, &replayed, &notes);
+        let equal = replayed.difference.is_none();
+        Ok(if equal { ExitCode::Done } else { ExitCode::TrialFailed })
+    }
+
+    /// The trial's seed and provenance, if it can be replayed with this component.
+    fn check<'a>(
+        &self,
+        recorded: &'a FrozenTrial,
+        file: &ObjectiveFile,
+    ) -> Result<(u64, &'a Json), CommandError> {
+        let number = recorded.number;
+        if !recorded.state.is_finished() {
+            let problem = format!("trial {number} is {}: it has not ended", recorded.state);
+            return Err(CommandError::usage(problem, "wait for it, or replay another"));
+        }
+        let kept = recorded.system_attrs.get(PROVENANCE_ATTR);
+        let (Some(seed), Some(kept)) = (recorded_seed(recorded), kept) else {
+            return Err(CommandError::usage(
+                format!("trial {number} does not say what ran it: it has no `{PROVENANCE_ATTR}`"),
+                "only trials that `trialbox run` has run can be replayed",
+            ));
+        };
+        let digest = module_digest(file);
+        match kept.get("module").and_then(Json::as_str) {
+            Some(module) if module != digest && !self.allow_module_change => {
+                Err(CommandError::usage(
+                    format!(
+                        "trial {number} was run by another component: {module}, and `{}` is {digest}",
+                        self.objective.display()
+                    ),
+                    "give that one, or see what this one makes of it with --allow-module-change",
+                ))
+            }
+            _ => Ok((seed, kept)),
+        }
+    }
+
+    fn report(
+        &self,
+        output: &Output,
+        study: &StudyRecord,
+        recorded: &FrozenTrial,
+        replayed: &Replay,
+        notes: &[String],
+    ) {
+        let number = recorded.number;
+        let mut text = match &replayed.difference {
+            None => {
+                let (params, reports) = (recorded.params.len(), recorded.intermediate_values.len());
+                let values = match &recorded.values[..] {
+                    [] => String::new(),
+                    values => format!("  {}", show_values(study, values)),
+                };
+                format!(
+                    "trial {number} replayed: equal to the bit\n  {}{values}  ({params} parameters, {reports} stored reports)",
+                    recorded.state
+                )
+            }
+            Some(difference) => {
+                format!("trial {number} replayed: it differs\n  {difference}")
+            }
+        };
+        if let (Some(failure), true) = (&replayed.failure, replayed.difference.is_some()) {
+            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+        }
+        for note in notes {
+            text.push_str(&format!("\n  note: {note}"));
+        }
+        output.result(&text, || {
+            let difference = replayed.difference.as_ref().map(|difference| {
+                json!({ "what": difference.what, "recorded": difference.was, "replayed": difference.is })
+            });
+            json!({
+                "event": "replay",
+                "study": study.name,
+                "number": number.0,
+                "equal": replayed.difference.is_none(),
+                "difference": difference,
+                "state": replayed.state.as_str(),
+                "values": trial_json::floats(&replayed.values),
+                "notes": notes,
+            })
+        });
+    }
+}
+
+/// Runs the trial in a study of this process's own memory.
+fn run_again(
+    study: &StudyRecord,
+    recorded: &FrozenTrial,
+    seed: u64,
+    limits: Limits,
+    objective: &mut trialbox_runtime::Sandbox,
+) -> Result<Replay, CommandError> {
+    let mut scratch = MemoryStorage::new();
+    let copy = NewStudy {
+        name: study.name.clone(),
+        directions: study.directions.clone(),
+        user_attrs: vec![],
+        system_attrs: vec![],
+    };
+    let copy = scratch.create_study(&copy)?;
+    let clock = SystemClock::new();
+    let sampler = SamplerConfig::Midpoint.build();
+    let pruner = RecordedAnswers::of(recorded);
+    let around = Surroundings {
+        study: &copy,
+        seed: 0,
+        sampler: sampler.as_ref(),
+        pruner: &pruner,
+        clock: &clock,
+        limits: SessionLimits { limits, ..SessionLimits::default() },
+        retry: None,
+        provenance: &[],
+    };
+    let request =
+        BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
+    let TrialStart::Begun(begun) = scratch.begin_trial(copy.id, &request)? else {
+        unreachable!("a study of this process's own memory has no limit")
+    };
+    Ok(replay(&around, &mut scratch, *begun, objective, recorded, seed))
+}

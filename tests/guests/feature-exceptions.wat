@@ -1,0 +1,8 @@
+;; Throws an exception.
+(module
+  (memory (export "memory") 1)
+  (tag $wrong)
+  ;; One value, 0.
+  (data (i32.const 36) "\30\00\00\00\01")
+  (func (export "trialbox:objective/objective@0.1.0#evaluate") (result i32)
+    (throw $wrong)))

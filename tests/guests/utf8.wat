@@ -1,0 +1,9 @@
+;; Logs bytes that are no UTF-8.
+(module
+  (import "trialbox:objective/trial@0.1.0" "log" (func $log (param i32 i32 i32)))
+  (memory (export "memory") 1)
+  ;; One value, 0.
+  (data (i32.const 36) "\30\00\00\00\01")
+  (data (i32.const 64) "\ff\fe\fd")
+  (func (export "trialbox:objective/objective@0.1.0#evaluate") (result i32)
+    (call $log (i32.const 1) (i32.const 64) (i32.const 3)) (i32.const 32)))
