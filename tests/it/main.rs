@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod doctor;
+mod escapes;
 mod eval;
 mod failures;
 mod faults;
