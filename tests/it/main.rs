@@ -22,10 +22,12 @@ mod interop_liar;
 mod interop_mixed;
 #[cfg(feature = "failpoints")]
 mod invariants;
+mod isolation;
 #[cfg(feature = "failpoints")]
 mod kill;
 #[cfg(feature = "failpoints")]
 mod limits;
+#[cfg(feature = "failpoints")]
 mod lockdown;
 mod manage;
 #[cfg(feature = "failpoints")]

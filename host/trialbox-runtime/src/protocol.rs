@@ -59,6 +59,8 @@ pub(crate) struct EngineSettings {
     pub(crate) deterministic: bool,
     /// Whether instructions are counted.
     pub(crate) metered: bool,
+    /// Whether loops look up if they are to end, because no process of its own can be ended.
+    pub(crate) interruptible: bool,
     /// The stack of WebAssembly.
     pub(crate) stack_bytes: u64,
 }

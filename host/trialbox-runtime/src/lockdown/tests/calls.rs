@@ -37,7 +37,11 @@ fn needless_calls() -> Vec<(&'static str, i64, [i64; 5])> {
         ("kill the parent", libc::SYS_kill, [parent, 0, 0, 0, 0]),
         ("kill a thread of the parent", libc::SYS_tgkill, [parent, parent, 0, 0, 0]),
         ("pidfd_open the parent", libc::SYS_pidfd_open, [parent, 0, 0, 0, 0]),
-        ("have the parent be signalled", libc::SYS_fcntl, [-1, libc::F_SETOWN as i64, parent, 0, 0]),
+        (
+            "have the parent be signalled",
+            libc::SYS_fcntl,
+            [-1, libc::F_SETOWN as i64, parent, 0, 0],
+        ),
         ("ptrace", libc::SYS_ptrace, [libc::PTRACE_SEIZE as i64, 0, 0, 0, 0]),
         ("read the parent's memory", libc::SYS_process_vm_readv, [parent, 0, 0, 0, 0]),
         ("write the parent's memory", libc::SYS_process_vm_writev, [parent, 0, 0, 0, 0]),
