@@ -10,6 +10,7 @@ fn a_good_module_shows_what_it_is_and_asks_for() {
     assert_eq!(object["description"]["metrics"][0]["direction"], "maximize");
     assert_eq!(object["contract_version"], "0.1.0");
     assert!(object["landlock_abi"].is_u64(), "{object}");
+    assert!(object["seccomp"].is_boolean(), "{object}");
     let names: Vec<&str> = object["params"]
         .as_array()
         .unwrap()

@@ -1,19 +1,20 @@
 //! What the guest process has given up, seen from outside.
 
 use crate::kill::wait_until_running;
-use crate::process::{DATABASE, HANGS, STUDY, end, guest_pid};
+use crate::process::{DATABASE, HANGS, RETURNS_X, STUDY, end, guest_pid};
 use crate::scene::Scene;
 use crate::scripted::objective_of;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Runs an objective that hangs, from a shell that has left `secret` open as descriptor 9.
-fn start_with_descriptor_9(scene: &Scene) -> Child {
+fn start_with_descriptor_9(scene: &Scene, flags: &[&str]) -> Child {
     std::fs::write(scene.path("secret"), "a password").unwrap();
     let hangs = scene.objective("hangs", HANGS);
     let mut shell = Command::new("sh");
     shell.args(["-c", r#"exec 9<secret; exec "$0" "$@""#, env!("CARGO_BIN_EXE_trialbox")]);
     shell.args(["run", &hangs, "--storage", DATABASE, "--study-name", STUDY, "--format", "json"]);
+    shell.args(flags);
     scene.isolate(&mut shell);
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -22,6 +23,13 @@ fn start_with_descriptor_9(scene: &Scene) -> Child {
 fn descriptors(pid: impl std::fmt::Display) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     entries.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()).collect()
+}
+
+/// What a process says of filters of its system calls.
+fn filter_of(pid: impl std::fmt::Display) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
+    line.map_or("0", str::trim).to_owned()
 }
 
 /// What comes before the colon in a target that is no file.
@@ -33,7 +41,7 @@ fn kind(target: &Path) -> &str {
 #[test]
 fn a_guest_process_has_no_descriptor_of_its_parents_and_may_open_few() {
     let scene = Scene::new("lockdown-descriptors");
-    let mut host = start_with_descriptor_9(&scene);
+    let mut host = start_with_descriptor_9(&scene, &[]);
     wait_until_running(&scene, &mut host);
     let guest = guest_pid(&host).as_raw_nonzero();
     let secret = scene.path("secret").canonicalize().unwrap();
@@ -51,6 +59,39 @@ fn a_guest_process_has_no_descriptor_of_its_parents_and_may_open_few() {
             line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         assert_eq!(soft_and_hard, [most, most], "{limit}");
     }
+    host.kill().unwrap();
+    end(host);
+}
+
+#[test]
+fn a_guest_process_runs_behind_a_filter_of_system_calls_where_inspect_says_so() {
+    let scene = Scene::new("lockdown-filter");
+    let mut host = start_with_descriptor_9(&scene, &[]);
+    wait_until_running(&scene, &mut host);
+    let inspected = scene.json(&["inspect", &scene.objective("returns", RETURNS_X)]);
+    // 2 is a filter (proc_pid_status(5)).
+    let mode = if inspected[0]["seccomp"] == true { "2" } else { "0" };
+    assert_eq!(filter_of(guest_pid(&host).as_raw_nonzero()), mode);
+    assert_eq!(filter_of(host.id()), filter_of("self"));
+    host.kill().unwrap();
+    end(host);
+}
+
+#[test]
+fn a_host_process_that_has_the_guest_on_a_thread_gives_up_nothing() {
+    let scene = Scene::new("lockdown-thread");
+    let mut host = start_with_descriptor_9(&scene, &["--isolation", "thread"]);
+    wait_until_running(&scene, &mut host);
+    let limits = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    assert!(descriptors(host.id()).contains(&scene.path("secret").canonicalize().unwrap()));
+    assert_eq!(filter_of(host.id()), filter_of("self"));
+    assert_eq!(limits(&host.id().to_string()), limits("self"));
+    let returns = scene.objective("returns", RETURNS_X);
+    let inspected = scene.json(&["inspect", &returns, "--isolation", "thread"]);
+    assert_eq!(
+        (&inspected[0]["landlock_abi"], &inspected[0]["seccomp"]),
+        (&0.into(), &false.into())
+    );
     host.kill().unwrap();
     end(host);
 }

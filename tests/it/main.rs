@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod doctor;
+mod escapes;
 mod eval;
 mod failures;
 mod faults;
@@ -21,6 +22,7 @@ mod interop_liar;
 mod interop_mixed;
 #[cfg(feature = "failpoints")]
 mod invariants;
+mod isolation;
 #[cfg(feature = "failpoints")]
 mod kill;
 mod limits;

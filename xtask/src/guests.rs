@@ -1,4 +1,4 @@
-//! The example objectives, and one for tests: small projects on their own, which share a target directory here.
+//! The example objectives, and those for tests: small projects on their own, which share a target directory here.
 
 use crate::shell::{root, run};
 use anyhow::Result;
@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 const EXAMPLES: [&str; 3] = ["quadratic", "digits", "digits-front"];
-/// An objective that misbehaves, for the tests of the sandbox.
-const MISFIT: &str = "tests/guests/misfit";
+/// Objectives that misbehave, for the tests of the sandbox.
+const HOSTILE: [&str; 3] = ["misfit", "prober", "dialer"];
 const TARGET: &str = "wasm32-wasip2";
 
 /// Makes sure that objectives can be compiled.
@@ -63,7 +63,7 @@ pub(crate) fn cargo_in(example: &str) -> Command {
 /// The folders of all guests.
 fn folders() -> impl Iterator<Item = String> {
     let examples = EXAMPLES.into_iter().map(|example| format!("examples/{example}"));
-    examples.chain([MISFIT.to_owned()])
+    examples.chain(HOSTILE.into_iter().map(|guest| format!("tests/guests/{guest}")))
 }
 
 fn cargo_at(folder: &str) -> Command {

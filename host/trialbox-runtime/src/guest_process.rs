@@ -10,6 +10,7 @@ use crate::failure::classify;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
 use crate::lockdown;
+use crate::place::{Brake, Place};
 use crate::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
@@ -30,7 +31,7 @@ use wasmtime_wasi::random::WasiRandom;
 
 /// The whole life of a guest process: standard input is the socket to the host process.
 pub fn run_guest() -> ExitCode {
-    match serve() {
+    match serve_as_process() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The host process reads this as the reason of an untimely end.
@@ -40,15 +41,36 @@ pub fn run_guest() -> ExitCode {
     }
 }
 
-fn serve() -> wasmtime::Result<()> {
+/// The same on a thread of the host process, which has the socket's other end.
+pub(crate) fn serve_on_thread(socket: UnixStream, brake: Brake) -> wasmtime::Result<()> {
+    let link = Link::new(socket);
+    // Also when it panics.
+    let _hang_up = HangUp(link.clone());
+    serve(&link, Place::Thread(brake))
+}
+
+struct HangUp(Link);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.hang_up();
+    }
+}
+
+fn serve_as_process() -> wasmtime::Result<()> {
     lockdown::close_inherited_descriptors();
     lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
+    let seccomp = lockdown::filter_system_calls();
+    serve(&link, Place::Process { seccomp })
+}
+
+fn serve(link: &Link, place: Place) -> wasmtime::Result<()> {
     let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
-    request.engine.stack_bytes = lockdown::make_room_for_stack(request.engine.stack_bytes);
-    let guest = match Guest::load(&link, request) {
+    request.engine.stack_bytes = place.make_room_for_stack(request.engine.stack_bytes);
+    let guest = match Guest::load(link, request, place) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
     };
@@ -73,6 +95,7 @@ fn take_socket() -> io::Result<UnixStream> {
 /// An objective that is ready to run.
 struct Guest {
     link: Link,
+    place: Place,
     request: LoadRequest,
     engine: Engine,
     instance_pre: InstancePre<HostState>,
@@ -80,7 +103,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn load(link: &Link, request: LoadRequest) -> Result<Self, Rejection> {
+    fn load(link: &Link, request: LoadRequest, place: Place) -> Result<Self, Rejection> {
         let started = Instant::now();
         let internal = |error: wasmtime::Error| {
             Rejection::new(
@@ -90,9 +113,10 @@ impl Guest {
             )
         };
         let engine = new_engine(request.engine).map_err(internal)?;
-        let compiled = compile(link, &request, &engine)?;
+        place.has_engine(&engine);
+        let compiled = compile(link, &request, &engine, &place)?;
         // From here on the objective's code may run, `describe` for one.
-        let landlock_abi = lockdown::leave_only(&request.grants, None);
+        let landlock_abi = place.leave_only(&request.grants, None);
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_filesystem(&mut linker).map_err(internal)?;
@@ -103,13 +127,14 @@ impl Guest {
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let objective = objective::GuestIndices::new(&instance_pre)
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
-        let guest = Guest { link: link.clone(), request, engine, instance_pre, objective };
+        let guest = Guest { link: link.clone(), place, request, engine, instance_pre, objective };
         let description = guest.describe()?;
         let loaded = Loaded {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
             landlock_abi,
+            seccomp: guest.place.seccomp(),
             small_address_space: address_space_is_small(),
             load_time: started.elapsed(),
         };
@@ -181,6 +206,10 @@ impl Guest {
             // Describing takes as much as it takes.
             store.set_fuel(trial.and(limits.fuel).unwrap_or(u64::MAX))?;
         }
+        if self.request.engine.interruptible {
+            store.set_epoch_deadline(1);
+            self.place.check_brake()?;
+        }
         let instance = self.instance_pre.instantiate(&mut store)?;
         Ok((store, instance))
     }
@@ -194,7 +223,12 @@ struct Compiled {
 
 /// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
 /// with the objective's bytes, so only the grants and the cache are within reach by then.
-fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compiled, Rejection> {
+fn compile(
+    link: &Link,
+    request: &LoadRequest,
+    engine: &Engine,
+    place: &Place,
+) -> Result<Compiled, Rejection> {
     let entry = request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, request, engine));
     if let Some(code) = entry.as_ref().and_then(CacheEntry::read)
         && let Ok(component) = deserialize(engine, &code)
@@ -202,11 +236,10 @@ fn compile(link: &Link, request: &LoadRequest, engine: &Engine) -> Result<Compil
         return Ok(Compiled { component, from_cache: true, cache_problem: None });
     }
     let directory_made = entry.as_ref().map(CacheEntry::make_directory);
-    lockdown::leave_only(&request.grants, request.cache_dir.as_deref());
+    place.leave_only(&request.grants, request.cache_dir.as_deref());
     let module = receive_module(link)?;
-    let compiled = lockdown::with_memory_limit(request.compile_memory_bytes, || {
-        engine.precompile_component(&module)
-    });
+    let compiled = place
+        .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
     let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
     let written =
         entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));

@@ -38,6 +38,7 @@ struct Inner {
     has_sender: bool,
     /// Whether the sender knows that something is kept back, or was a moment ago.
     sender_is_told: bool,
+    has_hung_up: bool,
     stderr_tail: String,
 }
 
@@ -49,6 +50,7 @@ impl Link {
             last_sent: Instant::now(),
             has_sender: false,
             sender_is_told: false,
+            has_hung_up: false,
             stderr_tail: String::new(),
         };
         Link(Arc::new(Shared { inner: Mutex::new(inner), kept_back: Condvar::new() }))
@@ -137,11 +139,19 @@ impl Link {
             std::thread::sleep(PATIENCE);
             inner = self.lock();
             inner.sender_is_told = false;
-            if inner.flush().is_err() {
+            if inner.has_hung_up || inner.flush().is_err() {
                 // The host process has gone, and the thread that runs the guest learns it by itself.
                 return;
             }
         }
+    }
+
+    /// Closes the socket, whoever still has it, and has the thread that sends end. A process that ends does as much.
+    pub(crate) fn hang_up(&self) {
+        let mut inner = self.lock();
+        let _ = inner.stream.shutdown(std::net::Shutdown::Both);
+        (inner.has_hung_up, inner.sender_is_told) = (true, true);
+        self.0.kept_back.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

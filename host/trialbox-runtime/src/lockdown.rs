@@ -1,10 +1,14 @@
 //! What the guest process gives up, so that the kernel holds it to its grants even where WebAssembly or WASI
 //! should fail to.
 //!
-//! In three steps, each as early as it can be: descriptors and rights that it never needs, before anything is
-//! received; all files but the grants and the cache, before the objective's bytes are; the cache, before its
-//! code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a precaution, and
-//! the trial runs.
+//! In three steps, each as early as it can be: descriptors, rights and system calls that it never needs, before
+//! anything is received; all files but the grants and the cache, before the objective's bytes are; the cache,
+//! before its code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a
+//! precaution, and the trial runs.
+
+mod system_calls;
+
+pub(crate) use system_calls::filter_system_calls;
 
 use crate::protocol::Grant;
 use landlock::{
@@ -123,6 +127,9 @@ pub(crate) fn leave_only(grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
 }
 
 fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetError> {
+    if is_left_out("landlock") {
+        return Ok(0);
+    }
     let granted = grants.iter().map(|grant| {
         let access = if grant.writable { WRITING } else { READING };
         (grant.host.as_path(), access)
@@ -144,6 +151,21 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
         LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
     })
 }
+
+/// Whether a precaution is left out, for benchmarks of what it costs; never in a release.
+#[cfg(feature = "failpoints")]
+fn is_left_out(precaution: &str) -> bool {
+    std::env::var(WITHOUT).is_ok_and(|names| names.split(',').any(|name| name == precaution))
+}
+
+#[cfg(not(feature = "failpoints"))]
+const fn is_left_out(_precaution: &str) -> bool {
+    false
+}
+
+/// Names the precautions to leave out: `landlock`, `seccomp` or both with a comma.
+#[cfg(feature = "failpoints")]
+pub(crate) const WITHOUT: &str = "TRIALBOX_WITHOUT";
 
 /// Names a directory to the kernel. `DIRECTORY` has it mounted if it is an automounter's and nobody has used
 /// it yet, which `PATH` alone does not do; the rule would be for the empty place below the mount.

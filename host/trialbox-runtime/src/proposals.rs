@@ -68,8 +68,12 @@ mod tests {
     }
 
     fn is_accepted(component: &[u8]) -> bool {
-        let settings =
-            EngineSettings { deterministic: false, metered: false, stack_bytes: 1 << 20 };
+        let settings = EngineSettings {
+            deterministic: false,
+            metered: false,
+            interruptible: false,
+            stack_bytes: 1 << 20,
+        };
         let engine = new_engine(settings).expect("an engine");
         engine.precompile_component(component).is_ok()
     }

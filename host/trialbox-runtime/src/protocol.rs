@@ -59,6 +59,8 @@ pub(crate) struct EngineSettings {
     pub(crate) deterministic: bool,
     /// Whether instructions are counted.
     pub(crate) metered: bool,
+    /// Whether loops look up if they are to end, because no process of its own can be ended.
+    pub(crate) interruptible: bool,
     /// The stack of WebAssembly.
     pub(crate) stack_bytes: u64,
 }
@@ -195,6 +197,8 @@ pub struct Loaded {
     pub cache_problem: Option<String>,
     /// The version of Landlock by which the kernel holds the guest process to its grants; 0 if it does not.
     pub landlock_abi: u32,
+    /// Whether the kernel refuses the guest process all system calls that it does not need (seccomp).
+    pub seccomp: bool,
     /// Whether the address space is limited (`ulimit -v`), so that memories are checked in code and slower.
     pub small_address_space: bool,
     /// How long loading or compiling took.

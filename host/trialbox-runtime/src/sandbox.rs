@@ -3,17 +3,16 @@
 
 use crate::contract::{ObjectiveFile, Rejection, RejectionCode};
 use crate::interrupt::Interrupts;
+use crate::isolation::{Body, Isolation};
 use crate::protocol::{
     Break, BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits,
     Level, LoadRequest, Loaded, ToGuest, TrialRequest, write_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trialbox_core::failure::{Failure, FailureCode};
@@ -26,14 +25,13 @@ use trialbox_core::transcript::LogSource;
 /// How often the session may write and beat its heart while the guest has nothing to ask.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What a dying guest process may say about it.
-const MAX_LAST_WORDS: u64 = 4096;
-
 /// How to run an objective.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
     /// The program that becomes the guest process when it is called with `__guest`: this one.
     pub program: PathBuf,
+    /// Whether there is a guest process.
+    pub isolation: Isolation,
     /// Where compiled code is kept; `None` to keep none.
     pub cache_dir: Option<PathBuf>,
     /// Directories that the guest may see.
@@ -53,6 +51,7 @@ impl SandboxConfig {
         EngineSettings {
             deterministic: self.deterministic,
             metered: self.limits.get(Limit::Fuel).is_some(),
+            interruptible: self.isolation == Isolation::Thread,
             stack_bytes: self.limits.get(Limit::Stack).unwrap_or(u64::MAX),
         }
     }
@@ -63,7 +62,7 @@ impl SandboxConfig {
 pub struct Sandbox {
     file: Arc<ObjectiveFile>,
     config: SandboxConfig,
-    guest: Option<GuestProcess>,
+    guest: Option<RunningGuest>,
 }
 
 impl Sandbox {
@@ -72,7 +71,7 @@ impl Sandbox {
     /// # Errors
     /// When no process can be started.
     pub fn start(file: Arc<ObjectiveFile>, config: SandboxConfig) -> Result<Self, Rejection> {
-        let guest = GuestProcess::spawn(&file, &config)?;
+        let guest = RunningGuest::spawn(&file, &config)?;
         Ok(Sandbox { file, config, guest: Some(guest) })
     }
 
@@ -108,17 +107,22 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Where the objective's code runs.
+    pub fn isolation(&self) -> Isolation {
+        self.config.isolation
+    }
+
     /// Ends the guest process; the next trial gets a new one.
     pub fn restart(&mut self) {
         self.guest = None;
     }
 
     /// A process that is ready: the one there is, or a new one in the place of one that was ended.
-    fn ready_guest(&mut self) -> Result<&mut GuestProcess, Rejection> {
+    fn ready_guest(&mut self) -> Result<&mut RunningGuest, Rejection> {
         let guest = match self.guest.take() {
             Some(guest) => guest,
             None => {
-                let mut guest = GuestProcess::spawn(&self.file, &self.config)?;
+                let mut guest = RunningGuest::spawn(&self.file, &self.config)?;
                 guest.wait_loaded(&self.file, &self.config)?;
                 guest
             }
@@ -154,7 +158,7 @@ impl Objective for Sandbox {
                 evaluation
             }
             CallEnd::Died => {
-                let failure = self.guest.take().map(GuestProcess::post_mortem);
+                let failure = self.guest.take().map(RunningGuest::post_mortem);
                 Evaluation::Fail(
                     failure.unwrap_or_else(|| {
                         Failure::new(FailureCode::Died, "the guest process died")
@@ -189,7 +193,7 @@ impl Deadline {
 
 /// One call of the objective.
 pub(crate) struct Call<'a> {
-    guest: &'a mut GuestProcess,
+    guest: &'a mut RunningGuest,
     limits: Limits,
     deterministic: bool,
     deadline: Deadline,
@@ -215,7 +219,7 @@ impl Call<'_> {
             seed: session.seed(),
             limits: GuestLimits::from(&self.limits),
         };
-        let cpu_before = self.guest.cpu_time();
+        let cpu_before = self.guest.body.cpu_time();
         if self.guest.send(&ToGuest::Evaluate(request)).is_err() {
             return CallEnd::Died;
         }
@@ -227,7 +231,7 @@ impl Call<'_> {
                 Err(Stop::Halt) => break CallEnd::Ended(Evaluation::Halted),
             }
         };
-        let cpu = self.guest.cpu_time().zip(cpu_before);
+        let cpu = self.guest.body.cpu_time().zip(cpu_before);
         let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
         session.measured(cpu, self.peak_memory_bytes, self.fuel);
         end
@@ -406,13 +410,12 @@ impl From<Level> for LogLevel {
     }
 }
 
-/// A running guest process. Dropping it ends it.
+/// A running guest process, or a thread in the place of one. Dropping it ends it.
 #[derive(Debug)]
-struct GuestProcess {
-    child: Child,
+struct RunningGuest {
+    body: Body,
     stream: UnixStream,
     frames: FrameBuffer,
-    last_words: Option<ChildStderr>,
 }
 
 enum Received {
@@ -424,27 +427,16 @@ enum Received {
     Closed,
 }
 
-impl GuestProcess {
+impl RunningGuest {
     fn spawn(file: &ObjectiveFile, config: &SandboxConfig) -> Result<Self, Rejection> {
         let cannot = |error: io::Error| died(&format!("cannot start the guest process: {error}"));
         let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
-        let mut child = Command::new(&config.program)
-            .arg("__guest")
-            .arg(std::process::id().to_string())
-            .env_clear()
-            // wasmtime-wasi's executor would start a thread for each core, and has nothing for them to do.
-            .env("TOKIO_WORKER_THREADS", "1")
-            .current_dir("/")
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            // Signals from the terminal are for the host process alone, which decides what they mean.
-            .process_group(0)
-            .spawn()
-            .map_err(cannot)?;
-        let last_words = child.stderr.take();
-        let mut guest =
-            GuestProcess { child, stream, frames: FrameBuffer::new(&config.limits), last_words };
+        let body = match config.isolation {
+            Isolation::Process => Body::new_process(&config.program, theirs),
+            Isolation::Thread => Body::new_thread(theirs, config.engine().stack_bytes),
+        };
+        let body = body.map_err(cannot)?;
+        let mut guest = RunningGuest { body, stream, frames: FrameBuffer::new(&config.limits) };
         let request = LoadRequest {
             digest: file.digest,
             cache_dir: config.cache_dir.clone(),
@@ -456,20 +448,6 @@ impl GuestProcess {
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;
         Ok(guest)
-    }
-
-    /// The CPU time of the process so far, if it is still there.
-    #[expect(unsafe_code, reason = "rustix has no clocks of other processes")]
-    fn cpu_time(&self) -> Option<Duration> {
-        let pid = libc::pid_t::try_from(self.child.id()).ok()?;
-        let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
-        // SAFETY: both functions only write to the places that they are given.
-        let found = unsafe {
-            libc::clock_getcpuclockid(pid, &mut clock) == 0
-                && libc::clock_gettime(clock, &mut time) == 0
-        };
-        let (seconds, nanos) = (time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?);
-        found.then(|| Duration::new(seconds, nanos))
     }
 
     fn send(&mut self, message: &ToGuest) -> io::Result<()> {
@@ -561,15 +539,9 @@ impl GuestProcess {
     }
 
     fn cause_of_death(&mut self) -> Failure {
-        let status = self.end();
-        let mut words = Vec::new();
-        if let Some(stderr) = self.last_words.take() {
-            let _ = stderr.take(MAX_LAST_WORDS).read_to_end(&mut words);
-        }
-        let words: String = String::from_utf8_lossy(&words)
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let end = self.body.end(self.has_hung_up());
+        let words = end.words.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let words: String = words.collect();
         let words = words.trim();
         if words.contains("memory allocation of") {
             return Failure::new(
@@ -578,45 +550,14 @@ impl GuestProcess {
             )
             .with_help("give the job more memory");
         }
-        let how = match status.and_then(|status| status.signal().map(Ok).or(status.code().map(Err)))
-        {
-            Some(Ok(9)) => {
-                "was killed (signal 9), as the kernel does when a job's memory is used up"
-                    .to_owned()
-            }
-            Some(Ok(signal)) => format!("was killed by signal {signal}"),
-            Some(Err(code)) => format!("ended with code {code}"),
-            None => "ended".to_owned(),
-        };
         let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-        Failure::new(FailureCode::Died, format!("the guest process {how}{said}"))
-    }
-
-    /// Makes sure that the process has ended.
-    fn end(&mut self) -> Option<ExitStatus> {
-        // One that closed its socket is about to end by itself, with a status worth knowing.
-        let patience = Instant::now() + Duration::from_secs(1);
-        while self.frames_closed() && Instant::now() < patience {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let _ = self.child.kill();
-        self.child.wait().ok()
+        Failure::new(FailureCode::Died, format!("{}{said}", end.how))
     }
 
     /// Whether the other end of the socket is closed.
-    fn frames_closed(&self) -> bool {
+    fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::RDHUP)];
         poll(&mut fds, Some(&Timespec::default())).is_ok() && !fds[0].revents().is_empty()
-    }
-}
-
-impl Drop for GuestProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

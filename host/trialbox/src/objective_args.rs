@@ -11,7 +11,8 @@ use trialbox_core::json::Json;
 use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
 use trialbox_runtime::{
-    Grant, Interrupts, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox, SandboxConfig,
+    Grant, Interrupts, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
+    SandboxConfig,
 };
 
 /// What an objective may see and use.
@@ -61,6 +62,11 @@ pub(crate) struct ObjectiveArgs {
     /// Compile anew, and keep nothing
     #[arg(long)]
     no_cache: bool,
+
+    /// Where the objective's code runs. `thread`, of this process, is for tests and benchmarks: no lockdown, and no
+    /// protection from a compiler that eats the machine
+    #[arg(long, value_enum, default_value_t, hide_short_help = true)]
+    pub(crate) isolation: IsolationArg,
 }
 
 /// An objective that is ready to be called.
@@ -101,6 +107,7 @@ impl ObjectiveArgs {
     ) -> Result<ReadyObjective, CommandError> {
         let config = SandboxConfig {
             program: std::env::current_exe()?,
+            isolation: self.isolation.into(),
             cache_dir: self.cache_dir(),
             grants: self.grants()?,
             env: self.env.clone(),
@@ -115,9 +122,15 @@ impl ObjectiveArgs {
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
-        if loaded.landlock_abi == 0 {
+        let is_process = self.isolation == IsolationArg::Process;
+        if is_process && loaded.landlock_abi == 0 {
             tracing::info!(
-                "this kernel offers no Landlock: WebAssembly alone confines the objective"
+                "this kernel offers no Landlock: WebAssembly alone keeps the objective from files that are not granted"
+            );
+        }
+        if is_process && !loaded.seccomp {
+            tracing::info!(
+                "this kernel offers no filter of system calls (seccomp): WebAssembly alone keeps the objective from them"
             );
         }
         if loaded.small_address_space {
@@ -215,6 +228,23 @@ pub(crate) fn metric_names_attr(loaded: &Loaded) -> Option<(String, Json)> {
 /// What the component calls its objectives, if it names them all.
 pub(crate) fn described_metric_names(loaded: &Loaded) -> Option<Vec<String>> {
     loaded.description.as_ref()?.metrics.iter().map(|metric| metric.name.clone()).collect()
+}
+
+/// Where code runs, on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub(crate) enum IsolationArg {
+    #[default]
+    Process,
+    Thread,
+}
+
+impl From<IsolationArg> for Isolation {
+    fn from(isolation: IsolationArg) -> Self {
+        match isolation {
+            IsolationArg::Process => Isolation::Process,
+            IsolationArg::Thread => Isolation::Thread,
+        }
+    }
 }
 
 /// A direction on the command line.

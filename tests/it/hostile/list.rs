@@ -199,10 +199,10 @@ const TOO_LONG: End = Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")
 
 /// What is tested elsewhere, and where.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[
-    ("H33", "the environment, directories and /proc as a guest sees them: lockdown.rs"),
-    ("H34", "sockets and names of hosts: lockdown.rs"),
-    ("H35", "links and `..` out of a granted directory: lockdown.rs"),
-    ("H36", "disks and descriptors that are filled: lockdown.rs"),
+    ("H33", "the environment, directories and /proc as a guest sees them: escapes.rs"),
+    ("H34", "sockets and names of hosts: escapes.rs"),
+    ("H35", "links and `..` out of a granted directory: escapes.rs"),
+    ("H36", "disks and descriptors that are filled: escapes.rs"),
     ("H41", "a guest process that a signal ends: hostile/died.rs"),
     ("H42", "components from dice: random_components.rs"),
 ];

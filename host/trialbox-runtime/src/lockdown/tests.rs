@@ -2,6 +2,9 @@
 //!
 //! There is no way back out of Landlock, so each test runs itself again as a process of its own.
 
+mod calls;
+mod escapes;
+
 use super::*;
 use crate::host_state::{HostState, Rights};
 use crate::link::Link;
@@ -46,6 +49,9 @@ fn new_scene(test: &str) -> PathBuf {
     }
     std::os::unix::fs::symlink("../outside/secret", scene.join("rw/link")).expect("our own");
     std::os::unix::fs::symlink("../outside", scene.join("rw/dirlink")).expect("our own");
+    let outside = scene.join("outside");
+    std::os::unix::fs::symlink(outside.join("secret"), scene.join("rw/abslink")).expect("our own");
+    std::os::unix::fs::symlink(outside, scene.join("rw/absdirlink")).expect("our own");
     scene
 }
 

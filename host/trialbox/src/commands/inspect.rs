@@ -25,7 +25,7 @@ use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::Param;
-use trialbox_runtime::{Description, ObjectiveFile};
+use trialbox_runtime::{Description, Isolation, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -145,7 +145,7 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
             if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
         ),
     );
-    line("confined by", confinement(ready.loaded.landlock_abi));
+    line("confined by", confinement(ready));
     if ready.loaded.small_address_space {
         line("note", "addresses are limited (ulimit -v): 1.3 to 1.7 times slower".to_owned());
     }
@@ -169,10 +169,17 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
 }
 
 /// What keeps an objective from what it was not granted.
-fn confinement(landlock_abi: u32) -> String {
-    match landlock_abi {
-        0 => "WebAssembly alone; this kernel offers no Landlock".to_owned(),
-        version => format!("WebAssembly, and by the kernel with Landlock {version}"),
+fn confinement(ready: &ReadyObjective) -> String {
+    let loaded = &ready.loaded;
+    if ready.sandbox.isolation() == Isolation::Thread {
+        return "WebAssembly alone; it runs on a thread of this process".to_owned();
+    }
+    let landlock = (loaded.landlock_abi > 0).then(|| format!("Landlock {}", loaded.landlock_abi));
+    let seccomp = loaded.seccomp.then(|| "seccomp".to_owned());
+    let found: Vec<String> = landlock.into_iter().chain(seccomp).collect();
+    match &found[..] {
+        [] => "WebAssembly alone; this kernel offers neither Landlock nor seccomp".to_owned(),
+        found => format!("WebAssembly, and by the kernel with {}", found.join(" and ")),
     }
 }
 
@@ -232,6 +239,7 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         "exports": file.exports,
         "from_cache": ready.loaded.from_cache,
         "landlock_abi": ready.loaded.landlock_abi,
+        "seccomp": ready.loaded.seccomp,
         "small_address_space": ready.loaded.small_address_space,
         "load_seconds": ready.loaded.load_time.as_secs_f64(),
         "description": description,

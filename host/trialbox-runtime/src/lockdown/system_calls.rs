@@ -1,0 +1,225 @@
+//! The system calls that a guest process may make: what wasmtime, the file system of wasmtime-wasi and Rust's
+//! std need, and no other. A bug in the kernel that needs a rare call is out of reach.
+//!
+//! The filter (seccomp) sees a call's number and its plain arguments, and not what pointers lead to. Which
+//! files may be opened is therefore Landlock's part.
+
+use rustix::process::getpid;
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
+};
+use std::collections::BTreeMap;
+
+/// Leaves this thread, and those that it starts from now on, the calls of this file.
+///
+/// Returns whether the kernel enforces it.
+pub(crate) fn filter_system_calls() -> bool {
+    if super::is_left_out("seccomp") {
+        return false;
+    }
+    let program = filter().and_then(BpfProgram::try_from);
+    program.is_ok_and(|program| install(&program))
+}
+
+fn filter() -> Result<SeccompFilter, BackendError> {
+    let always = ALLOWED.iter().chain(ALLOWED_OF_OLD).map(|call| (*call, vec![]));
+    let sometimes = conditions().into_iter().map(|(call, any_of)| {
+        let rules = any_of.into_iter().map(|condition| SeccompRule::new(vec![condition?]));
+        Ok((call, rules.collect::<Result<Vec<_>, BackendError>>()?))
+    });
+    let rules: BTreeMap<_, _> =
+        always.map(Ok).chain(sometimes).collect::<Result<_, BackendError>>()?;
+    // As if the kernel did not know the call: that is the error which libraries have another way for, such as
+    // glibc for `clone3`, whose flags lie behind a pointer.
+    let refuse = SeccompAction::Errno(libc::ENOSYS as u32);
+    SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)
+}
+
+/// What may be called with any arguments.
+const ALLOWED: &[i64] = &[
+    // Memory. Compiled code is made executable, and the image of a memory is a file without a name.
+    libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_membarrier,
+    libc::SYS_memfd_create,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    // Threads, and how they and the process end.
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_getcpu,
+    libc::SYS_gettid,
+    libc::SYS_rseq,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_set_robust_list,
+    // Signals of its own: a trap of the guest's arrives as one.
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    // Time, chance, and who we are.
+    libc::SYS_clock_getres,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_getegid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getpid,
+    libc::SYS_getppid,
+    libc::SYS_getrandom,
+    libc::SYS_gettimeofday,
+    libc::SYS_getuid,
+    libc::SYS_nanosleep,
+    libc::SYS_sysinfo,
+    libc::SYS_uname,
+    // The socket to the host process, which is there already.
+    libc::SYS_recvfrom,
+    // What waits: std for the socket, tokio for all that wasmtime-wasi lets it do.
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_ppoll,
+    // Files, whichever Landlock lets it open. Neither owners nor modes are changed, nor devices made.
+    libc::SYS_close,
+    libc::SYS_faccessat,
+    libc::SYS_fadvise64,
+    libc::SYS_fdatasync,
+    libc::SYS_fstat,
+    libc::SYS_fsync,
+    libc::SYS_ftruncate,
+    libc::SYS_getdents64,
+    libc::SYS_linkat,
+    libc::SYS_lseek,
+    libc::SYS_mkdirat,
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_pread64,
+    libc::SYS_preadv,
+    libc::SYS_preadv2,
+    libc::SYS_pwrite64,
+    libc::SYS_pwritev,
+    libc::SYS_pwritev2,
+    libc::SYS_read,
+    libc::SYS_readlinkat,
+    libc::SYS_readv,
+    libc::SYS_renameat2,
+    libc::SYS_statx,
+    libc::SYS_symlinkat,
+    libc::SYS_unlinkat,
+    libc::SYS_utimensat,
+    libc::SYS_write,
+    libc::SYS_writev,
+    // It may always give up more.
+    libc::SYS_landlock_add_rule,
+    libc::SYS_landlock_create_ruleset,
+    libc::SYS_landlock_restrict_self,
+];
+
+/// Older calls for some of these, which only older architectures have and C libraries still use there.
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_OF_OLD: &[i64] = &[
+    libc::SYS_access,
+    libc::SYS_epoll_wait,
+    libc::SYS_getdents,
+    libc::SYS_link,
+    libc::SYS_lstat,
+    libc::SYS_mkdir,
+    libc::SYS_open,
+    libc::SYS_poll,
+    libc::SYS_readlink,
+    libc::SYS_rename,
+    libc::SYS_renameat,
+    libc::SYS_rmdir,
+    libc::SYS_stat,
+    libc::SYS_symlink,
+    libc::SYS_time,
+    libc::SYS_unlink,
+];
+/// `renameat`, which the crate libc does not name.
+#[cfg(target_arch = "aarch64")]
+const ALLOWED_OF_OLD: &[i64] = &[38];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+const ALLOWED_OF_OLD: &[i64] = &[];
+
+/// What may be called if one of these conditions on its arguments holds.
+fn conditions() -> Vec<(i64, Vec<Result<SeccompCondition, BackendError>>)> {
+    let new_namespaces = libc::CLONE_NEWCGROUP
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWUTS;
+    let thread = libc::CLONE_THREAD as u64;
+    let of_clone = SeccompCmpOp::MaskedEq(thread | new_namespaces as u64);
+    let own_pid = getpid().as_raw_nonzero().get() as u64;
+    vec![
+        // A thread is one more of this process.
+        (
+            libc::SYS_clone,
+            vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, of_clone, thread)],
+        ),
+        // Not the commands that have the kernel send a signal to another process.
+        (libc::SYS_fcntl, FCNTL_COMMANDS.map(|command| equals(1, command as u64)).into()),
+        // The name of a thread, and again the promise that `landlock_restrict_self` wants.
+        (
+            libc::SYS_prctl,
+            [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS]
+                .map(|option| equals(0, option as u64))
+                .into(),
+        ),
+        // Its own limits.
+        (libc::SYS_prlimit64, vec![equals(0, 0)]),
+        // To the socket's other end, and to no address.
+        (
+            libc::SYS_sendto,
+            vec![SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)],
+        ),
+        // `abort`.
+        (libc::SYS_tgkill, vec![equals(0, own_pid)]),
+    ]
+}
+
+const FCNTL_COMMANDS: [i32; 7] = [
+    libc::F_ADD_SEALS,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_GETFD,
+    libc::F_GETFL,
+    libc::F_GET_SEALS,
+    libc::F_SETFD,
+    libc::F_SETFL,
+];
+
+/// That an argument of 32 bits has this value.
+fn equals(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
+}
+
+/// Gives a program to the kernel.
+///
+/// Before Linux 5.16 the kernel takes a process with a filter for one that runs hostile code beside its own
+/// secrets, and makes all of it slower. Ours has no secrets, so it says that it wants none of that.
+fn install(program: &BpfProgram) -> bool {
+    // `seccomp` has known this since Linux 4.17.
+    install_with(program, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW) || install_with(program, 0)
+}
+
+#[expect(unsafe_code, reason = "neither std nor rustix has this call")]
+fn install_with(program: &BpfProgram, flags: libc::c_ulong) -> bool {
+    let Ok(len) = u16::try_from(program.len()) else { return false };
+    // The kernel only reads it, whatever the type of the pointer says.
+    let filter = program.as_ptr().cast::<libc::sock_filter>().cast_mut();
+    let description = libc::sock_fprog { len, filter };
+    let operation = libc::SECCOMP_SET_MODE_FILTER;
+    // SAFETY: `description` and the `len` instructions that it points to live until the call has returned, and
+    // the kernel keeps a copy. The instructions are laid out as the kernel's (`linux/filter.h`), `#[repr(C)]`.
+    unsafe { libc::syscall(libc::SYS_seccomp, operation, flags, &raw const description) == 0 }
+}
