@@ -2,6 +2,7 @@
 //! absolute times depend on the machine, and keep the raw figures in `benches/`.
 
 mod herd;
+mod sandbox;
 
 use crate::shell::{cargo, root, run};
 use crate::{guests, python};
@@ -18,12 +19,19 @@ pub(crate) fn run_named(words: &[String]) -> Result<()> {
         Some("guest") => guest(),
         Some("herd") => herd::herd(),
         Some("reports") => reports(),
+        Some("sandbox") => sandbox::sandbox(),
         Some("samplers") => compare_samplers(&words[1..]),
         Some("suggest" | "pruning" | "pruners") => compare_samplers(words),
-        None => trial().and_then(|()| guest()).and_then(|()| reports()).and_then(|()| herd::herd()),
+        None => {
+            trial()?;
+            guest()?;
+            sandbox::sandbox()?;
+            reports()?;
+            herd::herd()
+        }
         Some(other) => {
             bail!(
-                "there is no experiment `{other}`; there are: trial, guest, reports, herd, samplers, suggest, pruning, pruners"
+                "there is no experiment `{other}`; there are: trial, guest, sandbox, reports, herd, samplers, suggest, pruning, pruners"
             )
         }
     }

@@ -23,7 +23,7 @@ cargo xtask COMMAND
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
   fuzz [TARGET…] [--seconds N]
                 coverage-guided fuzzing of what reads what others wrote, 30 seconds each
-  bench [NAME]  named experiments, with ratios measured in one run: trial, guest, herd
+  bench [NAME]  named experiments, with ratios measured in one run: trial, guest, sandbox, reports, herd
   bench samplers run|report [--OPTION VALUE]…
                 how good samplers are, ours and Optuna's; without more it says how
   bench suggest the CPU time of one suggestion, ours and Optuna's
