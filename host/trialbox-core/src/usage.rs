@@ -26,6 +26,24 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Reads what [`Self::to_json`] has written; what is missing is 0, or not known.
+    pub fn from_json(json: &Json) -> Self {
+        let count = |name: &str| json.get(name).and_then(Json::as_u64);
+        let seconds = |name: &str| {
+            let seconds = json.get(name).and_then(Json::as_f64)?;
+            Duration::try_from_secs_f64(seconds).ok()
+        };
+        Usage {
+            wall: seconds("wall_seconds").unwrap_or_default(),
+            cpu: seconds("cpu_seconds"),
+            peak_memory_bytes: count("peak_memory_bytes"),
+            fuel: count("fuel"),
+            host_calls: count("host_calls").unwrap_or_default(),
+            reports: count("reports").unwrap_or_default(),
+            log_bytes: count("log_bytes").unwrap_or_default(),
+        }
+    }
+
     /// As it is stored; times in seconds.
     pub fn to_json(&self) -> Json {
         let count = |name: &'static str, count: Option<u64>| Some((name, Json::from(count?)));
@@ -39,5 +57,27 @@ impl Usage {
             count("log_bytes", Some(self.log_bytes)),
         ];
         Json::object(members.into_iter().flatten())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let usage = Usage {
+            wall: Duration::from_millis(1500),
+            cpu: Some(Duration::from_millis(250)),
+            peak_memory_bytes: Some(65_536),
+            fuel: None,
+            host_calls: 3,
+            reports: 2,
+            log_bytes: 7,
+        };
+        let text = r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "host_calls": 3, "reports": 2, "log_bytes": 7}"#;
+        assert_eq!(usage.to_json().to_string(), text);
+        assert_eq!(Usage::from_json(&usage.to_json()), usage);
+        assert_eq!(Usage::from_json(&Json::Null), Usage::default());
     }
 }

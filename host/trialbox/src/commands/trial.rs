@@ -4,6 +4,7 @@ use super::replay::{self, ReplayArgs};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::finished::show_usage;
 use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::owner_of_ask;
@@ -28,6 +29,7 @@ use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::{
     CONSTRAINT_PREFIX, FrozenTrial, TrialNumber, TrialState, format_datetime,
 };
+use trialbox_core::usage::{USAGE_ATTR, Usage};
 
 /// Enqueue, ask for, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
@@ -396,8 +398,11 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     for (key, value) in &trial.user_attrs {
         text.push_str(&format!("\n  user attribute {key}: {value}"));
     }
+    if let Some(usage) = trial.system_attrs.get(USAGE_ATTR) {
+        text.push_str(&format!("\n  used {}", show_usage(&Usage::from_json(usage))));
+    }
     text.push_str(&show_failure(trial));
-    let is_shown = |key: &str| is_constraint_attr(key) || key == FAILURE_ATTR;
+    let is_shown = |key: &str| is_constraint_attr(key) || [FAILURE_ATTR, USAGE_ATTR].contains(&key);
     for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
         text.push_str(&format!("\n  system attribute {key}: {value}"));
     }
