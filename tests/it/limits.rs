@@ -55,6 +55,36 @@ fn a_study_remembers_the_limits_that_it_was_begun_with() {
 }
 
 #[test]
+fn remembered_limits_are_changed_name_by_name_and_make_sense_or_are_refused() {
+    let scene = Scene::new("limits-by-name");
+    std::fs::write(scene.path("attrs.wasm"), attrs(1)).unwrap();
+    let run = |flags: &[&str]| {
+        scene.trialbox(&[&["run", "attrs.wasm", "--study-name", "s"], flags].concat())
+    };
+    let remembered = || {
+        let shown = &scene.json(&["study", "show", "--study-name", "s"])[0];
+        shown["user_attrs"]["trialbox:limits"].clone()
+    };
+    assert_eq!(run(&["--limit", "handles=7000", "--fuel", "5000000"]).code, Some(0));
+    assert_eq!(run(&["--fuel", "5000000"]).code, Some(0));
+    assert_eq!(run(&["--fuel", "6000000", "--override"]).code, Some(0));
+    assert_eq!(remembered(), json!({ "fuel": 6_000_000, "handles": 7000 }));
+    // Not a word that the study has: for this command alone, and with --override from now on.
+    assert_eq!(run(&["--limit", "stack=2MiB"]).code, Some(0));
+    assert_eq!(remembered(), json!({ "fuel": 6_000_000, "handles": 7000 }));
+    assert_eq!(run(&["--limit", "stack=2MiB", "--override"]).code, Some(0));
+    assert_eq!(remembered()["stack"], 2 << 20);
+    for bad in [r#"{"stack":18446744073709551615}"#, r#"{"memory":0}"#, r#"{"nosuch":3}"#, "3"] {
+        let attr = format!("trialbox:limits={bad}");
+        assert_eq!(
+            scene.trialbox(&["study", "set-attr", &attr, "--study-name", "s"]).code,
+            Some(0)
+        );
+        run(&[]).assert_error(2, &["`trialbox:limits` of study `s` makes no sense"]);
+    }
+}
+
+#[test]
 fn fuel_is_the_same_in_every_run_and_ends_a_trial_that_needs_more() {
     let scene = Scene::new("limits-fuel");
     let quadratic = guest("quadratic");

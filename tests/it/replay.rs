@@ -3,6 +3,7 @@
 use crate::scene::{Scene, digits_data, guest};
 use crate::scripted::{Call, Ending, component, float, objective_of};
 use serde_json::{Value, json};
+use std::process::Stdio;
 
 /// An objective whose value is what a clock says, in nanoseconds.
 fn clock_reader() -> Vec<u8> {
@@ -150,6 +151,66 @@ fn the_first_thing_that_differs_is_named() {
         let replayed = scene.trialbox(&forced);
         assert_eq!(replayed.code, Some(1), "{what}: {replayed:?}");
         assert_eq!(replayed.json()[0]["difference"]["what"], what);
+    }
+}
+
+#[test]
+fn attributes_and_constraints_that_have_vanished_are_a_difference() {
+    let scene = Scene::new("replay-vanished");
+    let write = |name: &str, calls: &[Call]| {
+        std::fs::write(scene.path(name), component(calls, &Ending::Values(&[0.5]))).unwrap();
+    };
+    let attr = || Call::Attr { key: "n", json: "NaN" };
+    let constraint = || Call::Constraint { name: "size", value: 1.0 };
+    write("both.wasm", &[attr(), constraint()]);
+    write("attr.wasm", &[attr()]);
+    write("constraint.wasm", &[constraint()]);
+    for format in ["named", "legacy"] {
+        let study = ["--study-name", format];
+        let run = ["run", "both.wasm", "--constraint-format", format];
+        assert_eq!(scene.trialbox(&[&run[..], &study].concat()).code, Some(0));
+        let replay = |file: &str| {
+            let replay = ["trial", "replay", "0", file, "--allow-module-change"];
+            scene.trialbox(&[&replay[..], &study, &["--format", "json"]].concat())
+        };
+        assert_eq!(replay("both.wasm").code, Some(0), "{:?}", replay("both.wasm"));
+        for (file, what) in [
+            ("attr.wasm", "constraint `size`"),
+            ("constraint.wasm", "the number of user attributes"),
+        ] {
+            let replayed = replay(file);
+            assert_eq!(replayed.code, Some(1), "{replayed:?}");
+            assert_eq!(replayed.json()[0]["difference"]["what"], what);
+        }
+    }
+}
+
+#[test]
+fn a_sleep_is_a_step_of_a_fixed_clock_and_takes_no_time() {
+    let scene = Scene::new("replay-sleep");
+    let misfit = guest("misfit");
+    let ran = scene.trialbox(&["run", &misfit, "--env", "MISFIT=sleep", "--deterministic"]);
+    // It sleeps for eleven days.
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn of_two_components_that_begin_a_study_at_once_one_is_its_component() {
+    let scene = Scene::new("replay-pin-race");
+    for (name, value) in [("a.wasm", 1.0), ("b.wasm", 2.0)] {
+        std::fs::write(scene.path(name), component(&[], &Ending::Values(&[value]))).unwrap();
+    }
+    for round in 0..5 {
+        let study = format!("race{round}");
+        let start = |file: &str| {
+            let mut command = scene.command(&["run", file, "--study-name", &study]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let racers = [start("a.wasm"), start("b.wasm")];
+        let mut codes = racers.map(|racer| racer.wait_with_output().unwrap().status.code());
+        codes.sort();
+        assert_eq!(codes, [Some(0), Some(2)]);
+        assert_eq!(scene.json(&["study", "trials", "--study-name", &study]).len(), 1);
     }
 }
 

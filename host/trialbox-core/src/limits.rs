@@ -167,6 +167,7 @@ impl Limit {
 fn show_bytes(bytes: u64) -> String {
     match bytes {
         _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
         _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
         _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         _ => format!("{bytes} bytes"),

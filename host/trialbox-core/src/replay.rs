@@ -4,14 +4,14 @@ use crate::event::Event;
 use crate::failure::{FAILURE_ATTR, Failure};
 use crate::history::History;
 use crate::json::Json;
-use crate::objective::Objective;
+use crate::objective::{Evaluation, Interruption, Objective};
 use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Judgement, Pruner, RunningTrial};
 use crate::run::{Verdict, judge};
 use crate::session::{SessionRest, Surroundings, TrialSession};
-use crate::storage::{BegunTrial, Storage};
+use crate::storage::{BegunTrial, FIXED_PARAMS_ATTR, Storage};
 use crate::trace::{Difference, float_difference};
-use crate::trial::{CONSTRAINT_PREFIX, FrozenTrial, TrialState};
+use crate::trial::{FrozenTrial, TrialState};
 use crate::usage::USAGE_ATTR;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What came of [`replay`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
-    /// The first thing in which the new run differs, in the order in which the objective did them.
+    /// The first thing in which the new run differs: parameters and reports in the order in which the objective asked
+    /// and made them, then attributes, constraints, and how it ended.
     pub difference: Option<Difference>,
     /// How the new run ended.
     pub state: TrialState,
@@ -27,6 +28,8 @@ pub struct Replay {
     pub values: Vec<f64>,
     /// Why it failed, if it did.
     pub failure: Option<Failure>,
+    /// Who cut it short, if somebody did: then nothing was compared.
+    pub interruption: Option<Interruption>,
 }
 
 /// Answers as the pruner did when the trial was recorded.
@@ -53,9 +56,12 @@ impl Pruner for RecordedAnswers {
     }
 }
 
-/// The seed that the objective was given, if the trial remembers it.
+/// The seed that the objective was given, if the trial remembers it. Optuna copies attributes into its retries; a
+/// copied provenance speaks of another trial and counts for nothing.
 pub fn recorded_seed(trial: &FrozenTrial) -> Option<u64> {
-    trial.system_attrs.get(PROVENANCE_ATTR)?.get("seed")?.as_u64()
+    let provenance = trial.system_attrs.get(PROVENANCE_ATTR)?;
+    let is_own = provenance.get("trial")?.as_u64() == Some(u64::from(trial.number.0));
+    provenance.get("seed")?.as_u64().filter(|_| is_own)
 }
 
 /// Runs a recorded trial again, with its parameters and `seed`, and compares all that the objective does with
@@ -71,18 +77,27 @@ pub fn replay(
     recorded: &FrozenTrial,
     seed: u64,
 ) -> Replay {
-    let mut begun = BegunTrial { params: recorded.params.clone(), ..begun };
+    let fixed_params = match recorded.system_attrs.get(FIXED_PARAMS_ATTR) {
+        Some(Json::Object(members)) => members.clone(),
+        _ => Vec::new(),
+    };
+    let mut begun = BegunTrial { params: recorded.params.clone(), fixed_params, ..begun };
     begun.claim.number = recorded.number;
     let mut comparison = Comparison::new(recorded);
     let mut observer = |event: Event| comparison.observe(&event);
     let mut session = TrialSession::new(around, scratch, &mut observer, begun);
     session.replay_seed(seed);
     let evaluation = objective.evaluate(&mut session);
+    let interruption = match evaluation {
+        Evaluation::Interrupted(interruption) => Some(interruption),
+        _ => None,
+    };
     let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
     let rest = session.into_rest();
-    let difference = comparison.finish(&rest, &verdict);
+    let difference = comparison.finish(&rest, &verdict).filter(|_| interruption.is_none());
     Replay {
         difference,
+        interruption,
         state: verdict.outcome.state(),
         values: verdict.outcome.values().to_vec(),
         failure: verdict.failure,
@@ -126,9 +141,11 @@ impl<'a> Comparison<'a> {
                     is,
                 })
             }
-            // Of several values for one step the first is recorded.
-            Event::Reported { step, value } if self.reported.insert(*step) => {
-                self.report_difference(*step, *value)
+            // Of several values for one step the first is recorded. Steps that are not stored need not be known.
+            Event::Reported { step, value } => {
+                let is_stored = self.recorded.intermediate_values.contains_key(step);
+                let is_first = !is_stored || self.reported.insert(*step);
+                is_first.then(|| self.report_difference(*step, *value)).flatten()
             }
             _ => None,
         };
@@ -176,29 +193,44 @@ impl<'a> Comparison<'a> {
     }
 
     fn attrs_difference(&self, rest: &SessionRest) -> Option<Difference> {
-        rest.user_attrs.iter().find_map(|(key, value)| {
-            let was = self.recorded.user_attrs.get(key);
-            (was != Some(value)).then(|| Difference {
+        let differing = rest.user_attrs.iter().find_map(|(key, value)| {
+            let was = self.recorded.user_attrs.get(key).map(ToString::to_string);
+            let is = value.to_string();
+            (was.as_ref() != Some(&is)).then(|| Difference {
                 what: format!("user attribute `{key}`"),
-                was: was.map_or_else(|| "not set".to_owned(), ToString::to_string),
-                is: value.to_string(),
+                was: was.unwrap_or_else(|| "not set".to_owned()),
+                is,
             })
+        });
+        // Which of those recorded the objective has set, and not a user, only their number tells.
+        differing.or_else(|| {
+            let was = self.recorded.system_attrs.get(USAGE_ATTR)?.get("user_attrs")?.as_u64()?;
+            let is = rest.user_attrs.len() as u64;
+            let what = "the number of user attributes".to_owned();
+            (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
         })
     }
 
     fn constraints_difference(&self, rest: &SessionRest) -> Option<Difference> {
         let recorded = self.recorded.constraints_shown();
-        rest.constraints.iter().find_map(|(name, value)| {
+        let set = |name: &str| rest.constraints.iter().any(|(found, _)| found == name);
+        let gone = recorded.iter().find(|(name, _)| !set(name)).map(|(name, was)| Difference {
+            what: format!("constraint `{name}`"),
+            was: Json::Float(*was).to_string(),
+            is: "not set".to_owned(),
+        });
+        let differing = rest.constraints.iter().find_map(|(name, value)| {
             let what = format!("constraint `{name}`");
             match recorded.iter().find(|(found, _)| found == name) {
                 Some((_, was)) => stored_difference(&what, *was, *value),
                 None => Some(Difference {
-                    what: format!("{what} ({CONSTRAINT_PREFIX}{name})"),
+                    what,
                     was: "not set".to_owned(),
                     is: Json::Float(*value).to_string(),
                 }),
             }
-        })
+        });
+        differing.or(gone)
     }
 
     fn end_difference(&self, verdict: &Verdict) -> Option<Difference> {

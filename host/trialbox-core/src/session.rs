@@ -143,6 +143,7 @@ impl<'a> TrialSession<'a> {
         if !around.provenance.is_empty() {
             let mut members = around.provenance.to_vec();
             members.push(("seed".to_owned(), Json::from(seed)));
+            members.push(("trial".to_owned(), Json::from(begun.claim.number.0)));
             pending.system_attrs.push((PROVENANCE_ATTR.to_owned(), Json::Object(members)));
         }
         TrialSession {
@@ -384,7 +385,9 @@ impl<'a> TrialSession<'a> {
 
     /// Takes what the objective logged or printed: any piece of text, of which whole lines are kept.
     pub fn log(&mut self, source: LogSource, text: &str) {
-        self.usage.log_bytes += text.len() as u64;
+        if source != LogSource::Host {
+            self.usage.log_bytes += text.len() as u64;
+        }
         let observer = &mut *self.observer;
         self.transcript.push(source, text, &mut |line| observer(Event::Logged(line)));
     }
@@ -454,6 +457,7 @@ impl<'a> TrialSession<'a> {
     /// Ends the session: what is left of it.
     pub(crate) fn into_rest(mut self) -> SessionRest {
         self.usage.reports = self.reports.n_made();
+        self.usage.user_attrs = self.user_attrs.len() as u64;
         self.pending.intermediate_values.extend(self.reports.last_passing());
         if self.around.limits.constraint_format == ConstraintFormat::Legacy {
             ConstraintFormat::Legacy.write(&self.constraints, &mut self.pending);
@@ -491,6 +495,8 @@ impl<'a> TrialSession<'a> {
             })?;
             let internal = stored.internal;
             if is_first {
+                let bytes = name.len() + distribution.to_json_text().len();
+                self.replace_data(0, bytes as u64)?;
                 // A retry has it from the trial that was lost, and a replay from the one that is replayed.
                 let param = Param { distribution, internal };
                 (self.observer)(Event::Suggested { name, param: &param });

@@ -5,9 +5,13 @@ use crate::event::Event;
 use crate::json::Json;
 use crate::run::FinishedTrial;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 /// How many calls are kept; an objective that goes beyond is compared up to there, and by its end.
 const MAX_ACTS: usize = 100_000;
+
+/// How much is shown of what differs.
+const MAX_SHOWN_CHARS: usize = 200;
 
 /// The first thing in which two runs differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +26,11 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was {} and is {}", self.what, self.was, self.is)
+        let [was, is] = [&self.was, &self.is].map(|text| {
+            let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
+            if short.len() < text.len() { short + "…" } else { short }
+        });
+        write!(f, "{} was {was} and is {is}", self.what)
     }
 }
 
@@ -36,11 +44,26 @@ pub struct Trace {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Act {
-    Suggested { name: String, distribution: Distribution, internal: f64 },
-    Reported { step: i64, value: f64 },
+    Suggested {
+        name: String,
+        distribution: Distribution,
+        internal: f64,
+    },
+    Reported {
+        step: i64,
+        value: f64,
+    },
     Judged,
-    Attached { key: String, value: String },
-    Constrained { name: String, value: f64 },
+    /// Of the value the beginning, and a hash of all of it: an objective may set large values as often as it likes.
+    Attached {
+        key: String,
+        beginning: String,
+        hash: u64,
+    },
+    Constrained {
+        name: String,
+        value: f64,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,7 +85,11 @@ impl Trace {
             Event::Reported { step, value } => Act::Reported { step: *step, value: *value },
             Event::Judged { .. } => Act::Judged,
             Event::Attached { key, value } => {
-                Act::Attached { key: (*key).to_owned(), value: value.to_string() }
+                let text = value.to_string();
+                let mut hasher = DefaultHasher::new();
+                text.hash(&mut hasher);
+                let beginning = text.chars().take(MAX_SHOWN_CHARS).collect();
+                Act::Attached { key: (*key).to_owned(), beginning, hash: hasher.finish() }
             }
             Event::Constrained { name, value } => {
                 Act::Constrained { name: (*name).to_owned(), value: *value }
@@ -146,11 +173,12 @@ impl Act {
             {
                 float_difference(&format!("constraint `{name}`"), *was, *is)
             }
-            (Act::Attached { key, value: was }, Act::Attached { key: same, value: is })
-                if key == same =>
-            {
+            (
+                Act::Attached { key, beginning: was, .. },
+                Act::Attached { key: same, beginning: is, .. },
+            ) if key == same => {
                 let (what, was, is) = (format!("user attribute `{key}`"), was.clone(), is.clone());
-                (was != is).then_some(Difference { what, was, is })
+                (self != other).then_some(Difference { what, was, is })
             }
             (was, is) => (was != is).then(|| Difference {
                 what: format!("call {}", index + 1),
@@ -170,7 +198,9 @@ impl fmt::Display for Act {
             }
             Act::Reported { step, value } => write!(f, "a report of {value} at step {step}"),
             Act::Judged => f.write_str("a question to the pruner"),
-            Act::Attached { key, value } => write!(f, "user attribute `{key}` = {value}"),
+            Act::Attached { key, beginning, .. } => {
+                write!(f, "user attribute `{key}` = {beginning}")
+            }
             Act::Constrained { name, value } => write!(f, "constraint `{name}` = {value}"),
         }
     }

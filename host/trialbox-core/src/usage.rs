@@ -21,6 +21,8 @@ pub struct Usage {
     pub host_calls: u64,
     /// How many values it reported.
     pub reports: u64,
+    /// How many user attributes it set.
+    pub user_attrs: u64,
     /// How much it logged and printed.
     pub log_bytes: u64,
 }
@@ -40,6 +42,7 @@ impl Usage {
             fuel: count("fuel"),
             host_calls: count("host_calls").unwrap_or_default(),
             reports: count("reports").unwrap_or_default(),
+            user_attrs: count("user_attrs").unwrap_or_default(),
             log_bytes: count("log_bytes").unwrap_or_default(),
         }
     }
@@ -54,6 +57,7 @@ impl Usage {
             count("fuel", self.fuel),
             count("host_calls", Some(self.host_calls)),
             count("reports", Some(self.reports)),
+            count("user_attrs", Some(self.user_attrs)),
             count("log_bytes", Some(self.log_bytes)),
         ];
         Json::object(members.into_iter().flatten())
@@ -73,9 +77,10 @@ mod tests {
             fuel: None,
             host_calls: 3,
             reports: 2,
+            user_attrs: 1,
             log_bytes: 7,
         };
-        let text = r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "host_calls": 3, "reports": 2, "log_bytes": 7}"#;
+        let text = r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "host_calls": 3, "reports": 2, "user_attrs": 1, "log_bytes": 7}"#;
         assert_eq!(usage.to_json().to_string(), text);
         assert_eq!(Usage::from_json(&usage.to_json()), usage);
         assert_eq!(Usage::from_json(&Json::Null), Usage::default());

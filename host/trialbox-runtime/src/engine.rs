@@ -25,7 +25,7 @@ pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
     config.epoch_interruption(settings.interruptible);
     let stack_bytes = usize::try_from(settings.stack_bytes)?;
     config.max_wasm_stack(stack_bytes);
-    config.async_stack_size(stack_bytes + (1 << 20));
+    config.async_stack_size(stack_bytes.saturating_add(1 << 20));
     if address_space_is_small() {
         config.memory_reservation(0);
         config.memory_guard_size(0);

@@ -60,7 +60,9 @@ fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
         return limit_reached(*hit);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        let message = format!("the guest called exit({status}) instead of returning");
+        // WASI 0.2 does not pass the number on.
+        let status = if *status == 0 { "exit(0)" } else { "exit() with an error status" };
+        let message = format!("the guest called {status} instead of returning");
         return Break::new(BreakKind::Exit, message);
     }
     if let Some(call) = error.downcast_ref::<IllegalCall>() {

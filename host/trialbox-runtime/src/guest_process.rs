@@ -75,9 +75,12 @@ fn serve(link: &Link, place: Place) -> wasmtime::Result<()> {
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
     };
     while let Some(message) = link.receive()? {
-        let ToGuest::Evaluate(trial) = message else {
+        let ToGuest::Evaluate(mut trial) = message else {
             return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
         };
+        // The system may allow less than was asked for.
+        let stack_bytes = guest.request.engine.stack_bytes;
+        trial.limits.stack_bytes = trial.limits.stack_bytes.min(stack_bytes);
         let ended = guest.evaluate(trial);
         link.send(&ended)?;
     }
@@ -120,6 +123,7 @@ impl Guest {
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_filesystem(&mut linker).map_err(internal)?;
+            deterministic::fix_sleep(&mut linker).map_err(internal)?;
         }
         signature::check(&compiled.component, &engine)?;
         let instance_pre = linker

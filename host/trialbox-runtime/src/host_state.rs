@@ -1,7 +1,7 @@
 //! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
 
 use crate::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
-use crate::deterministic::{self, SeenFiles};
+use crate::deterministic::{self, CountingClock, SeenFiles};
 use crate::failure::IllegalCall;
 use crate::limits::Meter;
 use crate::link::Link;
@@ -24,6 +24,7 @@ pub(crate) struct HostState {
     wasi: WasiCtx,
     table: ResourceTable,
     pub(crate) seen_files: SeenFiles,
+    pub(crate) clock: CountingClock,
     pub(crate) meter: Meter,
 }
 
@@ -39,6 +40,7 @@ impl HostState {
     /// The state of an instance that runs a trial, or that only describes itself.
     pub(crate) fn new(link: &Link, trial: Option<TrialRequest>, rights: &Rights) -> Result<Self> {
         let mut wasi = WasiCtxBuilder::new();
+        let clock = CountingClock::default();
         // One thread is all that a guest process needs, and blocking it is what a guest may do.
         wasi.allow_blocking_current_thread(true);
         wasi.stdout(Output { link: link.clone(), stderr: false });
@@ -50,7 +52,7 @@ impl HostState {
             wasi.insecure_random_seed(u128::from(seed));
         }
         if rights.deterministic {
-            deterministic::fix_clocks(&mut wasi);
+            deterministic::fix_clocks(&mut wasi, &clock);
         }
         for grant in rights.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
@@ -67,6 +69,7 @@ impl HostState {
             wasi: wasi.build(),
             table,
             seen_files: SeenFiles::default(),
+            clock,
             meter,
         })
     }

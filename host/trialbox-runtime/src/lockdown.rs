@@ -97,7 +97,7 @@ pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
 /// far WebAssembly's can: less where the system allows no more (`ulimit -Hs`).
 pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
     let found = getrlimit(Resource::Stack);
-    let wanted = wasm_bytes + STACK_OF_HOST_FUNCTIONS;
+    let wanted = wasm_bytes.saturating_add(STACK_OF_HOST_FUNCTIONS);
     if found.current.is_some_and(|current| current < wanted) {
         let current = Some(found.maximum.map_or(wanted, |most| most.min(wanted)));
         let _ = setrlimit(Resource::Stack, Rlimit { current, maximum: found.maximum });

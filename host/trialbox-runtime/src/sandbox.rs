@@ -112,6 +112,15 @@ impl Sandbox {
         self.config.isolation
     }
 
+    /// Makes sure that there is a guest process which is ready, in the place of one that was ended: a trial that has
+    /// begun should not wait for the compiler.
+    ///
+    /// # Errors
+    /// As for [`Self::wait_loaded`].
+    pub fn prepare(&mut self) -> Result<(), Rejection> {
+        self.ready_guest().map(|_| ())
+    }
+
     /// Ends the guest process; the next trial gets a new one.
     pub fn restart(&mut self) {
         self.guest = None;
@@ -138,7 +147,10 @@ impl Objective for Sandbox {
         let guest = match self.ready_guest() {
             Ok(guest) => guest,
             Err(rejection) => {
-                return Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message));
+                return match interrupts.as_deref().and_then(Interrupts::pending) {
+                    Some(interruption) => Evaluation::Interrupted(interruption),
+                    None => Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message)),
+                };
             }
         };
         let call = Call {

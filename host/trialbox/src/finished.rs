@@ -42,15 +42,7 @@ pub(crate) fn source_prefix(source: LogSource) -> String {
 
 /// A trial that has just ended, for programs.
 pub(crate) fn finished_json(study: &str, trial: &FinishedTrial) -> Value {
-    let failure = trial.failure.as_ref().map(|failure| {
-        json!({
-            "code": failure.code.as_str(),
-            "message": failure.message,
-            "help": failure.help,
-            "limit": failure.limit.map(|limit| trial_json::to_value(&limit.to_json())),
-            "backtrace": failure.backtrace,
-        })
-    });
+    let failure = trial.failure.as_ref().map(failure_json);
     let log: Vec<Value> = trial
         .transcript
         .lines()
@@ -87,6 +79,17 @@ pub(crate) fn show_usage(usage: &Usage) -> String {
         (usage.log_bytes > 0).then(|| format!("{} of log", show_bytes(usage.log_bytes))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Why a trial is FAIL, for programs.
+pub(crate) fn failure_json(failure: &Failure) -> Value {
+    json!({
+        "code": failure.code.as_str(),
+        "message": failure.message,
+        "help": failure.help,
+        "limit": failure.limit.map(|limit| trial_json::to_value(&limit.to_json())),
+        "backtrace": failure.backtrace,
+    })
 }
 
 /// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.

@@ -71,7 +71,7 @@ pub(crate) fn limits_help() -> String {
     let defaults = Limits::default();
     let lines = Limit::all().filter(|limit| !OWN_FLAGS.contains(limit)).map(|limit| {
         let default = defaults.get(limit).map(|value| limit.show(value)).unwrap_or_default();
-        format!("\n  {:<15} {:<12} {}", limit.name(), default, limit.summary())
+        format!("\n  {:<15} {:<15} {}", limit.name(), default, limit.summary())
     });
     format!("Limits, for --limit NAME=VALUE, with their defaults:{}", lines.collect::<String>())
 }
@@ -81,27 +81,70 @@ pub(crate) fn apply(args: &[LimitArg], limits: &mut Limits) {
     args.iter().for_each(|arg| limits.set(arg.limit, Some(arg.value)));
 }
 
-/// What a study remembers of the limits that were given, and of the fuel; `None` for nothing.
+/// What a study is to remember of the limits that were given, and of the fuel: an object from names to values; `None`
+/// for nothing.
 pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> {
-    let mut limits = Limits::default();
-    let kept: Vec<LimitArg> =
-        args.iter().copied().filter(|arg| !BEFORE_STUDY.contains(&arg.limit)).collect();
-    if kept.is_empty() && fuel.is_none() {
-        return None;
+    let mut members: Vec<(String, Json)> = Vec::new();
+    let limits = args.iter().filter(|arg| !BEFORE_STUDY.contains(&arg.limit));
+    let limits = limits.map(|arg| (arg.limit, arg.value));
+    for (limit, value) in limits.chain(fuel.map(|fuel| (Limit::Fuel, fuel))) {
+        members.retain(|(name, _)| name != limit.name());
+        members.push((limit.name().to_owned(), Json::from(value)));
     }
-    apply(&kept, &mut limits);
-    limits.set(Limit::Fuel, fuel);
-    Some(limits.to_json())
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    (!members.is_empty()).then_some(Json::Object(members))
 }
 
-/// Moves the limits that a study or a trial remembers.
-pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) {
-    let Json::Object(members) = remembered else { return };
+/// Whether limits that are said contradict those that a study remembers. One that it does not have is no
+/// contradiction.
+pub(crate) fn contradict(kept: &Json, said: &Json) -> bool {
+    let Json::Object(said) = said else { return false };
+    said.iter().any(|(name, value)| kept.get(name).is_some_and(|kept| !kept.python_eq(value)))
+}
+
+/// The limits that a study remembers, with those that are said in their place.
+pub(crate) fn merge(kept: Option<&Json>, said: &Json) -> Json {
+    let (Some(Json::Object(kept)), Json::Object(said)) = (kept, said) else { return said.clone() };
+    let is_said = |name: &String| said.iter().any(|(found, _)| found == name);
+    let mut members: Vec<_> = kept.iter().filter(|(name, _)| !is_said(name)).cloned().collect();
+    members.extend(said.iter().cloned());
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Json::Object(members)
+}
+
+/// Moves the limits that a study remembers.
+///
+/// # Errors
+/// Says what makes no sense: it is in a database, where others write too.
+pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result<(), String> {
+    let Json::Object(members) = remembered else {
+        return Err(format!("it is {remembered}, and no object of limits"));
+    };
     for (name, value) in members {
-        if let (Some(limit), Some(value)) = (Limit::parse(name), value.as_u64()) {
+        let limit = Limit::parse(name).filter(|limit| is_remembered(*limit));
+        let limit = limit.ok_or_else(|| format!("`{name}` is no limit of a study's"))?;
+        let value = value.as_u64().ok_or_else(|| format!("`{name}` cannot be {value}"))?;
+        check(limit, value)?;
+        limits.set(limit, Some(value));
+    }
+    Ok(())
+}
+
+/// Moves the limits that a trial was run with, as far as they make sense.
+pub(crate) fn apply_recorded(recorded: &Json, limits: &mut Limits) {
+    let Json::Object(members) = recorded else { return };
+    for (name, value) in members {
+        if let (Some(limit), Some(value)) = (Limit::parse(name), value.as_u64())
+            && limit != Limit::CompileTime
+            && check(limit, value).is_ok()
+        {
             limits.set(limit, Some(value));
         }
     }
+}
+
+fn is_remembered(limit: Limit) -> bool {
+    limit == Limit::Fuel || (!OWN_FLAGS.contains(&limit) && !BEFORE_STUDY.contains(&limit))
 }
 
 #[cfg(test)]
@@ -135,7 +178,28 @@ mod tests {
         let remembered = remembered.expect("two of them");
         assert_eq!(remembered.to_string(), r#"{"fuel": 9, "handles": 7}"#);
         let mut limits = Limits::default();
-        apply_remembered(&remembered, &mut limits);
+        apply_remembered(&remembered, &mut limits).expect("what is remembered can be read");
         assert_eq!((limits.get(Limit::Fuel), limits.get(Limit::Handles)), (Some(9), Some(7)));
+    }
+
+    #[test]
+    fn remembered_limits_are_compared_and_changed_name_by_name() {
+        let json = |text: &str| Json::parse(text).expect("JSON");
+        let kept = json(r#"{"fuel": 9, "handles": 7}"#);
+        assert!(!contradict(&kept, &json(r#"{"handles": 7}"#)));
+        assert!(!contradict(&kept, &json(r#"{"stack": 65536}"#)));
+        assert!(contradict(&kept, &json(r#"{"handles": 8}"#)));
+        let merged = merge(Some(&kept), &json(r#"{"handles": 8}"#));
+        assert_eq!(merged.to_string(), r#"{"fuel": 9, "handles": 8}"#);
+        for bad in [
+            r#""x""#,
+            r#"{"nosuch": 3}"#,
+            r#"{"memory": 3}"#,
+            r#"{"handles": -1}"#,
+            r#"{"stack": 18446744073709551615}"#,
+            r#"{"stack": 1}"#,
+        ] {
+            apply_remembered(&json(bad), &mut Limits::default()).expect_err(bad);
+        }
     }
 }

@@ -78,12 +78,20 @@ pub(crate) struct ReadyObjective {
 impl ObjectiveArgs {
     /// The limits, as far as the command line sets them.
     pub(crate) fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
+        self.limits_over(Limits::default())
+    }
+
+    /// The limits that the command line sets, and others where it says nothing.
+    pub(crate) fn limits_over(&self, mut limits: Limits) -> Limits {
         if let Some(bytes) = self.max_memory {
             limits.set(Limit::Memory, Some(bytes));
         }
-        limits.set(Limit::TrialTime, self.trial_timeout.map(millis));
-        limits.set(Limit::Fuel, self.fuel);
+        if let Some(timeout) = self.trial_timeout {
+            limits.set(Limit::TrialTime, Some(millis(timeout)));
+        }
+        if self.fuel.is_some() {
+            limits.set(Limit::Fuel, self.fuel);
+        }
         limits.set(Limit::CompileTime, Some(millis(self.compile_timeout)));
         limit_args::apply(&self.limit, &mut limits);
         limits

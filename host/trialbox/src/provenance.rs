@@ -40,11 +40,16 @@ pub(crate) fn provenance(
 /// What is not as it was when a trial was recorded, and may be why it differs.
 pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) -> Vec<String> {
     let mut notes = Vec::new();
-    if recorded.get("deterministic") != Some(&Json::Bool(true)) {
-        notes.push(
+    let is_now = now.iter().any(|(key, is)| key == "deterministic" && *is == Json::Bool(true));
+    match (recorded.get("deterministic") == Some(&Json::Bool(true)), is_now) {
+        (true, _) => {}
+        (false, true) => {
+            notes.push("it was not run with --deterministic, and this replay was".to_owned());
+        }
+        (false, false) => notes.push(
             "it was not run with --deterministic: clocks and the order of directories may differ"
                 .to_owned(),
-        );
+        ),
     }
     for (key, is) in now.iter().filter(|(key, _)| key != "deterministic") {
         match recorded.get(key) {

@@ -75,7 +75,8 @@ pub(crate) struct Settings {
     pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
-    pub(crate) limits: Option<Json>,
+    /// The defaults, but for what the study remembers by name.
+    pub(crate) limits: Limits,
     pub(crate) deterministic: bool,
     /// What becomes of a trial whose process is lost or interrupted.
     pub(crate) retry: RetryPolicy,
@@ -111,6 +112,10 @@ impl SettingFlags {
         mut study: StudyRecord,
     ) -> Result<(StudyRecord, Settings), CommandError> {
         self.stopping.check(&study.directions)?;
+        if let Some(module) = &self.module {
+            // Before anything is written.
+            module.check(&study)?;
+        }
         let said = self.said();
         if !self.overrule {
             refuse_contradiction(&study, &said)?;
@@ -129,8 +134,15 @@ impl SettingFlags {
         // Another job may have been first, and have said something else.
         if !self.overrule {
             refuse_contradiction(&study, &said)?;
-        } else if said.iter().any(|(key, value)| differs(&study, key, value).is_some()) {
-            let attrs = StudyAttrs { user: said, ..StudyAttrs::default() };
+        } else if said.iter().any(|(key, value)| study.user_attrs.get(key) != Some(value)) {
+            let merged = said.into_iter().map(|(key, value)| match key.as_str() {
+                LIMITS => {
+                    let value = limit_args::merge(study.user_attrs.get(LIMITS), &value);
+                    (key, value)
+                }
+                _ => (key, value),
+            });
+            let attrs = StudyAttrs { user: merged.collect(), ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
         }
         if let Some(module) = &self.module {
@@ -168,26 +180,32 @@ impl SettingFlags {
 }
 
 impl ModuleFlags {
+    /// The component of the study, if it is another one and this one may take its place.
+    fn check(&self, study: &StudyRecord) -> Result<Option<String>, CommandError> {
+        let Some(kept) = study.user_attrs.get(MODULE) else { return Ok(None) };
+        let kept = kept.as_str().ok_or_else(|| unreadable(study, MODULE, ""))?;
+        if kept == self.digest || self.may_change {
+            return Ok(Some(kept.to_owned()).filter(|kept| *kept != self.digest));
+        }
+        Err(CommandError::usage(
+            format!(
+                "study `{}` is one of another component: {}, and this one is {}",
+                study.name,
+                short_digest(kept),
+                short_digest(&self.digest)
+            ),
+            "values of different code do not compare: begin a new study with --study-name, or go on with this \
+             component from now on with --allow-module-change",
+        ))
+    }
+
     /// Refuses a component that is not the study's, or notes that it takes that one's place.
     fn settle(
         &self,
         storage: &mut dyn Storage,
         study: StudyRecord,
     ) -> Result<StudyRecord, CommandError> {
-        let kept = study.user_attrs.get(MODULE).and_then(Json::as_str);
-        let Some(kept) = kept.filter(|kept| *kept != self.digest) else { return Ok(study) };
-        if !self.may_change {
-            return Err(CommandError::usage(
-                format!(
-                    "study `{}` is one of another component: {}, and this one is {}",
-                    study.name,
-                    short_digest(kept),
-                    short_digest(&self.digest)
-                ),
-                "values of different code do not compare: begin a new study with --study-name, or go on with this \
-                 component from now on with --allow-module-change",
-            ));
-        }
+        let Some(kept) = self.check(&study)? else { return Ok(study) };
         let change = Json::object([
             ("from", Json::from(kept)),
             ("to", Json::from(self.digest.as_str())),
@@ -217,7 +235,10 @@ fn short_digest(digest: &str) -> &str {
 
 /// What the study has of a setting, if that is something else.
 fn differs<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Json> {
-    study.user_attrs.get(key).filter(|kept| !kept.python_eq(value))
+    study.user_attrs.get(key).filter(|kept| match key {
+        LIMITS => limit_args::contradict(kept, value),
+        _ => !kept.python_eq(value),
+    })
 }
 
 fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {
@@ -240,17 +261,14 @@ fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<
 impl Settings {
     /// The limits of a command on this study.
     pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
-        let mut limits = args.limits();
+        let mut limits = self.limits;
         if let Some(bytes) = self.max_memory_bytes {
             limits.set(Limit::Memory, Some(bytes));
         }
         if let Some(timeout) = self.trial_timeout {
             limits.set(Limit::TrialTime, Some(timeout.as_millis().try_into().unwrap_or(u64::MAX)));
         }
-        if let Some(remembered) = &self.limits {
-            limit_args::apply_remembered(remembered, &mut limits);
-        }
-        limits
+        args.limits_over(limits)
     }
 
     /// Reads what the study holds.
@@ -261,13 +279,18 @@ impl Settings {
         let sampler = choice(study, SAMPLER, SamplerConfig::from_json)?;
         let pruner = choice(study, PRUNER, PrunerConfig::from_json)?;
         let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
+        let mut limits = Limits::default();
+        if let Some(remembered) = attribute(LIMITS) {
+            limit_args::apply_remembered(remembered, &mut limits)
+                .map_err(|problem| self::unreadable(study, LIMITS, &format!(": {problem}")))?;
+        }
         Ok(Settings {
             seed,
             sampler,
             pruner,
             max_memory_bytes: attribute(MAX_MEMORY).and_then(Json::as_u64),
             trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-            limits: attribute(LIMITS).cloned(),
+            limits,
             deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
             retry: retry_policy(study),
             budgets: Budgets::of(study).map_err(unreadable)?,
@@ -333,6 +356,7 @@ fn flag_of(key: &str) -> &'static str {
         PRUNER => "--pruner and --pruner-opt",
         MAX_MEMORY => "--max-memory (in bytes)",
         MAX_RETRIES => "--max-retries",
+        MODULE => "--allow-module-change",
         LIMITS => "--fuel and --limit",
         DETERMINISTIC => "--deterministic",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",

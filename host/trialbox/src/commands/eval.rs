@@ -3,7 +3,9 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{finished_json, show_backtrace, show_reports, show_usage, source_prefix};
+use crate::finished::{
+    failure_json, finished_json, show_backtrace, show_reports, show_usage, source_prefix,
+};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
@@ -179,6 +181,7 @@ impl EvalArgs {
             let (_, trial) = self.call(study, sandbox, &mut both)?;
             trace.finish(&trial);
             if trial.interruption.is_some() {
+                output.note("the check was interrupted; nothing was compared");
                 return Ok(ExitCode::Interrupted);
             }
             let Some((expected, _)) = &first else {
@@ -193,16 +196,22 @@ impl EvalArgs {
             sandbox.restart();
         }
         let Some((trace, trial)) = first else { unreachable!("there is at least one run") };
-        let text = format!(
+        self.check_params(&trial)?;
+        let mut text = format!(
             "{CHECK_RUNS} runs gave the same to the bit: {}, after {} calls",
             trial.state,
             trace.n_calls()
         );
+        if let Some(failure) = &trial.failure {
+            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&show_backtrace(failure));
+        }
         output.result(&text, || {
             json!({ "event": "check", "objective": study.name, "runs": CHECK_RUNS, "deterministic": true,
-                    "calls": trace.n_calls(), "state": trial.state.as_str() })
+                    "calls": trace.n_calls(), "state": trial.state.as_str(),
+                    "failure": trial.failure.as_ref().map(failure_json) })
         });
-        Ok(ExitCode::Done)
+        Ok(if trial.failure.is_some() { ExitCode::TrialFailed } else { ExitCode::Done })
     }
 
     fn report_difference(&self, output: &Output, name: &str, run: u32, difference: &Difference) {
@@ -218,7 +227,8 @@ impl EvalArgs {
         });
     }
 
-    fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
+    /// Refuses values of `--param` that the objective cannot take, or does not ask for.
+    fn check_params(&self, trial: &FinishedTrial) -> Result<(), CommandError> {
         if let Some(failure) = &trial.failure
             && failure.code == FailureCode::FixedParam
         {
@@ -236,6 +246,11 @@ impl EvalArgs {
                 format!("with these values it asks for: {}", asked.join(", ")),
             ));
         }
+        Ok(())
+    }
+
+    fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
+        self.check_params(trial)?;
         let mut text = match (&trial.failure, &trial.values[..]) {
             (Some(failure), _) => format!("{}  {}: {}", trial.state, failure.code, failure.message),
             (None, []) => trial.state.to_string(),

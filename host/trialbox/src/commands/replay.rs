@@ -3,7 +3,8 @@
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::limit_args::apply_remembered;
+use crate::finished::failure_json;
+use crate::limit_args::apply_recorded;
 use crate::objective_args::ObjectiveArgs;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -15,8 +16,10 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::clock::Clock as _;
+use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
+use trialbox_core::objective::Interruption;
 use trialbox_core::provenance::PROVENANCE_ATTR;
 use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -34,7 +37,7 @@ Examples:
 
 The trial gets its parameters, its seed, what the pruner answered, and whether it was --deterministic from the
 study; grants and variables are to be given again. Nothing is recorded. Exit code 0 if all is equal to the bit, 1 if
-something differs.";
+something differs. The sign of a zero and the bits of a NaN are not in a database, and count as equal.";
 
 /// Run a recorded trial again, and compare parameters, reports, attributes, constraints and values with the study's.
 #[derive(Debug, clap::Args)]
@@ -68,14 +71,22 @@ impl ReplayArgs {
         let interrupts = Arc::new(Interrupts::install()?);
         let deterministic =
             self.sandbox.deterministic || kept.get("deterministic") == Some(&Json::Bool(true));
-        let mut limits = self.sandbox.limits();
-        if let Some(remembered) = kept.get("limits") {
-            apply_remembered(remembered, &mut limits);
+        let mut limits = Limits::default();
+        if let Some(recorded) = kept.get("limits") {
+            apply_recorded(recorded, &mut limits);
         }
+        let limits = self.sandbox.limits_over(limits);
         let mut ready = self.sandbox.load(&file, Some(interrupts))?;
         self.sandbox.check_data(&ready.loaded)?;
         ready.sandbox.set_terms(limits, deterministic)?;
         let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
+        if let Some(interruption) = replayed.interruption {
+            output.note("the replay was interrupted; nothing was compared");
+            return Ok(match interruption {
+                Interruption::Scheduler => ExitCode::Requeue,
+                Interruption::User => ExitCode::Interrupted,
+            });
+        }
         let grants = self.sandbox.grants()?;
         let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);
         let notes = provenance_differences(kept, &now);
@@ -94,6 +105,14 @@ impl ReplayArgs {
         if !recorded.state.is_finished() {
             let problem = format!("trial {number} is {}: it has not ended", recorded.state);
             return Err(CommandError::usage(problem, "wait for it, or replay another"));
+        }
+        let failure =
+            recorded.system_attrs.get(FAILURE_ATTR).and_then(|failure| failure.get("code"));
+        if let Some(code @ ("E-LOST" | "E-INTERRUPTED")) = failure.and_then(Json::as_str) {
+            return Err(CommandError::usage(
+                format!("trial {number} was cut short ({code}): it has no end to compare with"),
+                "replay its retry, or a trial that ended by itself",
+            ));
         }
         let kept = recorded.system_attrs.get(PROVENANCE_ATTR);
         let (Some(seed), Some(kept)) = (recorded_seed(recorded), kept) else {
@@ -134,7 +153,7 @@ impl ReplayArgs {
                     values => format!("  {}", show_values(study, values)),
                 };
                 format!(
-                    "trial {number} replayed: equal to the bit\n  {}{values}  ({params} parameters, {reports} stored reports)",
+                    "trial {number} replayed: equal to the bit\n  {}{values}  (parameters: {params}, stored reports: {reports})",
                     recorded.state
                 )
             }
@@ -158,7 +177,9 @@ impl ReplayArgs {
                 "number": number.0,
                 "equal": replayed.difference.is_none(),
                 "difference": difference,
+                "recorded_state": recorded.state.as_str(),
                 "state": replayed.state.as_str(),
+                "failure": replayed.failure.as_ref().map(failure_json),
                 "values": trial_json::floats(&replayed.values),
                 "notes": notes,
             })

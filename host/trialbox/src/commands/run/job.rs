@@ -135,6 +135,10 @@ impl Job<'_> {
         };
         let mut exit = ExitCode::Done;
         while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {
+            if let Err(rejection) = ready.sandbox.prepare() {
+                self.counters.stop();
+                return Err(rejection.into());
+            }
             let request = BeginTrial {
                 owner: new_owner(),
                 beats: true,
