@@ -32,8 +32,10 @@ const fn variant(
     Variant { name, flags, without }
 }
 
-const TRIALS: [Variant; 6] = [
+const TRIALS: [Variant; 7] = [
     variant("as shipped", &[], ""),
+    // How far apart two of the same are.
+    variant("as shipped, again", &[], ""),
     variant("no Landlock", &[], "landlock"),
     variant("no seccomp", &[], "seccomp"),
     variant("neither", &[], "landlock,seccomp"),
@@ -41,8 +43,9 @@ const TRIALS: [Variant; 6] = [
     variant("fuel", &["--fuel", FUEL], ""),
 ];
 
-const LOOPS: [Variant; 3] = [
+const LOOPS: [Variant; 4] = [
     variant("as shipped", &[], ""),
+    variant("as shipped, again", &[], ""),
     variant("fuel", &["--fuel", FUEL], ""),
     variant("epochs, on a thread", &["--isolation", "thread"], ""),
 ];
@@ -55,14 +58,16 @@ pub(super) fn sandbox() -> Result<()> {
         guests: guests::build_all()?,
         folder: tempdir("bench-sandbox")?,
     };
-    let trials = compare(&TRIALS, TRIAL_ROUNDS, |variant, round| bench.trial(variant, round))?;
-    let loops = compare(&LOOPS, LOOP_ROUNDS, |variant, _| bench.training(variant))?;
-    println!(
-        "sandbox: one trial of quadratic on an empty study, a process each\n{}",
-        trials.text()
-    );
-    println!("sandbox: the training of digits\n{}", loops.text());
-    save("sandbox", &json!({ "trial": trials.json(), "loop": loops.json() }))
+    let [wall, cpu] = compare(&TRIALS, TRIAL_ROUNDS, |variant, round| bench.trial(variant, round))?;
+    let [training] = compare(&LOOPS, LOOP_ROUNDS, |variant, _| bench.training(variant))?;
+    let trial = "one trial of quadratic on an empty study, a process each";
+    println!("sandbox: {trial}, by the clock\n{}", wall.text());
+    println!("sandbox: {trial}, CPU time\n{}", cpu.text());
+    println!("sandbox: the training of digits, by the clock\n{}", training.text());
+    save(
+        "sandbox",
+        &json!({ "trial": wall.json(), "trial_cpu": cpu.json(), "loop": training.json() }),
+    )
 }
 
 struct Bench {
@@ -80,17 +85,18 @@ impl Bench {
         command
     }
 
-    /// The seconds of a whole process.
-    fn trial(&self, variant: &Variant, round: usize) -> Result<f64> {
+    /// The seconds of a whole process and its guest's, by the clock and of CPU time.
+    fn trial(&self, variant: &Variant, round: usize) -> Result<[f64; 2]> {
         let mut command = self.command("run", "quadratic.wasm", variant);
         let database = format!("{}-{round}.db", variant.name.replace([' ', ','], "-"));
         command.args(["--quiet", "--study-name", "s", "--storage"]);
         command.arg(self.folder.join(database));
-        Ok(measure(&command)?.wall_seconds)
+        let sample = measure(&command)?;
+        Ok([sample.wall_seconds, sample.cpu_seconds])
     }
 
     /// The seconds of the trial alone.
-    fn training(&self, variant: &Variant) -> Result<f64> {
+    fn training(&self, variant: &Variant) -> Result<[f64; 1]> {
         let data = root().join("examples/digits/data");
         let mut command = self.command("eval", "digits.wasm", variant);
         command.args(["--format", "json", "--quiet", "--dir"]);
@@ -100,7 +106,7 @@ impl Bench {
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let json: Value =
             serde_json::from_slice(&output.stdout).context("trialbox printed no JSON")?;
-        json["duration_seconds"].as_f64().context("no duration")
+        Ok([json["duration_seconds"].as_f64().context("no duration")?])
     }
 }
 
@@ -110,23 +116,29 @@ struct Comparison {
     seconds: Vec<Vec<f64>>,
 }
 
-/// Measures all variants in turn, round after round.
-fn compare(
+/// Measures all variants in turn, round after round; a comparison for each figure.
+fn compare<const N: usize>(
     variants: &[Variant],
     rounds: usize,
-    seconds_of: impl Fn(&Variant, usize) -> Result<f64>,
-) -> Result<Comparison> {
-    let mut seconds = vec![Vec::with_capacity(rounds); variants.len()];
+    seconds_of: impl Fn(&Variant, usize) -> Result<[f64; N]>,
+) -> Result<[Comparison; N]> {
+    let mut measured: Vec<Vec<[f64; N]>> = vec![vec![]; variants.len()];
     for round in 0..=rounds {
-        for (variant, taken) in variants.iter().zip(&mut seconds) {
-            let measured = seconds_of(variant, round)?;
+        for (variant, taken) in variants.iter().zip(&mut measured) {
+            let seconds = seconds_of(variant, round)?;
             // The first round fills the caches.
             if round > 0 {
-                taken.push(measured);
+                taken.push(seconds);
             }
         }
     }
-    Ok(Comparison { names: variants.iter().map(|variant| variant.name).collect(), seconds })
+    Ok(std::array::from_fn(|figure| Comparison {
+        names: variants.iter().map(|variant| variant.name).collect(),
+        seconds: measured
+            .iter()
+            .map(|taken| taken.iter().map(|seconds| seconds[figure]).collect())
+            .collect(),
+    }))
 }
 
 impl Comparison {
