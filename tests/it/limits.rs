@@ -51,7 +51,7 @@ fn a_study_remembers_the_limits_that_it_was_begun_with() {
     let trials = scene.json(&["study", "trials", "--study-name", "s"]);
     assert_eq!(trials[1]["system_attrs"]["trialbox:provenance"]["limits"], remembered);
     let limits = &trials[2]["system_attrs"]["trialbox:provenance"]["limits"];
-    assert_eq!(limits, &json!({ "user-attrs": 4 }));
+    assert_eq!(limits, &json!({ "fuel": 5_000_000, "user-attrs": 4 }));
 }
 
 #[test]
