@@ -164,7 +164,8 @@ impl ReplayArgs {
         if let (Some(failure), true) = (&replayed.failure, replayed.difference.is_some()) {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
         }
-        for note in notes {
+        // What may be why, if there is a what.
+        for note in notes.iter().filter(|_| replayed.difference.is_some()) {
             text.push_str(&format!("\n  note: {note}"));
         }
         output.result(&text, || {
