@@ -98,7 +98,8 @@ fn run_target(target: &str, seconds: u32) -> Result<()> {
     let mut command = Command::new(&program);
     command.arg(&found).arg(root().join("fuzz/corpus").join(target));
     command.arg(format!("-max_total_time={seconds}"));
-    command.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    // Without a line for each input that reaches further, of which there are thousands.
+    command.args(["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"]);
     command.arg(format!("-artifact_prefix={}", crash_prefix(&found).display()));
     run(&mut command).with_context(|| {
         let program = program.display();
