@@ -2,7 +2,7 @@
 
 use crate::json::Json;
 use crate::limits::LimitHit;
-use crate::text::clean;
+use crate::text::{clean, shorten};
 use std::fmt;
 
 /// The system attribute that says why a trial is FAIL.
@@ -155,14 +155,6 @@ impl fmt::Display for FailureCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-fn shorten(text: &str, max_chars: usize) -> String {
-    let mut short: String = text.chars().take(max_chars).collect();
-    if text.chars().nth(max_chars).is_some() {
-        short.push('…');
-    }
-    short
 }
 
 #[cfg(test)]

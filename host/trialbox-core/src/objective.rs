@@ -31,6 +31,16 @@ pub enum Evaluation {
     Halted,
 }
 
+impl Evaluation {
+    /// Who stopped it, if somebody did.
+    pub fn interruption(&self) -> Option<Interruption> {
+        match self {
+            Evaluation::Interrupted(interruption) => Some(*interruption),
+            _ => None,
+        }
+    }
+}
+
 /// Who stopped a trial before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interruption {

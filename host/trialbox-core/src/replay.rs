@@ -4,7 +4,7 @@ use crate::event::Event;
 use crate::failure::{FAILURE_ATTR, Failure};
 use crate::history::History;
 use crate::json::Json;
-use crate::objective::{Evaluation, Interruption, Objective};
+use crate::objective::{Interruption, Objective};
 use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Judgement, Pruner, RunningTrial};
 use crate::run::{Verdict, judge};
@@ -88,10 +88,7 @@ pub fn replay(
     let mut session = TrialSession::new(around, scratch, &mut observer, begun);
     session.replay_seed(seed);
     let evaluation = objective.evaluate(&mut session);
-    let interruption = match evaluation {
-        Evaluation::Interrupted(interruption) => Some(interruption),
-        _ => None,
-    };
+    let interruption = evaluation.interruption();
     let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
     let rest = session.into_rest();
     let difference = comparison.finish(&rest, &verdict).filter(|_| interruption.is_none());

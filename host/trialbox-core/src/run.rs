@@ -143,10 +143,7 @@ pub fn run_trial(
     let evaluation = objective.evaluate(&mut session);
     let duration = around.clock.elapsed().saturating_sub(started);
 
-    let interruption = match evaluation {
-        Evaluation::Interrupted(interruption) => Some(interruption),
-        _ => None,
-    };
+    let interruption = evaluation.interruption();
     let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
     let mut rest = session.into_rest();
     rest.usage.wall = duration;

@@ -20,6 +20,15 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
+/// The beginning of a text, and `…` where there is more of it.
+pub fn shorten(text: &str, max_chars: usize) -> String {
+    let mut short: String = text.chars().take(max_chars).collect();
+    if text.chars().nth(max_chars).is_some() {
+        short.push('…');
+    }
+    short
+}
+
 /// Whether a terminal only shows a character, ends a line for it or fills a column.
 pub fn is_harmless(c: char) -> bool {
     match c {

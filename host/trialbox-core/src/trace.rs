@@ -4,6 +4,7 @@ use crate::distribution::Distribution;
 use crate::event::Event;
 use crate::json::Json;
 use crate::run::FinishedTrial;
+use crate::text::shorten;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -26,10 +27,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [was, is] = [&self.was, &self.is].map(|text| {
-            let short: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-            if short.len() < text.len() { short + "…" } else { short }
-        });
+        let [was, is] = [&self.was, &self.is].map(|text| shorten(text, MAX_SHOWN_CHARS));
         write!(f, "{} was {was} and is {is}", self.what)
     }
 }

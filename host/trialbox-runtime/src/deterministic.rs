@@ -3,7 +3,8 @@
 //!
 //! Random numbers follow from the trial's seed in any case. Here the clocks count how often they are read and how long
 //! the guest wants to sleep, the entries of a directory are sorted, files have no times, directories no size, and
-//! identities are numbered in the order in which the guest looks at them. The engine does its part by compiling NaNs to one bit pattern.
+//! identities are numbered in the order in which the guest looks at them. The engine does its part by compiling NaNs
+//! to one bit pattern.
 
 use crate::host_state::HostState;
 use std::collections::{HashMap, VecDeque};
@@ -86,9 +87,18 @@ pub(crate) fn fix_clocks(wasi: &mut WasiCtxBuilder, clock: &CountingClock) {
     wasi.wall_clock(clock.clone()).monotonic_clock(clock.clone());
 }
 
-/// Lets sleeping be a step of the clock: how long the machine takes over it is nothing that two runs agree on.
-pub(crate) fn fix_sleep(linker: &mut Linker<HostState>) -> Result<()> {
+/// Puts functions in the place of those of WASI whose answers depend on the machine. They need what is defined there
+/// before.
+pub(crate) fn fix_functions(linker: &mut Linker<HostState>) -> Result<()> {
     linker.allow_shadowing(true);
+    fix_sleep(linker)?;
+    fix_filesystem(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Lets sleeping be a step of the clock: how long the machine takes over it is nothing that two runs agree on.
+fn fix_sleep(linker: &mut Linker<HostState>) -> Result<()> {
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
     clock.func_wrap("subscribe-duration", |store, (nanos,): (u64,)| {
         pass(store, |clock| clock.advance(nanos))
@@ -96,7 +106,6 @@ pub(crate) fn fix_sleep(linker: &mut Linker<HostState>) -> Result<()> {
     clock.func_wrap("subscribe-instant", |store, (nanos,): (u64,)| {
         pass(store, |clock| clock.advance_to(nanos))
     })?;
-    linker.allow_shadowing(false);
     Ok(())
 }
 
@@ -129,10 +138,7 @@ impl SeenFiles {
     }
 }
 
-/// Puts functions in the place of those of WASI's file system whose answers depend on the machine. They need
-/// what is defined there before.
-pub(crate) fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
-    linker.allow_shadowing(true);
+fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
     let mut types = linker.instance(FILESYSTEM)?;
     types.func_wrap("[method]descriptor.read-directory", |store, (dir,)| {
         answer(store, |state| read_directory(state, dir))
@@ -147,10 +153,10 @@ pub(crate) fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
         },
     )?;
     types.func_wrap("[method]descriptor.stat", |store, (file,)| {
-        answer(store, |state| state.filesystem().stat(file).map(without_times))
+        answer(store, |state| state.filesystem().stat(file).map(as_content_has_it))
     })?;
     types.func_wrap("[method]descriptor.stat-at", |store, (dir, flags, path)| {
-        answer(store, |state| state.filesystem().stat_at(dir, flags, path).map(without_times))
+        answer(store, |state| state.filesystem().stat_at(dir, flags, path).map(as_content_has_it))
     })?;
     types.func_wrap("[method]descriptor.metadata-hash", |store, (file,)| {
         answer(store, |state| {
@@ -167,7 +173,6 @@ pub(crate) fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
             })
         },
     )?;
-    linker.allow_shadowing(false);
     Ok(())
 }
 
@@ -212,7 +217,7 @@ fn read_directory(
 
 /// What a file's own content and its place do not say. How large a directory is, and how many links lead to it, is up
 /// to the file system.
-fn without_times(stat: DescriptorStat) -> DescriptorStat {
+fn as_content_has_it(stat: DescriptorStat) -> DescriptorStat {
     let is_directory = stat.type_ == DescriptorType::Directory;
     DescriptorStat {
         size: if is_directory { 0 } else { stat.size },

@@ -122,8 +122,7 @@ impl Guest {
         let landlock_abi = place.leave_only(&request.grants, None);
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
-            deterministic::fix_filesystem(&mut linker).map_err(internal)?;
-            deterministic::fix_sleep(&mut linker).map_err(internal)?;
+            deterministic::fix_functions(&mut linker).map_err(internal)?;
         }
         signature::check(&compiled.component, &engine)?;
         let instance_pre = linker

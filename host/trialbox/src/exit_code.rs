@@ -1,5 +1,7 @@
 //! What the process tells its caller when it ends. These numbers are stable.
 
+use trialbox_core::objective::Interruption;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitCode {
@@ -22,6 +24,14 @@ pub(crate) enum ExitCode {
 }
 
 impl ExitCode {
+    /// Of a command that somebody cut short.
+    pub(crate) fn of(interruption: Interruption) -> Self {
+        match interruption {
+            Interruption::Scheduler => ExitCode::Requeue,
+            Interruption::User => ExitCode::Interrupted,
+        }
+    }
+
     /// Of several endings, the one to report: the one that asks for the most attention.
     pub(crate) fn worst(self, other: Self) -> Self {
         let rank = |code| match code {

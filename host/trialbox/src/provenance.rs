@@ -2,7 +2,8 @@
 //! of what ran it, its limits and grants, the machine. The job and the process are in the owner's token.
 
 use crate::objective_args::ObjectiveArgs;
-use std::fs;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
 use trialbox_runtime::{Grant, Loaded, ObjectiveFile, WASMTIME_VERSION};
@@ -77,8 +78,10 @@ fn grant(grant: &Grant) -> Json {
 
 /// What compiled code may depend on: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
 fn machine() -> Json {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| {
+    // Only its beginning: it has a page for each of a node's hundreds of CPUs, which the kernel makes up as it is read.
+    let info = File::open("/proc/cpuinfo").ok().map(BufReader::new);
+    let mut lines = info.into_iter().flat_map(|info| info.lines().map_while(Result::ok));
+    let model = lines.find_map(|line| {
         let (key, value) = line.split_once(':')?;
         (key.trim() == "model name").then(|| value.trim().to_owned())
     });

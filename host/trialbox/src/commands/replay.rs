@@ -19,7 +19,6 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
-use trialbox_core::objective::Interruption;
 use trialbox_core::provenance::PROVENANCE_ATTR;
 use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -82,10 +81,7 @@ impl ReplayArgs {
         let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
         if let Some(interruption) = replayed.interruption {
             output.note("the replay was interrupted; nothing was compared");
-            return Ok(match interruption {
-                Interruption::Scheduler => ExitCode::Requeue,
-                Interruption::User => ExitCode::Interrupted,
-            });
+            return Ok(ExitCode::of(interruption));
         }
         let grants = self.sandbox.grants()?;
         let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);

@@ -23,7 +23,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use trialbox_core::clock::Clock as _;
 use trialbox_core::event::Event;
 use trialbox_core::json::Json;
-use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -159,7 +158,7 @@ impl Job<'_> {
             exit = exit.worst(self.report(&end));
         }
         Ok(match self.interrupts.pending() {
-            Some(interruption) => exit.worst(interrupted(interruption)),
+            Some(interruption) => exit.worst(ExitCode::of(interruption)),
             None => exit,
         })
     }
@@ -247,7 +246,7 @@ impl Job<'_> {
             TrialEnd::Finished(trial) => {
                 self.report_finished(trial);
                 match trial.interruption {
-                    Some(interruption) => interrupted(interruption),
+                    Some(interruption) => ExitCode::of(interruption),
                     None if trial.state == TrialState::Fail => ExitCode::TrialFailed,
                     None => ExitCode::Done,
                 }
@@ -328,13 +327,5 @@ impl Job<'_> {
         }
         self.progress.result(self.output, &text, || finished_json(&self.study.name, trial));
         self.progress.advance(trial, &self.study.directions);
-    }
-}
-
-/// The exit code of a run that somebody cut short.
-pub(super) fn interrupted(interruption: Interruption) -> ExitCode {
-    match interruption {
-        Interruption::Scheduler => ExitCode::Requeue,
-        Interruption::User => ExitCode::Interrupted,
     }
 }

@@ -21,7 +21,7 @@ use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::until::parse_until;
 use crate::upkeep::{DEFAULT_GRACE, tidy_up};
-use job::{Counters, Job, interrupted};
+use job::{Counters, Job};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ impl RunArgs {
             // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
                 output.note(&error.to_text());
-                Ok(interrupted(interruption))
+                Ok(ExitCode::of(interruption))
             }
             (result, _) => result,
         }
