@@ -23,6 +23,7 @@ mod progress;
 mod provenance;
 mod pruner_args;
 mod sampler_args;
+mod scheduler;
 mod settings;
 mod stopping;
 mod storage_args;

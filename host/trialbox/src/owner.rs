@@ -1,6 +1,7 @@
 //! Who runs a trial: one attempt of one process, told apart from every other, and whether it still lives.
 
 use crate::error::CommandError;
+use crate::scheduler::owner_members;
 use trialbox_core::json::Json;
 use trialbox_core::reap::{Observer, OwnerProbe, OwnerState};
 use trialbox_storage::process::{Life, ProcessId, boot_id, host_name, since_boot};
@@ -29,16 +30,7 @@ pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
 fn owner(process: Vec<(&'static str, Json)>) -> Json {
     let mut members = vec![("uuid", Json::from(format!("{:032x}", rand::random::<u128>())))];
     members.extend(process);
-    for (key, variable) in [
-        ("slurm_job_id", "SLURM_JOB_ID"),
-        ("slurm_array_job_id", "SLURM_ARRAY_JOB_ID"),
-        ("slurm_array_task_id", "SLURM_ARRAY_TASK_ID"),
-        ("slurm_restart_count", "SLURM_RESTART_COUNT"),
-    ] {
-        if let Ok(value) = std::env::var(variable) {
-            members.push((key, Json::from(value)));
-        }
-    }
+    members.extend(owner_members());
     Json::object(members)
 }
 

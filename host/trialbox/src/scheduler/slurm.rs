@@ -1,0 +1,231 @@
+//! Slurm: the job that this process is a task of, and what Slurm's commands say.
+
+use std::io::{self, Read};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long a command of Slurm's may take. A busy controller answers after seconds; one that is gone never does.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The job of Slurm's that this process belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SlurmJob {
+    /// Its number. A task of an array has its own.
+    pub(crate) id: String,
+    /// The array that it is a task of, and which of them.
+    pub(crate) array: Option<(String, String)>,
+    /// How often it was started again: two copies of a task share everything else.
+    pub(crate) restart_count: u32,
+    /// When Slurm ends it, in seconds since 1970; Slurm tells from version 23.02 on.
+    pub(crate) end_time: Option<i64>,
+    /// The process that gets Slurm's signals: the batch script, or a task of `srun`.
+    pub(crate) task_pid: Option<u32>,
+}
+
+impl SlurmJob {
+    /// The job that the environment speaks of.
+    pub(crate) fn current() -> Option<Self> {
+        SlurmJob::of(|variable| std::env::var(variable).ok())
+    }
+
+    fn of(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let array = variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID"));
+        let number = |name: &str| variable(name)?.parse().ok();
+        Some(SlurmJob {
+            id: variable("SLURM_JOB_ID")?,
+            array,
+            restart_count: number("SLURM_RESTART_COUNT").unwrap_or(0),
+            end_time: variable("SLURM_JOB_END_TIME").and_then(|time| time.parse().ok()),
+            task_pid: number("SLURM_TASK_PID"),
+        })
+    }
+
+    /// As Slurm's commands name and print it: `17`, or `12_3` for a task of an array.
+    pub(crate) fn name(&self) -> String {
+        match &self.array {
+            Some((array, task)) => format!("{array}_{task}"),
+            None => self.id.clone(),
+        }
+    }
+}
+
+/// Why a command of Slurm's gave no answer.
+#[derive(Debug)]
+pub(crate) enum SlurmError {
+    /// It could not be started.
+    NoCommand { program: String, error: io::Error },
+    /// It said that it failed.
+    Refused { program: String, said: String },
+    /// It did not end in time.
+    Silent { program: String },
+}
+
+impl std::fmt::Display for SlurmError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SlurmError::NoCommand { program, error } => {
+                write!(f, "`{program}` cannot be started: {error}")
+            }
+            SlurmError::Refused { program, said } => write!(f, "`{program}` says: {said}"),
+            SlurmError::Silent { program } => {
+                write!(f, "`{program}` has not answered within {} s", PATIENCE.as_secs())
+            }
+        }
+    }
+}
+
+impl std::error::Error for SlurmError {}
+
+/// Runs a command of Slurm's, and returns what it prints.
+///
+/// # Errors
+/// When it cannot be started, fails, or does not end within 15 s; then it is killed.
+pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // What users set for their own eyes changes what these commands print (squeue(1), scontrol(1)).
+    for variable in
+        ["SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_STATES", "SQUEUE_SORT", "SLURM_TIME_FORMAT"]
+    {
+        command.env_remove(variable);
+    }
+    let no_command = |error| SlurmError::NoCommand { program: program.to_owned(), error };
+    let (success, stdout, stderr) = match finish(&mut command).map_err(no_command)? {
+        Some(finished) => finished,
+        None => return Err(SlurmError::Silent { program: program.to_owned() }),
+    };
+    if success {
+        return Ok(stdout);
+    }
+    let said = stderr.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    Err(SlurmError::Refused { program: program.to_owned(), said })
+}
+
+/// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
+fn finish(command: &mut Command) -> io::Result<Option<(bool, String, String)>> {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let (stdout, stderr) = (read_aside(child.stdout.take()), read_aside(child.stderr.take()));
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= deadline {
+            let _ = child.kill();
+            let _ = child.wait();
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    let text = |read: JoinHandle<Vec<u8>>| {
+        String::from_utf8_lossy(&read.join().unwrap_or_default()).into_owned()
+    };
+    Ok(Some((status.success(), text(stdout), text(stderr))))
+}
+
+/// Reads a stream in a thread of its own, so that neither of two can fill up.
+fn read_aside(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut stream) = stream {
+            let _ = stream.read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
+
+/// Reads a time as Slurm's commands print and take it: minutes, `minutes:seconds`, `hours:minutes:seconds`,
+/// `days-hours`, `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). `None` for
+/// anything else, such as `UNLIMITED`.
+pub(crate) fn read_time(text: &str) -> Option<Duration> {
+    let (days, rest) = match text.split_once('-') {
+        Some((days, rest)) => (Some(days), rest),
+        None => (None, text),
+    };
+    let parts: Option<Vec<u64>> = rest.split(':').map(|part| part.parse().ok()).collect();
+    let parts = parts?;
+    let (hours, minutes, seconds) = match (days.is_some(), &parts[..]) {
+        (false, [minutes]) => (0, *minutes, 0),
+        (false, [minutes, seconds]) => (0, *minutes, *seconds),
+        (true, [hours]) => (*hours, 0, 0),
+        (true, [hours, minutes]) => (*hours, *minutes, 0),
+        (_, [hours, minutes, seconds]) => (*hours, *minutes, *seconds),
+        _ => return None,
+    };
+    let days: u64 = days.map_or(Some(0), |days| days.parse().ok())?;
+    let hours = days.checked_mul(24)?.checked_add(hours)?;
+    let minutes = hours.checked_mul(60)?.checked_add(minutes)?;
+    Some(Duration::from_secs(minutes.checked_mul(60)?.checked_add(seconds)?))
+}
+
+/// Writes a time so that `--time` of sbatch takes it: `days-hours:minutes:seconds`, rounded up to a second.
+pub(crate) fn show_time(time: Duration) -> String {
+    let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
+    let (days, hours) = (seconds / 86400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    let days = if days > 0 { format!("{days}-") } else { String::new() };
+    format!("{days}{hours:02}:{minutes:02}:{seconds:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_slurm_reads_them_and_written_so_that_they_read_back() {
+        for (text, seconds) in [
+            ("1", 60),
+            ("90", 5400),
+            ("1:30", 90),
+            ("0:05", 5),
+            ("2:00:00", 7200),
+            ("1-0", 86400),
+            ("1-2:30", 95400),
+            ("1-02:03:04", 93784),
+        ] {
+            let time = Duration::from_secs(seconds);
+            assert_eq!(read_time(text), Some(time), "{text}");
+            assert_eq!(read_time(&show_time(time)), Some(time), "{}", show_time(time));
+        }
+        assert_eq!(show_time(Duration::from_secs(93784)), "1-02:03:04");
+        for text in ["", "UNLIMITED", "INVALID", "-1", "1-", "1:2:3:4", "1.5", "1h"] {
+            assert_eq!(read_time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_task_of_an_array_is_named_as_slurm_prints_it() {
+        let job = |environment: &[(&str, &str)]| {
+            SlurmJob::of(|name| {
+                let found = environment.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(job(&[("SLURM_ARRAY_TASK_ID", "3")]), None);
+        let task = job(&[
+            ("SLURM_JOB_ID", "17"),
+            ("SLURM_ARRAY_JOB_ID", "12"),
+            ("SLURM_ARRAY_TASK_ID", "3"),
+            ("SLURM_RESTART_COUNT", "2"),
+        ]);
+        let task = task.expect("a job");
+        assert_eq!((task.name(), task.restart_count), ("12_3".to_owned(), 2));
+        let alone = job(&[("SLURM_JOB_ID", "17")]).expect("a job");
+        assert_eq!((alone.name(), alone.restart_count), ("17".to_owned(), 0));
+    }
+
+    #[test]
+    fn a_command_that_fails_says_why_and_one_that_is_missing_says_so() {
+        let failed =
+            ask("sh", &["-c", "echo one >&2; echo two >&2; exit 3"]).expect_err("it fails");
+        assert_eq!(failed.to_string(), "`sh` says: one; two");
+        let missing = ask("trialbox-has-no-such-command", &[]).expect_err("it is missing");
+        assert!(
+            missing.to_string().starts_with("`trialbox-has-no-such-command` cannot be started")
+        );
+        assert_eq!(ask("echo", &["17"]).expect("it prints"), "17\n");
+    }
+}
