@@ -4,6 +4,7 @@ use std::time::Duration;
 use trialbox_core::clock::Clock;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
+use trialbox_core::objective::OnDeadline;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
@@ -67,6 +68,7 @@ fn around(study: &StudyRecord) -> Surroundings<'_> {
         clock: &StoppedClock,
         limits: SessionLimits::default(),
         retry: None,
+        on_deadline: OnDeadline::default(),
         provenance: &[],
     }
 }

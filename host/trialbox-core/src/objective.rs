@@ -44,10 +44,24 @@ impl Evaluation {
 /// Who stopped a trial before its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interruption {
-    /// The scheduler, or whoever else sends SIGTERM.
+    /// The scheduler, or whoever else sends SIGTERM or another signal that asks the process to go.
     Scheduler,
     /// The user, with Ctrl-C.
     User,
+    /// Nobody: the time of the job that runs it was nearly over.
+    Deadline,
+}
+
+/// What becomes of a trial that the end of its job's time stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDeadline {
+    /// It is FAIL and queued again, like one that the scheduler interrupts.
+    #[default]
+    Retry,
+    /// It is PRUNED, with the last value that it reported.
+    Prune,
+    /// It is FAIL, and not tried again.
+    Fail,
 }
 
 /// How serious the guest thinks a line of its log is.

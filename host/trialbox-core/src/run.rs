@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::json::Json;
-use crate::objective::{Evaluation, Interruption, Objective};
+use crate::objective::{Evaluation, Interruption, Objective, OnDeadline};
 use crate::session::{SessionRest, Surroundings, TrialSession};
 use crate::stopping::StudyStop;
 use crate::storage::{
@@ -144,7 +144,8 @@ pub fn run_trial(
     let duration = around.clock.elapsed().saturating_sub(started);
 
     let interruption = evaluation.interruption();
-    let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
+    let last = session.last_intermediate_value();
+    let verdict = judge(at_deadline(evaluation, around), &around.study.directions, last);
     let mut rest = session.into_rest();
     rest.usage.wall = duration;
     rest.note_end(verdict.failure.as_ref());
@@ -154,8 +155,7 @@ pub fn run_trial(
     let ending = Ending {
         outcome: verdict.outcome,
         at: around.clock.utc_now(),
-        // Who presses Ctrl-C wants no other try.
-        retry: around.retry.filter(|_| interruption == Some(Interruption::Scheduler)),
+        retry: around.retry.filter(|_| deserves_retry(interruption, around.on_deadline)),
     };
     match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
         Ok(retry) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
@@ -182,6 +182,27 @@ pub fn run_trial(
             let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
             Err(RunError::NotRecorded { trial: Box::new(trial), source })
         }
+    }
+}
+
+/// A trial that the end of the job's time stops may count as pruned.
+fn at_deadline(evaluation: Evaluation, around: &Surroundings) -> Evaluation {
+    match evaluation {
+        Evaluation::Interrupted(Interruption::Deadline)
+            if around.on_deadline == OnDeadline::Prune =>
+        {
+            Evaluation::Pruned
+        }
+        other => other,
+    }
+}
+
+/// Who presses Ctrl-C wants no other try.
+fn deserves_retry(interruption: Option<Interruption>, on_deadline: OnDeadline) -> bool {
+    match interruption {
+        Some(Interruption::Scheduler) => true,
+        Some(Interruption::Deadline) => on_deadline == OnDeadline::Retry,
+        Some(Interruption::User) | None => false,
     }
 }
 
@@ -357,14 +378,12 @@ pub(crate) fn judge(
         }
         Evaluation::Fail(failure) => Verdict { outcome: Outcome::Fail, failure: Some(failure) },
         Evaluation::Interrupted(interruption) => {
-            let by = match interruption {
-                Interruption::Scheduler => "the scheduler (SIGTERM)",
-                Interruption::User => "the user (SIGINT)",
+            let why = match interruption {
+                Interruption::Scheduler => "the trial was interrupted by the scheduler (a signal)",
+                Interruption::User => "the trial was interrupted by the user (SIGINT)",
+                Interruption::Deadline => "the trial was stopped because its job's time was over",
             };
-            let failure = Failure::new(
-                FailureCode::Interrupted,
-                format!("the trial was interrupted by {by}"),
-            );
+            let failure = Failure::new(FailureCode::Interrupted, why);
             Verdict { outcome: Outcome::Fail, failure: Some(failure) }
         }
         // The session holds the reason, and nothing will be recorded.

@@ -12,6 +12,7 @@ use crate::failure::{Failure, FailureCode};
 use crate::history::History;
 use crate::json::Json;
 use crate::limits::{Limit, LimitHit, Limits};
+use crate::objective::OnDeadline;
 use crate::provenance::{Answers, PROVENANCE_ATTR};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
@@ -63,6 +64,8 @@ pub struct Surroundings<'a> {
     pub limits: SessionLimits,
     /// What becomes of a trial that the scheduler interrupts.
     pub retry: Option<RetryPolicy>,
+    /// What becomes of a trial that the end of the job's time stops.
+    pub on_deadline: OnDeadline,
     /// What a trial's values depend on besides its parameters: members of the JSON object that is stored with it
     /// as [`PROVENANCE_ATTR`], to which its seed is added. Empty to store none.
     pub provenance: &'a [(String, Json)],

@@ -1,16 +1,19 @@
 //! The signals that end a trial early, as something that can be polled beside a socket.
 
+use crate::deadline::SharedDeadline;
 use rustix::event::{PollFd, PollFlags, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use trialbox_core::objective::Interruption;
 
-/// Notices SIGINT, and what asks the process to go: SIGTERM, SIGHUP (its terminal is gone) and SIGXCPU (its
-/// processor time is used up). A second SIGINT ends the process at once.
+/// Notices SIGINT, and what asks the process to go: SIGTERM, SIGUSR1 and SIGUSR2 (which users have schedulers send
+/// some time before the end), SIGHUP (its terminal is gone) and SIGXCPU (its processor time is used up). A second
+/// SIGINT ends the process at once.
 #[derive(Debug)]
 pub struct Interrupts {
     // Readable for ever once the signal has come, because nobody reads: there is no way back.
@@ -31,9 +34,9 @@ impl Interrupts {
         survive_file_limits()?;
         Ok(Interrupts {
             terminated: readable_on(if is_ignored(SIGHUP) {
-                &[SIGTERM, SIGXCPU]
+                &[SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU]
             } else {
-                &[SIGTERM, SIGXCPU, SIGHUP]
+                &[SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU, SIGHUP]
             })?,
             interrupted: readable_on(&[SIGINT])?,
         })
@@ -53,6 +56,33 @@ impl Interrupts {
             [_, true] => Some(Interruption::User),
             _ => None,
         }
+    }
+}
+
+/// What may end a trial early from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Stops {
+    /// Signals.
+    pub interrupts: Option<Arc<Interrupts>>,
+    /// The end of the job's time.
+    pub job_end: Option<Arc<SharedDeadline>>,
+}
+
+impl Stops {
+    /// What has come, if anything has.
+    pub fn pending(&self) -> Option<Interruption> {
+        let is_over = self.job_end.as_deref().is_some_and(SharedDeadline::is_over);
+        self.signal().or_else(|| is_over.then_some(Interruption::Deadline))
+    }
+
+    /// The same of signals alone.
+    pub fn signal(&self) -> Option<Interruption> {
+        self.interrupts.as_deref().and_then(Interrupts::pending)
+    }
+
+    /// How long until the end of the job's time; `None` if there is none.
+    pub(crate) fn remaining(&self) -> Option<Duration> {
+        self.job_end.as_deref().and_then(SharedDeadline::remaining)
     }
 }
 

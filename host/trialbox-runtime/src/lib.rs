@@ -12,6 +12,7 @@
 mod bindings;
 mod cache;
 mod contract;
+mod deadline;
 mod deterministic;
 mod engine;
 mod failure;
@@ -32,8 +33,9 @@ mod sandbox;
 mod signature;
 
 pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
+pub use deadline::SharedDeadline;
 pub use guest_process::run_guest;
-pub use interrupt::Interrupts;
+pub use interrupt::{Interrupts, Stops};
 pub use isolation::Isolation;
 pub use protocol::{DataSource, Description, Grant, Loaded, Metric};
 pub use sandbox::{Sandbox, SandboxConfig};

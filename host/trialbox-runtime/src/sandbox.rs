@@ -2,7 +2,8 @@
 //! session, and ends it when its time is over.
 
 use crate::contract::{ObjectiveFile, Rejection, RejectionCode};
-use crate::interrupt::Interrupts;
+use crate::deadline::Deadline;
+use crate::interrupt::Stops;
 use crate::isolation::{Body, Isolation};
 use crate::protocol::{
     Break, BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits,
@@ -14,7 +15,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use trialbox_core::failure::{Failure, FailureCode};
 use trialbox_core::json::Json;
 use trialbox_core::limits::{Limit, LimitHit, Limits};
@@ -42,8 +43,8 @@ pub struct SandboxConfig {
     pub deterministic: bool,
     /// What it may use.
     pub limits: Limits,
-    /// Signals that end a trial early.
-    pub interrupts: Option<Arc<Interrupts>>,
+    /// What ends a trial early.
+    pub stops: Stops,
 }
 
 impl SandboxConfig {
@@ -143,11 +144,11 @@ impl Sandbox {
 impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
         let (limits, deterministic) = (self.config.limits, self.config.deterministic);
-        let interrupts = self.config.interrupts.clone();
+        let stops = self.config.stops.clone();
         let guest = match self.ready_guest() {
             Ok(guest) => guest,
             Err(rejection) => {
-                return match interrupts.as_deref().and_then(Interrupts::pending) {
+                return match stops.pending() {
                     Some(interruption) => Evaluation::Interrupted(interruption),
                     None => Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message)),
                 };
@@ -158,7 +159,7 @@ impl Objective for Sandbox {
             limits,
             deterministic,
             deadline: Deadline::new(limits.duration(Limit::TrialTime)),
-            interrupts: interrupts.as_deref(),
+            stops: &stops,
             peak_memory_bytes: None,
             fuel: None,
         };
@@ -181,35 +182,13 @@ impl Objective for Sandbox {
     }
 }
 
-/// When a call must be over.
-#[derive(Debug, Clone, Copy)]
-struct Deadline {
-    started: Instant,
-    timeout: Option<Duration>,
-}
-
-impl Deadline {
-    fn new(timeout: Option<Duration>) -> Self {
-        Deadline { started: Instant::now(), timeout }
-    }
-
-    /// What is left; `None` without a limit.
-    fn remaining(&self) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.saturating_sub(self.started.elapsed()))
-    }
-
-    fn is_over(&self) -> bool {
-        self.remaining() == Some(Duration::ZERO)
-    }
-}
-
 /// One call of the objective.
 pub(crate) struct Call<'a> {
     guest: &'a mut RunningGuest,
     limits: Limits,
     deterministic: bool,
     deadline: Deadline,
-    interrupts: Option<&'a Interrupts>,
+    stops: &'a Stops,
     /// What the guest process has told so far.
     peak_memory_bytes: Option<u64>,
     fuel: Option<u64>,
@@ -251,7 +230,7 @@ impl Call<'_> {
 
     /// Handles what has come, or waits a little for something to come.
     fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
-        if let Some(interruption) = self.interrupts.and_then(Interrupts::pending) {
+        if let Some(interruption) = self.stops.pending() {
             return Ok(Some(CallEnd::Ended(Evaluation::Interrupted(interruption))));
         }
         if self.deadline.is_over() {
@@ -259,8 +238,8 @@ impl Call<'_> {
         }
         session.tick()?;
         let wait = session.until_tick().min(TICK);
-        let wait = self.deadline.remaining().map_or(wait, |remaining| remaining.min(wait));
-        match self.guest.receive(wait, self.interrupts) {
+        let wait = self.remaining().map_or(wait, |remaining| remaining.min(wait));
+        match self.guest.receive(wait, self.stops) {
             Ok(Received::Nothing) => Ok(None),
             Ok(Received::Closed) => Ok(Some(CallEnd::Died)),
             Ok(Received::Messages) => self.handle_messages(session),
@@ -292,10 +271,15 @@ impl Call<'_> {
         Ok(None)
     }
 
+    /// How long the guest has left; `None` if nothing limits it.
+    fn remaining(&self) -> Option<Duration> {
+        [self.deadline.remaining(), self.stops.remaining()].into_iter().flatten().min()
+    }
+
     /// How long the guest has left, in seconds. How long a trial has been running is nothing that two runs agree
     /// on, so a deterministic one is not told.
     fn remaining_seconds(&self) -> f64 {
-        let remaining = self.deadline.remaining().filter(|_| !self.deterministic);
+        let remaining = self.remaining().filter(|_| !self.deterministic);
         remaining.map_or(f64::INFINITY, |left| left.as_secs_f64())
     }
 
@@ -467,10 +451,11 @@ impl RunningGuest {
     }
 
     /// Waits for bytes, at most as long as told and not beyond a signal.
-    fn receive(&mut self, wait: Duration, interrupts: Option<&Interrupts>) -> io::Result<Received> {
+    fn receive(&mut self, wait: Duration, stops: &Stops) -> io::Result<Received> {
         let mut fds = vec![PollFd::new(&self.stream, PollFlags::IN)];
         fds.extend(
-            interrupts
+            stops
+                .interrupts
                 .iter()
                 .flat_map(|found| found.as_fds())
                 .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)),
@@ -502,8 +487,7 @@ impl RunningGuest {
     ) -> Result<Loaded, Rejection> {
         let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
         loop {
-            let interrupts = config.interrupts.as_deref();
-            if interrupts.and_then(Interrupts::pending).is_some() {
+            if config.stops.pending().is_some() {
                 return Err(Rejection {
                     code: RejectionCode::Died,
                     message: "interrupted while the objective was compiled".to_owned(),
@@ -513,9 +497,10 @@ impl RunningGuest {
             if deadline.is_over() {
                 return Err(compile_limit(config, Limit::CompileTime, "takes too long"));
             }
-            let wait = deadline.remaining().unwrap_or(TICK);
+            let wait = deadline.remaining().into_iter().chain(config.stops.remaining());
+            let wait = wait.min().unwrap_or(TICK);
             let received =
-                self.receive(wait, interrupts).map_err(|error| died(&error.to_string()))?;
+                self.receive(wait, &config.stops).map_err(|error| died(&error.to_string()))?;
             if matches!(received, Received::Closed) {
                 let death = self.cause_of_death();
                 if death.code == FailureCode::Memory {

@@ -20,9 +20,9 @@ const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 /// A lock file costs the server of a network file system several calls at each look.
 const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
 
-/// How long a process that was told to end still waits: schedulers give half a minute, and a whole array may
-/// be ending at once.
-const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a process that was told to end still waits. Schedulers give it half a minute by default and some sites
+/// less; whatever cannot be written by then is kept in a file.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// One wait, from the first refusal to the end.
 #[derive(Debug)]

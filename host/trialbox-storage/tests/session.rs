@@ -11,7 +11,7 @@ use trialbox_core::failure::FailureCode;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limit;
-use trialbox_core::objective::Evaluation;
+use trialbox_core::objective::{Evaluation, OnDeadline};
 use trialbox_core::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::rng::TrialRng;
 use trialbox_core::run::run_trial;
@@ -139,6 +139,7 @@ fn run_with(
         clock: &clock,
         limits: SessionLimits::default(),
         retry: None,
+        on_deadline: OnDeadline::default(),
         provenance: &[],
     };
     let mut objective = |session: &mut TrialSession| {

@@ -17,7 +17,8 @@ pub(crate) enum ExitCode {
     Rejected = 4,
     /// Somebody else ended or took the trial while it ran.
     ClaimLost = 6,
-    /// The scheduler interrupted a trial, which is recorded: the job may be started again.
+    /// The scheduler, or the end of the job's time, interrupted a trial, which is recorded: the job may be started
+    /// again.
     Requeue = 75,
     /// The user interrupted a trial.
     Interrupted = 130,
@@ -27,7 +28,7 @@ impl ExitCode {
     /// Of a command that somebody cut short.
     pub(crate) fn of(interruption: Interruption) -> Self {
         match interruption {
-            Interruption::Scheduler => ExitCode::Requeue,
+            Interruption::Scheduler | Interruption::Deadline => ExitCode::Requeue,
             Interruption::User => ExitCode::Interrupted,
         }
     }
@@ -63,5 +64,5 @@ Exit codes:
   3    the database could not be read or written
   4    the file is no objective that can run here
   6    somebody else ended or took the trial while it ran
-  75   interrupted by the scheduler (SIGTERM) and recorded; may be started again
+  75   interrupted by the scheduler, or by the end of the job's time, and recorded; may be started again
   130  interrupted by the user";

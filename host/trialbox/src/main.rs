@@ -13,6 +13,7 @@ mod exchange;
 mod exit_code;
 mod finished;
 mod grants;
+mod job_end;
 mod limit_args;
 mod objective_args;
 mod objectives;

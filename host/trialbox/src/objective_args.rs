@@ -11,8 +11,8 @@ use trialbox_core::json::Json;
 use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::study::{METRIC_NAMES, StudyDirection};
 use trialbox_runtime::{
-    Grant, Interrupts, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
-    SandboxConfig,
+    Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox, SandboxConfig,
+    Stops,
 };
 
 /// What an objective may see and use.
@@ -111,7 +111,7 @@ impl ObjectiveArgs {
     pub(crate) fn load(
         &self,
         file: &Arc<ObjectiveFile>,
-        interrupts: Option<Arc<Interrupts>>,
+        stops: &Stops,
     ) -> Result<ReadyObjective, CommandError> {
         let config = SandboxConfig {
             program: std::env::current_exe()?,
@@ -121,7 +121,7 @@ impl ObjectiveArgs {
             env: self.env.clone(),
             deterministic: self.deterministic,
             limits: self.limits(),
-            interrupts,
+            stops: stops.clone(),
         };
         let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
         let loaded = sandbox.wait_loaded()?;

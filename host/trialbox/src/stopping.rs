@@ -153,6 +153,8 @@ pub(crate) enum NothingToDo {
     UntilReached(UtcDateTime),
     /// The process has been running for as long as `--timeout`.
     TimeoutReached(Duration),
+    /// The job's time is nearly over: so much is left.
+    JobEnds(Duration),
 }
 
 impl NothingToDo {
@@ -197,6 +199,13 @@ impl NothingToDo {
             NothingToDo::TimeoutReached(timeout) => {
                 format!("{} are over; no further trial is begun", show_duration(*timeout))
             }
+            NothingToDo::JobEnds(left) if left.is_zero() => {
+                "the job's time is over; no further trial is begun".to_owned()
+            }
+            NothingToDo::JobEnds(left) => format!(
+                "the job's time ends in {}, too soon for another trial (--min-time)",
+                show_duration(*left)
+            ),
         }
     }
 
@@ -223,6 +232,9 @@ impl NothingToDo {
             }
             NothingToDo::TimeoutReached(timeout) => {
                 ("timeout_reached", json!({ "timeout_seconds": timeout.as_secs_f64() }))
+            }
+            NothingToDo::JobEnds(left) => {
+                ("job_ends", json!({ "seconds_left": left.as_secs_f64() }))
             }
         };
         value["event"] = event.into();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use trialbox_core::clock::Clock;
 use trialbox_core::distribution::{CategoricalDistribution, Distribution};
 use trialbox_core::json::Json;
-use trialbox_core::objective::Evaluation;
+use trialbox_core::objective::{Evaluation, OnDeadline};
 use trialbox_core::rng::guest_seed;
 use trialbox_core::run::run_trial;
 use trialbox_core::session::{SessionLimits, Stop, Surroundings, TrialSession};
@@ -70,6 +70,7 @@ impl Side for Ours {
             clock: &Timeless,
             limits: SessionLimits::default(),
             retry: None,
+            on_deadline: OnDeadline::default(),
             provenance: &[],
         };
         while steps(&trials) < n_steps {

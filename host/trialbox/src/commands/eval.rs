@@ -21,7 +21,7 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::event::Event;
 use trialbox_core::failure::FailureCode;
 use trialbox_core::json::Json;
-use trialbox_core::objective::Objective;
+use trialbox_core::objective::{Objective, OnDeadline};
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -29,7 +29,7 @@ use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trace::{Difference, Trace};
 use trialbox_core::trial::TrialState;
-use trialbox_runtime::{Interrupts, ObjectiveFile, Sandbox};
+use trialbox_runtime::{Interrupts, ObjectiveFile, Sandbox, Stops};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -90,8 +90,9 @@ impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         refuse_twice("--param", &self.param)?;
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
-        let interrupts = Arc::new(Interrupts::install()?);
-        let mut ready = self.sandbox.load(&file, Some(interrupts))?;
+        let interrupts = Some(Arc::new(Interrupts::install()?));
+        let stops = Stops { interrupts, ..Stops::default() };
+        let mut ready = self.sandbox.load(&file, &stops)?;
         self.sandbox.check_data(&ready.loaded)?;
         let flags: Vec<StudyDirection> =
             self.direction.iter().map(|direction| (*direction).into()).collect();
@@ -147,6 +148,7 @@ impl EvalArgs {
                 ..SessionLimits::default()
             },
             retry: None,
+            on_deadline: OnDeadline::default(),
             provenance: &[],
         };
         let request =

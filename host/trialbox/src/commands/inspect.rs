@@ -19,13 +19,14 @@ use trialbox_core::failure::FailureCode;
 use trialbox_core::history::History;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limit;
+use trialbox_core::objective::OnDeadline;
 use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _};
 use trialbox_core::study::{NewStudy, StudyDirection};
 use trialbox_core::trial::Param;
-use trialbox_runtime::{Description, Isolation, ObjectiveFile};
+use trialbox_runtime::{Description, Isolation, ObjectiveFile, Stops};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -60,7 +61,7 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
-        let mut ready = self.sandbox.load(&file, None)?;
+        let mut ready = self.sandbox.load(&file, &Stops::default())?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
         output.result(&text, || describe_json(&file, &ready, &probe));
@@ -91,6 +92,7 @@ impl InspectArgs {
             clock: &clock,
             limits: SessionLimits { limits, ..SessionLimits::default() },
             retry: None,
+            on_deadline: OnDeadline::default(),
             provenance: &[],
         };
         let request =

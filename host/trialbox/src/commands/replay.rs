@@ -19,13 +19,14 @@ use trialbox_core::clock::Clock as _;
 use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
+use trialbox_core::objective::OnDeadline;
 use trialbox_core::provenance::PROVENANCE_ATTR;
 use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage as _, TrialStart};
 use trialbox_core::study::{NewStudy, StudyRecord};
 use trialbox_core::trial::{FrozenTrial, TrialNumber};
-use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_runtime::{Interrupts, ObjectiveFile, Stops};
 use trialbox_samplers::SamplerConfig;
 use trialbox_storage::MemoryStorage;
 
@@ -67,7 +68,8 @@ impl ReplayArgs {
         let recorded = storage.trial(study.id, TrialNumber(self.number))?;
         let (seed, kept) = self.check(&recorded, &file)?;
 
-        let interrupts = Arc::new(Interrupts::install()?);
+        let interrupts = Some(Arc::new(Interrupts::install()?));
+        let stops = Stops { interrupts, ..Stops::default() };
         let deterministic =
             self.sandbox.deterministic || kept.get("deterministic") == Some(&Json::Bool(true));
         let mut limits = Limits::default();
@@ -75,7 +77,7 @@ impl ReplayArgs {
             apply_recorded(recorded, &mut limits);
         }
         let limits = self.sandbox.limits_over(limits);
-        let mut ready = self.sandbox.load(&file, Some(interrupts))?;
+        let mut ready = self.sandbox.load(&file, &stops)?;
         self.sandbox.check_data(&ready.loaded)?;
         ready.sandbox.set_terms(limits, deterministic)?;
         let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
@@ -211,6 +213,7 @@ fn run_again(
         clock: &clock,
         limits: SessionLimits { limits, ..SessionLimits::default() },
         retry: None,
+        on_deadline: OnDeadline::default(),
         provenance: &[],
     };
     let request =

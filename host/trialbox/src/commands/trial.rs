@@ -22,6 +22,7 @@ use trialbox_core::constraint::is_constraint_attr;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::failure::FAILURE_ATTR;
 use trialbox_core::json::Json;
+use trialbox_core::objective::OnDeadline;
 use trialbox_core::pruner::NopPruner;
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
@@ -241,6 +242,7 @@ impl AskArgs {
             clock: &clock,
             limits: SessionLimits::default(),
             retry: None,
+            on_deadline: OnDeadline::default(),
             provenance: &[],
         };
         let request = BeginTrial {

@@ -8,6 +8,7 @@ use crate::finished::{
     count_reports, finished_json, last_lines, show_backtrace, show_reports, show_usage,
     source_prefix,
 };
+use crate::job_end::JobEnd;
 use crate::objective_args::ReadyObjective;
 use crate::objectives::show_values;
 use crate::output::Output;
@@ -19,17 +20,19 @@ use crate::trial_json::{self, show_duration, show_params, show_violated};
 use crate::upkeep::keep;
 use serde_json::json;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::event::Event;
 use trialbox_core::json::Json;
+use trialbox_core::objective::Interruption;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{SessionLimits, Surroundings};
 use trialbox_core::storage::{BeginTrial, Storage, StorageError};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::{TrialNumber, TrialState};
-use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_runtime::{ObjectiveFile, Stops};
 use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::Create;
 
@@ -37,11 +40,20 @@ use trialbox_storage::Create;
 pub(super) struct Counters {
     left: AtomicU32,
     stop: AtomicBool,
+    /// How long the longest trial took, in milliseconds.
+    longest: AtomicU64,
+    /// Whether the end of the job's time has left something to do.
+    is_cut_short: AtomicBool,
 }
 
 impl Counters {
     pub(super) fn new(n_trials: u32) -> Self {
-        Counters { left: AtomicU32::new(n_trials), stop: AtomicBool::new(false) }
+        Counters {
+            left: AtomicU32::new(n_trials),
+            stop: AtomicBool::new(false),
+            longest: AtomicU64::new(0),
+            is_cut_short: AtomicBool::new(false),
+        }
     }
 
     /// Whether there may be a trial to begin.
@@ -58,6 +70,11 @@ impl Counters {
                 .is_ok()
     }
 
+    /// Whether the end of the job's time has left something to do.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.is_cut_short.load(Ordering::Relaxed)
+    }
+
     /// Lets nobody begin any more; whether this is the first to say so.
     fn stop(&self) -> bool {
         !self.stop.swap(true, Ordering::Relaxed)
@@ -69,7 +86,8 @@ pub(super) struct Job<'a> {
     pub(super) args: &'a RunArgs,
     pub(super) output: &'a Output,
     pub(super) file: &'a Arc<ObjectiveFile>,
-    pub(super) interrupts: &'a Arc<Interrupts>,
+    pub(super) stops: &'a Stops,
+    pub(super) job_end: &'a JobEnd,
     pub(super) study: &'a StudyRecord,
     pub(super) settings: &'a Settings,
     pub(super) provenance: &'a [(String, Json)],
@@ -90,9 +108,8 @@ impl Job<'_> {
             let others: Vec<_> = (0..extra_workers)
                 .map(|_| {
                     scope.spawn(|| {
-                        let ready =
-                            self.args.sandbox.load(self.file, Some(Arc::clone(self.interrupts)))?;
-                        let storage = self.args.open_storage(Create::Never, self.interrupts)?;
+                        let ready = self.args.sandbox.load(self.file, self.stops)?;
+                        let storage = self.args.open_storage(Create::Never, self.stops)?;
                         self.run_worker(ready, storage)
                     })
                 })
@@ -130,6 +147,7 @@ impl Job<'_> {
                 ..SessionLimits::default()
             },
             retry: Some(self.settings.retry),
+            on_deadline: self.args.job_end.on_deadline(),
             provenance: self.provenance,
         };
         let mut exit = ExitCode::Done;
@@ -157,10 +175,8 @@ impl Job<'_> {
             };
             exit = exit.worst(self.report(&end));
         }
-        Ok(match self.interrupts.pending() {
-            Some(interruption) => exit.worst(ExitCode::of(interruption)),
-            None => exit,
-        })
+        // What the end of the job's time does is said with the trial that it stops.
+        Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))
     }
 
     /// What could not be recorded is kept in a file.
@@ -190,7 +206,7 @@ impl Job<'_> {
         sampler: &dyn Sampler,
         storage: &mut dyn Storage,
     ) -> Result<bool, StorageError> {
-        if self.interrupts.pending().is_some() || !self.counters.is_left() {
+        if self.stops.signal().is_some() || !self.counters.is_left() {
             return Ok(false);
         }
         let reason = self.reason_to_end(sampler, storage)?;
@@ -210,6 +226,11 @@ impl Job<'_> {
         }
         if let Some(until) = self.args.until.filter(|until| self.clock.utc_now() >= *until) {
             return Ok(Some(NothingToDo::UntilReached(until)));
+        }
+        let longest = Duration::from_millis(self.counters.longest.load(Ordering::Relaxed));
+        if let Some(left) = self.job_end.too_little_left(longest) {
+            self.counters.is_cut_short.store(true, Ordering::Relaxed);
+            return Ok(Some(NothingToDo::JobEnds(left)));
         }
         if let Some(reason) = self.settings.budgets.reason_to_stop(storage, self.study)? {
             return Ok(Some(NothingToDo::Needless(reason)));
@@ -245,11 +266,9 @@ impl Job<'_> {
         match end {
             TrialEnd::Finished(trial) => {
                 self.report_finished(trial);
-                match trial.interruption {
-                    Some(interruption) => ExitCode::of(interruption),
-                    None if trial.state == TrialState::Fail => ExitCode::TrialFailed,
-                    None => ExitCode::Done,
-                }
+                let took = trial.duration.as_millis().try_into().unwrap_or(u64::MAX);
+                self.counters.longest.fetch_max(took, Ordering::Relaxed);
+                self.exit_code(trial)
             }
             TrialEnd::BudgetReached { n_trials } => {
                 self.end(&NothingToDo::BudgetReached(*n_trials));
@@ -285,6 +304,20 @@ impl Job<'_> {
                 });
                 ExitCode::ClaimLost
             }
+        }
+    }
+
+    fn exit_code(&self, trial: &FinishedTrial) -> ExitCode {
+        match (trial.interruption, trial.state) {
+            (Some(Interruption::Deadline), _) if trial.retry.is_some() => {
+                self.counters.is_cut_short.store(true, Ordering::Relaxed);
+                ExitCode::Requeue
+            }
+            (Some(interruption), _) if interruption != Interruption::Deadline => {
+                ExitCode::of(interruption)
+            }
+            (_, TrialState::Fail) => ExitCode::TrialFailed,
+            _ => ExitCode::Done,
         }
     }
 

@@ -5,6 +5,7 @@ mod job;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::job_end::{JobEnd, JobEndArgs, explain_lost_signals};
 use crate::limit_args::{self, limits_help};
 use crate::objective_args::{
     DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
@@ -31,7 +32,7 @@ use trialbox_core::json::Json;
 use trialbox_core::storage::{Storage, StorageError};
 use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
 use trialbox_core::trial::UtcDateTime;
-use trialbox_runtime::{Interrupts, ObjectiveFile};
+use trialbox_runtime::{Interrupts, ObjectiveFile, Stops};
 use trialbox_storage::{Create, Stopping};
 
 const EXAMPLES: &str = "\
@@ -140,13 +141,21 @@ pub(crate) struct RunArgs {
     catch: bool,
 
     #[command(flatten)]
+    job_end: JobEndArgs,
+
+    #[command(flatten)]
     sandbox: ObjectiveArgs,
 }
 
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let interrupts = Arc::new(Interrupts::install()?);
-        match (self.run_until(&interrupts, output), interrupts.pending()) {
+        let interrupts = Some(Arc::new(Interrupts::install()?));
+        let job_end = self.job_end.watch();
+        let stops = Stops { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
+        if let Some(note) = explain_lost_signals() {
+            output.note(&note);
+        }
+        match (self.run_until(&stops, &job_end, output), stops.pending()) {
             // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
                 output.note(&error.to_text());
@@ -156,7 +165,7 @@ impl RunArgs {
         }
     }
 
-    fn run_until(&self, interrupts: &Arc<Interrupts>, output: &Output) -> CommandResult {
+    fn run_until(&self, stops: &Stops, job_end: &JobEnd, output: &Output) -> CommandResult {
         refuse_twice("--fix", &self.fix)?;
         let mut flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
@@ -165,10 +174,10 @@ impl RunArgs {
             may_change: self.allow_module_change,
         });
         // Before the database: a file that is no objective must leave no trace there.
-        let ready = self.sandbox.load(&file, Some(Arc::clone(interrupts)))?;
+        let ready = self.sandbox.load(&file, stops)?;
         self.sandbox.check_data(&ready.loaded)?;
 
-        let mut storage = self.open_storage(Create::Missing, interrupts)?;
+        let mut storage = self.open_storage(Create::Missing, stops)?;
         let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
         refuse_other_names(&study, &ready)?;
         let (study, settings) = flags.settle(storage.as_mut(), study)?;
@@ -193,7 +202,8 @@ impl RunArgs {
             args: self,
             output,
             file: &file,
-            interrupts,
+            stops,
+            job_end,
             study: &study,
             settings: &settings,
             counters: &counters,
@@ -203,6 +213,9 @@ impl RunArgs {
         let result = job.run_workers(ready, storage);
         progress.finish();
         let exit = result?;
+        if counters.is_cut_short() {
+            job_end.requeue(settings.retry.max_retries, output);
+        }
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
     }
 
@@ -210,10 +223,10 @@ impl RunArgs {
     fn open_storage(
         &self,
         create: Create,
-        interrupts: &Arc<Interrupts>,
+        stops: &Stops,
     ) -> Result<Box<dyn Storage>, CommandError> {
-        let interrupts = Arc::clone(interrupts);
-        let stopping = Stopping::when(move || interrupts.pending().is_some());
+        let stops = stops.clone();
+        let stopping = Stopping::when(move || stops.pending().is_some());
         self.storage.open_with(create, stopping)
     }
 

@@ -1,0 +1,67 @@
+//! When a call of the objective must be over.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A point in time by which everything must be over, which may move while a trial runs: the end of the job.
+#[derive(Debug, Default)]
+pub struct SharedDeadline(Mutex<Option<Instant>>);
+
+impl SharedDeadline {
+    /// Sets it, or with `None` lifts it.
+    pub fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+
+    /// What is left; `None` without a deadline.
+    pub fn remaining(&self) -> Option<Duration> {
+        let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether it has passed.
+    pub fn is_over(&self) -> bool {
+        self.remaining() == Some(Duration::ZERO)
+    }
+}
+
+/// When a call must be over by its own limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    started: Instant,
+    timeout: Option<Duration>,
+}
+
+impl Deadline {
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Deadline { started: Instant::now(), timeout }
+    }
+
+    /// What is left; `None` without a limit.
+    pub(crate) fn remaining(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_sub(self.started.elapsed()))
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.remaining() == Some(Duration::ZERO)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_deadline_can_be_set_moved_and_lifted() {
+        let deadline = SharedDeadline::default();
+        assert_eq!(deadline.remaining(), None);
+        assert!(!deadline.is_over());
+        deadline.set(Some(Instant::now()));
+        assert!(deadline.is_over());
+        deadline.set(Some(Instant::now() + Duration::from_secs(3600)));
+        assert!(!deadline.is_over());
+        assert!(deadline.remaining() > Some(Duration::from_secs(3000)));
+        deadline.set(None);
+        assert_eq!(deadline.remaining(), None);
+    }
+}

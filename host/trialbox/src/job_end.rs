@@ -1,0 +1,283 @@
+//! When the batch job that this process runs in ends: the flags about it, and who keeps an eye on it.
+//!
+//! No signal is needed, because the usual batch script delivers none: Slurm sends its signals to the script's
+//! shell, which dies of them or keeps them to itself. So the end is asked for, trials are stopped some seconds
+//! before it, and what they have is recorded.
+
+use crate::output::Output;
+use crate::scheduler::slurm::{self, SlurmError, SlurmJob};
+use crate::storage_args::parse_duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use trialbox_core::objective::OnDeadline;
+use trialbox_runtime::SharedDeadline;
+
+const HEADING: &str = "In a batch job";
+
+/// How long before the end of the job a trial is stopped where nobody says: enough to write its end into a busy
+/// database, or else into a file.
+const RESERVE: Duration = Duration::from_secs(15);
+
+/// Of a short job, at most this part is held back.
+const LARGEST_PART: u32 = 4;
+
+/// When the end is asked for again: the limit of a job can be changed while it runs (`scontrol update TimeLimit`).
+const LAST_QUESTION: Duration = Duration::from_secs(60);
+
+/// By how much at most that question comes earlier: the tasks of an array that began together should not ask
+/// together.
+const SPREAD: Duration = Duration::from_secs(30);
+
+/// What is to be done about the end of the job's time.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = HEADING)]
+pub(crate) struct JobEndArgs {
+    /// How long the job still has when this process starts; needed where the batch system does not tell. Slurm does
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    job_time: Option<Duration>,
+
+    /// How long before the end of the job a trial that runs is stopped, so that it can be recorded [default: 15s, or
+    /// a quarter of what is left if that is less]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    reserve: Option<Duration>,
+
+    /// Begin no trial when less than this is left until then [default: as long as the longest trial so far of this
+    /// process took]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    min_time: Option<Duration>,
+
+    /// What becomes of a trial that the end of the job stops: it is tried again, or PRUNED with its last value, or
+    /// FAIL
+    #[arg(
+        long,
+        value_name = "retry|prune|fail",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    on_deadline: OnDeadlineArg,
+
+    /// When the job's time is over and there is more to do, have Slurm start the job again (`scontrol requeue`), at
+    /// most as often as a trial is tried again
+    #[arg(long)]
+    requeue: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum OnDeadlineArg {
+    #[default]
+    Retry,
+    Prune,
+    Fail,
+}
+
+impl JobEndArgs {
+    /// What becomes of a trial that the end of the job stops.
+    pub(crate) fn on_deadline(&self) -> OnDeadline {
+        match self.on_deadline {
+            OnDeadlineArg::Retry => OnDeadline::Retry,
+            OnDeadlineArg::Prune => OnDeadline::Prune,
+            OnDeadlineArg::Fail => OnDeadline::Fail,
+        }
+    }
+
+    /// Starts to keep an eye on the end of the job; the deadline is when trials must be over.
+    pub(crate) fn watch(&self) -> JobEnd {
+        let deadline = Arc::new(SharedDeadline::default());
+        let job = SlurmJob::current();
+        let mut watch = Watch { deadline: Arc::clone(&deadline), reserve: self.reserve };
+        match (self.job_time, job.clone()) {
+            (Some(time), _) => watch.set(Some(time)),
+            (None, Some(job)) => {
+                // Where Slurm has told already, the first trial need not begin without knowing.
+                let told = job.end_time.map(|end| until(end, SystemTime::now()));
+                told.into_iter().for_each(|left| watch.set(Some(left)));
+                // It ends with the process; nobody waits for it.
+                std::thread::spawn(move || watch.keep(&job, told));
+            }
+            (None, None) => {}
+        }
+        JobEnd { deadline, min_time: self.min_time, job: job.filter(|_| self.requeue) }
+    }
+}
+
+/// The end of the job, as the workers of this process see it.
+#[derive(Debug)]
+pub(crate) struct JobEnd {
+    /// When trials must be over.
+    pub(crate) deadline: Arc<SharedDeadline>,
+    min_time: Option<Duration>,
+    /// The job to be started again if there is more to do.
+    job: Option<SlurmJob>,
+}
+
+impl JobEnd {
+    /// How much time is left, if that is too little for another trial. `longest` is what the longest trial of this
+    /// process took.
+    pub(crate) fn too_little_left(&self, longest: Duration) -> Option<Duration> {
+        let left = self.deadline.remaining()?;
+        let wanted = self.min_time.unwrap_or(longest);
+        (left.is_zero() || left < wanted).then_some(left)
+    }
+
+    /// Has Slurm start the job again, at most `max_restarts` times. Says what came of it.
+    pub(crate) fn requeue(&self, max_restarts: u32, output: &Output) {
+        let Some(job) = &self.job else { return };
+        let name = job.name();
+        if job.restart_count >= max_restarts {
+            output.note(&format!(
+                "job {name} was started again {} times, and is not started again any more",
+                job.restart_count
+            ));
+            return;
+        }
+        match slurm::ask("scontrol", &["requeue", &name]) {
+            Ok(_) => output.note(&format!("job {name} waits to be started again")),
+            Err(error) => output.note(&format!("job {name} cannot be started again: {error}")),
+        }
+    }
+}
+
+/// Who keeps the deadline up to date.
+struct Watch {
+    deadline: Arc<SharedDeadline>,
+    reserve: Option<Duration>,
+}
+
+impl Watch {
+    /// Sets the deadline from what the job has left.
+    fn set(&mut self, left: Option<Duration>) {
+        let Some(left) = left else { return self.deadline.set(None) };
+        // How much is held back is decided once: later there is less left of the job.
+        let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
+        self.deadline.set(Instant::now().checked_add(left.saturating_sub(reserve)));
+    }
+
+    /// Asks Slurm when the job ends, unless it has told already, and again before that.
+    fn keep(&mut self, job: &SlurmJob, told: Option<Duration>) {
+        let mut left = told.or_else(|| self.ask(job));
+        let mut is_first = true;
+        while let Some(pause) = left.and_then(|left| until_next_question(left, is_first)) {
+            std::thread::sleep(pause);
+            is_first = false;
+            left = self.ask(job);
+        }
+    }
+
+    /// How long the job has left by what Slurm says now. Without an answer, what is known stays.
+    fn ask(&mut self, job: &SlurmJob) -> Option<Duration> {
+        match time_left(job) {
+            Ok(left) => {
+                tracing::debug!(?left, "the time left of job {}", job.name());
+                self.set(left);
+                left
+            }
+            Err(error) => {
+                let known = self.deadline.remaining();
+                if known.is_none() {
+                    tracing::warn!(
+                        "when job {} ends is not known ({error}): trials are not stopped in time; --job-time says it",
+                        job.name()
+                    );
+                }
+                None
+            }
+        }
+    }
+}
+
+/// How long to wait before the end is asked for again; `None` for no more. `left` is what the job has left.
+fn until_next_question(left: Duration, is_first: bool) -> Option<Duration> {
+    let early = LAST_QUESTION + SPREAD.mul_f64(rand::random());
+    match left.checked_sub(early) {
+        Some(pause) if pause > LAST_QUESTION => Some(pause),
+        // Of a short job, half of it is as good a time as any.
+        _ => is_first.then_some(left / 2),
+    }
+}
+
+/// How long a job has left, as squeue tells (`%L`); `None` if nothing limits it.
+fn time_left(job: &SlurmJob) -> Result<Option<Duration>, SlurmError> {
+    let answer = slurm::ask("squeue", &["-h", "-j", &job.name(), "-o", "%L"])?;
+    Ok(answer.lines().next().and_then(|line| slurm::read_time(line.trim())))
+}
+
+/// How long it is until a time in seconds since 1970.
+fn until(seconds: i64, now: SystemTime) -> Duration {
+    let at =
+        u64::try_from(seconds).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    at.ok().and_then(|at| at.duration_since(now).ok()).unwrap_or_default()
+}
+
+/// What to tell a user whose batch script keeps Slurm's signals from this process; nothing if it does not.
+pub(crate) fn explain_lost_signals() -> Option<String> {
+    let job = SlurmJob::current()?;
+    let is_heard = job.task_pid.is_none_or(|pid| pid == std::process::id());
+    (!is_heard).then(|| {
+        "note: Slurm sends its signals to the batch script's shell, not to this process. Start it as `exec trialbox \
+         run …`, the script's last line, so that a trial is recorded when its job is cancelled or preempted"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_end_is_asked_for_again_before_the_last_minute_and_once_in_a_short_job() {
+        for is_first in [true, false] {
+            let pause = until_next_question(secs(3600), is_first).expect("a long job");
+            assert!((secs(3510)..=secs(3540)).contains(&pause), "{pause:?}");
+        }
+        assert_eq!(until_next_question(secs(60), true), Some(secs(30)));
+        assert_eq!(until_next_question(secs(60), false), None);
+        assert_eq!(until_next_question(secs(90), false), None);
+    }
+
+    #[test]
+    fn a_short_job_keeps_three_quarters_of_its_time_for_trials() {
+        let set = |reserve, left| {
+            let mut watch = Watch { deadline: Arc::default(), reserve };
+            watch.set(Some(left));
+            let remaining = watch.deadline.remaining().expect("a deadline");
+            // Some of it is over when it is read.
+            (remaining.as_secs_f64()).ceil() as u64
+        };
+        assert_eq!(set(None, secs(3600)), 3585);
+        assert_eq!(set(None, secs(20)), 15);
+        assert_eq!(set(Some(secs(1)), secs(20)), 19);
+        assert_eq!(set(Some(secs(30)), secs(20)), 0);
+    }
+
+    #[test]
+    fn a_trial_is_begun_only_if_there_is_time_for_it() {
+        let end = |left: Option<Duration>, min_time| {
+            let deadline = Arc::new(SharedDeadline::default());
+            deadline.set(left.map(|left| Instant::now() + left));
+            JobEnd { deadline, min_time, job: None }
+        };
+        assert_eq!(end(None, Some(secs(60))).too_little_left(secs(9)), None);
+        assert_eq!(end(Some(secs(100)), None).too_little_left(Duration::ZERO), None);
+        assert!(end(Some(secs(100)), None).too_little_left(secs(101)).is_some());
+        assert_eq!(end(Some(secs(100)), Some(secs(1))).too_little_left(secs(101)), None);
+        assert!(end(Some(secs(100)), Some(secs(101))).too_little_left(Duration::ZERO).is_some());
+        assert!(
+            end(Some(Duration::ZERO), Some(Duration::ZERO))
+                .too_little_left(Duration::ZERO)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_past_leaves_nothing() {
+        let now = SystemTime::UNIX_EPOCH + secs(1000);
+        assert_eq!(until(1060, now), secs(60));
+        assert_eq!(until(940, now), Duration::ZERO);
+        assert_eq!(until(-1, now), Duration::ZERO);
+    }
+}
