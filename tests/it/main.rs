@@ -24,6 +24,8 @@ mod interop_mixed;
 mod invariants;
 mod isolation;
 #[cfg(feature = "failpoints")]
+mod job_end;
+#[cfg(feature = "failpoints")]
 mod kill;
 mod limits;
 #[cfg(feature = "failpoints")]

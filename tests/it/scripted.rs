@@ -27,6 +27,8 @@ pub(crate) enum Call<'a> {
     Reports(u32),
     /// Ends the trial as pruned if the pruner says so.
     ObeyPruner,
+    /// The seconds that are left, kept like the value of a float parameter.
+    Remaining,
     Attr {
         key: &'a str,
         json: &'a str,
@@ -49,7 +51,7 @@ pub(crate) enum Choice<'a> {
 /// How `evaluate` ends.
 pub(crate) enum Ending<'a> {
     Values(&'a [f64]),
-    /// With the first so many values that `Call::Float` was given.
+    /// With the first so many values that `Call::Float` and `Call::Remaining` were given.
     Floats(u32),
     Pruned,
     /// Not at all: it goes on attaching something, so that a worker goes on writing.
@@ -81,7 +83,7 @@ const FLOATS: u32 = 64;
 const DATA: u32 = 1024;
 
 /// Name, parameters and result of each function, as the contract and as core wasm have them.
-const IMPORTS: [(&str, &str, &str); 7] = [
+const IMPORTS: [(&str, &str, &str); 8] = [
     (
         "suggest-float",
         r#"(param "name" string) (param "low" f64) (param "high" f64) (param "log" bool) (param "step" (option f64)) (result f64)"#,
@@ -99,6 +101,7 @@ const IMPORTS: [(&str, &str, &str); 7] = [
     ),
     ("report", r#"(param "value" f64) (param "step" u32)"#, "(param f64 i32)"),
     ("should-prune", "(result bool)", "(result i32)"),
+    ("remaining-seconds", "(result f64)", "(result f64)"),
     ("set-user-attr", r#"(param "key" string) (param "value" string)"#, "(param i32 i32 i32 i32)"),
     ("set-constraint", r#"(param "name" string) (param "value" f64)"#, "(param i32 i32 f64)"),
 ];
@@ -118,11 +121,9 @@ impl Script {
                 let (low, high, log) = (real(*low), real(*high), u8::from(*log));
                 let has_step = u8::from(step.is_some());
                 let step = real(step.unwrap_or_default());
-                let at = FLOATS + 8 * self.n_floats;
-                self.n_floats += 1;
-                format!(
-                    "(f64.store (i32.const {at}) (call $suggest-float {name} {low} {high} (i32.const {log}) (i32.const {has_step}) {step}))"
-                )
+                self.keep(&format!(
+                    "(call $suggest-float {name} {low} {high} (i32.const {log}) (i32.const {has_step}) {step})"
+                ))
             }
             Call::Int { name, low, high, log, step } => format!(
                 "(drop (call $suggest-int {} (i64.const {low}) (i64.const {high}) (i32.const {}) (i64.const {step})))",
@@ -143,6 +144,7 @@ impl Script {
                    (br_if $next (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const {count}))))"
             ),
             Call::ObeyPruner => format!("(if (call $should-prune) (then {PRUNED} return))"),
+            Call::Remaining => self.keep("(call $remaining-seconds)"),
             Call::Attr { key, json } => {
                 format!("(call $set-user-attr {} {})", self.string(key), self.string(json))
             }
@@ -152,6 +154,13 @@ impl Script {
         };
         self.code.push_str(&code);
         self.code.push('\n');
+    }
+
+    /// Keeps a float for [`Ending::Floats`].
+    fn keep(&mut self, value: &str) -> String {
+        let at = FLOATS + 8 * self.n_floats;
+        self.n_floats += 1;
+        format!("(f64.store (i32.const {at}) {value})")
     }
 
     fn end(&mut self, ending: &Ending) {

@@ -1,0 +1,129 @@
+//! Jobs whose time is over: no signal tells them, and nothing is lost.
+
+use crate::process::guest_process;
+use crate::scene::{Ran, Scene, guest};
+use crate::scripted::{Call, Ending, component, float};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::process::{Child, Stdio};
+
+/// Asks for `x`, reports 0.25 and 0.75, and goes on for ever.
+fn endless(scene: &Scene) -> &'static str {
+    let calls = [float("x", 0.0, 1.0), Call::Report(0.25, 0), Call::Report(0.75, 1)];
+    std::fs::write(scene.path("endless.wasm"), component(&calls, &Ending::Never)).unwrap();
+    "endless.wasm"
+}
+
+/// Runs it in a job that ends a second from now.
+fn run_out_of_time(scene: &Scene, flags: &[&str]) -> Ran {
+    let job = ["run", endless(scene), "--job-time", "1s", "--reserve", "300ms"];
+    scene.trialbox(&[&job[..], flags].concat())
+}
+
+fn trials(scene: &Scene) -> Vec<Value> {
+    scene.json(&["study", "trials"])
+}
+
+#[test]
+fn a_trial_at_the_end_of_its_job_is_recorded_with_what_it_has_and_waits_again() {
+    let scene = Scene::new("job-end-retry");
+    let ran = run_out_of_time(&scene, &["-n", "5", "--max-retries", "1"]);
+    assert_eq!(ran.code, Some(75), "{ran:?}");
+    for piece in ["because its job's time was over", "it waits again as trial 1", "time is over"] {
+        assert!(ran.stdout.contains(piece), "`{piece}` is missing in {}", ran.stdout);
+    }
+    let found = trials(&scene);
+    assert_eq!(found.len(), 2, "no second trial was begun: {found:?}");
+    assert_eq!((&found[0]["state"], &found[1]["state"]), (&json!("FAIL"), &json!("WAITING")));
+    assert_eq!(found[0]["system_attrs"]["trialbox:failure"]["code"], "E-INTERRUPTED");
+    assert_eq!(found[0]["intermediate_values"], json!([[0, 0.25], [1, 0.75]]));
+    assert_eq!(found[0]["params"]["x"], found[1]["params"]["x"]);
+    assert!(found[0]["params"]["x"].is_f64(), "{found:?}");
+
+    // The retry has no time either, and was the last.
+    let ran = run_out_of_time(&scene, &[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let states: Vec<Value> = trials(&scene).iter().map(|trial| trial["state"].clone()).collect();
+    assert_eq!(states, ["FAIL", "FAIL"]);
+}
+
+#[test]
+fn a_trial_at_the_end_of_its_job_may_count_as_pruned_or_failed_instead() {
+    let scene = Scene::new("job-end-prune");
+    let ran = run_out_of_time(&scene, &["--on-deadline", "prune"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run_out_of_time(&scene, &["--on-deadline", "fail"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let found = trials(&scene);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((&found[0]["state"], &found[0]["values"]), (&json!("PRUNED"), &json!([0.75])));
+    assert_eq!(found[1]["state"], "FAIL");
+}
+
+#[test]
+fn no_trial_is_begun_that_cannot_end() {
+    let scene = Scene::new("job-end-min-time");
+    let job = ["run", &guest("quadratic"), "--job-time", "1h", "--format", "json"];
+    let ran = scene.trialbox(&[&job[..], &["--min-time", "2h"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.json()[0]["event"], "job_ends");
+    let ran = scene.trialbox(&[&job[..], &["--min-time", "1m"]].concat());
+    assert_eq!(ran.json()[0]["event"], "trial", "{ran:?}");
+    // What is held back for recording is no time for trials.
+    let ran = scene.trialbox(&[&job[..], &["--min-time", "1m", "--reserve", "3590s"]].concat());
+    assert_eq!(ran.json()[0]["event"], "job_ends", "{ran:?}");
+    assert_eq!(trials(&scene).len(), 1);
+}
+
+#[test]
+fn the_objective_is_told_how_long_its_job_leaves_it() {
+    let scene = Scene::new("job-end-remaining");
+    let remaining = component(&[Call::Remaining], &Ending::Floats(1));
+    std::fs::write(scene.path("remaining.wasm"), remaining).unwrap();
+    let seconds = |flags: &[&str]| {
+        let told = scene.json(&[&["run", "remaining.wasm"], flags].concat());
+        told[0]["values"][0].as_f64()
+    };
+    let job = ["--job-time", "1h", "--reserve", "10s"];
+    let told = seconds(&job).unwrap();
+    assert!(told > 3000.0 && told <= 3590.0, "{told}");
+    let told = seconds(&[&job[..], &["--trial-timeout", "60s"]].concat()).unwrap();
+    assert!(told > 30.0 && told <= 60.0, "{told}");
+}
+
+#[test]
+fn the_signals_that_batch_systems_send_before_the_end_mean_leave_and_sigcont_means_nothing() {
+    for name in [Signal::USR1, Signal::USR2] {
+        let scene = Scene::new(&format!("job-end-signal-{}", name.as_raw()));
+        let mut child = start(&scene);
+        await_report(&scene, &mut child);
+        let pid = Pid::from_child(&child);
+        kill_process(pid, Signal::CONT).unwrap();
+        // It goes on: its guest is there to be looked at.
+        drop(guest_process(&child));
+        kill_process(pid, name).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(75), "{ended:?}");
+        let found = trials(&scene);
+        assert_eq!((&found[0]["state"], &found[1]["state"]), (&json!("FAIL"), &json!("WAITING")));
+        let failure = &found[0]["system_attrs"]["trialbox:failure"];
+        assert_eq!(failure["code"], "E-INTERRUPTED");
+        assert!(failure["message"].as_str().unwrap().contains("(a signal)"), "{failure}");
+    }
+}
+
+fn start(scene: &Scene) -> Child {
+    let mut command = scene.command(&["run", endless(scene)]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the trial's reports are in the study.
+fn await_report(scene: &Scene, child: &mut Child) {
+    loop {
+        let ran = scene.trialbox(&["study", "trials", "--format", "json"]);
+        if ran.code == Some(0) && ran.stdout.contains("0.75") {
+            return;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was interrupted");
+    }
+}
