@@ -1,6 +1,7 @@
 //! `trialbox run`.
 
-use crate::scene::{Scene, digits_data, guest};
+use crate::herd::run_together;
+use crate::scene::{Ran, Scene, digits_data, guest};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -200,6 +201,34 @@ fn an_interrupted_trial_is_recorded_and_may_be_started_again() {
 fn running(scene: &Scene) -> bool {
     let ran = scene.trialbox(&["study", "trials", "--state", "running", "--format", "json"]);
     ran.code == Some(0) && !ran.stdout.is_empty()
+}
+
+#[test]
+fn of_many_tasks_that_start_together_one_compiles() {
+    let scene = Scene::new("run-compile-once");
+    let digits = guest("digits");
+    let cache = scene.path("cache").display().to_string();
+    let arguments = ["inspect", &digits, "--no-probe", "--cache-dir", &cache, "--format", "json"];
+    let tasks = (0..8).map(|_| scene.command(&arguments));
+    let from_cache = |ran: &Ran| ran.json()[0]["from_cache"].as_bool().unwrap();
+    let compiled = run_together(tasks.collect()).into_iter().filter(|ran| !from_cache(ran));
+    assert_eq!(compiled.count(), 1);
+}
+
+#[test]
+fn where_the_users_cache_cannot_be_written_the_jobs_own_directory_holds_compiled_code() {
+    let scene = Scene::new("run-tmpdir");
+    let tmpdir = scene.path("job");
+    std::fs::create_dir(&tmpdir).unwrap();
+    let from_cache = || {
+        let mut command = scene.command(&["inspect", &guest("quadratic"), "--no-probe"]);
+        command.args(["--format", "json"]).env_remove("TRIALBOX_CACHE_DIR");
+        // A home that cannot be written, as on the compute nodes of some clusters.
+        command.env("XDG_CACHE_HOME", "/proc").env("SLURM_TMPDIR", &tmpdir);
+        Ran::from(command.output().unwrap()).json()[0]["from_cache"].as_bool().unwrap()
+    };
+    assert_eq!([from_cache(), from_cache()], [false, true]);
+    assert!(tmpdir.join("trialbox").is_dir());
 }
 
 #[test]

@@ -3,30 +3,104 @@
 //! The code is native and runs unchecked, so an entry is used only if nobody but the user can have written
 //! it: its directory and itself are owned by the user, writable by nobody else, and no symbolic links. Its
 //! name holds a digest of everything that the code depends on, and it begins with a digest of the code.
-//! Entries are written aside and renamed, so any number of processes may write one at once. Whatever is
-//! wrong with an entry, the module is compiled again; a cache never fails a trial.
+//! Entries are written aside and renamed, so any number of processes may write one at once. Of many that start
+//! together one compiles and the others wait for it, as far as locks on files reach: where they end at the
+//! machine, each machine compiles once. Whatever is wrong with an entry, the module is compiled again; a cache
+//! never fails a trial.
 
 use crate::protocol::LoadRequest;
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use wasmtime::Engine;
 
 const DIGEST_BYTES: usize = 32;
 
+/// How long to wait for another process's compiler: longer than nearly all compiling takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The first look at the lock of another process is this soon, the others ever later.
+const SHORTEST_STEP: Duration = Duration::from_millis(5);
+const LONGEST_STEP: Duration = Duration::from_millis(200);
+
+/// The places where the compiled code of one component may be, the one to prefer first.
+pub(crate) struct Cache {
+    entries: Vec<CacheEntry>,
+}
+
+impl Cache {
+    /// The cache for the component that is to be loaded, compiled by this engine.
+    pub(crate) fn new(request: &LoadRequest, engine: &Engine) -> Self {
+        let entry = |directory: &PathBuf| CacheEntry::new(directory, request, engine);
+        Cache { entries: request.cache_dirs.iter().map(entry).collect() }
+    }
+
+    /// The compiled code, if there is an entry that can be trusted.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        self.entries.iter().find_map(CacheEntry::read)
+    }
+
+    /// Takes the right to compile for everybody, in the first place that can be written; waits while another
+    /// process has it, but for no longer than a minute. Without any place there is none.
+    ///
+    /// # Errors
+    /// When no place can be written: why the first one cannot.
+    pub(crate) fn reserve(&self) -> io::Result<Option<Reservation<'_>>> {
+        let mut problem = None;
+        for entry in &self.entries {
+            match entry.reserve() {
+                Ok(reservation) => return Ok(Some(reservation)),
+                Err(error) => problem = problem.or(Some(error)),
+            }
+        }
+        problem.map_or(Ok(None), Err)
+    }
+}
+
+/// The right to compile for everybody who waits; given back when dropped.
+pub(crate) struct Reservation<'a> {
+    entry: &'a CacheEntry,
+    /// Locked, where the file system has locks and another process did not keep it for too long.
+    _lock: File,
+    path: PathBuf,
+}
+
+impl Reservation<'_> {
+    /// Where the entry will be.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.entry.directory
+    }
+
+    /// Writes the compiled code where other processes find it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
+        self.entry.write(code)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // Those who wait have it open, and look for the entry next.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Where the compiled code of one component belongs.
-pub(crate) struct CacheEntry {
+struct CacheEntry {
     directory: PathBuf,
     file: PathBuf,
 }
 
 impl CacheEntry {
     /// The entry for the component that is to be loaded, compiled by this engine.
-    pub(crate) fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
+    fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
         let mut key = Sha256::new();
         key.update(request.digest);
         key.update(env!("CARGO_PKG_VERSION"));
@@ -41,7 +115,7 @@ impl CacheEntry {
     }
 
     /// The compiled code, if there is an entry that can be trusted.
-    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+    fn read(&self) -> Option<Vec<u8>> {
         let directory = fs::symlink_metadata(&self.directory).ok()?;
         let mut file = OpenOptions::new()
             .read(true)
@@ -58,22 +132,36 @@ impl CacheEntry {
         intact.then(|| bytes.split_off(DIGEST_BYTES))
     }
 
-    /// Makes the directory, if it is not there, for [`Self::write`].
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub(crate) fn make_directory(&self) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)
+    /// Makes the directory, if it is not there, and takes the lock for this entry in it.
+    fn reserve(&self) -> io::Result<Reservation<'_>> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        self.check_directory()?;
+        let path = self.file.with_extension("lock");
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).write(true).truncate(false).mode(0o600).open(&path)?;
+        let started = Instant::now();
+        let mut step = SHORTEST_STEP;
+        // A file system without locks gives another error, and everybody compiles.
+        while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            if started.elapsed() >= PATIENCE {
+                break;
+            }
+            std::thread::sleep(step);
+            step = (step * 2).min(LONGEST_STEP);
+        }
+        Ok(Reservation { entry: self, _lock: lock, path })
     }
 
-    /// Writes the compiled code where other processes find it.
-    ///
-    /// # Errors
-    /// When the directory is not there, cannot be written, or others could write it too.
-    pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
-        if !is_private(&fs::symlink_metadata(&self.directory)?) {
-            return Err(io::Error::other("it belongs to, or can be written by, somebody else"));
+    /// Refuses a directory in which others could write, too.
+    fn check_directory(&self) -> io::Result<()> {
+        if is_private(&fs::symlink_metadata(&self.directory)?) {
+            return Ok(());
         }
+        Err(io::Error::other("it belongs to, or can be written by, somebody else"))
+    }
+
+    fn write(&self, code: &[u8]) -> io::Result<()> {
+        self.check_directory()?;
         let aside = self.file.with_extension(format!("{}.tmp", unique_suffix()));
         let written = write_new_file(&aside, code).and_then(|()| fs::rename(&aside, &self.file));
         if written.is_err() {
@@ -126,6 +214,7 @@ impl Hasher for HashInto<'_> {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// An entry that is yet to be written, in a fresh directory.
     fn entry(test: &str) -> CacheEntry {
@@ -133,7 +222,7 @@ mod tests {
             std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         let entry = CacheEntry { file: directory.join("entry.cwasm"), directory };
-        entry.make_directory().expect("a place for temporary files");
+        drop(entry.reserve().expect("a place for temporary files"));
         entry
     }
 
@@ -163,6 +252,42 @@ mod tests {
         assert_eq!(entry.read(), None);
         entry.write(b"code").expect_err("others could replace it");
         let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn of_many_that_start_together_one_compiles() {
+        let cache = Cache { entries: vec![entry("together")] };
+        let compiled = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let reservation = cache.reserve().expect("our own directory").expect("a place");
+                    if cache.read().is_none() {
+                        compiled.fetch_add(1, Ordering::Relaxed);
+                        reservation.write(b"code").expect("our own directory");
+                    }
+                });
+            }
+        });
+        assert_eq!(compiled.into_inner(), 1);
+        let directory = &cache.entries[0].directory;
+        assert_eq!(fs::read_dir(directory).expect("the directory").count(), 1, "no lock is left");
+        let _ = fs::remove_dir_all(directory);
+    }
+
+    #[test]
+    fn where_the_first_place_cannot_be_written_the_next_one_is_taken() {
+        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        let cache = Cache { entries: vec![unusable, entry("second")] };
+        let reservation = cache.reserve().expect("the second").expect("a place");
+        assert_eq!(reservation.directory(), cache.entries[1].directory);
+        reservation.write(b"code").expect("our own directory");
+        assert_eq!(cache.read().as_deref(), Some(&b"code"[..]));
+        drop(reservation);
+        let _ = fs::remove_dir_all(&cache.entries[1].directory);
+        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        assert!(Cache { entries: vec![unusable] }.reserve().is_err());
+        assert!(Cache { entries: vec![] }.reserve().expect("nothing is wrong").is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::bindings::Described;
 use crate::bindings::exports::trialbox::objective::{describe, objective};
-use crate::cache::CacheEntry;
+use crate::cache::{Cache, Reservation};
 use crate::contract::{Rejection, RejectionCode, does_not_fit, not_valid};
 use crate::deterministic;
 use crate::engine::{address_space_is_small, new_engine};
@@ -232,21 +232,25 @@ fn compile(
     engine: &Engine,
     place: &Place,
 ) -> Result<Compiled, Rejection> {
-    let entry = request.cache_dir.as_deref().map(|dir| CacheEntry::new(dir, request, engine));
-    if let Some(code) = entry.as_ref().and_then(CacheEntry::read)
-        && let Ok(component) = deserialize(engine, &code)
-    {
-        return Ok(Compiled { component, from_cache: true, cache_problem: None });
+    let cache = Cache::new(request, engine);
+    let cached = || deserialize(engine, &cache.read()?).ok();
+    let from_cache = |component| Compiled { component, from_cache: true, cache_problem: None };
+    if let Some(component) = cached() {
+        return Ok(from_cache(component));
     }
-    let directory_made = entry.as_ref().map(CacheEntry::make_directory);
-    place.leave_only(&request.grants, request.cache_dir.as_deref());
+    let reserved = cache.reserve();
+    // Another process may have compiled it meanwhile.
+    if let Some(component) = cached() {
+        return Ok(from_cache(component));
+    }
+    let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
+    place.leave_only(&request.grants, reservation.map(Reservation::directory));
     let module = receive_module(link)?;
     let compiled = place
         .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
     let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
-    let written =
-        entry.zip(directory_made).map(|(entry, made)| made.and_then(|()| entry.write(&code)));
-    let cache_problem = written.and_then(|result| result.err()).map(|error| error.to_string());
+    let kept = reserved.and_then(|it| it.map_or(Ok(()), |reservation| reservation.write(&code)));
+    let cache_problem = kept.err().map(|error| error.to_string());
     let component = deserialize(engine, &code).map_err(|error| {
         Rejection::new(
             RejectionCode::Invalid,

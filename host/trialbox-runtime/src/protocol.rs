@@ -39,7 +39,7 @@ pub(crate) struct LoadRequest {
     /// SHA-256 of the component.
     pub(crate) digest: [u8; 32],
     /// Where compiled code is kept; `None` to keep none.
-    pub(crate) cache_dir: Option<PathBuf>,
+    pub(crate) cache_dirs: Vec<PathBuf>,
     /// Directories that the guest may see.
     pub(crate) grants: Vec<Grant>,
     /// Environment variables that the guest gets; it inherits none.

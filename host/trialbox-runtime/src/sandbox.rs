@@ -34,7 +34,7 @@ pub struct SandboxConfig {
     /// Whether there is a guest process.
     pub isolation: Isolation,
     /// Where compiled code is kept; `None` to keep none.
-    pub cache_dir: Option<PathBuf>,
+    pub cache_dirs: Vec<PathBuf>,
     /// Directories that the guest may see.
     pub grants: Vec<Grant>,
     /// Environment variables that the guest gets.
@@ -435,7 +435,7 @@ impl RunningGuest {
         let mut guest = RunningGuest { body, stream, frames: FrameBuffer::new(&config.limits) };
         let request = LoadRequest {
             digest: file.digest,
-            cache_dir: config.cache_dir.clone(),
+            cache_dirs: config.cache_dirs.clone(),
             grants: config.grants.clone(),
             env: config.env.clone(),
             engine: config.engine(),

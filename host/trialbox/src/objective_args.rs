@@ -116,7 +116,7 @@ impl ObjectiveArgs {
         let config = SandboxConfig {
             program: std::env::current_exe()?,
             isolation: self.isolation.into(),
-            cache_dir: self.cache_dir(),
+            cache_dirs: self.cache_dirs(),
             grants: self.grants()?,
             env: self.env.clone(),
             deterministic: self.deterministic,
@@ -156,18 +156,22 @@ impl ObjectiveArgs {
         check_data(sources, &grants)
     }
 
-    /// `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`; with neither, nothing is kept.
-    fn cache_dir(&self) -> Option<PathBuf> {
+    /// Where compiled code is looked for and kept: `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`, which all
+    /// jobs share; where that cannot be written, a job's own directory on its node, if there is one.
+    fn cache_dirs(&self) -> Vec<PathBuf> {
         if self.no_cache {
-            return None;
+            return vec![];
+        }
+        if let Some(path) = &self.cache_dir {
+            return vec![std::path::absolute(path).unwrap_or_else(|_| path.clone())];
         }
         let absolute = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
         };
         let users =
             || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-        let chosen = self.cache_dir.clone().map(|path| std::path::absolute(&path).unwrap_or(path));
-        chosen.or_else(|| users().map(|cache| cache.join("trialbox")))
+        let places = [users(), absolute("SLURM_TMPDIR")];
+        places.into_iter().flatten().map(|place| place.join("trialbox")).collect()
     }
 }
 

@@ -91,6 +91,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_faccessat,
     libc::SYS_fadvise64,
     libc::SYS_fdatasync,
+    libc::SYS_flock,
     libc::SYS_fstat,
     libc::SYS_fsync,
     libc::SYS_ftruncate,
