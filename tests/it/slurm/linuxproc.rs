@@ -1,0 +1,3 @@
+//! What needs no more than Slurm's programs.
+
+mod cluster;
