@@ -8,3 +8,4 @@
 mod cgroup;
 mod cluster;
 mod linuxproc;
+mod recipe;

@@ -1,5 +1,7 @@
 //! What must be seen as production's Slurm does it, which tracks processes by cgroups.
 
+mod interop;
+
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
 use crate::scene::Scene;

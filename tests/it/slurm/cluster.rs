@@ -7,6 +7,8 @@ mod config;
 mod jobs;
 pub(crate) mod leftovers;
 
+pub(crate) use jobs::Task;
+
 use crate::scene::{Ran, Scene};
 use config::Layout;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
