@@ -8,6 +8,7 @@ mod fuzz;
 mod guests;
 mod python;
 mod shell;
+mod slurm;
 mod tidy;
 
 use anyhow::Result;
@@ -75,9 +76,14 @@ fn test() -> Result<()> {
     let packages = ["trialbox-runtime", "trialbox", "trialbox-fuzz", "xtask"];
     let packages = packages.iter().flat_map(|package| ["--package", package]);
     // Where processes are let die; `demo` checks that a release cannot.
-    let features = ["--features", "trialbox/failpoints", "--"];
+    let test = ["test", "--features", "trialbox/failpoints"].into_iter().chain(packages);
     let skips = skipped.iter().flat_map(|filter| ["--skip", filter]);
-    shell::cargo(["test"].into_iter().chain(packages).chain(features).chain(skips))?;
+    let not_on_slurm = ["--", "--skip", slurm::TESTS, "--skip", slurm::TESTS_WITH_FREEZER];
+    shell::cargo(test.clone().chain(not_on_slurm).chain(skips.clone()))?;
+    // They mostly wait, so more run at once than there are cores, but not beside tests that are busy. The packages
+    // are the same as before: of fewer, some would be built again with fewer features.
+    let on_slurm = ["--test", "it", "--", "--test-threads", "6", "slurm::"];
+    shell::cargo(test.chain(on_slurm).chain(skips))?;
     let n_skipped = skipped.len() + usize::from(!fuzz::run_briefly()?);
     println!("all tests passed; {n_skipped} tiers skipped");
     Ok(())
@@ -92,6 +98,12 @@ fn missing_tiers() -> Vec<&'static str> {
             python::install().map(|_| ()),
         ),
         ("two_nodes::", "the tests of two nodes need bindfs and FUSE", fuse::find()),
+        (slurm::TESTS, "the tests on a Slurm cluster need slurmctld and slurmd", slurm::find()),
+        (
+            slurm::TESTS_WITH_FREEZER,
+            "the tests of Slurm's signals need its programs and the freezer of cgroups version 1",
+            slurm::find_with_freezer(),
+        ),
     ];
     let missing = tiers.into_iter().filter_map(|(filter, needs, found)| {
         let problem = found.err()?;

@@ -1,0 +1,51 @@
+//! What must be seen as production's Slurm does it, which tracks processes by cgroups.
+
+mod interop;
+
+use super::cluster::leftovers::{cgroup_of, processes_of};
+use super::cluster::{Cluster, Options, Proctrack};
+use crate::scene::Scene;
+use rustix::process::{Pid, test_kill_process};
+
+/// Says that it runs, and whether it was asked to end.
+const POLITE: &str = "#!/bin/bash
+trap 'echo asked >>$1; exit' TERM
+echo runs >>$1
+sleep 1000 & wait
+";
+
+#[test]
+fn scancel_asks_what_the_batch_script_became_and_kills_what_it_called() {
+    let scene = Scene::new("slurm-signals");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    std::fs::write(scene.path("polite.sh"), POLITE).unwrap();
+    for (name, call) in [("became", "exec bash polite.sh"), ("called", "bash polite.sh")] {
+        std::fs::write(scene.path("job.sh"), format!("#!/bin/bash\n{call} {name}\n")).unwrap();
+        let job = cluster.sbatch(&["job.sh"]);
+        cluster.wait_for_lines(name, 1);
+        cluster.run("scancel", &[&job.to_string()]);
+        assert_eq!(cluster.wait_for(job)[&0].state, "CANCELLED", "{name}");
+    }
+    assert_eq!(cluster.wait_for_lines("became", 1), ["runs", "asked"]);
+    assert_eq!(cluster.wait_for_lines("called", 1), ["runs"]);
+}
+
+#[test]
+fn nothing_is_left_of_a_cluster_that_was_dropped() {
+    let scene = Scene::new("slurm-dropped");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    // One process that could be known by its environment, and one that hides from everything but its cgroup.
+    let script = "#!/bin/bash\nsleep 1000 &\nsetsid env --ignore-environment sleep 1000 &\n\
+                  echo $! >>pids\necho $$ >>pids\nwait\n";
+    std::fs::write(scene.path("job.sh"), script).unwrap();
+    let node = cluster.node_of(cluster.sbatch(&["job.sh"]));
+    let pids = cluster.wait_for_lines("pids", 2);
+    let is_alive = |pid: &String| test_kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap());
+    assert!(pids.iter().all(|pid| is_alive(pid).is_ok()) && cgroup_of(&node).exists());
+
+    let nodes = cluster.nodes().to_vec();
+    drop(cluster);
+    assert_eq!(processes_of(&scene.path("slurm/slurm.conf")), []);
+    let left: Vec<&String> = nodes.iter().filter(|node| cgroup_of(node).exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
+}

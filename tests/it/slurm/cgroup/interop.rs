@@ -1,0 +1,38 @@
+//! The recipe with trialbox in it beside the recipe as it was, on one cluster.
+
+use crate::scene::{Scene, root};
+use crate::slurm::cluster::{Cluster, Options, Proctrack};
+use crate::slurm::recipe::{Outcome, Recipe, lay_out_objective};
+use serde_json::json;
+use std::path::Path;
+
+#[test]
+fn the_wiki_recipe_completes_every_task_with_trialbox_in_it_and_in_less_time_than_with_python() {
+    let scene = Scene::new("slurm-recipe");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    lay_out_objective(&scene);
+    let program = "trialbox run quadratic.wasm";
+    let ours = Recipe { array: "1-200%16", program, database: "study.db" }.run(&scene, &cluster);
+    ours.assert_nothing_was_lost(200);
+
+    let (python, train) = (root().join("target/venv/bin/python"), "tests/it/slurm/train.py");
+    let program = format!("{} {}", python.display(), root().join(train).display());
+    let recipe = Recipe { array: "1-32%16", program: &program, database: "python.db" };
+    let pythons = recipe.run(&scene, &cluster);
+    record(&ours, &pythons);
+    // How many die depends on how they meet; one that lives has its trial.
+    assert_eq!(pythons.tasks.len(), 32);
+    assert!(pythons.n_complete() >= 32 - pythons.n_dead(), "{:#}", pythons.json());
+    let (ours, pythons) = (ours.median_task_seconds(), pythons.median_task_seconds());
+    assert!(ours < pythons, "a task of ours takes {ours} s, one of Python's {pythons} s");
+}
+
+/// Keeps the figures for whoever wants to compare.
+fn record(ours: &Outcome, pythons: &Outcome) {
+    let ratio = pythons.median_task_seconds() / ours.median_task_seconds();
+    let figures = json!({
+        "trialbox": ours.json(), "optuna": pythons.json(), "task seconds: optuna / trialbox": ratio,
+    });
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slurm-recipe.json");
+    std::fs::write(path, format!("{figures:#}\n")).unwrap();
+}
