@@ -2,17 +2,10 @@
 
 use crate::process::guest_process;
 use crate::scene::{Ran, Scene, guest};
-use crate::scripted::{Call, Ending, component, float};
+use crate::scripted::{Call, Ending, component, endless};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::process::{Child, Stdio};
-
-/// Asks for `x`, reports 0.25 and 0.75, and goes on for ever.
-fn endless(scene: &Scene) -> &'static str {
-    let calls = [float("x", 0.0, 1.0), Call::Report(0.25, 0), Call::Report(0.75, 1)];
-    std::fs::write(scene.path("endless.wasm"), component(&calls, &Ending::Never)).unwrap();
-    "endless.wasm"
-}
 
 /// Runs it in a job that ends a second from now.
 fn run_out_of_time(scene: &Scene, flags: &[&str]) -> Ran {

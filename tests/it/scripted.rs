@@ -1,5 +1,6 @@
 //! Objectives that are a list of calls: what a test wants a guest to ask and say, written as WebAssembly text.
 
+use crate::scene::Scene;
 use std::fmt::Write as _;
 
 /// One call of the contract's `trial`, its arguments fixed.
@@ -71,6 +72,13 @@ pub(crate) fn component(calls: &[Call], ending: &Ending) -> Vec<u8> {
     }
     script.end(ending);
     wat::parse_str(script.text()).unwrap()
+}
+
+/// An objective in the scene's folder that asks for `x`, reports 0.25 and 0.75, and goes on for ever.
+pub(crate) fn endless(scene: &Scene) -> &'static str {
+    let calls = [float("x", 0.0, 1.0), Call::Report(0.25, 0), Call::Report(0.75, 1)];
+    std::fs::write(scene.path("endless.wasm"), component(&calls, &Ending::Never)).unwrap();
+    "endless.wasm"
 }
 
 /// Where the result of `evaluate` stands in memory.

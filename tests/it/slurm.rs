@@ -9,3 +9,4 @@ mod cgroup;
 mod cluster;
 mod linuxproc;
 mod recipe;
+mod time_limit;

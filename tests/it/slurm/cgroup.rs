@@ -4,6 +4,7 @@ mod interop;
 
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
+use super::time_limit::{check_that_a_requeued_job_ends, check_that_no_trial_stays_running};
 use crate::scene::Scene;
 use rustix::process::{Pid, test_kill_process};
 
@@ -48,4 +49,18 @@ fn nothing_is_left_of_a_cluster_that_was_dropped() {
     assert_eq!(processes_of(&scene.path("slurm/slurm.conf")), []);
     let left: Vec<&String> = nodes.iter().filter(|node| cgroup_of(node).exists()).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn no_trial_stays_running_when_its_jobs_time_is_over_however_it_was_started() {
+    let scene = Scene::new("slurm-time-limit");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    check_that_no_trial_stays_running(&scene, &cluster);
+}
+
+#[test]
+fn a_job_that_has_itself_started_again_ends_when_its_trial_has_had_its_tries() {
+    let scene = Scene::new("slurm-requeued");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    check_that_a_requeued_job_ends(&scene, &cluster);
 }

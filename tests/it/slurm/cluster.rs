@@ -7,7 +7,7 @@ mod config;
 mod jobs;
 pub(crate) mod leftovers;
 
-pub(crate) use jobs::Task;
+pub(crate) use jobs::{Job, Task};
 
 use crate::scene::{Ran, Scene};
 use config::Layout;

@@ -17,6 +17,7 @@ pub fn misfit(trial: &mut Trial) -> Result<f64> {
         "exit7" => std::process::exit(7),
         "alloc" => allocate(),
         "sleep" => sleep(),
+        "slow" => slow(trial),
         "stdin" => bytes_of_input()?,
         "clock" => since_1970(),
         "hash" => order_of_hashes(),
@@ -39,6 +40,15 @@ fn allocate() -> f64 {
 fn sleep() -> f64 {
     std::thread::sleep(Duration::from_secs(1_000_000));
     0.0
+}
+
+/// Its parameter, after as many seconds as `MISFIT_SECONDS` says and a report of it at once.
+fn slow(trial: &mut Trial) -> f64 {
+    let x = trial.suggest_float("x", 0.0, 1.0);
+    trial.report(x, 0);
+    let seconds = std::env::var("MISFIT_SECONDS").unwrap_or_default();
+    std::thread::sleep(Duration::from_secs_f64(seconds.parse().unwrap_or(0.0)));
+    x
 }
 
 /// How much there is to read.

@@ -1,0 +1,71 @@
+//! Jobs whose guests never end, of one minute each: however the batch script starts trialbox, no signal of Slurm's
+//! is needed for the end.
+
+use super::cluster::{Cluster, Job};
+use crate::scene::Scene;
+use crate::scripted::endless;
+use serde_json::{Value, json};
+
+/// How a batch script may start a program, and what that does with Slurm's signals: plainly, they end at its shell.
+const STARTS: [(&str, &str); 3] = [("plain", ""), ("exec", "exec "), ("srun", "srun ")];
+
+/// Three jobs that are started differently, each with a study of its own.
+#[track_caller]
+pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster) {
+    let jobs = STARTS.map(|(name, start)| (name, submit(scene, cluster, name, start, "")));
+    for (name, job) in jobs {
+        let task = &cluster.wait_for(job)[&0];
+        // It has left by itself: a job that Slurm ends is TIMEOUT.
+        assert_eq!((task.state.as_str(), task.exit_code.as_str()), ("FAILED", "75:0"), "{name}");
+        let found = trials(scene, name);
+        assert_eq!(states(&found), ["FAIL", "WAITING"], "{name}");
+        assert_recorded(&found[0]);
+        assert_eq!(found[0]["params"], found[1]["params"], "{name}");
+        let log = std::fs::read_to_string(scene.path(&format!("{name}.log"))).unwrap();
+        let is_warned = log.contains("Slurm sends its signals to the batch script's shell");
+        assert_eq!(is_warned, name == "plain", "{name}: {log}");
+    }
+}
+
+/// A job that has itself started again, whose trial may be tried once more and then no more.
+#[track_caller]
+pub(super) fn check_that_a_requeued_job_ends(scene: &Scene, cluster: &Cluster) {
+    let flags = "--requeue --max-retries 1 --reserve 40s";
+    let job = submit(scene, cluster, "requeued", "exec ", flags);
+    cluster.wait_until(job, "to be started again", |tasks| tasks[&0].restarts == 1);
+    let task = &cluster.wait_for(job)[&0];
+    assert_eq!((task.exit_code.as_str(), task.restarts), ("1:0", 1));
+    let found = trials(scene, "requeued");
+    assert_eq!(states(&found), ["FAIL", "FAIL"]);
+    assert_eq!(found[1]["system_attrs"]["retry_history"], json!([0]));
+    assert_eq!(found[1]["system_attrs"]["trialbox:owner"]["slurm_restart_count"], "1");
+    found.iter().for_each(assert_recorded);
+}
+
+fn submit(scene: &Scene, cluster: &Cluster, name: &str, start: &str, flags: &str) -> Job {
+    let script = format!(
+        "#!/bin/bash
+#SBATCH --time=1 --requeue --open-mode=append --output={name}.log
+{start}trialbox run {} --storage {name}.db --study-name s {flags}
+",
+        endless(scene)
+    );
+    std::fs::write(scene.path(&format!("{name}.sh")), script).unwrap();
+    cluster.sbatch(&[&format!("{name}.sh")])
+}
+
+fn trials(scene: &Scene, name: &str) -> Vec<Value> {
+    scene.json(&["study", "trials", "--storage", &format!("{name}.db"), "--study-name", "s"])
+}
+
+fn states(trials: &[Value]) -> Vec<&str> {
+    trials.iter().map(|trial| trial["state"].as_str().unwrap()).collect()
+}
+
+/// What the trial had is in the study.
+#[track_caller]
+fn assert_recorded(trial: &Value) {
+    assert_eq!(trial["intermediate_values"], json!([[0, 0.25], [1, 0.75]]));
+    assert!(trial["params"]["x"].is_f64(), "{trial}");
+    assert_eq!(trial["system_attrs"]["trialbox:failure"]["code"], "E-INTERRUPTED");
+}
