@@ -7,6 +7,8 @@
 
 mod cgroup;
 mod cluster;
+#[cfg(feature = "failpoints")]
+mod faults;
 mod linuxproc;
 mod recipe;
 mod time_limit;

@@ -211,13 +211,23 @@ fn until(seconds: i64, now: SystemTime) -> Duration {
 
 /// What to tell a user whose batch script keeps Slurm's signals from this process; nothing if it does not.
 pub(crate) fn explain_lost_signals() -> Option<String> {
-    let job = SlurmJob::current()?;
-    let is_heard = job.task_pid.is_none_or(|pid| pid == std::process::id());
-    (!is_heard).then(|| {
+    let listener = SlurmJob::current()?.task_pid?;
+    // A script with a trap for it has it do something: pass it on, as far as we know.
+    let is_lost = listener != std::process::id() && !catches_sigterm(listener);
+    is_lost.then(|| {
         "note: Slurm sends its signals to the batch script's shell, not to this process. Start it as `exec trialbox \
          run …`, the script's last line, so that a trial is recorded when its job is cancelled or preempted"
             .to_owned()
     })
+}
+
+/// Whether a process does something at SIGTERM, by the mask of caught signals (proc_pid_status(5)).
+fn catches_sigterm(pid: u32) -> bool {
+    const SIGTERM: u32 = 15;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (SIGTERM - 1) & 1 == 1
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ impl Cluster {
 
     /// Asks until there is an answer.
     #[track_caller]
-    fn poll<T>(&self, wanted: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    pub(crate) fn poll<T>(&self, wanted: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let started = Instant::now();
         loop {
             if let Some(answer) = ask() {

@@ -8,6 +8,14 @@ use std::fmt::{Display, Formatter};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Job(u32);
 
+impl Job {
+    /// One that somebody else has submitted.
+    #[track_caller]
+    pub(crate) fn named(id: &str) -> Self {
+        Job(id.trim().parse().unwrap_or_else(|_| panic!("no job id: {id}")))
+    }
+}
+
 impl Display for Job {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(formatter)
@@ -34,7 +42,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn sbatch(&self, arguments: &[&str]) -> Job {
         let printed = self.run("sbatch", &[&["--parsable"], arguments].concat());
-        Job(printed.trim().parse().unwrap_or_else(|_| panic!("no job id: {printed}")))
+        Job::named(&printed)
     }
 
     /// Waits until all tasks of a job have left the queue; what became of them, by task id.

@@ -1,0 +1,144 @@
+//! Everything that can happen to the jobs of a study while it runs.
+
+use super::cluster::{Cluster, Job, Task};
+use crate::invariants::Inspection;
+use crate::scene::{Scene, guest};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How many trials the study shall have, how many run at once, and how long one takes, in seconds: long enough that
+/// a node is given up, and its tasks run a second time, while the first copies still run.
+const N_TRIALS: usize = 12;
+const PARALLEL: usize = 6;
+const SECONDS: &str = "30";
+
+/// The tasks of an array that are running, with their nodes.
+type Running = BTreeMap<u32, Task>;
+
+/// Submits a study to the partition whose jobs others may take the place of, and lets all that can happen to its
+/// jobs happen. Returns when Slurm has nothing more to do for it.
+#[track_caller]
+pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster) {
+    std::fs::copy(guest("misfit"), scene.path("slow.wasm")).unwrap();
+    let (array, closing) = submit(cluster);
+    let running = cluster.wait_until(array, "six tasks to run", |tasks| {
+        tasks.values().filter(|task| task.state == "RUNNING").count() == PARALLEL
+    });
+    // Before that a task has no trial that could be lost.
+    await_running_trials(scene, cluster, PARALLEL);
+    let (crowded, sparse) = nodes_of(&running);
+
+    // Preemption: one of higher rank wants a whole node.
+    let whole_node = format!("--nodelist={sparse}");
+    let urgent = ["-p", "high", "-n", "4", &whole_node, "-o", "/dev/null", "--wrap", "true"];
+    let urgent = cluster.sbatch(&urgent);
+
+    let mut victims = running.iter().filter(|(_, task)| task.node.as_ref() == Some(&crowded));
+    let mut next = || format!("{array}_{}", victims.next().expect("four tasks").0);
+    cluster.run("scancel", &[&next()]);
+    cluster.run("scontrol", &["requeue", &next()]);
+    let left = victims.map(|(task, _)| *task).collect::<Vec<_>>();
+    cluster.wait_until(array, "two to have left the node", |tasks| {
+        let is_there = |task: &&Task| {
+            task.node.as_ref() == Some(&crowded) && task.state == "RUNNING"
+        };
+        tasks.values().filter(is_there).count() == left.len()
+    });
+    cluster.wait_for(urgent);
+
+    // The node falls silent, but what runs there goes on, and is started a second time elsewhere.
+    cluster.kill_slurmd(&crowded);
+    cluster.restart_controller();
+    cluster.wait_until(array, "the silent node's tasks to run again", |tasks| {
+        left.iter().all(|id| {
+            let task = &tasks[id];
+            task.restarts == 1 && matches!(task.state.as_str(), "RUNNING" | "COMPLETED")
+        })
+    });
+    cluster.revive(&crowded);
+
+    cluster.wait_for(array);
+    let closed = &cluster.wait_for(closing)[&0];
+    assert_eq!((closed.state.as_str(), closed.exit_code.as_str()), ("COMPLETED", "0:0"));
+}
+
+/// The study has its trials, none of them twice, and nothing that was lost stayed lost.
+#[track_caller]
+pub(super) fn assert_complete(scene: &Scene) {
+    let inspection = Inspection { objective: |params| params["x"], ..Inspection::new(scene, &[]) };
+    let states = inspection.recovered().assert_holds();
+    let count = |state| states.iter().filter(|found| *found == state).count();
+    assert_eq!((count("COMPLETE"), count("WAITING"), count("RUNNING")), (N_TRIALS, 0, 0));
+    // One was cancelled, one requeued, two preempted, and two were on a node that fell silent.
+    assert!(count("FAIL") >= PARALLEL, "{states:?}");
+}
+
+/// The array, and the job that comes after it.
+#[track_caller]
+fn submit(cluster: &Cluster) -> (Job, Job) {
+    let (trials, parallel) = (N_TRIALS.to_string(), PARALLEL.to_string());
+    let seconds = format!("MISFIT_SECONDS={SECONDS}");
+    let printed = cluster.run(
+        "trialbox",
+        &[
+            "submit",
+            "slow.wasm",
+            "--trials",
+            &trials,
+            "--parallel",
+            &parallel,
+            "--time",
+            "5m",
+            "--partition",
+            "low",
+            "--storage",
+            "study.db",
+            "--study-name",
+            "s",
+            "--env",
+            "MISFIT=slow",
+            "--env",
+            &seconds,
+            "--format",
+            "json",
+        ],
+    );
+    let submitted: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    let job = |key: &str| Job::named(submitted[key].as_str().unwrap());
+    (job("job_id"), job("closing_job_id"))
+}
+
+/// Waits until so many trials are running in the study.
+#[track_caller]
+fn await_running_trials(scene: &Scene, cluster: &Cluster, n: usize) {
+    cluster.poll(&format!("{n} trials to run"), || {
+        let ran = scene.trialbox(&[
+            "study",
+            "trials",
+            "--storage",
+            "study.db",
+            "--study-name",
+            "s",
+            "--state",
+            "running",
+            "--format",
+            "json",
+        ]);
+        (ran.stdout.lines().count() == n).then_some(())
+    });
+}
+
+/// The node with the most running tasks, and the one with the fewest that has any.
+#[track_caller]
+fn nodes_of(running: &Running) -> (String, String) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in running.values().filter_map(|task| task.node.as_deref()) {
+        *counts.entry(node).or_default() += 1;
+    }
+    let mut nodes: Vec<(&str, usize)> = counts.into_iter().collect();
+    nodes.sort_by_key(|(_, count)| *count);
+    let [(sparse, _), .., (crowded, 4)] = nodes[..] else {
+        panic!("a full node and another were expected, not {nodes:?}")
+    };
+    (crowded.to_owned(), sparse.to_owned())
+}
