@@ -28,8 +28,6 @@ pub struct Failure {
     pub limit: Option<LimitHit>,
     /// The functions that were running, innermost first, as far as the component names them.
     pub backtrace: Vec<String>,
-    /// What the scheduler calls the end of the job that ran the trial, as it spells it, such as `TIMEOUT`.
-    pub scheduler_state: Option<String>,
 }
 
 impl Failure {
@@ -37,14 +35,7 @@ impl Failure {
     /// could move the reader's cursor or recolour a terminal is left out, and what is beyond 1000 characters.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         let message = shorten(&clean(&message.into()), MAX_MESSAGE_CHARS);
-        Failure {
-            code,
-            message,
-            help: None,
-            limit: None,
-            backtrace: Vec::new(),
-            scheduler_state: None,
-        }
+        Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }
 
     /// A limit that was met; `what` is the beginning of a sentence that [`LimitHit`] ends, such as
@@ -80,7 +71,6 @@ impl Failure {
             Some(("code", Json::from(self.code.as_str()))),
             Some(("message", Json::from(self.message.as_str()))),
             self.limit.map(|limit| ("limit", limit.to_json())),
-            self.scheduler_state.as_deref().map(|state| ("scheduler_state", Json::from(state))),
             (!backtrace.is_empty()).then(|| ("backtrace", lines(&backtrace))),
             (!log.is_empty()).then(|| ("log", lines(log))),
         ];

@@ -61,10 +61,12 @@ impl Loss {
         Loss { reason: reason.into(), known_by: Witness::User, scheduler_state: None }
     }
 
-    /// What is recorded with the trial.
-    pub fn to_failure(&self) -> Failure {
-        let mut failure = Failure::new(FailureCode::Lost, self.reason.as_str());
-        failure.scheduler_state = self.scheduler_state.clone();
+    /// What is stored with the trial, as any [`Failure`], with the scheduler's word as a member of its own.
+    pub fn to_failure_json(&self) -> Json {
+        let mut failure = Failure::new(FailureCode::Lost, self.reason.as_str()).to_json(&[]);
+        if let (Json::Object(members), Some(state)) = (&mut failure, &self.scheduler_state) {
+            members.push(("scheduler_state".to_owned(), Json::from(state.as_str())));
+        }
         failure
     }
 }
@@ -181,7 +183,7 @@ pub fn reap(
         if (request.has_result)(trial) {
             continue;
         }
-        let failure = loss.to_failure().to_json(&[]);
+        let failure = loss.to_failure_json();
         let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
         if let Some(trial) = ended {
             report.lost.push(Reaped { trial, loss });

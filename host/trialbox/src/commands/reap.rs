@@ -136,7 +136,7 @@ impl ReapArgs {
     ) -> CommandResult {
         let held = storage.running_trials(study.id)?;
         let loss = Loss::by_hand("ended by hand with `trialbox reap --trial`");
-        let failure = loss.to_failure().to_json(&[]);
+        let failure = loss.to_failure_json();
         let at = crate::clock::SystemClock::new().utc_now();
         for number in self.trial.iter().copied().map(TrialNumber) {
             // One that is not there at all is a mistake of the user's.

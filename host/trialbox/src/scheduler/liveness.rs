@@ -100,9 +100,11 @@ impl Liveness<'_> {
         }
     }
 
-    /// The owner's job, if Slurm would tell us of it.
+    /// The owner's job, if Slurm would tell us of it, as far as we know without asking.
     fn job_to_ask(&self, trial: &HeldTrial) -> Option<JobStart> {
-        job_of(trial.owner_of_this()?).filter(|job| job.uid.as_ref() == Some(&self.here.uid))
+        let job = job_of(trial.owner_of_this()?)?;
+        let is_here = self.here.job.as_ref().is_none_or(|ours| ours.cluster == job.cluster);
+        (is_here && job.uid.as_ref() == Some(&self.here.uid)).then_some(job)
     }
 
     fn ask_slurm(&self, questions: &mut Vec<Question>) {

@@ -119,7 +119,7 @@ fn a_loss_that_slurm_knows_of_has_the_state_apart() {
         (loss.known_by, loss.scheduler_state.as_deref()),
         (Witness::Scheduler, Some("TIMEOUT"))
     );
-    let failure = loss.to_failure().to_json(&[]);
+    let failure = loss.to_failure_json();
     assert_eq!(failure.get("code").and_then(Json::as_str), Some("E-LOST"));
     assert_eq!(failure.get("scheduler_state").and_then(Json::as_str), Some("TIMEOUT"));
 }
@@ -137,6 +137,10 @@ fn slurm_is_left_alone_at_the_start_unless_a_heart_was_silent_for_a_minute() {
     // Written by a clock that is ahead.
     assert_eq!(n_asked(Inquiry::IfSilent, [-61.0, 0.0]), 1);
     assert_eq!(n_asked(Inquiry::Always, [0.0, 0.0]), 1);
+    // What runs on another cluster is no reason to ask this one.
+    let trials = [of_job(1, 0.0, "1"), trial(2, 1e6, &job("2", "d", UID))];
+    let seen = look(in_job("1", 0), Inquiry::IfSilent, &trials, squeue, || missing("sacct"));
+    assert_eq!((seen.states, seen.asked.len()), (vec!["unknown".to_owned(); 2], 0));
     // Who asks and tells by hand has no heart that could be silent.
     let by_hand = [HeldTrial { heartbeat: None, ..of_job(1, 0.0, "1") }];
     let ask = |inquiry| look(in_job("2", 0), inquiry, &by_hand, squeue, || missing("sacct"));
