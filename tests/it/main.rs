@@ -30,6 +30,8 @@ mod kill;
 mod limits;
 #[cfg(feature = "failpoints")]
 mod lockdown;
+#[cfg(feature = "failpoints")]
+mod lost_jobs;
 mod manage;
 #[cfg(feature = "failpoints")]
 mod process;

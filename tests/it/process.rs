@@ -9,7 +9,7 @@ use rustix::process::{
 use serde_json::Value;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 /// The database of these tests, in the scene's folder, and the study in it.
@@ -52,15 +52,19 @@ impl From<Output> for Ended {
 }
 
 impl Scene {
-    /// Starts a command on [`STUDY`] in [`DATABASE`] that prints JSON, with faults at its failpoints.
-    pub(crate) fn start(&self, faults: &str, arguments: &[&str]) -> Child {
+    /// A command on [`STUDY`] in [`DATABASE`] that prints JSON, not yet started.
+    pub(crate) fn on_study(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command.args(["--storage", DATABASE, "--study-name", STUDY, "--format", "json"]);
         // What goes wrong with one component is followed by what another makes of it.
         command.args((arguments[0] == "run").then_some("--allow-module-change"));
-        command.env("TRIALBOX_FAILPOINTS", faults);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
+        command
+    }
+
+    /// Starts such a command, with faults at its failpoints.
+    pub(crate) fn start(&self, faults: &str, arguments: &[&str]) -> Child {
+        self.on_study(arguments).env("TRIALBOX_FAILPOINTS", faults).spawn().unwrap()
     }
 
     /// The same, to its end.

@@ -15,13 +15,10 @@ use std::time::Duration;
 /// How many observers' notes of one heartbeat a trial keeps: more than a study has machines at once.
 const MAX_WATCHERS: usize = 1000;
 
-/// A heartbeat from the future, beyond this, was written by a clock that cannot be compared with ours.
-const CLOCK_TOLERANCE_SECS: f64 = 60.0;
-
 /// Something that can know whether the owner of a trial still lives.
 pub trait OwnerProbe {
-    /// One answer for each owner, in their order.
-    fn look(&self, owners: &[&Json]) -> Vec<OwnerState>;
+    /// One answer for each trial, in their order. All have an owner of ours ([`HeldTrial::owner_of_this`]).
+    fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState>;
 }
 
 /// What is known of an owner.
@@ -30,12 +27,73 @@ pub enum OwnerState {
     /// It lives.
     Alive,
     /// It is gone.
-    Gone {
-        /// How we know, as the end of "its process is gone: …".
-        evidence: String,
-    },
+    Gone(Loss),
     /// This probe cannot tell.
     Unknown,
+}
+
+/// Why a trial counts as lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// One sentence for people, without a full stop.
+    pub reason: String,
+    /// Who or what knows.
+    pub known_by: Witness,
+    /// What the scheduler calls the end of the job, as it spells it, such as `TIMEOUT`; if it said so.
+    pub scheduler_state: Option<String>,
+}
+
+impl Loss {
+    /// Something knows that the process is gone; `evidence` is the end of "its process is gone: …".
+    pub fn of_process(known_by: Witness, evidence: &str) -> Self {
+        let reason = format!("its process is gone: {evidence}");
+        Loss { reason, known_by, scheduler_state: None }
+    }
+
+    /// Its heart was silent for too long before our eyes.
+    pub fn of_silence(watched: Duration) -> Self {
+        let reason = format!("its heartbeat has stood still for {} s", watched.as_secs());
+        Loss { reason, known_by: Witness::Heartbeat, scheduler_state: None }
+    }
+
+    /// Somebody says so.
+    pub fn by_hand(reason: impl Into<String>) -> Self {
+        Loss { reason: reason.into(), known_by: Witness::User, scheduler_state: None }
+    }
+
+    /// What is stored with the trial, as any [`Failure`], with the scheduler's word as a member of its own.
+    pub fn to_failure_json(&self) -> Json {
+        let mut failure = Failure::new(FailureCode::Lost, self.reason.as_str()).to_json(&[]);
+        if let (Json::Object(members), Some(state)) = (&mut failure, &self.scheduler_state) {
+            members.push(("scheduler_state".to_owned(), Json::from(state.as_str())));
+        }
+        failure
+    }
+}
+
+/// Who or what knows that a trial is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// The process table of the machine.
+    ProcessTable,
+    /// The batch system.
+    Scheduler,
+    /// Its heartbeat, which stands still.
+    Heartbeat,
+    /// Somebody at a terminal.
+    User,
+}
+
+impl Witness {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Witness::ProcessTable => "process_table",
+            Witness::Scheduler => "scheduler",
+            Witness::Heartbeat => "heartbeat",
+            Witness::User => "user",
+        }
+    }
 }
 
 /// Who looks, and by which clock.
@@ -83,7 +141,7 @@ pub struct Reaped {
     /// Which, and its retry.
     pub trial: LostTrial,
     /// Why.
-    pub reason: String,
+    pub loss: Loss,
 }
 
 /// A trial that may be lost.
@@ -109,9 +167,9 @@ pub fn reap(
     let mut report = ReapReport { n_running: held.len(), ..ReapReport::default() };
     let mut notes = Vec::new();
     for (trial, state) in held.iter().zip(states(&held, request.probe)) {
-        let reason = match state {
+        let loss = match state {
             OwnerState::Alive => continue,
-            OwnerState::Gone { evidence } => format!("its process is gone: {evidence}"),
+            OwnerState::Gone(loss) => loss,
             OwnerState::Unknown => match judge_silence(trial, request) {
                 Silence::Beats => continue,
                 Silence::Suspect { watched, note } => {
@@ -119,18 +177,16 @@ pub fn reap(
                     report.suspects.push(Suspect { number: trial.number, watched });
                     continue;
                 }
-                Silence::Lost { watched } => {
-                    format!("its heartbeat has stood still for {} s", watched.as_secs())
-                }
+                Silence::Lost { watched } => Loss::of_silence(watched),
             },
         };
         if (request.has_result)(trial) {
             continue;
         }
-        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json(&[]);
+        let failure = loss.to_failure_json();
         let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
         if let Some(trial) = ended {
-            report.lost.push(Reaped { trial, reason });
+            report.lost.push(Reaped { trial, loss });
             report.n_running -= 1;
         }
     }
@@ -142,8 +198,9 @@ pub fn reap(
 
 /// What the probe says, in the order of `held`; a trial whose owner is none of ours is nobody's we know.
 fn states(held: &[HeldTrial], probe: &dyn OwnerProbe) -> Vec<OwnerState> {
-    let owners: Vec<&Json> = held.iter().filter_map(HeldTrial::owner_of_this).collect();
-    let mut answers = if owners.is_empty() { vec![] } else { probe.look(&owners) }.into_iter();
+    let owned: Vec<&HeldTrial> =
+        held.iter().filter(|trial| trial.owner_of_this().is_some()).collect();
+    let mut answers = if owned.is_empty() { vec![] } else { probe.look(&owned) }.into_iter();
     held.iter()
         .map(|trial| match trial.owner_of_this() {
             Some(_) => answers.next().unwrap_or(OwnerState::Unknown),
@@ -163,8 +220,7 @@ fn judge_silence(trial: &HeldTrial, request: &ReapRequest) -> Silence {
     let Some(heartbeat) = &trial.heartbeat else { return Silence::Beats };
     let is_ours = trial.owner_of_this().is_some();
     let grace = if is_ours { request.grace } else { request.foreign_grace };
-    let is_recent = (-CLOCK_TOLERANCE_SECS..grace.as_secs_f64()).contains(&heartbeat.age_secs);
-    if is_recent {
+    if heartbeat.is_recent(grace) {
         return Silence::Beats;
     }
     let observer = &request.observer;
@@ -217,8 +273,8 @@ mod tests {
 
     struct Nobody;
     impl OwnerProbe for Nobody {
-        fn look(&self, owners: &[&Json]) -> Vec<OwnerState> {
-            vec![OwnerState::Unknown; owners.len()]
+        fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState> {
+            vec![OwnerState::Unknown; trials.len()]
         }
     }
 

@@ -434,6 +434,16 @@ pub struct Heartbeat {
     pub age_secs: f64,
 }
 
+/// A heartbeat from the future, beyond this, was written by a clock that cannot be compared with ours.
+const CLOCK_TOLERANCE_SECS: f64 = 60.0;
+
+impl Heartbeat {
+    /// Whether it is younger than `age`, as far as the two clocks agree.
+    pub fn is_recent(&self, age: Duration) -> bool {
+        (-CLOCK_TOLERANCE_SECS..age.as_secs_f64()).contains(&self.age_secs)
+    }
+}
+
 /// A trial that was found lost, and ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LostTrial {

@@ -3,7 +3,7 @@
 use crate::error::CommandError;
 use crate::scheduler::owner_members;
 use trialbox_core::json::Json;
-use trialbox_core::reap::{Observer, OwnerProbe, OwnerState};
+use trialbox_core::reap::{Loss, Observer, OwnerState, Witness};
 use trialbox_storage::process::{Life, ProcessId, boot_id, host_name, since_boot};
 
 /// The owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
@@ -34,22 +34,14 @@ fn owner(process: Vec<(&'static str, Json)>) -> Json {
     Json::object(members)
 }
 
-/// Asks the process table of this machine.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ProcessTable;
-
-impl OwnerProbe for ProcessTable {
-    fn look(&self, owners: &[&Json]) -> Vec<OwnerState> {
-        let life =
-            |owner: &&Json| ProcessId::from_json(owner).map_or(Life::Unknown, |id| id.life());
-        let states = owners.iter().map(life);
-        states
-            .map(|life| match life {
-                Life::Alive => OwnerState::Alive,
-                Life::Gone(evidence) => OwnerState::Gone { evidence },
-                Life::Unknown => OwnerState::Unknown,
-            })
-            .collect()
+/// What the process table of this machine says of an owner.
+pub(crate) fn look_up_process(owner: &Json) -> OwnerState {
+    match ProcessId::from_json(owner).map_or(Life::Unknown, |id| id.life()) {
+        Life::Alive => OwnerState::Alive,
+        Life::Gone(evidence) => {
+            OwnerState::Gone(Loss::of_process(Witness::ProcessTable, &evidence))
+        }
+        Life::Unknown => OwnerState::Unknown,
     }
 }
 

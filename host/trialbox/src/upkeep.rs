@@ -4,7 +4,8 @@
 use crate::clock::SystemClock;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::owner::{ProcessTable, observer};
+use crate::owner::observer;
+use crate::scheduler::liveness::{Inquiry, Liveness};
 use crate::settings::retry_policy;
 use serde_json::{Value, json};
 use std::io::ErrorKind;
@@ -30,6 +31,8 @@ pub(crate) struct Reaping {
     pub(crate) grace: Duration,
     /// The same for others' hearts.
     pub(crate) foreign_grace: Duration,
+    /// When Slurm is asked.
+    pub(crate) inquiry: Inquiry,
     /// What becomes of lost trials.
     pub(crate) retry: RetryPolicy,
 }
@@ -37,7 +40,17 @@ pub(crate) struct Reaping {
 impl Reaping {
     /// As every job does it when it starts.
     pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Self {
-        Reaping { grace, foreign_grace: grace.max(FOREIGN_GRACE), retry: retry_policy(study) }
+        Reaping {
+            grace,
+            foreign_grace: grace.max(FOREIGN_GRACE),
+            inquiry: Inquiry::IfSilent,
+            retry: retry_policy(study),
+        }
+    }
+
+    /// As a job does it that finds nothing else left to do.
+    pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Self {
+        Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace) }
     }
 }
 
@@ -69,7 +82,7 @@ pub(crate) fn reap_study(
 ) -> Result<ReapReport, StorageError> {
     let has_result = |trial: &HeldTrial| spool.is_some_and(|spool| has_result(spool, trial));
     let request = ReapRequest {
-        probe: &ProcessTable,
+        probe: &Liveness::new(reaping.inquiry),
         observer: observer(),
         grace: reaping.grace,
         foreign_grace: reaping.foreign_grace,
@@ -102,7 +115,7 @@ pub(crate) fn reaped_text(reaped: &Reaped) -> String {
         Some(retry) => format!("it waits again as trial {retry}"),
         None => "it is not tried again".to_owned(),
     };
-    format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.reason)
+    format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.loss.reason)
 }
 
 /// The same for programs.
@@ -111,7 +124,9 @@ pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
         "event": "trial_lost",
         "study": study,
         "number": reaped.trial.number.0,
-        "reason": reaped.reason,
+        "reason": reaped.loss.reason,
+        "known_by": reaped.loss.known_by.as_str(),
+        "scheduler_state": reaped.loss.scheduler_state,
         "retry": reaped.trial.retry.map(|number| number.0),
     })
 }

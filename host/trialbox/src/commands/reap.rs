@@ -3,6 +3,7 @@
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::output::Output;
+use crate::scheduler::liveness::Inquiry;
 use crate::settings::retry_policy;
 use crate::storage_args::{StudyArgs, parse_duration};
 use crate::trial_json::show_duration;
@@ -11,8 +12,7 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use trialbox_core::clock::Clock as _;
-use trialbox_core::failure::{Failure, FailureCode};
-use trialbox_core::reap::{ReapReport, Reaped, Suspect};
+use trialbox_core::reap::{Loss, ReapReport, Reaped, Suspect};
 use trialbox_core::storage::{RetryPolicy, Storage};
 use trialbox_core::study::StudyRecord;
 use trialbox_core::trial::TrialNumber;
@@ -25,8 +25,10 @@ Examples:
 
 /// End trials that nobody works on any more, and queue them again.
 ///
-/// A trial is lost when its process is known to be gone, or when its heartbeat was seen to stand still for the
-/// whole grace, by the clock of this machine. Every `run` does the same when it starts.
+/// A trial is lost when its process is known to be gone: from the process table of this machine, or from Slurm, if
+/// it ran in a job of yours on this cluster. Where neither can tell it is lost when its heartbeat was seen to stand
+/// still for the whole grace, by the clock of this machine. Every `run` does the same when it starts, but asks Slurm
+/// only if a heart was silent for a minute.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReapArgs {
@@ -62,6 +64,7 @@ impl ReapArgs {
             grace: self.grace,
             // Who says --grace means it for all.
             foreign_grace: self.grace,
+            inquiry: Inquiry::Always,
             retry: self.retry(&study),
         };
         let mut watched: Option<BTreeSet<TrialNumber>> = None;
@@ -132,8 +135,8 @@ impl ReapArgs {
         output: &Output,
     ) -> CommandResult {
         let held = storage.running_trials(study.id)?;
-        let reason = "ended by hand with `trialbox reap --trial`".to_owned();
-        let failure = Failure::new(FailureCode::Lost, reason.clone()).to_json(&[]);
+        let loss = Loss::by_hand("ended by hand with `trialbox reap --trial`");
+        let failure = loss.to_failure_json();
         let at = crate::clock::SystemClock::new().utc_now();
         for number in self.trial.iter().copied().map(TrialNumber) {
             // One that is not there at all is a mistake of the user's.
@@ -146,7 +149,7 @@ impl ReapArgs {
             };
             match ended {
                 Some(trial) => {
-                    let reaped = Reaped { trial, reason: reason.clone() };
+                    let reaped = Reaped { trial, loss: loss.clone() };
                     output.result(&reaped_text(&reaped), || reaped_json(&study.name, &reaped));
                 }
                 None => {

@@ -1,5 +1,7 @@
 //! The batch system that started this process, as far as its environment and its commands tell.
 
+mod job_table;
+pub(crate) mod liveness;
 pub(crate) mod slurm;
 
 use trialbox_core::json::Json;

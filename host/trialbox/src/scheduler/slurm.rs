@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a command of Slurm's may take. A busy controller answers after seconds; one that is gone never does.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The job of Slurm's that this process belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) enum SlurmError {
     /// It said that it failed.
     Refused { program: String, said: String },
     /// It did not end in time.
-    Silent { program: String },
+    Silent { program: String, patience: Duration },
 }
 
 impl std::fmt::Display for SlurmError {
@@ -69,8 +69,8 @@ impl std::fmt::Display for SlurmError {
                 write!(f, "`{program}` cannot be started: {error}")
             }
             SlurmError::Refused { program, said } => write!(f, "`{program}` says: {said}"),
-            SlurmError::Silent { program } => {
-                write!(f, "`{program}` has not answered within {} s", PATIENCE.as_secs())
+            SlurmError::Silent { program, patience } => {
+                write!(f, "`{program}` has not answered within {} s", patience.as_secs())
             }
         }
     }
@@ -78,37 +78,67 @@ impl std::fmt::Display for SlurmError {
 
 impl std::error::Error for SlurmError {}
 
+/// What a command of Slurm's printed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// To standard output.
+    pub(crate) text: String,
+    /// To standard error. Some of Slurm's commands complain there, leave out what they could not do, and succeed.
+    pub(crate) complaint: String,
+}
+
 /// Runs a command of Slurm's, and returns what it prints.
 ///
 /// # Errors
 /// When it cannot be started, fails, or does not end within 15 s; then it is killed.
 pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
+    ask_within(PATIENCE, program, arguments).map(|answer| answer.text)
+}
+
+/// The same with another time limit, for who wants to know of complaints too.
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn ask_within(
+    patience: Duration,
+    program: &str,
+    arguments: &[&str],
+) -> Result<Answer, SlurmError> {
     let mut command = Command::new(program);
     command.args(arguments);
-    // What users set for their own eyes changes what these commands print (squeue(1), scontrol(1)).
-    for variable in
-        ["SQUEUE_FORMAT", "SQUEUE_FORMAT2", "SQUEUE_STATES", "SQUEUE_SORT", "SLURM_TIME_FORMAT"]
-    {
-        command.env_remove(variable);
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(|variable| changes_answers(program, variable)) {
+            command.env_remove(variable);
+        }
     }
     let no_command = |error| SlurmError::NoCommand { program: program.to_owned(), error };
-    let (success, stdout, stderr) = match finish(&mut command).map_err(no_command)? {
+    let (success, stdout, stderr) = match finish(&mut command, patience).map_err(no_command)? {
         Some(finished) => finished,
-        None => return Err(SlurmError::Silent { program: program.to_owned() }),
+        None => return Err(SlurmError::Silent { program: program.to_owned(), patience }),
     };
+    let complaint = stderr.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if success {
-        return Ok(stdout);
+        Ok(Answer { text: stdout, complaint })
+    } else {
+        Err(SlurmError::Refused { program: program.to_owned(), said: complaint })
     }
-    let said = stderr.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
-    Err(SlurmError::Refused { program: program.to_owned(), said })
+}
+
+/// Whether a variable, which users set for their own eyes, changes what Slurm's commands show, or of which cluster
+/// (squeue(1), sacct(1), scontrol(1)). With `SQUEUE_PARTITION`, for one, jobs of other partitions seem to be gone.
+fn changes_answers(program: &str, variable: &str) -> bool {
+    let is_filter = ["SQUEUE_", "SACCT_"].iter().any(|prefix| variable.starts_with(prefix));
+    // To sbatch it says where a job is to go.
+    let is_cluster = variable == "SLURM_CLUSTERS" && program != "sbatch";
+    is_filter || is_cluster || variable == "SLURM_TIME_FORMAT"
 }
 
 /// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
-fn finish(command: &mut Command) -> io::Result<Option<(bool, String, String)>> {
+fn finish(command: &mut Command, patience: Duration) -> io::Result<Option<(bool, String, String)>> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let (stdout, stderr) = (read_aside(child.stdout.take()), read_aside(child.stderr.take()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -215,6 +245,29 @@ mod tests {
         assert_eq!((task.name(), task.restart_count), ("12_3".to_owned(), 2));
         let alone = job(&[("SLURM_JOB_ID", "17")]).expect("a job");
         assert_eq!((alone.name(), alone.restart_count), ("17".to_owned(), 0));
+    }
+
+    #[test]
+    fn what_users_set_for_their_eyes_is_kept_from_questions_and_where_slurm_is_stays() {
+        for variable in ["SQUEUE_PARTITION", "SQUEUE_FORMAT2", "SACCT_FORMAT", "SLURM_CLUSTERS"] {
+            assert!(changes_answers("squeue", variable), "{variable}");
+        }
+        for variable in ["SLURM_CONF", "SLURM_JOB_ID", "PATH"] {
+            assert!(!changes_answers("squeue", variable), "{variable}");
+        }
+        assert!(!changes_answers("sbatch", "SLURM_CLUSTERS"));
+    }
+
+    #[test]
+    fn a_command_that_succeeds_may_complain_and_one_that_is_silent_is_ended() {
+        let complains =
+            ask_within(PATIENCE, "sh", &["-c", "echo one; echo two >&2"]).expect("it succeeds");
+        let want = Answer { text: "one\n".to_owned(), complaint: "two".to_owned() };
+        assert_eq!(complains, want);
+        // `exec`, so that what is killed is what holds the streams open.
+        let silent = ask_within(Duration::from_millis(50), "sh", &["-c", "exec sleep 1000"])
+            .expect_err("it takes too long");
+        assert!(matches!(silent, SlurmError::Silent { .. }), "{silent}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::stopping::{NothingToDo, read_history};
 use crate::trial_json::{self, show_duration, show_params, show_violated};
-use crate::upkeep::keep;
+use crate::upkeep::{Reaping, keep, reap_study, reaped_text};
 use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -73,6 +73,11 @@ impl Counters {
     /// Whether the end of the job's time has left something to do.
     pub(super) fn is_cut_short(&self) -> bool {
         self.is_cut_short.load(Ordering::Relaxed)
+    }
+
+    /// Gives back the right to begin a trial.
+    fn put_back(&self) {
+        self.left.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Lets nobody begin any more; whether this is the first to say so.
@@ -173,10 +178,28 @@ impl Job<'_> {
                     return Err(self.explain(error));
                 }
             };
+            if matches!(end, TrialEnd::BudgetReached { .. })
+                && self.finds_lost_trials(storage.as_mut())?
+            {
+                self.counters.put_back();
+                continue;
+            }
             exit = exit.worst(self.report(&end));
         }
         // What the end of the job's time does is said with the trial that it stops.
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))
+    }
+
+    /// Looks once more, and asks Slurm too, before it says that all trials are begun: those of jobs that are gone wait
+    /// again then. So the last job of a study completes it.
+    fn finds_lost_trials(&self, storage: &mut dyn Storage) -> Result<bool, CommandError> {
+        let reaping = Reaping::at_end(self.study, self.args.grace);
+        let spool = self.args.storage.spool();
+        let report = reap_study(storage, spool.as_ref(), self.study, &reaping)?;
+        for reaped in &report.lost {
+            self.progress.note(self.output, &reaped_text(reaped));
+        }
+        Ok(!report.lost.is_empty())
     }
 
     /// What could not be recorded is kept in a file.
