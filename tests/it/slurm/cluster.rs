@@ -77,19 +77,25 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Slurm tells nobody when the state of a job or a node changes: its own `sbatch --wait` asks every few seconds.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
 
+/// What bash reads before each batch script.
+const NODE_SCRIPT: &str = "node.sh";
+
 impl Cluster {
-    /// Starts a cluster in the scene's folder, and waits until all its nodes are idle.
+    /// Starts a cluster in the scene's folder, and waits until all its nodes are up.
     #[track_caller]
     pub(crate) fn start(scene: &Scene, options: &Options) -> Self {
         let layout = Layout::make(&scene.folder, options);
         // Where an earlier run of the test was killed, its jobs may still be running.
         leftovers::end(&layout.conf, &[]);
+        // The nodes know nothing of each other's processes, as on a cluster of several machines.
+        let script = "export TRIALBOX_BOOT_ID=$SLURMD_NODENAME\n";
+        std::fs::write(scene.path(NODE_SCRIPT), script).unwrap();
         let mut cluster = Cluster { layout, controller: None, slurmds: BTreeMap::new() };
         cluster.start_controller();
         for node in cluster.layout.nodes.clone() {
             cluster.start_slurmd(&node);
         }
-        cluster.wait_until_idle(&cluster.layout.nodes);
+        cluster.wait_until_up(&cluster.layout.nodes);
         cluster
     }
 
@@ -105,21 +111,21 @@ impl Cluster {
         command.args(arguments).current_dir(&self.layout.home).env_clear();
         command.env("HOME", &self.layout.home).env("SLURM_CONF", &self.layout.conf);
         command.env("PATH", search_path()).stdin(Stdio::null());
+        command.env("BASH_ENV", self.layout.home.join(NODE_SCRIPT));
         command
     }
 
     /// Runs a program, which must end with 0, and gives what it prints.
     #[track_caller]
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
-        let output = self.command(program, arguments).output();
-        let ran = Ran::from(output.unwrap_or_else(|error| panic!("`{program}`: {error}")));
-        assert_eq!(
-            ran.code,
-            Some(0),
-            "{program} {arguments:?}: {}\n{}",
-            ran.stderr,
-            self.account()
-        );
+        self.finish(&mut self.command(program, arguments))
+    }
+
+    #[track_caller]
+    fn finish(&self, command: &mut Command) -> String {
+        let output = command.output();
+        let ran = Ran::from(output.unwrap_or_else(|error| panic!("{command:?}: {error}")));
+        assert_eq!(ran.code, Some(0), "{command:?}: {}\n{}", ran.stderr, self.account());
         ran.stdout
     }
 
@@ -142,12 +148,12 @@ impl Cluster {
         slurmd.wait().unwrap();
     }
 
-    /// Starts a killed daemon again, and waits until its node is idle. What it finds of jobs that were requeued
+    /// Starts a killed daemon again, and waits until its node is up. What it finds of jobs that were requeued
     /// meanwhile it kills.
     #[track_caller]
     pub(crate) fn revive(&mut self, node: &str) {
         self.start_slurmd(node);
-        self.wait_until_idle(&[node.to_owned()]);
+        self.wait_until_up(&[node.to_owned()]);
     }
 
     /// Ends the controller in good order, as for maintenance, and starts it again. Killed instead, it would hold
@@ -184,14 +190,17 @@ impl Cluster {
         command.spawn().unwrap()
     }
 
+    /// Waits until nodes can take jobs, if they have no others.
     #[track_caller]
-    fn wait_until_idle(&self, nodes: &[String]) {
+    fn wait_until_up(&self, nodes: &[String]) {
         let names = nodes.join(",");
-        self.poll("nodes to be idle", || {
-            let query = ["-h", "-N", "-p", "main", "-t", "idle", "-o", "%N", "-n", &names];
-            let idle = self.command("sinfo", &query).output().unwrap();
-            let n_idle = String::from_utf8(idle.stdout).unwrap().lines().count();
-            (n_idle == nodes.len()).then_some(())
+        self.poll("nodes to be up", || {
+            let query = ["-h", "-N", "-p", "main", "-o", "%t", "-n", &names];
+            let shown = self.command("sinfo", &query).output().unwrap();
+            let states = String::from_utf8(shown.stdout).unwrap();
+            // One that is not heard of has a star.
+            let is_up = |state: &&str| ["idle", "mix", "alloc", "comp"].contains(state);
+            (states.lines().filter(is_up).count() == nodes.len()).then_some(())
         });
     }
 
@@ -227,7 +236,7 @@ impl Cluster {
             }
         }
         let logs = [self.layout.log("slurmctld.log"), self.layout.log("slurmctld.out")];
-        text + &logs.iter().find_map(|log| last_lines(log)).unwrap_or_default()
+        text + &logs.iter().find_map(last_lines).unwrap_or_default()
     }
 }
 

@@ -39,9 +39,8 @@ pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster
     cluster.run("scontrol", &["requeue", &next()]);
     let left = victims.map(|(task, _)| *task).collect::<Vec<_>>();
     cluster.wait_until(array, "two to have left the node", |tasks| {
-        let is_there = |task: &&Task| {
-            task.node.as_ref() == Some(&crowded) && task.state == "RUNNING"
-        };
+        let is_there =
+            |task: &&Task| task.node.as_ref() == Some(&crowded) && task.state == "RUNNING";
         tasks.values().filter(is_there).count() == left.len()
     });
     cluster.wait_for(urgent);

@@ -40,8 +40,9 @@ impl Recipe<'_> {
         );
         std::fs::write(scene.path("clock.sh"), clock).unwrap();
         let started = Instant::now();
-        let export = format!("--export=ALL,BASH_ENV={}", scene.path("clock.sh").display());
-        let tasks = cluster.wait_for(cluster.sbatch(&[&export, "recipe.sh"]));
+        let clock = scene.path("clock.sh").display().to_string();
+        let job = cluster.sbatch_with(&[("BASH_ENV", &clock)], &["recipe.sh"]);
+        let tasks = cluster.wait_for(job);
         Outcome {
             tasks,
             wall_seconds: started.elapsed().as_secs_f64(),

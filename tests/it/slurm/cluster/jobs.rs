@@ -41,7 +41,15 @@ impl Cluster {
     /// Submits a batch script, which is a file of the test's folder, with options before it.
     #[track_caller]
     pub(crate) fn sbatch(&self, arguments: &[&str]) -> Job {
-        let printed = self.run("sbatch", &[&["--parsable"], arguments].concat());
+        self.sbatch_with(&[], arguments)
+    }
+
+    /// The same, with more in the job's environment. An option `--export` with names would do it too, but has the
+    /// node start a login shell for each job (`--get-user-env`), which takes seconds on a busy machine.
+    #[track_caller]
+    pub(crate) fn sbatch_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Job {
+        let mut sbatch = self.command("sbatch", &[&["--parsable"], arguments].concat());
+        let printed = self.finish(sbatch.envs(variables.iter().copied()));
         Job::named(&printed)
     }
 

@@ -2,6 +2,8 @@
 
 use crate::scene::Scene;
 use crate::slurm::cluster::{Cluster, Options, Proctrack};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::Path;
 use std::time::Duration;
 
@@ -31,7 +33,8 @@ fn a_silent_nodes_job_runs_twice_at_once_until_the_node_comes_back() {
     assert!(runs(&first.pid) && runs(&second.pid));
 
     cluster.revive(&node);
-    assert!(!runs(&first.pid) && runs(&second.pid));
+    wait_for_end(&first.pid);
+    assert!(runs(&second.pid));
     let task = &cluster.job_states(job)[&0];
     assert_eq!((task.state.as_str(), task.restarts), ("RUNNING", 1));
 }
@@ -83,4 +86,14 @@ fn start(line: &str) -> Start {
 /// Whether a process is there and has not ended: then it has an environment.
 fn runs(pid: &str) -> bool {
     std::fs::read(Path::new("/proc").join(pid).join("environ")).is_ok_and(|text| !text.is_empty())
+}
+
+/// Waits until a process that is not our child has ended.
+#[track_caller]
+fn wait_for_end(pid: &str) {
+    let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    let patience = Timespec::try_from(Duration::from_secs(60)).unwrap();
+    let n_ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
+    assert_eq!(n_ended, 1, "process {pid:?} is still there");
 }
