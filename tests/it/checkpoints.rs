@@ -161,6 +161,22 @@ fn digits_goes_on_where_it_was_killed() {
 }
 
 #[test]
+fn a_deterministic_guest_has_checkpoints_too() {
+    let (misfit, scene) = (guest("misfit"), Scene::new("checkpoints-deterministic"));
+    let run = |steps| [&counting(&misfit, steps)[..], &["--deterministic"]].concat();
+    let mut child = scene.start("", &run("STEPS=3"));
+    wait_for_steps(&scene, &mut child, (0, 0), 3);
+    signal(&child, Signal::TERM);
+    assert_eq!(end(child).code, Some(75));
+    assert_eq!(scene.finish("", &run("STEPS=12")).code, Some(0));
+    let whole = Scene::new("checkpoints-deterministic-whole");
+    assert_eq!(whole.finish("", &run("STEPS=12")).code, Some(0));
+    let (resumed, whole) = (&trials(&scene)[1], &trials(&whole)[0]);
+    assert_eq!(resumed["user_attrs"]["checkpoint"], "resumed");
+    assert_eq!(bits(resumed), bits(whole));
+}
+
+#[test]
 fn an_attempt_that_was_wrongly_taken_for_dead_writes_nothing_to_the_one_that_follows() {
     let scene = Scene::new("checkpoints-two");
     let misfit = guest("misfit");

@@ -456,6 +456,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_trial_may_write_to_its_checkpoint_and_a_description_does_not_see_it() {
+        let limits = GuestLimits::from(&Limits::default());
+        let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
+        let mut request = LoadRequest {
+            digest: [0; 32],
+            cache_dir: None,
+            grants: vec![data.clone()],
+            checkpoint_dir: None,
+            env: vec![],
+            engine: EngineSettings {
+                deterministic: false,
+                metered: false,
+                interruptible: false,
+                stack_bytes: 0,
+            },
+            limits,
+            compile_memory_bytes: 0,
+        };
+        assert_eq!(request.grants_of_trial(), std::slice::from_ref(&data));
+        request.checkpoint_dir = Some("/kept/0".into());
+        let checkpoint =
+            Grant { host: "/kept/0".into(), guest: "/checkpoint".to_owned(), writable: true };
+        assert_eq!(request.grants_of_trial(), [data.clone(), checkpoint]);
+        assert_eq!(request.grants, [data]);
+    }
+
+    #[test]
     fn frames_survive_being_cut_anywhere() {
         let mut wire = Vec::new();
         let sent = [

@@ -178,7 +178,10 @@ impl Checkpoints {
             resumed_from = (n_files > 0).then_some(last.number);
         }
         fs::rename(&unfinished, &dir)?;
-        fs::File::open(&attempts)?.sync_all()?;
+        if resumed_from.is_some() {
+            // Before what it is a copy of is removed.
+            fs::File::open(&attempts)?.sync_all()?;
+        }
         earlier.iter().for_each(|attempt| remove(&attempt.path));
         Ok(Attempt { dir, resumed_from })
     }

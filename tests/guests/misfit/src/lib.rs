@@ -91,7 +91,8 @@ fn count(trial: &mut Trial) -> io::Result<f64> {
         number += 1;
     }
     for step in 0..12 - number {
-        if step == steps {
+        while step == steps {
+            // With --deterministic a sleep is over at once.
             sleep();
         }
         last = (last ^ (last >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_add(1);
