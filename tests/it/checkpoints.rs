@@ -139,16 +139,14 @@ fn digits_goes_on_where_it_was_killed() {
     let wanted = trials(&whole);
 
     let scene = Scene::new("checkpoints-digits");
-    let mut epochs = 0;
-    for (number, by) in [Signal::TERM, Signal::KILL, Signal::TERM].into_iter().enumerate() {
+    for (number, by) in [(0, Signal::TERM), (1, Signal::KILL), (2, Signal::TERM)] {
         let mut child = scene.start("", &run);
-        epochs += 1;
-        // Their number follows the line that says whose they are.
+        // The number of epochs follows the line that says whose they are.
         let has_more = |file: &[u8]| {
             let end = file.iter().position(|&byte| byte == b'\n').unwrap();
-            file[end + 1] >= epochs
+            u32::from(file[end + 1]) > number
         };
-        wait_for_file(&scene, &mut child, (0, number as u32), "training", has_more);
+        wait_for_file(&scene, &mut child, (0, number), "training", has_more);
         signal(&child, by);
         end(child);
     }
@@ -274,11 +272,28 @@ fn a_copy_of_a_study_has_checkpoints_of_its_own() {
     assert_eq!(scene.finish("", &counting(&misfit, "STEPS=12")).code, Some(0));
     let name = study(&scene)["user_attrs"]["trialbox:checkpoint_dir"].clone();
     assert!(name.as_str().unwrap().starts_with("s-"), "{name}");
+    let kept_by = |study: &str| {
+        let shown = scene.json(&["study", "show", "--storage", DATABASE, "--study-name", study]);
+        assert_eq!(shown[0]["user_attrs"]["trialbox:seed"], 7);
+        shown[0]["user_attrs"]["trialbox:checkpoint_dir"].clone()
+    };
     scene.json(&["study", "copy", "s", "--storage", DATABASE, "--to-study-name", "copied"]);
-    let copied = ["study", "show", "--study-name", "copied", "--storage", DATABASE];
-    let copied = scene.json(&copied);
-    assert_eq!(copied[0]["user_attrs"]["trialbox:checkpoint_dir"], Value::Null);
-    assert_eq!(copied[0]["user_attrs"]["trialbox:seed"], 7);
+    assert_eq!(kept_by("copied"), Value::Null);
+    let exported = scene.trialbox(&[
+        "study",
+        "export",
+        "--storage",
+        DATABASE,
+        "--study-name",
+        "s",
+        "--format",
+        "json",
+    ]);
+    fs::write(scene.path("s.jsonl"), exported.stdout).unwrap();
+    let import = ["study", "import", "s.jsonl", "--storage", DATABASE, "--study-name", "imported"];
+    scene.json(&import);
+    assert_eq!(kept_by("imported"), Value::Null);
+    assert_eq!(kept_by("s"), name);
 }
 
 #[test]

@@ -179,8 +179,8 @@ impl Checkpoints {
         }
         fs::rename(&unfinished, &dir)?;
         if resumed_from.is_some() {
-            // Before what it is a copy of is removed.
-            fs::File::open(&attempts)?.sync_all()?;
+            // Before what it is a copy of is removed; not every file system can.
+            let _ = fs::File::open(&attempts)?.sync_all();
         }
         earlier.iter().for_each(|attempt| remove(&attempt.path));
         Ok(Attempt { dir, resumed_from })

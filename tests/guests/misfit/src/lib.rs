@@ -91,9 +91,11 @@ fn count(trial: &mut Trial) -> io::Result<f64> {
         number += 1;
     }
     for step in 0..12 - number {
-        while step == steps {
-            // With --deterministic a sleep is over at once.
-            sleep();
+        if step == steps {
+            loop {
+                // With --deterministic a sleep is over at once.
+                sleep();
+            }
         }
         last = (last ^ (last >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_add(1);
         taken.extend(last.to_le_bytes());
