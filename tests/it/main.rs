@@ -5,6 +5,8 @@
 //! and says what it had to skip. Those of processes that die need the feature `failpoints`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "failpoints")]
+mod checkpoints;
 mod doctor;
 mod escapes;
 mod eval;

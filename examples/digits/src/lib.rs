@@ -1,10 +1,11 @@
-//! Recognises handwritten digits: a real, if small, training with data, pruning and a seed.
+//! Recognises handwritten digits: a real, if small, training with data, pruning, a seed and checkpoints.
 //!
-//! The objective is here; [`train`] knows the loop over batches, [`mlp`] the mathematics and
-//! [`data`] the file.
+//! The objective is here; [`train`] knows the loop over batches, [`mlp`] the mathematics, [`data`]
+//! the file and [`progress`] what is kept for the case of an interruption.
 
 pub mod data;
 pub mod mlp;
+pub mod progress;
 pub mod rng;
 pub mod train;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use trialbox_guest::{Result, Trial, objective};
 
 use mlp::Activation;
+use progress::Progress;
 use train::{Settings, Training};
 
 /// How often each trial passes over the training images.
@@ -43,13 +45,19 @@ pub fn digits(trial: &mut Trial) -> Result<f64> {
     let mut training = Training::new(&settings, training_images.labels.len(), trial.seed());
     trial.set_user_attr("n_parameters", training.mlp.n_parameters());
 
-    let mut accuracy = 0.0;
-    for epoch in 0..EPOCHS {
-        training.epoch(&training_images);
-        accuracy = training.accuracy(&validation_images);
-        trial.step(accuracy, epoch)?;
+    let mut progress = Progress::load(trial, &settings, &mut training)?;
+    for (epoch, &accuracy) in (0..).zip(&progress.accuracies) {
+        // Reported again and not judged again: the pruner has let them pass.
+        trial.report(accuracy, epoch);
     }
-    Ok(accuracy)
+    for epoch in progress.epochs()..EPOCHS {
+        training.epoch(&training_images);
+        let accuracy = training.accuracy(&validation_images);
+        trial.step(accuracy, epoch)?;
+        progress.accuracies.push(accuracy);
+        progress.save(&training)?;
+    }
+    Ok(progress.accuracies[EPOCHS as usize - 1])
 }
 
 /// All parameters at once, before anything that takes time or can fail.
@@ -71,7 +79,7 @@ fn suggest(trial: &mut Trial) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trialbox_guest::{Choice, Stop};
+    use trialbox_guest::{Choice, Level, Stop};
 
     #[test]
     fn good_settings_recognise_nearly_all_digits() {
@@ -95,12 +103,51 @@ mod tests {
         assert_ne!(one, other);
     }
 
+    #[test]
+    fn a_training_that_is_interrupted_after_each_epoch_gives_the_bits_of_one_that_is_not() {
+        let mut whole = good().with_seed(1);
+        let accuracy = digits(&mut whole).unwrap();
+        let dir = std::env::temp_dir().join(format!("digits-resumed-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        for epoch in 1..EPOCHS {
+            // The trial sees its end after the epoch that it has not yet saved.
+            let mut interrupted = good().with_seed(1).with_checkpoint(&dir).prune_at(epoch);
+            assert_eq!(digits(&mut interrupted), Err(Stop::Pruned));
+            assert_eq!(interrupted.reports().len() as u32, epoch + 1);
+        }
+        let mut resumed = good().with_seed(1).with_checkpoint(&dir);
+        assert_eq!(digits(&mut resumed).unwrap().to_bits(), accuracy.to_bits());
+        assert_eq!(resumed.reports(), whole.reports());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_other_settings_have_left_is_not_used() {
+        let dir = std::env::temp_dir().join(format!("digits-other-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut first = good().with_checkpoint(&dir).prune_at(1);
+        assert_eq!(digits(&mut first), Err(Stop::Pruned));
+        let mut other = good_with(0.2).with_checkpoint(&dir).prune_at(1);
+        assert_eq!(digits(&mut other), Err(Stop::Pruned));
+        let (level, message) = &other.logs()[0];
+        assert_eq!((*level, other.logs().len()), (Level::Warning, 1));
+        assert!(message.contains("learning_rate: 0.1"), "{message}");
+        let mut fresh = good_with(0.2).prune_at(1);
+        assert_eq!(digits(&mut fresh), Err(Stop::Pruned));
+        assert_eq!(other.reports(), fresh.reports());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
     fn good() -> Trial {
+        good_with(0.1)
+    }
+
+    fn good_with(learning_rate: f64) -> Trial {
         Trial::fixed([
             ("depth", 1.into()),
             ("width", 64.into()),
             ("activation", Choice::from(Activation::Relu)),
-            ("learning_rate", 0.1.into()),
+            ("learning_rate", learning_rate.into()),
             ("momentum", 0.9.into()),
             ("l2", 1e-4.into()),
             ("batch_size", 32.into()),

@@ -54,7 +54,17 @@ impl Mlp {
 
     /// The number of weights and biases.
     pub fn n_parameters(&self) -> usize {
-        self.layers.iter().map(|layer| layer.weights.len() + layer.biases.len()).sum()
+        self.parameters().count()
+    }
+
+    /// The weights and biases.
+    pub fn parameters(&self) -> impl Iterator<Item = &f32> {
+        parameters(&self.layers)
+    }
+
+    /// The same, to be changed.
+    pub fn parameters_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        parameters_mut(&mut self.layers)
     }
 
     /// The share of `images` whose most probable class is their label.
@@ -153,6 +163,14 @@ impl Layer {
     }
 }
 
+fn parameters(layers: &[Layer]) -> impl Iterator<Item = &f32> {
+    layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases))
+}
+
+fn parameters_mut(layers: &mut [Layer]) -> impl Iterator<Item = &mut f32> {
+    layers.iter_mut().flat_map(|layer| layer.weights.iter_mut().chain(&mut layer.biases))
+}
+
 impl Activation {
     fn forward(self, values: &mut [f32]) {
         for value in values {
@@ -191,6 +209,16 @@ impl Sgd {
     pub fn new(mlp: &Mlp, learning_rate: f32, momentum: f32, l2: f32) -> Self {
         let velocity = mlp.layers.iter().map(Layer::zeros_like).collect();
         Sgd { learning_rate, momentum, l2, velocity }
+    }
+
+    /// What each weight and bias was last changed by.
+    pub fn velocities(&self) -> impl Iterator<Item = &f32> {
+        parameters(&self.velocity)
+    }
+
+    /// The same, to be changed.
+    pub fn velocities_mut(&mut self) -> impl Iterator<Item = &mut f32> {
+        parameters_mut(&mut self.velocity)
     }
 
     /// Takes a step downhill from a batch's [gradients](Mlp::gradients).
@@ -344,14 +372,6 @@ mod tests {
                 "{activation:?}, parameter {place}: found {found}, wanted {wanted}"
             );
         }
-    }
-
-    fn parameters(layers: &[Layer]) -> impl Iterator<Item = &f32> {
-        layers.iter().flat_map(|layer| layer.weights.iter().chain(&layer.biases))
-    }
-
-    fn parameters_mut(layers: &mut [Layer]) -> impl Iterator<Item = &mut f32> {
-        layers.iter_mut().flat_map(|layer| layer.weights.iter_mut().chain(&mut layer.biases))
     }
 
     fn loss(mlp: &Mlp, images: &[f32], labels: &[u8]) -> f32 {

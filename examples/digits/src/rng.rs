@@ -6,9 +6,14 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator whose numbers follow from `seed` alone.
+    /// A generator whose numbers follow from `seed` alone. A [state](Rng::state) is a seed, too.
     pub fn new(seed: u64) -> Self {
         Rng(seed)
+    }
+
+    /// All that its next numbers follow from.
+    pub fn state(&self) -> u64 {
+        self.0
     }
 
     /// A number from -1 up to 1, without 1.

@@ -1,5 +1,7 @@
 //! Training a network on the digits with given settings, without knowing of trials.
 
+use std::io;
+
 use crate::data::{CLASSES, Digits, PIXELS};
 use crate::mlp::{Activation, Mlp, Sgd};
 use crate::rng::Rng;
@@ -45,6 +47,27 @@ impl Training {
         Training { mlp, sgd, batch_size: settings.batch_size, order: (0..n_images).collect(), rng }
     }
 
+    /// All that the rest of the training depends on, to be [restored](Training::restore).
+    pub fn state(&self) -> Vec<u8> {
+        let mut state = self.rng.state().to_le_bytes().to_vec();
+        state.extend(self.order.iter().flat_map(|&index| (index as u32).to_le_bytes()));
+        let numbers = self.mlp.parameters().chain(self.sgd.velocities());
+        state.extend(numbers.flat_map(|number| number.to_le_bytes()));
+        state
+    }
+
+    /// Goes on where another training was that had the same settings and as many images.
+    pub fn restore(&mut self, mut state: &[u8]) -> io::Result<()> {
+        self.rng = Rng::new(u64::from_le_bytes(take(&mut state)?));
+        for index in &mut self.order {
+            *index = u32::from_le_bytes(take(&mut state)?) as usize;
+        }
+        for number in self.mlp.parameters_mut().chain(self.sgd.velocities_mut()) {
+            *number = f32::from_le_bytes(take(&mut state)?);
+        }
+        Ok(())
+    }
+
     /// Passes once over `digits`, in a new order.
     pub fn epoch(&mut self, digits: &Digits) {
         self.rng.shuffle(&mut self.order);
@@ -59,4 +82,12 @@ impl Training {
     pub fn accuracy(&self, digits: &Digits) -> f64 {
         self.mlp.accuracy(&digits.images, &digits.labels)
     }
+}
+
+/// Takes the next bytes from the front of `state`.
+pub fn take<const N: usize>(state: &mut &[u8]) -> io::Result<[u8; N]> {
+    let too_short = || io::Error::other("the state of the training is too short");
+    let (bytes, rest) = state.split_first_chunk().ok_or_else(too_short)?;
+    *state = rest;
+    Ok(*bytes)
 }

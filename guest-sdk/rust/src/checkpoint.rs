@@ -1,11 +1,17 @@
 //! The files that a trial keeps across interruptions.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 /// A directory for what a trial wants to find again after an interruption, such as half-trained
 /// weights. From [`Trial::checkpoint`](crate::Trial::checkpoint).
+///
+/// It follows the trial when it is tried again, and is removed when the trial has ended. A trial that
+/// resumes should end with the value of one that was never interrupted. So what it saves is all that
+/// the rest of its work depends on, the state of its random numbers included, and it reports once more
+/// what it had reported. Keep that in one file: of several, an interruption may leave one of them older
+/// than the others. How much may be saved is the file system's to say.
 ///
 /// When the run offers no such directory, [`save`](Checkpoint::save) does nothing and
 /// [`load`](Checkpoint::load) finds nothing, so an objective is written once for both cases:
@@ -67,10 +73,17 @@ impl Checkpoint {
         // A trial may be interrupted at any moment: the old content must survive until the new one
         // is complete, which the renaming achieves.
         let unfinished = dir.join(format!("{name}.unfinished"));
-        fs::write(&unfinished, content)
+        write_synced(&unfinished, content)
             .and_then(|()| fs::rename(unfinished, dir.join(name)))
             .map_err(|error| named(error, "write", name))
     }
+}
+
+/// A machine that dies may know of a renaming before it knows of what was written, unless that is synced.
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 /// The same error, with the file in its message, which the standard library leaves out.

@@ -7,6 +7,9 @@ use crate::trial::FrozenTrial;
 /// and the seed of its random numbers.
 pub const PROVENANCE_ATTR: &str = "trialbox:provenance";
 
+/// The member of the provenance that names the attempt whose checkpoint the trial resumed from, if it did.
+pub const RESUMED_FROM: &str = "resumed_from";
+
 /// The system attribute that keeps what the pruner answered, if it ever said yes. The answers follow from what the
 /// other trials had reported by then, which nobody can find out later.
 pub const ANSWERS_ATTR: &str = "trialbox:prune_answers";

@@ -13,7 +13,7 @@ use crate::history::History;
 use crate::json::Json;
 use crate::limits::{Limit, LimitHit, Limits};
 use crate::objective::OnDeadline;
-use crate::provenance::{Answers, PROVENANCE_ATTR};
+use crate::provenance::{Answers, PROVENANCE_ATTR, RESUMED_FROM};
 use crate::pruner::{Pruner, RunningTrial};
 use crate::reports::{Fate, Reports};
 use crate::rng::{TrialRng, guest_seed, trial_rng};
@@ -99,6 +99,7 @@ pub struct TrialSession<'a> {
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
+    origin: TrialNumber,
     seed: u64,
     rng: TrialRng,
     /// The other trials; empty until something that looks at them is asked.
@@ -154,6 +155,7 @@ impl<'a> TrialSession<'a> {
             observer,
             rng: trial_rng(around.seed, begun.origin),
             seed,
+            origin: begun.origin,
             claim: begun.claim,
             history: Rc::new(History::new(around.study.directions.clone(), Vec::new())),
             history_is_loaded: false,
@@ -186,6 +188,23 @@ impl<'a> TrialSession<'a> {
     /// The trial's number.
     pub fn number(&self) -> TrialNumber {
         self.claim.number
+    }
+
+    /// The trial of which this one is a retry, directly or not; otherwise the trial itself.
+    pub fn origin(&self) -> TrialNumber {
+        self.origin
+    }
+
+    /// Notes that the objective goes on from what an earlier attempt left: in the log, and in the provenance as
+    /// `resumed_from`, because a replay begins anew. To be called before the objective is.
+    pub fn resumes_from(&mut self, earlier: TrialNumber) {
+        self.host_note(&format!("resumes from the checkpoint of trial {earlier}"));
+        let attrs = self.pending.system_attrs.iter_mut();
+        for (_, provenance) in attrs.filter(|(key, _)| key == PROVENANCE_ATTR) {
+            if let Json::Object(members) = provenance {
+                members.push((RESUMED_FROM.to_owned(), Json::from(earlier.0)));
+            }
+        }
     }
 
     /// The seed for the objective's own random numbers; a retry has that of the trial that was lost.

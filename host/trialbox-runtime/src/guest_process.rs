@@ -119,7 +119,7 @@ impl Guest {
         place.has_engine(&engine);
         let compiled = compile(link, &request, &engine, &place)?;
         // From here on the objective's code may run, `describe` for one.
-        let landlock_abi = place.leave_only(&request.grants, None);
+        let landlock_abi = place.leave_only(&request.grants_of_trial(), None);
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_functions(&mut linker).map_err(internal)?;
@@ -193,8 +193,12 @@ impl Guest {
         &self,
         trial: Option<TrialRequest>,
     ) -> wasmtime::Result<(Store<HostState>, Instance)> {
+        let grants = match trial {
+            Some(_) => self.request.grants_of_trial(),
+            None => self.request.grants.clone(),
+        };
         let rights = Rights {
-            grants: &self.request.grants,
+            grants: &grants,
             env: &self.request.env,
             deterministic: self.request.engine.deterministic,
             limits: trial.map_or(self.request.limits, |trial| trial.limits),
@@ -244,7 +248,7 @@ fn compile(
         return Ok(from_cache(component));
     }
     let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
-    place.leave_only(&request.grants, reservation.map(Reservation::directory));
+    place.leave_only(&request.grants_of_trial(), reservation.map(Reservation::directory));
     let module = receive_module(link)?;
     let compiled = place
         .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));

@@ -168,8 +168,11 @@ impl Host for HostState {
     }
 
     fn checkpoint(&mut self) -> Result<CheckpointState> {
-        self.trial("checkpoint")?;
-        Ok(CheckpointState::Unavailable)
+        Ok(match self.trial("checkpoint")?.checkpoint {
+            protocol::CheckpointState::Unavailable => CheckpointState::Unavailable,
+            protocol::CheckpointState::Fresh => CheckpointState::Fresh,
+            protocol::CheckpointState::Resumed => CheckpointState::Resumed,
+        })
     }
 
     fn log(&mut self, level: LogLevel, message: String) -> Result<()> {

@@ -37,7 +37,9 @@ pub use deadline::SharedDeadline;
 pub use guest_process::run_guest;
 pub use interrupt::{Interrupts, Stops};
 pub use isolation::Isolation;
-pub use protocol::{DataSource, Description, Grant, Loaded, Metric};
+pub use protocol::{
+    CHECKPOINT_PATH, CheckpointDir, DataSource, Description, Grant, Loaded, Metric,
+};
 pub use sandbox::{Sandbox, SandboxConfig};
 
 /// The version of the wasm engine, for bug reports. `cargo xtask tidy` holds it against the lock file.

@@ -14,6 +14,9 @@ use trialbox_core::limits::{Limit, LimitHit, Limits};
 /// What framing adds to the payload of a host call, at most.
 const FRAMING_BYTES: usize = 64 << 10;
 
+/// Where a guest finds the directory for its checkpoints, by the contract.
+pub const CHECKPOINT_PATH: &str = "/checkpoint";
+
 /// From the host process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToGuest {
@@ -42,6 +45,8 @@ pub(crate) struct LoadRequest {
     pub(crate) cache_dirs: Vec<PathBuf>,
     /// Directories that the guest may see.
     pub(crate) grants: Vec<Grant>,
+    /// The directory that its trial finds at [`CHECKPOINT_PATH`], if there is one.
+    pub(crate) checkpoint_dir: Option<PathBuf>,
     /// Environment variables that the guest gets; it inherits none.
     pub(crate) env: Vec<(String, String)>,
     /// How its code is compiled.
@@ -50,6 +55,18 @@ pub(crate) struct LoadRequest {
     pub(crate) limits: GuestLimits,
     /// What the compiler may use.
     pub(crate) compile_memory_bytes: u64,
+}
+
+impl LoadRequest {
+    /// The directories that a trial may see; whoever describes itself has no checkpoint.
+    pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
+        let checkpoint = self.checkpoint_dir.iter().map(|dir| Grant {
+            host: dir.clone(),
+            guest: CHECKPOINT_PATH.to_owned(),
+            writable: true,
+        });
+        self.grants.iter().cloned().chain(checkpoint).collect()
+    }
 }
 
 /// How code is compiled and run. Code that was compiled with other settings is other code.
@@ -112,8 +129,37 @@ pub(crate) struct TrialRequest {
     pub(crate) number: u32,
     /// The seed for the guest's random numbers.
     pub(crate) seed: u64,
+    /// What it finds at [`CHECKPOINT_PATH`].
+    pub(crate) checkpoint: CheckpointState,
     /// What it may use.
     pub(crate) limits: GuestLimits,
+}
+
+/// What a trial finds at [`CHECKPOINT_PATH`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum CheckpointState {
+    Unavailable,
+    Fresh,
+    Resumed,
+}
+
+/// The directory where a trial may keep files across interruptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointDir {
+    /// Where it is, an absolute path.
+    pub host: PathBuf,
+    /// Whether it holds what an earlier attempt at the trial left.
+    pub resumed: bool,
+}
+
+impl From<Option<&CheckpointDir>> for CheckpointState {
+    fn from(dir: Option<&CheckpointDir>) -> Self {
+        match dir {
+            None => CheckpointState::Unavailable,
+            Some(CheckpointDir { resumed: false, .. }) => CheckpointState::Fresh,
+            Some(CheckpointDir { resumed: true, .. }) => CheckpointState::Resumed,
+        }
+    }
 }
 
 /// A directory that the guest may see.
@@ -408,6 +454,33 @@ impl FrameBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_trial_may_write_to_its_checkpoint_and_a_description_does_not_see_it() {
+        let limits = GuestLimits::from(&Limits::default());
+        let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
+        let mut request = LoadRequest {
+            digest: [0; 32],
+            cache_dir: None,
+            grants: vec![data.clone()],
+            checkpoint_dir: None,
+            env: vec![],
+            engine: EngineSettings {
+                deterministic: false,
+                metered: false,
+                interruptible: false,
+                stack_bytes: 0,
+            },
+            limits,
+            compile_memory_bytes: 0,
+        };
+        assert_eq!(request.grants_of_trial(), std::slice::from_ref(&data));
+        request.checkpoint_dir = Some("/kept/0".into());
+        let checkpoint =
+            Grant { host: "/kept/0".into(), guest: "/checkpoint".to_owned(), writable: true };
+        assert_eq!(request.grants_of_trial(), [data.clone(), checkpoint]);
+        assert_eq!(request.grants, [data]);
+    }
 
     #[test]
     fn frames_survive_being_cut_anywhere() {

@@ -6,8 +6,9 @@ use crate::deadline::Deadline;
 use crate::interrupt::Stops;
 use crate::isolation::{Body, Isolation};
 use crate::protocol::{
-    Break, BreakKind, Choice, EngineSettings, FrameBuffer, FromGuest, Grant, GuestEnd, GuestLimits,
-    Level, LoadRequest, Loaded, ToGuest, TrialRequest, write_frame,
+    Break, BreakKind, CheckpointDir, CheckpointState, Choice, EngineSettings, FrameBuffer,
+    FromGuest, Grant, GuestEnd, GuestLimits, Level, LoadRequest, Loaded, ToGuest, TrialRequest,
+    write_frame,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
@@ -63,6 +64,7 @@ impl SandboxConfig {
 pub struct Sandbox {
     file: Arc<ObjectiveFile>,
     config: SandboxConfig,
+    checkpoint: Option<CheckpointDir>,
     guest: Option<RunningGuest>,
 }
 
@@ -72,8 +74,8 @@ impl Sandbox {
     /// # Errors
     /// When no process can be started.
     pub fn start(file: Arc<ObjectiveFile>, config: SandboxConfig) -> Result<Self, Rejection> {
-        let guest = RunningGuest::spawn(&file, &config)?;
-        Ok(Sandbox { file, config, guest: Some(guest) })
+        let guest = RunningGuest::spawn(&file, &config, None)?;
+        Ok(Sandbox { file, config, checkpoint: None, guest: Some(guest) })
     }
 
     /// Waits until the objective is ready.
@@ -108,6 +110,15 @@ impl Sandbox {
         Ok(())
     }
 
+    /// Gives the trial to come a directory of its own, or takes it away. What a guest process may see is settled when
+    /// it starts: one that has such a directory, or is to have one, makes way for a new one.
+    pub fn set_checkpoint(&mut self, checkpoint: Option<CheckpointDir>) {
+        if self.checkpoint.is_some() || checkpoint.is_some() {
+            self.guest = None;
+        }
+        self.checkpoint = checkpoint;
+    }
+
     /// Where the objective's code runs.
     pub fn isolation(&self) -> Isolation {
         self.config.isolation
@@ -132,7 +143,8 @@ impl Sandbox {
         let guest = match self.guest.take() {
             Some(guest) => guest,
             None => {
-                let mut guest = RunningGuest::spawn(&self.file, &self.config)?;
+                let mut guest =
+                    RunningGuest::spawn(&self.file, &self.config, self.checkpoint.as_ref())?;
                 guest.wait_loaded(&self.file, &self.config)?;
                 guest
             }
@@ -145,6 +157,7 @@ impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
         let (limits, deterministic) = (self.config.limits, self.config.deterministic);
         let stops = self.config.stops.clone();
+        let checkpoint = CheckpointState::from(self.checkpoint.as_ref());
         let guest = match self.ready_guest() {
             Ok(guest) => guest,
             Err(rejection) => {
@@ -158,6 +171,7 @@ impl Objective for Sandbox {
             guest,
             limits,
             deterministic,
+            checkpoint,
             deadline: Deadline::new(limits.duration(Limit::TrialTime)),
             stops: &stops,
             peak_memory_bytes: None,
@@ -187,6 +201,7 @@ pub(crate) struct Call<'a> {
     guest: &'a mut RunningGuest,
     limits: Limits,
     deterministic: bool,
+    checkpoint: CheckpointState,
     deadline: Deadline,
     stops: &'a Stops,
     /// What the guest process has told so far.
@@ -208,6 +223,7 @@ impl Call<'_> {
         let request = TrialRequest {
             number: session.number().0,
             seed: session.seed(),
+            checkpoint: self.checkpoint,
             limits: GuestLimits::from(&self.limits),
         };
         let cpu_before = self.guest.body.cpu_time();
@@ -424,7 +440,11 @@ enum Received {
 }
 
 impl RunningGuest {
-    fn spawn(file: &ObjectiveFile, config: &SandboxConfig) -> Result<Self, Rejection> {
+    fn spawn(
+        file: &ObjectiveFile,
+        config: &SandboxConfig,
+        checkpoint: Option<&CheckpointDir>,
+    ) -> Result<Self, Rejection> {
         let cannot = |error: io::Error| died(&format!("cannot start the guest process: {error}"));
         let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
         let body = match config.isolation {
@@ -437,6 +457,7 @@ impl RunningGuest {
             digest: file.digest,
             cache_dirs: config.cache_dirs.clone(),
             grants: config.grants.clone(),
+            checkpoint_dir: checkpoint.map(|dir| dir.host.clone()),
             env: config.env.clone(),
             engine: config.engine(),
             limits: GuestLimits::from(&config.limits).for_describing(),

@@ -4,6 +4,7 @@
 //! each of which has a file in `commands`.
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod cli;
 mod clock;
 mod commands;

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
+use trialbox_core::provenance::RESUMED_FROM;
 use trialbox_runtime::{Grant, Loaded, ObjectiveFile, WASMTIME_VERSION};
 
 /// A component's digest as it is stored.
@@ -51,6 +52,11 @@ pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) ->
             "it was not run with --deterministic: clocks and the order of directories may differ"
                 .to_owned(),
         ),
+    }
+    if let Some(earlier) = recorded.get(RESUMED_FROM) {
+        notes.push(format!(
+            "it resumed from the checkpoint of trial {earlier}: a replay begins anew, and asks the pruner more often"
+        ));
     }
     for (key, is) in now.iter().filter(|(key, _)| key != "deterministic") {
         match recorded.get(key) {

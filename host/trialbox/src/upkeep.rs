@@ -54,14 +54,14 @@ impl Reaping {
     }
 }
 
-/// Writes what earlier jobs could not, and ends trials whose jobs are gone.
+/// Writes what earlier jobs could not, and ends trials whose jobs are gone; returns the latter.
 pub(crate) fn tidy_up(
     storage: &mut dyn Storage,
     spool: Option<&Spool>,
     study: &StudyRecord,
     grace: Duration,
     output: &Output,
-) -> Result<(), CommandError> {
+) -> Result<Vec<Reaped>, CommandError> {
     if let Some(spool) = spool {
         let synced = sync_spool(storage, spool, Some(&study.name));
         synced.iter().filter(|synced| synced.is_news()).for_each(|synced| {
@@ -70,7 +70,7 @@ pub(crate) fn tidy_up(
     }
     let report = reap_study(storage, spool, study, &Reaping::at_start(study, grace))?;
     report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
-    Ok(())
+    Ok(report.lost)
 }
 
 /// Ends the lost trials of a study, but for those whose results wait in the spool.

@@ -2,9 +2,10 @@
 //! language's standard library, which no few lines of WebAssembly text would show.
 
 use std::collections::HashMap;
-use std::io::Read as _;
+use std::fs;
+use std::io::{self, Read as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use trialbox_guest::{Result, Stop, Trial, objective};
+use trialbox_guest::{Checkpoint, Result, Stop, Trial, objective};
 
 /// Its value is 0 where what it does leaves it one; else what it has seen.
 #[objective(minimize)]
@@ -22,6 +23,8 @@ pub fn misfit(trial: &mut Trial) -> Result<f64> {
         "clock" => since_1970(),
         "hash" => order_of_hashes(),
         "print" => print(trial),
+        "count" => count(trial)?,
+        "scribble" => scribble(trial),
         other => {
             return Err(Stop::failed(format_args!("MISFIT is `{other}`, which is nothing to do")));
         }
@@ -74,6 +77,69 @@ fn print(trial: &mut Trial) -> f64 {
     for line in 0..5_000 {
         println!("\u{1b}[2J\u{1b}]0;title\u{7}line {line} \u{9b}31m\r");
         trial.info(format_args!("\u{1b}[1A{line}"));
+    }
+    0.0
+}
+
+/// Takes twelve steps, of which each depends on the one before, and keeps what it has in its checkpoint. After as many
+/// as `STEPS` says it hangs.
+fn count(trial: &mut Trial) -> io::Result<f64> {
+    let steps = std::env::var("STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(12);
+    let checkpoint = trial.checkpoint();
+    let state = match checkpoint {
+        Checkpoint::Unavailable => "unavailable",
+        Checkpoint::Fresh(_) => "fresh",
+        Checkpoint::Resumed(_) => "resumed",
+    };
+    trial.set_user_attr("checkpoint", state);
+    trial.set_user_attr("within_reach", within_reach());
+    let mut taken = checkpoint.load("steps")?.unwrap_or_default();
+    let (mut number, mut last) = (0, trial.seed());
+    for bytes in taken.chunks_exact(8) {
+        last = bytes.iter().rev().fold(0, |value, &byte| (value << 8) | u64::from(byte));
+        trial.report(fraction(last), number);
+        number += 1;
+    }
+    for step in 0..12 - number {
+        if step == steps {
+            loop {
+                // With --deterministic a sleep is over at once.
+                sleep();
+            }
+        }
+        last = (last ^ (last >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9).wrapping_add(1);
+        taken.extend(last.to_le_bytes());
+        trial.report(fraction(last), number + step);
+        checkpoint.save("steps", &taken)?;
+    }
+    Ok(fraction(last))
+}
+
+/// From 0 up to 1, with all the bits that a float holds.
+fn fraction(number: u64) -> f64 {
+    (number >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Which of these paths lead anywhere. Of `leak` the test has made a link.
+fn within_reach() -> String {
+    let paths = [
+        "/",
+        "/checkpoint",
+        "/checkpoint/..",
+        "/checkpoint/../0",
+        "/checkpoint/../../..",
+        "/checkpoint/leak",
+        "/checkpoint/leaks/secret",
+        "/tmp",
+    ];
+    paths.into_iter().filter(|path| fs::metadata(path).is_ok()).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes other numbers to its checkpoint for ever, whatever comes of it.
+fn scribble(trial: &mut Trial) -> f64 {
+    let checkpoint = trial.checkpoint();
+    for number in 0_u64.. {
+        let _ = checkpoint.save("scribbled", &number.to_le_bytes());
     }
     0.0
 }

@@ -1,6 +1,7 @@
 //! What the workers of one `trialbox run` do, and what they say of it.
 
 use super::RunArgs;
+use crate::checkpoint::{Checkpointed, Checkpoints};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -93,6 +94,7 @@ pub(super) struct Job<'a> {
     pub(super) file: &'a Arc<ObjectiveFile>,
     pub(super) stops: &'a Stops,
     pub(super) job_end: &'a JobEnd,
+    pub(super) checkpoints: Option<&'a Checkpoints>,
     pub(super) study: &'a StudyRecord,
     pub(super) settings: &'a Settings,
     pub(super) provenance: &'a [(String, Json)],
@@ -155,9 +157,10 @@ impl Job<'_> {
             on_deadline: self.args.job_end.on_deadline(),
             provenance: self.provenance,
         };
+        let mut objective = Checkpointed::new(&mut ready.sandbox, self.checkpoints, self.stops);
         let mut exit = ExitCode::Done;
         while self.may_begin(sampler.as_ref(), storage.as_mut())? && self.counters.take() {
-            if let Err(rejection) = ready.sandbox.prepare() {
+            if let Err(rejection) = objective.prepare() {
                 self.counters.stop();
                 return Err(rejection.into());
             }
@@ -169,8 +172,7 @@ impl Job<'_> {
             };
             let mut number = None;
             let mut observer = |event: Event| self.observe(&mut number, &event);
-            let end =
-                run_trial(&around, storage.as_mut(), &mut ready.sandbox, &request, &mut observer);
+            let end = run_trial(&around, storage.as_mut(), &mut objective, &request, &mut observer);
             let end = match end {
                 Ok(end) => end,
                 Err(error) => {
@@ -185,6 +187,7 @@ impl Job<'_> {
                 continue;
             }
             exit = exit.worst(self.report(&end));
+            objective.settle(&end);
         }
         // What the end of the job's time does is said with the trial that it stops.
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))

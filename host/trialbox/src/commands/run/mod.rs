@@ -2,6 +2,7 @@
 
 mod job;
 
+use crate::checkpoint::CheckpointArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
@@ -144,6 +145,9 @@ pub(crate) struct RunArgs {
     job_end: JobEndArgs,
 
     #[command(flatten)]
+    checkpoint: CheckpointArgs,
+
+    #[command(flatten)]
     sandbox: ObjectiveArgs,
 }
 
@@ -176,6 +180,7 @@ impl RunArgs {
         // Before the database: a file that is no objective must leave no trace there.
         let ready = self.sandbox.load(&file, stops)?;
         self.sandbox.check_data(&ready.loaded)?;
+        let checkpoints = self.checkpoint.root(&self.sandbox.grants()?)?;
 
         let mut storage = self.open_storage(Create::Missing, stops)?;
         let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
@@ -185,7 +190,9 @@ impl RunArgs {
             output.note("note: with several objectives nothing is pruned; --pruner has no effect");
         }
         let spool = self.storage.spool();
-        tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
+        let lost = tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
+        let checkpoints =
+            checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
@@ -204,6 +211,7 @@ impl RunArgs {
             file: &file,
             stops,
             job_end,
+            checkpoints: checkpoints.as_ref(),
             study: &study,
             settings: &settings,
             counters: &counters,

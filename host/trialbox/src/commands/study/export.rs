@@ -1,5 +1,6 @@
 //! `trialbox study export | import`: trials as text, and back.
 
+use crate::checkpoint::CHECKPOINT_DIR_ATTR;
 use crate::error::{CommandError, CommandResult};
 use crate::exchange::{self, ImportedStudy};
 use crate::exit_code::ExitCode;
@@ -146,7 +147,13 @@ fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandEr
     Ok(NewStudy {
         name: name.to_owned(),
         directions,
-        user_attrs: imported.user_attrs.clone(),
+        // Its trials are others, whatever their numbers.
+        user_attrs: imported
+            .user_attrs
+            .iter()
+            .filter(|(key, _)| key != CHECKPOINT_DIR_ATTR)
+            .cloned()
+            .collect(),
         system_attrs: imported.system_attrs.clone(),
     })
 }

@@ -1,5 +1,6 @@
 //! `trialbox study copy | rename | delete | set-attr | snapshot | sync`: changes studies as a whole.
 
+use crate::checkpoint::CHECKPOINT_DIR_ATTR;
 use crate::error::{CommandError, CommandResult};
 use crate::exchange::as_copied;
 use crate::exit_code::ExitCode;
@@ -101,8 +102,12 @@ impl CopyArgs {
         let copy = NewStudy {
             name: self.to_study_name.clone().unwrap_or_else(|| study.name.clone()),
             directions: study.directions,
-            // A copy is there to go on with.
-            user_attrs: study.user_attrs.into_iter().filter(|(key, _)| key != STOP_ATTR).collect(),
+            // A copy is there to go on with, and its trials are others.
+            user_attrs: study
+                .user_attrs
+                .into_iter()
+                .filter(|(key, _)| ![STOP_ATTR, CHECKPOINT_DIR_ATTR].contains(&key.as_str()))
+                .collect(),
             system_attrs: study.system_attrs.into_iter().collect(),
         };
         let mut other = match &self.to_storage {

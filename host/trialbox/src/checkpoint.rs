@@ -1,0 +1,397 @@
+//! `run --checkpoint-dir DIR`: a directory for each trial, in which it finds after an interruption what it has left.
+//!
+//! `DIR/<study>-<random>/<first attempt>/<this attempt>`, the latter two by their trials' numbers. No two attempts
+//! share a directory, because the one that was taken for lost may still be writing to its own: a retry begins with a
+//! copy. The random part is the study's, so that no study meets the files of another one of its name.
+
+mod tree;
+
+use crate::error::CommandError;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use trialbox_core::json::Json;
+use trialbox_core::objective::{Evaluation, Objective};
+use trialbox_core::reap::Reaped;
+use trialbox_core::retry::origin;
+use trialbox_core::run::TrialEnd;
+use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::storage::Storage;
+use trialbox_core::study::StudyRecord;
+use trialbox_core::trial::TrialNumber;
+use trialbox_runtime::{CHECKPOINT_PATH, CheckpointDir, Grant, Rejection, Sandbox, Stops};
+
+/// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
+pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
+
+/// What an attempt's directory is called until it is complete.
+const UNFINISHED: &str = ".unfinished";
+
+/// How much of a study's name is in its directory's.
+const MAX_NAME: usize = 64;
+
+/// Where trials may keep files.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "In a batch job")]
+pub(crate) struct CheckpointArgs {
+    /// Give each trial a directory below this one, `/checkpoint` to the objective, whose files its retries find
+    /// again; it is removed when the trial has ended for good. Name one that all jobs of the study reach
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
+    checkpoint_dir: Option<PathBuf>,
+}
+
+impl CheckpointArgs {
+    /// The directory, after a look whether trials can be given others in it.
+    ///
+    /// # Errors
+    /// When they cannot, or the objective is granted another directory in their place.
+    pub(crate) fn root(&self, grants: &[Grant]) -> Result<Option<CheckpointRoot>, CommandError> {
+        let Some(dir) = &self.checkpoint_dir else { return Ok(None) };
+        if let Some(grant) =
+            grants.iter().find(|it| Path::new(&it.guest).starts_with(CHECKPOINT_PATH))
+        {
+            return Err(CommandError::usage(
+                format!("--dir and --checkpoint-dir both grant `{}`", grant.guest),
+                format!(
+                    "leave --checkpoint-dir out, or grant `{}` under another name",
+                    grant.host.display()
+                ),
+            ));
+        }
+        let root = try_out(dir).map_err(|error| {
+            CommandError::usage(
+                format!("no directory can be made in `{}`: {error}", dir.display()),
+                "--checkpoint-dir takes a directory that this process may write to",
+            )
+        })?;
+        Ok(Some(CheckpointRoot(root)))
+    }
+}
+
+/// Makes a directory, and for a moment another one in it; returns its absolute path.
+fn try_out(dir: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    let probe = dir.join(format!(".trialbox-{:016x}", rand::random::<u64>()));
+    fs::create_dir(&probe)?;
+    fs::remove_dir(&probe)?;
+    Ok(dir)
+}
+
+/// The directory below which there is one for each study.
+#[derive(Debug)]
+pub(crate) struct CheckpointRoot(PathBuf);
+
+impl CheckpointRoot {
+    /// The study's part of it, where nothing is kept for trials that were just found lost and are not tried again.
+    ///
+    /// # Errors
+    /// Of the storage; when the study's attribute makes no sense.
+    pub(crate) fn of_study(
+        self,
+        storage: &mut dyn Storage,
+        study: &StudyRecord,
+        lost: &[Reaped],
+    ) -> Result<Checkpoints, CommandError> {
+        let checkpoints = Checkpoints { dir: self.0.join(name_of(storage, study)?) };
+        for reaped in lost.iter().filter(|reaped| reaped.trial.retry.is_none()) {
+            let trial = storage.trial(study.id, reaped.trial.number)?;
+            checkpoints.remove(origin(trial.number, &trial.system_attrs));
+        }
+        Ok(checkpoints)
+    }
+}
+
+/// What the study calls its directory; the first job decides.
+fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, CommandError> {
+    let name = match study.user_attrs.get(CHECKPOINT_DIR_ATTR) {
+        Some(name) => Some(name.clone()),
+        None => {
+            let defaults = [(CHECKPOINT_DIR_ATTR.to_owned(), Json::from(new_name(&study.name)))];
+            let mut study = storage.set_study_defaults(study.id, &defaults)?;
+            study.user_attrs.remove(CHECKPOINT_DIR_ATTR)
+        }
+    };
+    // Whoever writes to the database does not choose where this process removes files.
+    let name = name.as_ref().and_then(Json::as_str).filter(|name| is_plain(name));
+    name.map(str::to_owned).ok_or_else(|| {
+        CommandError::usage(
+            format!(
+                "the attribute `{CHECKPOINT_DIR_ATTR}` of study `{}` is no name of a directory",
+                study.name
+            ),
+            "give it another with `trialbox study set-attr`",
+        )
+    })
+}
+
+/// A name that people recognise the study by, and that no other study has.
+fn new_name(study: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = study.chars().map(plain).take(MAX_NAME).collect();
+    format!("{name}-{:016x}", rand::random::<u64>())
+}
+
+fn is_plain(name: &str) -> bool {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !name.is_empty() && name.len() <= 255 && name.chars().all(is_fine)
+}
+
+/// The directories of a study's trials.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    dir: PathBuf,
+}
+
+/// The directory of an attempt at a trial.
+#[derive(Debug, PartialEq, Eq)]
+struct Attempt {
+    dir: PathBuf,
+    /// The attempt whose files are in it, if there were any.
+    resumed_from: Option<TrialNumber>,
+}
+
+impl Checkpoints {
+    /// Makes the directory of an attempt, with what the last one before it left if it is a retry. `go_on` is asked
+    /// while files are copied, and ends that with its error.
+    fn begin(
+        &self,
+        origin: TrialNumber,
+        number: TrialNumber,
+        go_on: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Attempt> {
+        let attempts = self.dir.join(origin.to_string());
+        if origin == number {
+            // What lies there is another trial's, of a database that was lost and made anew.
+            tree::remove(&attempts)?;
+        }
+        let (dir, unfinished) =
+            (attempts.join(number.to_string()), attempts.join(format!("{number}{UNFINISHED}")));
+        tree::remove(&dir)?;
+        tree::remove(&unfinished)?;
+        fs::create_dir_all(&unfinished)?;
+        let earlier = earlier_attempts(&attempts, number)?;
+        let last = earlier.iter().filter(|it| !it.is_unfinished).max_by_key(|it| it.number);
+        let mut resumed_from = None;
+        if let Some(last) = last {
+            let n_files = tree::copy(&last.path, &unfinished, go_on)?;
+            resumed_from = (n_files > 0).then_some(last.number);
+        }
+        fs::rename(&unfinished, &dir)?;
+        if resumed_from.is_some() {
+            // Before what it is a copy of is removed; not every file system can.
+            let _ = fs::File::open(&attempts)?.sync_all();
+        }
+        earlier.iter().for_each(|attempt| remove(&attempt.path));
+        Ok(Attempt { dir, resumed_from })
+    }
+
+    /// Removes what the attempts at a trial left.
+    fn remove(&self, origin: TrialNumber) {
+        remove(&self.dir.join(origin.to_string()));
+    }
+}
+
+/// Removes a directory, or says why not.
+fn remove(path: &Path) {
+    if let Err(error) = tree::remove(path) {
+        tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+    }
+}
+
+struct EarlierAttempt {
+    number: TrialNumber,
+    is_unfinished: bool,
+    path: PathBuf,
+}
+
+/// The directories of attempts before this one.
+fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAttempt>> {
+    let mut earlier = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let (text, is_unfinished) = match name.strip_suffix(UNFINISHED) {
+            Some(text) => (text, true),
+            None => (name, false),
+        };
+        let found = text.parse().map(TrialNumber).ok().filter(|found| *found < number);
+        earlier.extend(found.map(|number| EarlierAttempt {
+            number,
+            is_unfinished,
+            path: entry.path(),
+        }));
+    }
+    Ok(earlier)
+}
+
+/// A sandboxed objective, each of whose trials has its directory if checkpoints are wanted.
+pub(crate) struct Checkpointed<'a> {
+    sandbox: &'a mut Sandbox,
+    checkpoints: Option<&'a Checkpoints>,
+    stops: &'a Stops,
+    /// The first attempt at the trial that was evaluated last.
+    origin: Option<TrialNumber>,
+}
+
+impl<'a> Checkpointed<'a> {
+    pub(crate) fn new(
+        sandbox: &'a mut Sandbox,
+        checkpoints: Option<&'a Checkpoints>,
+        stops: &'a Stops,
+    ) -> Self {
+        Checkpointed { sandbox, checkpoints, stops, origin: None }
+    }
+
+    /// See [`Sandbox::prepare`].
+    pub(crate) fn prepare(&mut self) -> Result<(), Rejection> {
+        self.sandbox.prepare()
+    }
+
+    /// Removes the directory of the trial that was evaluated last, if it has ended for good.
+    pub(crate) fn settle(&mut self, end: &TrialEnd) {
+        let is_over = matches!(end, TrialEnd::Finished(trial) if trial.retry.is_none());
+        let origin = self.origin.take().filter(|_| is_over);
+        if let (Some(checkpoints), Some(origin)) = (self.checkpoints, origin) {
+            checkpoints.remove(origin);
+        }
+    }
+
+    /// The trial's directory. Without one it runs from its beginning, and the reason is told.
+    ///
+    /// # Errors
+    /// When the trial cannot go on.
+    fn directory(
+        &self,
+        checkpoints: &Checkpoints,
+        session: &mut TrialSession,
+    ) -> Result<Option<CheckpointDir>, Stop> {
+        let (origin, number) = (session.origin(), session.number());
+        let mut stop = None;
+        let attempt = checkpoints.begin(origin, number, &mut || {
+            stop = session.tick().err();
+            let is_over = stop.is_some() || self.stops.pending().is_some();
+            if is_over { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        });
+        match (stop, attempt) {
+            (Some(stop), _) => Err(stop),
+            (None, Ok(attempt)) => {
+                let resumed = attempt.resumed_from.is_some();
+                attempt.resumed_from.into_iter().for_each(|earlier| session.resumes_from(earlier));
+                Ok(Some(CheckpointDir { host: attempt.dir, resumed }))
+            }
+            (None, Err(error)) => {
+                if self.stops.pending().is_none() {
+                    let path = checkpoints.dir.join(origin.to_string());
+                    tracing::warn!(trial = number.0, path = %path.display(), %error, "the trial has no checkpoint");
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Objective for Checkpointed<'_> {
+    fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
+        let Some(checkpoints) = self.checkpoints else { return self.sandbox.evaluate(session) };
+        self.origin = Some(session.origin());
+        match self.directory(checkpoints, session) {
+            Ok(directory) => self.sandbox.set_checkpoint(directory),
+            Err(Stop::Halt) => return Evaluation::Halted,
+            Err(Stop::Fail(failure)) => return Evaluation::Fail(failure),
+        }
+        let evaluation = self.sandbox.evaluate(session);
+        // Whoever removes the directory should find nobody in it.
+        self.sandbox.set_checkpoint(None);
+        evaluation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The directories of a study in a test's own folder, which is fresh.
+    fn checkpoints(test: &str) -> Checkpoints {
+        let folder = format!("trialbox-checkpoint-{test}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(folder);
+        let _ = fs::remove_dir_all(&dir);
+        Checkpoints { dir }
+    }
+
+    fn begin(checkpoints: &Checkpoints, origin: u32, number: u32) -> Attempt {
+        let (origin, number) = (TrialNumber(origin), TrialNumber(number));
+        checkpoints.begin(origin, number, &mut || Ok(())).expect("a directory")
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let entries = fs::read_dir(dir).expect("a directory");
+        let name = |entry: io::Result<fs::DirEntry>| {
+            entry.expect("an entry").file_name().to_string_lossy().into_owned()
+        };
+        let mut names: Vec<String> = entries.map(name).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_retry_has_a_copy_of_what_the_last_attempt_left_and_of_no_other() -> io::Result<()> {
+        let checkpoints = checkpoints("retry");
+        let first = begin(&checkpoints, 3, 3);
+        assert_eq!(first.resumed_from, None);
+        fs::write(first.dir.join("weights"), b"of the first")?;
+        let others = begin(&checkpoints, 4, 4);
+        assert_eq!(names(&others.dir), <[&str; 0]>::default());
+
+        let second = begin(&checkpoints, 3, 9);
+        assert_eq!(second.resumed_from, Some(TrialNumber(3)));
+        assert_eq!(fs::read(second.dir.join("weights"))?, b"of the first");
+        fs::write(second.dir.join("weights"), b"of the second")?;
+        // One that was begun and did not live to have its copy.
+        fs::create_dir(second.dir.with_file_name("12.unfinished"))?;
+        fs::write(second.dir.with_file_name("12.unfinished").join("weights"), b"of")?;
+        let third = begin(&checkpoints, 3, 20);
+        assert_eq!(third.resumed_from, Some(TrialNumber(9)));
+        assert_eq!(fs::read(third.dir.join("weights"))?, b"of the second");
+        assert_eq!(names(&checkpoints.dir.join("3")), ["20"]);
+
+        checkpoints.remove(TrialNumber(3));
+        assert_eq!(names(&checkpoints.dir), ["4"]);
+        checkpoints.remove(TrialNumber(3));
+        fs::remove_dir_all(&checkpoints.dir)
+    }
+
+    #[test]
+    fn a_retry_of_attempts_that_left_nothing_does_not_resume() -> io::Result<()> {
+        let checkpoints = checkpoints("nothing");
+        assert_eq!(begin(&checkpoints, 0, 2).resumed_from, None);
+        assert_eq!(begin(&checkpoints, 0, 5).resumed_from, None);
+        fs::remove_dir_all(&checkpoints.dir)
+    }
+
+    #[test]
+    fn what_cannot_be_copied_stays_for_the_attempt_after_that() -> io::Result<()> {
+        let checkpoints = checkpoints("stays");
+        fs::write(begin(&checkpoints, 0, 0).dir.join("weights"), b"one")?;
+        let mut refuse = || Err(io::ErrorKind::Interrupted.into());
+        let refused = checkpoints.begin(TrialNumber(0), TrialNumber(1), &mut refuse);
+        assert_eq!(refused.map_err(|error| error.kind()), Err(io::ErrorKind::Interrupted));
+        let next = begin(&checkpoints, 0, 2);
+        assert_eq!(next.resumed_from, Some(TrialNumber(0)));
+        assert_eq!(names(&checkpoints.dir.join("0")), ["2"]);
+        fs::remove_dir_all(&checkpoints.dir)
+    }
+
+    #[test]
+    fn a_study_has_a_name_of_its_own_and_no_path() {
+        let name = new_name("../digits: 2 \u{1b}[31m é");
+        assert!(name.starts_with("___digits__2___31m__-"), "{name}");
+        assert!(is_plain(&name), "{name}");
+        assert!(is_plain(&new_name(&"long".repeat(1000))));
+        assert_ne!(new_name("digits"), new_name("digits"));
+        for bad in ["", ".", "..", "a/b", "a b", ".hidden"] {
+            assert!(!is_plain(bad), "{bad}");
+        }
+    }
+}
