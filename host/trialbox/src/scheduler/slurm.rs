@@ -59,7 +59,7 @@ pub(crate) enum SlurmError {
     /// It said that it failed.
     Refused { program: String, said: String },
     /// It did not end in time.
-    Silent { program: String },
+    Silent { program: String, patience: Duration },
 }
 
 impl std::fmt::Display for SlurmError {
@@ -69,8 +69,8 @@ impl std::fmt::Display for SlurmError {
                 write!(f, "`{program}` cannot be started: {error}")
             }
             SlurmError::Refused { program, said } => write!(f, "`{program}` says: {said}"),
-            SlurmError::Silent { program } => {
-                write!(f, "`{program}` has not answered within {} s", PATIENCE.as_secs())
+            SlurmError::Silent { program, patience } => {
+                write!(f, "`{program}` has not answered within {} s", patience.as_secs())
             }
         }
     }
@@ -83,6 +83,19 @@ impl std::error::Error for SlurmError {}
 /// # Errors
 /// When it cannot be started, fails, or does not end within 15 s; then it is killed.
 pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
+    ask_with(program, arguments, "", PATIENCE)
+}
+
+/// The same for a command that reads its standard input, and may take another time.
+///
+/// # Errors
+/// As [`ask`]'s.
+pub(crate) fn ask_with(
+    program: &str,
+    arguments: &[&str],
+    input: &str,
+    patience: Duration,
+) -> Result<String, SlurmError> {
     let mut command = Command::new(program);
     command.args(arguments);
     // What users set for their own eyes changes what these commands print (squeue(1), scontrol(1)).
@@ -92,9 +105,9 @@ pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmErro
         command.env_remove(variable);
     }
     let no_command = |error| SlurmError::NoCommand { program: program.to_owned(), error };
-    let (success, stdout, stderr) = match finish(&mut command).map_err(no_command)? {
-        Some(finished) => finished,
-        None => return Err(SlurmError::Silent { program: program.to_owned() }),
+    let finished = finish(&mut command, input, patience).map_err(no_command)?;
+    let Some((success, stdout, stderr)) = finished else {
+        return Err(SlurmError::Silent { program: program.to_owned(), patience });
     };
     if success {
         return Ok(stdout);
@@ -104,11 +117,16 @@ pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmErro
 }
 
 /// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
-fn finish(command: &mut Command) -> io::Result<Option<(bool, String, String)>> {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
+fn finish(
+    command: &mut Command,
+    input: &str,
+    patience: Duration,
+) -> io::Result<Option<(bool, String, String)>> {
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    write_aside(child.stdin.take(), input.to_owned());
     let (stdout, stderr) = (read_aside(child.stdout.take()), read_aside(child.stderr.take()));
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -124,6 +142,13 @@ fn finish(command: &mut Command) -> io::Result<Option<(bool, String, String)>> {
         String::from_utf8_lossy(&read.join().unwrap_or_default()).into_owned()
     };
     Ok(Some((status.success(), text(stdout), text(stderr))))
+}
+
+/// Writes a stream in a thread of its own: whoever should read it may not.
+fn write_aside(stream: Option<impl io::Write + Send + 'static>, text: String) {
+    if let Some(mut stream) = stream {
+        std::thread::spawn(move || stream.write_all(text.as_bytes()));
+    }
 }
 
 /// Reads a stream in a thread of its own, so that neither of two can fill up.
@@ -227,5 +252,6 @@ mod tests {
             missing.to_string().starts_with("`trialbox-has-no-such-command` cannot be started")
         );
         assert_eq!(ask("echo", &["17"]).expect("it prints"), "17\n");
+        assert_eq!(ask_with("cat", &[], "a\nb", PATIENCE).expect("it prints"), "a\nb");
     }
 }
