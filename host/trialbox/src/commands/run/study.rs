@@ -66,7 +66,7 @@ impl RunArgs {
     /// there is no database yet, and so is the study where it would be made.
     pub(crate) fn foresee_study(
         &self,
-        storage: Option<&mut dyn Storage>,
+        storage: Option<&mut (dyn Storage + 'static)>,
         prepared: &Prepared,
     ) -> Result<(Option<StudyRecord>, Settings), CommandError> {
         let Prepared { flags, ready, .. } = prepared;
