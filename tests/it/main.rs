@@ -1,7 +1,7 @@
 //! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
 //!
 //! They need the example components (`cargo xtask build-guests`), `interop`, `pruner_tables` and their like need Python's Optuna in
-//! `target/venv`, and `two_nodes` needs bindfs; `cargo xtask test` sets up what it can
+//! `target/venv`, `two_nodes` needs bindfs, and a test of `submit` shellcheck; `cargo xtask test` sets up what it can
 //! and says what it had to skip. Those of processes that die need the feature `failpoints`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -42,4 +42,5 @@ mod scene;
 mod scripted;
 mod stopping;
 mod study;
+mod submit;
 mod two_nodes;

@@ -92,6 +92,11 @@ fn missing_tiers() -> Vec<&'static str> {
             python::install().map(|_| ()),
         ),
         ("two_nodes::", "the tests of two nodes need bindfs and FUSE", fuse::find()),
+        (
+            "shellcheck",
+            "the test of scripts for sbatch needs shellcheck",
+            shell::find("shellcheck"),
+        ),
     ];
     let missing = tiers.into_iter().filter_map(|(filter, needs, found)| {
         let problem = found.err()?;

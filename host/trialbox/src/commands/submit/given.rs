@@ -32,12 +32,11 @@ impl Given {
 
     /// Sets a flag's only value.
     pub(super) fn set(&mut self, id: &str, value: &str) {
-        let Some(arg) = run_args().into_iter().find(|arg| arg.get_id() == id) else { return };
-        let value = Some(value.to_owned());
-        match self.0.iter_mut().find(|flag| flag.id == id) {
-            Some(flag) => flag.value = value,
-            None => self.0.push(Flag { value, ..Flag::of(&arg) }),
-        }
+        let args = run_args();
+        let Some(arg) = args.iter().find(|arg| arg.get_id() == id) else { return };
+        self.0.retain(|flag| flag.id != id);
+        self.0.push(Flag { value: Some(value.to_owned()), ..Flag::of(arg) });
+        self.0.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
     }
 
     /// The command of one task, `trialbox run …`, on several lines if it is long; `program` as the shell reads it.

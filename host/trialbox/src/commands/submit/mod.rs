@@ -37,10 +37,10 @@ use trialbox_storage::{Create, Stopping, sqlite_path};
 
 const EXAMPLES: &str = "\
 Examples:
-  trialbox submit digits.wasm --dir data::/data --storage study.db --trials 100 --parallel 10 --time 30m
-  trialbox submit digits.wasm --dir data::/data --storage study.db --trials 100 --parallel 10 --dry-run
-  trialbox submit quadratic.wasm --trials 5000 --parallel 20 --trials-per-task 50 --time 20m --account def-anna
-  trialbox submit quadratic.wasm --trials 100 --parallel 10 --time 1-0 --mem 8G -- --constraint=skylake --mail-type=END
+  trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --time 30m
+  trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --dry-run
+  trialbox submit quadratic.wasm --trials 5000 --parallel 20 --trials-per-task 50 --time 20m
+  trialbox submit quadratic.wasm --trials 100 --parallel 10 --mem 8G -- --mail-type=END
 
 With a larger --trials the same command goes on with the study; what it has is not run again.
 A second job begins once the array has ended: it runs what is still missing, and writes the report.";
@@ -54,6 +54,7 @@ A second job begins once the array has ended: it runs what is still missing, and
 #[command(
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"),
+    mut_arg("objective", |arg| arg.help_heading(None::<&str>)),
     mut_arg("n_trials", |arg| arg.hide(true)),
     mut_arg("max_trials", |arg| arg.hide(true)),
 )]
@@ -93,7 +94,7 @@ pub(crate) struct SubmitArgs {
     #[command(flatten)]
     slurm: SlurmArgs,
 
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Each task, as of `trialbox run`")]
     run: RunArgs,
 }
 
@@ -250,7 +251,7 @@ impl SubmitArgs {
     fn findings(&self, outlook: &Outlook, submission: &Submission) -> Vec<Finding> {
         let lock = self.run.storage.options(Create::Never, Stopping::default()).lock;
         let mut findings = vec![checks::check_storage(&outlook.database, lock)];
-        findings.extend(self.check_paths(submission));
+        findings.extend(self.check_paths(outlook, submission));
         let files = [
             (Some(submission.script.clone()), "--script"),
             (submission.report.as_ref().map(|_| submission.closing_path()), "--script"),
@@ -272,19 +273,18 @@ impl SubmitArgs {
         findings
     }
 
-    /// Whether nodes see what tasks read besides the database.
-    fn check_paths(&self, submission: &Submission) -> Vec<Finding> {
-        let mut paths: Vec<(&str, PathBuf)> = vec![
-            ("the folder for scripts and logs", submission.folder.clone()),
-            ("the objective", self.run.objective.clone()),
-            ("trialbox itself,", submission.program.clone()),
-        ];
+    /// Whether nodes see what tasks read.
+    fn check_paths(&self, outlook: &Outlook, submission: &Submission) -> Vec<Finding> {
         let grants = self.run.sandbox.grants().unwrap_or_default();
-        paths.extend(grants.into_iter().map(|grant| ("the directory", grant.host)));
-        let mut findings: Vec<Finding> =
-            paths.iter().filter_map(|(what, path)| checks::check_seen(what, path)).collect();
-        findings.extend(checks::check_folder(&submission.folder));
-        findings
+        let mut paths = vec![
+            ("the database", outlook.database.as_path()),
+            ("the current folder", submission.folder.as_path()),
+            ("the objective", self.run.objective.as_path()),
+            ("the program", submission.program.as_path()),
+        ];
+        paths.extend(grants.iter().map(|grant| ("the directory", grant.host.as_path())));
+        let seen = checks::check_seen(&paths);
+        seen.into_iter().chain(checks::check_folder(&submission.folder)).collect()
     }
 
     fn times(&self, outlook: &Outlook) -> Times {

@@ -36,7 +36,7 @@ pub(crate) struct SlurmArgs {
     partition: Option<String>,
 
     /// Any other flag of sbatch, such as -- --constraint=skylake --mail-type=END
-    #[arg(last = true, index = 2, value_name = "SBATCH FLAG", value_parser = one_line)]
+    #[arg(last = true, index = 2, help_heading = None::<&str>, value_name = "SBATCH FLAG", value_parser = one_line)]
     sbatch: Vec<String>,
 }
 
@@ -151,7 +151,13 @@ impl SlurmArgs {
 /// Reads a time as sbatch does, or with a unit.
 fn parse_time(text: &str) -> Result<Duration, String> {
     let is_slurms = text.chars().all(|c| c.is_ascii_digit() || ":-".contains(c));
-    let time = if is_slurms { read_time(text) } else { parse_duration(text).ok() };
+    // Without a unit, sbatch's minutes would be our seconds.
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    let time = match (is_slurms, has_unit) {
+        (true, _) => read_time(text),
+        (false, true) => parse_duration(text).ok(),
+        (false, false) => None,
+    };
     time.filter(|time| !time.is_zero()).ok_or_else(|| {
         format!(
             "`{text}` is no time limit; write minutes, 2:00:00, 1-0 for a day, or such as 90s or 2h"

@@ -64,7 +64,7 @@ impl ClosingScript<'_> {
         let (program, run, study) = (self.program, self.run, self.study_flags);
         let report = shell_quote(self.report);
         format!(
-            "{head}\
+            "{head}\n\
              trialbox={program}\n\
              study=({study})\n\
              \n\
@@ -169,6 +169,7 @@ exec /opt/trialbox run digits.wasm \\
 #SBATCH --output=digits-close-%j.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
+
 trialbox=/opt/trialbox
 study=(--storage study.db --study-name digits)
 
