@@ -74,7 +74,7 @@ fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
 
 # With exec, the signals of Slurm reach trialbox.
 exec {} run {quadratic} \\
-    --storage sqlite:///trialbox.db \\
+    --storage trialbox.db \\
     --study-name quadratic \\
     --cache-dir {} \\
     --n-trials 1",
@@ -242,11 +242,11 @@ fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
     );
     assert_eq!(scene.json(&["study", "show"])[0]["user_attrs"]["trialbox:max_trials"], 12);
     assert!(read(&scene, "quadratic.sbatch").contains("--n-trials 3"));
-    // Short trials are known now, and should share a task as far as two have work.
+    // Short trials are known now, and should share a task.
     let checks = more["checks"].as_array().unwrap();
     let duration = checks.iter().find(|check| check["check"] == "duration").unwrap();
     assert_eq!(duration["level"], "warning");
-    assert!(duration["help"].as_str().unwrap().starts_with("--trials-per-task 4 "), "{duration}");
+    assert!(duration["help"].as_str().unwrap().starts_with("--trials-per-task 7 "), "{duration}");
     // The study's own rules hold as they do for `run`.
     scene.json(&["study", "stop", "--study-name", "quadratic"]);
     assert_eq!(submit("20", &[]).json()[0]["event"], "study_stopped");
@@ -267,7 +267,9 @@ fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
         ],
     );
     assert_eq!(scene.json(&["study", "show"])[0]["n_trials"], 0);
-    let again = with_slurm(&scene, ACCEPT, &arguments);
+    let again = with_slurm(&scene, ACCEPT, &[&arguments[..], &["--env", "KEY=secret"]].concat());
+    let mode = std::fs::metadata(scene.path("quadratic.sbatch")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(
         again.stdout.starts_with("submitted job 4711: 40 tasks of 1 trial, 8 at once"),

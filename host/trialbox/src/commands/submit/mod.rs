@@ -125,7 +125,9 @@ impl SubmitArgs {
         let submission = self.submission(&outlook, plan)?;
         let findings = self.findings(&outlook, &submission);
         if !output.is_json() {
-            findings.iter().for_each(|finding| output.note(&finding.to_text()));
+            // Errors are said once, at the end.
+            let shown = findings.iter().filter(|finding| finding.level < Level::Error);
+            shown.for_each(|finding| output.note(&finding.to_text()));
         }
         let refusal = refusal(&findings);
         if self.dry_run {
@@ -217,7 +219,7 @@ impl SubmitArgs {
     fn submission(&self, outlook: &Outlook, plan: Plan) -> Result<Submission, CommandError> {
         let mut given = self.given.clone();
         if !given.has("storage") && !given.has("optuna_db") {
-            given.set("storage", &self.run.storage.url());
+            given.set("storage", &outlook.database.display().to_string());
         }
         given.set("study_name", &outlook.name);
         // `+2h` and `18:00` are meant from now on, and not from when a task begins.

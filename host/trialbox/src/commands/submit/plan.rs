@@ -81,16 +81,20 @@ impl Plan {
     }
 
     /// How many trials should share a task so that it lasts half an hour, if it would last less than ten minutes, which
-    /// is the least that computing centres ask for. No more than leave all `parallel` tasks something to do, and than
-    /// fit into four fifths of `limit`.
+    /// is the least that computing centres ask for. Where that leaves some of `parallel` tasks without work, it is as
+    /// few as ten minutes allow. No more than fit into four fifths of `limit`.
     pub(super) fn more_per_task(&self, trial: Duration, limit: Option<Duration>) -> Option<u64> {
         if self.task_duration(trial) >= SHORT_TASK {
             return None;
         }
-        let limit = limit.map_or(GOOD_TASK, |limit| GOOD_TASK.min(limit.mul_f64(0.8)));
-        let in_a_row = limit.as_secs_f64() / trial.as_secs_f64().max(0.001);
-        let wanted = (in_a_row as u64).saturating_mul(self.jobs);
-        let more = wanted.min(self.n_missing().div_ceil(self.parallel));
+        let missing = self.n_missing();
+        let fill = |task: Duration| {
+            let task = limit.map_or(task, |limit| task.min(limit.mul_f64(0.8)));
+            let in_a_row = task.as_secs_f64() / trial.as_secs_f64().max(0.001);
+            (in_a_row as u64).saturating_mul(self.jobs).min(missing)
+        };
+        let for_all = missing.div_ceil(self.parallel);
+        let more = fill(GOOD_TASK).min(for_all.max(fill(SHORT_TASK)));
         (more > self.per_task).then_some(more)
     }
 }
@@ -98,6 +102,11 @@ impl Plan {
 /// TTT4HPC and CodeRefinery: join short runs until a job lasts 10 to 60 minutes.
 const SHORT_TASK: Duration = Duration::from_secs(600);
 const GOOD_TASK: Duration = Duration::from_secs(1800);
+
+/// `1 task`, `7 tasks`.
+pub(super) fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
 
 /// The duration in the middle.
 pub(super) fn median(mut durations: Vec<Duration>) -> Option<Duration> {
@@ -158,18 +167,21 @@ mod tests {
     }
 
     #[test]
-    fn short_trials_share_a_task_as_far_as_all_tasks_have_work_and_time() {
+    fn short_trials_share_a_task_for_half_an_hour_or_ten_minutes_or_as_long_as_there_is_time() {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         let of_1000 = plan(1000, 0, 1, 10);
         assert_eq!(of_1000.more_per_task(minutes(10), None), None);
         assert_eq!(of_1000.more_per_task(minutes(1), None), Some(30));
         assert_eq!(of_1000.more_per_task(minutes(1), Some(minutes(20))), Some(16));
-        assert_eq!(of_1000.more_per_task(Duration::from_millis(20), None), Some(100));
-        assert_eq!(of_1000.more_per_task(Duration::ZERO, None), Some(100));
-        assert_eq!(plan(40, 0, 1, 40).more_per_task(minutes(1), None), None);
+        // Ten tasks of 25 minutes; and where ten cannot have ten minutes each, fewer.
+        assert_eq!(plan(250, 0, 1, 10).more_per_task(minutes(1), None), Some(25));
+        assert_eq!(plan(40, 0, 1, 40).more_per_task(minutes(1), None), Some(10));
+        assert_eq!(of_1000.more_per_task(Duration::from_millis(20), None), Some(1000));
+        assert_eq!(of_1000.more_per_task(Duration::ZERO, None), Some(1000));
+        assert_eq!(plan(1000, 999, 1, 10).more_per_task(minutes(1), None), None);
         assert_eq!(plan(1000, 0, 12, 10).more_per_task(minutes(1), None), None);
         let jobs = Plan { jobs: 4, per_task: 4, ..of_1000 };
-        assert_eq!(jobs.more_per_task(minutes(1), None), Some(100));
+        assert_eq!(jobs.more_per_task(minutes(1), None), Some(100), "25 minutes");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::checks::Finding;
 use super::given::Given;
-use super::plan::Plan;
+use super::plan::{Plan, count};
 use super::quote::shell_quote;
 use super::script::{ArrayScript, ClosingScript, Common};
 use crate::error::{CommandError, CommandResult};
@@ -10,6 +10,9 @@ use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::scheduler::slurm::{SlurmError, ask_with};
 use serde_json::{Value, json};
+use std::fs::{OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -140,7 +143,7 @@ impl Submission {
         dependency: Option<&str>,
     ) -> Result<String, CommandError> {
         let shown = path.display();
-        std::fs::write(path, script).map_err(|error| {
+        self.write(path, script).map_err(|error| {
             self.failed(format!("the script `{shown}` cannot be written: {error}"), "")
         })?;
         let absolute = std::path::absolute(path)?.display().to_string();
@@ -159,6 +162,15 @@ impl Submission {
         })
     }
 
+    fn write(&self, path: &Path, script: &str) -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        if self.given.has("env") {
+            // Values may be secrets.
+            file.set_permissions(Permissions::from_mode(0o600))?;
+        }
+        file.write_all(script.as_bytes())
+    }
+
     fn failed(&self, message: String, look: &str) -> CommandError {
         CommandError::usage(
             message,
@@ -170,7 +182,6 @@ impl Submission {
     }
 
     fn count_tasks(&self) -> String {
-        let count = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         format!("{} of {}", count(self.plan.n_tasks(), "task"), count(self.plan.per_task, "trial"))
     }
 

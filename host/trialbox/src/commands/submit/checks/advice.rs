@@ -1,7 +1,7 @@
 //! Whether an array is of a sensible shape.
 
 use super::{Finding, Level};
-use crate::commands::submit::plan::Plan;
+use crate::commands::submit::plan::{Plan, count};
 use crate::trial_json::show_duration;
 use std::time::Duration;
 
@@ -20,10 +20,7 @@ pub(in crate::commands::submit) struct Times {
 pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Finding {
     let now = plan.knowledge(plan.parallel);
     let (at_once, missing) = (now.at_once, plan.n_missing());
-    let rounds = match now.n_rounds {
-        1 => "1 round".to_owned(),
-        n => format!("{n} rounds"),
-    };
+    let rounds = count(now.n_rounds, "round");
     let knows = |share: f64| format!("{:.0} %", share * 100.0);
     let fact = format!(
         "{at_once} of {missing} trials run at once, in {rounds}: of the results that a trial would know if all ran one after \
@@ -39,9 +36,9 @@ pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Finding {
     };
     let then = plan.knowledge(fewer);
     Finding::new(Level::Warning, "parallel", format!("{fact}{blind}")).help(format!(
-        "--parallel {fewer} makes that {}, in {} rounds; with --sampler random or qmc, which do not learn, any number is fine",
+        "--parallel {fewer} makes that {}, in {}; with --sampler random or qmc, which do not learn, any number is fine",
         knows(then.share),
-        then.n_rounds
+        count(then.n_rounds, "round")
     ))
 }
 
@@ -74,10 +71,11 @@ pub(in crate::commands::submit) fn check_times(plan: &Plan, times: &Times) -> Ve
             "{known}: a task would last {}, and starting it may take longer",
             show_duration(task)
         );
-        let longer = Plan { per_task: more, ..plan.clone() }.task_duration(trial);
+        let longer = Plan { per_task: more, ..plan.clone() };
         let help = format!(
-            "--trials-per-task {more} makes that {}; computing centres ask for 10 minutes or more",
-            show_duration(longer)
+            "--trials-per-task {more} makes that {}, in {}; computing centres ask for 10 minutes or more",
+            show_duration(longer.task_duration(trial)),
+            count(longer.n_tasks(), "task")
         );
         findings.push(Finding::new(Level::Warning, "duration", text).help(help));
     } else {
@@ -130,7 +128,7 @@ mod tests {
             Level::Warning,
             "a trial takes 30.0 s (the median of 12): a task would last 30.0 s, and starting it may take longer",
             Some(
-                "--trials-per-task 60 makes that 30 min 0 s; computing centres ask for 10 minutes or more",
+                "--trials-per-task 60 makes that 30 min 0 s, in 17 tasks; computing centres ask for 10 minutes or more",
             ),
         );
         let long = check_times(&plan(1000, 0, 4, 10), &times(seconds(900), Some(seconds(1800))));

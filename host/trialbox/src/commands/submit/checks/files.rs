@@ -58,7 +58,7 @@ pub(in crate::commands::submit) fn check_seen(paths: &[(&str, &Path)]) -> Option
     let unseen: Vec<String> =
         unseen.map(|(what, path)| format!("{what} `{}`", path.display())).collect();
     let text =
-        format!("every node has its own /tmp and memory, and there lies {}", unseen.join(", "));
+        format!("other nodes do not see what lies in /tmp or in memory: {}", unseen.join(", "));
     let finding = Finding::new(Level::Warning, "files", text);
     let help = "put it where all nodes see it, such as your home or project folder";
     (!unseen.is_empty()).then(|| finding.help(help))
@@ -124,11 +124,7 @@ mod tests {
             [("the database", Path::new("/tmp/a.db")), ("the objective", Path::new("/proc"))];
         let finding = check_seen(&paths).expect("no node sees it");
         assert_eq!(finding.level, Level::Warning);
-        assert!(
-            finding.text.ends_with("and there lies the database `/tmp/a.db`"),
-            "{}",
-            finding.text
-        );
+        assert!(finding.text.ends_with("in memory: the database `/tmp/a.db`"), "{}", finding.text);
         assert_eq!(check_seen(&paths[1..]), None);
     }
 
