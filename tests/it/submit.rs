@@ -154,7 +154,7 @@ fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
     assert_eq!((study()["study"].clone(), study()["n_trials"].clone()), (ODD[7].into(), 2.into()));
     bash("closing_script_text");
     assert_eq!(study()["n_trials"], 22);
-    let report = read(&scene, "it-s--HOME----more--report.txt");
+    let report = read(&scene, "it-s-HOME-more-report.txt");
     assert!(report.starts_with("Written by trialbox submit"), "{report}");
     for piece in ["22 (22 COMPLETE)", "loss (minimize) = "] {
         assert!(report.contains(piece), "{report}");

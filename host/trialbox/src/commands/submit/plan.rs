@@ -47,13 +47,14 @@ impl Plan {
         self.parallel.min(self.n_tasks())
     }
 
-    /// What the missing trials know when `parallel` tasks run at once.
+    /// What the missing trials know when `parallel` tasks run at once, or as many as there are.
     ///
     /// With P trials at once and all of the same length, the i-th (from 0) begins when i − (P − 1) others have ended,
     /// and one after another it would be i. What the study had before, both know.
     pub(super) fn knowledge(&self, parallel: u64) -> Knowledge {
         let missing = self.n_missing();
-        let at_once = (parallel * self.jobs.min(self.per_task)).clamp(1, missing.max(1));
+        let n_tasks = parallel.min(self.n_tasks());
+        let at_once = (n_tasks * self.jobs.min(self.per_task)).clamp(1, missing.max(1));
         let (n, had, p) = (missing as f64, self.n_present as f64, at_once as f64);
         let known = n * had + (n - p) * (n - p + 1.0) / 2.0;
         let could = n * had + n * (n - 1.0) / 2.0;
@@ -152,6 +153,8 @@ mod tests {
         // Trials side by side in one task are begun without knowing each other, too.
         let jobs = Plan { jobs: 4, ..plan(40, 0, 4, 2) };
         assert_eq!(jobs.knowledge(2).at_once, 8);
+        // Two tasks cannot run eight trials at once.
+        assert_eq!(plan(40, 0, 20, 8).knowledge(8).at_once, 2);
     }
 
     #[test]

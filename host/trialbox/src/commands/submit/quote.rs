@@ -41,11 +41,14 @@ pub(super) fn wrap(parts: &[String]) -> String {
     if line.len() <= MAX_LINE { line } else { parts.join(" \\\n    ") }
 }
 
-/// A study's name as the name of a job and of files: letters, digits, `.`, `_` and `-`.
+/// A study's name as the name of a job and of files: letters, digits, `.` and `_`, and `-` for everything between.
 pub(super) fn label(study: &str) -> String {
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-    // Room for what is added to it; and no file begins with a dot or looks like a flag.
-    let label: String = study.chars().map(plain).take(100).collect();
+    let is_plain = |c: char| c.is_alphanumeric() || "._".contains(c);
+    // Room for what is added to it, where a letter takes four bytes.
+    let study: String = study.chars().take(50).collect();
+    let words: Vec<&str> = study.split(|c| !is_plain(c)).filter(|word| !word.is_empty()).collect();
+    // No file begins with a dot.
+    let label = words.join("-");
     let label = label.trim_start_matches(['.', '-']);
     if label.is_empty() { "study".to_owned() } else { label.to_owned() }
 }
@@ -87,15 +90,16 @@ mod tests {
     fn a_label_is_a_file_name() {
         for (study, want) in [
             ("digits", "digits"),
+            ("digits-2_x.y", "digits-2_x.y"),
             ("my study/2", "my-study-2"),
             ("../etc", "etc"),
             ("--help", "help"),
-            ("größe%A\n", "gr--e-A-"),
+            ("größe 100% %A\n", "größe-100-A"),
             ("/", "study"),
             ("", "study"),
         ] {
             assert_eq!(label(study), want, "{study}");
         }
-        assert_eq!(label(&"x".repeat(512)).len(), 100);
+        assert_eq!(label(&"x".repeat(512)).len(), 50);
     }
 }

@@ -44,44 +44,49 @@ pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Finding {
 
 /// Whether tasks are long enough to be worth starting, and short enough for their time limit.
 pub(in crate::commands::submit) fn check_times(plan: &Plan, times: &Times) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if !times.has_limit {
+    let no_limit = || {
         let text = "no --time: the partition's default holds, and jobs that say how long they take start sooner";
-        findings.push(Finding::new(Level::Warning, "time", text));
-    }
-    let Some((trial, n_known)) = times.trial else {
-        let text = "nothing is known yet of how long a trial takes";
-        findings.push(Finding::new(Level::Note, "duration", text).help(
-            "run one here, with the same flags, `trialbox run OBJECTIVE … -n 1`: then `submit --dry-run` says whether several \
-             should share a task",
-        ));
-        return findings;
+        Finding::new(Level::Warning, "time", text)
     };
-    let task = plan.task_duration(trial);
+    let no_limit = (!times.has_limit).then(no_limit);
+    no_limit.into_iter().chain([check_duration(plan, times)]).collect()
+}
+
+fn check_duration(plan: &Plan, times: &Times) -> Finding {
+    let found = |level, text: String| Finding::new(level, "duration", text);
+    let Some((trial, n_known)) = times.trial else {
+        let text = "nothing is known yet of how long a trial takes".to_owned();
+        return found(Level::Note, text).help(
+            "run one here, with the same flags, `trialbox run OBJECTIVE … -n 1`: then `submit --dry-run` says whether \
+             several should share a task",
+        );
+    };
     let known = format!("a trial takes {} (the median of {n_known})", show_duration(trial));
+    let task = plan.task_duration(trial);
     if let Some(limit) = times.limit.filter(|limit| *limit < task) {
-        let tasks = match plan.per_task {
-            1 => String::new(),
-            n => format!(", so {n} take {}", show_duration(task)),
+        let (tasks, help) = match plan.per_task {
+            1 => (String::new(), "give more --time"),
+            n => (
+                format!(", so {n} take {}", show_duration(task)),
+                "give more --time, or fewer --trials-per-task",
+            ),
         };
         let text = format!("{known}{tasks}, and --time gives a task {}", show_duration(limit));
-        findings.push(Finding::new(Level::Warning, "duration", text).help("give more --time"));
-    } else if let Some(more) = plan.more_per_task(trial, times.limit) {
-        let text = format!(
-            "{known}: a task would last {}, and starting it may take longer",
-            show_duration(task)
-        );
-        let longer = Plan { per_task: more, ..plan.clone() };
-        let help = format!(
-            "--trials-per-task {more} makes that {}, in {}; computing centres ask for 10 minutes or more",
-            show_duration(longer.task_duration(trial)),
-            count(longer.n_tasks(), "task")
-        );
-        findings.push(Finding::new(Level::Warning, "duration", text).help(help));
-    } else {
-        findings.push(Finding::new(Level::Fine, "duration", known));
+        return found(Level::Warning, text).help(help);
     }
-    findings
+    let Some(more) = plan.more_per_task(trial, times.limit) else {
+        return found(Level::Fine, known);
+    };
+    let text = format!(
+        "{known}: a task would last {}, and starting it may take longer",
+        show_duration(task)
+    );
+    let longer = Plan { per_task: more, ..plan.clone() };
+    found(Level::Warning, text).help(format!(
+        "--trials-per-task {more} makes that {}, in {}; computing centres ask for 10 minutes or more",
+        show_duration(longer.task_duration(trial)),
+        count(longer.n_tasks(), "task")
+    ))
 }
 
 #[cfg(test)]
@@ -136,7 +141,7 @@ mod tests {
             &long[0],
             Level::Warning,
             "a trial takes 15 min 0 s (the median of 12), so 4 take 1 h 0 min, and --time gives a task 30 min 0 s",
-            Some("give more --time"),
+            Some("give more --time, or fewer --trials-per-task"),
         );
         let fine = check_times(&plan(1000, 0, 1, 10), &times(seconds(900), Some(seconds(1800))));
         says(&fine[0], Level::Fine, "a trial takes 15 min 0 s (the median of 12)", None);

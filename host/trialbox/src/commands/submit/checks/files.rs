@@ -67,9 +67,12 @@ pub(in crate::commands::submit) fn check_seen(paths: &[(&str, &Path)]) -> Option
 /// Whether a path lies in a folder for temporary files, or in memory.
 fn is_of_this_machine(path: &Path) -> bool {
     let real = path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_default();
-    let is_memory = |mount: Mount| ["tmpfs", "ramfs"].contains(&mount.fs_type.as_str());
-    ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|folder| real.starts_with(folder))
-        || mount_of(path).is_ok_and(is_memory)
+    let is_temporary =
+        ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|folder| real.starts_with(folder));
+    mount_of(path).is_ok_and(|mount| {
+        let is_memory = ["tmpfs", "ramfs"].contains(&mount.fs_type.as_str());
+        is_memory || (is_temporary && mount.locks != Locks::Network)
+    })
 }
 
 /// Whether a file can be written without losing somebody's work.
