@@ -104,6 +104,11 @@ fn missing_tiers() -> Vec<&'static str> {
             "the tests of Slurm's signals need its programs and the freezer of cgroups version 1",
             slurm::find_with_freezer(),
         ),
+        (
+            "shellcheck",
+            "the test of scripts for sbatch needs shellcheck",
+            shell::find("shellcheck"),
+        ),
     ];
     let missing = tiers.into_iter().filter_map(|(filter, needs, found)| {
         let problem = found.err()?;

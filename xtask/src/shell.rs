@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The repository's top folder.
 pub(crate) fn root() -> PathBuf {
@@ -18,6 +18,14 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if !status.success() {
         bail!("`{shown}` failed: {status}");
     }
+    Ok(())
+}
+
+/// Looks whether a program can be started.
+pub(crate) fn find(program: &str) -> Result<()> {
+    let mut command = Command::new(program);
+    command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().with_context(|| format!("`{program}` cannot be started"))?;
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, TrialCommand,
+    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, SubmitArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::{Format, Output};
@@ -19,6 +19,7 @@ Examples:
   trialbox run digits.wasm --dir data::/data -n 20     twenty trials of an objective that reads data
   trialbox eval quadratic.wasm --param x=1.5           one call, recorded nowhere
   trialbox inspect digits.wasm                         what it is, what it wants, what it asks for
+  trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --time 30m
   trialbox study best                                  the best trial so far";
 
 /// Hyperparameter-optimisation trials in a box: sandboxed objectives on a shared Optuna study.
@@ -45,6 +46,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Run trials of an objective: sample, call, record
     Run(Box<RunArgs>),
+    /// Submit an array job to Slurm: checks, study, script, and a report at the end
+    Submit(Box<SubmitArgs>),
     /// Call an objective once with given parameters, without a study
     Eval(Box<EvalArgs>),
     /// Show what an objective is, what it wants and which parameters it asks for
@@ -68,6 +71,7 @@ impl Cli {
         let output = Output::new(self.format, self.quiet, self.verbose);
         let result = match self.command {
             Command::Run(args) => args.run(&output),
+            Command::Submit(args) => args.run(&output),
             Command::Eval(args) => args.run(&output),
             Command::Inspect(args) => args.run(&output),
             Command::Study(command) => command.run(&output),

@@ -56,6 +56,8 @@ pub(crate) struct SettingFlags {
     pub(crate) constraint_format: Option<ConstraintFormat>,
     /// Whether a flag that contradicts the study changes it, rather than being refused.
     pub(crate) overrule: bool,
+    /// The same for `--max-trials` alone: whoever submits more trials has decided.
+    pub(crate) decides_max_trials: bool,
 }
 
 /// Which component is to run.
@@ -117,9 +119,7 @@ impl SettingFlags {
             module.check(&study)?;
         }
         let said = self.said();
-        if !self.overrule {
-            refuse_contradiction(&study, &said)?;
-        }
+        self.refuse_contradiction(&study)?;
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
             // A limit said later holds for that command alone; the study began without it.
@@ -132,17 +132,11 @@ impl SettingFlags {
             study = storage.set_study_defaults(study.id, &defaults)?;
         }
         // Another job may have been first, and have said something else.
-        if !self.overrule {
-            refuse_contradiction(&study, &said)?;
-        } else if said.iter().any(|(key, value)| study.user_attrs.get(key) != Some(value)) {
-            let merged = said.into_iter().map(|(key, value)| match key.as_str() {
-                LIMITS => {
-                    let value = limit_args::merge(study.user_attrs.get(LIMITS), &value);
-                    (key, value)
-                }
-                _ => (key, value),
-            });
-            let attrs = StudyAttrs { user: merged.collect(), ..StudyAttrs::default() };
+        self.refuse_contradiction(&study)?;
+        let changes: Vec<_> = said.into_iter().filter(|(key, _)| self.may_change(key)).collect();
+        if changes.iter().any(|(key, value)| study.user_attrs.get(key) != Some(value)) {
+            let user = changes.into_iter().map(|said| merge_limits(&study, said)).collect();
+            let attrs = StudyAttrs { user, ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
         }
         if let Some(module) = &self.module {
@@ -150,6 +144,32 @@ impl SettingFlags {
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
+    }
+
+    /// What [`Self::settle`] would return and refuse; nothing is written.
+    pub(crate) fn foresee(&self, mut study: StudyRecord) -> Result<Settings, CommandError> {
+        self.stopping.check(&study.directions)?;
+        if let Some(module) = &self.module {
+            module.check(&study)?;
+        }
+        self.refuse_contradiction(&study)?;
+        for said in self.said().into_iter().filter(|(key, _)| self.may_change(key)) {
+            let (key, value) = merge_limits(&study, said);
+            study.user_attrs.insert(key, value);
+        }
+        for (key, value) in self.attributes_of_new_study() {
+            study.user_attrs.entry(key).or_insert(value);
+        }
+        Settings::of(&study)
+    }
+
+    fn may_change(&self, key: &str) -> bool {
+        self.overrule || (self.decides_max_trials && key == stopping::MAX_TRIALS)
+    }
+
+    fn refuse_contradiction(&self, study: &StudyRecord) -> Result<(), CommandError> {
+        let said = self.said().into_iter().filter(|(key, _)| !self.may_change(key));
+        refuse_contradiction(study, &said.collect::<Vec<_>>())
     }
 
     fn said(&self) -> Vec<(String, Json)> {
@@ -239,6 +259,14 @@ fn differs<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Js
         LIMITS => limit_args::contradict(kept, value),
         _ => !kept.python_eq(value),
     })
+}
+
+/// A setting that is said, of limits with those that the study remembers besides.
+fn merge_limits(study: &StudyRecord, (key, value): (String, Json)) -> (String, Json) {
+    match key.as_str() {
+        LIMITS => (key, limit_args::merge(study.user_attrs.get(LIMITS), &value)),
+        _ => (key, value),
+    }
 }
 
 fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {

@@ -12,7 +12,7 @@ use trialbox_core::storage::{Storage, StorageError};
 use trialbox_core::study::{StudyDirection, StudyRecord};
 use trialbox_core::trial::{UtcDateTime, format_datetime};
 
-const MAX_TRIALS: &str = "trialbox:max_trials";
+pub(crate) const MAX_TRIALS: &str = "trialbox:max_trials";
 const STOP_WHEN_VALUE: &str = "trialbox:stop_when_value";
 const PATIENCE: &str = "trialbox:patience";
 
@@ -44,6 +44,11 @@ pub(crate) struct StoppingArgs {
 }
 
 impl StoppingArgs {
+    /// The same, with a number of trials.
+    pub(crate) fn with_max_trials(self, n_trials: u32) -> Self {
+        StoppingArgs { max_trials: Some(n_trials.into()), ..self }
+    }
+
     /// What is said, by the attribute that remembers it.
     pub(crate) fn said(&self) -> impl Iterator<Item = (String, Json)> {
         let values = [&self.max_trials, &self.stop_when_value, &self.patience];

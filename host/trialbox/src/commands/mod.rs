@@ -7,6 +7,7 @@ mod reap;
 mod replay;
 mod run;
 mod study;
+mod submit;
 mod trial;
 
 pub(crate) use doctor::DoctorArgs;
@@ -15,4 +16,5 @@ pub(crate) use inspect::InspectArgs;
 pub(crate) use reap::ReapArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use study::StudyCommand;
+pub(crate) use submit::SubmitArgs;
 pub(crate) use trial::TrialCommand;

@@ -56,7 +56,10 @@ impl Liveness<'static> {
             uid: rustix::process::getuid().as_raw().to_string(),
             job: JobStart::from_members(&Json::object(owner_members())),
         };
-        Liveness { inquiry, here, ask: &ask_within }
+        let ask = &|patience, program: &str, arguments: &[&str]| {
+            ask_within(patience, program, arguments, "")
+        };
+        Liveness { inquiry, here, ask }
     }
 }
 

@@ -92,10 +92,10 @@ pub(crate) struct Answer {
 /// # Errors
 /// When it cannot be started, fails, or does not end within 15 s; then it is killed.
 pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
-    ask_within(PATIENCE, program, arguments).map(|answer| answer.text)
+    ask_within(PATIENCE, program, arguments, "").map(|answer| answer.text)
 }
 
-/// The same with another time limit, for who wants to know of complaints too.
+/// The same with another time limit and something to read, for who wants to know of complaints too.
 ///
 /// # Errors
 /// As [`ask`].
@@ -103,6 +103,7 @@ pub(crate) fn ask_within(
     patience: Duration,
     program: &str,
     arguments: &[&str],
+    input: &str,
 ) -> Result<Answer, SlurmError> {
     let mut command = Command::new(program);
     command.args(arguments);
@@ -112,9 +113,9 @@ pub(crate) fn ask_within(
         }
     }
     let no_command = |error| SlurmError::NoCommand { program: program.to_owned(), error };
-    let (success, stdout, stderr) = match finish(&mut command, patience).map_err(no_command)? {
-        Some(finished) => finished,
-        None => return Err(SlurmError::Silent { program: program.to_owned(), patience }),
+    let finished = finish(&mut command, input, patience).map_err(no_command)?;
+    let Some((success, stdout, stderr)) = finished else {
+        return Err(SlurmError::Silent { program: program.to_owned(), patience });
     };
     let complaint = stderr.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
     if success {
@@ -134,9 +135,14 @@ fn changes_answers(program: &str, variable: &str) -> bool {
 }
 
 /// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
-fn finish(command: &mut Command, patience: Duration) -> io::Result<Option<(bool, String, String)>> {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn()?;
+fn finish(
+    command: &mut Command,
+    input: &str,
+    patience: Duration,
+) -> io::Result<Option<(bool, String, String)>> {
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    write_aside(child.stdin.take(), input.to_owned());
     let (stdout, stderr) = (read_aside(child.stdout.take()), read_aside(child.stderr.take()));
     let deadline = Instant::now() + patience;
     let status = loop {
@@ -154,6 +160,13 @@ fn finish(command: &mut Command, patience: Duration) -> io::Result<Option<(bool,
         String::from_utf8_lossy(&read.join().unwrap_or_default()).into_owned()
     };
     Ok(Some((status.success(), text(stdout), text(stderr))))
+}
+
+/// Writes a stream in a thread of its own: whoever should read it may not.
+fn write_aside(stream: Option<impl io::Write + Send + 'static>, text: String) {
+    if let Some(mut stream) = stream {
+        std::thread::spawn(move || stream.write_all(text.as_bytes()));
+    }
 }
 
 /// Reads a stream in a thread of its own, so that neither of two can fill up.
@@ -261,11 +274,11 @@ mod tests {
     #[test]
     fn a_command_that_succeeds_may_complain_and_one_that_is_silent_is_ended() {
         let complains =
-            ask_within(PATIENCE, "sh", &["-c", "echo one; echo two >&2"]).expect("it succeeds");
+            ask_within(PATIENCE, "sh", &["-c", "echo one; echo two >&2"], "").expect("it succeeds");
         let want = Answer { text: "one\n".to_owned(), complaint: "two".to_owned() };
         assert_eq!(complains, want);
         // `exec`, so that what is killed is what holds the streams open.
-        let silent = ask_within(Duration::from_millis(50), "sh", &["-c", "exec sleep 1000"])
+        let silent = ask_within(Duration::from_millis(50), "sh", &["-c", "exec sleep 1000"], "")
             .expect_err("it takes too long");
         assert!(matches!(silent, SlurmError::Silent { .. }), "{silent}");
     }
@@ -280,5 +293,6 @@ mod tests {
             missing.to_string().starts_with("`trialbox-has-no-such-command` cannot be started")
         );
         assert_eq!(ask("echo", &["17"]).expect("it prints"), "17\n");
+        assert_eq!(ask_within(PATIENCE, "cat", &[], "a\nb").expect("it prints").text, "a\nb");
     }
 }

@@ -1,6 +1,7 @@
 //! `trialbox run`: runs trials of an objective on a study.
 
 mod job;
+mod study;
 
 use crate::checkpoint::CheckpointArgs;
 use crate::clock::SystemClock;
@@ -8,32 +9,29 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::job_end::{JobEnd, JobEndArgs, explain_lost_signals};
 use crate::limit_args::{self, limits_help};
-use crate::objective_args::{
-    DirectionArg, ObjectiveArgs, ReadyObjective, count_directions, described_directions,
-    described_metric_names, metric_names_attr, objective_name, show_directions,
-};
+use crate::objective_args::{DirectionArg, ObjectiveArgs};
 use crate::output::Output;
-use crate::param_args::{parse_param, refuse_twice};
+use crate::param_args::parse_param;
 use crate::progress::Progress;
-use crate::provenance::{module_digest, provenance};
+use crate::provenance::provenance;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::{ModuleFlags, SettingFlags, parse_constraint_format};
+use crate::settings::{SettingFlags, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::until::parse_until;
-use crate::upkeep::{DEFAULT_GRACE, tidy_up};
+use crate::upkeep::DEFAULT_GRACE;
 use job::{Counters, Job};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use study::Prepared;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
-use trialbox_core::storage::{Storage, StorageError};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
+use trialbox_core::storage::Storage;
 use trialbox_core::trial::UtcDateTime;
-use trialbox_runtime::{Interrupts, ObjectiveFile, Stops};
+use trialbox_runtime::{Interrupts, Stops};
 use trialbox_storage::{Create, Stopping};
 
 const EXAMPLES: &str = "\
@@ -52,10 +50,10 @@ Examples:
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}\n\n{EXIT_CODES_HELP}", limits_help()))]
 pub(crate) struct RunArgs {
     /// The objective: a wasm component
-    objective: PathBuf,
+    pub(crate) objective: PathBuf,
 
     #[command(flatten)]
-    storage: StorageArgs,
+    pub(crate) storage: StorageArgs,
 
     /// The study's name [default: the objective's name]
     #[arg(
@@ -73,7 +71,7 @@ pub(crate) struct RunArgs {
 
     /// How many trials run side by side
     #[arg(short, long, value_name = "N", default_value = "1")]
-    jobs: NonZeroU32,
+    pub(crate) jobs: NonZeroU32,
 
     /// Begin no new trial after this time, such as 50m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -82,7 +80,7 @@ pub(crate) struct RunArgs {
     /// Begin no new trial after this point in time, such as 2026-11-25T18:00 (local), 2026-11-25T18:00+01:00 or
     /// +2h; 18:00 is today's, so name the day where tasks may begin later. Trials that run go on
     #[arg(long, value_name = "TIME", value_parser = parse_until)]
-    until: Option<UtcDateTime>,
+    pub(crate) until: Option<UtcDateTime>,
 
     #[command(flatten)]
     stopping: StoppingArgs,
@@ -135,7 +133,7 @@ pub(crate) struct RunArgs {
     /// --max-memory, --trial-timeout, --fuel, --limit, --max-trials, --stop-when-value and --patience change a study that was made
     /// with others
     #[arg(long = "override")]
-    overrule: bool,
+    pub(crate) overrule: bool,
 
     /// End with 0 even if trials failed
     #[arg(long)]
@@ -148,7 +146,7 @@ pub(crate) struct RunArgs {
     checkpoint: CheckpointArgs,
 
     #[command(flatten)]
-    sandbox: ObjectiveArgs,
+    pub(crate) sandbox: ObjectiveArgs,
 }
 
 impl RunArgs {
@@ -170,29 +168,14 @@ impl RunArgs {
     }
 
     fn run_until(&self, stops: &Stops, job_end: &JobEnd, output: &Output) -> CommandResult {
-        refuse_twice("--fix", &self.fix)?;
-        let mut flags = self.setting_flags()?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
-        flags.module = Some(ModuleFlags {
-            digest: module_digest(&file),
-            may_change: self.allow_module_change,
-        });
-        // Before the database: a file that is no objective must leave no trace there.
-        let ready = self.sandbox.load(&file, stops)?;
-        self.sandbox.check_data(&ready.loaded)?;
+        let prepared = self.prepare(stops)?;
         let checkpoints = self.checkpoint.root(&self.sandbox.grants()?)?;
-
         let mut storage = self.open_storage(Create::Missing, stops)?;
-        let study = self.open_or_create_study(storage.as_mut(), &flags, &ready)?;
-        refuse_other_names(&study, &ready)?;
-        let (study, settings) = flags.settle(storage.as_mut(), study)?;
-        if flags.pruner.is_some() && study.directions.len() > 1 {
-            output.note("note: with several objectives nothing is pruned; --pruner has no effect");
-        }
-        let spool = self.storage.spool();
-        let lost = tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
+        let (study, settings) = self.settle_study(storage.as_mut(), &prepared, output)?;
+        let lost = self.tidy_up(storage.as_mut(), &study, output)?;
         let checkpoints =
             checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
+        let Prepared { file, ready, .. } = prepared;
 
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
@@ -251,99 +234,8 @@ impl RunArgs {
             stopping: self.stopping.clone(),
             constraint_format: self.constraint_format,
             overrule: self.overrule,
+            decides_max_trials: false,
             module: None,
         })
     }
-
-    /// The study that the flags and the objective name, which must fit both.
-    fn open_or_create_study(
-        &self,
-        storage: &mut dyn Storage,
-        settings: &SettingFlags,
-        ready: &ReadyObjective,
-    ) -> Result<StudyRecord, CommandError> {
-        let name = self
-            .study_name
-            .clone()
-            .unwrap_or_else(|| objective_name(&ready.loaded, &self.objective));
-        let described = described_directions(&ready.loaded);
-        let flags: Vec<StudyDirection> =
-            self.direction.iter().map(|direction| (*direction).into()).collect();
-        if let (Some(described), false) =
-            (&described, flags.is_empty() || described.as_ref() == Some(&flags))
-        {
-            return Err(CommandError::usage(
-                format!(
-                    "the objective says that it wants to {}, and --direction says {}",
-                    show_directions(described),
-                    show_directions(&flags)
-                ),
-                "leave --direction out",
-            ));
-        }
-        let wanted = described.or(Some(flags).filter(|flags| !flags.is_empty()));
-        let study = match storage.open_study(&name) {
-            Err(StorageError::NoSuchStudy { .. }) => {
-                let attrs = settings.attributes_of_new_study();
-                self.create_study(storage, &name, wanted.as_deref(), attrs, ready)?
-            }
-            other => other?,
-        };
-        match wanted {
-            Some(wanted) if wanted != study.directions => Err(CommandError::usage(
-                format!(
-                    "study `{name}` has {}, and this component has {}",
-                    count_directions(&study.directions),
-                    count_directions(&wanted)
-                ),
-                "choose another --study-name",
-            )),
-            _ => Ok(study),
-        }
-    }
-
-    fn create_study(
-        &self,
-        storage: &mut dyn Storage,
-        name: &str,
-        directions: Option<&[StudyDirection]>,
-        user_attrs: Vec<(String, Json)>,
-        ready: &ReadyObjective,
-    ) -> Result<StudyRecord, CommandError> {
-        let study = NewStudy {
-            name: name.to_owned(),
-            directions: directions.map_or_else(|| vec![StudyDirection::Minimize], <[_]>::to_vec),
-            user_attrs,
-            system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
-        };
-        self.stopping.check(&study.directions)?;
-        match storage.create_study(&study) {
-            // Another job was first, between our look and our try.
-            Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(name)?),
-            other => Ok(other?),
-        }
-    }
-}
-
-/// Refuses a study whose names of the objectives are those of the component in another order: every value would
-/// be taken for another.
-fn refuse_other_names(study: &StudyRecord, ready: &ReadyObjective) -> Result<(), CommandError> {
-    let (Some(kept), Some(described)) =
-        (study.metric_names(), described_metric_names(&ready.loaded))
-    else {
-        return Ok(());
-    };
-    let is_permuted = kept != described && kept.iter().all(|name| described.contains(name));
-    if !is_permuted {
-        return Ok(());
-    }
-    Err(CommandError::usage(
-        format!(
-            "study `{}` has the objectives {}, and this component has them as {}",
-            study.name,
-            kept.join(", "),
-            described.join(", ")
-        ),
-        "choose another --study-name, or make the study with --metric-name in the component's order",
-    ))
 }

@@ -1,0 +1,202 @@
+//! The scripts that sbatch gets, as people read them.
+
+use super::quote::{directive_quote, shell_quote};
+use std::path::Path;
+
+/// Says in a file that it may be written again.
+pub(super) const MARK: &str = "Written by trialbox submit, which may write it again.";
+
+/// What both scripts have in common.
+#[derive(Debug)]
+pub(super) struct Common<'a> {
+    /// The study's name as that of jobs and files.
+    pub(super) label: &'a str,
+    /// Where the command line was typed: relative paths on it hold there.
+    pub(super) folder: &'a Path,
+    /// The name of the log, a pattern of sbatch's.
+    pub(super) log: &'a str,
+    /// The resources, as directives.
+    pub(super) resources: &'a [String],
+}
+
+/// The array's script.
+#[derive(Debug)]
+pub(super) struct ArrayScript<'a> {
+    pub(super) common: Common<'a>,
+    /// What it is, for whoever reads it.
+    pub(super) summary: &'a str,
+    pub(super) n_tasks: u64,
+    pub(super) n_parallel: u64,
+    /// `trialbox run …`.
+    pub(super) run: &'a str,
+}
+
+/// The script of the job that comes after the array.
+#[derive(Debug)]
+pub(super) struct ClosingScript<'a> {
+    pub(super) common: Common<'a>,
+    /// `trialbox`, as the shell reads it.
+    pub(super) program: &'a str,
+    /// `"$trialbox" run …`.
+    pub(super) run: &'a str,
+    /// The flags that name the study.
+    pub(super) study_flags: &'a str,
+    /// Where the report goes.
+    pub(super) report: &'a str,
+}
+
+impl ArrayScript<'_> {
+    pub(super) fn text(&self) -> String {
+        let array = format!("--array=1-{}%{}", self.n_tasks, self.n_parallel);
+        let head = self.common.head(self.summary, self.common.label, &[array]);
+        let run = self.run;
+        format!("{head}\n# With exec, the signals of Slurm reach trialbox.\nexec {run}\n")
+    }
+}
+
+impl ClosingScript<'_> {
+    pub(super) fn text(&self) -> String {
+        let label = self.common.label;
+        let summary = format!(
+            "Once the array of {label} has ended, however it did: runs what is missing, and writes the report."
+        );
+        let head = self.common.head(&summary, &format!("{label}-close"), &[]);
+        let (program, run, study) = (self.program, self.run, self.study_flags);
+        let report = shell_quote(self.report);
+        format!(
+            "{head}\n\
+             trialbox={program}\n\
+             study=({study})\n\
+             \n\
+             # Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.\n\
+             trap 'kill -TERM \"$run\"' TERM\n\
+             {run} &\n\
+             run=$!\n\
+             wait \"$run\" || wait \"$run\"\n\
+             code=$?\n\
+             \n\
+             {{\n    \
+                 echo '{MARK}'\n    \
+                 \"$trialbox\" study show \"${{study[@]}}\"\n    \
+                 \"$trialbox\" study best \"${{study[@]}}\"\n\
+             }} > {report} 2>&1\n\
+             exit \"$code\"\n"
+        )
+    }
+}
+
+impl Common<'_> {
+    fn head(&self, summary: &str, name: &str, more: &[String]) -> String {
+        let flags = [
+            vec![format!("--job-name={name}")],
+            more.to_vec(),
+            vec![
+                format!("--chdir={}", directive_quote(&self.folder.display().to_string())),
+                format!("--output={}", directive_quote(self.log)),
+                "--open-mode=append".to_owned(),
+                "--requeue".to_owned(),
+            ],
+            self.resources.to_vec(),
+        ];
+        let flags: String = flags.concat().iter().map(|flag| format!("#SBATCH {flag}\n")).collect();
+        format!("#!/bin/bash\n# {MARK}\n# {summary}\n{flags}")
+    }
+}
+
+/// Whether `submit` wrote a file, script or report.
+pub(super) fn is_ours(text: &str) -> bool {
+    text.lines().take(3).any(|line| line.contains(MARK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common<'a>(log: &'a str, resources: &'a [String]) -> Common<'a> {
+        Common { label: "digits", folder: Path::new("/home/anna/my study"), log, resources }
+    }
+
+    #[test]
+    fn the_array_is_a_script_that_people_can_read() {
+        let resources = ["--time=00:30:00".to_owned(), "-p long".to_owned()];
+        let script = ArrayScript {
+            common: common("digits-%A.log", &resources),
+            summary: "40 trials of study digits, one a task.",
+            n_tasks: 40,
+            n_parallel: 8,
+            run: "/opt/trialbox run digits.wasm \\\n    --storage study.db",
+        };
+        assert_eq!(
+            script.text(),
+            "\
+#!/bin/bash
+# Written by trialbox submit, which may write it again.
+# 40 trials of study digits, one a task.
+#SBATCH --job-name=digits
+#SBATCH --array=1-40%8
+#SBATCH --chdir=\"/home/anna/my study\"
+#SBATCH --output=digits-%A.log
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --time=00:30:00
+#SBATCH -p long
+
+# With exec, the signals of Slurm reach trialbox.
+exec /opt/trialbox run digits.wasm \\
+    --storage study.db
+"
+        );
+        assert!(is_ours(&script.text()));
+    }
+
+    #[test]
+    fn the_closing_job_runs_what_is_missing_and_reports_even_after_a_signal() {
+        let script = ClosingScript {
+            common: common("digits-close-%j.log", &[]),
+            program: "/opt/trialbox",
+            run: "\"$trialbox\" run digits.wasm --n-trials 40",
+            study_flags: "--storage study.db --study-name digits",
+            report: "my report.txt",
+        };
+        assert_eq!(
+            script.text(),
+            "\
+#!/bin/bash
+# Written by trialbox submit, which may write it again.
+# Once the array of digits has ended, however it did: runs what is missing, and writes the report.
+#SBATCH --job-name=digits-close
+#SBATCH --chdir=\"/home/anna/my study\"
+#SBATCH --output=digits-close-%j.log
+#SBATCH --open-mode=append
+#SBATCH --requeue
+
+trialbox=/opt/trialbox
+study=(--storage study.db --study-name digits)
+
+# Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.
+trap 'kill -TERM \"$run\"' TERM
+\"$trialbox\" run digits.wasm --n-trials 40 &
+run=$!
+wait \"$run\" || wait \"$run\"
+code=$?
+
+{
+    echo 'Written by trialbox submit, which may write it again.'
+    \"$trialbox\" study show \"${study[@]}\"
+    \"$trialbox\" study best \"${study[@]}\"
+} > \"my report.txt\" 2>&1
+exit \"$code\"
+"
+        );
+        assert!(is_ours(&script.text()));
+    }
+
+    #[test]
+    fn a_file_of_somebody_elses_is_not_ours() {
+        assert!(!is_ours("#!/bin/bash\n#SBATCH --array=1-4\nexec trialbox run a.wasm\n"));
+        assert!(!is_ours(""));
+        assert!(is_ours(
+            "Written by trialbox submit, which may write it again.\ndigits: maximize\n"
+        ));
+    }
+}

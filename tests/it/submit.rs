@@ -1,0 +1,360 @@
+//! `trialbox submit`, as far as it needs no cluster: the scripts, the checks, and what is handed to a pretended sbatch.
+
+use crate::scene::{Ran, Scene, digits_data, guest};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+/// Where no command of Slurm's is.
+fn without_slurm(scene: &Scene, arguments: &[&str]) -> Ran {
+    scene.command(arguments).env("PATH", "/nowhere").output().unwrap().into()
+}
+
+/// With commands that say what Slurm's say, and keep in `sbatch.log` what was submitted. `sbatch` is a shell script's
+/// body for a submission.
+fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
+    let bin = scene.path("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let sbatch = format!(
+        "if [ \"$1\" = --test-only ]; then cat > test-only.txt; exit; fi\necho \"$@\" >> sbatch.log\n{sbatch}"
+    );
+    let commands = [
+        ("sbatch", sbatch.as_str()),
+        ("scontrol", "echo 'MaxArraySize            = 1001'"),
+        ("squeue", ""),
+    ];
+    for (name, body) in commands {
+        let path = bin.join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    scene.command(arguments).env("PATH", path).output().unwrap().into()
+}
+
+/// The names of what is in the folder.
+fn files(scene: &Scene) -> Vec<String> {
+    let entries = std::fs::read_dir(&scene.folder).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn read(scene: &Scene, name: &str) -> String {
+    std::fs::read_to_string(scene.path(name)).unwrap()
+}
+
+const ACCEPT: &str = "case $* in *close*) echo 4712;; *) echo '4711;north';; esac";
+
+#[test]
+fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
+    let scene = Scene::new("submit-dry");
+    let quadratic = guest("quadratic");
+    let arguments = ["submit", &quadratic, "--trials", "40", "--parallel", "8", "--time", "2h"];
+    let ran = without_slurm(
+        &scene,
+        &[&arguments[..], &["--mem", "4GiB", "--dry-run", "--", "-p", "long"]].concat(),
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let want = format!(
+        "\
+#!/bin/bash
+# Written by trialbox submit, which may write it again.
+# 40 trials of study quadratic: 40 tasks of 1 trial, 8 at once.
+#SBATCH --job-name=quadratic
+#SBATCH --array=1-40%8
+#SBATCH --chdir={}
+#SBATCH --output=quadratic-%A.log
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --time=02:00:00
+#SBATCH --mem=4G
+#SBATCH -p long
+
+# With exec, the signals of Slurm reach trialbox.
+exec {} run {quadratic} \\
+    --storage trialbox.db \\
+    --study-name quadratic \\
+    --cache-dir {} \\
+    --n-trials 1",
+        scene.folder.display(),
+        env!("CARGO_BIN_EXE_trialbox"),
+        scene.folder.parent().unwrap().join("cache").display()
+    );
+    let script = ran.stdout.replace(" \\\n    --requeue", "");
+    assert_eq!(script.trim_end(), want);
+    assert!(ran.stderr.contains("warning: Slurm's commands are not here"), "{}", ran.stderr);
+    assert_eq!(files(&scene), Vec::<String>::new());
+}
+
+#[test]
+fn without_slurm_a_submission_says_what_is_missing_and_makes_nothing() {
+    let scene = Scene::new("submit-no-slurm");
+    let quadratic = guest("quadratic");
+    let ran = without_slurm(&scene, &["submit", &quadratic, "--trials", "40", "--parallel", "8"]);
+    ran.assert_error(2, &["nothing is submitted: Slurm's commands are not here", "login node"]);
+    assert_eq!(files(&scene), Vec::<String>::new());
+}
+
+/// Values that bash, sbatch and shellcheck would each take for something else.
+const ODD: [&str; 16] = [
+    "--trials",
+    "20",
+    "--parallel",
+    "2",
+    "-j",
+    "2",
+    "--study-name",
+    "it's $HOME & \"more\"",
+    "--env",
+    "A=$(id) `id` \\",
+    "--env",
+    "B=~",
+    "--stop-when-value",
+    "-0.5",
+    "--storage",
+    "my study.db",
+];
+
+#[test]
+fn shellcheck_has_nothing_to_say_of_the_scripts() {
+    let scene = Scene::new("submit-shellcheck");
+    let (digits, data) = (guest("digits"), digits_data());
+    let more = ["--dir", &data, "--dry-run", "--format", "json"];
+    let ran = without_slurm(&scene, &[&["submit", &digits], &ODD[..], &more].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let shown = &ran.json()[0];
+    for (name, key) in [("array.sh", "script_text"), ("close.sh", "closing_script_text")] {
+        std::fs::write(scene.path(name), shown[key].as_str().unwrap()).unwrap();
+        let mut command = Command::new("shellcheck");
+        let ran: Ran = command.arg(scene.path(name)).output().unwrap().into();
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{}", shown[key]);
+    }
+}
+
+#[test]
+fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
+    let scene = Scene::new("submit-scripts");
+    let (quadratic, more) =
+        (guest("quadratic"), ["--no-closing-job", "--dry-run", "--format", "json"]);
+    let ran = without_slurm(&scene, &[&["submit", &quadratic], &ODD[..], &more[1..]].concat());
+    let shown = &ran.json()[0];
+    let bash = |key: &str| {
+        let mut command = Command::new("bash");
+        command.args(["-c", shown[key].as_str().unwrap()]);
+        scene.isolate(&mut command);
+        let ran: Ran = command.output().unwrap().into();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran
+    };
+    let study = || scene.json(&["study", "show", "--storage", "my study.db"])[0].clone();
+    // A task runs as many trials as side by side.
+    bash("script_text");
+    assert_eq!((study()["study"].clone(), study()["n_trials"].clone()), (ODD[7].into(), 2.into()));
+    bash("closing_script_text");
+    assert_eq!(study()["n_trials"], 22);
+    let report = read(&scene, "it-s-HOME-more-report.txt");
+    assert!(report.starts_with("Written by trialbox submit"), "{report}");
+    for piece in ["22 (22 COMPLETE)", "loss (minimize) = "] {
+        assert!(report.contains(piece), "{report}");
+    }
+    let without = without_slurm(
+        &scene,
+        &[&["submit", &quadratic], &["--trials", "30", "--parallel", "2"][..], &more].concat(),
+    );
+    assert_eq!(without.json()[0]["closing_script_text"], Value::Null);
+}
+
+#[test]
+fn a_submission_makes_the_study_and_chains_a_closing_job() {
+    let scene = Scene::new("submit-study");
+    let quadratic = guest("quadratic");
+    let arguments = [
+        "submit",
+        &quadratic,
+        "--trials",
+        "40",
+        "--parallel",
+        "8",
+        "--seed",
+        "7",
+        "--sampler",
+        "random",
+    ];
+    let ran = with_slurm(&scene, ACCEPT, &[&arguments[..], &["--format", "json"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let submitted = &ran.json()[0];
+    for (key, want) in [
+        ("event", Value::from("submitted")),
+        ("study", "quadratic".into()),
+        ("job_id", "4711".into()),
+        ("closing_job_id", "4712".into()),
+        ("n_missing", 40.into()),
+        ("n_tasks", 40.into()),
+        ("parallel", 8.into()),
+        ("trials_per_task", 1.into()),
+        ("script", "quadratic.sbatch".into()),
+        ("closing_script", "quadratic-close.sbatch".into()),
+        ("log", "quadratic-4711.log".into()),
+        ("report", "quadratic-report.txt".into()),
+    ] {
+        assert_eq!(submitted[key], want, "{key}");
+    }
+    // A sampler that does not learn loses nothing.
+    let checks = submitted["checks"].as_array().unwrap();
+    assert!(!checks.is_empty() && checks.iter().all(|check| check["check"] != "parallel"));
+    let folder = scene.folder.display();
+    let want = format!(
+        "--parsable {folder}/quadratic.sbatch\n--parsable --dependency=afterany:4711 {folder}/quadratic-close.sbatch\n"
+    );
+    assert_eq!(read(&scene, "sbatch.log"), want);
+    assert_eq!(read(&scene, "test-only.txt"), read(&scene, "quadratic.sbatch"));
+    assert!(read(&scene, "quadratic-close.sbatch").contains("--n-trials 40"));
+    let attrs = &scene.json(&["study", "show"])[0]["user_attrs"];
+    assert_eq!(attrs["trialbox:max_trials"], 40);
+    assert_eq!(
+        (&attrs["trialbox:seed"], &attrs["trialbox:sampler"]["name"]),
+        (&7.into(), &"random".into())
+    );
+}
+
+#[test]
+fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
+    let scene = Scene::new("submit-missing");
+    let quadratic = guest("quadratic");
+    scene.json(&["run", &quadratic, "-n", "5", "--max-trials", "5"]);
+    let submit = |trials: &str, more: &[&str]| {
+        let arguments =
+            ["submit", &quadratic, "--trials", trials, "--parallel", "2", "--format", "json"];
+        with_slurm(&scene, ACCEPT, &[&arguments[..], more].concat())
+    };
+    let nothing = submit("5", &[]);
+    assert_eq!((nothing.code, &nothing.json()[0]["event"]), (Some(0), &"budget_reached".into()));
+    submit("3", &[]).assert_error(2, &["may have 5 trials, and --trials says 3", "--override"]);
+    assert!(!scene.path("sbatch.log").exists());
+
+    let ran = submit("12", &["--trials-per-task", "3"]);
+    let more = &ran.json()[0];
+    assert_eq!(
+        (&more["n_present"], &more["n_missing"], &more["n_tasks"]),
+        (&5.into(), &7.into(), &3.into())
+    );
+    assert_eq!(scene.json(&["study", "show"])[0]["user_attrs"]["trialbox:max_trials"], 12);
+    assert!(read(&scene, "quadratic.sbatch").contains("--n-trials 3"));
+    // Short trials are known now, and should share a task.
+    let checks = more["checks"].as_array().unwrap();
+    let duration = checks.iter().find(|check| check["check"] == "duration").unwrap();
+    assert_eq!(duration["level"], "warning");
+    assert!(duration["help"].as_str().unwrap().starts_with("--trials-per-task 7 "), "{duration}");
+    // The study's own rules hold as they do for `run`.
+    scene.json(&["study", "stop", "--study-name", "quadratic"]);
+    assert_eq!(submit("20", &[]).json()[0]["event"], "study_stopped");
+}
+
+#[test]
+fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
+    let scene = Scene::new("submit-refused");
+    let quadratic = guest("quadratic");
+    let arguments = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];
+    let refuse = "echo 'sbatch: error: Batch job submission failed: too many jobs' >&2; exit 1";
+    let ran = with_slurm(&scene, refuse, &arguments);
+    ran.assert_error(
+        2,
+        &[
+            "`sbatch` says: sbatch: error: Batch job submission failed: too many jobs",
+            "submit again",
+        ],
+    );
+    assert_eq!(scene.json(&["study", "show"])[0]["n_trials"], 0);
+    let again = with_slurm(&scene, ACCEPT, &[&arguments[..], &["--env", "KEY=secret"]].concat());
+    let mode = std::fs::metadata(scene.path("quadratic.sbatch")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert!(
+        again.stdout.starts_with("submitted job 4711: 40 tasks of 1 trial, 8 at once"),
+        "{}",
+        again.stdout
+    );
+    for piece in ["squeue -j 4711,4712", "tail -F quadratic-4711.log", "scancel 4711 4712"] {
+        assert!(again.stderr.contains(piece), "{}", again.stderr);
+    }
+    // Only the closing job is refused: the array is there.
+    let ran =
+        with_slurm(&scene, &format!("case $* in *close*) exit 1;; esac\n{ACCEPT}"), &arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("the array is submitted, and the job after it is not"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_made() {
+    let scene = Scene::new("submit-refusals");
+    let quadratic = guest("quadratic");
+    std::fs::write(scene.path("mine.sh"), "#!/bin/bash\n# mine\n").unwrap();
+    for (arguments, pieces) in [
+        (&["-n", "3"][..], &["--n-trials is how many", "--trials-per-task N"][..]),
+        (&["--max-trials", "3"], &["--max-trials is how many", "--trials N"]),
+        (&["--storage", "memory:"], &["`memory:` is no file"]),
+        (
+            &["--storage", "no/such/study.db"],
+            &["the folder `no/such` of the database is not there"],
+        ),
+        (&["--script", "mine.sh"], &["`mine.sh` is there, and `trialbox submit` did not write it"]),
+        (&["--report", "mine.sh"], &["`mine.sh` is there", "--report"]),
+        (&["--trials-per-task", "1", "--", "--array=1-3"], &["`--array=1-3` after `--`"]),
+        (&["--dir", "nowhere::/data"], &["cannot grant `nowhere`"]),
+    ] {
+        let always = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];
+        let ran = with_slurm(&scene, ACCEPT, &[&always[..], arguments].concat());
+        ran.assert_error(2, pieces);
+    }
+    let many =
+        with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2500", "--parallel", "8"]);
+    many.assert_error(
+        2,
+        &["more than an array may have here: 1000", "--trials-per-task 3 makes it 834 tasks"],
+    );
+    assert_eq!(read(&scene, "mine.sh"), "#!/bin/bash\n# mine\n");
+    assert_eq!(
+        files(&scene).into_iter().filter(|name| name != "test-only.txt").collect::<Vec<_>>(),
+        ["bin", "mine.sh"]
+    );
+}
+
+#[test]
+fn what_the_environment_says_is_in_the_script_and_a_time_from_now_on_is_a_point_in_time() {
+    let scene = Scene::new("submit-environment");
+    let quadratic = guest("quadratic");
+    let arguments = [
+        "submit",
+        &quadratic,
+        "--trials",
+        "9",
+        "--parallel",
+        "1",
+        "--until",
+        "+2h",
+        "--catch",
+        "--dry-run",
+    ];
+    let mut command = scene.command(&arguments);
+    command
+        .env("PATH", "/nowhere")
+        .env("TRIALBOX_STORAGE", "other.db")
+        .env("TRIALBOX_STUDY_NAME", "s");
+    let ran: Ran = command.output().unwrap().into();
+    for piece in [" --storage other.db ", " --study-name s ", " --catch "] {
+        assert!(ran.stdout.contains(piece), "`{piece}` is missing in {}", ran.stdout);
+    }
+    let until = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("--until ")).unwrap();
+    let until = until.trim_end_matches([' ', '\\']);
+    assert_eq!(
+        (until.len(), until.ends_with('Z')),
+        ("2026-11-25T18:00:00Z".len(), true),
+        "{until}"
+    );
+}
