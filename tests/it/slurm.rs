@@ -11,4 +11,5 @@ mod cluster;
 mod faults;
 mod linuxproc;
 mod recipe;
+mod submit;
 mod time_limit;

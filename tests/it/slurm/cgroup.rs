@@ -1,9 +1,11 @@
 //! What must be seen as production's Slurm does it, which tracks processes by cgroups.
 
+#[cfg(feature = "failpoints")]
 mod interop;
 
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
+use super::submit::check_submit_to_the_complete_study;
 use super::time_limit::{check_that_a_requeued_job_ends, check_that_no_trial_stays_running};
 use crate::scene::Scene;
 use rustix::process::{Pid, test_kill_process};
@@ -63,4 +65,11 @@ fn a_job_that_has_itself_started_again_ends_when_its_trial_has_had_its_tries() {
     let scene = Scene::new("slurm-requeued");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
     check_that_a_requeued_job_ends(&scene, &cluster);
+}
+
+#[test]
+fn submit_leads_from_nothing_to_the_complete_study_and_its_scripts_pass_shellcheck() {
+    let scene = Scene::new("slurm-submit");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    check_submit_to_the_complete_study(&scene, &cluster);
 }

@@ -2,8 +2,9 @@
 
 use crate::scene::{Scene, root};
 use crate::slurm::cluster::{Cluster, Options, Proctrack};
+use crate::slurm::faults::{self, N_TRIALS};
 use crate::slurm::recipe::{Outcome, Recipe, lay_out_objective};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 
 #[test]
@@ -35,4 +36,18 @@ fn record(ours: &Outcome, pythons: &Outcome) {
     });
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("slurm-recipe.json");
     std::fs::write(path, format!("{figures:#}\n")).unwrap();
+}
+
+#[test]
+fn a_study_is_complete_and_optuna_opens_it_whatever_happened_to_its_jobs_nodes_and_controller() {
+    let scene = Scene::new("slurm-faults");
+    let mut cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
+    faults::run_study_through_a_bad_night(&scene, &mut cluster);
+    faults::assert_complete(&scene);
+    let database = scene.path("study.db").display().to_string();
+    let output = scene.python("interop.py", &["read", &database, "s"]).output().unwrap();
+    let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let trials = read["trials"].as_array().unwrap();
+    let complete = trials.iter().filter(|trial| trial["state"] == "COMPLETE");
+    assert_eq!(complete.count(), N_TRIALS);
 }

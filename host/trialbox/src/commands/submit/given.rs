@@ -40,12 +40,12 @@ impl Given {
     }
 
     /// The command of one task, `trialbox run …`, on several lines if it is long; `program` as the shell reads it.
-    pub(super) fn run_command(&self, program: &str, n_trials: u64, requeue: bool) -> String {
+    pub(super) fn run_command(&self, program: &str, n_trials: u64) -> String {
         let mut words = vec![format!("{program} run")];
         let flags = self.0.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
         words.extend(flags.map(Flag::to_words));
         words.push(format!("--n-trials {n_trials}"));
-        if requeue && !self.has("requeue") {
+        if !self.has("requeue") {
             words.push("--requeue".to_owned());
         }
         // The objective stands beside its command.
@@ -81,11 +81,6 @@ impl Flag {
             (None, value) => value.unwrap_or_default(),
         }
     }
-}
-
-/// Whether `run` can have its job started again.
-pub(super) fn run_can_requeue() -> bool {
-    run_args().iter().any(|arg| arg.get_id() == "requeue")
 }
 
 fn run_args() -> Vec<Arg> {

@@ -16,7 +16,7 @@ use crate::output::Output;
 use crate::settings::Settings;
 use crate::stopping::{MAX_TRIALS, NothingToDo};
 use checks::{Finding, Level, Times};
-use given::{Given, run_can_requeue};
+use given::Given;
 use plan::{Plan, median};
 use resources::SlurmArgs;
 use serde_json::{Value, json};
@@ -242,7 +242,6 @@ impl SubmitArgs {
             resources: self.slurm.directives(self.run.jobs),
             closing_resources: self.slurm.directives_of_closing_job(self.run.jobs),
             program: std::env::current_exe()?,
-            requeue: run_can_requeue(),
             plan,
             given,
             label,

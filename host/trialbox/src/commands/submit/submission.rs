@@ -29,8 +29,6 @@ pub(super) struct Submission {
     pub(super) folder: PathBuf,
     /// `trialbox`.
     pub(super) program: PathBuf,
-    /// Whether tasks ask for being started again.
-    pub(super) requeue: bool,
     /// Where the array's script goes.
     pub(super) script: PathBuf,
     /// The log's name, a pattern of sbatch's.
@@ -63,7 +61,7 @@ impl Submission {
             self.label,
             self.count_tasks()
         );
-        let run = self.given.run_command(&program, plan.per_task, self.requeue);
+        let run = self.given.run_command(&program, plan.per_task);
         let common = self.common(&self.log, &self.resources);
         ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run }.text()
     }
@@ -71,7 +69,7 @@ impl Submission {
     /// The script of the closing job, if there is to be one.
     pub(super) fn closing_script(&self) -> Option<String> {
         let log = format!("{}-close-%j.log", self.label);
-        let run = self.given.run_command("\"$trialbox\"", self.plan.n_missing(), self.requeue);
+        let run = self.given.run_command("\"$trialbox\"", self.plan.n_missing());
         let script = ClosingScript {
             common: self.common(&log, &self.closing_resources),
             program: &shell_quote(&self.program.display().to_string()),
