@@ -13,13 +13,13 @@ use std::process::Child;
 const FLAGS: [&str; 6] = ["--pruner", "nop", "--seed", "7", "--checkpoint-dir", "kept"];
 
 /// `misfit`, which takes twelve steps and hangs after some of them.
-fn counting<'a>(misfit: &'a str, steps: &'a str) -> Vec<&'a str> {
+pub(crate) fn counting<'a>(misfit: &'a str, steps: &'a str) -> Vec<&'a str> {
     let objective = ["run", misfit, "--env", "MISFIT=count", "--env", steps];
     [&objective[..], &FLAGS].concat()
 }
 
 /// The directory of an attempt at a trial of the scene's only study.
-fn attempt(scene: &Scene, origin: u32, number: u32) -> Option<PathBuf> {
+pub(crate) fn attempt(scene: &Scene, origin: u32, number: u32) -> Option<PathBuf> {
     let mut studies = fs::read_dir(scene.path("kept")).ok()?.map(|entry| entry.unwrap().path());
     // Another one is there for a moment, when it is tried whether there can be one.
     let study =
@@ -59,19 +59,19 @@ fn signal(child: &Child, signal: Signal) {
 }
 
 /// The bits of a trial's value and of all that it reported, by step.
-fn bits(trial: &Value) -> Vec<(Value, u64)> {
+pub(crate) fn bits(trial: &Value) -> Vec<(Value, u64)> {
     let value = json!(["value", trial["values"][0]]);
     let reports = trial["intermediate_values"].as_array().unwrap().iter();
     let all = reports.chain([&value]);
     all.map(|pair| (pair[0].clone(), pair[1].as_f64().unwrap().to_bits())).collect()
 }
 
-fn states(trials: &[Value]) -> Vec<&str> {
+pub(crate) fn states(trials: &[Value]) -> Vec<&str> {
     trials.iter().map(|trial| trial["state"].as_str().unwrap()).collect()
 }
 
 /// What is left below the directory of the study.
-fn left(scene: &Scene) -> usize {
+pub(crate) fn left(scene: &Scene) -> usize {
     let study = attempt(scene, 0, 0).unwrap();
     fs::read_dir(study.ancestors().nth(2).unwrap()).unwrap().count()
 }

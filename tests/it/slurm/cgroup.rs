@@ -3,6 +3,8 @@
 #[cfg(feature = "failpoints")]
 mod interop;
 
+#[cfg(feature = "failpoints")]
+use super::checkpoints::check_that_interruptions_leave_no_trace;
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
 use super::submit::check_submit_to_the_complete_study;
@@ -72,4 +74,15 @@ fn submit_leads_from_nothing_to_the_complete_study_and_its_scripts_pass_shellche
     let scene = Scene::new("slurm-submit");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
     check_submit_to_the_complete_study(&scene, &cluster);
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_trial_that_slurm_interrupts_three_times_ends_with_the_value_of_one_that_it_does_not_to_the_bit()
+ {
+    let scene = Scene::new("slurm-checkpoints");
+    let mut options = Options::new(Proctrack::Cgroup);
+    (options.nodes, options.cpus) = (1, 1);
+    let cluster = Cluster::start(&scene, &options);
+    check_that_interruptions_leave_no_trace(&scene, &cluster);
 }

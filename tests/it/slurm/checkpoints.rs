@@ -1,0 +1,59 @@
+//! A trial that Slurm interrupts three times, each time in another way, and that goes on from what it has kept.
+
+use super::cluster::{Cluster, Job};
+use crate::checkpoints::{attempt, bits, counting, left, states};
+use crate::kill::trials;
+use crate::process::{DATABASE, STUDY};
+use crate::scene::{Scene, guest};
+
+/// Runs the job to its end on a cluster with one core. Each attempt takes three of twelve steps and hangs.
+#[track_caller]
+pub(super) fn check_that_interruptions_leave_no_trace(scene: &Scene, cluster: &Cluster) {
+    let misfit = guest("misfit");
+    let run = counting(&misfit, "STEPS=3").join(" ");
+    let script = format!(
+        "#!/bin/bash
+#SBATCH --partition=low --time=1 --requeue --open-mode=append --output=log
+exec trialbox {run} --storage {DATABASE} --study-name {STUDY} --requeue --reserve 30s
+"
+    );
+    std::fs::write(scene.path("job.sh"), script).unwrap();
+    let job = cluster.sbatch(&["job.sh"]);
+    await_steps(scene, cluster, 0, 3);
+    cluster.run("scontrol", &["requeue", &job.to_string()]);
+    await_steps(scene, cluster, 1, 6);
+    let urgent = cluster.sbatch(&["--partition=high", "--output=/dev/null", "--wrap=true"]);
+    cluster.wait_for(urgent);
+    // It is not disturbed any more: the end of its time stops the third attempt, and the fourth reaches its own.
+    await_steps(scene, cluster, 2, 9);
+    assert_ended_well(cluster, job);
+
+    let trials = trials(scene);
+    assert_eq!(states(&trials), ["FAIL", "FAIL", "FAIL", "COMPLETE"]);
+    assert_eq!(bits(&trials[3]), bits_of_an_uninterrupted_run(&misfit));
+    assert_eq!(trials[3]["system_attrs"]["trialbox:owner"]["slurm_restart_count"], "3");
+    assert_eq!(left(scene), 0);
+}
+
+/// Waits until an attempt has taken so many steps.
+#[track_caller]
+fn await_steps(scene: &Scene, cluster: &Cluster, number: u32, steps: usize) {
+    cluster.poll(&format!("{steps} steps in trial {number}"), || {
+        let file = attempt(scene, 0, number)?.join("steps");
+        (std::fs::read(file).ok()?.len() == 8 * steps).then_some(())
+    });
+}
+
+#[track_caller]
+fn assert_ended_well(cluster: &Cluster, job: Job) {
+    let task = &cluster.wait_for(job)[&0];
+    assert_eq!((task.state.as_str(), task.exit_code.as_str()), ("COMPLETED", "0:0"));
+    assert_eq!(task.restarts, 3);
+}
+
+#[track_caller]
+fn bits_of_an_uninterrupted_run(misfit: &str) -> Vec<(serde_json::Value, u64)> {
+    let scene = Scene::new("slurm-checkpoints-whole");
+    assert_eq!(scene.finish("", &counting(misfit, "STEPS=12")).code, Some(0));
+    bits(&trials(&scene)[0])
+}
