@@ -1,11 +1,12 @@
 //! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
 //!
 //! They need the example components (`cargo xtask build-guests`), `interop`, `pruner_tables` and their like need Python's Optuna in
-//! `target/venv`, and `two_nodes` needs bindfs; `cargo xtask test` sets up what it can
+//! `target/venv`, and what is called `two_nodes` needs bindfs; `cargo xtask test` sets up what it can
 //! and says what it had to skip. Those of processes that die need the feature `failpoints`.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod doctor;
+mod doctor_cluster;
 mod escapes;
 mod eval;
 mod failures;

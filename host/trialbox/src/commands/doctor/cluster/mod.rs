@@ -1,0 +1,378 @@
+//! `trialbox doctor --slurm`: what a cluster is like for trials, found out by two tasks on two of its nodes.
+//!
+//! `job` submits them; what they do is `probe`, at the top. `pair`, `nodes` and `config` judge what came of it,
+//! between the two nodes, on each of them, and in Slurm's configuration.
+
+mod config;
+mod finding;
+mod job;
+mod nodes;
+mod offset;
+mod pair;
+
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::output::Output;
+use crate::probe::{Facts, Report, look, no_use_of_folder, report_name};
+use crate::scheduler::slurm::{SlurmError, ask};
+use crate::trial_json::show_duration;
+use config::Config;
+use finding::{Finding, Severity};
+use job::{Job, ProbeFolder, State};
+use pair::Pair;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+use trialbox_core::objective::Interruption;
+use trialbox_runtime::Interrupts;
+
+/// How often reports are looked for.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often Slurm is asked about the job: at first, and at last.
+const FIRST_QUESTION: Duration = Duration::from_secs(2);
+const LAST_QUESTION: Duration = Duration::from_secs(30);
+
+/// How long the file system of a node may take to show the reports of a job that has ended.
+const NEWS: Duration = Duration::from_secs(3);
+
+/// What to look at, and how.
+#[derive(Debug)]
+pub(super) struct ClusterCheck<'a> {
+    /// The study's database, which need not be there.
+    pub(super) database: &'a Path,
+    /// How long to wait for the job.
+    pub(super) wait: Duration,
+    /// What else sbatch is to be told.
+    pub(super) sbatch: &'a [String],
+}
+
+/// What the tasks have left.
+#[derive(Debug)]
+struct Seen {
+    job: Job,
+    reports: Vec<Report>,
+    /// Why there was only one node, if there was.
+    one_node: Option<String>,
+}
+
+/// How waiting ended.
+enum Waited {
+    Reports,
+    /// The job is over, and reports are missing.
+    Ended,
+    TimeOver(State),
+    Interrupted(Interruption),
+    /// Slurm never gives one job two nodes here; its reason.
+    NeverTwo(String),
+}
+
+impl ClusterCheck<'_> {
+    pub(super) fn run(&self, output: &Output) -> CommandResult {
+        ask("sbatch", &["--version"]).map_err(no_slurm)?;
+        let interrupts = Interrupts::install()?;
+        let folder = ProbeFolder::beside(self.database).map_err(|error| self.no_folder(&error))?;
+        let here = Facts::here(&folder.path);
+        let seen = match self.look(&folder, &interrupts, output)? {
+            Ok(seen) => seen,
+            Err(interruption) => return Ok(ExitCode::of(interruption)),
+        };
+        let config = ask("scontrol", &["show", "config"]).map(|text| Config::read(&text));
+        let findings = judge(&here, &seen, &config);
+        let version = config.as_ref().ok().and_then(Config::version);
+        show(&findings, &here, &seen, version, output);
+        let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
+        Ok(if has_errors { ExitCode::Storage } else { ExitCode::Done })
+    }
+
+    /// Runs the job, on two nodes if there are two.
+    fn look(
+        &self,
+        folder: &ProbeFolder,
+        interrupts: &Interrupts,
+        output: &Output,
+    ) -> Result<Result<Seen, Interruption>, CommandError> {
+        let deadline = Instant::now() + self.wait;
+        let program = std::env::current_exe()?;
+        let (mut job, mut one_node) = self.submit(folder, &program)?;
+        loop {
+            let nodes = if one_node.is_some() { "one node" } else { "two nodes" };
+            output.note(&format!(
+                "job {}: two small tasks on {nodes}, for some seconds; waiting for at most {}",
+                job.id,
+                show_duration(self.wait)
+            ));
+            match wait(&job, folder, deadline, interrupts, output)? {
+                Waited::Reports | Waited::Ended => {
+                    let reports = [0, 1].map(|rank| read_report(&folder.path, rank));
+                    let reports: anyhow::Result<Vec<_>> = reports.into_iter().collect();
+                    let reports =
+                        reports.map_err(no_use_of_folder)?.into_iter().flatten().collect();
+                    return Ok(Ok(Seen { job, reports, one_node }));
+                }
+                Waited::Interrupted(interruption) => {
+                    job.cancel();
+                    output.note(&format!("job {} is cancelled", job.id));
+                    return Ok(Err(interruption));
+                }
+                Waited::TimeOver(state) => {
+                    job.cancel();
+                    return Err(self.time_over(&job, &state));
+                }
+                Waited::NeverTwo(reason) if one_node.is_some() => {
+                    job.cancel();
+                    return Err(self.time_over(&job, &State::Waits { reason }));
+                }
+                Waited::NeverTwo(reason) => {
+                    job.cancel();
+                    job = Job::submit(folder, &program, 1, self.sbatch).map_err(refused)?;
+                    one_node = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// Submits it for two nodes, or where Slurm refuses that, for one; then with what it said.
+    fn submit(
+        &self,
+        folder: &ProbeFolder,
+        program: &Path,
+    ) -> Result<(Job, Option<String>), CommandError> {
+        match Job::submit(folder, program, 2, self.sbatch) {
+            Ok(job) => Ok((job, None)),
+            Err(SlurmError::Refused { program: by, said }) => {
+                match Job::submit(folder, program, 1, self.sbatch) {
+                    Ok(job) => Ok((job, Some(said))),
+                    // It was not about the number of nodes.
+                    Err(_) => Err(refused(SlurmError::Refused { program: by, said })),
+                }
+            }
+            Err(error) => Err(refused(error)),
+        }
+    }
+
+    fn no_folder(&self, error: &std::io::Error) -> CommandError {
+        CommandError::usage(
+            format!("no folder can be made beside `{}`: {error}", self.database.display()),
+            "name the database where it is, or will be: --storage PATH",
+        )
+    }
+
+    fn time_over(&self, job: &Job, state: &State) -> CommandError {
+        let state = match state {
+            State::Waits { reason } => format!("still waits ({reason})"),
+            State::Runs { nodes } => format!("still runs on {nodes}"),
+            State::Ended | State::Unknown => "has not answered".to_owned(),
+        };
+        CommandError::usage(
+            format!("job {} {state} after {}, and is cancelled", job.id, show_duration(self.wait)),
+            "ask again with a longer --wait, or for nodes that are free: trialbox doctor --slurm -- --partition NAME",
+        )
+    }
+}
+
+fn no_slurm(error: SlurmError) -> CommandError {
+    CommandError::usage(
+        format!("there is no Slurm to look at: {error}"),
+        "ask on a login node of the cluster, where `sbatch`, `squeue` and `scontrol` are found",
+    )
+}
+
+fn refused(error: SlurmError) -> CommandError {
+    CommandError::usage(
+        format!("the job is not submitted: {error}"),
+        "what sbatch needs here goes behind two dashes: trialbox doctor --slurm -- --account NAME --partition NAME",
+    )
+}
+
+/// Waits until both tasks have reported, or there is no more hope of it.
+fn wait(
+    job: &Job,
+    folder: &ProbeFolder,
+    deadline: Instant,
+    interrupts: &Interrupts,
+    output: &Output,
+) -> Result<Waited, CommandError> {
+    let mut interval = FIRST_QUESTION;
+    let mut next_question = Instant::now() + interval;
+    let mut state = State::Unknown;
+    let mut ended: Option<Instant> = None;
+    loop {
+        if has_reports(&folder.path).map_err(no_use_of_folder)? {
+            wait_for_end(job);
+            return Ok(Waited::Reports);
+        }
+        if let Some(interruption) = interrupts.pending() {
+            return Ok(Waited::Interrupted(interruption));
+        }
+        if ended.is_some_and(|ended| ended.elapsed() >= NEWS) {
+            return Ok(Waited::Ended);
+        }
+        if Instant::now() >= deadline {
+            return Ok(Waited::TimeOver(state));
+        }
+        if ended.is_none() && Instant::now() >= next_question {
+            let found = job.state();
+            interval = (interval * 2).min(LAST_QUESTION);
+            next_question = Instant::now() + interval;
+            match &found {
+                State::Waits { reason } if is_about_nodes(reason) => {
+                    return Ok(Waited::NeverTwo(reason.clone()));
+                }
+                State::Ended => ended = Some(Instant::now()),
+                _ => {}
+            }
+            if found != State::Unknown && found != state {
+                say(job, &found, output);
+                state = found;
+            }
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+}
+
+fn say(job: &Job, state: &State, output: &Output) {
+    match state {
+        State::Waits { reason } => output.note(&format!("job {} waits ({reason})", job.id)),
+        State::Runs { nodes } => output.note(&format!("job {} runs on {nodes}", job.id)),
+        State::Ended | State::Unknown => {}
+    }
+}
+
+/// Whether a job waits for ever because it asks for more nodes than one job may have (squeue(1), job reasons).
+fn is_about_nodes(reason: &str) -> bool {
+    reason == "PartitionNodeLimit" || reason.ends_with("MaxNodePerJobLimit")
+}
+
+/// What the job still has open should not be removed.
+fn wait_for_end(job: &Job) {
+    for _ in 0..10 {
+        if job.state() == State::Ended {
+            return;
+        }
+        std::thread::sleep(LOOK_INTERVAL);
+    }
+    job.cancel();
+}
+
+fn has_reports(folder: &Path) -> anyhow::Result<bool> {
+    Ok(look(folder, &report_name(0))?.is_some() && look(folder, &report_name(1))?.is_some())
+}
+
+fn read_report(folder: &Path, rank: u8) -> anyhow::Result<Option<Report>> {
+    use anyhow::Context as _;
+    let text = look(folder, &report_name(rank))?;
+    let report = text.map(|text| serde_json::from_str(&text)).transpose();
+    report.context("a task's report is not as this trialbox writes it")
+}
+
+/// Everything, the worst first.
+fn judge(here: &Facts, seen: &Seen, config: &Result<Config, SlurmError>) -> Vec<Finding> {
+    let mut findings = missing(seen);
+    if let [first, second] = &seen.reports[..] {
+        let one_node = seen.one_node.as_deref();
+        findings.extend(Pair { here, first, second, one_node }.judge());
+    }
+    let facts: Vec<&Facts> = seen.reports.iter().map(|report| &report.facts).collect();
+    if !facts.is_empty() {
+        findings.extend(nodes::judge(&facts));
+    }
+    match config {
+        Ok(config) => findings.extend(config.judge()),
+        Err(error) => findings.push(Finding::new(
+            Severity::Note,
+            "slurm-config",
+            format!("Slurm's configuration is not known: {error}"),
+            "nothing is said about signals, arrays and preemption",
+            "",
+        )),
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+/// What kept the tasks from their end.
+fn missing(seen: &Seen) -> Vec<Finding> {
+    let job = &seen.job;
+    let problems: Vec<String> = seen
+        .reports
+        .iter()
+        .filter_map(|report| {
+            Some(format!("{} says: {}", report.facts.node, report.problem.as_ref()?))
+        })
+        .collect();
+    if seen.reports.len() == 2 && problems.is_empty() {
+        return vec![];
+    }
+    let end = job.end().map(|end| format!(" ({end})")).unwrap_or_default();
+    let log = match job.last_words() {
+        Some(words) if words.is_empty() => "its log is empty".to_owned(),
+        Some(words) => format!("its log ends with `{words}`"),
+        None => "its nodes could not even write its log there".to_owned(),
+    };
+    let (code, found) = match &seen.reports[..] {
+        [] => ("no-results", format!("job {}{end} has left no results beside the study", job.id)),
+        [only] => {
+            let found = format!("job {}{end} has results of {} alone", job.id, only.facts.node);
+            ("no-results", found)
+        }
+        _ => ("not-met", format!("the tasks of job {} did not get to their end", job.id)),
+    };
+    let meaning = [problems, vec![log]].concat().join(", ");
+    vec![Finding::new(
+        Severity::Error,
+        code,
+        found,
+        meaning,
+        "keep the study, and trialbox itself, in folders that all nodes see",
+    )]
+}
+
+fn show(
+    findings: &[Finding],
+    here: &Facts,
+    seen: &Seen,
+    slurm_version: Option<&str>,
+    output: &Output,
+) {
+    if output.is_json() {
+        for finding in findings {
+            output.result("", || finding.line());
+        }
+        output.result("", || summary(findings, here, seen, slurm_version));
+        return;
+    }
+    let counts = Severity::ALL.map(|severity| {
+        let n = count(findings, severity);
+        let plural = if n == 1 || severity == Severity::Ok { "" } else { "s" };
+        format!("{n} {}{plural}", severity.as_str())
+    });
+    let sentences: Vec<String> = findings.iter().map(Finding::text).collect();
+    let surroundings = format!(
+        "job {} of Slurm {}; trialbox {}",
+        seen.job.id,
+        slurm_version.unwrap_or("of an unknown version"),
+        env!("CARGO_PKG_VERSION")
+    );
+    let text = format!("{surroundings}\n\n{}\n\n{}", sentences.join("\n"), counts.join(", "));
+    output.result(&text, || Value::Null);
+}
+
+fn count(findings: &[Finding], severity: Severity) -> usize {
+    findings.iter().filter(|finding| finding.severity == severity).count()
+}
+
+fn summary(findings: &[Finding], here: &Facts, seen: &Seen, slurm_version: Option<&str>) -> Value {
+    json!({
+        "event": "summary",
+        "errors": count(findings, Severity::Error),
+        "warnings": count(findings, Severity::Warning),
+        "notes": count(findings, Severity::Note),
+        "oks": count(findings, Severity::Ok),
+        "job_id": seen.job.id,
+        "here": here,
+        "nodes": seen.reports,
+        "slurm_version": slurm_version,
+        "trialbox_version": env!("CARGO_PKG_VERSION"),
+    })
+}
