@@ -1,6 +1,7 @@
 //! The small job that looks at a cluster from the inside.
 
 use crate::scheduler::slurm::{SlurmError, ask};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,9 +18,11 @@ const RESOURCES: [&str; 6] = [
 ];
 
 /// The batch script. Program and folder are its arguments, so that nothing needs quoting. A task that fails must not
-/// take the other with it, and nothing here needs MPI.
+/// take the other with it, and nothing here needs MPI. Who submits from within a job passes that one's variables on,
+/// and srun refuses to be told of memory in two ways.
 const SCRIPT: &str = "\
 #!/bin/sh
+unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU
 exec srun --mpi=none --kill-on-bad-exit=0 \"$1\" __probe \"$2\"
 ";
 
@@ -69,11 +72,11 @@ impl Drop for ProbeFolder {
     }
 }
 
-/// The job, once Slurm has taken it.
+/// The job, once Slurm has taken it; cancelled when it is dropped and is not known to be over.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: String,
-    name: String,
+    is_over: bool,
     log: PathBuf,
 }
 
@@ -124,32 +127,30 @@ impl Job {
         let said = ask("sbatch", &arguments).inspect_err(|error| {
             // It may have been taken all the same.
             if matches!(error, SlurmError::Silent { .. }) {
-                cancel(&name);
+                cancel(&format!("--name={name}"));
             }
         })?;
         match job_id(&said) {
-            Some(id) => Ok(Job { id: id.to_owned(), name, log }),
+            Some(id) => Ok(Job { id: id.to_owned(), is_over: false, log }),
             None => {
-                cancel(&name);
+                cancel(&format!("--name={name}"));
                 let said = format!("no number of a job, but `{}`", said.trim());
                 Err(SlurmError::Refused { program: "sbatch".to_owned(), said })
             }
         }
     }
 
-    pub(super) fn state(&self) -> State {
-        match ask("squeue", &["-h", "-j", &self.id, "-o", "%T|%r|%N"]) {
+    pub(super) fn state(&mut self) -> State {
+        let state = match ask("squeue", &["-h", "-j", &self.id, "-o", "%T|%r|%N"]) {
             Ok(text) => read_state(&text),
             // So it says of jobs that it has forgotten.
             Err(SlurmError::Refused { said, .. }) if said.contains("Invalid job id") => {
                 State::Ended
             }
             Err(_) => State::Unknown,
-        }
-    }
-
-    pub(super) fn cancel(&self) {
-        cancel(&self.name);
+        };
+        self.is_over |= state == State::Ended;
+        state
     }
 
     /// The end of what it has printed; `None` if it could not even make its log.
@@ -168,10 +169,30 @@ impl Job {
     }
 }
 
-/// Cancels what has this name. Best effort: the job ends by itself after some minutes.
-fn cancel(name: &str) {
-    if let Err(error) = ask("scancel", &[&format!("--name={name}")]) {
-        tracing::warn!("the job `{name}` is not cancelled: {error}");
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.is_over {
+            cancel(&self.id);
+        }
+    }
+}
+
+/// Cancels a job by its number, or by `--name=NAME`. Best effort: it ends by itself after some minutes.
+fn cancel(which: &str) {
+    if let Err(error) = ask("scancel", &[which]) {
+        tracing::warn!("the job is not cancelled: {error}");
+    }
+}
+
+/// As the end of a sentence about the job.
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            State::Waits { reason } => write!(f, "waits ({reason})"),
+            State::Runs { nodes } => write!(f, "runs on {nodes}"),
+            State::Ended => f.write_str("has ended"),
+            State::Unknown => f.write_str("has not answered"),
+        }
     }
 }
 
@@ -181,16 +202,25 @@ fn job_id(said: &str) -> Option<&str> {
     (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
 }
 
-/// What `squeue -o '%T|%r|%N'` prints of one job: nothing for one that is over.
+/// What `squeue -o '%T|%r|%N'` prints of one job (squeue(1), job state codes): nothing for one that is long over.
 fn read_state(text: &str) -> State {
+    const OVER: [&str; 11] = [
+        "BOOT_FAIL",
+        "CANCELLED",
+        "COMPLETED",
+        "COMPLETING",
+        "DEADLINE",
+        "FAILED",
+        "NODE_FAIL",
+        "OUT_OF_MEMORY",
+        "PREEMPTED",
+        "REVOKED",
+        "TIMEOUT",
+    ];
     let mut parts = text.trim().lines().next().unwrap_or_default().split('|').map(str::to_owned);
     match (parts.next(), parts.next(), parts.next()) {
         (Some(state), Some(reason), _) if state == "PENDING" => State::Waits { reason },
-        (Some(state), _, Some(nodes))
-            if ["CONFIGURING", "RUNNING", "SUSPENDED"].contains(&&*state) =>
-        {
-            State::Runs { nodes }
-        }
+        (Some(state), _, Some(nodes)) if !OVER.contains(&&*state) => State::Runs { nodes },
         _ => State::Ended,
     }
 }
@@ -222,6 +252,7 @@ mod tests {
         let waits = State::Waits { reason: "Resources".to_owned() };
         assert_eq!(read_state("PENDING|Resources|\n"), waits);
         assert_eq!(read_state("RUNNING|None|n[1-2]\n"), State::Runs { nodes: "n[1-2]".to_owned() });
+        assert_eq!(read_state("SUSPENDED|None|n1\n"), State::Runs { nodes: "n1".to_owned() });
         assert_eq!(read_state("COMPLETING|None|n1\n"), State::Ended);
         assert_eq!(read_state("\n"), State::Ended);
     }

@@ -1,6 +1,6 @@
 //! `trialbox doctor --slurm`: what a cluster is like for trials, found out by two tasks on two of its nodes.
 //!
-//! `job` submits them; what they do is `probe`, at the top. `pair`, `nodes` and `config` judge what came of it,
+//! `job` submits them and `wait` waits for them; what they do is `probe`, at the top. `pair`, `nodes` and `config` judge what came of it,
 //! between the two nodes, on each of them, and in Slurm's configuration.
 
 mod config;
@@ -9,6 +9,7 @@ mod job;
 mod nodes;
 mod offset;
 mod pair;
+mod wait;
 
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -16,6 +17,7 @@ use crate::output::Output;
 use crate::probe::{Facts, Report, look, no_use_of_folder, report_name};
 use crate::scheduler::slurm::{SlurmError, ask};
 use crate::trial_json::show_duration;
+use anyhow::Context as _;
 use config::Config;
 use finding::{Finding, Severity};
 use job::{Job, ProbeFolder, State};
@@ -25,16 +27,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_core::objective::Interruption;
 use trialbox_runtime::Interrupts;
-
-/// How often reports are looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How often Slurm is asked about the job: at first, and at last.
-const FIRST_QUESTION: Duration = Duration::from_secs(2);
-const LAST_QUESTION: Duration = Duration::from_secs(30);
-
-/// How long the file system of a node may take to show the reports of a job that has ended.
-const NEWS: Duration = Duration::from_secs(3);
+use wait::{Waited, Watch};
 
 /// What to look at, and how.
 #[derive(Debug)]
@@ -47,7 +40,7 @@ pub(super) struct ClusterCheck<'a> {
     pub(super) sbatch: &'a [String],
 }
 
-/// What the tasks have left.
+/// What the tasks have left. The job is over.
 #[derive(Debug)]
 struct Seen {
     job: Job,
@@ -56,27 +49,13 @@ struct Seen {
     one_node: Option<String>,
 }
 
-/// How waiting ended.
-enum Waited {
-    Reports,
-    /// The job is over, and reports are missing.
-    Ended,
-    TimeOver(State),
-    Interrupted(Interruption),
-    /// Slurm never gives one job two nodes here; its reason.
-    NeverTwo(String),
-}
-
 impl ClusterCheck<'_> {
     pub(super) fn run(&self, output: &Output) -> CommandResult {
         ask("sbatch", &["--version"]).map_err(no_slurm)?;
         let interrupts = Interrupts::install()?;
         let folder = ProbeFolder::beside(self.database).map_err(|error| self.no_folder(&error))?;
         let here = Facts::here(&folder.path);
-        let seen = match self.look(&folder, &interrupts, output)? {
-            Ok(seen) => seen,
-            Err(interruption) => return Ok(ExitCode::of(interruption)),
-        };
+        let seen = self.look(&folder, &interrupts, output)?;
         let config = ask("scontrol", &["show", "config"]).map(|text| Config::read(&text));
         let findings = judge(&here, &seen, &config);
         let version = config.as_ref().ok().and_then(Config::version);
@@ -91,8 +70,9 @@ impl ClusterCheck<'_> {
         folder: &ProbeFolder,
         interrupts: &Interrupts,
         output: &Output,
-    ) -> Result<Result<Seen, Interruption>, CommandError> {
+    ) -> Result<Seen, CommandError> {
         let deadline = Instant::now() + self.wait;
+        let watch = Watch { folder, deadline, interrupts, output };
         let program = std::env::current_exe()?;
         let (mut job, mut one_node) = self.submit(folder, &program)?;
         loop {
@@ -102,32 +82,21 @@ impl ClusterCheck<'_> {
                 job.id,
                 show_duration(self.wait)
             ));
-            match wait(&job, folder, deadline, interrupts, output)? {
-                Waited::Reports | Waited::Ended => {
-                    let reports = [0, 1].map(|rank| read_report(&folder.path, rank));
-                    let reports: anyhow::Result<Vec<_>> = reports.into_iter().collect();
-                    let reports =
-                        reports.map_err(no_use_of_folder)?.into_iter().flatten().collect();
-                    return Ok(Ok(Seen { job, reports, one_node }));
+            match watch.wait(&mut job)? {
+                Waited::Ended => {
+                    let reports = read_reports(&folder.path).map_err(no_use_of_folder)?;
+                    return Ok(Seen { job, reports, one_node });
                 }
-                Waited::Interrupted(interruption) => {
-                    job.cancel();
-                    output.note(&format!("job {} is cancelled", job.id));
-                    return Ok(Err(interruption));
-                }
-                Waited::TimeOver(state) => {
-                    job.cancel();
-                    return Err(self.time_over(&job, &state));
-                }
-                Waited::NeverTwo(reason) if one_node.is_some() => {
-                    job.cancel();
-                    return Err(self.time_over(&job, &State::Waits { reason }));
-                }
-                Waited::NeverTwo(reason) => {
-                    job.cancel();
+                Waited::Interrupted(interruption) => return Err(interrupted(&job, interruption)),
+                Waited::NeverTwo(reason) if one_node.is_none() => {
+                    drop(job);
                     job = Job::submit(folder, &program, 1, self.sbatch).map_err(refused)?;
                     one_node = Some(reason);
                 }
+                Waited::NeverTwo(reason) => {
+                    return Err(self.time_over(&job, &State::Waits { reason }));
+                }
+                Waited::TimeOver(state) => return Err(self.time_over(&job, &state)),
             }
         }
     }
@@ -159,11 +128,6 @@ impl ClusterCheck<'_> {
     }
 
     fn time_over(&self, job: &Job, state: &State) -> CommandError {
-        let state = match state {
-            State::Waits { reason } => format!("still waits ({reason})"),
-            State::Runs { nodes } => format!("still runs on {nodes}"),
-            State::Ended | State::Unknown => "has not answered".to_owned(),
-        };
         CommandError::usage(
             format!("job {} {state} after {}, and is cancelled", job.id, show_duration(self.wait)),
             "ask again with a longer --wait, or for nodes that are free: trialbox doctor --slurm -- --partition NAME",
@@ -185,85 +149,22 @@ fn refused(error: SlurmError) -> CommandError {
     )
 }
 
-/// Waits until both tasks have reported, or there is no more hope of it.
-fn wait(
-    job: &Job,
-    folder: &ProbeFolder,
-    deadline: Instant,
-    interrupts: &Interrupts,
-    output: &Output,
-) -> Result<Waited, CommandError> {
-    let mut interval = FIRST_QUESTION;
-    let mut next_question = Instant::now() + interval;
-    let mut state = State::Unknown;
-    let mut ended: Option<Instant> = None;
-    loop {
-        if has_reports(&folder.path).map_err(no_use_of_folder)? {
-            wait_for_end(job);
-            return Ok(Waited::Reports);
+fn interrupted(job: &Job, interruption: Interruption) -> CommandError {
+    let exit = ExitCode::of(interruption);
+    let error = anyhow::anyhow!("interrupted; job {} is cancelled", job.id);
+    CommandError { exit, code: None, error, help: None }
+}
+
+/// Those that there are.
+fn read_reports(folder: &Path) -> anyhow::Result<Vec<Report>> {
+    let mut reports = Vec::new();
+    for rank in [0, 1] {
+        if let Some(text) = look(folder, &report_name(rank))? {
+            let report = serde_json::from_str(&text);
+            reports.push(report.context("a task's report is not as this trialbox writes it")?);
         }
-        if let Some(interruption) = interrupts.pending() {
-            return Ok(Waited::Interrupted(interruption));
-        }
-        if ended.is_some_and(|ended| ended.elapsed() >= NEWS) {
-            return Ok(Waited::Ended);
-        }
-        if Instant::now() >= deadline {
-            return Ok(Waited::TimeOver(state));
-        }
-        if ended.is_none() && Instant::now() >= next_question {
-            let found = job.state();
-            interval = (interval * 2).min(LAST_QUESTION);
-            next_question = Instant::now() + interval;
-            match &found {
-                State::Waits { reason } if is_about_nodes(reason) => {
-                    return Ok(Waited::NeverTwo(reason.clone()));
-                }
-                State::Ended => ended = Some(Instant::now()),
-                _ => {}
-            }
-            if found != State::Unknown && found != state {
-                say(job, &found, output);
-                state = found;
-            }
-        }
-        std::thread::sleep(LOOK_INTERVAL);
     }
-}
-
-fn say(job: &Job, state: &State, output: &Output) {
-    match state {
-        State::Waits { reason } => output.note(&format!("job {} waits ({reason})", job.id)),
-        State::Runs { nodes } => output.note(&format!("job {} runs on {nodes}", job.id)),
-        State::Ended | State::Unknown => {}
-    }
-}
-
-/// Whether a job waits for ever because it asks for more nodes than one job may have (squeue(1), job reasons).
-fn is_about_nodes(reason: &str) -> bool {
-    reason == "PartitionNodeLimit" || reason.ends_with("MaxNodePerJobLimit")
-}
-
-/// What the job still has open should not be removed.
-fn wait_for_end(job: &Job) {
-    for _ in 0..10 {
-        if job.state() == State::Ended {
-            return;
-        }
-        std::thread::sleep(LOOK_INTERVAL);
-    }
-    job.cancel();
-}
-
-fn has_reports(folder: &Path) -> anyhow::Result<bool> {
-    Ok(look(folder, &report_name(0))?.is_some() && look(folder, &report_name(1))?.is_some())
-}
-
-fn read_report(folder: &Path, rank: u8) -> anyhow::Result<Option<Report>> {
-    use anyhow::Context as _;
-    let text = look(folder, &report_name(rank))?;
-    let report = text.map(|text| serde_json::from_str(&text)).transpose();
-    report.context("a task's report is not as this trialbox writes it")
+    Ok(reports)
 }
 
 /// Everything, the worst first.

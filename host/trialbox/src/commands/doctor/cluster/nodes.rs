@@ -31,7 +31,7 @@ fn cpus(nodes: &[&Facts]) -> Vec<Finding> {
     };
     let first = type_of(nodes[0]);
     if nodes.iter().all(|facts| type_of(facts) == first) {
-        let found = format!("{} has {first}", names(nodes.iter().copied()));
+        let found = format!("{} has {first}", names(nodes));
         return vec![Finding::ok(
             "cpu-mix",
             found,
@@ -54,10 +54,7 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
     let lacking: Vec<&Facts> = nodes.iter().filter(lacks).copied().collect();
     let Some(worst) = lacking.first() else {
         let abi = nodes.iter().map(|facts| facts.landlock_abi).min().unwrap_or_default();
-        let found = format!(
-            "{} confines guests by Landlock {abi} and seccomp",
-            names(nodes.iter().copied())
-        );
+        let found = format!("{} confines guests by Landlock {abi} and seccomp", names(nodes));
         return vec![Finding::ok(
             "confinement",
             found,
@@ -72,28 +69,44 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
     vec![Finding::new(
         Note,
         "confinement",
-        format!(
-            "the kernel of {} ({}) offers {what}",
-            names(lacking.iter().copied()),
-            worst.kernel
-        ),
+        format!("the kernel of {} ({}) offers {what}", names(&lacking), worst.kernel),
         "WebAssembly alone keeps objectives to their grants there",
         "run objectives of strangers where the kernel has both",
     )]
 }
 
 fn limits(nodes: &[&Facts]) -> Vec<Finding> {
-    let findings: Vec<Finding> = nodes.iter().flat_map(|facts| limits_of(facts)).collect();
+    let findings = of_each(nodes, limits_of);
     if findings.is_empty() {
-        let found =
-            format!("no limit of `ulimit` is in the way on {}", names(nodes.iter().copied()));
+        let found = format!("no limit of `ulimit` is in the way on {}", names(nodes));
         return vec![Finding::ok("limits", found, "")];
     }
     findings
 }
 
+/// What is found on a node, the end of a sentence that begins with its name; where two nodes agree, with both names.
+fn of_each<I: IntoIterator<Item = Finding>>(
+    nodes: &[&Facts],
+    of: impl Fn(&Facts) -> I,
+) -> Vec<Finding> {
+    let mut found: Vec<(Finding, Vec<&Facts>)> = Vec::new();
+    for facts in nodes {
+        for finding in of(facts) {
+            match found.iter_mut().find(|(known, _)| *known == finding) {
+                Some((_, on)) => on.push(facts),
+                None => found.push((finding, vec![facts])),
+            }
+        }
+    }
+    let named = |(finding, on): (Finding, Vec<&Facts>)| Finding {
+        found: format!("{} {}", names(&on), finding.found),
+        ..finding
+    };
+    found.into_iter().map(named).collect()
+}
+
 fn limits_of(facts: &Facts) -> Vec<Finding> {
-    let (node, limits) = (&facts.node, &facts.rlimits);
+    let limits = &facts.rlimits;
     let small = |limit: Option<u64>, enough: u64| limit.filter(|limit| *limit < enough);
     let raise = |flag: &str| {
         format!(
@@ -101,7 +114,7 @@ fn limits_of(facts: &Facts) -> Vec<Finding> {
         )
     };
     let warning = |found: String, meaning: &str, flag: &str| {
-        Finding::new(Warning, "limits", format!("{node} {found}"), meaning, raise(flag))
+        Finding::new(Warning, "limits", found, meaning, raise(flag))
     };
     let address_space =
         limits.address_space_bytes.filter(|_| facts.small_address_space).map(|bytes| {
@@ -137,7 +150,7 @@ fn limits_of(facts: &Facts) -> Vec<Finding> {
 }
 
 fn cache(nodes: &[&Facts]) -> Vec<Finding> {
-    let problems: Vec<Finding> = nodes.iter().filter_map(|facts| cache_of(facts)).collect();
+    let problems = of_each(nodes, cache_of);
     let cache = nodes[0].cache.as_ref();
     match cache.filter(|_| problems.is_empty()) {
         Some(cache) => {
@@ -145,7 +158,7 @@ fn cache(nodes: &[&Facts]) -> Vec<Finding> {
                 "compiled code can be kept in `{}` ({}) on {}",
                 cache.path.display(),
                 cache.fs_type,
-                names(nodes.iter().copied())
+                names(nodes)
             );
             vec![Finding::ok("cache", found, "of many tasks that start together one compiles")]
         }
@@ -154,11 +167,10 @@ fn cache(nodes: &[&Facts]) -> Vec<Finding> {
 }
 
 fn cache_of(facts: &Facts) -> Option<Finding> {
-    let node = &facts.node;
     let found = match &facts.cache {
-        None => format!("{node} names no home directory to keep compiled code in"),
+        None => "names no home directory to keep compiled code in".to_owned(),
         Some(Place { path, unwritable: Some(error), .. }) => {
-            format!("{node} cannot keep compiled code in `{}` ({error})", path.display())
+            format!("cannot keep compiled code in `{}` ({error})", path.display())
         }
         Some(_) => return None,
     };
@@ -224,8 +236,8 @@ fn signals(nodes: &[&Facts]) -> Vec<Finding> {
 }
 
 /// `n1` or `each of n1 and n2`.
-fn names<'a>(nodes: impl Iterator<Item = &'a Facts>) -> String {
-    let mut names: Vec<&str> = nodes.map(|facts| facts.node.as_str()).collect();
+fn names(nodes: &[&Facts]) -> String {
+    let mut names: Vec<&str> = nodes.iter().map(|facts| facts.node.as_str()).collect();
     names.dedup();
     match &names[..] {
         [only] => (*only).to_owned(),
@@ -299,6 +311,15 @@ mod tests {
             check(change, "limits", &[(severity, piece)]);
         }
         check(|facts| facts.rlimits.open_files = Some(1024), "limits", &[(Ok, "")]);
+    }
+
+    #[test]
+    fn what_two_nodes_have_in_common_is_said_once() {
+        let mut both = [facts("n1"), facts("n2")];
+        both.iter_mut().for_each(|facts| facts.rlimits.open_files = Some(100));
+        let findings = limits(&[&both[0], &both[1]]);
+        let found: Vec<&str> = findings.iter().map(|finding| &*finding.found).collect();
+        assert_eq!(found, ["each of n1 and n2 lets a process open 100 files"]);
     }
 
     #[test]

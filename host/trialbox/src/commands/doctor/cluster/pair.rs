@@ -76,13 +76,13 @@ impl Pair<'_> {
 
     fn same_folder(&self) -> Option<Finding> {
         let place = self.place();
-        let found = format!(
-            "{}, {} and {} see the same folder, {}",
-            self.here.node,
-            self.first.facts.node,
-            self.second.facts.node,
-            describe(place)
-        );
+        let [here, first, second] =
+            [self.here, &self.first.facts, &self.second.facts].map(|facts| &facts.node);
+        let nodes = match self.is_one_node() {
+            true => format!("{here} and {first}"),
+            false => format!("{here}, {first} and {second}"),
+        };
+        let found = format!("{nodes} see the same folder, {}", describe(place));
         Some(Finding::ok("same-folder", found, "a study there is one for all"))
     }
 
