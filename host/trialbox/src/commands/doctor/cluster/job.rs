@@ -1,6 +1,6 @@
 //! The small job that looks at a cluster from the inside.
 
-use crate::scheduler::slurm::{SlurmError, ask};
+use crate::scheduler::slurm::{SlurmError, ask, show_time};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -8,14 +8,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is asked for, once for two nodes; the user's flags come after it and win.
-const RESOURCES: [&str; 6] = [
-    "--ntasks=2",
-    "--cpus-per-task=1",
-    "--mem=256M",
-    "--time=5",
-    "--no-requeue",
-    "--open-mode=append",
-];
+const RESOURCES: [&str; 5] =
+    ["--ntasks=2", "--cpus-per-task=1", "--mem=256M", "--no-requeue", "--open-mode=append"];
+
+/// More than the tasks can need, which wait for each other for a minute at most before they give up.
+const TIME: Duration = Duration::from_secs(300);
 
 /// The batch script. Program and folder are its arguments, so that nothing needs quoting. A task that fails must not
 /// take the other with it, and nothing here needs MPI. Who submits from within a job passes that one's variables on,
@@ -118,6 +115,7 @@ impl Job {
             format!("--job-name={name}"),
             format!("--output={}", log.display()),
             format!("--nodes={n_nodes}"),
+            format!("--time={}", show_time(TIME)),
         ];
         let mut arguments = vec!["--parsable".to_owned()];
         arguments.extend(own.into_iter().chain(RESOURCES.map(str::to_owned)));

@@ -293,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_in_the_way_is_named_with_its_flag() {
-        let cases: [(fn(&mut Facts), Severity, &str); 5] = [
+        type Case = (fn(&mut Facts), Severity, &'static str);
+        let cases: [Case; 5] = [
             (
                 |facts| {
                     facts.rlimits.address_space_bytes = Some(8 << 30);
