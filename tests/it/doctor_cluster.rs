@@ -62,6 +62,10 @@ fn two_nodes_that_share_locks_caches_and_names_are_said_to() {
     let names: Vec<&Value> = nodes.iter().map(|node| &node["facts"]["node"]).collect();
     assert_eq!(names, ["n1", "n2"]);
     assert!(nodes.iter().all(|node| node["problem"].is_null()), "{summary}");
+    let text = slurm.run(&scene.folder, &[]).stdout;
+    assert!(text.starts_with("job 17 of Slurm 23.11.4; trialbox "), "{text}");
+    assert!(text.contains("\nok[locks]: locks on files hold between n1 and n2: "), "{text}");
+    assert!(text.lines().last().unwrap().starts_with("0 errors, 0 warnings, "), "{text}");
     slurm.assert_nothing_is_left(&scene.folder);
 }
 
@@ -193,7 +197,7 @@ impl<'a> FakeSlurm<'a> {
     /// Runs it for a study in a folder.
     fn run(&self, folder: &Path, arguments: &[&str]) -> Ran {
         let database = folder.join("s.db").display().to_string();
-        let own = ["--format", "json", "doctor", "--slurm", "--storage", &database];
+        let own = ["doctor", "--slurm", "--storage", &database];
         let mut command = self.scene.command(&[&own, arguments].concat());
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.bin.display()));
@@ -207,7 +211,7 @@ impl<'a> FakeSlurm<'a> {
         folder: &Path,
         arguments: &[&str],
     ) -> (Option<i32>, BTreeMap<String, Value>, Value) {
-        let ran = self.run(folder, arguments);
+        let ran = self.run(folder, &[arguments, &["--format", "json"]].concat());
         let mut lines = ran.json();
         let summary = lines.pop().unwrap_or_else(|| panic!("{ran:?}"));
         assert_eq!(summary["event"], "summary", "{ran:?}");

@@ -81,8 +81,9 @@ impl DoctorArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let path = self.path()?;
         if self.slurm {
+            let lock = self.storage.options(Create::Never, Stopping::default()).lock;
             let (database, sbatch) = (path.as_path(), self.sbatch.as_slice());
-            return ClusterCheck { database, wait: self.wait, sbatch }.run(output);
+            return ClusterCheck { database, lock, wait: self.wait, sbatch }.run(output);
         }
         let storage = self.storage.options(Create::Never, Stopping::default());
         let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());

@@ -27,6 +27,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_core::objective::Interruption;
 use trialbox_runtime::Interrupts;
+use trialbox_storage::LockMode;
 use wait::{Waited, Watch};
 
 /// What to look at, and how.
@@ -34,6 +35,8 @@ use wait::{Waited, Watch};
 pub(super) struct ClusterCheck<'a> {
     /// The study's database, which need not be there.
     pub(super) database: &'a Path,
+    /// What commands will be told to keep writers apart with.
+    pub(super) lock: LockMode,
     /// How long to wait for the job.
     pub(super) wait: Duration,
     /// What else sbatch is to be told.
@@ -57,7 +60,7 @@ impl ClusterCheck<'_> {
         let here = Facts::here(&folder.path);
         let seen = self.look(&folder, &interrupts, output)?;
         let config = ask("scontrol", &["show", "config"]).map(|text| Config::read(&text));
-        let findings = judge(&here, &seen, &config);
+        let findings = self.judge(&here, &seen, &config);
         let version = config.as_ref().ok().and_then(Config::version);
         show(&findings, &here, &seen, version, output);
         let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
@@ -120,6 +123,36 @@ impl ClusterCheck<'_> {
         }
     }
 
+    /// Everything, the worst first.
+    fn judge(
+        &self,
+        here: &Facts,
+        seen: &Seen,
+        config: &Result<Config, SlurmError>,
+    ) -> Vec<Finding> {
+        let mut findings = missing(seen);
+        if let [first, second] = &seen.reports[..] {
+            let one_node = seen.one_node.as_deref();
+            findings.extend(Pair { here, first, second, one_node, lock: self.lock }.judge());
+        }
+        let facts: Vec<&Facts> = seen.reports.iter().map(|report| &report.facts).collect();
+        if !facts.is_empty() {
+            findings.extend(nodes::judge(&facts));
+        }
+        match config {
+            Ok(config) => findings.extend(config.judge()),
+            Err(error) => findings.push(Finding::new(
+                Severity::Note,
+                "slurm-config",
+                format!("Slurm's configuration is not known: {error}"),
+                "nothing is said about signals, arrays and preemption",
+                "",
+            )),
+        }
+        findings.sort_by_key(|finding| finding.severity);
+        findings
+    }
+
     fn no_folder(&self, error: &std::io::Error) -> CommandError {
         CommandError::usage(
             format!("no folder can be made beside `{}`: {error}", self.database.display()),
@@ -167,39 +200,16 @@ fn read_reports(folder: &Path) -> anyhow::Result<Vec<Report>> {
     Ok(reports)
 }
 
-/// Everything, the worst first.
-fn judge(here: &Facts, seen: &Seen, config: &Result<Config, SlurmError>) -> Vec<Finding> {
-    let mut findings = missing(seen);
-    if let [first, second] = &seen.reports[..] {
-        let one_node = seen.one_node.as_deref();
-        findings.extend(Pair { here, first, second, one_node }.judge());
-    }
-    let facts: Vec<&Facts> = seen.reports.iter().map(|report| &report.facts).collect();
-    if !facts.is_empty() {
-        findings.extend(nodes::judge(&facts));
-    }
-    match config {
-        Ok(config) => findings.extend(config.judge()),
-        Err(error) => findings.push(Finding::new(
-            Severity::Note,
-            "slurm-config",
-            format!("Slurm's configuration is not known: {error}"),
-            "nothing is said about signals, arrays and preemption",
-            "",
-        )),
-    }
-    findings.sort_by_key(|finding| finding.severity);
-    findings
-}
-
 /// What kept the tasks from their end.
 fn missing(seen: &Seen) -> Vec<Finding> {
     let job = &seen.job;
+    // One alone can only say that it was.
     let problems: Vec<String> = seen
         .reports
         .iter()
         .filter_map(|report| {
-            Some(format!("{} says: {}", report.facts.node, report.problem.as_ref()?))
+            let problem = report.problem.as_ref().filter(|_| seen.reports.len() == 2);
+            Some(format!("{} says: {}", report.facts.node, problem?))
         })
         .collect();
     if seen.reports.len() == 2 && problems.is_empty() {
@@ -211,22 +221,24 @@ fn missing(seen: &Seen) -> Vec<Finding> {
         Some(words) => format!("its log ends with `{words}`"),
         None => "its nodes could not even write its log there".to_owned(),
     };
-    let (code, found) = match &seen.reports[..] {
-        [] => ("no-results", format!("job {}{end} has left no results beside the study", job.id)),
-        [only] => {
-            let found = format!("job {}{end} has results of {} alone", job.id, only.facts.node);
-            ("no-results", found)
+    let (id, nowhere) =
+        (&job.id, "keep the study, and trialbox itself, in folders that all nodes see");
+    let (code, found, advice) = match &seen.reports[..] {
+        [] => {
+            ("no-results", format!("job {id}{end} has left no results beside the study"), nowhere)
         }
-        _ => ("not-met", format!("the tasks of job {} did not get to their end", job.id)),
+        [only] => {
+            let node = &only.facts.node;
+            ("no-results", format!("job {id}{end} has results of {node} alone"), nowhere)
+        }
+        _ => (
+            "not-met",
+            format!("the tasks of job {id} did not get to their end"),
+            "ask again; if that does not help, keep the study on another file system",
+        ),
     };
     let meaning = [problems, vec![log]].concat().join(", ");
-    vec![Finding::new(
-        Severity::Error,
-        code,
-        found,
-        meaning,
-        "keep the study, and trialbox itself, in folders that all nodes see",
-    )]
+    vec![Finding::new(Severity::Error, code, found, meaning, advice)]
 }
 
 fn show(

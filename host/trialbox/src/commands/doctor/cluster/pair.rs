@@ -7,6 +7,7 @@ use super::finding::{
 use super::offset::Offset;
 use crate::probe::{CacheSeen, Facts, LockSeen, Place, Report};
 use std::time::Duration;
+use trialbox_storage::LockMode;
 
 /// Clocks that are this far apart, in seconds, are as good as equal to trials.
 const ENOUGH_ACCURACY: f64 = 2.0;
@@ -19,6 +20,8 @@ pub(super) struct Pair<'a> {
     pub(super) second: &'a Report,
     /// Why they ran on one node, if they did.
     pub(super) one_node: Option<&'a str>,
+    /// What commands are to be told to keep writers apart with.
+    pub(super) lock: LockMode,
 }
 
 impl Pair<'_> {
@@ -56,9 +59,13 @@ impl Pair<'_> {
         self.first.facts.node == self.second.facts.node
     }
 
-    /// Whether trialbox takes its lock file on both nodes by itself.
+    /// Whether trialbox takes its lock file on both nodes.
     fn has_lock_file(&self) -> bool {
-        self.reports().iter().all(|report| report.facts.folder.has_lock_file)
+        match self.lock {
+            LockMode::Auto => self.reports().iter().all(|report| report.facts.folder.has_lock_file),
+            LockMode::Sqlite => false,
+            LockMode::File => true,
+        }
     }
 
     fn one_node(&self) -> Option<Finding> {
@@ -89,6 +96,9 @@ impl Pair<'_> {
     /// By the type of the file system trialbox decides about its lock file, each process for itself.
     fn mounts(&self) -> Option<Finding> {
         let all = [self.here, &self.first.facts, &self.second.facts];
+        if self.lock != LockMode::Auto {
+            return None;
+        }
         let with = all.iter().find(|facts| facts.folder.has_lock_file)?;
         let without = all.iter().find(|facts| !facts.folder.has_lock_file)?;
         Some(Finding::new(
@@ -149,7 +159,13 @@ impl Pair<'_> {
         let found = format!("locks on files do not hold between {}{problem}", self.both());
         let meaning = "under SQLite's locks alone rows are lost and the file is corrupted";
         if self.has_lock_file() {
-            let advice = "trialbox uses its lock file there by itself, but let no Python worker write to the study while jobs run";
+            let by = match self.lock {
+                LockMode::File => "with --lock file",
+                LockMode::Auto | LockMode::Sqlite => "by itself",
+            };
+            let advice = format!(
+                "trialbox uses its lock file there {by}, but let no Python worker write to the study while jobs run"
+            );
             Finding::new(Warning, "locks", found, meaning, advice)
         } else {
             let advice = "give every command --lock file, and let no Python worker write to the study while jobs run";

@@ -51,6 +51,10 @@ fn found(rank: usize) -> Found {
 
 /// Two nodes, after a change: the findings.
 fn judge_with(change: impl FnOnce(&mut Report, &mut Report)) -> Vec<Finding> {
+    judge_locked(LockMode::Auto, change)
+}
+
+fn judge_locked(lock: LockMode, change: impl FnOnce(&mut Report, &mut Report)) -> Vec<Finding> {
     let report = |rank: usize| Report {
         facts: facts(["n1", "n2"][rank]),
         found: found(rank),
@@ -58,7 +62,8 @@ fn judge_with(change: impl FnOnce(&mut Report, &mut Report)) -> Vec<Finding> {
     };
     let (mut first, mut second) = (report(0), report(1));
     change(&mut first, &mut second);
-    Pair { here: &facts("login"), first: &first, second: &second, one_node: None }.judge()
+    let here = facts("login");
+    Pair { here: &here, first: &first, second: &second, one_node: None, lock }.judge()
 }
 
 /// What is said of this code when the second of two nodes is changed.
@@ -101,7 +106,11 @@ fn locks_that_do_not_hold_are_a_warning_only_where_the_lock_file_is_taken() {
         useless(report);
         on_local_disk(report);
     };
-    check(by_hand, "locks", Error, "--lock file");
+    check(by_hand, "locks", Error, "give every command --lock file");
+    let told = judge_locked(LockMode::File, |_, second| by_hand(second));
+    check_finding(told, "locks", Warning, "with --lock file");
+    let told = judge_locked(LockMode::Sqlite, |_, second| useless(second));
+    check_finding(told, "locks", Error, "give every command --lock file");
 }
 
 #[test]
@@ -161,6 +170,8 @@ fn clocks_that_are_apart_for_sure_are_told_from_slow_messages() {
 #[test]
 fn a_folder_that_is_local_to_one_of_the_machines_needs_the_lock_file_by_hand() {
     check(on_local_disk, "mounts", Warning, "nfs4 on login and nfs4 on n2");
+    let told = judge_locked(LockMode::File, |_, second| on_local_disk(second));
+    assert!(told.iter().all(|finding| finding.code != "mounts"), "{told:?}");
 }
 
 #[test]
