@@ -103,7 +103,7 @@ fn wait_until_stopped(pid: u32) {
 
 /// What a mount does with what it has read.
 #[derive(Clone, Copy)]
-enum Caches {
+pub(crate) enum Caches {
     /// Keeps it, as long as it believes that nobody else writes.
     Kept,
     /// Asks again each time.
@@ -111,21 +111,26 @@ enum Caches {
 }
 
 /// The mounts, until dropped.
-struct TwoNodes {
+pub(crate) struct TwoNodes {
     shared: PathBuf,
     nodes: [Mounted; 2],
 }
 
 impl TwoNodes {
-    fn mount(scene: &Scene, caches: Caches) -> Self {
+    pub(crate) fn mount(scene: &Scene, caches: Caches) -> Self {
         let shared = scene.path("shared");
         std::fs::create_dir(&shared).unwrap();
         let nodes = ["node1", "node2"].map(|node| Mounted::new(&shared, scene.path(node), caches));
         TwoNodes { shared, nodes }
     }
 
+    /// Where a node has the folder.
+    pub(crate) fn point(&self, node: usize) -> &Path {
+        &self.nodes[node].point
+    }
+
     fn database(&self, node: usize) -> String {
-        self.nodes[node].point.join("s.db").display().to_string()
+        self.point(node).join("s.db").display().to_string()
     }
 
     /// A writer that is not yet started; even ones are on the first node, odd ones on the second.

@@ -38,6 +38,6 @@ pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
 }
 
 /// Whether there is too little room for reservations, as where a site limits jobs by `ulimit -v`.
-pub(crate) fn address_space_is_small() -> bool {
+pub fn address_space_is_small() -> bool {
     getrlimit(Resource::As).current.is_some_and(|most| most < AMPLE_ADDRESS_SPACE)
 }

@@ -34,9 +34,11 @@ mod signature;
 
 pub use contract::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
 pub use deadline::SharedDeadline;
+pub use engine::address_space_is_small;
 pub use guest_process::run_guest;
 pub use interrupt::{Interrupts, Stops};
 pub use isolation::Isolation;
+pub use lockdown::{Precautions, precautions};
 pub use protocol::{
     CHECKPOINT_PATH, CheckpointDir, DataSource, Description, Grant, Loaded, Metric,
 };

@@ -47,6 +47,25 @@ const WRITING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
 const CACHING: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{ReadFile | WriteFile | MakeReg | RemoveFile});
 
+/// What a kernel can do for a guest process beyond what WebAssembly does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Precautions {
+    /// The version of Landlock that it enforces; 0 for none.
+    pub landlock_abi: u32,
+    /// Whether it refuses system calls that are not on a list.
+    pub seccomp: bool,
+}
+
+/// Finds out what this machine's kernel does, by having it done to a thread that ends at once.
+pub fn precautions() -> Precautions {
+    let confined = std::thread::spawn(|| {
+        let _ = rustix::thread::set_no_new_privs(true);
+        let landlock_abi = leave_only(&[], None);
+        Precautions { landlock_abi, seccomp: filter_system_calls() }
+    });
+    confined.join().unwrap_or(Precautions { landlock_abi: 0, seccomp: false })
+}
+
 /// Closes all descriptors but the standard three. Whoever started the host process may have left one of a
 /// secret open. To be called before anything else in the process.
 #[expect(unsafe_code, reason = "a descriptor that was inherited has no owner to drop")]

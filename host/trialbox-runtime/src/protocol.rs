@@ -461,7 +461,7 @@ mod tests {
         let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
         let mut request = LoadRequest {
             digest: [0; 32],
-            cache_dir: None,
+            cache_dirs: vec![],
             grants: vec![data.clone()],
             checkpoint_dir: None,
             env: vec![],

@@ -5,6 +5,7 @@ use crate::commands::{
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::{Format, Output};
+use crate::probe::ProbeArgs;
 use clap::builder::styling::{AnsiColor, Styles};
 use std::io::IsTerminal as _;
 
@@ -62,6 +63,8 @@ enum Command {
     Reap(ReapArgs),
     /// Find out what is wrong with a database, and repair what can be proven
     Doctor(DoctorArgs),
+    #[command(name = "__probe", hide = true)]
+    Probe(ProbeArgs),
 }
 
 impl Cli {
@@ -78,6 +81,7 @@ impl Cli {
             Command::Trial(command) => command.run(&output),
             Command::Reap(args) => args.run(&output),
             Command::Doctor(args) => args.run(&output),
+            Command::Probe(args) => args.run(),
         };
         result.unwrap_or_else(|error| {
             output.error(&error);

@@ -21,6 +21,7 @@ mod objectives;
 mod output;
 mod owner;
 mod param_args;
+mod probe;
 mod progress;
 mod provenance;
 mod pruner_args;

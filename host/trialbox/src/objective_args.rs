@@ -165,14 +165,24 @@ impl ObjectiveArgs {
         if let Some(path) = &self.cache_dir {
             return vec![std::path::absolute(path).unwrap_or_else(|_| path.clone())];
         }
-        let absolute = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
-        };
-        let users =
-            || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-        let places = [users(), absolute("SLURM_TMPDIR")];
-        places.into_iter().flatten().map(|place| place.join("trialbox")).collect()
+        [users_cache_dir(), jobs_cache_dir()].into_iter().flatten().collect()
     }
+}
+
+/// Where compiled code is kept if nothing else is said, for all jobs of the user.
+pub(crate) fn users_cache_dir() -> Option<PathBuf> {
+    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    Some(cache?.join("trialbox"))
+}
+
+/// Where it is kept for one job alone, on its node.
+pub(crate) fn jobs_cache_dir() -> Option<PathBuf> {
+    Some(absolute("SLURM_TMPDIR")?.join("trialbox"))
+}
+
+/// An absolute path that the environment gives.
+fn absolute(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// More values than a study can be shown with; each would be a row of the study.

@@ -84,15 +84,19 @@ fn grant(grant: &Grant) -> Json {
 
 /// What compiled code may depend on: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
 fn machine() -> Json {
+    Json::object([
+        ("arch", Json::from(std::env::consts::ARCH)),
+        ("cpu", cpu_model().map_or(Json::Null, Json::from)),
+    ])
+}
+
+/// The name of this machine's CPU, where the kernel tells it.
+pub(crate) fn cpu_model() -> Option<String> {
     // Only its beginning: it has a page for each of a node's hundreds of CPUs, which the kernel makes up as it is read.
     let info = File::open("/proc/cpuinfo").ok().map(BufReader::new);
     let mut lines = info.into_iter().flat_map(|info| info.lines().map_while(Result::ok));
-    let model = lines.find_map(|line| {
+    lines.find_map(|line| {
         let (key, value) = line.split_once(':')?;
         (key.trim() == "model name").then(|| value.trim().to_owned())
-    });
-    Json::object([
-        ("arch", Json::from(std::env::consts::ARCH)),
-        ("cpu", model.map_or(Json::Null, Json::from)),
-    ])
+    })
 }

@@ -37,6 +37,15 @@ impl Attempts {
     }
 }
 
+#[test]
+fn asking_what_the_kernel_can_do_confines_nobody_who_asks() {
+    let found = precautions();
+    assert_eq!(precautions(), found);
+    // Landlock would refuse the first, seccomp the second.
+    File::open("/proc/self/status").expect("a file that nobody has granted");
+    TcpListener::bind("127.0.0.1:0").expect("a socket");
+}
+
 /// A folder with a directory granted for reading, one for writing, one for compiled code, and one of others'.
 fn new_scene(test: &str) -> PathBuf {
     let scene = std::env::temp_dir().join(format!("trialbox-{test}-{}", std::process::id()));

@@ -1,4 +1,7 @@
-//! `trialbox doctor`: what is wrong with a database, what it means, and what to do.
+//! `trialbox doctor`: what is wrong with a database, what it means, and what to do; `cluster` asks the same of the
+//! nodes where jobs run.
+
+mod cluster;
 
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
@@ -6,6 +9,7 @@ use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::trial_json::show_bytes;
+use cluster::ClusterCheck;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,8 +25,11 @@ Examples:
   trialbox doctor --storage study.db --repair              make a copy, then repair what can be proven
   trialbox doctor --storage study.db --grace 30m           a job may be silent for half an hour
   trialbox doctor --format json | jq 'select(.severity == \"error\")'
+  trialbox doctor --slurm --storage /shared/study.db       two nodes of a Slurm cluster: locks, clocks, limits
+  trialbox doctor --slurm -- --account me --partition cpu  the same, with what sbatch needs here
 
-Ends with 0 if there is nothing worse than a warning, with 3 if Python cannot read a study or data is being lost.";
+Ends with 0 if there is nothing worse than a warning, with 3 if Python cannot read a study or data is being lost,
+with 2 if no answer of Slurm's came in time.";
 
 /// How many findings of one kind are printed for people; a damaged study can have thousands.
 const MAX_SHOWN: usize = 5;
@@ -31,6 +38,9 @@ const MAX_SHOWN: usize = 5;
 ///
 /// Looks at the file, the tables, every row of every study, running and waiting trials, what jobs have left
 /// beside the database, and the file system it lies on. Without --repair nothing is changed.
+///
+/// With --slurm it looks at the cluster instead: one small job of a minute, two tasks on two nodes, finds out in the
+/// database's folder whether locks, caches and names hold between nodes, and what the nodes are like.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArgs {
@@ -44,6 +54,18 @@ pub(crate) struct DoctorArgs {
     /// How long a running trial may be without a sign of life
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
     grace: Duration,
+
+    /// Look at the nodes of the Slurm cluster instead of the database, which need not be there yet
+    #[arg(long, conflicts_with = "repair")]
+    slurm: bool,
+
+    /// How long to wait for the job that looks at the nodes
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, requires = "slurm")]
+    wait: Duration,
+
+    /// Flags for sbatch, such as --account, --partition or --nodelist
+    #[arg(last = true, value_name = "SBATCH FLAG", requires = "slurm")]
+    sbatch: Vec<String>,
 }
 
 /// All that there is to say.
@@ -58,6 +80,11 @@ struct Diagnosis {
 impl DoctorArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let path = self.path()?;
+        if self.slurm {
+            let lock = self.storage.options(Create::Never, Stopping::default()).lock;
+            let (database, sbatch) = (path.as_path(), self.sbatch.as_slice());
+            return ClusterCheck { database, lock, wait: self.wait, sbatch }.run(output);
+        }
         let storage = self.storage.options(Create::Never, Stopping::default());
         let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());
         let options = Options { storage, spool, grace: self.grace, now };
