@@ -6,6 +6,7 @@ use super::cluster::{Cluster, Options, Proctrack};
 use super::recipe::{Recipe, lay_out_objective};
 use super::time_limit::check_that_no_trial_stays_running;
 use crate::scene::Scene;
+use serde_json::Value;
 
 #[test]
 fn the_wiki_recipe_with_trialbox_in_it_completes_every_task() {
@@ -22,4 +23,29 @@ fn no_trial_stays_running_when_its_jobs_time_is_over_however_it_was_started() {
     let scene = Scene::new("slurm-time-limit-linuxproc");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
     check_that_no_trial_stays_running(&scene, &cluster);
+}
+
+#[test]
+fn the_doctor_of_a_healthy_cluster_finds_its_nodes_locks_and_clocks_in_order() {
+    let scene = Scene::new("slurm-doctor");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
+    let examined = ["doctor", "--slurm", "--storage", "study.db", "--format", "json"];
+    let printed = cluster.run("trialbox", &examined);
+    let lines = printed.lines().map(|line| serde_json::from_str(line).unwrap());
+    let findings: Vec<Value> = lines.filter(|line: &Value| line["event"] == "finding").collect();
+    let severity = |code: &str| {
+        let found = findings.iter().find(|finding| finding["code"] == code);
+        found.map(|finding| finding["severity"].as_str().unwrap())
+    };
+    let checked = ["same-folder", "locks", "caches", "names", "parent", "requeue"];
+    for code in checked {
+        assert_eq!(severity(code), Some("ok"), "{code}: {printed}");
+    }
+    // On a busy machine messages take their time.
+    assert_ne!(severity("clocks"), Some("warning"), "{printed}");
+    // Two nodes have met: with one alone nothing could be said of them.
+    assert_eq!(severity("one-node"), None, "{printed}");
+    let left = std::fs::read_dir(&scene.folder).unwrap();
+    let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.contains("probe")).collect::<Vec<_>>(), [""; 0]);
 }
