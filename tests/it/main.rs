@@ -26,7 +26,6 @@ mod interop_mixed;
 #[cfg(feature = "failpoints")]
 mod invariants;
 mod isolation;
-#[cfg(feature = "failpoints")]
 mod job_end;
 #[cfg(feature = "failpoints")]
 mod kill;
@@ -47,6 +46,7 @@ mod run;
 mod sampler;
 mod scene;
 mod scripted;
+#[cfg(feature = "failpoints")]
 mod slurm;
 mod stopping;
 mod study;

@@ -6,10 +6,8 @@
 //! `cargo xtask test` skips the one or the other by these names, and runs both after all other tests.
 
 mod cgroup;
-#[cfg(feature = "failpoints")]
 mod checkpoints;
 mod cluster;
-#[cfg(feature = "failpoints")]
 mod faults;
 mod linuxproc;
 mod recipe;

@@ -1,9 +1,7 @@
 //! What must be seen as production's Slurm does it, which tracks processes by cgroups.
 
-#[cfg(feature = "failpoints")]
 mod interop;
 
-#[cfg(feature = "failpoints")]
 use super::checkpoints::check_that_interruptions_leave_no_trace;
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
@@ -76,7 +74,6 @@ fn submit_leads_from_nothing_to_the_complete_study_and_its_scripts_pass_shellche
     check_submit_to_the_complete_study(&scene, &cluster);
 }
 
-#[cfg(feature = "failpoints")]
 #[test]
 fn a_trial_that_slurm_interrupts_three_times_ends_with_the_value_of_one_that_it_does_not_to_the_bit()
  {

@@ -180,6 +180,27 @@ fn read_aside(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>>
     })
 }
 
+/// Submits a job; its number. The arguments are those of sbatch.
+///
+/// # Errors
+/// As [`ask`], but for the time: sbatch tries again by itself while the controller is busy, and to give up on it early
+/// would leave a job in the queue that nobody knows of.
+pub(crate) fn submit(arguments: &[&str]) -> Result<String, SlurmError> {
+    const SUBMISSION: Duration = Duration::from_secs(300);
+    let arguments = [&["--parsable"], arguments].concat();
+    let said = ask_within(SUBMISSION, "sbatch", &arguments, "")?.text;
+    read_job_id(&said).map(str::to_owned).ok_or_else(|| SlurmError::Refused {
+        program: "sbatch".to_owned(),
+        said: format!("no number of a job, but `{}`", said.trim()),
+    })
+}
+
+/// The number that `sbatch --parsable` prints: `4711`, or `4711;cluster`.
+fn read_job_id(said: &str) -> Option<&str> {
+    let id = said.trim().lines().last()?.split(';').next()?.trim();
+    (!id.is_empty() && id.chars().all(|c| c.is_ascii_digit())).then_some(id)
+}
+
 /// Reads a time as Slurm's commands print and take it: minutes, `minutes:seconds`, `hours:minutes:seconds`,
 /// `days-hours`, `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). `None` for
 /// anything else, such as `UNLIMITED`.
@@ -237,6 +258,16 @@ mod tests {
         for text in ["", "UNLIMITED", "INVALID", "-1", "1-", "1:2:3:4", "1.5", "1h"] {
             assert_eq!(read_time(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_jobs_number_is_read_with_and_without_a_cluster() {
+        assert_eq!(read_job_id("4711\n"), Some("4711"));
+        assert_eq!(read_job_id("4711;north\n"), Some("4711"));
+        // Sites print what they want their users to know.
+        assert_eq!(read_job_id("Welcome!\n4711\n"), Some("4711"));
+        assert_eq!(read_job_id("Submitted\n"), None);
+        assert_eq!(read_job_id(""), None);
     }
 
     #[test]

@@ -8,13 +8,12 @@ use super::script::{ArrayScript, ClosingScript, Common};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
-use crate::scheduler::slurm::{SlurmError, ask_within};
+use crate::scheduler::slurm::{SlurmError, submit};
 use serde_json::{Value, json};
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// An array job, and the job that closes it.
 #[derive(Debug)]
@@ -44,10 +43,6 @@ struct Jobs {
     array: String,
     closing: Option<String>,
 }
-
-/// How long sbatch may take to submit. It tries again by itself while the controller is busy; to give up on it early
-/// would leave a job in the queue that nobody knows of.
-const SUBMISSION: Duration = Duration::from_secs(300);
 
 impl Submission {
     /// The array's script.
@@ -145,27 +140,24 @@ impl Submission {
             self.failed(format!("the script `{shown}` cannot be written: {error}"), "")
         })?;
         let absolute = std::path::absolute(path)?.display().to_string();
-        let mut arguments = vec!["--parsable"];
-        arguments.extend(dependency);
-        arguments.push(&absolute);
-        let said = ask_within(SUBMISSION, "sbatch", &arguments, "")
-            .map(|answer| answer.text)
-            .map_err(|error| {
-                let look = match error {
-                    SlurmError::Silent { .. } => "the job may be there (`squeue --me`); if not, ",
-                    _ => "",
-                };
-                self.failed(error.to_string(), look)
-            })?;
-        read_job_id(&said).map(str::to_owned).ok_or_else(|| {
-            self.failed(format!("sbatch prints no number of a job, but `{}`", said.trim()), "")
+        let arguments: Vec<&str> = dependency.into_iter().chain([absolute.as_str()]).collect();
+        submit(&arguments).map_err(|error| {
+            let look = match error {
+                SlurmError::Silent { .. } => "the job may be there (`squeue --me`); if not, ",
+                _ => "",
+            };
+            self.failed(error.to_string(), look)
         })
     }
 
     fn write(&self, path: &Path, script: &str) -> std::io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-        if self.given.has("env") {
-            // Values may be secrets.
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        // Values may be secrets. Of a file that is there the mode is another matter.
+        let is_secret = self.given.has("env");
+        options.mode(if is_secret { 0o600 } else { 0o666 });
+        let mut file = options.open(path)?;
+        if is_secret {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
         file.write_all(script.as_bytes())
@@ -255,26 +247,5 @@ impl Submission {
         value["closing_job_id"] = jobs.closing.clone().into();
         value["log"] = self.log_of(&jobs.array).into();
         value
-    }
-}
-
-/// The number that `sbatch --parsable` prints: `4711`, or `4711;cluster`.
-fn read_job_id(said: &str) -> Option<&str> {
-    let id = said.trim().lines().last()?.split(';').next()?.trim();
-    (!id.is_empty() && id.chars().all(|c| c.is_ascii_digit())).then_some(id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_jobs_number_is_read_with_and_without_a_cluster() {
-        assert_eq!(read_job_id("4711\n"), Some("4711"));
-        assert_eq!(read_job_id("4711;north\n"), Some("4711"));
-        // Sites print what they want their users to know.
-        assert_eq!(read_job_id("Welcome!\n4711\n"), Some("4711"));
-        assert_eq!(read_job_id("Submitted\n"), None);
-        assert_eq!(read_job_id(""), None);
     }
 }

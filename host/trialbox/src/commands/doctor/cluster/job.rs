@@ -1,6 +1,6 @@
 //! The small job that looks at a cluster from the inside.
 
-use crate::scheduler::slurm::{SlurmError, ask, show_time};
+use crate::scheduler::slurm::{self, SlurmError, ask, show_time};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -117,25 +117,16 @@ impl Job {
             format!("--nodes={n_nodes}"),
             format!("--time={}", show_time(TIME)),
         ];
-        let mut arguments = vec!["--parsable".to_owned()];
-        arguments.extend(own.into_iter().chain(RESOURCES.map(str::to_owned)));
+        let mut arguments = own.to_vec();
+        arguments.extend(RESOURCES.map(str::to_owned));
         arguments.extend(flags.iter().cloned());
         arguments.extend([&script, program, &folder.path].map(|path| path.display().to_string()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let said = ask("sbatch", &arguments).inspect_err(|error| {
+        let id = slurm::submit(&arguments).inspect_err(|_| {
             // It may have been taken all the same.
-            if matches!(error, SlurmError::Silent { .. }) {
-                cancel(&format!("--name={name}"));
-            }
+            cancel(&format!("--name={name}"));
         })?;
-        match job_id(&said) {
-            Some(id) => Ok(Job { id: id.to_owned(), is_over: false, log }),
-            None => {
-                cancel(&format!("--name={name}"));
-                let said = format!("no number of a job, but `{}`", said.trim());
-                Err(SlurmError::Refused { program: "sbatch".to_owned(), said })
-            }
-        }
+        Ok(Job { id, is_over: false, log })
     }
 
     pub(super) fn state(&mut self) -> State {
@@ -194,12 +185,6 @@ impl fmt::Display for State {
     }
 }
 
-/// The number that `sbatch --parsable` prints, `4711` or `4711;cluster`; sites print other lines before it.
-fn job_id(said: &str) -> Option<&str> {
-    let id = said.trim().lines().last()?.split(';').next()?.trim();
-    (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
-}
-
 /// What `squeue -o '%T|%r|%N'` prints of one job (squeue(1), job state codes): nothing for one that is long over.
 fn read_state(text: &str) -> State {
     const OVER: [&str; 11] = [
@@ -236,14 +221,6 @@ fn read_end(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_number_of_the_job_is_read_whatever_the_site_prints_before_it() {
-        assert_eq!(job_id("4711\n"), Some("4711"));
-        assert_eq!(job_id("Welcome!\n4711;north\n"), Some("4711"));
-        assert_eq!(job_id("Submitted batch job\n"), None);
-        assert_eq!(job_id(""), None);
-    }
 
     #[test]
     fn a_job_waits_runs_and_ends() {
