@@ -35,6 +35,7 @@ fn a_trial_at_the_end_of_its_job_is_recorded_with_what_it_has_and_waits_again() 
     // The retry has no time either, and was the last.
     let ran = run_out_of_time(&scene, &[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("it has been tried 2 times and is not tried again"), "{ran:?}");
     let states: Vec<Value> = trials(&scene).iter().map(|trial| trial["state"].clone()).collect();
     assert_eq!(states, ["FAIL", "FAIL"]);
 }
@@ -50,6 +51,38 @@ fn a_trial_at_the_end_of_its_job_may_count_as_pruned_or_failed_instead() {
     assert_eq!(found.len(), 2, "{found:?}");
     assert_eq!((&found[0]["state"], &found[0]["values"]), (&json!("PRUNED"), &json!([0.75])));
     assert_eq!(found[1]["state"], "FAIL");
+}
+
+#[test]
+fn a_process_gives_up_after_as_many_failures_as_it_may_have() {
+    let scene = Scene::new("job-end-failures");
+    let misfit = guest("misfit");
+    let run = ["run", &misfit, "-n", "5", "--max-failures", "2", "--format", "json"];
+    let ran = scene.trialbox(&run);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let events: Vec<Value> = ran.json().iter().map(|line| line["event"].clone()).collect();
+    assert_eq!(events, ["trial", "trial", "too_many_failures"]);
+    // Those of earlier processes do not count.
+    assert_eq!(scene.trialbox(&run).json().len(), 3);
+    assert_eq!(trials(&scene).len(), 4);
+}
+
+/// Slurm would kill the whole job, and nobody would know why.
+#[test]
+fn a_guest_that_wants_more_memory_than_its_job_has_fails_with_the_reason() {
+    let scene = Scene::new("job-end-memory");
+    let run = |flags: &[&str]| {
+        let misfit = guest("misfit");
+        let mut command = scene.command(&["run", &misfit, "--env", "MISFIT=alloc"]);
+        command.args(flags).env("SLURM_JOB_ID", "1").env("SLURM_MEM_PER_NODE", "100");
+        command.env("SLURM_JOB_END_TIME", "4000000000");
+        Ran::from(command.output().unwrap()).stdout
+    };
+    let failed = run(&[]);
+    assert!(failed.contains("E-MEM") && failed.contains("--max-memory allows 36 MiB"), "{failed}");
+    // Who says how much knows best.
+    let failed = run(&["--max-memory", "50MiB"]);
+    assert!(failed.contains("--max-memory allows 50 MiB"), "{failed}");
 }
 
 #[test]

@@ -374,7 +374,7 @@ fn failure_of(broke: Break) -> Failure {
         BreakKind::Memory => (
             FailureCode::Memory,
             Some(
-                "use smaller arrays, or raise --max-memory (with --override where the study remembers it)",
+                "use smaller arrays, or raise --max-memory (with --override where the study remembers it); in a job of Slurm's, ask for more with --mem",
             ),
         ),
         BreakKind::Table => (FailureCode::Table, None),

@@ -27,7 +27,8 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
     env: Vec<(String, String)>,
 
-    /// The most memory that the objective may use; remembered by a study that begins with it [default: 4GiB]
+    /// The most memory that the objective may use; remembered by a study that begins with it [default: 4GiB,
+    /// or in a job of Slurm's what that has, less a reserve]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) max_memory: Option<u64>,
 

@@ -160,6 +160,8 @@ pub(crate) enum NothingToDo {
     TimeoutReached(Duration),
     /// The job's time is nearly over: so much is left.
     JobEnds(Duration),
+    /// As many trials of this process have failed as may.
+    TooManyFailures(u32),
 }
 
 impl NothingToDo {
@@ -204,6 +206,10 @@ impl NothingToDo {
             NothingToDo::TimeoutReached(timeout) => {
                 format!("{} are over; no further trial is begun", show_duration(*timeout))
             }
+            NothingToDo::TooManyFailures(n) => {
+                let trials = if *n == 1 { "trial has" } else { "trials have" };
+                format!("{n} {trials} failed (--max-failures); no further trial is begun")
+            }
             NothingToDo::JobEnds(left) if left.is_zero() => {
                 "the job's time is over; no further trial is begun".to_owned()
             }
@@ -238,6 +244,7 @@ impl NothingToDo {
             NothingToDo::TimeoutReached(timeout) => {
                 ("timeout_reached", json!({ "timeout_seconds": timeout.as_secs_f64() }))
             }
+            NothingToDo::TooManyFailures(n) => ("too_many_failures", json!({ "n_failures": n })),
             NothingToDo::JobEnds(left) => {
                 ("job_ends", json!({ "seconds_left": left.as_secs_f64() }))
             }

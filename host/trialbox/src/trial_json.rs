@@ -13,7 +13,11 @@ pub(crate) fn to_value(json: &Json) -> Value {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::from(*value),
         Json::Int(value) => Value::from(*value),
-        Json::BigInt(digits) => Value::from(digits.clone()),
+        // Seeds are larger than the storage's integers, and still numbers.
+        Json::BigInt(digits) => match digits.parse::<u64>() {
+            Ok(number) => Value::from(number),
+            Err(_) => Value::from(digits.clone()),
+        },
         Json::Float(value) => float(*value),
         Json::String(text) => Value::from(text.clone()),
         Json::IllFormedString(units) => Value::from(String::from_utf16_lossy(units)),

@@ -21,6 +21,8 @@ pub(crate) struct SlurmJob {
     pub(crate) end_time: Option<i64>,
     /// The process that gets Slurm's signals: the batch script, or a task of `srun`.
     pub(crate) task_pid: Option<u32>,
+    /// How much memory it may use on this node, in bytes, if that is limited.
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 impl SlurmJob {
@@ -33,12 +35,18 @@ impl SlurmJob {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let array = variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID"));
         let number = |name: &str| variable(name)?.parse().ok();
+        let amount = |name: &str| variable(name)?.parse::<u64>().ok();
+        // In MiB (sbatch(1)); 0 means all that the node has.
+        let per_cpu = amount("SLURM_MEM_PER_CPU").zip(amount("SLURM_CPUS_ON_NODE"));
+        let memory_mib = amount("SLURM_MEM_PER_NODE")
+            .or_else(|| per_cpu.map(|(memory, cpus)| memory.saturating_mul(cpus)));
         Some(SlurmJob {
             id: variable("SLURM_JOB_ID")?,
             array,
             restart_count: number("SLURM_RESTART_COUNT").unwrap_or(0),
             end_time: variable("SLURM_JOB_END_TIME").and_then(|time| time.parse().ok()),
             task_pid: number("SLURM_TASK_PID"),
+            memory_bytes: memory_mib.filter(|mib| *mib > 0).map(|mib| mib.saturating_mul(1 << 20)),
         })
     }
 
@@ -289,6 +297,23 @@ mod tests {
         assert_eq!((task.name(), task.restart_count), ("12_3".to_owned(), 2));
         let alone = job(&[("SLURM_JOB_ID", "17")]).expect("a job");
         assert_eq!((alone.name(), alone.restart_count), ("17".to_owned(), 0));
+    }
+
+    #[test]
+    fn the_memory_of_a_job_is_what_it_has_on_its_node() {
+        let memory_mib = |environment: &[(&str, &str)]| {
+            let job = SlurmJob::of(|name| {
+                let all = environment.iter().chain(&[("SLURM_JOB_ID", "17")]);
+                all.clone().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+            });
+            job.expect("a job").memory_bytes.map(|bytes| bytes >> 20)
+        };
+        assert_eq!(memory_mib(&[]), None);
+        assert_eq!(memory_mib(&[("SLURM_MEM_PER_NODE", "300")]), Some(300));
+        assert_eq!(memory_mib(&[("SLURM_MEM_PER_NODE", "0")]), None);
+        let per_cpu = ("SLURM_MEM_PER_CPU", "200");
+        assert_eq!(memory_mib(&[per_cpu, ("SLURM_CPUS_ON_NODE", "4")]), Some(800));
+        assert_eq!(memory_mib(&[per_cpu]), None);
     }
 
     #[test]

@@ -26,7 +26,8 @@ use std::time::Duration;
 use trialbox_core::clock::Clock as _;
 use trialbox_core::event::Event;
 use trialbox_core::json::Json;
-use trialbox_core::objective::Interruption;
+use trialbox_core::limits::Limits;
+use trialbox_core::objective::{Interruption, OnDeadline};
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -45,6 +46,8 @@ pub(super) struct Counters {
     longest: AtomicU64,
     /// Whether the end of the job's time has left something to do.
     is_cut_short: AtomicBool,
+    /// How many trials have failed by the objective's fault.
+    failures: AtomicU32,
 }
 
 impl Counters {
@@ -54,6 +57,7 @@ impl Counters {
             stop: AtomicBool::new(false),
             longest: AtomicU64::new(0),
             is_cut_short: AtomicBool::new(false),
+            failures: AtomicU32::new(0),
         }
     }
 
@@ -97,6 +101,7 @@ pub(super) struct Job<'a> {
     pub(super) checkpoints: Option<&'a Checkpoints>,
     pub(super) study: &'a StudyRecord,
     pub(super) settings: &'a Settings,
+    pub(super) limits: Limits,
     pub(super) provenance: &'a [(String, Json)],
     pub(super) counters: &'a Counters,
     pub(super) progress: &'a Progress,
@@ -138,7 +143,7 @@ impl Job<'_> {
         mut ready: ReadyObjective,
         mut storage: Box<dyn Storage>,
     ) -> CommandResult {
-        let limits = self.settings.limits(&self.args.sandbox);
+        let limits = self.limits;
         let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
         ready.sandbox.set_terms(limits, deterministic)?;
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
@@ -253,6 +258,10 @@ impl Job<'_> {
         if let Some(until) = self.args.until.filter(|until| self.clock.utc_now() >= *until) {
             return Ok(Some(NothingToDo::UntilReached(until)));
         }
+        let failures = self.counters.failures.load(Ordering::Relaxed);
+        if self.args.max_failures.is_some_and(|most| failures >= most.get()) {
+            return Ok(Some(NothingToDo::TooManyFailures(failures)));
+        }
         let longest = Duration::from_millis(self.counters.longest.load(Ordering::Relaxed));
         if let Some(left) = self.job_end.too_little_left(longest) {
             self.counters.is_cut_short.store(true, Ordering::Relaxed);
@@ -333,6 +342,27 @@ impl Job<'_> {
         }
     }
 
+    /// Whether an interrupted trial is tried again.
+    fn show_retry(&self, trial: &FinishedTrial) -> String {
+        if let Some(retry) = trial.retry {
+            return format!("\n  it waits again as trial {retry}");
+        }
+        let is_given_up = match trial.interruption {
+            Some(Interruption::Scheduler) => true,
+            Some(Interruption::Deadline) => self.args.job_end.on_deadline() == OnDeadline::Retry,
+            Some(Interruption::User) | None => false,
+        };
+        let tries = self.settings.retry.max_retries + 1;
+        match (is_given_up, trial.interruption) {
+            (true, Some(Interruption::Deadline)) => format!(
+                "\n  it has been tried {tries} times and is not tried again\
+                 \n  help: give its job more time, or let it go on where it was with --checkpoint-dir"
+            ),
+            (true, _) => format!("\n  it has been tried {tries} times and is not tried again"),
+            (false, _) => String::new(),
+        }
+    }
+
     fn exit_code(&self, trial: &FinishedTrial) -> ExitCode {
         match (trial.interruption, trial.state) {
             (Some(Interruption::Deadline), _) if trial.retry.is_some() => {
@@ -342,7 +372,11 @@ impl Job<'_> {
             (Some(interruption), _) if interruption != Interruption::Deadline => {
                 ExitCode::of(interruption)
             }
-            (_, TrialState::Fail) => ExitCode::TrialFailed,
+            (interruption, TrialState::Fail) => {
+                let by_objective = u32::from(interruption.is_none());
+                self.counters.failures.fetch_add(by_objective, Ordering::Relaxed);
+                ExitCode::TrialFailed
+            }
             _ => ExitCode::Done,
         }
     }
@@ -377,9 +411,7 @@ impl Job<'_> {
             if let Some(help) = &failure.help {
                 text.push_str(&format!("\n  help: {help}"));
             }
-            if let Some(retry) = trial.retry {
-                text.push_str(&format!("\n  it waits again as trial {retry}"));
-            }
+            text.push_str(&self.show_retry(trial));
             if !self.output.is_verbose() {
                 text.push_str(&last_lines(trial));
             }

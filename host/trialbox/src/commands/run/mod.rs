@@ -16,7 +16,8 @@ use crate::progress::Progress;
 use crate::provenance::provenance;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
-use crate::settings::{SettingFlags, parse_constraint_format};
+use crate::scheduler::slurm::SlurmJob;
+use crate::settings::{SettingFlags, Settings, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_duration};
 use crate::until::parse_until;
@@ -29,6 +30,7 @@ use std::time::Duration;
 pub(crate) use study::Prepared;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
+use trialbox_core::limits::{Limit, Limits};
 use trialbox_core::storage::Storage;
 use trialbox_core::trial::UtcDateTime;
 use trialbox_runtime::{Interrupts, Stops};
@@ -121,6 +123,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "named|legacy", value_parser = parse_constraint_format)]
     constraint_format: Option<ConstraintFormat>,
 
+    /// Begin no further trial once N of this process's trials have failed by the objective's fault
+    #[arg(long, value_name = "N")]
+    max_failures: Option<NonZeroU32>,
+
     /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
     grace: Duration,
@@ -177,6 +183,7 @@ impl RunArgs {
             checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
         let Prepared { file, ready, .. } = prepared;
 
+        let limits = self.limits(&settings);
         let counters = Counters::new(self.n_trials.get());
         let progress = Progress::new(output, self.n_trials.get());
         let provenance = provenance(
@@ -184,7 +191,7 @@ impl RunArgs {
             &ready.loaded,
             &self.sandbox,
             &self.sandbox.grants()?,
-            &settings.limits(&self.sandbox),
+            &limits,
             settings.deterministic || self.sandbox.deterministic,
         );
         let job = Job {
@@ -197,6 +204,7 @@ impl RunArgs {
             checkpoints: checkpoints.as_ref(),
             study: &study,
             settings: &settings,
+            limits,
             counters: &counters,
             progress: &progress,
             clock: SystemClock::new(),
@@ -208,6 +216,19 @@ impl RunArgs {
             job_end.requeue(settings.retry.max_retries, output);
         }
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
+    }
+
+    /// What trials may use. Memory is the job's, where nobody says how much: a guest that wants more fails with the
+    /// reason, and not the whole job without one.
+    fn limits(&self, settings: &Settings) -> Limits {
+        let mut limits = settings.limits(&self.sandbox);
+        let is_said = self.sandbox.max_memory.or(settings.max_memory_bytes).is_some();
+        let job = SlurmJob::current().and_then(|job| job.memory_bytes).filter(|_| !is_said);
+        if let Some(bytes) = job {
+            let share = memory_of_guest(bytes, self.jobs.get().min(self.n_trials.get()));
+            limits.set(Limit::Memory, limits.get(Limit::Memory).map(|most| most.min(share)));
+        }
+        limits
     }
 
     /// Opens the database; a signal cuts short what would be a long wait for it.
@@ -237,5 +258,26 @@ impl RunArgs {
             decides_max_trials: false,
             module: None,
         })
+    }
+}
+
+/// How much of a job's memory each of some guests may use: their shares, less what the processes need besides.
+fn memory_of_guest(job_bytes: u64, n_guests: u32) -> u64 {
+    const PROCESSES: u64 = 64 << 20;
+    let share = job_bytes / u64::from(n_guests.max(1));
+    share.saturating_sub(PROCESSES.max(share / 10)).max(1 << 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guests_share_a_jobs_memory_and_leave_some_to_the_processes_around_them() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(memory_of_guest(300 * MIB, 1), 236 * MIB);
+        assert_eq!(memory_of_guest(1000 * MIB, 1), 900 * MIB);
+        assert_eq!(memory_of_guest(600 * MIB, 2), 236 * MIB);
+        assert_eq!(memory_of_guest(50 * MIB, 1), MIB);
     }
 }
