@@ -20,7 +20,7 @@ use std::time::Duration;
 use trialbox_core::failure::{Failure, FailureCode};
 use trialbox_core::json::Json;
 use trialbox_core::limits::{Limit, LimitHit, Limits};
-use trialbox_core::objective::{Evaluation, LogLevel, Objective};
+use trialbox_core::objective::{Evaluation, Interruption, LogLevel, Objective};
 use trialbox_core::session::{Stop, TrialSession};
 use trialbox_core::transcript::LogSource;
 
@@ -508,12 +508,15 @@ impl RunningGuest {
     ) -> Result<Loaded, Rejection> {
         let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
         loop {
-            if config.stops.pending().is_some() {
-                return Err(Rejection {
-                    code: RejectionCode::Died,
-                    message: "interrupted while the objective was compiled".to_owned(),
-                    help: None,
-                });
+            if let Some(interruption) = config.stops.pending() {
+                let message = match interruption {
+                    Interruption::Deadline => {
+                        "the job's time was over before the objective was compiled"
+                    }
+                    _ => "interrupted while the objective was compiled",
+                };
+                let message = message.to_owned();
+                return Err(Rejection { code: RejectionCode::Died, message, help: None });
             }
             if deadline.is_over() {
                 return Err(compile_limit(config, Limit::CompileTime, "takes too long"));

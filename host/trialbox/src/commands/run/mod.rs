@@ -163,6 +163,10 @@ impl RunArgs {
         if let Some(note) = explain_lost_signals() {
             output.note(&note);
         }
+        if job_end.deadline.is_over() {
+            output.note("the job's time is over; no trial is begun");
+            return Ok(ExitCode::Done);
+        }
         match (self.run_until(&stops, &job_end, output), stops.pending()) {
             // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
