@@ -5,7 +5,8 @@
 //! before it, and what they have is recorded.
 
 use crate::output::Output;
-use crate::scheduler::slurm::{self, SlurmError, SlurmJob};
+use crate::scheduler::own_job::{self, Left, Standing};
+use crate::scheduler::slurm::SlurmJob;
 use crate::storage_args::parse_duration;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -27,6 +28,18 @@ const LAST_QUESTION: Duration = Duration::from_secs(60);
 /// By how much at most that question comes earlier: the tasks of an array that began together should not ask
 /// together.
 const SPREAD: Duration = Duration::from_secs(30);
+
+/// When Slurm does not answer, it is asked again after this time, then after ever longer ones.
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether a job without a limit has got one.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// How long before the end a process that still waits for a database gives up on that: what it has goes to a file.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// How often a job is started again that gets on each time: as good as always, and not for ever.
+const MAX_RESTARTS: u32 = 1000;
 
 /// What is to be done about the end of the job's time.
 #[derive(Debug, Clone, clap::Args)]
@@ -57,8 +70,8 @@ pub(crate) struct JobEndArgs {
     )]
     on_deadline: OnDeadlineArg,
 
-    /// When the job's time is over and there is more to do, have Slurm start the job again (`scontrol requeue`), at
-    /// most as often as a trial is tried again
+    /// When the job's time is over and there is more to do, have Slurm start the job again (`scontrol requeue`): as
+    /// long as it gets on, and otherwise as often as a trial is tried again. Signals do not do this
     #[arg(long)]
     requeue: bool,
 }
@@ -81,23 +94,31 @@ impl JobEndArgs {
         }
     }
 
-    /// Starts to keep an eye on the end of the job; the deadline is when trials must be over.
+    /// Starts to keep an eye on the end of the job.
     pub(crate) fn watch(&self) -> JobEnd {
-        let deadline = Arc::new(SharedDeadline::default());
-        let job = SlurmJob::current();
-        let mut watch = Watch { deadline: Arc::clone(&deadline), reserve: self.reserve };
-        match (self.job_time, job.clone()) {
-            (Some(time), _) => watch.set(Some(time)),
+        let end = JobEnd {
+            deadline: Arc::default(),
+            last_call: Arc::default(),
+            min_time: self.min_time,
+            requeue: self.requeue,
+        };
+        let mut watch = Watch {
+            deadline: Arc::clone(&end.deadline),
+            last_call: Arc::clone(&end.last_call),
+            reserve: self.reserve,
+        };
+        match (self.job_time, SlurmJob::current()) {
+            (Some(time), _) => watch.set(Left::Time(time)),
             (None, Some(job)) => {
                 // Where Slurm has told already, the first trial need not begin without knowing.
-                let told = job.end_time.map(|end| until(end, SystemTime::now()));
-                told.into_iter().for_each(|left| watch.set(Some(left)));
+                let told = job.end_time.map(|end| Left::Time(until(end, SystemTime::now())));
+                told.into_iter().for_each(|left| watch.set(left));
                 // It ends with the process; nobody waits for it.
                 std::thread::spawn(move || watch.keep(&job, told));
             }
             (None, None) => {}
         }
-        JobEnd { deadline, min_time: self.min_time, job: job.filter(|_| self.requeue) }
+        end
     }
 }
 
@@ -106,9 +127,11 @@ impl JobEndArgs {
 pub(crate) struct JobEnd {
     /// When trials must be over.
     pub(crate) deadline: Arc<SharedDeadline>,
+    /// When there is no time to wait for a database any more.
+    pub(crate) last_call: Arc<SharedDeadline>,
     min_time: Option<Duration>,
-    /// The job to be started again if there is more to do.
-    job: Option<SlurmJob>,
+    /// Whether the job is to be started again if there is more to do.
+    requeue: bool,
 }
 
 impl JobEnd {
@@ -120,69 +143,106 @@ impl JobEnd {
         (left.is_zero() || left < wanted).then_some(left)
     }
 
-    /// Has Slurm start the job again, at most `max_restarts` times. Says what came of it.
-    pub(crate) fn requeue(&self, max_restarts: u32, output: &Output) {
-        let Some(job) = &self.job else { return };
-        let name = job.name();
-        if job.restart_count >= max_restarts {
-            output.note(&format!(
-                "job {name} was started again {} times, and is not started again any more",
-                job.restart_count
-            ));
-            return;
+    /// Has Slurm start the job again, if that is wanted: at most `max_restarts` times in vain, and as long as it gets on
+    /// a thousand times. Returns whether what was wanted did not happen, of which it says why.
+    pub(crate) fn fails_to_requeue(
+        &self,
+        max_restarts: u32,
+        gets_on: bool,
+        output: &Output,
+    ) -> bool {
+        if !self.requeue {
+            return false;
         }
-        match slurm::ask("scontrol", &["requeue", &name]) {
-            Ok(_) => output.note(&format!("job {name} waits to be started again")),
-            Err(error) => output.note(&format!("job {name} cannot be started again: {error}")),
-        }
+        let Some(job) = SlurmJob::current() else {
+            output.note("--requeue: this is no job of Slurm's, so nobody starts it again");
+            return true;
+        };
+        let most = if gets_on { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
+        let why_not = match job.restart_count {
+            count if count >= most => format!("it was {count} times"),
+            _ => match own_job::requeue(&job) {
+                Ok(name) => {
+                    output.note(&format!("job {name} waits to be started again"));
+                    return false;
+                }
+                Err(why) => why,
+            },
+        };
+        output.note(&format!("job {} is not started again: {why_not}", job.name()));
+        true
     }
 }
 
 /// Who keeps the deadline up to date.
 struct Watch {
     deadline: Arc<SharedDeadline>,
+    last_call: Arc<SharedDeadline>,
     reserve: Option<Duration>,
 }
 
 impl Watch {
-    /// Sets the deadline from what the job has left.
-    fn set(&mut self, left: Option<Duration>) {
-        let Some(left) = left else { return self.deadline.set(None) };
-        // How much is held back is decided once: later there is less left of the job.
-        let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
-        self.deadline.set(Instant::now().checked_add(left.saturating_sub(reserve)));
+    /// Sets the deadline from what the job has left. What is not known changes nothing.
+    fn set(&mut self, left: Left) {
+        match left {
+            Left::Unknown => {}
+            Left::Unlimited => {
+                self.deadline.set(None);
+                self.last_call.set(None);
+            }
+            Left::Time(left) => {
+                // How much is held back is decided once: later there is less left of the job.
+                let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
+                let after = |time: Duration| Instant::now().checked_add(time);
+                self.deadline.set(after(left.saturating_sub(reserve)));
+                self.last_call.set(after(left.saturating_sub(LAST_CALL)));
+            }
+        }
     }
 
     /// Asks Slurm when the job ends, unless it has told already, and again before that.
-    fn keep(&mut self, job: &SlurmJob, told: Option<Duration>) {
-        let mut left = told.or_else(|| self.ask(job));
+    fn keep(&mut self, job: &SlurmJob, told: Option<Left>) {
+        let mut backoff = FIRST_BACKOFF;
         let mut is_first = true;
-        while let Some(pause) = left.and_then(|left| until_next_question(left, is_first)) {
+        let mut heard = told.map_or_else(|| self.ask(job), Some);
+        loop {
+            let pause = match heard {
+                Some(Left::Time(left)) => until_next_question(left, is_first),
+                Some(Left::Unlimited) => Some(LONG),
+                // Slurm is busy, or away; many ask at the start of an array.
+                Some(Left::Unknown) => Some(backoff),
+                None => None,
+            };
+            let Some(pause) = pause else { return };
+            if heard == Some(Left::Unknown) {
+                backoff = (backoff * 2).min(LAST_QUESTION);
+            } else {
+                is_first = false;
+            }
             std::thread::sleep(pause);
-            is_first = false;
-            left = self.ask(job);
+            heard = self.ask(job);
         }
     }
 
-    /// How long the job has left by what Slurm says now. Without an answer, what is known stays.
-    fn ask(&mut self, job: &SlurmJob) -> Option<Duration> {
-        match time_left(job) {
-            Ok(left) => {
-                tracing::debug!(?left, "the time left of job {}", job.name());
-                self.set(left);
-                left
+    /// How long the job has left by what Slurm says now; `None` if that is of this process's copy of it no more.
+    fn ask(&mut self, job: &SlurmJob) -> Option<Left> {
+        let problem = match Standing::of(job) {
+            Ok(Some(now)) if now.supersedes(job) => return None,
+            Ok(Some(now)) => {
+                tracing::debug!(?now, "the job of this process");
+                self.set(now.left);
+                return Some(now.left);
             }
-            Err(error) => {
-                let known = self.deadline.remaining();
-                if known.is_none() {
-                    tracing::warn!(
-                        "when job {} ends is not known ({error}): trials are not stopped in time; --job-time says it",
-                        job.name()
-                    );
-                }
-                None
-            }
+            Ok(None) => "squeue does not list it".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        if self.deadline.remaining().is_none() {
+            tracing::warn!(
+                "when job {} ends is not known yet ({problem}): its trial may not be stopped in time; --job-time says it",
+                job.name()
+            );
         }
+        Some(Left::Unknown)
     }
 }
 
@@ -194,12 +254,6 @@ fn until_next_question(left: Duration, is_first: bool) -> Option<Duration> {
         // Of a short job, half of it is as good a time as any.
         _ => is_first.then_some(left / 2),
     }
-}
-
-/// How long a job has left, as squeue tells (`%L`); `None` if nothing limits it.
-fn time_left(job: &SlurmJob) -> Result<Option<Duration>, SlurmError> {
-    let answer = slurm::ask("squeue", &["-h", "-j", &job.name(), "-o", "%L"])?;
-    Ok(answer.lines().next().and_then(|line| slurm::read_time(line.trim())))
 }
 
 /// How long it is until a time in seconds since 1970.
@@ -252,8 +306,9 @@ mod tests {
     #[test]
     fn a_short_job_keeps_three_quarters_of_its_time_for_trials() {
         let set = |reserve, left| {
-            let mut watch = Watch { deadline: Arc::default(), reserve };
-            watch.set(Some(left));
+            let (deadline, last_call) = (Arc::default(), Arc::default());
+            let mut watch = Watch { deadline, last_call, reserve };
+            watch.set(Left::Time(left));
             let remaining = watch.deadline.remaining().expect("a deadline");
             // Some of it is over when it is read.
             (remaining.as_secs_f64()).ceil() as u64
@@ -269,7 +324,7 @@ mod tests {
         let end = |left: Option<Duration>, min_time| {
             let deadline = Arc::new(SharedDeadline::default());
             deadline.set(left.map(|left| Instant::now() + left));
-            JobEnd { deadline, min_time, job: None }
+            JobEnd { deadline, last_call: Arc::default(), min_time, requeue: false }
         };
         assert_eq!(end(None, Some(secs(60))).too_little_left(secs(9)), None);
         assert_eq!(end(Some(secs(100)), None).too_little_left(Duration::ZERO), None);

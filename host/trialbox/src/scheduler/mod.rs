@@ -2,6 +2,7 @@
 
 mod job_table;
 pub(crate) mod liveness;
+pub(crate) mod own_job;
 pub(crate) mod slurm;
 
 use trialbox_core::json::Json;

@@ -45,9 +45,11 @@ pub(super) struct Counters {
     /// How long the longest trial took, in milliseconds.
     longest: AtomicU64,
     /// Whether the end of the job's time has left something to do.
-    is_cut_short: AtomicBool,
+    is_out_of_time: AtomicBool,
     /// How many trials have failed by the objective's fault.
     failures: AtomicU32,
+    /// Whether a trial has ended for good, or come closer to its end.
+    gets_on: AtomicBool,
 }
 
 impl Counters {
@@ -56,8 +58,9 @@ impl Counters {
             left: AtomicU32::new(n_trials),
             stop: AtomicBool::new(false),
             longest: AtomicU64::new(0),
-            is_cut_short: AtomicBool::new(false),
+            is_out_of_time: AtomicBool::new(false),
             failures: AtomicU32::new(0),
+            gets_on: AtomicBool::new(false),
         }
     }
 
@@ -76,8 +79,13 @@ impl Counters {
     }
 
     /// Whether the end of the job's time has left something to do.
-    pub(super) fn is_cut_short(&self) -> bool {
-        self.is_cut_short.load(Ordering::Relaxed)
+    pub(super) fn is_out_of_time(&self) -> bool {
+        self.is_out_of_time.load(Ordering::Relaxed)
+    }
+
+    /// Whether this process has brought the study further.
+    pub(super) fn gets_on(&self) -> bool {
+        self.gets_on.load(Ordering::Relaxed)
     }
 
     /// Gives back the right to begin a trial.
@@ -121,7 +129,8 @@ impl Job<'_> {
                 .map(|_| {
                     scope.spawn(|| {
                         let ready = self.args.sandbox.load(self.file, self.stops)?;
-                        let storage = self.args.open_storage(Create::Never, self.stops)?;
+                        let storage =
+                            self.args.open_storage(Create::Never, self.stops, self.job_end)?;
                         self.run_worker(ready, storage)
                     })
                 })
@@ -213,6 +222,9 @@ impl Job<'_> {
     /// What could not be recorded is kept in a file.
     fn explain(&self, error: RunError) -> CommandError {
         let RunError::NotRecorded { trial, source } = error else { return error.into() };
+        if self.stops.pending() == Some(Interruption::Deadline) {
+            self.counters.is_out_of_time.store(true, Ordering::Relaxed);
+        }
         let kept = keep(self.args.storage.spool().as_ref(), &self.study.name, &trial);
         let mut error = CommandError::from(RunError::NotRecorded { trial, source });
         error.help = Some(match error.help {
@@ -264,7 +276,7 @@ impl Job<'_> {
         }
         let longest = Duration::from_millis(self.counters.longest.load(Ordering::Relaxed));
         if let Some(left) = self.job_end.too_little_left(longest) {
-            self.counters.is_cut_short.store(true, Ordering::Relaxed);
+            self.counters.is_out_of_time.store(true, Ordering::Relaxed);
             return Ok(Some(NothingToDo::JobEnds(left)));
         }
         if let Some(reason) = self.settings.budgets.reason_to_stop(storage, self.study)? {
@@ -364,9 +376,12 @@ impl Job<'_> {
     }
 
     fn exit_code(&self, trial: &FinishedTrial) -> ExitCode {
+        if matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
+            self.counters.gets_on.store(true, Ordering::Relaxed);
+        }
         match (trial.interruption, trial.state) {
             (Some(Interruption::Deadline), _) if trial.retry.is_some() => {
-                self.counters.is_cut_short.store(true, Ordering::Relaxed);
+                self.counters.is_out_of_time.store(true, Ordering::Relaxed);
                 ExitCode::Requeue
             }
             (Some(interruption), _) if interruption != Interruption::Deadline => {

@@ -180,7 +180,7 @@ impl RunArgs {
     fn run_until(&self, stops: &Stops, job_end: &JobEnd, output: &Output) -> CommandResult {
         let prepared = self.prepare(stops)?;
         let checkpoints = self.checkpoint.root(&self.sandbox.grants()?)?;
-        let mut storage = self.open_storage(Create::Missing, stops)?;
+        let mut storage = self.open_storage(Create::Missing, stops, job_end)?;
         let (study, settings) = self.settle_study(storage.as_mut(), &prepared, output)?;
         let lost = self.tidy_up(storage.as_mut(), &study, output)?;
         let checkpoints =
@@ -215,10 +215,10 @@ impl RunArgs {
         };
         let result = job.run_workers(ready, storage);
         progress.finish();
-        let exit = result?;
-        if counters.is_cut_short() {
-            job_end.requeue(settings.retry.max_retries, output);
-        }
+        // Also where the result of the last trial waits in a file.
+        let gives_up = counters.is_out_of_time()
+            && job_end.fails_to_requeue(settings.retry.max_retries, counters.gets_on(), output);
+        let exit = result?.worst(if gives_up { ExitCode::Requeue } else { ExitCode::Done });
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
     }
 
@@ -235,14 +235,15 @@ impl RunArgs {
         limits
     }
 
-    /// Opens the database; a signal cuts short what would be a long wait for it.
+    /// Opens the database; a signal, or the very end of the job, cuts short what would be a long wait for it.
     fn open_storage(
         &self,
         create: Create,
         stops: &Stops,
+        job_end: &JobEnd,
     ) -> Result<Box<dyn Storage>, CommandError> {
-        let stops = stops.clone();
-        let stopping = Stopping::when(move || stops.pending().is_some());
+        let (stops, last_call) = (stops.clone(), Arc::clone(&job_end.last_call));
+        let stopping = Stopping::when(move || stops.signal().is_some() || last_call.is_over());
         self.storage.open_with(create, stopping)
     }
 
