@@ -21,8 +21,8 @@ use wasmtime::Engine;
 
 const DIGEST_BYTES: usize = 32;
 
-/// How long to wait for another process's compiler: longer than nearly all compiling takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for another process's compiler, which is longer than nearly all compiling takes. It may be stopped.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The first look at the lock of another process is this soon, the others ever later.
 const SHORTEST_STEP: Duration = Duration::from_millis(5);
@@ -46,7 +46,7 @@ impl Cache {
     }
 
     /// Takes the right to compile for everybody, in the first place that can be written; waits while another
-    /// process has it, but for no longer than a minute. Without any place there is none.
+    /// process has it, but not for long. Without any place there is none.
     ///
     /// # Errors
     /// When no place can be written: why the first one cannot.
@@ -65,8 +65,10 @@ impl Cache {
 /// The right to compile for everybody who waits; given back when dropped.
 pub(crate) struct Reservation<'a> {
     entry: &'a CacheEntry,
-    /// Locked, where the file system has locks and another process did not keep it for too long.
+    /// Locked, where the file system has locks.
     _lock: File,
+    /// Whether another process kept it for too long.
+    is_anothers: bool,
     path: PathBuf,
 }
 
@@ -88,7 +90,9 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         // Those who wait have it open, and look for the entry next.
-        let _ = fs::remove_file(&self.path);
+        if !self.is_anothers {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -141,15 +145,17 @@ impl CacheEntry {
         let lock = options.create(true).write(true).truncate(false).mode(0o600).open(&path)?;
         let started = Instant::now();
         let mut step = SHORTEST_STEP;
+        let mut is_anothers = false;
         // A file system without locks gives another error, and everybody compiles.
         while let Err(TryLockError::WouldBlock) = lock.try_lock() {
             if started.elapsed() >= PATIENCE {
+                is_anothers = true;
                 break;
             }
             std::thread::sleep(step);
             step = (step * 2).min(LONGEST_STEP);
         }
-        Ok(Reservation { entry: self, _lock: lock, path })
+        Ok(Reservation { entry: self, _lock: lock, is_anothers, path })
     }
 
     /// Refuses a directory in which others could write, too.

@@ -22,18 +22,12 @@ pub(crate) const SQUEUE: [&str; 8] = [
 pub(crate) const SACCT: [&str; 6] =
     ["--noheader", "--allocations", "--parsable2", "--format", "JobIDRaw,State", "--jobs"];
 
-/// The states in which the processes of a job run or are stopped, or are being ended.
-const ALIVE: [&str; 9] = [
-    "RUNNING",
-    "SUSPENDED",
-    "STOPPED",
-    "CONFIGURING",
-    "RESIZING",
-    "SIGNALING",
-    "REQUEUED",
-    "STAGE_OUT",
-    COMPLETING,
-];
+/// The states in which the processes of a job are stopped, and their hearts silent for that.
+const HALTED: [&str; 2] = ["SUSPENDED", "STOPPED"];
+
+/// The states in which processes of a job may run, or are being ended. One of several may be dead all the same.
+const ACTIVE: [&str; 7] =
+    ["RUNNING", "CONFIGURING", "RESIZING", "SIGNALING", "REQUEUED", "STAGE_OUT", COMPLETING];
 
 /// The processes of a job have ended or are being ended. If it was requeued, it counts as a restart already.
 const COMPLETING: &str = "COMPLETING";
@@ -94,8 +88,10 @@ impl JobStart {
 /// What Slurm says of a start of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Its processes may run.
-    Alive,
+    /// Its processes may run; whether this one does its heart tells.
+    Active,
+    /// Its processes are stopped, and may go on.
+    Halted,
     /// It has ended.
     Ended {
         /// As which state.
@@ -148,15 +144,18 @@ impl JobTable {
         let Some((state, restart_count)) = self.jobs.get(&job.id) else {
             return Verdict::NotListed;
         };
-        let (is_alive, end) = (ALIVE.contains(&state.as_str()), end_state(state));
+        let (is_halted, is_active) =
+            (HALTED.contains(&state.as_str()), ACTIVE.contains(&state.as_str()));
+        let end = end_state(state);
         match restart_count.checked_sub(job.restart_count) {
-            Some(0) if is_alive => Verdict::Alive,
+            Some(0) if is_halted => Verdict::Halted,
+            Some(0) if is_active => Verdict::Active,
             // PENDING is among them: after a crash of the controller a running job can be shown so.
             Some(0) => end.map_or(Verdict::Unclear, |state| Verdict::Ended { state }),
             // Requeued this moment, it still records what it has.
-            Some(1) if state == COMPLETING => Verdict::Alive,
+            Some(1) if state == COMPLETING => Verdict::Active,
             Some(_) => {
-                let waits = !is_alive && end.is_none();
+                let waits = !is_halted && !is_active && end.is_none();
                 Verdict::Restarted { restart_count: *restart_count, waits }
             }
             None => Verdict::Unclear,
@@ -204,9 +203,9 @@ mod tests {
             ("2", Verdict::Ended { state: "COMPLETED" }),
             ("3", Verdict::Ended { state: "FAILED" }),
             // It was requeued, and its processes are being ended.
-            ("4", Verdict::Alive),
+            ("4", Verdict::Active),
             ("1", Verdict::Unclear),
-            ("5", Verdict::Alive),
+            ("5", Verdict::Active),
             ("6", Verdict::NotListed),
         ] {
             assert_eq!(table.judge(&start(id, 0)), want, "{id}");
@@ -220,7 +219,7 @@ mod tests {
         {
             let table = JobTable::read(&format!("{PRINTED}{line}\n"));
             assert!(!table.is_whole(), "{line}");
-            assert_eq!(table.judge(&start("5", 0)), Verdict::Alive);
+            assert_eq!(table.judge(&start("5", 0)), Verdict::Active);
             assert_eq!(table.judge(&start("7", 0)), Verdict::NotListed);
         }
     }
@@ -228,8 +227,11 @@ mod tests {
     #[test]
     fn every_state_says_what_it_says_of_the_same_start() {
         let judge = |state: &str| JobTable::read(&format!("7|{state}|2|")).judge(&start("7", 2));
-        for state in ALIVE {
-            assert_eq!(judge(state), Verdict::Alive, "{state}");
+        for state in HALTED {
+            assert_eq!(judge(state), Verdict::Halted, "{state}");
+        }
+        for state in ACTIVE {
+            assert_eq!(judge(state), Verdict::Active, "{state}");
         }
         for state in ENDED {
             assert_eq!(judge(state), Verdict::Ended { state });
@@ -251,7 +253,7 @@ mod tests {
             assert_eq!(judge("PENDING", ours), restarted(true));
             assert_eq!(judge("COMPLETED", ours), restarted(false));
         }
-        assert_eq!(judge("COMPLETING", 1), Verdict::Alive);
+        assert_eq!(judge("COMPLETING", 1), Verdict::Active);
         assert_eq!(judge("COMPLETING", 0), restarted(false));
         // The controller has forgotten a restart.
         for state in ["RUNNING", "PENDING", "COMPLETED"] {

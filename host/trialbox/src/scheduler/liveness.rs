@@ -29,6 +29,16 @@ pub(crate) enum Inquiry {
     Always,
 }
 
+impl Inquiry {
+    /// How long Slurm may take to answer. A trial that is to begin does not wait for the others for long.
+    fn patience(self) -> Duration {
+        match self {
+            Inquiry::IfSilent => Duration::from_secs(5),
+            Inquiry::Always => PATIENCE,
+        }
+    }
+}
+
 /// Asks the process table of this machine, then the environment of this process, then Slurm, once for all trials.
 ///
 /// Of Slurm's jobs those can be judged that are this user's on this cluster: others' may be hidden (`PrivateData`
@@ -131,13 +141,13 @@ impl Liveness<'_> {
         if let Some(job) = &self.here.job {
             return Ok(job.cluster.clone());
         }
-        let config = (self.ask)(PATIENCE, "scontrol", &["show", "config"])?.text;
+        let config = (self.ask)(self.inquiry.patience(), "scontrol", &["show", "config"])?.text;
         Ok(cluster_name(&config).unwrap_or_default().to_owned())
     }
 
     fn job_table(&self) -> Result<ListedJobs, SlurmError> {
         let arguments = [&SQUEUE[..], &[self.here.uid.as_str()]].concat();
-        let Answer { text, complaint } = (self.ask)(PATIENCE, "squeue", &arguments)?;
+        let Answer { text, complaint } = (self.ask)(self.inquiry.patience(), "squeue", &arguments)?;
         let table = JobTable::read(&text);
         // Of a user whose name it cannot find out squeue shows no jobs, and succeeds; and a list without our own
         // job is none of ours, whatever the reason.
@@ -161,8 +171,8 @@ impl Liveness<'_> {
         for (question, verdict) in questions.iter_mut().zip(verdicts) {
             let job = &question.job;
             *question.state = match verdict {
-                Verdict::Alive => OwnerState::Alive,
-                Verdict::Unclear => OwnerState::Unknown,
+                Verdict::Halted => OwnerState::Alive,
+                Verdict::Active | Verdict::Unclear => OwnerState::Unknown,
                 Verdict::Ended { state } => ended(job, state),
                 Verdict::Restarted { restart_count, waits: false } => {
                     gone(job, &started_again(restart_count))

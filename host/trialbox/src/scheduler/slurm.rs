@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// How long a command of Slurm's may take. A busy controller answers after seconds; one that is gone never does.
@@ -137,9 +137,19 @@ pub(crate) fn ask_within(
 /// (squeue(1), sacct(1), scontrol(1)). With `SQUEUE_PARTITION`, for one, jobs of other partitions seem to be gone.
 fn changes_answers(program: &str, variable: &str) -> bool {
     let is_filter = ["SQUEUE_", "SACCT_"].iter().any(|prefix| variable.starts_with(prefix));
-    // To sbatch it says where a job is to go.
-    let is_cluster = variable == "SLURM_CLUSTERS" && program != "sbatch";
+    if program == "sbatch" {
+        return is_of_this_job(variable);
+    }
+    let is_cluster = variable == "SLURM_CLUSTERS";
     is_filter || is_cluster || variable == "SLURM_TIME_FORMAT"
+}
+
+/// Whether a variable would make a job that is submitted here take itself for the one that submits it: sbatch passes its
+/// environment on. With the last two every job would be an array, or sbatch wait for its end.
+fn is_of_this_job(variable: &str) -> bool {
+    let is_setting = ["SLURM_CONF", "SLURM_CLUSTERS"].contains(&variable);
+    (variable.starts_with("SLURM_") && !is_setting)
+        || ["SBATCH_ARRAY_INX", "SBATCH_WAIT"].contains(&variable)
 }
 
 /// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
@@ -164,10 +174,12 @@ fn finish(
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    let text = |read: JoinHandle<Vec<u8>>| {
-        String::from_utf8_lossy(&read.join().unwrap_or_default()).into_owned()
+    // A program that it has left running may keep its streams open.
+    let text = |read: Receiver<Vec<u8>>| {
+        let bytes = read.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
     };
-    Ok(Some((status.success(), text(stdout), text(stderr))))
+    Ok(text(stdout).zip(text(stderr)).map(|(out, err)| (status.success(), out, err)))
 }
 
 /// Writes a stream in a thread of its own: whoever should read it may not.
@@ -178,14 +190,16 @@ fn write_aside(stream: Option<impl io::Write + Send + 'static>, text: String) {
 }
 
 /// Reads a stream in a thread of its own, so that neither of two can fill up.
-fn read_aside(stream: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         if let Some(mut stream) = stream {
             let _ = stream.read_to_end(&mut bytes);
         }
-        bytes
-    })
+        let _ = sender.send(bytes);
+    });
+    receiver
 }
 
 /// Submits a job; its number. The arguments are those of sbatch.
@@ -276,6 +290,28 @@ mod tests {
         assert_eq!(read_job_id("Welcome!\n4711\n"), Some("4711"));
         assert_eq!(read_job_id("Submitted\n"), None);
         assert_eq!(read_job_id(""), None);
+    }
+
+    #[test]
+    fn a_command_that_leaves_its_streams_open_is_not_waited_for() {
+        let left = ["-c", "sleep 1000 & echo $! >&2; exec 2>&-"];
+        let silent = ask_within(Duration::from_millis(200), "sh", &left, "").expect_err("open");
+        assert!(matches!(silent, SlurmError::Silent { .. }), "{silent}");
+    }
+
+    #[test]
+    fn a_job_that_is_submitted_within_another_does_not_take_itself_for_it() {
+        for (variable, is_removed) in [
+            ("SLURM_ARRAY_TASK_ID", true),
+            ("SLURM_RESTART_COUNT", true),
+            ("SBATCH_ARRAY_INX", true),
+            ("SBATCH_ACCOUNT", false),
+            ("SLURM_CONF", false),
+            ("SLURM_CLUSTERS", false),
+            ("HOME", false),
+        ] {
+            assert_eq!(changes_answers("sbatch", variable), is_removed, "{variable}");
+        }
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn look(
 #[test]
 fn slurm_is_asked_once_for_all_trials_and_accounting_only_of_those_it_has_forgotten() {
     let trials = ["1", "2", "3", "4", "5"].map(|id| of_job(id.parse().expect("a number"), 0.0, id));
-    let squeue = || says("1|RUNNING|0|\n2|TIMEOUT|0|\n3|PENDING|0|\n");
+    let squeue = || says("1|SUSPENDED|0|\n2|TIMEOUT|0|\n3|PENDING|0|\n");
     let seen = look(login_node(), Inquiry::Always, &trials, squeue, || says("4|PREEMPTED\n"));
     let want = [
         "alive",
@@ -126,7 +126,7 @@ fn a_loss_that_slurm_knows_of_has_the_state_apart() {
 
 #[test]
 fn slurm_is_left_alone_at_the_start_unless_a_heart_was_silent_for_a_minute() {
-    let squeue = || says("1|RUNNING|0|\n2|RUNNING|0|\n");
+    let squeue = || says("1|SUSPENDED|0|\n2|RUNNING|0|\n");
     let n_asked = |inquiry, silences: [f64; 2]| {
         let trials = [of_job(1, silences[0], "1"), of_job(2, silences[1], "2")];
         let seen = look(in_job("1", 0), inquiry, &trials, squeue, || missing("sacct"));
@@ -157,7 +157,7 @@ fn an_earlier_start_of_our_own_job_is_gone_without_asking_anybody() {
     assert_eq!(seen, Seen { states: vec![want.to_owned()], asked: vec![] });
     // Our own start may run on another node too, as a task of srun.
     let seen = look(in_job("17", 0), Inquiry::Always, &trials, || says("17|RUNNING|0|\n"), nobody);
-    assert_eq!(seen.states, ["alive"]);
+    assert_eq!(seen.states, ["unknown"]);
 }
 
 #[test]
@@ -168,7 +168,8 @@ fn a_job_that_was_started_again_or_waits_for_it_is_gone() {
     let want = [
         "its process is gone: job 1 was started again (restart 1)",
         "its process is gone: job 2 was requeued (restart 1)",
-        "alive",
+        // Its heart tells whether it still records what it has.
+        "unknown",
     ];
     assert_eq!(seen.states, want);
 }
@@ -227,7 +228,7 @@ fn a_slurm_that_does_not_answer_or_not_fully_says_nothing_of_jobs_that_are_not_l
         Ok(Answer { text: String::new(), complaint })
     };
     check(login_node(), complains, ["unknown", "unknown"]);
-    check(login_node(), || says("1|RUNNING|0|\nfoo\n"), ["alive", "unknown"]);
+    check(login_node(), || says("1|SUSPENDED|0|\nfoo\n"), ["alive", "unknown"]);
     // A list that does not have the job that asks is not of our jobs.
     check(
         in_job("3", 0),
