@@ -89,6 +89,23 @@ fn the_last_task_of_a_study_completes_what_the_others_lost() {
 }
 
 #[test]
+fn a_search_that_has_tried_everything_looks_for_what_was_lost_first() {
+    let scene = Scene::new("lost-jobs-grid");
+    let slurm = Slurm::new(&scene, "printf '17|OUT_OF_MEMORY|0|\\n'");
+    let returns = scene.objective("returns", RETURNS_X);
+    let grid = ["--sampler", "grid", "--sampler-opt", r#"search_space={"x": [0.25, 0.75]}"#];
+    let first = slurm.trialbox(&[&["run", &returns][..], &grid].concat(), &[]);
+    assert_eq!(first.code, Some(0), "{first:?}");
+    slurm.leave_behind("17");
+    let last = slurm.trialbox(&["run", &returns, "-n", "5"], &[]);
+    assert_eq!(last.code, Some(0), "{last:?}");
+    assert_eq!(last.events_of("search_exhausted").count(), 1, "{last:?}");
+    let states: Vec<_> = trials(&scene).iter().map(|trial| trial["state"].clone()).collect();
+    // As in Optuna, a point that is only being tried may be tried again; then the lost trial's retry was run.
+    assert_eq!(states, ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]);
+}
+
+#[test]
 fn where_slurm_does_not_answer_hearts_tell_and_the_run_goes_on() {
     let scene = Scene::new("lost-jobs-silent");
     let slurm = Slurm::new(&scene, "echo 'Unable to contact slurm controller' >&2; exit 1");

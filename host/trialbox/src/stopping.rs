@@ -165,6 +165,20 @@ pub(crate) enum NothingToDo {
 }
 
 impl NothingToDo {
+    /// Whether it is the study that has all it needs, and not this process that has no time.
+    pub(crate) fn is_of_study(&self) -> bool {
+        match self {
+            NothingToDo::BudgetReached(_)
+            | NothingToDo::Stopped(_)
+            | NothingToDo::Needless(_)
+            | NothingToDo::SearchExhausted => true,
+            NothingToDo::UntilReached(_)
+            | NothingToDo::TimeoutReached(_)
+            | NothingToDo::JobEnds(_)
+            | NothingToDo::TooManyFailures(_) => false,
+        }
+    }
+
     /// One line for people.
     pub(crate) fn text(&self, study: &str) -> String {
         match self {

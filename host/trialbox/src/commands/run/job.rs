@@ -15,6 +15,7 @@ use crate::objectives::show_values;
 use crate::output::Output;
 use crate::owner::new_owner;
 use crate::progress::Progress;
+use crate::scheduler::slurm::SlurmJob;
 use crate::settings::Settings;
 use crate::stopping::{NothingToDo, read_history};
 use crate::trial_json::{self, show_duration, show_params, show_violated};
@@ -207,10 +208,15 @@ impl Job<'_> {
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))
     }
 
-    /// Looks once more, and asks Slurm too, before it says that all trials are begun: those of jobs that are gone wait
-    /// again then. So the last job of a study completes it.
-    fn finds_lost_trials(&self, storage: &mut dyn Storage) -> Result<bool, CommandError> {
-        let reaping = Reaping::at_end(self.study, self.args.grace);
+    /// Looks once more before it says that the study has all it needs: trials of jobs that are gone wait again then. So
+    /// the last job of a study completes it. Slurm is asked too, unless this is one task of many.
+    fn finds_lost_trials(&self, storage: &mut dyn Storage) -> Result<bool, StorageError> {
+        let is_one_of_many = SlurmJob::current().is_some_and(|job| job.array.is_some());
+        let reaping = if is_one_of_many {
+            Reaping::at_start(self.study, self.args.grace)
+        } else {
+            Reaping::at_end(self.study, self.args.grace)
+        };
         let spool = self.args.storage.spool();
         let report = reap_study(storage, spool.as_ref(), self.study, &reaping)?;
         for reaped in &report.lost {
@@ -252,7 +258,11 @@ impl Job<'_> {
         if self.stops.signal().is_some() || !self.counters.is_left() {
             return Ok(false);
         }
-        let reason = self.reason_to_end(sampler, storage)?;
+        let mut reason = self.reason_to_end(sampler, storage)?;
+        let is_of_study = reason.as_ref().is_some_and(NothingToDo::is_of_study);
+        if is_of_study && self.finds_lost_trials(storage)? {
+            reason = self.reason_to_end(sampler, storage)?;
+        }
         if let Some(reason) = &reason {
             self.end(reason);
         }
