@@ -1,6 +1,7 @@
 //! `trialbox submit`, as far as it needs no cluster: the scripts, the checks, and what is handed to a pretended sbatch.
 
 use crate::scene::{Ran, Scene, digits_data, guest};
+use crate::scripted::objective_of;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -410,7 +411,7 @@ fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
     let quadratic = guest("quadratic");
     scene.json(&["study", "create", "--study-name", "quadratic"]);
     for _ in 0..2 {
-        scene.json(&["trial", "ask", "--study-name", "quadratic", "--param", "x=float:0:1"]);
+        scene.json(&["trial", "ask", "--study-name", "quadratic"]);
     }
     let ran =
         with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2", "--parallel", "2"]);
@@ -421,18 +422,19 @@ fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
 #[test]
 fn trials_that_have_failed_are_counted_by_code_before_more_are_submitted() {
     let scene = Scene::new("submit-failures");
-    let digits = guest("digits");
-    // Without its data every trial fails.
-    let empty = scene.path("empty");
-    std::fs::create_dir(&empty).unwrap();
-    let data = format!("{}::/data", empty.display());
-    scene.trialbox(&["run", &digits, "--dir", &data, "-n", "2"]);
+    let inside = r#"(core module $m (memory (export "memory") 1)
+    (func (export "evaluate") (result i32) unreachable))
+  (core instance $i (instantiate $m))"#;
+    std::fs::write(scene.path("fails.wasm"), objective_of(inside)).unwrap();
+    scene.trialbox(&["run", "fails.wasm", "-n", "2"]);
     let failed = scene.json(&["study", "trials", "--state", "fail"]);
     assert_eq!(failed.len(), 2);
     let arguments = ["--trials", "40", "--parallel", "2", "--dry-run"];
-    let ran =
-        without_slurm(&scene, &[&["submit", &digits, "--dir", &data][..], &arguments].concat());
-    for piece in ["warning: 2 trials have failed: 2 E-", "none is COMPLETE: run one trial first"] {
+    let ran = without_slurm(&scene, &[&["submit", "fails.wasm"][..], &arguments].concat());
+    for piece in [
+        "warning: 2 trials have failed: 2 E-PANIC (the guest aborted: ",
+        "none is COMPLETE: run one trial first",
+    ] {
         assert!(ran.stderr.contains(piece), "`{piece}` is missing in {}", ran.stderr);
     }
 }
