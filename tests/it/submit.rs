@@ -331,7 +331,10 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         ),
         (&["--trials-per-task", "0"], &["`0` is no number of 1 or more"]),
         (&["--cpus", "+2"], &["`+2` is no number of 1 or more"]),
-        (&["--mail-type=END"], &["tip: flags of sbatch go after `--`, such as: -- --mail-type"]),
+        (
+            &["--mail-type=END"],
+            &["found\n\n  tip: flags of sbatch go after `--`, such as: -- --mail-type"],
+        ),
         (&["--dir", "nowhere::/data"], &["cannot grant `nowhere`"]),
     ] {
         let always = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];

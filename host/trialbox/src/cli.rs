@@ -103,7 +103,7 @@ pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsStr
     };
     if hands_on {
         let tip = format!("flags of sbatch go after `--`, such as: -- {unknown}");
-        error.insert(ContextKind::SuggestedArg, ContextValue::None);
+        error.remove(ContextKind::SuggestedArg);
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }
