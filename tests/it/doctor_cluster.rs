@@ -64,8 +64,10 @@ fn two_nodes_that_share_locks_caches_and_names_are_said_to() {
     assert!(nodes.iter().all(|node| node["problem"].is_null()), "{summary}");
     let text = slurm.run(&scene.folder, &[]).stdout;
     assert!(text.starts_with("job 17 of Slurm 23.11.4; trialbox "), "{text}");
-    assert!(text.contains("\nok[locks]: locks on files hold between n1 and n2: "), "{text}");
-    assert!(text.lines().last().unwrap().starts_with("0 errors, 0 warnings, "), "{text}");
+    assert!(text.contains("\nok[locks]: locks on files hold between both nodes: "), "{text}");
+    assert!(text.contains("\n0 errors, 0 warnings, "), "{text}");
+    assert_eq!(text.lines().last(), Some("Studies can lie in this folder."));
+    assert_eq!(text.matches("n1").count(), 1, "{text}");
     slurm.assert_nothing_is_left(&scene.folder);
 }
 
@@ -160,8 +162,9 @@ mod two_nodes {
                 findings[code]["found"].as_str().unwrap(),
             )
         };
-        assert_eq!(found("locks"), ("warning", "locks on files do not hold between n1 and n2"));
-        let stale = "a file that one of n1 and n2 keeps open shows old contents when the other has rewritten it";
+        assert_eq!(found("locks"), ("warning", "locks on files do not hold between both nodes"));
+        let stale =
+            "one node keeps seeing the old contents of an open file that the other has changed";
         assert_eq!(found("caches"), ("warning", stale));
         assert_eq!(found("names").0, "ok");
         slurm.assert_nothing_is_left(nodes.point(0));

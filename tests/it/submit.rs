@@ -1,6 +1,7 @@
 //! `trialbox submit`, as far as it needs no cluster: the scripts, the checks, and what is handed to a pretended sbatch.
 
 use crate::scene::{Ran, Scene, digits_data, guest};
+use crate::scripted::objective_of;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -61,10 +62,12 @@ fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
         "\
 #!/bin/bash
 # Written by trialbox submit, which may write it again.
+# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
+# Of study quadratic in {0}/trialbox.db
 # 40 trials of study quadratic: 40 tasks of 1 trial, 8 at once.
 #SBATCH --job-name=quadratic
 #SBATCH --array=1-40%8
-#SBATCH --chdir={}
+#SBATCH --chdir={0}
 #SBATCH --output=quadratic-%A.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
@@ -73,10 +76,10 @@ fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
 #SBATCH -p long
 
 # With exec, the signals of Slurm reach trialbox.
-exec {} run {quadratic} \\
+exec {1} run {quadratic} \\
     --storage trialbox.db \\
     --study-name quadratic \\
-    --cache-dir {} \\
+    --cache-dir {2} \\
     --n-trials 1",
         scene.folder.display(),
         env!("CARGO_BIN_EXE_trialbox"),
@@ -93,8 +96,17 @@ fn without_slurm_a_submission_says_what_is_missing_and_makes_nothing() {
     let scene = Scene::new("submit-no-slurm");
     let quadratic = guest("quadratic");
     let ran = without_slurm(&scene, &["submit", &quadratic, "--trials", "40", "--parallel", "8"]);
-    ran.assert_error(2, &["nothing is submitted: Slurm's commands are not here", "login node"]);
+    ran.assert_error(
+        2,
+        &["nothing is submitted", "caused by: Slurm's commands are not here", "login node"],
+    );
     assert_eq!(files(&scene), Vec::<String>::new());
+}
+
+/// The script without `--max-failures`, where `run` does not have it yet.
+fn without_unknown_flag(scene: &Scene, script: &str) -> String {
+    let is_known = scene.trialbox(&["run", "--help"]).stdout.contains("--max-failures");
+    if is_known { script.to_owned() } else { script.replace(" --max-failures 3", "") }
 }
 
 /// Values that bash, sbatch and shellcheck would each take for something else.
@@ -142,7 +154,8 @@ fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
     let shown = &ran.json()[0];
     let bash = |key: &str| {
         let mut command = Command::new("bash");
-        command.args(["-c", shown[key].as_str().unwrap()]);
+        let script = shown[key].as_str().unwrap();
+        command.args(["-c", &without_unknown_flag(&scene, script)]);
         scene.isolate(&mut command);
         let ran: Ran = command.output().unwrap().into();
         assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -156,7 +169,8 @@ fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
     assert_eq!(study()["n_trials"], 22);
     let report = read(&scene, "it-s-HOME-more-report.txt");
     assert!(report.starts_with("Written by trialbox submit"), "{report}");
-    for piece in ["22 (22 COMPLETE)", "loss (minimize) = "] {
+    for piece in ["22 (22 COMPLETE)", "loss (minimize) = ", "\nFailed trials:\n", "\nImportance of"]
+    {
         assert!(report.contains(piece), "{report}");
     }
     let without = without_slurm(
@@ -210,7 +224,9 @@ fn a_submission_makes_the_study_and_chains_a_closing_job() {
     );
     assert_eq!(read(&scene, "sbatch.log"), want);
     assert_eq!(read(&scene, "test-only.txt"), read(&scene, "quadratic.sbatch"));
-    assert!(read(&scene, "quadratic-close.sbatch").contains("--n-trials 40"));
+    let closing = read(&scene, "quadratic-close.sbatch");
+    assert!(closing.contains("--n-trials 40") && closing.contains("--max-failures 3"), "{closing}");
+    assert!(!read(&scene, "quadratic.sbatch").contains("--max-failures"));
     let attrs = &scene.json(&["study", "show"])[0]["user_attrs"];
     assert_eq!(attrs["trialbox:max_trials"], 40);
     assert_eq!(
@@ -246,7 +262,10 @@ fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
     let checks = more["checks"].as_array().unwrap();
     let duration = checks.iter().find(|check| check["check"] == "duration").unwrap();
     assert_eq!(duration["level"], "warning");
-    assert!(duration["help"].as_str().unwrap().starts_with("--trials-per-task 7 "), "{duration}");
+    assert!(
+        duration["help"].as_str().unwrap().contains("`trialbox run OBJECTIVE … -n 7`"),
+        "{duration}"
+    );
     // The study's own rules hold as they do for `run`.
     scene.json(&["study", "stop", "--study-name", "quadratic"]);
     assert_eq!(submit("20", &[]).json()[0]["event"], "study_stopped");
@@ -261,10 +280,7 @@ fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
     let ran = with_slurm(&scene, refuse, &arguments);
     ran.assert_error(
         2,
-        &[
-            "`sbatch` says: sbatch: error: Batch job submission failed: too many jobs",
-            "submit again",
-        ],
+        &["`sbatch` says: Batch job submission failed: too many jobs", "submit again"],
     );
     assert_eq!(scene.json(&["study", "show"])[0]["n_trials"], 0);
     let again = with_slurm(&scene, ACCEPT, &[&arguments[..], &["--env", "KEY=secret"]].concat());
@@ -276,7 +292,11 @@ fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
         "{}",
         again.stdout
     );
-    for piece in ["squeue -j 4711,4712", "tail -F quadratic-4711.log", "scancel 4711 4712"] {
+    for piece in [
+        "squeue -j 4711,4712",
+        "tail -F quadratic-4711.log",
+        "to stop:\n  scancel 4711 4712    # 4711 alone starts the closing job",
+    ] {
         assert!(again.stderr.contains(piece), "{}", again.stderr);
     }
     // Only the closing job is refused: the array is there.
@@ -305,7 +325,16 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         ),
         (&["--script", "mine.sh"], &["`mine.sh` is there, and `trialbox submit` did not write it"]),
         (&["--report", "mine.sh"], &["`mine.sh` is there", "--report"]),
-        (&["--trials-per-task", "1", "--", "--array=1-3"], &["`--array=1-3` after `--`"]),
+        (
+            &["--trials-per-task", "1", "--", "--array=1-3"],
+            &["`--array=1-3` after `--` cannot be set here"],
+        ),
+        (&["--trials-per-task", "0"], &["`0` is no number of 1 or more"]),
+        (&["--cpus", "+2"], &["`+2` is no number of 1 or more"]),
+        (
+            &["--mail-type=END"],
+            &["found\n\n  tip: flags of sbatch go after `--`, such as: -- --mail-type"],
+        ),
         (&["--dir", "nowhere::/data"], &["cannot grant `nowhere`"]),
     ] {
         let always = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];
@@ -357,4 +386,87 @@ fn what_the_environment_says_is_in_the_script_and_a_time_from_now_on_is_a_point_
         ("2026-11-25T18:00:00Z".len(), true),
         "{until}"
     );
+}
+
+#[test]
+fn a_study_of_the_same_name_elsewhere_keeps_its_script() {
+    let scene = Scene::new("submit-same-name");
+    let quadratic = guest("quadratic");
+    let submit = |more: &[&str]| {
+        let always = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];
+        with_slurm(&scene, ACCEPT, &[&always[..], more].concat())
+    };
+    assert_eq!(submit(&["--storage", "a.db"]).code, Some(0));
+    let script = read(&scene, "quadratic.sbatch");
+    let of = format!("that of study quadratic in {}/a.db", scene.folder.display());
+    submit(&["--storage", "b.db"]).assert_error(2, &[&of, "--script"]);
+    assert_eq!(read(&scene, "quadratic.sbatch"), script);
+    assert!(!scene.path("b.db").exists());
+    // The same study may be submitted again, whatever its database is called.
+    let again = scene.path("a.db").display().to_string();
+    assert_eq!(submit(&["--storage", &again]).code, Some(0));
+    assert_eq!(submit(&["--storage", "b.db", "--script", "b.sbatch"]).code, Some(0));
+}
+
+#[test]
+fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
+    let scene = Scene::new("submit-running");
+    let quadratic = guest("quadratic");
+    scene.json(&["study", "create", "--study-name", "quadratic"]);
+    for _ in 0..2 {
+        scene.json(&["trial", "ask", "--study-name", "quadratic"]);
+    }
+    let ran =
+        with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2", "--parallel", "2"]);
+    let want = "study `quadratic` has 2 trials: nothing is missing, and nothing is submitted; 2 of them are still RUNNING\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), want), "{ran:?}");
+}
+
+#[test]
+fn trials_that_have_failed_are_counted_by_code_before_more_are_submitted() {
+    let scene = Scene::new("submit-failures");
+    let inside = r#"(core module $m (memory (export "memory") 1)
+    (func (export "evaluate") (result i32) unreachable))
+  (core instance $i (instantiate $m))"#;
+    std::fs::write(scene.path("fails.wasm"), objective_of(inside)).unwrap();
+    scene.trialbox(&["run", "fails.wasm", "-n", "2"]);
+    let failed = scene.json(&["study", "trials", "--state", "fail"]);
+    assert_eq!(failed.len(), 2);
+    let arguments = ["--trials", "40", "--parallel", "2", "--dry-run"];
+    let ran = without_slurm(&scene, &[&["submit", "fails.wasm"][..], &arguments].concat());
+    for piece in [
+        "warning: 2 trials have failed: 2 E-PANIC (the guest aborted: ",
+        "none is COMPLETE: run one trial first",
+    ] {
+        assert!(ran.stderr.contains(piece), "`{piece}` is missing in {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_dry_run_that_finds_an_error_shows_that_and_not_the_script() {
+    let scene = Scene::new("submit-dry-error");
+    let quadratic = guest("quadratic");
+    let dry = ["submit", &quadratic, "--trials", "2500", "--parallel", "8", "--dry-run"];
+    let ran = with_slurm(&scene, ACCEPT, &dry);
+    ran.assert_error(
+        2,
+        &["nothing is submitted", "2500 tasks are more than an array may have here"],
+    );
+    assert_eq!(ran.stdout, "");
+    assert!(with_slurm(&scene, ACCEPT, &[&dry[..], &["-v"]].concat()).stdout.contains("#SBATCH"));
+}
+
+#[test]
+fn the_short_help_shows_what_most_need_and_the_long_one_everything() {
+    let scene = Scene::new("submit-help");
+    let help = |flag: &str| scene.trialbox(&["submit", flag]).stdout;
+    let (short, long) = (help("-h"), help("--help"));
+    for flag in ["--trials <", "--parallel <", "--time <", "--account <", "--storage <", "--dir <"]
+    {
+        assert!(short.contains(flag), "{flag} is missing in {short}");
+    }
+    for flag in ["--sampler <", "--fuel <", "--report <"] {
+        assert!(!short.contains(flag) && long.contains(flag), "{flag}: {short}");
+    }
+    assert!(short.lines().count() < 80, "{short}");
 }

@@ -7,6 +7,8 @@ use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::{Format, Output};
 use crate::probe::ProbeArgs;
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 
 const STYLES: Styles = Styles::styled()
@@ -87,6 +89,22 @@ impl Cli {
             output.error(&error);
             error.exit
         })
+    }
+}
+
+/// Where a flag is unknown to a command that hands flags to sbatch, says where those go, and not which of our own
+/// looks like it.
+pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsString]) {
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let hands_on = has("submit") || (has("doctor") && has("--slurm"));
+    let unknown = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag,
+        _ => return,
+    };
+    if hands_on {
+        let tip = format!("flags of sbatch go after `--`, such as: -- {unknown}");
+        error.remove(ContextKind::SuggestedArg);
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
     }
 }
 

@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     }
     let cli = match cli::Cli::try_parse_from(std::env::args_os().map(without_exponent)) {
         Ok(cli) => cli,
-        Err(usage) => {
+        Err(mut usage) => {
+            let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+            cli::explain_flag_of_sbatch(&mut usage, &arguments);
             let _ = usage.print();
             return if usage.use_stderr() {
                 exit_code::ExitCode::Usage.into()

@@ -1,7 +1,7 @@
 //! When a study ends: the flags that say so, which the study remembers, and what is printed when it has.
 
 use crate::error::CommandError;
-use crate::trial_json::{float, show_duration, show_float};
+use crate::trial_json::{count as count_of, float, show_duration, show_float};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -183,7 +183,11 @@ impl NothingToDo {
     pub(crate) fn text(&self, study: &str) -> String {
         match self {
             NothingToDo::BudgetReached(n_trials) => {
-                format!("study `{study}` has its {n_trials} trials; {}", lift("--max-trials"))
+                format!(
+                    "study `{study}` has its {}; {}",
+                    count_of(*n_trials, "trial"),
+                    lift("--max-trials")
+                )
             }
             NothingToDo::Stopped(stop) => format!(
                 "study `{study}` was stopped{}; `trialbox study resume` lets it go on",
@@ -200,14 +204,16 @@ impl NothingToDo {
                 best: Some((number, value)),
             }) => {
                 format!(
-                    "study `{study}` has {} in trial {number}, and {n_trials} later trials were no better; {}",
+                    "study `{study}` has {} in trial {number}, and {} no better; {}",
                     show_float(*value),
+                    count_later(*n_trials),
                     lift("--patience")
                 )
             }
             NothingToDo::Needless(StopReason::Patience { n_trials, best: None }) => {
                 format!(
-                    "study `{study}` has no best value after {n_trials} trials; {}",
+                    "study `{study}` has no best value after {}; {}",
+                    count_of(*n_trials, "trial"),
                     lift("--patience")
                 )
             }
@@ -288,6 +294,12 @@ pub(crate) fn show_stopped(stop: &StudyStop) -> String {
 /// A stop for programs.
 pub(crate) fn stop_json(stop: &StudyStop) -> Value {
     json!({ "at": stop.at.map(rfc3339), "by": stop.by, "reason": stop.reason })
+}
+
+/// `1 later trial was`, `7 later trials were`.
+fn count_later(n_trials: u64) -> String {
+    let were = if n_trials == 1 { "was" } else { "were" };
+    format!("{} {were}", count_of(n_trials, "later trial"))
 }
 
 /// How to go on although a budget of the study is used up.

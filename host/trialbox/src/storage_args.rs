@@ -1,6 +1,7 @@
 //! The flags that say which database and which study.
 
 use crate::error::CommandError;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::storage::Storage;
@@ -178,6 +179,13 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * factor).map_err(|_| wanted())
 }
 
+/// Reads how many there are to be: a plain number, 1 or more.
+pub(crate) fn parse_count(text: &str) -> Result<NonZeroU32, String> {
+    let is_plain = text.chars().all(|c| c.is_ascii_digit());
+    let n = text.parse().ok().filter(|_| is_plain);
+    n.ok_or_else(|| format!("`{text}` is no number of 1 or more; write one such as 40"))
+}
+
 /// Reads an amount of memory: `512MiB`, `4GiB`, `1.5G`, `1000000`.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     let wanted = || {
@@ -201,6 +209,15 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_is_a_plain_number_of_1_or_more() {
+        assert_eq!(parse_count("40").map(NonZeroU32::get), Ok(40));
+        for bad in ["", "0", "+10", "-1", "1e3", "2.0", " 3", "4294967296"] {
+            let want = format!("`{bad}` is no number of 1 or more; write one such as 40");
+            assert_eq!(parse_count(bad), Err(want));
+        }
+    }
 
     #[test]
     fn durations_and_sizes_are_read_with_their_units() {

@@ -131,6 +131,11 @@ pub(crate) fn show_violated(constraints: &[(String, f64)]) -> Option<String> {
     (!violated.is_empty()).then(|| show_constraints(violated))
 }
 
+/// `1 task`, `7 tasks`.
+pub(crate) fn count(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// A duration as people read it: `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 10 min`.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -6,7 +6,7 @@ use crate::output::Output;
 use crate::scheduler::liveness::Inquiry;
 use crate::settings::retry_policy;
 use crate::storage_args::{StudyArgs, parse_duration};
-use crate::trial_json::show_duration;
+use crate::trial_json::{count, show_duration};
 use crate::upkeep::{DEFAULT_GRACE, Reaping, reap_study, reaped_json, reaped_text};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -83,8 +83,8 @@ impl ReapArgs {
             match time {
                 Some(time) if self.wait => {
                     output.note(&format!(
-                        "watching {} silent trials for {}",
-                        left.len(),
+                        "watching {} for {}",
+                        count(left.len() as u64, "silent trial"),
                         show_duration(time)
                     ));
                     let is_first = watched.is_none();
@@ -106,13 +106,17 @@ impl ReapArgs {
     }
 
     fn summarise(&self, study: &StudyRecord, report: &ReapReport, output: &Output) {
-        let mut text = format!("study `{}`: {} trials are RUNNING", study.name, report.n_running);
+        let n_running = report.n_running as u64;
+        let are = if n_running == 1 { "is" } else { "are" };
+        let mut text =
+            format!("study `{}`: {} {are} RUNNING", study.name, count(n_running, "trial"));
         if !report.suspects.is_empty() {
             let numbers: Vec<String> =
                 report.suspects.iter().map(|suspect| suspect.number.to_string()).collect();
             text.push_str(&format!(
-                ", of which {} have been silent ({}): run this again after {}, or with --wait",
+                ", of which {} {} silent ({}): run this again after {}, or with --wait",
                 report.suspects.len(),
+                if numbers.len() == 1 { "has been" } else { "have been" },
                 numbers.join(", "),
                 show_duration(self.grace)
             ));

@@ -125,12 +125,22 @@ pub(crate) fn ask_within(
     let Some((success, stdout, stderr)) = finished else {
         return Err(SlurmError::Silent { program: program.to_owned(), patience });
     };
-    let complaint = stderr.trim().lines().map(str::trim).collect::<Vec<_>>().join("; ");
+    let complaint = read_complaint(program, &stderr);
     if success {
         Ok(Answer { text: stdout, complaint })
     } else {
         Err(SlurmError::Refused { program: program.to_owned(), said: complaint })
     }
+}
+
+/// What a command complains of, on one line; that it is an error, and whose, is said around it.
+fn read_complaint(program: &str, stderr: &str) -> String {
+    let prefix = format!("{program}: error: ");
+    let line = |line: &str| {
+        let line = line.trim();
+        line.strip_prefix(&prefix).unwrap_or(line).to_owned()
+    };
+    stderr.trim().lines().map(line).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether a variable, which users set for their own eyes, changes what Slurm's commands show, or of which cluster
@@ -373,6 +383,14 @@ mod tests {
         let silent = ask_within(Duration::from_millis(50), "sh", &["-c", "exec sleep 1000"], "")
             .expect_err("it takes too long");
         assert!(matches!(silent, SlurmError::Silent { .. }), "{silent}");
+    }
+
+    #[test]
+    fn a_complaint_says_neither_its_program_nor_that_it_is_an_error() {
+        let said = "sbatch: error: invalid partition specified: mian\nallocation failure: Invalid partition name specified\n";
+        let want = "invalid partition specified: mian; allocation failure: Invalid partition name specified";
+        assert_eq!(read_complaint("sbatch", said), want);
+        assert_eq!(read_complaint("squeue", ""), "");
     }
 
     #[test]

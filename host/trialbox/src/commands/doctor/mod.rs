@@ -28,6 +28,8 @@ Examples:
   trialbox doctor --slurm --storage /shared/study.db       two nodes of a Slurm cluster: locks, clocks, limits
   trialbox doctor --slurm -- --account me --partition cpu  the same, with what sbatch needs here
 
+Flags of sbatch go after `--`.
+
 Ends with 0 if there is nothing worse than a warning, with 3 if Python cannot read a study or data is being lost,
 with 2 if no answer of Slurm's came in time.";
 
@@ -63,7 +65,7 @@ pub(crate) struct DoctorArgs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration, requires = "slurm")]
     wait: Duration,
 
-    /// Flags for sbatch, such as --account, --partition or --nodelist
+    /// Flags for sbatch, after `--`, such as --account, --partition or --nodelist
     #[arg(last = true, value_name = "SBATCH FLAG", requires = "slurm")]
     sbatch: Vec<String>,
 }

@@ -19,7 +19,7 @@ use crate::sampler_args::SamplerArgs;
 use crate::scheduler::slurm::SlurmJob;
 use crate::settings::{SettingFlags, Settings, parse_constraint_format};
 use crate::stopping::StoppingArgs;
-use crate::storage_args::{StorageArgs, parse_duration};
+use crate::storage_args::{StorageArgs, parse_count, parse_duration};
 use crate::until::parse_until;
 use crate::upkeep::DEFAULT_GRACE;
 use job::{Counters, Job};
@@ -68,11 +68,11 @@ pub(crate) struct RunArgs {
     study_name: Option<String>,
 
     /// How many trials this process runs
-    #[arg(short, long, value_name = "N", default_value = "1")]
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
     n_trials: NonZeroU32,
 
     /// How many trials run side by side
-    #[arg(short, long, value_name = "N", default_value = "1")]
+    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
     pub(crate) jobs: NonZeroU32,
 
     /// Begin no new trial after this time, such as 50m

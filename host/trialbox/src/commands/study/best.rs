@@ -6,7 +6,7 @@ use crate::objectives::{metrics_json, objective_names, show_objectives, show_val
 use crate::output::{Output, table};
 use crate::storage_args::StudyArgs;
 use crate::trial_json::{
-    self, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
+    self, count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
 };
 use serde_json::{Value, json};
 use trialbox_core::study::{StudyRecord, best_trial};
@@ -69,9 +69,9 @@ fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
     let least = complete().min_by(|a, b| a.violation().total_cmp(&b.violation()));
     let Some(least) = least else {
         let problem = format!(
-            "study `{}` has no best trial: of its {} trials, none is COMPLETE",
+            "study `{}` has no best trial: of its {}, none is COMPLETE",
             study.name,
-            trials.len()
+            count(trials.len() as u64, "trial")
         );
         return CommandError::usage(problem, "`trialbox study trials` shows how they ended");
     };

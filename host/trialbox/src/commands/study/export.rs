@@ -6,6 +6,7 @@ use crate::exchange::{self, ImportedStudy};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::storage_args::{StorageArgs, StudyArgs};
+use crate::trial_json::count;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -62,7 +63,11 @@ impl ExportArgs {
                     let problem = format!("cannot write `{}`: {error}", path.display());
                     CommandError::usage(problem, "choose another --output")
                 })?;
-                output.note(&format!("wrote {} trials to {}", trials.len(), path.display()));
+                output.note(&format!(
+                    "wrote {} to {}",
+                    count(trials.len() as u64, "trial"),
+                    path.display()
+                ));
             }
             None => {
                 let written =
@@ -112,9 +117,9 @@ impl ImportArgs {
             }
         };
         let text = format!(
-            "{} {} trials {} study `{name}`",
+            "{} {} {} study `{name}`",
             if created { "imported" } else { "added" },
-            trials.len(),
+            count(trials.len() as u64, "trial"),
             if created { "into the new" } else { "to" },
         );
         output.result(&text, || {

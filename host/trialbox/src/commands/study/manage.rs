@@ -7,6 +7,7 @@ use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::param_args::{parse_param, refuse_twice};
 use crate::storage_args::{StorageArgs, StudyArgs};
+use crate::trial_json::count;
 use crate::upkeep::{Synced, sync_spool, synced_json, synced_text};
 use serde_json::json;
 use std::path::PathBuf;
@@ -119,8 +120,8 @@ impl CopyArgs {
         };
         other.import_study(&copy, &trials)?;
         let text = format!(
-            "copied {} trials of `{}` to study `{}` in {}",
-            trials.len(),
+            "copied {} of `{}` to study `{}` in {}",
+            count(trials.len() as u64, "trial"),
             self.study,
             copy.name,
             other.url()
@@ -152,7 +153,12 @@ impl DeleteArgs {
         let n_running = storage.running_trials(study.id)?.len();
         if n_running > 0 && !self.force {
             return Err(CommandError::usage(
-                format!("{n_running} trials of study `{}` are RUNNING", self.study),
+                format!(
+                    "{} of study `{}` {} RUNNING",
+                    count(n_running as u64, "trial"),
+                    self.study,
+                    if n_running == 1 { "is" } else { "are" }
+                ),
                 "end their jobs first and run `trialbox reap`, or add --force",
             ));
         }

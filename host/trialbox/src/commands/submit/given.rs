@@ -1,6 +1,6 @@
 //! The flags of `run` that the user gave to `submit`, as they go into a script.
 
-use super::quote::{shell_quote, wrap};
+use super::quote::shell_quote;
 use crate::commands::RunArgs;
 use crate::storage_args::StudyArgs;
 use clap::parser::ValueSource;
@@ -39,8 +39,8 @@ impl Given {
         self.0.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
     }
 
-    /// The command of one task, `trialbox run …`, on several lines if it is long; `program` as the shell reads it.
-    pub(super) fn run_command(&self, program: &str, n_trials: u64) -> String {
+    /// The command of one task, `trialbox run …`, flag by flag; `program` as the shell reads it.
+    pub(super) fn run_command(&self, program: &str, n_trials: u64) -> Vec<String> {
         let mut words = vec![format!("{program} run")];
         let flags = self.0.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
         words.extend(flags.map(Flag::to_words));
@@ -53,7 +53,7 @@ impl Given {
             run.push_str(&format!(" {objective}"));
             words.remove(1);
         }
-        wrap(&words)
+        words
     }
 
     /// Those that say which study is meant, as `trialbox study` takes them.

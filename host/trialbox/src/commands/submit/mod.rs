@@ -15,13 +15,15 @@ use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::output::Output;
 use crate::settings::Settings;
 use crate::stopping::{MAX_TRIALS, NothingToDo};
+use crate::storage_args::parse_count;
+use crate::trial_json::count;
 use checks::{Finding, Level, Times};
 use given::Given;
 use plan::{Plan, median};
 use resources::SlurmArgs;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use submission::Submission;
 use trialbox_core::history::History;
@@ -44,7 +46,8 @@ Examples:
   trialbox submit quadratic.wasm --trials 100 --parallel 10 --mem 8G -- --mail-type=END
 
 With a larger --trials the same command goes on with the study; what it has is not run again.
-A second job begins once the array has ended: it runs what is still missing, and writes the report.";
+A second job begins once the array has ended: it runs what is still missing, and writes the report.
+Flags of sbatch go after `--`; the flags of `run` that are not shown here are in --help.";
 
 /// Submit an array job to Slurm that brings a study to a number of trials.
 ///
@@ -55,6 +58,10 @@ A second job begins once the array has ended: it runs what is still missing, and
 #[command(
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"),
+    mut_args(|arg| match USUAL.contains(&arg.get_id().as_str()) {
+        true => arg,
+        false => arg.hide_short_help(true),
+    }),
     mut_arg("objective", |arg| arg.help_heading(None::<&str>)),
     mut_arg("n_trials", |arg| arg.hide(true)),
     mut_arg("max_trials", |arg| arg.hide(true)),
@@ -65,15 +72,15 @@ pub(crate) struct SubmitArgs {
 
     /// How many trials the study shall have (COMPLETE, PRUNED or RUNNING), remembered as its --max-trials: what is
     /// missing is submitted
-    #[arg(long, value_name = "N", help_heading = HEADING)]
+    #[arg(long, value_name = "N", value_parser = parse_count, help_heading = HEADING)]
     trials: NonZeroU32,
 
     /// How many tasks may run at once
-    #[arg(long, value_name = "M", help_heading = HEADING)]
+    #[arg(long, value_name = "M", value_parser = parse_count, help_heading = HEADING)]
     parallel: NonZeroU32,
 
     /// How many trials a task runs [default: as many as --jobs]
-    #[arg(long, value_name = "K", help_heading = HEADING)]
+    #[arg(long, value_name = "K", value_parser = parse_count, help_heading = HEADING)]
     trials_per_task: Option<NonZeroU32>,
 
     /// Show the script and what the checks find; make, write and submit nothing
@@ -98,6 +105,26 @@ pub(crate) struct SubmitArgs {
     #[command(flatten, next_help_heading = "Each task, as of `trialbox run`")]
     run: RunArgs,
 }
+
+/// The flags that `-h` shows; `--help` shows all.
+const USUAL: [&str; 16] = [
+    "objective",
+    "trials",
+    "parallel",
+    "trials_per_task",
+    "dry_run",
+    "time",
+    "account",
+    "mem",
+    "cpus",
+    "gres",
+    "partition",
+    "sbatch",
+    "storage",
+    "study_name",
+    "jobs",
+    "dirs",
+];
 
 const HEADING: &str = "Submission";
 
@@ -132,7 +159,10 @@ impl SubmitArgs {
         }
         let refusal = refusal(&findings);
         if self.dry_run {
-            submission.show(&findings, output);
+            // A script that cannot be submitted is long, and hides why.
+            if refusal.is_none() || output.is_json() || output.is_verbose() {
+                submission.show(&findings, output);
+            }
             return refusal.map_or(Ok(ExitCode::Done), Err);
         }
         refusal.map_or(Ok(()), Err)?;
@@ -176,7 +206,7 @@ impl SubmitArgs {
             if !self.dry_run {
                 self.run.tidy_up(storage.as_mut(), study, output)?;
             }
-            trials = storage.history(study.id)?;
+            trials = storage.trials(study.id)?;
         }
         let name = self.run.study_name(&prepared.ready);
         Ok(Outlook { name, study, settings, trials, database })
@@ -237,6 +267,7 @@ impl SubmitArgs {
         Ok(Submission {
             study: outlook.name.clone(),
             url: self.run.storage.url(),
+            of: script::of_study(&outlook.name, &full_path(&outlook.database)),
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
             resources: self.slurm.directives(self.run.jobs),
@@ -259,11 +290,13 @@ impl SubmitArgs {
             (submission.report.as_ref().map(|_| submission.closing_path()), "--script"),
             (submission.report.as_ref().map(PathBuf::from), "--report"),
         ];
-        let files =
-            files.iter().filter_map(|(path, flag)| checks::check_file(path.as_ref()?, flag));
+        let files = files
+            .iter()
+            .filter_map(|(path, flag)| checks::check_file(path.as_ref()?, flag, &submission.of));
         findings.extend(files);
+        findings.extend(checks::check_failures(&outlook.trials));
         let learns = matches!(outlook.settings.sampler, SamplerConfig::Tpe(_));
-        findings.extend(learns.then(|| checks::check_parallel(&submission.plan)));
+        findings.extend(learns.then(|| checks::check_parallel(&submission.plan)).flatten());
         findings.extend(checks::check_times(&submission.plan, &self.times(outlook)));
         let slurms = checks::check_slurm(
             &submission.plan,
@@ -314,10 +347,23 @@ fn nothing_to_submit(
     let Some(study) = &outlook.study else { return Ok(None) };
     if plan.n_missing() == 0 {
         let (name, n_trials) = (&study.name, plan.n_present);
+        let is_running = |trial: &&FrozenTrial| trial.state == TrialState::Running;
+        let n_running = outlook.trials.iter().filter(is_running).count();
+        let running = match n_running {
+            0 => String::new(),
+            1 => "; 1 of them is still RUNNING".to_owned(),
+            n => format!("; {n} of them are still RUNNING"),
+        };
         let text = format!(
-            "study `{name}` has {n_trials} trials: nothing is missing, and nothing is submitted"
+            "study `{name}` has {}: nothing is missing, and nothing is submitted{running}",
+            count(n_trials, "trial")
         );
-        let json = json!({ "event": "budget_reached", "study": name, "n_trials": n_trials });
+        let json = json!({
+            "event": "budget_reached",
+            "study": name,
+            "n_trials": n_trials,
+            "n_running": n_running,
+        });
         return Ok(Some((text, json)));
     }
     let stop = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
@@ -337,8 +383,22 @@ fn nothing_to_submit(
 fn refusal(findings: &[Finding]) -> Option<CommandError> {
     let errors: Vec<&Finding> =
         findings.iter().filter(|finding| finding.level == Level::Error).collect();
-    let texts: Vec<&str> = errors.iter().map(|finding| finding.text.as_str()).collect();
     let help: Vec<&str> = errors.iter().filter_map(|finding| finding.help.as_deref()).collect();
-    let text = format!("nothing is submitted: {}", texts.join("; "));
-    (!errors.is_empty()).then(|| CommandError::usage(text, help.join("; ")))
+    let causes = errors.iter().rev().map(|finding| finding.text.clone());
+    let cause = causes.map(anyhow::Error::msg).reduce(|error, text| error.context(text))?;
+    Some(CommandError {
+        exit: ExitCode::Usage,
+        code: None,
+        error: cause.context("nothing is submitted"),
+        help: Some(help.join("; ")).filter(|help| !help.is_empty()),
+    })
+}
+
+/// A database's path, by which two of one name are told apart, whether it is there or not.
+fn full_path(database: &Path) -> PathBuf {
+    let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+    match (path.parent().and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name),
+        _ => path,
+    }
 }

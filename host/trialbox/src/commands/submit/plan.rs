@@ -101,13 +101,8 @@ impl Plan {
 }
 
 /// TTT4HPC and CodeRefinery: join short runs until a job lasts 10 to 60 minutes.
-const SHORT_TASK: Duration = Duration::from_secs(600);
+pub(super) const SHORT_TASK: Duration = Duration::from_secs(600);
 const GOOD_TASK: Duration = Duration::from_secs(1800);
-
-/// `1 task`, `7 tasks`.
-pub(super) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
 
 /// The duration in the middle.
 pub(super) fn median(mut durations: Vec<Duration>) -> Option<Duration> {

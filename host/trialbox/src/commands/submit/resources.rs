@@ -3,7 +3,7 @@
 use super::quote::directive_quote;
 use crate::error::CommandError;
 use crate::scheduler::slurm::{read_time, show_time};
-use crate::storage_args::parse_duration;
+use crate::storage_args::{parse_count, parse_duration};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub(crate) struct SlurmArgs {
     mem: Option<String>,
 
     /// The CPUs of a task [default: as many as --jobs, if that is given]
-    #[arg(long, visible_alias = "cpus-per-task", value_name = "N")]
+    #[arg(long, visible_alias = "cpus-per-task", value_name = "N", value_parser = parse_count)]
     cpus: Option<NonZeroU32>,
 
     /// What else a task needs, such as gpu:1
@@ -35,15 +35,15 @@ pub(crate) struct SlurmArgs {
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     partition: Option<String>,
 
-    /// Any other flag of sbatch, such as -- --constraint=skylake --mail-type=END
+    /// Any other flag of sbatch, after `--`, such as -- --constraint=skylake --mail-type=END
     #[arg(last = true, index = 2, help_heading = None::<&str>, value_name = "SBATCH FLAG", value_parser = one_line)]
     sbatch: Vec<String>,
 }
 
 /// Flags of sbatch that would take the array apart.
 const REFUSED: [(&str, &str); 5] = [
-    ("--array", "say --trials, --trials-per-task and --parallel"),
-    ("-a", "say --trials, --trials-per-task and --parallel"),
+    ("--array", "use --trials, --trials-per-task and --parallel"),
+    ("-a", "use --trials, --trials-per-task and --parallel"),
     ("--wrap", "the script is what `submit` writes"),
     ("--test-only", "--dry-run asks Slurm and submits nothing"),
     (
@@ -70,10 +70,9 @@ impl SlurmArgs {
             Some((found.clone(), (*help).to_owned()))
         };
         match REFUSED.iter().find_map(refused) {
-            Some((flag, help)) => Err(CommandError::usage(
-                format!("`{flag}` after `--` is nothing to be chosen there"),
-                help,
-            )),
+            Some((flag, help)) => {
+                Err(CommandError::usage(format!("`{flag}` after `--` cannot be set here"), help))
+            }
             None => Ok(()),
         }
     }

@@ -6,11 +6,16 @@ use std::path::Path;
 /// Says in a file that it may be written again.
 pub(super) const MARK: &str = "Written by trialbox submit, which may write it again.";
 
+/// What else the scripts say of that, to whoever changes them.
+const KEEP: &str = "To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.";
+
 /// What both scripts have in common.
 #[derive(Debug)]
 pub(super) struct Common<'a> {
     /// The study's name as that of jobs and files.
     pub(super) label: &'a str,
+    /// The study and its database, on one line.
+    pub(super) of: &'a str,
     /// Where the command line was typed: relative paths on it hold there.
     pub(super) folder: &'a Path,
     /// The name of the log, a pattern of sbatch's.
@@ -62,7 +67,7 @@ impl ClosingScript<'_> {
         );
         let head = self.common.head(&summary, &format!("{label}-close"), &[]);
         let (program, run, study) = (self.program, self.run, self.study_flags);
-        let report = shell_quote(self.report);
+        let (report, of) = (shell_quote(self.report), shell_quote(self.common.of));
         format!(
             "{head}\n\
              trialbox={program}\n\
@@ -77,8 +82,14 @@ impl ClosingScript<'_> {
              \n\
              {{\n    \
                  echo '{MARK}'\n    \
+                 echo {of}\n    \
+                 date '+%Y-%m-%d %H:%M:%S %Z'\n    \
                  \"$trialbox\" study show \"${{study[@]}}\"\n    \
-                 \"$trialbox\" study best \"${{study[@]}}\"\n\
+                 \"$trialbox\" study best \"${{study[@]}}\"\n    \
+                 echo 'Failed trials:'\n    \
+                 \"$trialbox\" study trials \"${{study[@]}}\" --state fail\n    \
+                 echo 'Importance of the parameters, if there are trials enough:'\n    \
+                 \"$trialbox\" study importance \"${{study[@]}}\"\n\
              }} > {report} 2>&1\n\
              exit \"$code\"\n"
         )
@@ -99,7 +110,8 @@ impl Common<'_> {
             self.resources.to_vec(),
         ];
         let flags: String = flags.concat().iter().map(|flag| format!("#SBATCH {flag}\n")).collect();
-        format!("#!/bin/bash\n# {MARK}\n# {summary}\n{flags}")
+        let of = self.of;
+        format!("#!/bin/bash\n# {MARK}\n# {KEEP}\n# {of}\n# {summary}\n{flags}")
     }
 }
 
@@ -108,12 +120,30 @@ pub(super) fn is_ours(text: &str) -> bool {
     text.lines().take(3).any(|line| line.contains(MARK))
 }
 
+/// Says of what study a script or a report is: two of one name in different databases would write the same files.
+pub(super) fn of_study(study: &str, database: &Path) -> String {
+    let text = format!("{OF}{study} in {}", database.display());
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What the line of [`of_study`] says in a file of ours.
+pub(super) fn study_of(text: &str) -> Option<&str> {
+    text.lines().take(5).find_map(|line| {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        line.starts_with(OF).then_some(line)
+    })
+}
+
+/// Begins that line.
+const OF: &str = "Of study ";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn common<'a>(log: &'a str, resources: &'a [String]) -> Common<'a> {
-        Common { label: "digits", folder: Path::new("/home/anna/my study"), log, resources }
+        let of = "Of study digits in /home/anna/my study/study.db";
+        Common { label: "digits", of, folder: Path::new("/home/anna/my study"), log, resources }
     }
 
     #[test]
@@ -131,6 +161,8 @@ mod tests {
             "\
 #!/bin/bash
 # Written by trialbox submit, which may write it again.
+# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
+# Of study digits in /home/anna/my study/study.db
 # 40 trials of study digits, one a task.
 #SBATCH --job-name=digits
 #SBATCH --array=1-40%8
@@ -163,6 +195,8 @@ exec /opt/trialbox run digits.wasm \\
             "\
 #!/bin/bash
 # Written by trialbox submit, which may write it again.
+# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
+# Of study digits in /home/anna/my study/study.db
 # Once the array of digits has ended, however it did: runs what is missing, and writes the report.
 #SBATCH --job-name=digits-close
 #SBATCH --chdir=\"/home/anna/my study\"
@@ -182,13 +216,28 @@ code=$?
 
 {
     echo 'Written by trialbox submit, which may write it again.'
+    echo \"Of study digits in /home/anna/my study/study.db\"
+    date '+%Y-%m-%d %H:%M:%S %Z'
     \"$trialbox\" study show \"${study[@]}\"
     \"$trialbox\" study best \"${study[@]}\"
+    echo 'Failed trials:'
+    \"$trialbox\" study trials \"${study[@]}\" --state fail
+    echo 'Importance of the parameters, if there are trials enough:'
+    \"$trialbox\" study importance \"${study[@]}\"
 } > \"my report.txt\" 2>&1
 exit \"$code\"
 "
         );
         assert!(is_ours(&script.text()));
+    }
+
+    #[test]
+    fn a_script_and_a_report_say_of_which_study_they_are() {
+        let of = of_study("a\nb", Path::new("/x y/s.db"));
+        assert_eq!(of, "Of study a b in /x y/s.db");
+        assert_eq!(study_of(&format!("#!/bin/bash\n# {MARK}\n# {KEEP}\n# {of}\n")), Some(&*of));
+        assert_eq!(study_of(&format!("{MARK}\n{of}\n")), Some(&*of));
+        assert_eq!(study_of(MARK), None);
     }
 
     #[test]

@@ -2,13 +2,14 @@
 
 use super::checks::Finding;
 use super::given::Given;
-use super::plan::{Plan, count};
-use super::quote::shell_quote;
+use super::plan::Plan;
+use super::quote::{shell_quote, wrap};
 use super::script::{ArrayScript, ClosingScript, Common};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::output::Output;
 use crate::scheduler::slurm::{SlurmError, submit};
+use crate::trial_json::count;
 use serde_json::{Value, json};
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
@@ -24,6 +25,8 @@ pub(super) struct Submission {
     pub(super) given: Given,
     /// The study's name as that of jobs and files.
     pub(super) label: String,
+    /// The study and its database, as the files say it.
+    pub(super) of: String,
     /// The current folder.
     pub(super) folder: PathBuf,
     /// `trialbox`.
@@ -51,12 +54,12 @@ impl Submission {
         let plan = &self.plan;
         let (n_tasks, n_parallel) = (plan.n_tasks(), plan.n_parallel());
         let summary = format!(
-            "{} trials of study {}: {}, {n_parallel} at once.",
-            plan.n_missing(),
+            "{} of study {}: {}, {n_parallel} at once.",
+            count(plan.n_missing(), "trial"),
             self.label,
             self.count_tasks()
         );
-        let run = self.given.run_command(&program, plan.per_task);
+        let run = wrap(&self.given.run_command(&program, plan.per_task));
         let common = self.common(&self.log, &self.resources);
         ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run }.text()
     }
@@ -64,11 +67,15 @@ impl Submission {
     /// The script of the closing job, if there is to be one.
     pub(super) fn closing_script(&self) -> Option<String> {
         let log = format!("{}-close-%j.log", self.label);
-        let run = self.given.run_command("\"$trialbox\"", self.plan.n_missing());
+        let mut run = self.given.run_command("\"$trialbox\"", self.plan.n_missing());
+        // It is not to try every missing trial of an objective that fails always.
+        if !self.given.has("max_failures") {
+            run.push("--max-failures 3".to_owned());
+        }
         let script = ClosingScript {
             common: self.common(&log, &self.closing_resources),
             program: &shell_quote(&self.program.display().to_string()),
-            run: &run,
+            run: &wrap(&run),
             study_flags: &self.given.study_flags(),
             report: self.report.as_deref()?,
         };
@@ -76,7 +83,7 @@ impl Submission {
     }
 
     fn common<'a>(&'a self, log: &'a str, resources: &'a [String]) -> Common<'a> {
-        Common { label: &self.label, folder: &self.folder, log, resources }
+        Common { label: &self.label, of: &self.of, folder: &self.folder, log, resources }
     }
 
     /// Where the closing job's script goes: `digits-close.sbatch` beside `digits.sbatch`.
@@ -206,12 +213,18 @@ impl Submission {
             .flatten()
             .map(String::as_str)
             .collect();
+        // People type the array's number alone.
+        let alone = match jobs.closing {
+            Some(_) => format!("    # {} alone starts the closing job", jobs.array),
+            None => String::new(),
+        };
         format!(
-            "next:\n  squeue -j {}\n  tail -F {}\n  trialbox study show {}\n  scancel {}",
+            "next:\n  squeue -j {}\n  tail -F {}\n  trialbox study show {}\nto stop:\n  scancel {}{}",
             all.join(","),
             self.log_of(&jobs.array),
             self.given.study_flags(),
-            all.join(" ")
+            all.join(" "),
+            alone
         )
     }
 

@@ -65,7 +65,7 @@ impl Config {
             Note,
             "signals",
             format!("Slurm signals only the process that it has started itself ({tracking})"),
-            "a batch script's shell gets the signals and the programs that it runs do not",
+            "the shell of a batch script gets the signals, and the programs that it starts do not",
             "let the last line of a script be `exec trialbox run …` or `srun trialbox run …`, so that a trial is recorded when its job is cancelled or preempted",
         ))
     }
@@ -87,15 +87,17 @@ impl Config {
     }
 
     fn array_size(&self) -> Option<Finding> {
-        // The largest index is one less than this (slurm.conf(5)).
+        // The largest index is one less than this (slurm.conf(5)), and those of `submit` begin with 1.
         let size = self.number("maxarraysize")?;
-        let found =
-            format!("an array has tasks from 0 to {} (MaxArraySize)", size.saturating_sub(1));
+        let found = format!(
+            "an array of `submit` may have {} tasks (MaxArraySize {size})",
+            size.saturating_sub(1)
+        );
         Some(if size <= 1 {
             let advice = "submit single jobs with `run -n`";
             Finding::new(Warning, "array-size", found, "there are no arrays here", advice)
         } else {
-            let meaning = "more trials than that need several a task, `run -n`";
+            let meaning = "for more trials, let each task run several (`submit --trials-per-task`)";
             Finding::ok("array-size", found, meaning)
         })
     }
@@ -166,7 +168,12 @@ mod tests {
     fn each_setting_is_judged_by_itself() {
         check("KillWait                = 30 sec", "kill-wait", Ok, "30 s");
         check("KillWait                = 4 sec", "kill-wait", Warning, "--reserve");
-        check("MaxArraySize            = 1001", "array-size", Ok, "from 0 to 1000");
+        check(
+            "MaxArraySize            = 1001",
+            "array-size",
+            Ok,
+            "may have 1000 tasks (MaxArraySize 1001)",
+        );
         check("MaxArraySize            = 0", "array-size", Warning, "no arrays");
         check("JobRequeue              = 0", "requeue", Note, "--requeue");
         check("JobRequeue              = 1", "requeue", Ok, "started again");

@@ -267,8 +267,20 @@ fn show(
         slurm_version.unwrap_or("of an unknown version"),
         env!("CARGO_PKG_VERSION")
     );
-    let text = format!("{surroundings}\n\n{}\n\n{}", sentences.join("\n"), counts.join(", "));
+    let (sentences, counts) = (sentences.join("\n"), counts.join(", "));
+    let text = format!("{surroundings}\n\n{sentences}\n\n{counts}\n{}", verdict(findings));
     output.result(&text, || Value::Null);
+}
+
+/// What it comes to, for whoever reads only the last line.
+fn verdict(findings: &[Finding]) -> &'static str {
+    let has = |code: &str| findings.iter().any(|finding| finding.code == code);
+    match (count(findings, Severity::Error), count(findings, Severity::Warning)) {
+        (0, _) if has("one-node") => "Studies can lie in this folder, as far as one node can tell.",
+        (0, 0) => "Studies can lie in this folder.",
+        (0, _) => "Studies can lie in this folder, if you do what the warnings say.",
+        _ => "Keep no study in this folder before the errors are gone.",
+    }
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {

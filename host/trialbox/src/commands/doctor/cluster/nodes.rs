@@ -35,7 +35,7 @@ fn cpus(nodes: &[&Facts]) -> Vec<Finding> {
         return vec![Finding::ok(
             "cpu-mix",
             found,
-            "code that one node compiles serves all of its type",
+            "what one node has compiled, the other can use",
         )];
     }
     let found: Vec<String> =
@@ -58,7 +58,7 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
         return vec![Finding::ok(
             "confinement",
             found,
-            "the kernel holds objectives to their grants, too",
+            "the kernel, too, keeps objectives to what they are granted",
         )];
     };
     let what = match (worst.landlock_abi, worst.seccomp) {
@@ -69,8 +69,8 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
     vec![Finding::new(
         Note,
         "confinement",
-        format!("the kernel of {} ({}) offers {what}", names(&lacking), worst.kernel),
-        "WebAssembly alone keeps objectives to their grants there",
+        format!("the kernel of {} ({}) offers {what}", places(&lacking), worst.kernel),
+        "only WebAssembly keeps objectives to what they are granted there",
         "run objectives of strangers where the kernel has both",
     )]
 }
@@ -78,13 +78,13 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
 fn limits(nodes: &[&Facts]) -> Vec<Finding> {
     let findings = of_each(nodes, limits_of);
     if findings.is_empty() {
-        let found = format!("no limit of `ulimit` is in the way on {}", names(nodes));
+        let found = format!("no limit of `ulimit` is too low on {}", places(nodes));
         return vec![Finding::ok("limits", found, "")];
     }
     findings
 }
 
-/// What is found on a node, the end of a sentence that begins with its name; where two nodes agree, with both names.
+/// What is found on a node, the end of a sentence that begins with its name; where two nodes agree, said once.
 fn of_each<I: IntoIterator<Item = Finding>>(
     nodes: &[&Facts],
     of: impl Fn(&Facts) -> I,
@@ -158,9 +158,9 @@ fn cache(nodes: &[&Facts]) -> Vec<Finding> {
                 "compiled code can be kept in `{}` ({}) on {}",
                 cache.path.display(),
                 cache.fs_type,
-                names(nodes)
+                places(nodes)
             );
-            vec![Finding::ok("cache", found, "of many tasks that start together one compiles")]
+            vec![Finding::ok("cache", found, "when many tasks start together, only one compiles")]
         }
         None => problems,
     }
@@ -222,11 +222,11 @@ fn signals(nodes: &[&Facts]) -> Vec<Finding> {
                 parent(facts)
             ),
             "a job that is cancelled or preempted cannot record its trial, which is tried again by the next",
-            "keep wrappers (SLURM_TASK_PROLOG, containers, scripts without `exec`) from between",
+            "start trialbox without wrappers (SLURM_TASK_PROLOG, containers, scripts without `exec`)",
         )],
         None if nodes.iter().all(|facts| facts.is_job) => {
             let found = format!(
-                "what srun starts gets Slurm's signals itself (its parent is `{}`)",
+                "Slurm's signals reach what srun starts (its parent is `{}`)",
                 parent(nodes[0])
             );
             vec![Finding::ok("parent", found, "")]
@@ -235,14 +235,20 @@ fn signals(nodes: &[&Facts]) -> Vec<Finding> {
     }
 }
 
-/// `n1` or `each of n1 and n2`.
+/// `n1` or `each node`, as the subject of a sentence about one.
 fn names(nodes: &[&Facts]) -> String {
     let mut names: Vec<&str> = nodes.iter().map(|facts| facts.node.as_str()).collect();
     names.dedup();
     match &names[..] {
         [only] => (*only).to_owned(),
-        several => format!("each of {}", several.join(" and ")),
+        _ => "each node".to_owned(),
     }
+}
+
+/// `n1` or `both nodes`.
+fn places(nodes: &[&Facts]) -> String {
+    let name = names(nodes);
+    if name == "each node" { "both nodes".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -320,7 +326,7 @@ mod tests {
         both.iter_mut().for_each(|facts| facts.rlimits.open_files = Some(100));
         let findings = limits(&[&both[0], &both[1]]);
         let found: Vec<&str> = findings.iter().map(|finding| &*finding.found).collect();
-        assert_eq!(found, ["each of n1 and n2 lets a process open 100 files"]);
+        assert_eq!(found, ["each node lets a process open 100 files"]);
     }
 
     #[test]

@@ -47,12 +47,17 @@ impl Pair<'_> {
         &self.first.facts.folder
     }
 
-    /// `n1 and n2`, or what stands for them.
+    /// `both nodes`, or what stands for them. Which they are, `same-folder` says.
     fn both(&self) -> String {
         if self.is_one_node() {
             return format!("two processes of {}", self.first.facts.node);
         }
-        format!("{} and {}", self.first.facts.node, self.second.facts.node)
+        "both nodes".to_owned()
+    }
+
+    /// One of them.
+    fn one(&self) -> &'static str {
+        if self.is_one_node() { "one process" } else { "one node" }
     }
 
     fn is_one_node(&self) -> bool {
@@ -90,7 +95,7 @@ impl Pair<'_> {
             false => format!("{here}, {first} and {second}"),
         };
         let found = format!("{nodes} see the same folder, {}", describe(place));
-        Some(Finding::ok("same-folder", found, "a study there is one for all"))
+        Some(Finding::ok("same-folder", found, "all share a study there"))
     }
 
     /// By the type of the file system trialbox decides about its lock file, each process for itself.
@@ -137,7 +142,7 @@ impl Pair<'_> {
             return Some(Finding::new(
                 Error,
                 "locks",
-                format!("a lock that one of {} has let go is not free for the other", self.both()),
+                format!("a lock that {} has let go is not free for the other", self.one()),
                 "jobs wait for each other until they give up",
                 "keep the study on another file system",
             ));
@@ -145,11 +150,7 @@ impl Pair<'_> {
         let all_refused = seen.iter().all(|seen| *seen == Some(&LockSeen::Refused));
         all_refused.then(|| {
             let found = format!("locks on files hold between {}", self.both());
-            Finding::ok(
-                "locks",
-                found,
-                "SQLite's writers, Python's too, keep out of each other's way",
-            )
+            Finding::ok("locks", found, "writers wait for each other, Python's too")
         })
     }
 
@@ -186,18 +187,18 @@ impl Pair<'_> {
             CacheSeen { reopened: false, .. } => Finding::new(
                 Error,
                 "caches",
-                format!("{} see old contents of a file even when they open it anew", self.both()),
+                format!("{} see old contents of a file even if they open it again", self.both()),
                 "no lock can keep a study whole there",
                 "keep the study on another file system, or have this one mounted so that an opened file is up to date",
             ),
             CacheSeen { kept: true, .. } => {
-                let found = format!("what one of {} writes, the other reads at once", self.both());
-                Finding::ok("caches", found, "also through a file that was open before")
+                let found = format!("what {} writes, the other reads at once", self.one());
+                Finding::ok("caches", found, "even from a file that it has open")
             }
             CacheSeen { locked: true, .. } if locks_hold => {
                 let found = format!(
-                    "what one of {} writes, the other reads once it has locked the file",
-                    self.both()
+                    "what {} writes, the other reads once it has locked the file",
+                    self.one()
                 );
                 Finding::ok("caches", found, "as SQLite does")
             }
@@ -208,10 +209,10 @@ impl Pair<'_> {
     /// Only what is opened anew is up to date.
     fn stale_caches(&self) -> Finding {
         let found = format!(
-            "a file that one of {} keeps open shows old contents when the other has rewritten it",
-            self.both()
+            "{} keeps seeing the old contents of an open file that the other has changed",
+            self.one()
         );
-        let meaning = "who keeps a database open, as Python's workers do, overwrites what others have written";
+        let meaning = "a program that keeps a database open, as Python's workers do, overwrites what others have written";
         if self.has_lock_file() {
             let advice = "trialbox opens it anew for each transaction; let Python read copies only, made by `trialbox study snapshot`";
             Finding::new(Warning, "caches", found, meaning, advice)
@@ -238,19 +239,19 @@ impl Pair<'_> {
         let n_wrong = first.iter().zip(second).filter(|(first, second)| first == second).count();
         Some(if n_wrong == 0 {
             let found = format!(
-                "of {} names that {} tried to make at once, each was made by one of them",
-                first.len(),
-                self.both()
+                "{} tried to make the same {} files, and each file was made by one of them",
+                self.both(),
+                first.len()
             );
-            Finding::ok("names", found, "the lock file of trialbox holds")
+            Finding::ok("names", found, "the lock file of trialbox works")
         } else {
             Finding::new(
                 Error,
                 "names",
                 format!(
-                    "of {} names, {n_wrong} were made by both of {} or by neither",
-                    first.len(),
-                    self.both()
+                    "{} tried to make the same {} files, and {n_wrong} were made by both or by neither",
+                    self.both(),
+                    first.len()
                 ),
                 "no lock file can hold there",
                 "keep the study on another file system",

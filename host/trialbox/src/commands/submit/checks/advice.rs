@@ -1,8 +1,8 @@
 //! Whether an array is of a sensible shape.
 
 use super::{Finding, Level};
-use crate::commands::submit::plan::{Plan, count};
-use crate::trial_json::show_duration;
+use crate::commands::submit::plan::{Plan, SHORT_TASK};
+use crate::trial_json::{count, show_duration};
 use std::time::Duration;
 
 /// What is known of time.
@@ -17,30 +17,39 @@ pub(in crate::commands::submit) struct Times {
 }
 
 /// Whether so many trials should run at once. Only for samplers that learn from what has ended.
-pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Finding {
+/// Of a few trials nothing is said: a sampler draws the first ten without learning in any case.
+pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Option<Finding> {
+    if plan.n_missing() < FEW_TRIALS {
+        return None;
+    }
     let now = plan.knowledge(plan.parallel);
-    let (at_once, missing) = (now.at_once, plan.n_missing());
-    let rounds = count(now.n_rounds, "round");
     let knows = |share: f64| format!("{:.0} %", share * 100.0);
     let fact = format!(
-        "{at_once} of {missing} trials run at once, in {rounds}: of the results that a trial would know if all ran one after \
-         another, it knows {} on average",
+        "with {} at once, a trial learns from {} of the results it would have if trials ran one by one",
+        now.at_once,
         knows(now.share)
     );
     let Some(fewer) = plan.fewer_at_once() else {
-        return Finding::new(Level::Fine, "parallel", fact);
+        return Some(Finding::new(Level::Fine, "parallel", fact));
     };
     let blind = match now.n_blind {
         0 => String::new(),
-        n => format!(", and {n} are drawn before anything is known"),
+        n => format!("; the first {n} learn from none"),
     };
     let then = plan.knowledge(fewer);
-    Finding::new(Level::Warning, "parallel", format!("{fact}{blind}")).help(format!(
+    let help = format!(
         "--parallel {fewer} makes that {}, in {}; with --sampler random or qmc, which do not learn, any number is fine",
         knows(then.share),
         count(then.n_rounds, "round")
-    ))
+    );
+    Some(Finding::new(Level::Warning, "parallel", format!("{fact}{blind}")).help(help))
 }
+
+/// Fewer missing trials than this are too few to advise on how many run at once.
+const FEW_TRIALS: u64 = 10;
+
+/// All trials together take less than this: no job is needed for them.
+const NO_JOB: Duration = Duration::from_secs(60);
 
 /// Whether tasks are long enough to be worth starting, and short enough for their time limit.
 pub(in crate::commands::submit) fn check_times(plan: &Plan, times: &Times) -> Vec<Finding> {
@@ -74,6 +83,13 @@ fn check_duration(plan: &Plan, times: &Times) -> Finding {
         let text = format!("{known}{tasks}, and --time gives a task {}", show_duration(limit));
         return found(Level::Warning, text).help(help);
     }
+    let missing = plan.n_missing();
+    let all = Plan { per_task: missing, ..plan.clone() }.task_duration(trial);
+    if all < NO_JOB {
+        let text = format!("{known}: all {missing} take about {}", show_duration(all));
+        return found(Level::Warning, text)
+            .help(format!("run them here: `trialbox run OBJECTIVE … -n {missing}`"));
+    }
     let Some(more) = plan.more_per_task(trial, times.limit) else {
         return found(Level::Fine, known);
     };
@@ -82,9 +98,14 @@ fn check_duration(plan: &Plan, times: &Times) -> Finding {
         show_duration(task)
     );
     let longer = Plan { per_task: more, ..plan.clone() };
+    let then = longer.task_duration(trial);
+    let reason = match then >= SHORT_TASK {
+        true => "; computing centres ask for 10 minutes or more",
+        false => "",
+    };
     found(Level::Warning, text).help(format!(
-        "--trials-per-task {more} makes that {}, in {}; computing centres ask for 10 minutes or more",
-        show_duration(longer.task_duration(trial)),
+        "--trials-per-task {more} makes that {}, in {}{reason}",
+        show_duration(then),
         count(longer.n_tasks(), "task")
     ))
 }
@@ -106,21 +127,22 @@ mod tests {
     #[test]
     fn too_many_at_once_is_said_with_what_is_lost() {
         says(
-            &check_parallel(&plan(40, 0, 1, 20)),
+            &check_parallel(&plan(40, 0, 1, 20)).expect("trials enough"),
             Level::Warning,
-            "20 of 40 trials run at once, in 2 rounds: of the results that a trial would know if all ran one after another, it \
-             knows 27 % on average, and 20 are drawn before anything is known",
+            "with 20 at once, a trial learns from 27 % of the results it would have if trials ran one by one; the first 20 \
+             learn from none",
             Some(
                 "--parallel 4 makes that 85 %, in 10 rounds; with --sampler random or qmc, which do not learn, any number is fine",
             ),
         );
         says(
-            &check_parallel(&plan(40, 0, 1, 8)),
+            &check_parallel(&plan(40, 0, 1, 8)).expect("trials enough"),
             Level::Fine,
-            "8 of 40 trials run at once, in 5 rounds: of the results that a trial would know if all ran one after another, it \
-             knows 68 % on average",
+            "with 8 at once, a trial learns from 68 % of the results it would have if trials ran one by one",
             None,
         );
+        assert_eq!(check_parallel(&plan(9, 0, 1, 9)), None);
+        assert_eq!(check_parallel(&plan(40, 31, 1, 9)), None);
     }
 
     #[test]
@@ -135,6 +157,16 @@ mod tests {
             Some(
                 "--trials-per-task 60 makes that 30 min 0 s, in 17 tasks; computing centres ask for 10 minutes or more",
             ),
+        );
+        let few = check_times(&plan(4, 0, 1, 4), &times(seconds(30), None));
+        let help = few[0].help.as_deref();
+        assert_eq!(help, Some("--trials-per-task 4 makes that 2 min 0 s, in 1 task"));
+        let tiny = check_times(&plan(8, 0, 1, 4), &times(Duration::from_millis(500), None));
+        says(
+            &tiny[0],
+            Level::Warning,
+            "a trial takes 500 ms (the median of 12): all 8 take about 4.0 s",
+            Some("run them here: `trialbox run OBJECTIVE … -n 8`"),
         );
         let long = check_times(&plan(1000, 0, 4, 10), &times(seconds(900), Some(seconds(1800))));
         says(

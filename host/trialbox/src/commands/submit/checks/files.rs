@@ -1,7 +1,7 @@
 //! Whether files and folders are where tasks can use them.
 
 use super::{Finding, Level};
-use crate::commands::submit::script::is_ours;
+use crate::commands::submit::script::{is_ours, study_of};
 use rustix::fs::Access;
 use std::io::Read as _;
 use std::path::Path;
@@ -76,7 +76,12 @@ fn is_of_this_machine(path: &Path) -> bool {
 }
 
 /// Whether a file can be written without losing somebody's work.
-pub(in crate::commands::submit) fn check_file(path: &Path, flag: &str) -> Option<Finding> {
+/// `of` says of which study it would be.
+pub(in crate::commands::submit) fn check_file(
+    path: &Path,
+    flag: &str,
+    of: &str,
+) -> Option<Finding> {
     let shown = path.display();
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
@@ -90,10 +95,16 @@ pub(in crate::commands::submit) fn check_file(path: &Path, flag: &str) -> Option
     };
     let mut beginning = Vec::new();
     let _ = file.take(4096).read_to_end(&mut beginning);
-    if is_ours(&String::from_utf8_lossy(&beginning)) {
-        return None;
-    }
-    let text = format!("`{shown}` is there, and `trialbox submit` did not write it");
+    let beginning = String::from_utf8_lossy(&beginning);
+    let text = match (is_ours(&beginning), study_of(&beginning)) {
+        (true, None) => return None,
+        (true, Some(other)) if other == of => return None,
+        (true, Some(other)) => {
+            let other = other.trim_start_matches("Of ");
+            format!("`{shown}` is there, and is that of {other}")
+        }
+        (false, _) => format!("`{shown}` is there, and `trialbox submit` did not write it"),
+    };
     Some(
         Finding::new(Level::Error, "script", text)
             .help(format!("choose another name with {flag}, or move it away")),

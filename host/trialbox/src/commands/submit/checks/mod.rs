@@ -1,10 +1,12 @@
 //! What is looked at before anything is made or submitted; each finding is a sentence.
 
 mod advice;
+mod failures;
 mod files;
 mod slurm;
 
 pub(super) use advice::{Times, check_parallel, check_times};
+pub(super) use failures::check_failures;
 pub(super) use files::{check_file, check_folder, check_seen, check_storage};
 pub(super) use slurm::check_slurm;
 

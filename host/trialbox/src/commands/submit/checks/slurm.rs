@@ -38,7 +38,12 @@ pub(in crate::commands::submit) fn check_slurm(
         Err(error) => Finding::new(
             Level::Error,
             "slurm",
-            format!("sbatch does not accept the job: {error}"),
+            match error {
+                SlurmError::Refused { said, .. } => {
+                    format!("sbatch does not accept the job: {said}")
+                }
+                error => format!("sbatch does not say whether it accepts the job: {error}"),
+            },
         )
         .help(
             "change --time, --mem, --account, --partition and the like, or what stands after `--`",

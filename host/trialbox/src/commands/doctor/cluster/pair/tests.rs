@@ -94,7 +94,7 @@ fn two_nodes_that_share_everything_are_as_they_should_be() {
     let text = findings[0].text();
     assert_eq!(
         text,
-        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): a study there is one for all"
+        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): all share a study there"
     );
 }
 
@@ -145,7 +145,7 @@ fn caches_matter_as_far_as_locks_and_new_opening_do_not_help() {
 #[test]
 fn a_name_belongs_to_exactly_one_node() {
     let both = |report: &mut Report| report.found.names = Some(vec![true; 20]);
-    check(both, "names", Error, "of 20 names, 10 were made by both");
+    check(both, "names", Error, "the same 20 files, and 10 were made by both");
     let neither = |report: &mut Report| report.found.names = Some(vec![false; 20]);
     check(neither, "names", Error, "or by neither");
     let no_links = |report: &mut Report| report.found.no_links = Some("not supported".to_owned());
