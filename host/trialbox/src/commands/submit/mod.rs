@@ -204,7 +204,7 @@ impl SubmitArgs {
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
             self.refuse_fewer(study)?;
             if !self.dry_run {
-                self.run.tidy_up(storage.as_mut(), study, output)?;
+                self.run.find_lost(storage.as_mut(), study, output)?;
             }
             trials = storage.trials(study.id)?;
         }
@@ -270,8 +270,8 @@ impl SubmitArgs {
             of: script::of_study(&outlook.name, &full_path(&outlook.database)),
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
-            resources: self.slurm.directives(self.run.jobs),
-            closing_resources: self.slurm.directives_of_closing_job(self.run.jobs),
+            resources: self.slurm.flags(self.run.jobs),
+            closing_resources: self.slurm.flags_of_closing_job(self.run.jobs),
             program: std::env::current_exe()?,
             plan,
             given,
@@ -294,6 +294,7 @@ impl SubmitArgs {
             .iter()
             .filter_map(|(path, flag)| checks::check_file(path.as_ref()?, flag, &submission.of));
         findings.extend(files);
+        findings.extend(check_places(outlook, submission));
         findings.extend(checks::check_failures(&outlook.trials));
         let learns = matches!(outlook.settings.sampler, SamplerConfig::Tpe(_));
         findings.extend(learns.then(|| checks::check_parallel(&submission.plan)).flatten());
@@ -301,7 +302,7 @@ impl SubmitArgs {
         let slurms = checks::check_slurm(
             &submission.plan,
             &submission.label,
-            &submission.array_script(),
+            &submission.array().text,
             self.dry_run,
         );
         findings.extend(slurms);
@@ -337,6 +338,27 @@ impl SubmitArgs {
             has_limit: self.slurm.has_time(),
         }
     }
+}
+
+/// Whether the files have places of their own: one in the place of another, or of the database, would be its end.
+fn check_places(outlook: &Outlook, submission: &Submission) -> Option<Finding> {
+    let closing = submission.report.as_ref().map(|_| submission.closing_path());
+    let places = [
+        ("the database", Some(outlook.database.clone())),
+        ("the script", Some(submission.script.clone())),
+        ("the closing job's script", closing),
+        ("the report", submission.report.as_ref().map(PathBuf::from)),
+    ];
+    let places: Vec<(&str, PathBuf)> =
+        places.into_iter().filter_map(|(what, path)| Some((what, full_path(&path?)))).collect();
+    let (index, (what, path)) = places
+        .iter()
+        .enumerate()
+        .find(|(index, (_, path))| places[..*index].iter().any(|(_, other)| other == path))?;
+    let (other, _) = places[..index].iter().find(|(_, other)| other == path)?;
+    let text = format!("{other} and {what} are the same file, `{}`", path.display());
+    let finding = Finding::new(Level::Error, "files", text);
+    Some(Finding { help: Some("choose others with --script and --report".to_owned()), ..finding })
 }
 
 /// Why nothing is to be submitted, for people and for programs.

@@ -40,11 +40,19 @@ pub(crate) struct SlurmArgs {
     sbatch: Vec<String>,
 }
 
-/// Flags of sbatch that would take the array apart.
-const REFUSED: [(&str, &str); 5] = [
+/// Flags of sbatch that would take the array apart, or its tasks away from their study.
+const REFUSED: [(&str, &str); 10] = [
     ("--array", "use --trials, --trials-per-task and --parallel"),
     ("-a", "use --trials, --trials-per-task and --parallel"),
     ("--wrap", "the script is what `submit` writes"),
+    ("--wait", "`submit` goes on; `squeue` shows how far the job is"),
+    ("-W", "`submit` goes on; `squeue` shows how far the job is"),
+    ("--chdir", "paths are meant from the current folder: go there first"),
+    ("-D", "paths are meant from the current folder: go there first"),
+    (
+        "--signal",
+        "none is needed: tasks know when their job ends, and --reserve says how long before a trial stops",
+    ),
     ("--test-only", "--dry-run asks Slurm and submits nothing"),
     (
         "--no-requeue",
@@ -62,11 +70,15 @@ impl SlurmArgs {
             ));
         }
         let refused = |(flag, help): &(&str, &str)| {
-            let is_it = |word: &&String| {
-                let rest = word.strip_prefix(flag)?;
-                (rest.is_empty() || rest.starts_with('=') || !flag.starts_with("--")).then_some(())
+            // sbatch takes a long flag also by its beginning.
+            let is_it = |word: &&String| match flag.strip_prefix("--") {
+                Some(_) => {
+                    let name = word.split('=').next().unwrap_or_default();
+                    name.len() > 2 && flag.starts_with(name)
+                }
+                None => word.starts_with(flag),
             };
-            let found = self.sbatch.iter().find(|word| is_it(word).is_some())?;
+            let found = self.sbatch.iter().find(is_it)?;
             Some((found.clone(), (*help).to_owned()))
         };
         match REFUSED.iter().find_map(refused) {
@@ -77,8 +89,8 @@ impl SlurmArgs {
         }
     }
 
-    /// The resources as directives; those after `--` come last, so that they win.
-    pub(super) fn directives(&self, jobs: NonZeroU32) -> Vec<String> {
+    /// The resources as flags of sbatch, each with its value; those after `--` come last, so that they win.
+    pub(super) fn flags(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
         let cpus = self.cpus.or_else(|| Some(jobs).filter(|jobs| jobs.get() > 1));
         let named = [
             ("time", self.time.map(show_time)),
@@ -90,15 +102,15 @@ impl SlurmArgs {
         ];
         let named = named
             .into_iter()
-            .filter_map(|(flag, value)| Some(format!("--{flag}={}", directive_quote(&value?))));
-        named.chain(self.others().map(|(line, _)| line)).collect()
+            .filter_map(|(flag, value)| Some(vec![format!("--{flag}={}", value?)]));
+        named.chain(self.others()).collect()
     }
 
     /// The same for a job with a dependency and a log of its own.
-    pub(super) fn directives_of_closing_job(&self, jobs: NonZeroU32) -> Vec<String> {
-        let has = |line: &String, flags: &[&str]| flags.iter().any(|flag| line.starts_with(flag));
-        let own = ["-d", "--dependency", "-o", "\"-o", "--output", "\"--output"];
-        self.directives(jobs).into_iter().filter(|line| !has(line, &own)).collect()
+    pub(super) fn flags_of_closing_job(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
+        let own = ["-d", "--dependency", "-o", "--output"];
+        let is_own = |flag: &Vec<String>| own.iter().any(|own| flag[0].starts_with(own));
+        self.flags(jobs).into_iter().filter(|flag| !is_own(flag)).collect()
     }
 
     /// Whether a time limit is given in any way.
@@ -115,7 +127,7 @@ impl SlurmArgs {
 
     /// The value of a flag after `--`, by its names.
     fn other(&self, names: &[&str]) -> Option<String> {
-        self.others().find_map(|(_, words)| {
+        self.others().find_map(|words| {
             let (first, second) = (words.first()?, words.get(1));
             let attached = names.iter().find_map(|name| {
                 let rest = first.strip_prefix(name)?;
@@ -131,8 +143,8 @@ impl SlurmArgs {
         })
     }
 
-    /// The flags after `--`, each with its value: as a directive, and as words.
-    fn others(&self) -> impl Iterator<Item = (String, Vec<String>)> + use<> {
+    /// The flags after `--`, each with its value.
+    fn others(&self) -> impl Iterator<Item = Vec<String>> + use<> {
         let mut groups: Vec<Vec<String>> = Vec::new();
         for word in &self.sbatch {
             match groups.last_mut() {
@@ -140,11 +152,14 @@ impl SlurmArgs {
                 _ => groups.push(vec![word.clone()]),
             }
         }
-        groups.into_iter().map(|words| {
-            let quoted: Vec<String> = words.iter().map(|word| directive_quote(word)).collect();
-            (quoted.join(" "), words)
-        })
+        groups.into_iter()
     }
+}
+
+/// A flag as a line `#SBATCH …` has it.
+pub(super) fn directive(flag: &[String]) -> String {
+    let quoted: Vec<String> = flag.iter().map(|word| directive_quote(word)).collect();
+    quoted.join(" ")
 }
 
 /// Reads a time as sbatch does, or with a unit.
@@ -190,6 +205,10 @@ fn one_line(text: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    fn directives(flags: &[Vec<String>]) -> Vec<String> {
+        flags.iter().map(|flag| directive(flag)).collect()
+    }
+
     fn others(words: &[&str]) -> SlurmArgs {
         let sbatch = words.iter().map(|word| (*word).to_owned()).collect();
         SlurmArgs { sbatch, ..SlurmArgs::default() }
@@ -227,7 +246,7 @@ mod tests {
         let args = others(&["--constraint=a b", "-t", "10", "-o", "x y.log", "--exclusive"]);
         let jobs = NonZeroU32::MIN;
         let want = ["\"--constraint=a b\"", "-t 10", "-o \"x y.log\"", "--exclusive"];
-        assert_eq!(args.directives(jobs), want);
+        assert_eq!(directives(&args.flags(jobs)), want);
         assert_eq!((args.has_time(), args.log().as_deref()), (true, Some("x y.log")));
         for (word, value) in [("--output=a.log", "a.log"), ("-oa.log", "a.log")] {
             assert_eq!(others(&[word]).log().as_deref(), Some(value));
@@ -235,12 +254,16 @@ mod tests {
         assert_eq!(others(&["--open-mode=append"]).log(), None);
         let depends =
             others(&["-d", "afterok:1", "--dependency=singleton", "-p", "long", "--output=a b"]);
-        assert_eq!(depends.directives_of_closing_job(jobs), ["-p long"]);
+        assert_eq!(directives(&depends.flags_of_closing_job(jobs)), ["-p long"]);
     }
 
     #[test]
     fn what_would_take_the_array_apart_is_refused() {
         for word in ["--array=1-5", "-a", "-a1-5", "--array", "--wrap=x", "--test-only", "stray"] {
+            assert!(others(&[word]).check().is_err(), "{word}");
+        }
+        // sbatch knows them by their beginnings, too.
+        for word in ["--arr=1-3", "--no-req", "--wait", "-W", "--chd=/x", "-D/x", "--sig=B:USR1"] {
             assert!(others(&[word]).check().is_err(), "{word}");
         }
         for word in ["--account=x", "--wait-all-nodes=1", "--constraint", "-p"] {
@@ -251,8 +274,8 @@ mod tests {
     #[test]
     fn workers_side_by_side_get_a_cpu_each_unless_said_otherwise() {
         let four = NonZeroU32::new(4).expect("not 0");
-        assert_eq!(SlurmArgs::default().directives(four), ["--cpus-per-task=4"]);
+        assert_eq!(directives(&SlurmArgs::default().flags(four)), ["--cpus-per-task=4"]);
         let said = SlurmArgs { cpus: NonZeroU32::new(2), ..SlurmArgs::default() };
-        assert_eq!(said.directives(four), ["--cpus-per-task=2"]);
+        assert_eq!(directives(&said.flags(four)), ["--cpus-per-task=2"]);
     }
 }

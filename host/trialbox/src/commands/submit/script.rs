@@ -1,6 +1,7 @@
 //! The scripts that sbatch gets, as people read them.
 
-use super::quote::{directive_quote, shell_quote};
+use super::quote::shell_quote;
+use super::resources::directive;
 use std::path::Path;
 
 /// Says in a file that it may be written again.
@@ -20,8 +21,8 @@ pub(super) struct Common<'a> {
     pub(super) folder: &'a Path,
     /// The name of the log, a pattern of sbatch's.
     pub(super) log: &'a str,
-    /// The resources, as directives.
-    pub(super) resources: &'a [String],
+    /// The resources, as flags of sbatch.
+    pub(super) resources: &'a [Vec<String>],
 }
 
 /// The array's script.
@@ -51,21 +52,31 @@ pub(super) struct ClosingScript<'a> {
 }
 
 impl ArrayScript<'_> {
-    pub(super) fn text(&self) -> String {
+    /// All flags of sbatch's, which on its command line win over the user's environment.
+    pub(super) fn flags(&self) -> Vec<Vec<String>> {
         let array = format!("--array=1-{}%{}", self.n_tasks, self.n_parallel);
-        let head = self.common.head(self.summary, self.common.label, &[array]);
+        self.common.flags(self.common.label, Some(array))
+    }
+
+    pub(super) fn text(&self) -> String {
+        let head = self.common.head(self.summary, &self.flags());
         let run = self.run;
         format!("{head}\n# With exec, the signals of Slurm reach trialbox.\nexec {run}\n")
     }
 }
 
 impl ClosingScript<'_> {
+    /// All flags of sbatch's, but for what the job waits for.
+    pub(super) fn flags(&self) -> Vec<Vec<String>> {
+        self.common.flags(&format!("{}-close", self.common.label), None)
+    }
+
     pub(super) fn text(&self) -> String {
         let label = self.common.label;
         let summary = format!(
             "Once the array of {label} has ended, however it did: runs what is missing, and writes the report."
         );
-        let head = self.common.head(&summary, &format!("{label}-close"), &[]);
+        let head = self.common.head(&summary, &self.flags());
         let (program, run, study) = (self.program, self.run, self.study_flags);
         let (report, of) = (shell_quote(self.report), shell_quote(self.common.of));
         format!(
@@ -74,7 +85,7 @@ impl ClosingScript<'_> {
              study=({study})\n\
              \n\
              # Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.\n\
-             trap 'kill -TERM \"$run\"' TERM\n\
+             trap 'kill -TERM \"$run\" 2>/dev/null' TERM INT HUP USR1 USR2\n\
              {run} &\n\
              run=$!\n\
              wait \"$run\" || wait \"$run\"\n\
@@ -84,6 +95,7 @@ impl ClosingScript<'_> {
                  echo '{MARK}'\n    \
                  echo {of}\n    \
                  date '+%Y-%m-%d %H:%M:%S %Z'\n    \
+                 [ \"$code\" = 0 ] || echo \"INCOMPLETE: the closing job ended with $code. The same trialbox submit again runs what is missing.\"\n    \
                  \"$trialbox\" study show \"${{study[@]}}\"\n    \
                  \"$trialbox\" study best \"${{study[@]}}\"\n    \
                  echo 'Failed trials:'\n    \
@@ -97,19 +109,22 @@ impl ClosingScript<'_> {
 }
 
 impl Common<'_> {
-    fn head(&self, summary: &str, name: &str, more: &[String]) -> String {
-        let flags = [
-            vec![format!("--job-name={name}")],
-            more.to_vec(),
-            vec![
-                format!("--chdir={}", directive_quote(&self.folder.display().to_string())),
-                format!("--output={}", directive_quote(self.log)),
-                "--open-mode=append".to_owned(),
-                "--requeue".to_owned(),
-            ],
-            self.resources.to_vec(),
+    fn flags(&self, name: &str, array: Option<String>) -> Vec<Vec<String>> {
+        let own = [
+            Some(format!("--job-name={name}")),
+            array,
+            Some(format!("--chdir={}", self.folder.display())),
+            Some(format!("--output={}", self.log)),
+            Some("--open-mode=append".to_owned()),
+            Some("--requeue".to_owned()),
         ];
-        let flags: String = flags.concat().iter().map(|flag| format!("#SBATCH {flag}\n")).collect();
+        let own = own.into_iter().flatten().map(|flag| vec![flag]);
+        own.chain(self.resources.iter().cloned()).collect()
+    }
+
+    fn head(&self, summary: &str, flags: &[Vec<String>]) -> String {
+        let flags: String =
+            flags.iter().map(|flag| format!("#SBATCH {}\n", directive(flag))).collect();
         let of = self.of;
         format!("#!/bin/bash\n# {MARK}\n# {KEEP}\n# {of}\n# {summary}\n{flags}")
     }
@@ -141,14 +156,15 @@ const OF: &str = "Of study ";
 mod tests {
     use super::*;
 
-    fn common<'a>(log: &'a str, resources: &'a [String]) -> Common<'a> {
+    fn common<'a>(log: &'a str, resources: &'a [Vec<String>]) -> Common<'a> {
         let of = "Of study digits in /home/anna/my study/study.db";
         Common { label: "digits", of, folder: Path::new("/home/anna/my study"), log, resources }
     }
 
     #[test]
     fn the_array_is_a_script_that_people_can_read() {
-        let resources = ["--time=00:30:00".to_owned(), "-p long".to_owned()];
+        let resources =
+            [vec!["--time=00:30:00".to_owned()], vec!["-p".to_owned(), "long".to_owned()]];
         let script = ArrayScript {
             common: common("digits-%A.log", &resources),
             summary: "40 trials of study digits, one a task.",
@@ -166,7 +182,7 @@ mod tests {
 # 40 trials of study digits, one a task.
 #SBATCH --job-name=digits
 #SBATCH --array=1-40%8
-#SBATCH --chdir=\"/home/anna/my study\"
+#SBATCH \"--chdir=/home/anna/my study\"
 #SBATCH --output=digits-%A.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
@@ -199,7 +215,7 @@ exec /opt/trialbox run digits.wasm \\
 # Of study digits in /home/anna/my study/study.db
 # Once the array of digits has ended, however it did: runs what is missing, and writes the report.
 #SBATCH --job-name=digits-close
-#SBATCH --chdir=\"/home/anna/my study\"
+#SBATCH \"--chdir=/home/anna/my study\"
 #SBATCH --output=digits-close-%j.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
@@ -208,7 +224,7 @@ trialbox=/opt/trialbox
 study=(--storage study.db --study-name digits)
 
 # Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.
-trap 'kill -TERM \"$run\"' TERM
+trap 'kill -TERM \"$run\" 2>/dev/null' TERM INT HUP USR1 USR2
 \"$trialbox\" run digits.wasm --n-trials 40 &
 run=$!
 wait \"$run\" || wait \"$run\"
@@ -218,6 +234,7 @@ code=$?
     echo 'Written by trialbox submit, which may write it again.'
     echo \"Of study digits in /home/anna/my study/study.db\"
     date '+%Y-%m-%d %H:%M:%S %Z'
+    [ \"$code\" = 0 ] || echo \"INCOMPLETE: the closing job ended with $code. The same trialbox submit again runs what is missing.\"
     \"$trialbox\" study show \"${study[@]}\"
     \"$trialbox\" study best \"${study[@]}\"
     echo 'Failed trials:'

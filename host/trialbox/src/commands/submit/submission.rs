@@ -37,8 +37,16 @@ pub(super) struct Submission {
     pub(super) log: String,
     /// Where the closing job writes; without one, nowhere.
     pub(super) report: Option<String>,
-    pub(super) resources: Vec<String>,
-    pub(super) closing_resources: Vec<String>,
+    pub(super) resources: Vec<Vec<String>>,
+    pub(super) closing_resources: Vec<Vec<String>>,
+}
+
+/// A job as sbatch gets it.
+pub(super) struct Sheet {
+    /// The script.
+    pub(super) text: String,
+    /// What stands in it as directives. On the command line as well, it wins over `SBATCH_…` variables.
+    flags: Vec<Vec<String>>,
 }
 
 /// The numbers of jobs that Slurm has taken.
@@ -48,8 +56,8 @@ struct Jobs {
 }
 
 impl Submission {
-    /// The array's script.
-    pub(super) fn array_script(&self) -> String {
+    /// The array.
+    pub(super) fn array(&self) -> Sheet {
         let program = shell_quote(&self.program.display().to_string());
         let plan = &self.plan;
         let (n_tasks, n_parallel) = (plan.n_tasks(), plan.n_parallel());
@@ -61,11 +69,12 @@ impl Submission {
         );
         let run = wrap(&self.given.run_command(&program, plan.per_task));
         let common = self.common(&self.log, &self.resources);
-        ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run }.text()
+        let script = ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run };
+        Sheet { text: script.text(), flags: script.flags() }
     }
 
-    /// The script of the closing job, if there is to be one.
-    pub(super) fn closing_script(&self) -> Option<String> {
+    /// The closing job, if there is to be one.
+    pub(super) fn closing(&self) -> Option<Sheet> {
         let log = format!("{}-close-%j.log", self.label);
         let mut run = self.given.run_command("\"$trialbox\"", self.plan.n_missing());
         // It is not to try every missing trial of an objective that fails always.
@@ -79,10 +88,10 @@ impl Submission {
             study_flags: &self.given.study_flags(),
             report: self.report.as_deref()?,
         };
-        Some(script.text())
+        Some(Sheet { text: script.text(), flags: script.flags() })
     }
 
-    fn common<'a>(&'a self, log: &'a str, resources: &'a [String]) -> Common<'a> {
+    fn common<'a>(&'a self, log: &'a str, resources: &'a [Vec<String>]) -> Common<'a> {
         Common { label: &self.label, of: &self.of, folder: &self.folder, log, resources }
     }
 
@@ -95,10 +104,10 @@ impl Submission {
 
     /// Prints what would be submitted: the script alone, so that it can be kept with `>`.
     pub(super) fn show(&self, findings: &[Finding], output: &Output) {
-        let closing = self.closing_script();
-        output.result(&self.array_script(), || {
+        let (array, closing) = (self.array().text, self.closing().map(|closing| closing.text));
+        output.result(&array, || {
             let mut value = self.json("dry_run", findings);
-            value["script_text"] = self.array_script().into();
+            value["script_text"] = array.clone().into();
             value["closing_script_text"] = closing.clone().into();
             value
         });
@@ -113,10 +122,10 @@ impl Submission {
 
     /// Writes the scripts, submits them, and says what to type next.
     pub(super) fn submit(&self, findings: &[Finding], output: &Output) -> CommandResult {
-        let array = self.write_and_submit(&self.script, &self.array_script(), None)?;
-        let closing = self.closing_script().map(|script| {
-            let dependency = format!("--dependency=afterany:{array}");
-            self.write_and_submit(&self.closing_path(), &script, Some(&dependency))
+        let array = self.write_and_submit(&self.script, &self.array())?;
+        let closing = self.closing().map(|mut closing| {
+            closing.flags.push(vec![format!("--dependency=afterany:{array}")]);
+            self.write_and_submit(&self.closing_path(), &closing)
         });
         let closing = match closing.transpose() {
             Ok(closing) => closing,
@@ -136,18 +145,14 @@ impl Submission {
     }
 
     /// Writes a script and submits it; the job's number.
-    fn write_and_submit(
-        &self,
-        path: &Path,
-        script: &str,
-        dependency: Option<&str>,
-    ) -> Result<String, CommandError> {
+    fn write_and_submit(&self, path: &Path, sheet: &Sheet) -> Result<String, CommandError> {
         let shown = path.display();
-        self.write(path, script).map_err(|error| {
+        self.write(path, &sheet.text).map_err(|error| {
             self.failed(format!("the script `{shown}` cannot be written: {error}"), "")
         })?;
         let absolute = std::path::absolute(path)?.display().to_string();
-        let arguments: Vec<&str> = dependency.into_iter().chain([absolute.as_str()]).collect();
+        let flags = sheet.flags.iter().flatten().map(String::as_str);
+        let arguments: Vec<&str> = flags.chain([absolute.as_str()]).collect();
         submit(&arguments).map_err(|error| {
             let look = match error {
                 SlurmError::Silent { .. } => "the job may be there (`squeue --me`); if not, ",
