@@ -213,8 +213,16 @@ fn a_submission_makes_the_study_and_chains_a_closing_job() {
     let checks = submitted["checks"].as_array().unwrap();
     assert!(!checks.is_empty() && checks.iter().all(|check| check["check"] != "parallel"));
     let folder = scene.folder.display();
+    // What the scripts say is said on the command line too, where no variable of the user's overrules it.
+    let flags = |name: &str, array: &str, log: &str| {
+        format!(
+            "--parsable --job-name={name}{array} --chdir={folder} --output={name}-{log}.log --open-mode=append --requeue"
+        )
+    };
+    let array = flags("quadratic", " --array=1-40%8", "%A");
+    let closing = flags("quadratic-close", "", "%j");
     let want = format!(
-        "--parsable {folder}/quadratic.sbatch\n--parsable --dependency=afterany:4711 {folder}/quadratic-close.sbatch\n"
+        "{array} {folder}/quadratic.sbatch\n{closing} --dependency=afterany:4711 {folder}/quadratic-close.sbatch\n"
     );
     assert_eq!(read(&scene, "sbatch.log"), want);
     assert_eq!(read(&scene, "test-only.txt"), read(&scene, "quadratic.sbatch"));
@@ -263,6 +271,22 @@ fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
     // The study's own rules hold as they do for `run`.
     scene.json(&["study", "stop", "--study-name", "quadratic"]);
     assert_eq!(submit("20", &[]).json()[0]["event"], "study_stopped");
+}
+
+#[test]
+fn a_file_in_the_place_of_another_or_of_the_database_is_refused() {
+    let scene = Scene::new("submit-places");
+    let quadratic = guest("quadratic");
+    let amount = ["submit", &quadratic, "--trials", "4", "--parallel", "2", "--storage", "s.db"];
+    for (flags, what) in [
+        (&["--report", "./s.db"][..], "the database and the report are the same file"),
+        (&["--script", "s.db"], "the database and the script are the same file"),
+        (&["--script", "r", "--report", "r"], "the script and the report are the same file"),
+    ] {
+        let ran = with_slurm(&scene, "echo 4711", &[&amount[..], flags].concat());
+        ran.assert_error(2, &["nothing is submitted", what]);
+        assert!(!scene.path("s.db").exists() && !scene.path("sbatch.log").exists(), "{what}");
+    }
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl Cluster {
     }
 
     #[track_caller]
-    fn finish(&self, command: &mut Command) -> String {
+    pub(crate) fn finish(&self, command: &mut Command) -> String {
         let output = command.output();
         let ran = Ran::from(output.unwrap_or_else(|error| panic!("{command:?}: {error}")));
         assert_eq!(ran.code, Some(0), "{command:?}: {}\n{}", ran.stderr, self.account());

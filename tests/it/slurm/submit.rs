@@ -10,7 +10,10 @@ pub(super) fn check_submit_to_the_complete_study(scene: &Scene, cluster: &Cluste
     let (digits, data) = (guest("digits"), digits_data());
     let objective = ["submit", &digits, "--dir", &data, "--storage", "study.db"];
     let amount = ["--trials", "40", "--parallel", "8", "--time", "10m", "--format", "json"];
-    let printed = cluster.run("trialbox", &[&objective[..], &amount].concat());
+    // Variables that would change what is submitted, were it left to the scripts.
+    let mut submit = cluster.command("trialbox", &[&objective[..], &amount].concat());
+    submit.env("SBATCH_TIMELIMIT", "1").env("SBATCH_ARRAY_INX", "1-2").env("SBATCH_WAIT", "1");
+    let printed = cluster.finish(&mut submit);
     let submitted: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
     assert_eq!(submitted["n_missing"], 40);
     let named = |key: &str| submitted[key].as_str().unwrap();
