@@ -4,6 +4,7 @@
 use crate::kill::trials;
 use crate::process::{DATABASE, Ended, HANGS, RETURNS_X, end};
 use crate::scene::Scene;
+use crate::scripted::endless;
 use rusqlite::Connection;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -119,6 +120,37 @@ fn where_slurm_does_not_answer_hearts_tell_and_the_run_goes_on() {
     let reaped = slurm.trialbox(&["reap"], &[]);
     assert_eq!(reaped.events_of("reaped").next().unwrap()["suspects"], serde_json::json!([0]));
     assert_eq!(trials(&scene)[0]["state"], "RUNNING");
+}
+
+#[test]
+fn a_job_has_itself_started_again_but_a_copy_of_it_does_not() {
+    for (restarts, why, asked) in [
+        ("0", "job 12_3 waits to be started again", &["squeue", "scontrol"][..]),
+        ("1", "is not started again: it runs elsewhere by now, and this is a copy", &["squeue"]),
+    ] {
+        let scene = Scene::new(&format!("lost-jobs-requeue-{restarts}"));
+        let squeue = format!("printf '18|12|4|9|5:00|\\n17|12|3|{restarts}|5:00|\\n'");
+        let slurm = Slurm::new(&scene, &squeue);
+        let run = ["run", endless(&scene), "--requeue", "--job-time", "5s", "--reserve", "2s"];
+        let ended = slurm.trialbox(&run, &[("SLURM_JOB_ID", "17")]);
+        assert_eq!(ended.code, Some(75), "{ended:?}");
+        assert!(ended.stderr.contains(why), "{ended:?}");
+        assert_eq!(slurm.asked(), asked);
+    }
+}
+
+#[test]
+fn a_slurm_that_does_not_answer_at_first_is_asked_again_when_the_job_ends() {
+    let scene = Scene::new("lost-jobs-asked-again");
+    let first = "[ -e busy ] || { touch busy; echo 'Socket timed out' >&2; exit 1; }";
+    let slurm = Slurm::new(&scene, &format!("{first}\nprintf '17|17|N/A|0|0:06|\\n'"));
+    let mut command = scene.on_study(&["run", endless(&scene)]);
+    slurm.surround(&mut command, &[("SLURM_JOB_ID", "17")]).env_remove("SLURM_JOB_END_TIME");
+    let ended = Ended::from(command.output().unwrap());
+    assert_eq!(ended.code, Some(75), "{ended:?}");
+    assert!(ended.stderr.contains("when job 17 ends is not known yet"), "{ended:?}");
+    let failure = &trials(&scene)[0]["system_attrs"]["trialbox:failure"];
+    assert_eq!(failure["code"], "E-INTERRUPTED");
 }
 
 /// Scripts in the place of Slurm's commands, of which `squeue` is the test's.
