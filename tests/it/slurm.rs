@@ -10,6 +10,7 @@ mod checkpoints;
 mod cluster;
 mod faults;
 mod linuxproc;
+mod page;
 mod recipe;
 mod submit;
 mod time_limit;

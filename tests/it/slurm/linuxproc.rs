@@ -3,6 +3,7 @@
 mod cluster;
 
 use super::cluster::{Cluster, Options, Proctrack};
+use super::page::check_scripts_of_the_page;
 use super::recipe::{Recipe, lay_out_objective};
 use super::time_limit::check_that_no_trial_stays_running;
 use crate::scene::Scene;
@@ -48,4 +49,11 @@ fn the_doctor_of_a_healthy_cluster_finds_its_nodes_locks_and_clocks_in_order() {
     let left = std::fs::read_dir(&scene.folder).unwrap();
     let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(names.filter(|name| name.contains("probe")).collect::<Vec<_>>(), [""; 0]);
+}
+
+#[test]
+fn the_scripts_of_the_page_for_the_alliance_run_as_they_stand_there() {
+    let scene = Scene::new("slurm-page");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
+    check_scripts_of_the_page(&scene, &cluster);
 }
