@@ -100,7 +100,7 @@ fn a_guest_that_is_interrupted_three_times_ends_with_the_value_of_one_that_is_no
     child.kill().unwrap();
     assert!(end(child).was_killed());
     // By the end of the job's time.
-    let run = [&run[..], &["--job-time", "6s", "--reserve", "0s"]].concat();
+    let run = [&run[..], &["--job-time", "12s", "--reserve", "0s"]].concat();
     let ended = scene.finish("", &run);
     assert_eq!(ended.code, Some(75), "{ended:?}");
     assert_eq!(fs::read(attempt(&scene, 0, 2).unwrap().join("steps")).unwrap().len(), 9 * 8);
