@@ -19,6 +19,9 @@ const MAX_DEPTH: usize = 64;
 /// How much is copied at once, in bytes.
 const PIECE: u64 = 64 << 20;
 
+/// How many entries of a directory are looked at, where not all need to be.
+const MAX_LOOKED_AT: u32 = 100_000;
+
 /// How often a directory is emptied in which others make new files.
 const MAX_PASSES: usize = 3;
 
@@ -51,6 +54,59 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     };
     let name = std::ffi::CString::new(name.as_encoded_bytes())?;
     remove_at(&parent, &name, 0)
+}
+
+/// Whether a directory has a file, at any depth, of which `is_wanted` holds. Not more than [`MAX_LOOKED_AT`] entries
+/// are looked at. `go_on` is asked in between, and ends the work with its error.
+///
+/// # Errors
+/// As for [`copy`], but pipes and the like are passed over.
+pub(super) fn any_file(
+    path: &Path,
+    is_wanted: &mut dyn FnMut(&Stat) -> bool,
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<bool> {
+    let directory = openat(CWD, path, DIRECTORY, Mode::empty())?;
+    Looking { is_wanted, go_on, n_left: MAX_LOOKED_AT }.directory(&directory, 0)
+}
+
+struct Looking<'a> {
+    is_wanted: &'a mut dyn FnMut(&Stat) -> bool,
+    go_on: &'a mut dyn FnMut() -> io::Result<()>,
+    n_left: u32,
+}
+
+impl Looking<'_> {
+    fn directory(&mut self, directory: &OwnedFd, depth: usize) -> io::Result<bool> {
+        check_depth(depth)?;
+        for entry in Dir::read_from(directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !is_entry(name) {
+                continue;
+            }
+            let Some(n_left) = self.n_left.checked_sub(1) else { return Ok(false) };
+            self.n_left = n_left;
+            (self.go_on)()?;
+            match self.entry(directory, name, depth) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Ok(false) => {}
+                found => return found,
+            }
+        }
+        Ok(false)
+    }
+
+    fn entry(&mut self, parent: &OwnedFd, name: &CStr, depth: usize) -> io::Result<bool> {
+        let stat = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        match file_type(&stat) {
+            FileType::RegularFile => Ok((self.is_wanted)(&stat)),
+            FileType::Directory => {
+                self.directory(&openat(parent, name, DIRECTORY, Mode::empty())?, depth + 1)
+            }
+            _ => Ok(false),
+        }
+    }
 }
 
 const DIRECTORY: OFlags =
