@@ -14,6 +14,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use trialbox_core::json::Json;
 use trialbox_core::objective::{Evaluation, Objective};
 use trialbox_core::reap::Reaped;
@@ -30,6 +31,10 @@ pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
 
 /// What an attempt's directory is called until it is complete.
 const UNFINISHED: &str = ".unfinished";
+
+/// How long files of a trial that has ended are still removed when this process is to stop: a scheduler gives it not
+/// much more than that.
+const REMOVAL: Duration = Duration::from_secs(2);
 
 /// How much of a study's name is in its directory's.
 const MAX_NAME: usize = 64;
@@ -163,7 +168,7 @@ type Time = (i64, i64);
 
 impl Checkpoints {
     /// Makes the directory of an attempt, with what the last one before it left if it is a retry. `go_on` is asked
-    /// while files are copied, and ends that with its error.
+    /// while files are copied and removed, and ends that with its error.
     fn begin(
         &self,
         origin: TrialNumber,
@@ -173,12 +178,12 @@ impl Checkpoints {
         let attempts = self.dir.join(origin.to_string());
         if origin == number {
             // What lies there is another trial's, of a database that was lost and made anew.
-            tree::remove(&attempts)?;
+            discard(&attempts, go_on)?;
         }
         let (dir, unfinished) =
             (attempts.join(number.to_string()), attempts.join(format!("{number}{UNFINISHED}")));
-        tree::remove(&dir)?;
-        tree::remove(&unfinished)?;
+        tree::remove(&dir, go_on)?;
+        tree::remove(&unfinished, go_on)?;
         fs::create_dir_all(&unfinished)?;
         let earlier = earlier_attempts(&attempts, number)?;
         let last = earlier.iter().filter(|it| !it.is_unfinished).max_by_key(|it| it.number);
@@ -192,7 +197,8 @@ impl Checkpoints {
             // Before what it is a copy of is removed; not every file system can.
             let _ = fs::File::open(&attempts)?.sync_all();
         }
-        earlier.iter().for_each(|attempt| remove(&attempt.path));
+        // What stays of them if that is ended is older than this one, and the next attempt removes it.
+        earlier.iter().for_each(|attempt| remove(&attempt.path, go_on));
         let renamed = attempts.metadata()?;
         Ok(Attempt { dir, resumed_from, begun: (renamed.mtime(), renamed.mtime_nsec()) })
     }
@@ -202,16 +208,17 @@ impl Checkpoints {
     fn say_what_stays(&self, origin: TrialNumber, trial: TrialNumber) {
         let path = self.dir.join(origin.to_string());
         match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
-            Ok(true) => {
+            Ok(false) => remove(&path, &mut || Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => {
                 tracing::warn!(trial = trial.0, path = %path.display(), "the trial is not tried again, and its checkpoint stays");
             }
-            _ => remove(&path),
         }
     }
 
     /// Removes what the attempts at a trial left.
-    fn remove(&self, origin: TrialNumber) {
-        remove(&self.dir.join(origin.to_string()));
+    fn remove(&self, origin: TrialNumber, go_on: &mut dyn FnMut() -> io::Result<()>) {
+        remove(&self.dir.join(origin.to_string()), go_on);
     }
 }
 
@@ -228,9 +235,24 @@ impl Attempt {
 }
 
 /// Removes a directory, or says why not.
-fn remove(path: &Path) {
-    if let Err(error) = tree::remove(path) {
-        tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
+    match tree::remove(path, go_on) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            tracing::warn!(path = %path.display(), "the rest of a checkpoint stays: there was no time to remove it");
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+        }
+    }
+}
+
+/// Removes a directory in whose place there will be another one at once. What stays of it belongs to nobody.
+fn discard(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    let aside = path.with_extension(format!("discarded-{:016x}", rand::random::<u64>()));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed.map(|()| remove(&aside, go_on)),
     }
 }
 
@@ -297,7 +319,9 @@ impl<'a> Checkpointed<'a> {
             {
                 checkpoints.say_what_stays(origin, trial.number);
             }
-            TrialEnd::Finished(_) => checkpoints.remove(origin),
+            TrialEnd::Finished(_) => {
+                checkpoints.remove(origin, &mut for_a_moment_after(self.stops));
+            }
             _ => {}
         }
     }
@@ -314,7 +338,7 @@ impl<'a> Checkpointed<'a> {
         let (origin, number) = (session.origin(), session.number());
         let mut stop = None;
         let attempt = checkpoints.begin(origin, number, &mut || {
-            stop = session.tick().err();
+            stop = stop.take().or_else(|| session.tick().err());
             let is_over = stop.is_some() || self.stops.pending().is_some();
             if is_over { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         });
@@ -358,6 +382,18 @@ impl Objective for Checkpointed<'_> {
             }
             _ => evaluation,
         }
+    }
+}
+
+/// Allows work to go on until somebody wants this process to stop, and then for as long as a small directory takes.
+fn for_a_moment_after(stops: &Stops) -> impl FnMut() -> io::Result<()> {
+    let mut stopped_at = None;
+    move || {
+        if stops.pending().is_none() {
+            return Ok(());
+        }
+        let stopped_at: &mut Instant = stopped_at.get_or_insert_with(Instant::now);
+        if stopped_at.elapsed() < REMOVAL { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
     }
 }
 

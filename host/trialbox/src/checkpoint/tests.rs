@@ -44,9 +44,9 @@ fn a_retry_has_a_copy_of_what_the_last_attempt_left_and_of_no_other() -> io::Res
     assert_eq!(fs::read(third.dir.join("weights"))?, b"of the second");
     assert_eq!(names(&checkpoints.dir.join("3")), ["20"]);
 
-    checkpoints.remove(TrialNumber(3));
+    checkpoints.remove(TrialNumber(3), &mut || Ok(()));
     assert_eq!(names(&checkpoints.dir), ["4"]);
-    checkpoints.remove(TrialNumber(3));
+    checkpoints.remove(TrialNumber(3), &mut || Ok(()));
     fs::remove_dir_all(&checkpoints.dir)
 }
 
@@ -105,6 +105,25 @@ fn what_cannot_be_copied_stays_for_the_attempt_after_that() -> io::Result<()> {
     let next = begin(&checkpoints, 0, 2);
     assert_eq!(next.resumed_from, Some(TrialNumber(0)));
     assert_eq!(names(&checkpoints.dir.join("0")), ["2"]);
+    fs::remove_dir_all(&checkpoints.dir)
+}
+
+#[test]
+fn what_is_not_removed_in_time_is_no_checkpoint_of_the_trial_that_is_begun_there() -> io::Result<()>
+{
+    let checkpoints = checkpoints("in-time");
+    let stale = checkpoints.dir.join("5/5");
+    fs::create_dir_all(&stale)?;
+    fs::write(stale.join("weights"), b"another's")?;
+    let mut refuse = || Err(io::ErrorKind::Interrupted.into());
+    let first = checkpoints.begin(TrialNumber(5), TrialNumber(5), &mut refuse)?;
+    assert_eq!(names(&first.dir), <[&str; 0]>::default());
+    let discarded = names(&checkpoints.dir).pop().expect("the rest");
+    assert_eq!(fs::read(checkpoints.dir.join(discarded).join("5/weights"))?, b"another's");
+    assert_eq!(begin(&checkpoints, 5, 9).resumed_from, None);
+    // And of one that has ended the rest stays.
+    checkpoints.remove(TrialNumber(5), &mut refuse);
+    assert_eq!(names(&checkpoints.dir.join("5")), ["9"]);
     fs::remove_dir_all(&checkpoints.dir)
 }
 

@@ -49,11 +49,12 @@ pub(super) fn copy(
     Ok(copying.n_files)
 }
 
-/// Removes a directory with all that is in it. One that is not there is as good.
+/// Removes a directory with all that is in it. One that is not there is as good. `go_on` is asked in between, and ends
+/// the work with its error: the rest stays.
 ///
 /// # Errors
 /// As for [`copy`].
-pub(super) fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(io::ErrorKind::InvalidInput.into());
     };
@@ -63,14 +64,13 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
         parent => parent?,
     };
     let name = std::ffi::CString::new(name.as_encoded_bytes())?;
-    remove_at(&parent, &name, 0)
+    remove_at(&parent, &name, 0, go_on)
 }
 
-/// Whether a directory has a file, at any depth, of which `is_wanted` holds. Not more than [`MAX_LOOKED_AT`] entries
-/// are looked at. `go_on` is asked in between, and ends the work with its error.
+/// Whether a directory has a file, at any depth, of which `is_wanted` holds. `go_on` is asked in between, and ends the work with its error.
 ///
 /// # Errors
-/// As for [`copy`], but pipes and the like are passed over.
+/// As for [`copy`], but pipes and the like are passed over; more than [`MAX_LOOKED_AT`] entries before there is one.
 pub(super) fn any_file(
     path: &Path,
     is_wanted: &mut dyn FnMut(&Stat) -> bool,
@@ -95,8 +95,9 @@ impl Looking<'_> {
             if !is_entry(name) {
                 continue;
             }
-            let Some(n_left) = self.n_left.checked_sub(1) else { return Ok(false) };
-            self.n_left = n_left;
+            self.n_left = self.n_left.checked_sub(1).ok_or_else(|| {
+                io::Error::other(format!("there are more than {MAX_LOOKED_AT} entries"))
+            })?;
             (self.go_on)()?;
             match self.entry(directory, name, depth) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -196,8 +197,14 @@ impl Copying<'_> {
     }
 }
 
-fn remove_at(parent: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
+fn remove_at(
+    parent: &OwnedFd,
+    name: &CStr,
+    depth: usize,
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
     check_depth(depth)?;
+    go_on()?;
     let is_directory = match statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => file_type(&stat) == FileType::Directory,
         Err(Errno::NOENT) => return Ok(()),
@@ -207,7 +214,7 @@ fn remove_at(parent: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
         return gone(unlinkat(parent, name, AtFlags::empty()));
     }
     for pass in 1.. {
-        empty(&openat(parent, name, DIRECTORY, Mode::empty())?, depth)?;
+        empty(&openat(parent, name, DIRECTORY, Mode::empty())?, depth, go_on)?;
         match unlinkat(parent, name, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY) if pass < MAX_PASSES => {}
             removed => return gone(removed),
@@ -216,11 +223,15 @@ fn remove_at(parent: &OwnedFd, name: &CStr, depth: usize) -> io::Result<()> {
     Ok(())
 }
 
-fn empty(directory: &OwnedFd, depth: usize) -> io::Result<()> {
+fn empty(
+    directory: &OwnedFd,
+    depth: usize,
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
         if is_entry(entry.file_name()) {
-            remove_at(directory, entry.file_name(), depth + 1)?;
+            remove_at(directory, entry.file_name(), depth + 1, go_on)?;
         }
     }
     Ok(())

@@ -13,6 +13,10 @@ fn directories(test: &str) -> (PathBuf, PathBuf) {
     (from, to)
 }
 
+fn remove_all(path: &Path) -> io::Result<()> {
+    remove(path, &mut || Ok(()))
+}
+
 fn copy_all(from: &Path, to: &Path) -> io::Result<u64> {
     copy(from, to, &mut || Ok(()))
 }
@@ -26,12 +30,12 @@ fn files_and_directories_are_copied_and_removed() -> io::Result<()> {
     assert_eq!(copy_all(&from, &to)?, 2);
     assert_eq!(fs::read(to.join("a/b/weights"))?, b"one");
     assert_eq!(fs::read(to.join("empty"))?, b"");
-    remove(&from)?;
+    remove_all(&from)?;
     assert!(!from.exists());
-    remove(&from)?;
-    remove(&from.join("a"))?;
+    remove_all(&from)?;
+    remove_all(&from.join("a"))?;
     assert_eq!(fs::read(to.join("a/b/weights"))?, b"one");
-    remove(to.parent().expect("the test's folder"))
+    remove_all(to.parent().expect("the test's folder"))
 }
 
 #[test]
@@ -46,16 +50,16 @@ fn links_stay_links_and_what_they_lead_to_is_neither_read_nor_removed() -> io::R
     for name in ["file", "directory"] {
         assert!(to.join(name).symlink_metadata()?.is_symlink(), "{name}");
     }
-    remove(&from)?;
-    remove(&to)?;
+    remove_all(&from)?;
+    remove_all(&to)?;
     assert_eq!(fs::read(secret.join("key"))?, b"private");
     // Nor if the directory itself has become one.
     fs::create_dir(&to)?;
     std::os::unix::fs::symlink(&secret, &from)?;
     copy_all(&from, &to).expect_err("it is a link");
-    remove(&from)?;
+    remove_all(&from)?;
     assert_eq!(fs::read(secret.join("key"))?, b"private");
-    remove(to.parent().expect("the test's folder"))
+    remove_all(to.parent().expect("the test's folder"))
 }
 
 #[test]
@@ -116,13 +120,32 @@ fn sockets_and_endless_nesting_are_refused() -> io::Result<()> {
     let error = copy_all(&from, &to).expect_err("a socket").to_string();
     assert_eq!(error, "`socket` is neither a file nor a directory");
     drop(socket);
-    remove(&from)?;
+    remove_all(&from)?;
     fs::create_dir_all(from.join("d/".repeat(MAX_DEPTH)))?;
     copy_all(&from, &to)?;
     fs::create_dir_all(from.join("d/".repeat(MAX_DEPTH + 1)))?;
-    let error = remove(&from).expect_err("too deep").to_string();
+    let error = remove_all(&from).expect_err("too deep").to_string();
     assert_eq!(error, "directories are nested deeper than 64");
     fs::remove_dir_all(from.parent().expect("the test's folder"))
+}
+
+#[test]
+fn a_removal_ends_when_it_may_not_go_on_and_leaves_the_rest() -> io::Result<()> {
+    let (from, _) = directories("left");
+    for name in ["one", "two", "three"] {
+        fs::create_dir(from.join(name))?;
+        fs::write(from.join(name).join("weights"), b"one")?;
+    }
+    // The directory, one in it, and the file in that.
+    let mut n_left = 3;
+    let mut go_on = || {
+        n_left -= 1;
+        if n_left < 0 { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    };
+    let error = remove(&from, &mut go_on);
+    assert_eq!(error.map_err(|error| error.kind()), Err(io::ErrorKind::Interrupted));
+    assert_eq!(fs::read_dir(&from)?.count(), 2);
+    remove_all(from.parent().expect("the test's folder"))
 }
 
 #[test]
@@ -132,5 +155,5 @@ fn a_copy_ends_when_it_may_not_go_on() -> io::Result<()> {
     let error = copy(&from, &to, &mut || Err(io::ErrorKind::Interrupted.into()));
     assert_eq!(error.map_err(|error| error.kind()), Err(io::ErrorKind::Interrupted));
     assert_eq!(fs::read_dir(&to)?.count(), 0);
-    remove(to.parent().expect("the test's folder"))
+    remove_all(to.parent().expect("the test's folder"))
 }
