@@ -100,7 +100,7 @@ fn a_guest_that_is_interrupted_three_times_ends_with_the_value_of_one_that_is_no
     child.kill().unwrap();
     assert!(end(child).was_killed());
     // By the end of the job's time.
-    let run = [&run[..], &["--job-time", "6s", "--reserve", "0s"]].concat();
+    let run = [&run[..], &["--job-time", "12s", "--reserve", "0s"]].concat();
     let ended = scene.finish("", &run);
     assert_eq!(ended.code, Some(75), "{ended:?}");
     assert_eq!(fs::read(attempt(&scene, 0, 2).unwrap().join("steps")).unwrap().len(), 9 * 8);
@@ -111,6 +111,7 @@ fn a_guest_that_is_interrupted_three_times_ends_with_the_value_of_one_that_is_no
     let trials = trials(&scene);
     assert_eq!(states(&trials), ["FAIL", "FAIL", "FAIL", "COMPLETE"]);
     assert_eq!(bits(&trials[3]), bits(wanted));
+    assert_eq!(trials[2]["system_attrs"]["trialbox:made_progress"], true);
     // The second had no time to write such things down.
     for (number, state, from) in
         [(0, "fresh", None), (2, "resumed", Some(1)), (3, "resumed", Some(2))]
@@ -245,24 +246,70 @@ fn a_trial_sees_only_what_its_own_attempts_have_left() {
 }
 
 #[test]
-fn what_a_trial_keeps_goes_when_it_has_failed_for_good() {
+fn a_trial_that_gets_further_each_time_is_tried_until_it_does_not() {
+    let scene = Scene::new("checkpoints-further");
+    let misfit = guest("misfit");
+    let run = |steps, number, taken| {
+        let run = [&counting(&misfit, steps)[..], &["--max-retries", "1"]].concat();
+        let mut child = scene.start("", &run);
+        wait_for_steps(&scene, &mut child, (0, number), taken);
+        signal(&child, Signal::TERM);
+        end(child)
+    };
+    for number in 0..4 {
+        let ended = run("STEPS=2", number, 2 * (number as usize + 1));
+        assert_eq!(ended.events_of("trial").last().unwrap()["retry"], number + 1, "{ended:?}");
+    }
+    let found = trials(&scene);
+    assert_eq!(states(&found), ["FAIL", "FAIL", "FAIL", "FAIL", "WAITING"]);
+    for number in 0..4 {
+        assert_eq!(found[number]["system_attrs"]["trialbox:made_progress"], true);
+    }
+    assert_eq!(found[4]["system_attrs"]["trialbox:resumes"], 4);
+    assert_eq!(found[4]["system_attrs"]["trialbox:made_progress"], Value::Null);
+
+    // Now it hangs at once: one such try is followed by another, and the second is the last.
+    let ended = run("STEPS=0", 4, 8);
+    assert_eq!(ended.events_of("trial").last().unwrap()["retry"], 5, "{ended:?}");
+    let ended = run("STEPS=0", 5, 8);
+    let found = trials(&scene);
+    assert_eq!(states(&found), ["FAIL"; 6]);
+    assert_eq!(found[5]["system_attrs"]["trialbox:made_progress"], Value::Null);
+    assert_eq!(found[5]["system_attrs"]["trialbox:resumes"], 4);
+    // It did not fail by itself, and what it kept is where it says.
+    let kept = attempt(&scene, 0, 5).unwrap();
+    assert_eq!(fs::read(kept.join("steps")).unwrap().len(), 8 * 8);
+    assert!(ended.stderr.contains("its checkpoint stays"), "{ended:?}");
+    assert!(ended.stderr.contains(kept.parent().unwrap().to_str().unwrap()), "{ended:?}");
+}
+
+#[test]
+fn what_a_trial_keeps_goes_when_it_has_failed_for_good_and_stays_when_it_was_stopped() {
     let scene = Scene::new("checkpoints-failed");
     let misfit = guest("misfit");
     let run = [&counting(&misfit, "STEPS=3")[..], &["--max-retries", "0"]].concat();
-    let mut child = scene.start("", &run);
-    wait_for_steps(&scene, &mut child, (0, 0), 3);
-    signal(&child, Signal::TERM);
-    end(child);
+    let ended = scene.finish("", &[&run[..], &["--trial-timeout", "1s"]].concat());
+    assert_eq!(trials(&scene)[0]["system_attrs"]["trialbox:failure"]["code"], "E-TIME");
+    assert!(!ended.stderr.contains("its checkpoint stays"), "{ended:?}");
     assert_eq!(left(&scene), 0);
-    // And when it is found lost, and not tried again.
-    let mut child = scene.start("", &run);
+    // By the user, who may want it.
+    let mut child = scene.start("", &[&run[..], &["--trial-timeout", "1h", "--override"]].concat());
     wait_for_steps(&scene, &mut child, (1, 1), 3);
+    signal(&child, Signal::INT);
+    let ended = end(child);
+    assert!(ended.stderr.contains("its checkpoint stays"), "{ended:?}");
+    // By a death that others find.
+    let mut child = scene.start("", &run);
+    wait_for_steps(&scene, &mut child, (2, 2), 3);
     child.kill().unwrap();
     end(child);
-    assert_eq!(left(&scene), 1);
-    assert_eq!(scene.finish("", &counting(&misfit, "STEPS=12")).code, Some(0));
-    assert_eq!(states(&trials(&scene)), ["FAIL", "FAIL", "COMPLETE"]);
-    assert_eq!(left(&scene), 0);
+    let last = scene.finish("", &counting(&misfit, "STEPS=12"));
+    assert_eq!(last.code, Some(0), "{last:?}");
+    assert!(last.stderr.contains("its checkpoint stays"), "{last:?}");
+    assert_eq!(states(&trials(&scene)), ["FAIL", "FAIL", "FAIL", "COMPLETE"]);
+    assert_eq!(left(&scene), 2);
+    assert!(attempt(&scene, 1, 1).unwrap().join("steps").exists());
+    assert!(attempt(&scene, 2, 2).unwrap().join("steps").exists());
 }
 
 #[test]

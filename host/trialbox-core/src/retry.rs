@@ -12,21 +12,35 @@ pub const FAILED_TRIAL_ATTR: &str = "failed_trial";
 /// The system attribute that lists the numbers of the lost trials before this one: Optuna's.
 pub const RETRY_HISTORY_ATTR: &str = "retry_history";
 
+/// The system attribute of an attempt that was interrupted after it got further than the one before it: true.
+pub const MADE_PROGRESS_ATTR: &str = "trialbox:made_progress";
+
+/// The system attribute of a retry that counts the attempts before it that made progress.
+pub const RESUMES_ATTR: &str = "trialbox:resumes";
+
+/// How often a trial is tried that makes progress each time: a guest that only seems to must not go on for ever.
+pub const MAX_ATTEMPTS: usize = 1000;
+
 /// The WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` makes it: its parameters
-/// and attributes, but not what it reported. `None` when it was retried often enough.
+/// and attributes, but not what it reported. `None` when it was retried often enough: attempts that made progress
+/// do not count, up to [`MAX_ATTEMPTS`].
 ///
 /// The number and the id are the storage's to give. What is ours among the attributes stays behind, as do the
-/// constraints: the owner, the failure and the like are facts of one attempt.
+/// constraints: the owner, the failure and the like are facts of one attempt. Only [`RESUMES_ATTR`] goes on.
 pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial> {
     let mut history = retry_history(&trial.system_attrs);
     history.push(trial.number);
-    if history.len() > policy.max_retries as usize {
+    let resumes = resumes(trial).min(history.len());
+    if history.len() - resumes > policy.max_retries as usize || history.len() >= MAX_ATTEMPTS {
         return None;
     }
     let mut system_attrs = trial.system_attrs.clone();
     system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX) && !is_constraint_attr(key));
     let mut user_attrs = trial.user_attrs.clone();
     user_attrs.remove(CONSTRAINT_NAMES);
+    if resumes > 0 {
+        system_attrs.insert(RESUMES_ATTR.to_owned(), Json::from(resumes as u64));
+    }
     let origin = origin(trial.number, &trial.system_attrs);
     system_attrs.insert(FAILED_TRIAL_ATTR.to_owned(), Json::from(origin.0));
     let history = history.into_iter().map(|number| Json::from(number.0)).collect();
@@ -41,6 +55,15 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
         system_attrs,
         ..trial.clone()
     })
+}
+
+/// How many attempts at a trial made progress, this one and those before it.
+fn resumes(trial: &FrozenTrial) -> usize {
+    let before = trial.system_attrs.get(RESUMES_ATTR).and_then(Json::as_i64);
+    let made_progress = trial.system_attrs.get(MADE_PROGRESS_ATTR) == Some(&Json::Bool(true));
+    // Others write to the database too.
+    let before = before.and_then(|before| before.try_into().ok()).unwrap_or(0).min(MAX_ATTEMPTS);
+    before + usize::from(made_progress)
 }
 
 /// The first of the trials of which this one is a retry, or itself.
@@ -67,6 +90,7 @@ pub fn renumbered(trials: &[FrozenTrial], first: TrialNumber) -> Vec<FrozenTrial
             _ => {
                 trial.system_attrs.remove(FAILED_TRIAL_ATTR);
                 trial.system_attrs.remove(RETRY_HISTORY_ATTR);
+                trial.system_attrs.remove(RESUMES_ATTR);
             }
         }
         trial
@@ -181,6 +205,39 @@ mod tests {
         let third = lost(2, &[("failed_trial", 0u32.into()), ("retry_history", numbers(&[0, 1]))]);
         assert_eq!(retry_of(&third, policy), None);
         assert_eq!(origin(third.number, &third.system_attrs), TrialNumber(0));
+    }
+
+    #[test]
+    fn attempts_that_made_progress_do_not_count_against_the_retries() {
+        let policy = RetryPolicy { max_retries: 1 };
+        let mut attempt = lost(0, &[]);
+        for number in 1..6 {
+            attempt.system_attrs.insert(MADE_PROGRESS_ATTR.to_owned(), true.into());
+            let retry = retry_of(&attempt, policy).expect("it made progress");
+            assert_eq!(retry.system_attrs[RESUMES_ATTR], Json::from(number));
+            assert_eq!(retry.system_attrs.get(MADE_PROGRESS_ATTR), None);
+            attempt = FrozenTrial { number: TrialNumber(number), ..retry };
+        }
+        let without = retry_of(&attempt, policy).expect("the one retry");
+        assert_eq!(without.system_attrs[RESUMES_ATTR], Json::from(5u32));
+        assert_eq!(retry_of(&FrozenTrial { number: TrialNumber(6), ..without }, policy), None);
+    }
+
+    #[test]
+    fn a_trial_that_always_makes_progress_is_not_tried_for_ever() {
+        let policy = RetryPolicy { max_retries: 3 };
+        let attempt = |before: usize| {
+            let history: Vec<u32> = (0..before as u32).collect();
+            let attrs = [
+                (RETRY_HISTORY_ATTR, numbers(&history)),
+                (RESUMES_ATTR, Json::from(i64::MAX)),
+                (MADE_PROGRESS_ATTR, true.into()),
+            ];
+            lost(before as u32, &attrs)
+        };
+        let last = retry_of(&attempt(MAX_ATTEMPTS - 2), policy).expect("the last attempt");
+        assert_eq!(last.system_attrs[RESUMES_ATTR], Json::from(MAX_ATTEMPTS as u64 - 1));
+        assert_eq!(retry_of(&attempt(MAX_ATTEMPTS - 1), policy), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::json::Json;
 use crate::objective::{Evaluation, Interruption, Objective, OnDeadline};
+use crate::retry::MADE_PROGRESS_ATTR;
 use crate::session::{SessionRest, Surroundings, TrialSession};
 use crate::stopping::StudyStop;
 use crate::storage::{
@@ -65,6 +66,9 @@ pub struct FinishedTrial {
     pub failure: Option<Failure>,
     /// Who stopped it, if somebody did.
     pub interruption: Option<Interruption>,
+    /// Whether it was interrupted and had got further than the attempt before it: then it does not count against the
+    /// retries.
+    pub made_progress: bool,
     /// The number of the copy that waits for another try, if there is one.
     pub retry: Option<TrialNumber>,
     /// How long the objective ran.
@@ -148,6 +152,7 @@ pub fn run_trial(
     let verdict = judge(at_deadline(evaluation, around), &around.study.directions, last);
     let mut rest = session.into_rest();
     rest.usage.wall = duration;
+    rest.made_progress &= interruption.is_some();
     rest.note_end(verdict.failure.as_ref());
     if let Some(error) = rest.error.take() {
         return end_halted(around, storage, rest, &verdict.outcome, error);
@@ -169,6 +174,7 @@ pub fn run_trial(
             n_reports_stored: rest.n_reports_stored,
             failure: verdict.failure,
             interruption,
+            made_progress: rest.made_progress,
             retry,
             duration,
             usage: rest.usage,
@@ -216,6 +222,8 @@ impl SessionRest {
         self.pending.system_attrs.extend(failure);
         self.pending.system_attrs.push((USAGE_ATTR.to_owned(), self.usage.to_json()));
         self.pending.system_attrs.extend(self.answers.to_attr());
+        let progress = self.made_progress.then(|| (MADE_PROGRESS_ATTR.to_owned(), true.into()));
+        self.pending.system_attrs.extend(progress);
     }
 }
 

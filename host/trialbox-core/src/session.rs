@@ -126,6 +126,7 @@ pub struct TrialSession<'a> {
     transcript: Transcript,
     usage: Usage,
     answers: Answers,
+    made_progress: bool,
     pending: TrialBatch,
     last_write: Duration,
     write_failed: bool,
@@ -176,6 +177,7 @@ impl<'a> TrialSession<'a> {
             transcript: Transcript::new(around.limits.limits.size(Limit::Log)),
             usage: Usage::default(),
             answers: Answers::default(),
+            made_progress: false,
             pending,
             last_write: around.clock.elapsed(),
             write_failed: false,
@@ -205,6 +207,12 @@ impl<'a> TrialSession<'a> {
                 members.push((RESUMED_FROM.to_owned(), Json::from(earlier.0)));
             }
         }
+    }
+
+    /// Notes that the objective has left more than the attempt before it: if it was interrupted, the attempt does not
+    /// count against the retries.
+    pub fn made_progress(&mut self) {
+        self.made_progress = true;
     }
 
     /// The seed for the objective's own random numbers; a retry has that of the trial that was lost.
@@ -500,6 +508,7 @@ impl<'a> TrialSession<'a> {
             transcript: self.transcript,
             usage: self.usage,
             answers: self.answers,
+            made_progress: self.made_progress,
             error: self.error,
         }
     }
@@ -753,6 +762,7 @@ pub(crate) struct SessionRest {
     pub(crate) transcript: Transcript,
     pub(crate) usage: Usage,
     pub(crate) answers: Answers,
+    pub(crate) made_progress: bool,
     pub(crate) error: Option<StorageError>,
 }
 

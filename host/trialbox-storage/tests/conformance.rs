@@ -4,6 +4,7 @@
 use std::path::Path;
 use trialbox_core::distribution::Distribution;
 use trialbox_core::json::Json;
+use trialbox_core::retry::{MADE_PROGRESS_ATTR, RESUMES_ATTR};
 use trialbox_core::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial,
@@ -389,6 +390,30 @@ fn a_lost_trial_is_ended_and_queued_again_in_one_step_and_only_as_it_was_seen() 
         let seen = storage.running_trials(study.id).unwrap().remove(0);
         let lost = storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap().unwrap();
         assert_eq!(lost.retry, None, "one retry was allowed");
+    });
+}
+
+#[test]
+fn an_attempt_that_made_progress_has_a_retry_though_none_is_left() {
+    each("progress", |storage| {
+        let study = study(storage);
+        let ending = |outcome| Ending {
+            retry: Some(RetryPolicy { max_retries: 0 }),
+            ..Ending::new(outcome, at())
+        };
+        let progress = TrialBatch {
+            system_attrs: vec![(MADE_PROGRESS_ATTR.to_owned(), true.into())],
+            ..TrialBatch::default()
+        };
+        let first = begin(storage, &study, "o").claim;
+        let retry = storage.finish_trial(&first, &progress, &ending(Outcome::Fail)).unwrap();
+        assert_eq!(retry, Some(TrialNumber(1)));
+        let second = begin(storage, &study, "p").claim;
+        let nothing = TrialBatch::default();
+        let retry = storage.finish_trial(&second, &nothing, &ending(Outcome::Fail)).unwrap();
+        assert_eq!(retry, None);
+        let second = storage.trial(study.id, TrialNumber(1)).unwrap();
+        assert_eq!(second.system_attrs[RESUMES_ATTR], 1i64.into());
     });
 }
 

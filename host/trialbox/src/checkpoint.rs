@@ -6,10 +6,15 @@
 
 mod tree;
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::CommandError;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use trialbox_core::json::Json;
 use trialbox_core::objective::{Evaluation, Objective};
 use trialbox_core::reap::Reaped;
@@ -18,7 +23,7 @@ use trialbox_core::run::TrialEnd;
 use trialbox_core::session::{Stop, TrialSession};
 use trialbox_core::storage::Storage;
 use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::trial::{TrialNumber, TrialState};
 use trialbox_runtime::{CHECKPOINT_PATH, CheckpointDir, Grant, Rejection, Sandbox, Stops};
 
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
@@ -26,6 +31,10 @@ pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
 
 /// What an attempt's directory is called until it is complete.
 const UNFINISHED: &str = ".unfinished";
+
+/// How long files of a trial that has ended are still removed when this process is to stop: a scheduler gives it not
+/// much more than that.
+const REMOVAL: Duration = Duration::from_secs(2);
 
 /// How much of a study's name is in its directory's.
 const MAX_NAME: usize = 64;
@@ -35,7 +44,8 @@ const MAX_NAME: usize = 64;
 #[command(next_help_heading = "In a batch job")]
 pub(crate) struct CheckpointArgs {
     /// Give each trial a directory below this one, `/checkpoint` to the objective, whose files its retries find
-    /// again; it is removed when the trial has ended for good. Name one that all jobs of the study reach
+    /// again; it is removed when the trial has ended and was not just stopped. Name one that all jobs of the study
+    /// reach
     #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
     checkpoint_dir: Option<PathBuf>,
 }
@@ -83,7 +93,7 @@ fn try_out(dir: &Path) -> io::Result<PathBuf> {
 pub(crate) struct CheckpointRoot(PathBuf);
 
 impl CheckpointRoot {
-    /// The study's part of it, where nothing is kept for trials that were just found lost and are not tried again.
+    /// The study's part of it. Where trials were just found lost that are not tried again, what they have kept is named.
     ///
     /// # Errors
     /// Of the storage; when the study's attribute makes no sense.
@@ -96,7 +106,7 @@ impl CheckpointRoot {
         let checkpoints = Checkpoints { dir: self.0.join(name_of(storage, study)?) };
         for reaped in lost.iter().filter(|reaped| reaped.trial.retry.is_none()) {
             let trial = storage.trial(study.id, reaped.trial.number)?;
-            checkpoints.remove(origin(trial.number, &trial.system_attrs));
+            checkpoints.say_what_stays(origin(trial.number, &trial.system_attrs), trial.number);
         }
         Ok(checkpoints)
     }
@@ -149,11 +159,16 @@ struct Attempt {
     dir: PathBuf,
     /// The attempt whose files are in it, if there were any.
     resumed_from: Option<TrialNumber>,
+    /// When all of that was there, by the clock of the file system.
+    begun: Time,
 }
+
+/// A time by the clock of a file system, in seconds and nanoseconds.
+type Time = (i64, i64);
 
 impl Checkpoints {
     /// Makes the directory of an attempt, with what the last one before it left if it is a retry. `go_on` is asked
-    /// while files are copied, and ends that with its error.
+    /// while files are copied and removed, and ends that with its error.
     fn begin(
         &self,
         origin: TrialNumber,
@@ -163,12 +178,12 @@ impl Checkpoints {
         let attempts = self.dir.join(origin.to_string());
         if origin == number {
             // What lies there is another trial's, of a database that was lost and made anew.
-            tree::remove(&attempts)?;
+            discard(&attempts, go_on)?;
         }
         let (dir, unfinished) =
             (attempts.join(number.to_string()), attempts.join(format!("{number}{UNFINISHED}")));
-        tree::remove(&dir)?;
-        tree::remove(&unfinished)?;
+        tree::remove(&dir, go_on)?;
+        tree::remove(&unfinished, go_on)?;
         fs::create_dir_all(&unfinished)?;
         let earlier = earlier_attempts(&attempts, number)?;
         let last = earlier.iter().filter(|it| !it.is_unfinished).max_by_key(|it| it.number);
@@ -182,20 +197,62 @@ impl Checkpoints {
             // Before what it is a copy of is removed; not every file system can.
             let _ = fs::File::open(&attempts)?.sync_all();
         }
-        earlier.iter().for_each(|attempt| remove(&attempt.path));
-        Ok(Attempt { dir, resumed_from })
+        // What stays of them if that is ended is older than this one, and the next attempt removes it.
+        earlier.iter().for_each(|attempt| remove(&attempt.path, go_on));
+        let renamed = attempts.metadata()?;
+        Ok(Attempt { dir, resumed_from, begun: (renamed.mtime(), renamed.mtime_nsec()) })
+    }
+
+    /// Names what the attempts at a trial left that did not fail by itself: days of work are not removed because too
+    /// many jobs have ended.
+    fn say_what_stays(&self, origin: TrialNumber, trial: TrialNumber) {
+        let path = self.dir.join(origin.to_string());
+        match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
+            Ok(false) => remove(&path, &mut || Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => {
+                tracing::warn!(trial = trial.0, path = %path.display(), "the trial is not tried again, and its checkpoint stays");
+            }
+        }
     }
 
     /// Removes what the attempts at a trial left.
-    fn remove(&self, origin: TrialNumber) {
-        remove(&self.dir.join(origin.to_string()));
+    fn remove(&self, origin: TrialNumber, go_on: &mut dyn FnMut() -> io::Result<()>) {
+        remove(&self.dir.join(origin.to_string()), go_on);
+    }
+}
+
+impl Attempt {
+    /// Whether a file has changed since the attempt began. Of that, unlike of the time of its content, no guest can
+    /// tell the kernel anything else.
+    fn has_changed(&self, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
+        let mut is_later = |stat: &rustix::fs::Stat| {
+            let changed: Time = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+            changed > self.begun
+        };
+        tree::any_file(&self.dir, &mut is_later, go_on)
     }
 }
 
 /// Removes a directory, or says why not.
-fn remove(path: &Path) {
-    if let Err(error) = tree::remove(path) {
-        tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
+    match tree::remove(path, go_on) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            tracing::warn!(path = %path.display(), "the rest of a checkpoint stays: there was no time to remove it");
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+        }
+    }
+}
+
+/// Removes a directory in whose place there will be another one at once. What stays of it belongs to nobody.
+fn discard(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    let aside = path.with_extension(format!("discarded-{:016x}", rand::random::<u64>()));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed.map(|()| remove(&aside, go_on)),
     }
 }
 
@@ -249,12 +306,23 @@ impl<'a> Checkpointed<'a> {
         self.sandbox.prepare()
     }
 
-    /// Removes the directory of the trial that was evaluated last, if it has ended for good.
+    /// Removes the directory of the trial that was evaluated last, if it has ended for good. One that was only stopped
+    /// keeps it.
     pub(crate) fn settle(&mut self, end: &TrialEnd) {
-        let is_over = matches!(end, TrialEnd::Finished(trial) if trial.retry.is_none());
-        let origin = self.origin.take().filter(|_| is_over);
-        if let (Some(checkpoints), Some(origin)) = (self.checkpoints, origin) {
-            checkpoints.remove(origin);
+        let (Some(checkpoints), Some(origin)) = (self.checkpoints, self.origin.take()) else {
+            return;
+        };
+        match end {
+            TrialEnd::Finished(trial) if trial.retry.is_some() => {}
+            TrialEnd::Finished(trial)
+                if trial.interruption.is_some() && trial.state == TrialState::Fail =>
+            {
+                checkpoints.say_what_stays(origin, trial.number);
+            }
+            TrialEnd::Finished(_) => {
+                checkpoints.remove(origin, &mut for_a_moment_after(self.stops));
+            }
+            _ => {}
         }
     }
 
@@ -266,20 +334,19 @@ impl<'a> Checkpointed<'a> {
         &self,
         checkpoints: &Checkpoints,
         session: &mut TrialSession,
-    ) -> Result<Option<CheckpointDir>, Stop> {
+    ) -> Result<Option<Attempt>, Stop> {
         let (origin, number) = (session.origin(), session.number());
         let mut stop = None;
         let attempt = checkpoints.begin(origin, number, &mut || {
-            stop = session.tick().err();
+            stop = stop.take().or_else(|| session.tick().err());
             let is_over = stop.is_some() || self.stops.pending().is_some();
             if is_over { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
         });
         match (stop, attempt) {
             (Some(stop), _) => Err(stop),
             (None, Ok(attempt)) => {
-                let resumed = attempt.resumed_from.is_some();
                 attempt.resumed_from.into_iter().for_each(|earlier| session.resumes_from(earlier));
-                Ok(Some(CheckpointDir { host: attempt.dir, resumed }))
+                Ok(Some(attempt))
             }
             (None, Err(error)) => {
                 if self.stops.pending().is_none() {
@@ -296,102 +363,50 @@ impl Objective for Checkpointed<'_> {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
         let Some(checkpoints) = self.checkpoints else { return self.sandbox.evaluate(session) };
         self.origin = Some(session.origin());
-        match self.directory(checkpoints, session) {
-            Ok(directory) => self.sandbox.set_checkpoint(directory),
+        let attempt = match self.directory(checkpoints, session) {
+            Ok(attempt) => attempt,
             Err(Stop::Halt) => return Evaluation::Halted,
             Err(Stop::Fail(failure)) => return Evaluation::Fail(failure),
-        }
+        };
+        self.sandbox.set_checkpoint(attempt.as_ref().map(|attempt| CheckpointDir {
+            host: attempt.dir.clone(),
+            resumed: attempt.resumed_from.is_some(),
+        }));
         let evaluation = self.sandbox.evaluate(session);
         // Whoever removes the directory should find nobody in it.
         self.sandbox.set_checkpoint(None);
-        evaluation
+        match attempt {
+            Some(attempt) if evaluation.interruption().is_some() => {
+                note_progress(&attempt, session);
+                evaluation
+            }
+            _ => evaluation,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The directories of a study in a test's own folder, which is fresh.
-    fn checkpoints(test: &str) -> Checkpoints {
-        let folder = format!("trialbox-checkpoint-{test}-{}", std::process::id());
-        let dir = std::env::temp_dir().join(folder);
-        let _ = fs::remove_dir_all(&dir);
-        Checkpoints { dir }
+/// Allows work to go on until somebody wants this process to stop, and then for as long as a small directory takes.
+fn for_a_moment_after(stops: &Stops) -> impl FnMut() -> io::Result<()> {
+    let mut stopped_at = None;
+    move || {
+        if stops.pending().is_none() {
+            return Ok(());
+        }
+        let stopped_at: &mut Instant = stopped_at.get_or_insert_with(Instant::now);
+        if stopped_at.elapsed() < REMOVAL { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
     }
+}
 
-    fn begin(checkpoints: &Checkpoints, origin: u32, number: u32) -> Attempt {
-        let (origin, number) = (TrialNumber(origin), TrialNumber(number));
-        checkpoints.begin(origin, number, &mut || Ok(())).expect("a directory")
-    }
-
-    fn names(dir: &Path) -> Vec<String> {
-        let entries = fs::read_dir(dir).expect("a directory");
-        let name = |entry: io::Result<fs::DirEntry>| {
-            entry.expect("an entry").file_name().to_string_lossy().into_owned()
-        };
-        let mut names: Vec<String> = entries.map(name).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_retry_has_a_copy_of_what_the_last_attempt_left_and_of_no_other() -> io::Result<()> {
-        let checkpoints = checkpoints("retry");
-        let first = begin(&checkpoints, 3, 3);
-        assert_eq!(first.resumed_from, None);
-        fs::write(first.dir.join("weights"), b"of the first")?;
-        let others = begin(&checkpoints, 4, 4);
-        assert_eq!(names(&others.dir), <[&str; 0]>::default());
-
-        let second = begin(&checkpoints, 3, 9);
-        assert_eq!(second.resumed_from, Some(TrialNumber(3)));
-        assert_eq!(fs::read(second.dir.join("weights"))?, b"of the first");
-        fs::write(second.dir.join("weights"), b"of the second")?;
-        // One that was begun and did not live to have its copy.
-        fs::create_dir(second.dir.with_file_name("12.unfinished"))?;
-        fs::write(second.dir.with_file_name("12.unfinished").join("weights"), b"of")?;
-        let third = begin(&checkpoints, 3, 20);
-        assert_eq!(third.resumed_from, Some(TrialNumber(9)));
-        assert_eq!(fs::read(third.dir.join("weights"))?, b"of the second");
-        assert_eq!(names(&checkpoints.dir.join("3")), ["20"]);
-
-        checkpoints.remove(TrialNumber(3));
-        assert_eq!(names(&checkpoints.dir), ["4"]);
-        checkpoints.remove(TrialNumber(3));
-        fs::remove_dir_all(&checkpoints.dir)
-    }
-
-    #[test]
-    fn a_retry_of_attempts_that_left_nothing_does_not_resume() -> io::Result<()> {
-        let checkpoints = checkpoints("nothing");
-        assert_eq!(begin(&checkpoints, 0, 2).resumed_from, None);
-        assert_eq!(begin(&checkpoints, 0, 5).resumed_from, None);
-        fs::remove_dir_all(&checkpoints.dir)
-    }
-
-    #[test]
-    fn what_cannot_be_copied_stays_for_the_attempt_after_that() -> io::Result<()> {
-        let checkpoints = checkpoints("stays");
-        fs::write(begin(&checkpoints, 0, 0).dir.join("weights"), b"one")?;
-        let mut refuse = || Err(io::ErrorKind::Interrupted.into());
-        let refused = checkpoints.begin(TrialNumber(0), TrialNumber(1), &mut refuse);
-        assert_eq!(refused.map_err(|error| error.kind()), Err(io::ErrorKind::Interrupted));
-        let next = begin(&checkpoints, 0, 2);
-        assert_eq!(next.resumed_from, Some(TrialNumber(0)));
-        assert_eq!(names(&checkpoints.dir.join("0")), ["2"]);
-        fs::remove_dir_all(&checkpoints.dir)
-    }
-
-    #[test]
-    fn a_study_has_a_name_of_its_own_and_no_path() {
-        let name = new_name("../digits: 2 \u{1b}[31m é");
-        assert!(name.starts_with("___digits__2___31m__-"), "{name}");
-        assert!(is_plain(&name), "{name}");
-        assert!(is_plain(&new_name(&"long".repeat(1000))));
-        assert_ne!(new_name("digits"), new_name("digits"));
-        for bad in ["", ".", "..", "a/b", "a b", ".hidden"] {
-            assert!(!is_plain(bad), "{bad}");
+/// Tells the session whether an attempt that was interrupted has left more than it found.
+fn note_progress(attempt: &Attempt, session: &mut TrialSession) {
+    // A trial that others have ended meanwhile finds that out when it is recorded.
+    let mut tick = || session.tick().map_err(|_| io::ErrorKind::Interrupted.into());
+    match attempt.has_changed(&mut tick) {
+        Ok(true) => session.made_progress(),
+        Ok(false) => {}
+        Err(error) => {
+            let path = attempt.dir.display();
+            tracing::warn!(%path, %error, "whether the trial got further cannot be told");
         }
     }
 }

@@ -29,6 +29,7 @@ use trialbox_core::event::Event;
 use trialbox_core::json::Json;
 use trialbox_core::limits::Limits;
 use trialbox_core::objective::{Interruption, OnDeadline};
+use trialbox_core::retry::MAX_ATTEMPTS;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use trialbox_core::sampler::{Sampler, may_begin};
 use trialbox_core::session::{SessionLimits, Surroundings};
@@ -374,14 +375,24 @@ impl Job<'_> {
             Some(Interruption::Deadline) => self.args.job_end.on_deadline() == OnDeadline::Retry,
             Some(Interruption::User) | None => false,
         };
-        let tries = self.settings.retry.max_retries + 1;
+        let tries = self.tries(trial);
         match (is_given_up, trial.interruption) {
             (true, Some(Interruption::Deadline)) => format!(
-                "\n  it has been tried {tries} times and is not tried again\
+                "\n  it has been tried {tries} and is not tried again\
                  \n  help: give its job more time, or let it go on where it was with --checkpoint-dir"
             ),
-            (true, _) => format!("\n  it has been tried {tries} times and is not tried again"),
+            (true, _) => format!("\n  it has been tried {tries} and is not tried again"),
             (false, _) => String::new(),
+        }
+    }
+
+    /// How often a trial was tried that is not tried again.
+    fn tries(&self, trial: &FinishedTrial) -> String {
+        let counted = self.settings.retry.max_retries + 1;
+        match self.checkpoints {
+            Some(_) if trial.made_progress => format!("{MAX_ATTEMPTS} times"),
+            Some(_) => format!("{counted} times without getting further"),
+            None => format!("{counted} times"),
         }
     }
 

@@ -113,8 +113,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
 
-    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone;
-    /// remembered by the study [default: 3]
+    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone, tries that got
+    /// further with --checkpoint-dir not counted; remembered by the study [default: 3]
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 

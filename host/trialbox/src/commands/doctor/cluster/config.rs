@@ -142,8 +142,8 @@ impl Config {
                 Note,
                 "preemption",
                 found,
-                "a job that is suspended for longer than --grace loses its trial to others, and ends with 6",
-                "give --grace a time that no job is suspended for",
+                "a job that is suspended keeps its trial as long as Slurm can be asked for it, and goes on with it",
+                "where squeue cannot be asked, give --grace a time that no job is suspended for",
             )
         } else {
             Finding::new(Ok, "preemption", "no job is preempted (PreemptMode)", "", "")

@@ -134,7 +134,7 @@ fn limits_of(facts: &Facts) -> Vec<Finding> {
     let processes = small(limits.processes, ENOUGH_PROCESSES).map(|n| {
         warning(
             format!("lets you have {n} processes and threads"),
-            "`run --workers` may fail to start some",
+            "`run --jobs` may fail to start some",
             "u",
         )
     });
