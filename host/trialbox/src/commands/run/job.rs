@@ -397,7 +397,8 @@ impl Job<'_> {
     }
 
     fn exit_code(&self, trial: &FinishedTrial) -> ExitCode {
-        if matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
+        let has_ended = matches!(trial.state, TrialState::Complete | TrialState::Pruned);
+        if has_ended || trial.made_progress {
             self.counters.gets_on.store(true, Ordering::Relaxed);
         }
         match (trial.interruption, trial.state) {
