@@ -262,8 +262,8 @@ fn a_trial_that_gets_further_each_time_is_tried_until_it_does_not() {
     }
     let found = trials(&scene);
     assert_eq!(states(&found), ["FAIL", "FAIL", "FAIL", "FAIL", "WAITING"]);
-    for number in 0..4 {
-        assert_eq!(found[number]["system_attrs"]["trialbox:made_progress"], true);
+    for trial in &found[..4] {
+        assert_eq!(trial["system_attrs"]["trialbox:made_progress"], true);
     }
     assert_eq!(found[4]["system_attrs"]["trialbox:resumes"], 4);
     assert_eq!(found[4]["system_attrs"]["trialbox:made_progress"], Value::Null);

@@ -227,7 +227,7 @@ impl Attempt {
     /// tell the kernel anything else.
     fn has_changed(&self, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
         let mut is_later = |stat: &rustix::fs::Stat| {
-            let changed: Time = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+            let changed: Time = (stat.st_ctime, stat.st_ctime_nsec as i64);
             changed > self.begun
         };
         tree::any_file(&self.dir, &mut is_later, go_on)
