@@ -106,6 +106,7 @@ impl JobEndArgs {
             deadline: Arc::clone(&end.deadline),
             last_call: Arc::clone(&end.last_call),
             reserve: self.reserve,
+            has_warned: false,
         };
         match (self.job_time, SlurmJob::current()) {
             (Some(time), _) => watch.set(Left::Time(time)),
@@ -160,7 +161,7 @@ impl JobEnd {
         };
         let most = if gets_on { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
         let why_not = match job.restart_count {
-            count if count >= most => format!("it was {count} times"),
+            count if count >= most => format!("it was started again {count} times"),
             _ => match own_job::requeue(&job) {
                 Ok(name) => {
                     output.note(&format!("job {name} waits to be started again"));
@@ -179,6 +180,7 @@ struct Watch {
     deadline: Arc<SharedDeadline>,
     last_call: Arc<SharedDeadline>,
     reserve: Option<Duration>,
+    has_warned: bool,
 }
 
 impl Watch {
@@ -236,7 +238,8 @@ impl Watch {
             Ok(None) => "squeue does not list it".to_owned(),
             Err(error) => error.to_string(),
         };
-        if self.deadline.remaining().is_none() {
+        let is_news = !std::mem::replace(&mut self.has_warned, true);
+        if is_news && self.deadline.remaining().is_none() {
             tracing::warn!(
                 "when job {} ends is not known yet ({problem}): its trial may not be stopped in time; --job-time says it",
                 job.name()
@@ -307,7 +310,7 @@ mod tests {
     fn a_short_job_keeps_three_quarters_of_its_time_for_trials() {
         let set = |reserve, left| {
             let (deadline, last_call) = (Arc::default(), Arc::default());
-            let mut watch = Watch { deadline, last_call, reserve };
+            let mut watch = Watch { deadline, last_call, reserve, has_warned: false };
             watch.set(Left::Time(left));
             let remaining = watch.deadline.remaining().expect("a deadline");
             // Some of it is over when it is read.
