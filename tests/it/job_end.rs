@@ -98,6 +98,10 @@ fn no_trial_is_begun_that_cannot_end() {
     let ran = scene.trialbox(&[&job[..], &["--min-time", "1m", "--reserve", "3590s"]].concat());
     assert_eq!(ran.json()[0]["event"], "job_ends", "{ran:?}");
     assert_eq!(trials(&scene).len(), 1);
+    // In a study that is complete no time is missing.
+    let complete = ["--max-trials", "1", "--min-time", "2h"];
+    let ran = scene.trialbox(&[&job[..], &complete].concat());
+    assert_eq!(ran.json()[0]["event"], "budget_reached", "{ran:?}");
     // Where nothing is left at all, the objective is not even compiled.
     let ran = scene.trialbox(&["run", "none.wasm", "--job-time", "0s"]);
     assert_eq!((ran.code, ran.stderr.contains("time is over")), (Some(0), true), "{ran:?}");

@@ -84,7 +84,7 @@ fn a_study_is_renamed_and_deleted_by_name() {
     scene.json(&["trial", "ask", "--storage", "study.db", "--search-space", space]);
     scene
         .trialbox(&["study", "delete", "q", "--storage", "study.db"])
-        .assert_error(2, &["1 trials of study `q` are RUNNING", "--force"]);
+        .assert_error(2, &["1 trial of study `q` is RUNNING", "--force"]);
     scene.json(&["study", "delete", "q", "--force", "--storage", "study.db"]);
     let database = rusqlite::Connection::open(scene.path("study.db")).unwrap();
     for table in [

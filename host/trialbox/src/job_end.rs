@@ -6,9 +6,10 @@
 
 use crate::output::Output;
 use crate::scheduler::own_job::{self, Left, Standing};
-use crate::scheduler::slurm::SlurmJob;
+use crate::scheduler::slurm::{SlurmError, SlurmJob};
 use crate::storage_args::parse_duration;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_core::objective::OnDeadline;
 use trialbox_runtime::SharedDeadline;
@@ -36,7 +37,7 @@ const FIRST_BACKOFF: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// How long before the end a process that still waits for a database gives up on that: what it has goes to a file.
-const LAST_CALL: Duration = Duration::from_secs(5);
+const LAST_CALL: Duration = Duration::from_secs(8);
 
 /// How often a job is started again that gets on each time: as good as always, and not for ever.
 const MAX_RESTARTS: u32 = 1000;
@@ -101,6 +102,7 @@ impl JobEndArgs {
             last_call: Arc::default(),
             min_time: self.min_time,
             requeue: self.requeue,
+            was_requeued: AtomicBool::new(false),
         };
         let mut watch = Watch {
             deadline: Arc::clone(&end.deadline),
@@ -112,7 +114,9 @@ impl JobEndArgs {
             (Some(time), _) => watch.set(Left::Time(time)),
             (None, Some(job)) => {
                 // Where Slurm has told already, the first trial need not begin without knowing.
-                let told = job.end_time.map(|end| Left::Time(until(end, SystemTime::now())));
+                // An end that is past was moved, or is another job's.
+                let told = job.end_time.map(|end| until(end, SystemTime::now()));
+                let told = told.filter(|left| !left.is_zero()).map(Left::Time);
                 told.into_iter().for_each(|left| watch.set(left));
                 // It ends with the process; nobody waits for it.
                 std::thread::spawn(move || watch.keep(&job, told));
@@ -133,6 +137,7 @@ pub(crate) struct JobEnd {
     min_time: Option<Duration>,
     /// Whether the job is to be started again if there is more to do.
     requeue: bool,
+    was_requeued: AtomicBool,
 }
 
 impl JobEnd {
@@ -144,15 +149,15 @@ impl JobEnd {
         (left.is_zero() || left < wanted).then_some(left)
     }
 
-    /// Has Slurm start the job again, if that is wanted: at most `max_restarts` times in vain, and as long as it gets on
-    /// a thousand times. Returns whether what was wanted did not happen, of which it says why.
+    /// Has Slurm start the job again, if that is wanted and was not done before: up to `max_restarts` times in all, or as
+    /// long as it gets on up to a thousand times. Returns whether what was wanted did not happen, of which it says why.
     pub(crate) fn fails_to_requeue(
         &self,
         max_restarts: u32,
         gets_on: bool,
         output: &Output,
     ) -> bool {
-        if !self.requeue {
+        if !self.requeue || self.was_requeued.swap(true, Ordering::Relaxed) {
             return false;
         }
         let Some(job) = SlurmJob::current() else {
@@ -160,18 +165,16 @@ impl JobEnd {
             return true;
         };
         let most = if gets_on { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
-        let why_not = match job.restart_count {
-            count if count >= most => format!("it was started again {count} times"),
-            _ => match own_job::requeue(&job) {
-                Ok(name) => {
-                    output.note(&format!("job {name} waits to be started again"));
-                    return false;
-                }
-                Err(why) => why,
-            },
-        };
-        output.note(&format!("job {} is not started again: {why_not}", job.name()));
-        true
+        match own_job::requeue(&job, most) {
+            Ok(name) => {
+                output.note(&format!("job {name} waits to be started again"));
+                false
+            }
+            Err(why) => {
+                output.note(&format!("job {} is not started again: {why}", job.name()));
+                true
+            }
+        }
     }
 }
 
@@ -236,6 +239,10 @@ impl Watch {
                 return Some(now.left);
             }
             Ok(None) => "squeue does not list it".to_owned(),
+            Err(error @ SlurmError::NoCommand { .. }) => {
+                tracing::info!(%error, "when the job ends is not known");
+                return None;
+            }
             Err(error) => error.to_string(),
         };
         let is_news = !std::mem::replace(&mut self.has_warned, true);
@@ -327,7 +334,13 @@ mod tests {
         let end = |left: Option<Duration>, min_time| {
             let deadline = Arc::new(SharedDeadline::default());
             deadline.set(left.map(|left| Instant::now() + left));
-            JobEnd { deadline, last_call: Arc::default(), min_time, requeue: false }
+            JobEnd {
+                deadline,
+                last_call: Arc::default(),
+                min_time,
+                requeue: false,
+                was_requeued: AtomicBool::new(false),
+            }
         };
         assert_eq!(end(None, Some(secs(60))).too_little_left(secs(9)), None);
         assert_eq!(end(Some(secs(100)), None).too_little_left(Duration::ZERO), None);

@@ -37,7 +37,7 @@ const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
 /// How often a lost trial is tried again where nobody says: often enough for a cluster's bad night.
-const DEFAULT_MAX_RETRIES: u32 = 3;
+pub(crate) const DEFAULT_MAX_RETRIES: u32 = 3;
 
 /// The flags that a study remembers; `None` means "not said".
 #[derive(Debug, Clone, Default)]

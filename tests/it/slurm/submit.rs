@@ -29,6 +29,7 @@ pub(super) fn check_submit_to_the_complete_study(scene: &Scene, cluster: &Cluste
     let report = std::fs::read_to_string(scene.path(named("report"))).unwrap();
     let best = &scene.json(&["study", "best", "--storage", "study.db"])[0];
     assert!(report.contains(&format!("trial {}", best["number"])), "{report}");
+    assert!(report.contains("missing      none"), "{report}");
     // One log for the array, with a line for each trial.
     let log = std::fs::read_to_string(scene.path(named("log"))).unwrap();
     let lines = log.lines().filter(|line| line.starts_with("trial "));

@@ -52,16 +52,19 @@ impl Standing {
     }
 }
 
-/// Has Slurm start this job again.
+/// Has Slurm start this job again, unless it has done so `most` times.
 ///
 /// # Errors
 /// Why it does not, as the end of `job 17 is not started again: …`.
-pub(crate) fn requeue(job: &SlurmJob) -> Result<String, String> {
+pub(crate) fn requeue(job: &SlurmJob, most: u32) -> Result<String, String> {
     match Standing::of(job) {
         Err(error) => Err(error.to_string()),
         Ok(None) => Err("Slurm does not know it".to_owned()),
         Ok(Some(now)) if now.supersedes(job) => {
             Err("it runs elsewhere by now, and this is a copy".to_owned())
+        }
+        Ok(Some(now)) if now.restart_count >= most => {
+            Err(format!("it was started again {} times", now.restart_count))
         }
         Ok(Some(now)) => match ask("scontrol", &["requeue", &now.name]) {
             Ok(_) => Ok(now.name),

@@ -155,11 +155,11 @@ fn changes_answers(program: &str, variable: &str) -> bool {
 }
 
 /// Whether a variable would make a job that is submitted here take itself for the one that submits it: sbatch passes its
-/// environment on. With the last two every job would be an array, or sbatch wait for its end.
+/// environment on. With the last three every job would be an array, sbatch wait for its end, or its shell die of a signal.
 fn is_of_this_job(variable: &str) -> bool {
-    let is_setting = ["SLURM_CONF", "SLURM_CLUSTERS"].contains(&variable);
+    let is_setting = ["SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"].contains(&variable);
     (variable.starts_with("SLURM_") && !is_setting)
-        || ["SBATCH_ARRAY_INX", "SBATCH_WAIT"].contains(&variable)
+        || ["SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_SIGNAL"].contains(&variable)
 }
 
 /// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.

@@ -287,6 +287,10 @@ impl Job<'_> {
         }
         let longest = Duration::from_millis(self.counters.longest.load(Ordering::Relaxed));
         if let Some(left) = self.job_end.too_little_left(longest) {
+            // There is no time for a trial, but for a look whether one is missing.
+            if let Some(n_trials) = self.budget_reached(storage)? {
+                return Ok(Some(NothingToDo::BudgetReached(n_trials)));
+            }
             self.counters.is_out_of_time.store(true, Ordering::Relaxed);
             return Ok(Some(NothingToDo::JobEnds(left)));
         }
@@ -295,6 +299,16 @@ impl Job<'_> {
         }
         let is_left = may_begin(sampler, || read_history(storage, self.study))?;
         Ok((!is_left).then_some(NothingToDo::SearchExhausted))
+    }
+
+    /// How many trials the study has, if that is as many as it may have.
+    fn budget_reached(&self, storage: &mut dyn Storage) -> Result<Option<u64>, StorageError> {
+        let Some(most) = self.settings.budgets.max_trials else { return Ok(None) };
+        let history = read_history(storage, self.study)?;
+        let counted = [TrialState::Complete, TrialState::Pruned, TrialState::Running];
+        let n_trials: u64 =
+            counted.iter().map(|state| history.in_state(*state).count() as u64).sum();
+        Ok((n_trials >= most).then_some(n_trials))
     }
 
     /// Lets no worker begin any more; of several, one says so.

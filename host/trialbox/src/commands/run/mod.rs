@@ -17,7 +17,7 @@ use crate::provenance::provenance;
 use crate::pruner_args::PrunerArgs;
 use crate::sampler_args::SamplerArgs;
 use crate::scheduler::slurm::SlurmJob;
-use crate::settings::{SettingFlags, Settings, parse_constraint_format};
+use crate::settings::{DEFAULT_MAX_RETRIES, SettingFlags, Settings, parse_constraint_format};
 use crate::stopping::StoppingArgs;
 use crate::storage_args::{StorageArgs, parse_count, parse_duration};
 use crate::until::parse_until;
@@ -31,6 +31,7 @@ pub(crate) use study::Prepared;
 use trialbox_core::constraint::ConstraintFormat;
 use trialbox_core::json::Json;
 use trialbox_core::limits::{Limit, Limits};
+use trialbox_core::objective::Interruption;
 use trialbox_core::storage::Storage;
 use trialbox_core::trial::UtcDateTime;
 use trialbox_runtime::{Interrupts, Stops};
@@ -171,6 +172,9 @@ impl RunArgs {
             // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
                 output.note(&error.to_text());
+                if interruption == Interruption::Deadline {
+                    job_end.fails_to_requeue(DEFAULT_MAX_RETRIES, false, output);
+                }
                 Ok(ExitCode::of(interruption))
             }
             (result, _) => result,

@@ -7,7 +7,7 @@ use crate::objective_args::show_directions;
 use crate::objectives::{objective_names, show_objectives};
 use crate::output::{Output, table};
 use crate::settings::{PRUNER, SAMPLER};
-use crate::stopping::{show_stopped, stop_json};
+use crate::stopping::{MAX_TRIALS, show_stopped, stop_json};
 use crate::storage_args::{StorageArgs, StudyArgs};
 use crate::trial_json::{
     self, object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
@@ -79,6 +79,11 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     line("database", storage.url().to_owned());
     line("objectives", show_objectives(&study).join(", "));
     line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
+    if let Some(n_missing) = n_missing(&summary) {
+        // PRUNED counts, as it does for --max-trials.
+        let text = if n_missing == 0 { "none".to_owned() } else { n_missing.to_string() };
+        line("missing", text);
+    }
     line("sampler", show_sampler(&study));
     line("pruner", show_pruner(&study));
     if let Some(stop) = stop_of(&study) {
@@ -185,6 +190,14 @@ fn show_params_or_problem(trial: &FrozenTrial) -> String {
     text
 }
 
+/// How many trials are missing to those that the study may have; nothing without such a bound.
+fn n_missing(summary: &StudySummary) -> Option<u64> {
+    let most = summary.study.user_attrs.get(MAX_TRIALS)?.as_u64()?;
+    let counted = [TrialState::Complete, TrialState::Pruned];
+    let n_done: u64 = counted.iter().filter_map(|state| summary.n_trials.get(state)).sum();
+    Some(most.saturating_sub(n_done))
+}
+
 fn show_counts(summary: &StudySummary) -> String {
     let counts = TrialState::ALL
         .into_iter()
@@ -203,6 +216,7 @@ fn summary_json(summary: &StudySummary) -> Value {
         "directions": summary.study.directions.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "metric_names": summary.study.metric_names(),
         "n_trials": summary.n_trials.values().sum::<u64>(),
+        "n_missing": n_missing(summary),
         "states": counts.collect::<serde_json::Map<_, _>>(),
         "datetime_start": summary.datetime_start.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T"))),
         "stopped": stop_of(&summary.study).as_ref().map(stop_json),

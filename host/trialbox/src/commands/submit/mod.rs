@@ -338,6 +338,9 @@ impl SubmitArgs {
 
 /// A database's path, by which two of one name are told apart, whether it is there or not.
 fn full_path(database: &Path) -> PathBuf {
+    if let Ok(path) = database.canonicalize() {
+        return path;
+    }
     let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
     match (path.parent().and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),

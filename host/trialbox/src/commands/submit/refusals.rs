@@ -24,6 +24,7 @@ pub(super) fn check_places(outlook: &Outlook, submission: &Submission) -> Option
         ("the script", Some(submission.script.clone())),
         ("the closing job's script", closing),
         ("the report", submission.report.as_ref().map(PathBuf::from)),
+        ("the log", Some(&submission.log).filter(|log| !log.contains('%')).map(PathBuf::from)),
     ];
     let places: Vec<(&str, PathBuf)> =
         places.into_iter().filter_map(|(what, path)| Some((what, full_path(&path?)))).collect();

@@ -69,6 +69,15 @@ impl SlurmArgs {
                 "write flags there, each with its value, such as -- --constraint=skylake",
             ));
         }
+        // To sbatch, a word that is no flag's value is the script.
+        let is_loose =
+            |flag: &Vec<String>| flag.len() > 1 + usize::from(!flag[0].starts_with("--"));
+        if let Some(flag) = self.others().find(is_loose) {
+            return Err(CommandError::usage(
+                format!("`{}` after `--` is not clear", flag.join(" ")),
+                "write the value of a long flag with `=`, such as -- --constraint=skylake",
+            ));
+        }
         let refused = |(flag, help): &(&str, &str)| {
             // sbatch takes a long flag also by its beginning.
             let is_it = |word: &&String| match flag.strip_prefix("--") {
@@ -266,6 +275,9 @@ mod tests {
         for word in ["--arr=1-3", "--no-req", "--wait", "-W", "--chd=/x", "-D/x", "--sig=B:USR1"] {
             assert!(others(&[word]).check().is_err(), "{word}");
         }
+        assert!(others(&["--exclusive", "foo"]).check().is_err());
+        assert!(others(&["-t", "10", "foo"]).check().is_err());
+        assert!(others(&["-t", "10", "--exclusive"]).check().is_ok());
         for word in ["--account=x", "--wait-all-nodes=1", "--constraint", "-p"] {
             assert!(others(&[word]).check().is_ok(), "{word}");
         }

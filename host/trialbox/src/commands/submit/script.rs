@@ -95,7 +95,6 @@ impl ClosingScript<'_> {
                  echo '{MARK}'\n    \
                  echo {of}\n    \
                  date '+%Y-%m-%d %H:%M:%S %Z'\n    \
-                 [ \"$code\" = 0 ] || echo \"INCOMPLETE: the closing job ended with $code. The same trialbox submit again runs what is missing.\"\n    \
                  \"$trialbox\" study show \"${{study[@]}}\"\n    \
                  \"$trialbox\" study best \"${{study[@]}}\"\n    \
                  echo 'Failed trials:'\n    \
@@ -234,7 +233,6 @@ code=$?
     echo 'Written by trialbox submit, which may write it again.'
     echo \"Of study digits in /home/anna/my study/study.db\"
     date '+%Y-%m-%d %H:%M:%S %Z'
-    [ \"$code\" = 0 ] || echo \"INCOMPLETE: the closing job ended with $code. The same trialbox submit again runs what is missing.\"
     \"$trialbox\" study show \"${study[@]}\"
     \"$trialbox\" study best \"${study[@]}\"
     echo 'Failed trials:'
