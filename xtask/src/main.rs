@@ -82,7 +82,7 @@ fn test() -> Result<()> {
     shell::cargo(test.clone().chain(not_on_slurm).chain(skips.clone()))?;
     // They mostly wait, so more run at once than there are cores, but not beside tests that are busy. The packages
     // are the same as before: of fewer, some would be built again with fewer features.
-    let on_slurm = ["--test", "it", "--", "--test-threads", "6", "slurm::"];
+    let on_slurm = ["--test", "it", "--", "--test-threads", "10", "slurm::"];
     shell::cargo(test.chain(on_slurm).chain(skips))?;
     let n_skipped = skipped.len() + usize::from(!fuzz::run_briefly()?);
     println!("all tests passed; {n_skipped} tiers skipped");

@@ -53,7 +53,9 @@ fn assert_ended_well(cluster: &Cluster, job: Job) {
 
 #[track_caller]
 fn bits_of_an_uninterrupted_run(misfit: &str) -> Vec<(serde_json::Value, u64)> {
-    let scene = Scene::new("slurm-checkpoints-whole");
+    // Two tests ask for it, maybe at once.
+    let folder = format!("slurm-checkpoints-whole-{:?}", std::thread::current().id());
+    let scene = Scene::new(&folder);
     assert_eq!(scene.finish("", &counting(misfit, "STEPS=12")).code, Some(0));
     bits(&trials(&scene)[0])
 }

@@ -2,9 +2,12 @@
 
 mod cluster;
 
+use super::checkpoints::check_that_interruptions_leave_no_trace;
 use super::cluster::{Cluster, Options, Proctrack};
+use super::faults;
 use super::page::check_scripts_of_the_page;
 use super::recipe::{Recipe, lay_out_objective};
+use super::submit::check_submit_to_the_complete_study;
 use super::time_limit::check_that_no_trial_stays_running;
 use crate::scene::Scene;
 use serde_json::Value;
@@ -56,4 +59,29 @@ fn the_scripts_of_the_page_for_the_alliance_run_as_they_stand_there() {
     let scene = Scene::new("slurm-page");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
     check_scripts_of_the_page(&scene, &cluster);
+}
+
+#[test]
+fn a_study_is_complete_whatever_happened_to_its_jobs_nodes_and_controller() {
+    let scene = Scene::new("slurm-faults-linuxproc");
+    let mut cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
+    faults::run_study_through_a_bad_night(&scene, &mut cluster);
+    faults::assert_complete(&scene);
+}
+
+#[test]
+fn submit_leads_from_nothing_to_the_complete_study_and_its_scripts_pass_shellcheck() {
+    let scene = Scene::new("slurm-submit-linuxproc");
+    let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
+    check_submit_to_the_complete_study(&scene, &cluster);
+}
+
+#[test]
+fn a_trial_that_slurm_interrupts_three_times_ends_with_the_value_of_one_that_it_does_not_to_the_bit()
+ {
+    let scene = Scene::new("slurm-checkpoints-linuxproc");
+    let mut options = Options::new(Proctrack::Linuxproc);
+    (options.nodes, options.cpus) = (1, 1);
+    let cluster = Cluster::start(&scene, &options);
+    check_that_interruptions_leave_no_trace(&scene, &cluster);
 }
