@@ -259,9 +259,10 @@ fn is_offered(import: &str) -> bool {
         || (version.starts_with("0.2.") && wasi.iter().any(|prefix| interface.starts_with(prefix)))
 }
 
-/// Major and minor: within 0.1 the contract only grows.
+/// Major and minor: within 0.1 the contract only grows. `0.01` and `+0.1`, which a parser of numbers takes, are none.
 fn minor(version: &str) -> Option<(u64, u64)> {
-    let mut parts = version.split('.').map(|part| part.parse().ok());
+    let read = |part: &str| part.parse().ok().filter(|number: &u64| number.to_string() == part);
+    let mut parts = version.split('.').map(read);
     Some((parts.next()??, parts.next()??))
 }
 
