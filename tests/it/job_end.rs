@@ -142,6 +142,24 @@ fn the_signals_that_batch_systems_send_before_the_end_mean_leave_and_sigcont_doe
     }
 }
 
+/// As `scancel --full` does, and Slurm wherever it knows processes by their parents.
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_signal_to_every_process_of_the_job_interrupts_the_trial_like_one_to_the_first() {
+    let scene = Scene::new("job-end-every-process");
+    let mut child = start(&scene);
+    await_report(&scene, &mut child);
+    let guest = crate::process::guest_process(&child);
+    for name in [Signal::TERM, Signal::USR1, Signal::INT] {
+        rustix::process::pidfd_send_signal(&guest, name).unwrap();
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(75));
+    let found = trials(&scene);
+    assert_eq!((&found[0]["state"], &found[1]["state"]), (&json!("FAIL"), &json!("WAITING")));
+    assert_eq!(found[0]["system_attrs"]["trialbox:failure"]["code"], "E-INTERRUPTED");
+}
+
 fn start(scene: &Scene) -> Child {
     let mut command = scene.command(&["run", endless(scene)]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -61,6 +61,7 @@ fn serve_as_process() -> wasmtime::Result<()> {
     lockdown::close_inherited_descriptors();
     lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
+    crate::interrupt::leave_signals_to_host()?;
     // Compiled code is kept in a file.
     crate::interrupt::survive_file_limits()?;
     let seccomp = lockdown::filter_system_calls();
