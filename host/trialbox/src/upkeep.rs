@@ -59,7 +59,7 @@ pub(crate) fn tidy_up(
     storage: &mut dyn Storage,
     spool: Option<&Spool>,
     study: &StudyRecord,
-    grace: Duration,
+    reaping: &Reaping,
     output: &Output,
 ) -> Result<Vec<Reaped>, CommandError> {
     if let Some(spool) = spool {
@@ -68,7 +68,7 @@ pub(crate) fn tidy_up(
             output.note(&synced_text(synced));
         });
     }
-    let report = reap_study(storage, spool, study, &Reaping::at_start(study, grace))?;
+    let report = reap_study(storage, spool, study, reaping)?;
     report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
     Ok(report.lost)
 }

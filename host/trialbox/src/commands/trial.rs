@@ -13,7 +13,7 @@ use crate::settings::{SettingFlags, constraint_format};
 use crate::stopping::{NothingToDo, StoppingArgs};
 use crate::storage_args::{StudyArgs, parse_duration};
 use crate::trial_json::{self, show_constraint, show_duration, show_float, show_value};
-use crate::upkeep::{DEFAULT_GRACE, keep, tidy_up};
+use crate::upkeep::{DEFAULT_GRACE, Reaping, keep, tidy_up};
 use serde_json::json;
 use std::time::Duration;
 use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
@@ -223,7 +223,13 @@ impl AskArgs {
         };
         let (study, settings) = flags.settle(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
-        tidy_up(storage.as_mut(), spool.as_ref(), &study, self.grace, output)?;
+        tidy_up(
+            storage.as_mut(),
+            spool.as_ref(),
+            &study,
+            &Reaping::at_start(&study, self.grace),
+            output,
+        )?;
         // What a script has to do is nothing, and nothing is printed.
         let nothing_to_do = |why: NothingToDo| {
             output.note(&why.text(&name));

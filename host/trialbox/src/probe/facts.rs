@@ -2,7 +2,8 @@
 
 use crate::objective_args::{jobs_cache_dir, users_cache_dir};
 use crate::provenance::cpu_model;
-use crate::scheduler::slurm::{SlurmJob, ask};
+use crate::scheduler::own_job::Standing;
+use crate::scheduler::slurm::SlurmJob;
 use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
@@ -78,9 +79,7 @@ impl Facts {
         let precautions = trialbox_runtime::precautions();
         let job = SlurmJob::current();
         let end_told = job.as_ref().is_some_and(|job| job.end_time.is_some());
-        let unanswered = |job: &SlurmJob| {
-            ask("squeue", &["-h", "-j", &job.name(), "-o", "%L"]).err().map(|e| e.to_string())
-        };
+        let unanswered = |job: &SlurmJob| Standing::of(job).err().map(|error| error.to_string());
         let named_cache = variable("TRIALBOX_CACHE_DIR").map(PathBuf::from);
         Facts {
             node: variable("SLURMD_NODENAME").unwrap_or_else(host_name),

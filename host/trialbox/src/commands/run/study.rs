@@ -11,7 +11,7 @@ use crate::output::Output;
 use crate::param_args::refuse_twice;
 use crate::provenance::module_digest;
 use crate::settings::{ModuleFlags, SettingFlags, Settings};
-use crate::upkeep::{Reaping, reap_study, reaped_text, tidy_up};
+use crate::upkeep::{Reaping, tidy_up};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use trialbox_core::json::Json;
@@ -95,7 +95,8 @@ impl RunArgs {
         study: &StudyRecord,
         output: &Output,
     ) -> Result<Vec<Reaped>, CommandError> {
-        tidy_up(storage, self.storage.spool().as_ref(), study, self.grace, output)
+        let reaping = Reaping::at_start(study, self.grace);
+        tidy_up(storage, self.storage.spool().as_ref(), study, &reaping, output)
     }
 
     /// The same, and asks Slurm for all that nothing else is known of: trials of dead jobs are still to be run.
@@ -104,12 +105,9 @@ impl RunArgs {
         storage: &mut dyn Storage,
         study: &StudyRecord,
         output: &Output,
-    ) -> Result<(), CommandError> {
-        self.tidy_up(storage, study, output)?;
+    ) -> Result<Vec<Reaped>, CommandError> {
         let reaping = Reaping::at_end(study, self.grace);
-        let report = reap_study(storage, self.storage.spool().as_ref(), study, &reaping)?;
-        report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
-        Ok(())
+        tidy_up(storage, self.storage.spool().as_ref(), study, &reaping, output)
     }
 
     /// The study's name.
