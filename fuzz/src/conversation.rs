@@ -1,16 +1,16 @@
 //! A guest process that says whatever it likes, and a trial that ends all the same.
 
 use std::time::Duration;
-use trialbox_core::clock::Clock;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::objective::OnDeadline;
-use trialbox_core::pruner::NopPruner;
 use trialbox_core::run::{TrialEnd, run_trial};
+use trialbox_core::seam::objective::OnDeadline;
+use trialbox_core::seam::pruner::NopPruner;
+use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
-use trialbox_core::storage::{BeginTrial, Storage as _};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trial::{FrozenTrial, Param, UtcDateTime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::{
+    Clock, Distribution, FrozenTrial, Json, Param, Storage as _, StudyDirection, StudyRecord,
+    UtcDateTime,
+};
 use trialbox_runtime::fuzzing::converse;
 use trialbox_samplers::RandomSampler;
 use trialbox_storage::MemoryStorage;

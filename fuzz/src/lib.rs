@@ -9,9 +9,8 @@ mod conversation;
 pub use conversation::protocol;
 
 use std::path::Path;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::transform::{bounds, untransform};
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::{Distribution, Json};
 use trialbox_runtime::ObjectiveFile;
 
 /// Any file is an objective with its digest, or is refused with a message and what to do about it.

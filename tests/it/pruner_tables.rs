@@ -2,11 +2,9 @@
 
 use crate::scene::{Ran, Scene};
 use std::collections::BTreeMap;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::RunningTrial;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState};
+use trialbox_core::seam::pruner::RunningTrial;
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{FrozenTrial, History, Json, StudyDirection, TrialNumber, TrialState};
 use trialbox_samplers::PrunerConfig;
 
 const N_HISTORIES: usize = 2000;

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// What names one of Optuna's samplers: `optuna-tpe`.
 pub(crate) const PREFIX: &str = "optuna-";

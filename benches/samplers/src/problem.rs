@@ -2,8 +2,7 @@
 
 use crate::noise::gaussian;
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
+use trialbox_core::{Distribution, Json};
 
 /// A test problem, to be minimised.
 pub(crate) struct Problem {

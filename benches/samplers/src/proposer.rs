@@ -4,13 +4,11 @@ use crate::noise::mix;
 use crate::problem::{Measured, ParamSpec, Point, Problem};
 use anyhow::{Result, bail};
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::rng::{TrialRng, trial_rng};
-use trialbox_core::sampler::{Ask, Sampler};
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{
-    CONSTRAINT_PREFIX, FrozenTrial, Param, TrialId, TrialNumber, TrialState,
+use trialbox_core::seam::rng::{TrialRng, trial_rng};
+use trialbox_core::seam::sampler::Ask;
+use trialbox_core::study::trial::{CONSTRAINT_PREFIX, TrialId};
+use trialbox_core::{
+    Distribution, FrozenTrial, History, Param, Sampler, StudyDirection, TrialNumber, TrialState,
 };
 use trialbox_samplers::SamplerConfig;
 

@@ -6,12 +6,9 @@ use crate::suggest::cpu_seconds;
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Pruner, RunningTrial};
-use trialbox_core::rng::{TrialRng, trial_rng, unit};
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, TrialNumber, TrialState};
+use trialbox_core::seam::pruner::{Pruner, RunningTrial};
+use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
+use trialbox_core::{FrozenTrial, History, Json, StudyDirection, TrialNumber, TrialState};
 use trialbox_samplers::PrunerConfig;
 
 const N_TRIALS: u32 = 10_000;

@@ -10,14 +10,12 @@ use anyhow::{Context as _, Result};
 use rustix::time::{ClockId, clock_gettime};
 use std::fmt::Write as _;
 use std::path::Path;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::rng::{TrialRng, trial_rng, unit};
-use trialbox_core::sampler::Sampler;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::transform::{bounds, untransform};
-use trialbox_core::trial::{FrozenTrial, Param, TrialNumber, TrialState};
+use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::{
+    Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
+    TrialState,
+};
 use trialbox_samplers::SamplerConfig;
 
 /// How often each suggestion is timed, after one that is not.

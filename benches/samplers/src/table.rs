@@ -1,6 +1,6 @@
 //! A function that is given by a table: looked up on some axes, interpolated on others.
 
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// Values on a grid, row-major: the last axis varies fastest.
 pub(crate) struct Table {

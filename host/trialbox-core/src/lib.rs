@@ -1,54 +1,30 @@
-//! The vocabulary of trialbox, and one trial's run written against four small traits.
+//! The vocabulary of trialbox, and one trial's run written against a few small traits.
 //!
-//! Nothing here opens a file, a database or a wasm module, reads a clock or draws from the system's
-//! random numbers; so everything here can be tested with plain values. Words are Optuna's where it
-//! has one: a [`Study`](study::StudyRecord) holds trials, a trial holds parameters, each with its
-//! [`Distribution`](distribution::Distribution).
+//! The crate performs no I/O, reads no clock and draws no random numbers of the system's, so plain values test
+//! everything in it. It uses Optuna's words where Optuna has one: a study holds trials, a trial holds parameters, and
+//! each parameter has a [`Distribution`].
 //!
-//! Read in this order.
+//! The modules are listed in reading order; each needs only those above it. The types that the other crates use most
+//! also stand at the root.
 #![forbid(unsafe_code)]
 
-pub mod json;
-pub mod text;
+pub mod value;
 
-pub mod distribution;
-pub mod search_space;
-pub mod transform;
+pub mod space;
 
 pub mod study;
-pub mod trial;
 
-pub mod history;
-pub mod stopping;
-
-pub mod rng;
-
-pub mod clock;
-pub mod failure;
-pub mod limits;
-pub mod objective;
-pub mod pruner;
-pub mod sampler;
-pub mod storage;
-
-pub mod constraint;
-
-pub mod retry;
-
-mod reports;
-pub mod transcript;
-pub mod usage;
-
-pub mod event;
-pub mod provenance;
+pub mod seam;
 
 pub mod session;
 
 pub mod run;
 
-pub mod ask_tell;
-
-pub mod replay;
-pub mod trace;
-
-pub mod reap;
+pub use seam::clock::Clock;
+pub use seam::sampler::Sampler;
+pub use seam::storage::{Storage, StorageError};
+pub use space::distribution::Distribution;
+pub use study::history::History;
+pub use study::record::{StudyDirection, StudyId, StudyRecord};
+pub use study::trial::{FrozenTrial, Param, TrialNumber, TrialState, UtcDateTime};
+pub use value::json::Json;

@@ -1,8 +1,8 @@
 //! What `fuzz` reaches into: the host's side of a conversation, without a process on the other.
 
-use crate::protocol::{FrameBuffer, FromGuest};
-use crate::sandbox::{Call, nonsense, to_evaluation};
-use trialbox_core::objective::Evaluation;
+use crate::host::sandbox::{Call, nonsense, to_evaluation};
+use crate::wire::protocol::{FrameBuffer, FromGuest};
+use trialbox_core::seam::objective::Evaluation;
 use trialbox_core::session::{Stop, TrialSession};
 
 /// Takes `bytes` for all that a guest process says during a trial, received in pieces of `piece_bytes`, which is at

@@ -6,8 +6,7 @@ use crate::{
     BruteForceOptions, BruteForceSampler, GridOptions, GridSampler, MidpointSampler, QmcOptions,
     QmcSampler, RandomSampler,
 };
-use trialbox_core::json::Json;
-use trialbox_core::sampler::Sampler;
+use trialbox_core::{Json, Sampler};
 
 /// A sampler with its options.
 ///

@@ -1,10 +1,10 @@
 //! The middle of every range: the value to take when nobody has said anything.
 
-use trialbox_core::distribution::Distribution;
-use trialbox_core::rng::TrialRng;
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::transform::{bounds, untransform};
+use trialbox_core::seam::rng::TrialRng;
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, Sampler};
 
 /// Proposes the middle of a parameter's range, on a log scale the geometric mean of its ends, and the first
 /// of its choices. For single calls and probing, not for studies.
@@ -40,9 +40,8 @@ impl Sampler for MidpointSampler {
 mod tests {
     use super::*;
     use crate::testing::ask;
-    use trialbox_core::history::History;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::trial::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{History, TrialNumber};
 
     #[test]
     fn the_middle_is_that_of_the_scale() {

@@ -1,7 +1,7 @@
 //! Options of samplers and pruners: a table of named fields, from which the command line is read, errors list
 //! what there is, and the study's memory is written.
 
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// A struct of options whose fields have names and defaults.
 pub trait Options: Default + Sized + 'static {

@@ -1,12 +1,9 @@
 //! Some parameters at values of the user's, the others as another sampler has them.
 
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::rng::TrialRng;
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::{FrozenTrial, Param};
+use trialbox_core::seam::rng::TrialRng;
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, FrozenTrial, History, Json, Param, Sampler};
 
 /// Holds parameters at fixed values and lets another sampler draw the rest, the joint draw without them. As
 /// Optuna's `PartialFixedSampler`.
@@ -127,9 +124,8 @@ mod tests {
     use crate::BruteForceSampler;
     use crate::testing::{ask, trial_with};
     use crate::{MidpointSampler, QmcOptions, QmcSampler};
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::study::StudyDirection;
-    use trialbox_core::trial::{TrialNumber, TrialState};
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{StudyDirection, TrialNumber, TrialState};
 
     fn float(low: f64, high: f64) -> Distribution {
         Distribution::float(low, high, false, None).expect("a range")

@@ -1,10 +1,10 @@
 //! Every parameter by itself, evenly over its range.
 
-use trialbox_core::distribution::Distribution;
-use trialbox_core::rng::{TrialRng, unit};
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::transform::{bounds, untransform};
+use trialbox_core::seam::rng::{TrialRng, unit};
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, Sampler};
 
 /// Draws every parameter independently: uniformly, on a log scale where the parameter is log-scaled, each
 /// grid point and each choice with the same probability. As Optuna's `RandomSampler`; O(1) a parameter.
@@ -50,9 +50,8 @@ impl Sampler for RandomSampler {
 mod tests {
     use super::*;
     use crate::testing::ask;
-    use trialbox_core::history::History;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::trial::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{History, TrialNumber};
 
     /// Counts of `n` draws in `k` equally likely cells: chi-square with k − 1 degrees of freedom, whose
     /// 99.9 % quantile is below (k − 1) + 4.5·√(2(k − 1)) + 6 for the k used here.

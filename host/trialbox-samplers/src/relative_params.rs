@@ -4,9 +4,8 @@
 //! Python's workers write and read the same (`tpe:relative_params:0`, `:1`, …).
 
 use std::collections::BTreeMap;
-use trialbox_core::json::Json;
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::FrozenTrial;
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{FrozenTrial, Json};
 
 /// The longest slice, in characters.
 const SLICE: usize = 2045;
@@ -46,7 +45,7 @@ pub(crate) fn of_trial(prefix: &str, trial: &FrozenTrial) -> Option<Json> {
 mod tests {
     use super::*;
     use crate::testing::trial;
-    use trialbox_core::distribution::Distribution;
+    use trialbox_core::Distribution;
 
     #[test]
     fn a_draw_goes_through_slices_and_a_torn_one_is_none() {

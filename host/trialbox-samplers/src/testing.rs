@@ -1,13 +1,12 @@
 //! What the unit tests of several samplers and pruners need.
 
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::sampler::Ask;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, Param, TrialId, TrialNumber, TrialState};
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::seam::sampler::Ask;
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{
+    Distribution, FrozenTrial, History, Json, Param, StudyDirection, TrialNumber, TrialState,
+};
 
 /// The question of a trial that has nothing yet.
 pub(crate) fn ask(history: &History) -> Ask<'_> {

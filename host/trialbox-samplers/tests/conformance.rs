@@ -7,13 +7,12 @@ mod common;
 
 use common::new_trial;
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::rng::{TrialRng, trial_rng, unit};
-use trialbox_core::sampler::{Ask, Sampler};
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, Param, TrialNumber, TrialState};
+use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
+use trialbox_core::seam::sampler::Ask;
+use trialbox_core::{
+    Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
+    TrialState,
+};
 use trialbox_samplers::{RandomSampler, SamplerConfig};
 
 /// Every sampler, with the options that change what it does.

@@ -9,11 +9,9 @@ mod two_samples;
 use common::{Recorded, histories};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::rng::trial_rng;
-use trialbox_core::sampler::{Ask, Sampler};
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::seam::rng::trial_rng;
+use trialbox_core::seam::sampler::Ask;
+use trialbox_core::{Distribution, Json, Sampler, TrialNumber};
 use trialbox_samplers::SamplerConfig;
 use two_samples::{Sample, Scale, holm_rejections, joint_p_value, p_value};
 

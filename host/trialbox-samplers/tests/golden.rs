@@ -3,10 +3,8 @@
 mod common;
 
 use common::{floats, histories, indices, items};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::transform::{bounds, untransform};
-use trialbox_core::trial::FrozenTrial;
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::{Distribution, FrozenTrial, Json};
 use trialbox_samplers::pareto::{
     hypervolume, non_domination_ranks, reference_point, select_subset,
 };

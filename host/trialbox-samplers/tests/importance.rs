@@ -4,8 +4,7 @@ mod common;
 
 use common::{histories, items};
 use std::collections::BTreeMap;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
+use trialbox_core::{History, Json};
 use trialbox_samplers::importance::{
     ImportanceError, Importances, Target, fanova, mean_decrease_impurity, normalize, ped_anova,
 };

@@ -7,12 +7,10 @@ mod common;
 
 use common::new_trial;
 use std::collections::BTreeMap;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, RunningTrial};
-use trialbox_core::rng::{trial_rng, unit};
-use trialbox_core::study::StudyDirection::{Maximize, Minimize};
-use trialbox_core::trial::{FrozenTrial, TrialNumber, TrialState};
+use trialbox_core::StudyDirection::{Maximize, Minimize};
+use trialbox_core::seam::pruner::{Judgement, RunningTrial};
+use trialbox_core::seam::rng::{trial_rng, unit};
+use trialbox_core::{FrozenTrial, History, Json, TrialNumber, TrialState};
 use trialbox_samplers::PrunerConfig;
 
 /// Every pruner, with options that let it prune.

@@ -1,18 +1,20 @@
 //! Studies in the memory of one process: for tests, and for calls that are recorded nowhere.
 
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::failure::FAILURE_ATTR;
-use trialbox_core::json::Json;
-use trialbox_core::retry::{enqueued, has_params, origin, renumbered, retry_of};
-use trialbox_core::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::storage::{
+use trialbox_core::run::retry::{enqueued, has_params, origin, renumbered, retry_of};
+use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
-    HeldTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, Storage, StorageError, StudyAttrs,
-    TrialBatch, TrialStart, WATCH_ATTR, check_name, owner_of,
+    HeldTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, StudyAttrs, TrialBatch, TrialStart,
+    WATCH_ATTR, check_name, owner_of,
 };
-use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
-use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::record::{NewStudy, StudySummary};
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{
+    Distribution, FrozenTrial, Json, Storage, StorageError, StudyId, StudyRecord, TrialNumber,
+    TrialState, UtcDateTime,
+};
 
 /// Studies that end with the process. Hearts beat by a counter, as time is nobody's here.
 #[derive(Debug, Default)]

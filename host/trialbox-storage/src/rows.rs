@@ -1,9 +1,7 @@
 //! The database's encoding of values, shared by all SQL backends.
 
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::storage::StorageError;
-use trialbox_core::trial::{Param, TrialState, UtcDateTime, parse_datetime};
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{Distribution, Json, Param, StorageError, TrialState, UtcDateTime};
 
 /// A value as the columns `value` and `value_type` hold it: what not every database can hold as a number
 /// becomes a type.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use trialbox_core::storage::StorageError;
+use trialbox_core::StorageError;
 
 const CREATE_SQL: &str = include_str!("create.sql");
 

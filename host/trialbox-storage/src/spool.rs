@@ -7,13 +7,10 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
 use trialbox_core::run::UnrecordedTrial;
-use trialbox_core::storage::{Claim, Ending, Outcome, RetryPolicy, TrialBatch};
-use trialbox_core::trial::{
-    Param, TrialId, TrialNumber, TrialState, format_datetime, parse_datetime,
-};
+use trialbox_core::seam::storage::{Claim, Ending, Outcome, RetryPolicy, TrialBatch};
+use trialbox_core::study::trial::{TrialId, format_datetime, parse_datetime};
+use trialbox_core::{Distribution, Json, Param, TrialNumber, TrialState};
 
 /// The format of the files. A later one may add members, and changes this number if it changes any.
 const VERSION: i64 = 1;
@@ -49,7 +46,7 @@ impl Spool {
         let database = fs::canonicalize(database)
             .or_else(|_| std::path::absolute(database))
             .unwrap_or_else(|_| database.to_owned());
-        let beside = crate::lock_file::with_suffix(&database, ".spool");
+        let beside = crate::lock::file::with_suffix(&database, ".spool");
         Spool { folders: std::iter::once(beside).chain(others).collect(), database }
     }
 

@@ -2,16 +2,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::retry::{MADE_PROGRESS_ATTR, RESUMES_ATTR};
-use trialbox_core::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::storage::{
+use trialbox_core::run::retry::{MADE_PROGRESS_ATTR, RESUMES_ATTR};
+use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial,
-    OWNER_ATTR, Outcome, RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart,
+    OWNER_ATTR, Outcome, RetryPolicy, StudyAttrs, TrialBatch, TrialStart,
 };
-use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trial::{Param, TrialNumber, TrialState, UtcDateTime, parse_datetime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{
+    Distribution, Json, Param, Storage, StorageError, StudyDirection, StudyRecord, TrialNumber,
+    TrialState, UtcDateTime,
+};
 use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
 /// Runs a law over every backend.

@@ -10,10 +10,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::trial::parse_datetime;
+use trialbox_core::study::trial::parse_datetime;
 use trialbox_storage::LockMode;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, kinds, repair};
-use trialbox_storage::process::{ProcessId, boot_id, host_name};
+use trialbox_storage::platform::process::{ProcessId, boot_id, host_name};
 
 const CREATE: &str = include_str!("../src/create.sql");
 const BASE: &str = include_str!("doctor/base.sql");
@@ -510,7 +510,7 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
     let before = fs::read(&path).unwrap();
     let lock = folder.join("study.db.lock");
     let holder = ProcessId::current().to_members();
-    fs::write(&lock, trialbox_core::json::Json::object(holder).to_string()).unwrap();
+    fs::write(&lock, trialbox_core::Json::object(holder).to_string()).unwrap();
     let error = repair(&path, &options).unwrap_err();
     assert!(
         format!("{:?}", std::error::Error::source(&error)).contains("holds the lock"),
@@ -529,7 +529,7 @@ fn a_lock_says_whether_its_holder_is_gone() {
     let mut holder = ProcessId::current();
     let lock = path.with_file_name("study.db.lock");
     let found = |holder: &ProcessId| {
-        let text = trialbox_core::json::Json::object(holder.to_members()).to_string();
+        let text = trialbox_core::Json::object(holder.to_members()).to_string();
         fs::write(&lock, text).unwrap();
         let report = examine(&path, &options());
         about_database(&report)[0].found.clone()

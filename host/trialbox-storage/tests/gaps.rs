@@ -4,14 +4,15 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::storage::{
-    BeginTrial, BegunTrial, ClaimLoss, Ending, EnqueueTrial, Outcome, Storage, StorageError,
-    StudyAttrs, TrialBatch, TrialStart,
+use trialbox_core::seam::storage::{
+    BeginTrial, BegunTrial, ClaimLoss, Ending, EnqueueTrial, Outcome, StudyAttrs, TrialBatch,
+    TrialStart,
 };
-use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
-use trialbox_core::trial::{Param, UtcDateTime, parse_datetime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{
+    Distribution, Json, Param, Storage, StorageError, StudyDirection, StudyId, UtcDateTime,
+};
 use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
 fn patient() -> Options {

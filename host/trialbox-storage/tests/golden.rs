@@ -7,13 +7,13 @@
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::storage::{
-    BeginTrial, BegunTrial, Ending, Outcome, Storage, StorageError, TrialBatch, TrialStart,
+use trialbox_core::seam::storage::{
+    BeginTrial, BegunTrial, Ending, Outcome, TrialBatch, TrialStart,
 };
-use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::{FrozenTrial, Param, UtcDateTime, format_datetime, parse_datetime};
+use trialbox_core::study::trial::{format_datetime, parse_datetime};
+use trialbox_core::{
+    Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyRecord, UtcDateTime,
+};
 use trialbox_storage::{Create, Options, SqliteStorage};
 
 /// The releases that share the tables of 5.0.

@@ -3,14 +3,16 @@
 
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::storage::{
-    BeginTrial, Claim, Ending, EnqueueTrial, HeldTrial, Outcome, RetryPolicy, Storage,
-    StorageError, StudyAttrs, TrialBatch, TrialStart,
+use trialbox_core::seam::storage::{
+    BeginTrial, Claim, Ending, EnqueueTrial, HeldTrial, Outcome, RetryPolicy, StudyAttrs,
+    TrialBatch, TrialStart,
 };
-use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
-use trialbox_core::trial::{FrozenTrial, Param, TrialId, TrialNumber, UtcDateTime, parse_datetime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::trial::{TrialId, parse_datetime};
+use trialbox_core::{
+    Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyDirection, StudyId,
+    TrialNumber, UtcDateTime,
+};
 use trialbox_storage::{Create, LockMode, MemoryStorage, Options, SqliteStorage};
 
 /// One thing that is done. Numbers choose among what there is, modulo how much there is.

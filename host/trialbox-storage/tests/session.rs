@@ -5,22 +5,21 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
-use trialbox_core::clock::Clock;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::failure::FailureCode;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::limits::Limit;
-use trialbox_core::objective::{Evaluation, OnDeadline};
-use trialbox_core::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
-use trialbox_core::rng::TrialRng;
 use trialbox_core::run::run_trial;
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
+use trialbox_core::seam::objective::{Evaluation, OnDeadline};
+use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
+use trialbox_core::seam::rng::TrialRng;
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, TrialStart};
 use trialbox_core::session::{SessionLimits, Stop, Surroundings, TrialSession};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage, TrialBatch, TrialStart};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trial::{UtcDateTime, parse_datetime};
+use trialbox_core::study::failure::FailureCode;
+use trialbox_core::study::limits::Limit;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{
+    Clock, Distribution, History, Json, Sampler, Storage, StudyDirection, StudyRecord, UtcDateTime,
+};
 use trialbox_storage::{Create, Options, SqliteStorage};
 
 /// A time that passes only when it is told to.

@@ -4,12 +4,12 @@
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::storage::{
-    BeginTrial, Ending, EnqueueTrial, Outcome, Storage, StorageError, StudyAttrs, TrialBatch,
-    TrialStart,
+use trialbox_core::seam::storage::{
+    BeginTrial, Ending, EnqueueTrial, Outcome, StudyAttrs, TrialBatch, TrialStart,
 };
-use trialbox_core::study::{NewStudy, StudyDirection, StudyId};
-use trialbox_core::trial::{TrialState, parse_datetime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{Storage, StorageError, StudyDirection, StudyId, TrialState};
 use trialbox_storage::{Create, Options, SqliteStorage};
 
 fn creating() -> Options {

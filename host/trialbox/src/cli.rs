@@ -4,8 +4,8 @@ use crate::commands::{
     DoctorArgs, EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, SubmitArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::output::{Format, Output};
 use crate::probe::ProbeArgs;
+use crate::view::output::{Format, Output};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;

@@ -1,8 +1,7 @@
 //! The system's clocks: the only place that reads them for trials.
 
 use std::time::{Duration, Instant};
-use trialbox_core::clock::Clock;
-use trialbox_core::trial::UtcDateTime;
+use trialbox_core::{Clock, UtcDateTime};
 
 /// The clocks of this machine.
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! An error on its way to the user: what happened, why, what to do, and with which code to end.
 
 use crate::exit_code::ExitCode;
-use trialbox_core::ask_tell::TellError;
+use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
-use trialbox_core::storage::StorageError;
+use trialbox_core::run::ask_tell::TellError;
 use trialbox_runtime::Rejection;
 
 /// A command that could not do its work.

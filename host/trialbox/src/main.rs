@@ -4,35 +4,17 @@
 //! each of which has a file in `commands`.
 #![forbid(unsafe_code)]
 
-mod checkpoint;
+mod args;
 mod cli;
 mod clock;
+mod cluster;
 mod commands;
-mod config_args;
 mod error;
-mod exchange;
 mod exit_code;
-mod finished;
-mod grants;
-mod job_end;
-mod limit_args;
-mod objective_args;
-mod objectives;
-mod output;
-mod owner;
-mod param_args;
 mod probe;
-mod progress;
-mod provenance;
-mod pruner_args;
-mod sampler_args;
-mod scheduler;
-mod settings;
-mod stopping;
-mod storage_args;
-mod trial_json;
-mod until;
-mod upkeep;
+mod study;
+mod view;
+mod worker;
 
 use clap::Parser as _;
 use std::ffi::OsString;

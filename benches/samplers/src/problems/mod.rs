@@ -31,7 +31,7 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<Problem>> {
 mod tests {
     use super::*;
     use crate::problem::Point;
-    use trialbox_core::json::Json;
+    use trialbox_core::Json;
 
     const VECTORS: &str = include_str!("../../data/vectors.csv");
 

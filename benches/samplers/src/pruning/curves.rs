@@ -7,7 +7,7 @@ use digits::data::{self, Digits};
 use digits::mlp::Activation;
 use digits::train::{Settings, Training};
 use std::sync::{Arc, OnceLock};
-use trialbox_core::study::StudyDirection;
+use trialbox_core::StudyDirection;
 
 /// A learning curve at every point.
 pub(crate) struct CurveProblem {
@@ -138,7 +138,7 @@ fn power_law() -> CurveProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trialbox_core::json::Json;
+    use trialbox_core::Json;
 
     #[test]
     fn a_curve_of_the_power_law_falls_to_its_floor_and_follows_from_its_seed() {

@@ -8,12 +8,10 @@ pub use options::BruteForceOptions;
 
 use crate::RandomSampler;
 use tree::Node;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::rng::TrialRng;
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::seam::rng::TrialRng;
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, FrozenTrial, History, Sampler, TrialState};
 
 /// Searches the whole space of an objective, conditions included, which it learns from the trials: each says
 /// how the prefixes of its values go on. As Optuna's `BruteForceSampler`, and together with it.
@@ -85,9 +83,8 @@ mod tests {
     use super::*;
     use crate::testing::{ask, trial_with};
     use std::collections::BTreeSet;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::study::StudyDirection;
-    use trialbox_core::trial::{Param, TrialNumber};
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{Param, StudyDirection, TrialNumber};
 
     fn int(high: i64) -> Distribution {
         Distribution::int(0, high, false, 1).expect("a range")

@@ -3,9 +3,8 @@
 
 use super::values;
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::rng::{TrialRng, below, unit};
-use trialbox_core::trial::{FrozenTrial, Param, TrialState};
+use trialbox_core::seam::rng::{TrialRng, below, unit};
+use trialbox_core::{Distribution, FrozenTrial, Param, TrialState};
 
 /// Where a prefix of values leads.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! A finite range as a list of values, without writing it down.
 
-use trialbox_core::distribution::Distribution;
+use trialbox_core::Distribution;
 
 /// How many values a parameter can take; `None` for a float without a step.
 pub(super) fn count(distribution: &Distribution) -> Option<u64> {

@@ -8,13 +8,10 @@ pub use options::GridOptions;
 use crate::RandomSampler;
 use mt19937::Mt19937;
 use std::collections::BTreeSet;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::rng::{TrialRng, below};
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::TrialState;
+use trialbox_core::seam::rng::{TrialRng, below};
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, History, Json, Sampler, TrialState};
 
 /// The system attribute that holds a trial's cell: Optuna's.
 const GRID_ID_ATTR: &str = "grid_id";
@@ -162,9 +159,8 @@ mod tests {
     use super::*;
     use crate::testing::{ask, trial_with};
     use std::collections::BTreeMap;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::study::StudyDirection;
-    use trialbox_core::trial::{FrozenTrial, TrialNumber};
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{FrozenTrial, StudyDirection, TrialNumber};
 
     fn grid() -> GridSampler {
         let values = |list: &[i64]| list.iter().map(|value| Json::from(*value)).collect::<Vec<_>>();

@@ -2,7 +2,7 @@
 
 use crate::options::{Field, Options};
 use std::collections::BTreeMap;
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// The largest number of cells; beyond it not even the order of the cells fits in memory with ease.
 const MAX_CELLS: usize = 10_000_000;

@@ -1,7 +1,8 @@
 //! Densities of one parameter on a grid: Parzen estimators with Scott's bandwidth.
 
 use crate::tpe::normal::log_mass;
-use trialbox_core::distribution::{Distribution, FloatDistribution, IntDistribution};
+use trialbox_core::Distribution;
+use trialbox_core::space::distribution::{FloatDistribution, IntDistribution};
 
 /// The most bins that a numeric parameter is divided into.
 const MAX_BINS: usize = 50;

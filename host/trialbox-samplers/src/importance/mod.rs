@@ -13,8 +13,7 @@ pub use error::ImportanceError;
 pub use fanova::{fanova, mean_decrease_impurity};
 pub use ped_anova::ped_anova;
 
-use trialbox_core::history::History;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{FrozenTrial, History, TrialState};
 
 /// What parameters are to be important for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

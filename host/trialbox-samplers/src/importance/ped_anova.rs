@@ -6,10 +6,7 @@ use super::{
 };
 use crate::tpe::split::best_of_several;
 use std::collections::BTreeSet;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{Distribution, FrozenTrial, History, StudyDirection, TrialState};
 
 /// The share of the trials that counts as the best, γ′ of the paper. The region they are compared with is all
 /// trials, γ = 1.

@@ -1,8 +1,7 @@
 //! The Pareto front of a study.
 
 use super::non_domination_ranks;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{FrozenTrial, StudyDirection, TrialState};
 
 /// The Pareto front of a study's trials, in their order: those that are COMPLETE and feasible and that no other
 /// such trial dominates. Equal points all stay, as in Optuna's `best_trials`.

@@ -6,8 +6,8 @@ use super::{
     ThresholdOptions, ThresholdPruner, WilcoxonOptions, WilcoxonPruner,
 };
 use crate::options::{self, ConfigError, Owner, count};
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{NopPruner, Pruner};
+use trialbox_core::Json;
+use trialbox_core::seam::pruner::{NopPruner, Pruner};
 
 /// A pruner with its options.
 ///

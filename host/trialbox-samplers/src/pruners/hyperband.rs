@@ -2,9 +2,8 @@
 
 use super::successive_halving::{SuccessiveHalvingOptions, SuccessiveHalvingPruner, as_factor};
 use crate::options::{Field, Options, as_count, as_positive, as_positive_or_auto, auto_or, count};
-use trialbox_core::history::History;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, TrialNumber};
 
 /// Options of [`HyperbandPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq, Eq)]

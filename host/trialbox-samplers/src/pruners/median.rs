@@ -2,8 +2,8 @@
 
 use super::percentile::PercentilePruner;
 use crate::options::{Field, Options, as_count, as_positive, count};
-use trialbox_core::history::History;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::History;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 
 /// Options of [`MedianPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Options for MedianOptions {
 mod tests {
     use super::*;
     use crate::testing::{check_prune, reporting};
-    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+    use trialbox_core::StudyDirection::{Maximize, Minimize};
 
     const NAN: f64 = f64::NAN;
 

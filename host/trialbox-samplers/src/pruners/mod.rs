@@ -22,8 +22,7 @@ pub use threshold::{ThresholdOptions, ThresholdPruner};
 pub use wilcoxon::{WilcoxonOptions, WilcoxonPruner};
 
 use std::collections::BTreeMap;
-use trialbox_core::history::History;
-use trialbox_core::study::StudyDirection;
+use trialbox_core::{History, StudyDirection};
 
 /// The direction of a study that trials can be pruned in: one with a single objective.
 fn single_direction(history: &History) -> Option<StudyDirection> {

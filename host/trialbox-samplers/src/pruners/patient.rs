@@ -2,10 +2,8 @@
 
 use super::{PrunerConfig, best, single_direction};
 use crate::options::{Field, Options, as_count, as_number_to, count};
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::study::StudyDirection;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, Json, StudyDirection};
 
 /// Options of [`PatientPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -93,7 +91,7 @@ mod tests {
     use super::*;
     use crate::pruners::{ThresholdOptions, ThresholdPruner};
     use crate::testing::check_prune;
-    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+    use trialbox_core::StudyDirection::{Maximize, Minimize};
 
     const NAN: f64 = f64::NAN;
 

@@ -3,10 +3,8 @@
 use super::median::MedianOptions;
 use super::{best, due_report, single_direction};
 use crate::options::{Field, Options, as_count, as_number_to, as_positive, count};
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::study::StudyDirection;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, Json, StudyDirection};
 
 /// Options of [`PercentilePruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -114,7 +112,7 @@ impl Options for PercentileOptions {
 mod tests {
     use super::*;
     use crate::testing::{check_prune, reporting};
-    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+    use trialbox_core::StudyDirection::{Maximize, Minimize};
 
     #[test]
     fn percentiles_are_interpolated() {

@@ -2,11 +2,8 @@
 
 use super::single_direction;
 use crate::options::{Field, Options, as_count, as_positive_or_auto, auto_or, count};
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, Json, StudyDirection, TrialNumber};
 
 /// Options of [`SuccessiveHalvingPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +169,7 @@ pub(super) fn as_factor(value: &Json) -> Result<usize, &'static str> {
 mod tests {
     use super::*;
     use crate::testing::{judge, on_rungs, reporting};
-    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+    use trialbox_core::StudyDirection::{Maximize, Minimize};
 
     fn halving(min_resource: Option<usize>, bootstrap_count: usize) -> SuccessiveHalvingPruner {
         SuccessiveHalvingPruner::new(SuccessiveHalvingOptions {

@@ -2,9 +2,8 @@
 
 use super::{due_report, single_direction};
 use crate::options::{Field, Options, as_count, as_number, as_positive, count};
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, Json};
 
 /// Options of [`ThresholdPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +91,7 @@ fn as_bound(value: &Json) -> Result<Option<f64>, &'static str> {
 mod tests {
     use super::*;
     use crate::testing::check_prune;
-    use trialbox_core::study::StudyDirection::Maximize;
+    use trialbox_core::StudyDirection::Maximize;
 
     #[test]
     fn the_last_value_must_be_within_the_bounds() {

@@ -4,9 +4,8 @@ use super::single_direction;
 use crate::options::{Field, Options, as_count, as_number_to, count};
 use crate::tpe::normal_cdf;
 use std::collections::BTreeMap;
-use trialbox_core::history::History;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::study::StudyDirection;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::{History, StudyDirection};
 
 /// Options of [`WilcoxonPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
@@ -163,7 +162,7 @@ impl Options for WilcoxonOptions {
 mod tests {
     use super::*;
     use crate::testing::{check_prune, reporting};
-    use trialbox_core::study::StudyDirection::{Maximize, Minimize};
+    use trialbox_core::StudyDirection::{Maximize, Minimize};
 
     #[track_caller]
     fn check_p(differences: &[f64], sign: f64, want: f64) {

@@ -1,6 +1,6 @@
 //! Halton sequences.
 
-use trialbox_core::rng::{TrialRng, below};
+use trialbox_core::seam::rng::{TrialRng, below};
 
 /// The point of an index, in [0, 1)ᵈ for d = `dimensions`: coordinate j mirrors the digits of the index in the
 /// base of the j-th prime at the point. As SciPy's `qmc.Halton`; the first is the origin. O(d · log index).
@@ -67,8 +67,8 @@ fn primes() -> impl Iterator<Item = u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::trial::TrialNumber;
+    use trialbox_core::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
 
     #[track_caller]
     fn check(found: &[f64], want: &[f64]) {

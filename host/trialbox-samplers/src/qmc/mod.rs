@@ -7,13 +7,11 @@ mod sobol;
 pub use options::{QmcOptions, QmcType};
 
 use crate::RandomSampler;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::rng::{TrialRng, seeded_rng, study_rng};
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::transform::{bounds, untransform};
-use trialbox_core::trial::TrialState;
+use trialbox_core::seam::rng::{TrialRng, seeded_rng, study_rng};
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::space::transform::{bounds, untransform};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, History, Sampler, TrialState};
 
 /// Walks along a Sobol' or Halton sequence, a point for each trial. As Optuna's `QMCSampler`.
 ///
@@ -125,9 +123,8 @@ fn at(distribution: &Distribution, x: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::testing::{ask, trial_with};
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::study::StudyDirection;
-    use trialbox_core::trial::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
+    use trialbox_core::{StudyDirection, TrialNumber};
 
     fn params() -> Vec<(&'static str, Distribution)> {
         let choices = ["p", "q", "r"].map(Into::into).to_vec();

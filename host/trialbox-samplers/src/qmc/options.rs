@@ -1,7 +1,7 @@
 //! The options of quasi-random sampling: the arguments of Optuna's `QMCSampler` that are values.
 
 use crate::options::{Field, Options, as_bool};
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// Options of [`super::QmcSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

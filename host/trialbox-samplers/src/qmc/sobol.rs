@@ -1,7 +1,7 @@
 //! Sobol' sequences.
 
 use std::sync::LazyLock;
-use trialbox_core::rng::{TrialRng, below};
+use trialbox_core::seam::rng::{TrialRng, below};
 
 /// How many dimensions there are direction numbers for.
 pub(super) const MAX_DIMENSIONS: usize = 1024;
@@ -87,8 +87,8 @@ fn directions(row: &str) -> Directions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use trialbox_core::rng::trial_rng;
-    use trialbox_core::trial::TrialNumber;
+    use trialbox_core::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
 
     /// `scipy.stats.qmc.Sobol(5, scramble=False).random(8)`, SciPy 1.17.
     #[test]

@@ -6,8 +6,7 @@ use super::normal::{log_mass, truncated_quantile};
 use super::parzen::{Columns, ParzenEstimator};
 use super::split::default_weights;
 use crate::options::{self, Owner};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
+use trialbox_core::{Distribution, Json};
 
 const GOLDEN: &str = include_str!("../../tests/golden/tpe.json");
 

@@ -1,8 +1,7 @@
 //! Which parameters occur together: the partition of all parameters for `group`.
 
-use trialbox_core::distribution::Distribution;
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::FrozenTrial;
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, FrozenTrial};
 
 /// The parameters of the trials, divided so that each trial has all or none of a group's, as Optuna's
 /// `_GroupDecomposedSearchSpace` divides them. A parameter's distribution is the oldest trial's;

@@ -2,7 +2,7 @@
 
 use super::TpeOptions;
 use super::normal::{log_mass, truncated_quantile};
-use trialbox_core::distribution::Distribution;
+use trialbox_core::Distribution;
 
 /// The smallest width of a kernel without the magic clip, as in Optuna.
 const EPSILON: f64 = 1e-12;

@@ -27,12 +27,10 @@ use crate::RandomSampler;
 use crate::relative_params;
 use observations::{RELATIVE_PARAMS, observe};
 use parzen::ParzenEstimator;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::rng::TrialRng;
-use trialbox_core::sampler::{Ask, Sampler, Suggestion};
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::seam::rng::TrialRng;
+use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, FrozenTrial, History, Sampler, TrialState};
 
 /// Draws where good trials are dense and the others are not; at random until there are enough.
 #[derive(Debug, Clone, Default)]

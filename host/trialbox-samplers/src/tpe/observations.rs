@@ -2,11 +2,8 @@
 
 use super::parzen::Columns;
 use crate::relative_params;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::search_space::SearchSpace;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::{Distribution, FrozenTrial, History, Json, TrialState};
 
 /// The system attributes that hold a joint draw of TPE's.
 pub(super) const RELATIVE_PARAMS: &str = "tpe:relative_params";

@@ -1,7 +1,7 @@
 //! The options of TPE: the arguments of Optuna's `TPESampler` that are values.
 
 use crate::options::{Field, Options, as_bool, as_count, as_positive};
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// Options of [`super::TpeSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]

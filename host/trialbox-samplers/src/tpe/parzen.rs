@@ -3,8 +3,8 @@
 use super::TpeOptions;
 use super::kernels::{Axis, CategoricalKernels, NumericKernels};
 use super::mixture::Mixture;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::rng::{TrialRng, unit};
+use trialbox_core::Distribution;
+use trialbox_core::seam::rng::{TrialRng, unit};
 
 /// Observed internal values: one column a parameter, one row a trial.
 pub(crate) type Columns = Vec<Vec<f64>>;

@@ -2,8 +2,7 @@
 
 use crate::pareto::{non_domination_ranks, reference_point, select_subset};
 use std::cmp::Ordering;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{FrozenTrial, StudyDirection, TrialState};
 
 /// How many of `n` finished trials are good: a tenth, of a single objective at most 25.
 pub fn n_below(n: usize, n_objectives: usize) -> usize {

@@ -2,12 +2,9 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{
-    CONSTRAINT_PREFIX, FrozenTrial, Param, TrialId, TrialNumber, TrialState,
+use trialbox_core::study::trial::{CONSTRAINT_PREFIX, TrialId};
+use trialbox_core::{
+    Distribution, FrozenTrial, History, Json, Param, StudyDirection, TrialNumber, TrialState,
 };
 
 /// A recorded history, and what was asked for on it.

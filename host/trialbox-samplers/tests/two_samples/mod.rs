@@ -1,7 +1,7 @@
 //! Tests of whether two samples of the same size are of one distribution.
 
-use trialbox_core::rng::{TrialRng, trial_rng, unit};
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::TrialNumber;
+use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
 
 /// One row a draw, one number a parameter.
 pub(crate) type Sample = Vec<Vec<u16>>;

@@ -1,14 +1,14 @@
 //! The file as a file, and what lies beside it.
 
 use super::{Findings, Fix, Options, Place, count, kinds};
-use crate::process::{Life, ProcessId, host_name};
+use crate::platform::process::{Life, ProcessId, host_name};
 use crate::spool::Spool;
 use rustix::fs::{Access, access};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use trialbox_core::json::Json;
+use trialbox_core::Json;
 
 /// How long the making of a database can take, generously, on a machine that we cannot ask.
 const LONGEST_CREATION: Duration = Duration::from_secs(24 * 3600);

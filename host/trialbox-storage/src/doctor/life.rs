@@ -4,13 +4,12 @@ use super::cell::Cell;
 use super::studies::{check_datetime, each};
 use super::survey::{Survey, Trial};
 use super::{Findings, Fix, Options, Place, kinds};
-use crate::process::{Life, ProcessId, boot_id, host_name};
+use crate::platform::process::{Life, ProcessId, boot_id, host_name};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use trialbox_core::json::Json;
-use trialbox_core::storage::OWNER_TRIAL;
-use trialbox_core::trial::{TrialState, UtcDateTime};
+use trialbox_core::seam::storage::OWNER_TRIAL;
+use trialbox_core::{Json, TrialState, UtcDateTime};
 
 pub(super) fn check_heartbeats(
     findings: &mut Findings,

@@ -2,7 +2,7 @@
 
 use super::file::{Journal, folder_of};
 use super::{Findings, Place, kinds};
-use crate::mount::{Locks, Mount};
+use crate::platform::mount::{Locks, Mount};
 use std::path::Path;
 
 /// With less than this left, a rollback journal and a few trials may not fit.

@@ -22,7 +22,7 @@ mod values;
 pub use machine::Machine;
 pub use repair::{Repaired, repair};
 
-use crate::mount::Mount;
+use crate::platform::mount::Mount;
 use crate::spool::Spool;
 use file::Journal;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -30,7 +30,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use survey::Survey;
-use trialbox_core::trial::UtcDateTime;
+use trialbox_core::UtcDateTime;
 
 /// How to look.
 #[derive(Debug, Clone)]
@@ -232,7 +232,7 @@ impl Report {
 
 /// Looks at a database and all that lies beside it. Changes nothing, and makes no file.
 pub fn examine(path: &Path, options: &Options) -> Report {
-    let mount = crate::mount::mount_of(path).ok();
+    let mount = crate::platform::mount::mount_of(path).ok();
     let machine = Machine::here(path);
     let mut findings = Findings::default();
     // Before the database is opened: closing any other handle of the file gives SQLite's locks away.

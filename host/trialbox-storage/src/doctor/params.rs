@@ -6,9 +6,9 @@ use super::survey::Survey;
 use super::{Findings, Kind, Place, kinds};
 use rusqlite::Connection;
 use std::collections::HashMap;
-use trialbox_core::distribution::{Distribution, DistributionJsonError, MAX_EXACT_INT};
-use trialbox_core::json::Json;
-use trialbox_core::storage::{FIXED_PARAMS_ATTR, OWNER_ATTR};
+use trialbox_core::seam::storage::{FIXED_PARAMS_ATTR, OWNER_ATTR};
+use trialbox_core::space::distribution::{DistributionJsonError, MAX_EXACT_INT};
+use trialbox_core::{Distribution, Json};
 
 /// The names of Optuna before 3.0.
 const LEGACY: [&str; 5] = [

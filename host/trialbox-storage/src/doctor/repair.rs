@@ -2,17 +2,17 @@
 
 use super::schema::{GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
-use crate::lock_file::{HeldLock, LockError};
-use crate::patience::Patience;
+use crate::lock::file::{HeldLock, LockError};
+use crate::lock::wait::Patience;
 use crate::sqlite::{GUARD_SQL, is_on_network, lock_file_of};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::failure::{FAILURE_ATTR, Failure, FailureCode};
-use trialbox_core::storage::StorageError;
-use trialbox_core::trial::format_datetime;
+use trialbox_core::StorageError;
+use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
+use trialbox_core::study::trial::format_datetime;
 
 /// One repair can show the next: a state in lower case hides that the trial needs no value, and of several
 /// values only the last can go.

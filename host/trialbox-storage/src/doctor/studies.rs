@@ -6,10 +6,8 @@ use super::values::upper_case;
 use super::{Column, Findings, Fix, Place, count, kinds};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
-use trialbox_core::study::StudyDirection;
-use trialbox_core::trial::{
-    MAX_NAME_CHARS, TrialState, UtcDateTime, format_datetime, parse_datetime,
-};
+use trialbox_core::study::trial::{MAX_NAME_CHARS, format_datetime, parse_datetime};
+use trialbox_core::{StudyDirection, TrialState, UtcDateTime};
 
 const DIRECTION: Column =
     Column { table: "study_directions", id: "study_direction_id", name: "direction" };

@@ -2,9 +2,7 @@
 
 use super::Place;
 use std::collections::BTreeMap;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::json::Json;
-use trialbox_core::trial::{TrialState, UtcDateTime};
+use trialbox_core::{Distribution, Json, TrialState, UtcDateTime};
 
 /// The database's studies and trials.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use super::studies::each;
 use super::survey::Survey;
 use super::{Column, Findings, Fix, Place, count, kinds};
 use rusqlite::Connection;
-use trialbox_core::trial::TrialState;
+use trialbox_core::TrialState;
 
 const VALUE: Column = Column { table: "trial_values", id: "trial_value_id", name: "value" };
 const VALUE_TYPE: Column =

@@ -1,18 +1,18 @@
 //! Transactions on a SQLite file, whoever else is writing it.
 
-use crate::lock_file::{HeldLock, LockError, LockFile, with_suffix};
-use crate::mount::{Locks, mount_of};
-use crate::patience::{Patience, holder_of};
+use crate::location::{Create, LockMode, Options};
+use crate::lock::file::{HeldLock, LockError, LockFile, with_suffix};
+use crate::lock::wait::{Patience, holder_of};
+use crate::platform::mount::{Locks, mount_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
 use crate::sqlite::errors::{
     backend, cannot_copy, cannot_create, cannot_lock, cannot_look, not_a_database,
 };
-use crate::url::{Create, LockMode, Options};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::storage::StorageError;
+use trialbox_core::StorageError;
 
 /// Refuses changes of a trial's state that Optuna's own code takes for granted do not happen, but does not
 /// prevent: two claims of one waiting trial, a second ending. Optuna sees an `IntegrityError`, which it

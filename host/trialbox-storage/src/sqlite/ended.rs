@@ -6,8 +6,8 @@
 
 use crate::sqlite::connection::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use trialbox_core::study::StudyId;
-use trialbox_core::trial::{TrialId, TrialState};
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{StudyId, TrialState};
 
 /// All trials up to one, in the order of ids, which is that of their numbers.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
-use trialbox_core::storage::StorageError;
+use trialbox_core::StorageError;
 
 pub(crate) fn cannot_create(path: &Path, error: std::io::Error) -> StorageError {
     let folder = folder_of(path);

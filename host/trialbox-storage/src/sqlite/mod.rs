@@ -12,6 +12,7 @@ mod trials;
 
 pub(crate) use connection::{GUARD_SQL, TxError, is_on_network, lock_file_of};
 
+use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
 use crate::sqlite::ended::EndedPart;
@@ -25,21 +26,22 @@ use crate::sqlite::trials::{
     insert_batch, insert_running, insert_values, read_fixed_params, read_held, read_held_trial,
     read_origin, read_params_of, require_ours, set_finished, study_of, upsert_trial_attr,
 };
-use crate::url::Options;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::failure::FAILURE_ATTR;
-use trialbox_core::json::Json;
-use trialbox_core::retry::{enqueued, has_params, retry_of};
-use trialbox_core::storage::{
+use trialbox_core::run::retry::{enqueued, has_params, retry_of};
+use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, HeldTrial, LostTrial, OWNER_ATTR,
-    RetryPolicy, Storage, StorageError, StudyAttrs, TrialBatch, TrialStart, WATCH_ATTR, owner_of,
+    RetryPolicy, StudyAttrs, TrialBatch, TrialStart, WATCH_ATTR, owner_of,
 };
-use trialbox_core::study::{NewStudy, StudyId, StudyRecord, StudySummary};
-use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber, TrialState, UtcDateTime};
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::record::{NewStudy, StudySummary};
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{
+    Distribution, FrozenTrial, Json, Storage, StorageError, StudyId, StudyRecord, TrialNumber,
+    TrialState, UtcDateTime,
+};
 
 /// How long progress of a trial that goes on may wait for others: its objective is waiting, too.
 const BRIEFLY: Duration = Duration::from_secs(1);

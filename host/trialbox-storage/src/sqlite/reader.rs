@@ -9,10 +9,9 @@ use crate::sqlite::studies::Table;
 use rusqlite::Connection;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use trialbox_core::distribution::Distribution;
-use trialbox_core::storage::OWN_PREFIX;
-use trialbox_core::study::StudyId;
-use trialbox_core::trial::{FrozenTrial, TrialId, TrialNumber};
+use trialbox_core::seam::storage::OWN_PREFIX;
+use trialbox_core::study::trial::TrialId;
+use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
 
 /// Reads all trials of a study with one query for each table.
 pub(crate) struct TrialReader {

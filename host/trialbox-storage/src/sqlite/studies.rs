@@ -4,10 +4,10 @@ use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
 use crate::sqlite::connection::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
-use trialbox_core::json::Json;
-use trialbox_core::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::storage::{StorageError, check_name};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyId, StudyRecord, StudySummary};
+use trialbox_core::seam::storage::check_name;
+use trialbox_core::study::record::{NewStudy, StudySummary};
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::{Json, StorageError, StudyDirection, StudyId, StudyRecord};
 
 /// How many studies an error lists.
 const MAX_LISTED_STUDIES: usize = 10;

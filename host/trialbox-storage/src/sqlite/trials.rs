@@ -7,15 +7,14 @@ use crate::sqlite::connection::TxError;
 use crate::sqlite::ended::{EndedPart, after, n_counted};
 use crate::sqlite::studies::{Table, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use trialbox_core::json::Json;
-use trialbox_core::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
-use trialbox_core::storage::{
-    Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, HeldTrial, OWNER_ATTR, StorageError,
-    TrialBatch, WATCH_ATTR, check_name,
+use trialbox_core::run::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
+use trialbox_core::seam::storage::{
+    Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, HeldTrial, OWNER_ATTR, TrialBatch, WATCH_ATTR,
+    check_name,
 };
-use trialbox_core::study::StudyId;
-use trialbox_core::trial::{
-    FrozenTrial, Param, TrialId, TrialNumber, TrialState, UtcDateTime, format_datetime,
+use trialbox_core::study::trial::{TrialId, format_datetime};
+use trialbox_core::{
+    FrozenTrial, Json, Param, StorageError, StudyId, TrialNumber, TrialState, UtcDateTime,
 };
 
 pub(crate) fn upsert_trial_attr(

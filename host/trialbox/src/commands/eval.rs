@@ -1,34 +1,33 @@
 //! `trialbox eval`: one call of an objective with given parameters, recorded nowhere.
 
+use crate::args::objective::{
+    DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
+};
+use crate::args::param::{parse_param, refuse_twice};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::{
+use crate::study::owner::new_owner;
+use crate::view;
+use crate::view::finished::{
     failure_json, finished_json, show_backtrace, show_reports, show_usage, source_prefix,
 };
-use crate::objective_args::{
-    DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
-};
-use crate::objectives::show_values;
-use crate::output::Output;
-use crate::owner::new_owner;
-use crate::param_args::{parse_param, refuse_twice};
-use crate::trial_json::{self, show_constraint, show_value};
+use crate::view::objectives::show_values;
+use crate::view::output::Output;
+use crate::view::trial::{show_constraint, show_value};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-use trialbox_core::clock::Clock as _;
-use trialbox_core::event::Event;
-use trialbox_core::failure::FailureCode;
-use trialbox_core::json::Json;
-use trialbox_core::objective::{Objective, OnDeadline};
-use trialbox_core::pruner::NopPruner;
+use trialbox_core::run::trace::{Difference, Trace};
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
+use trialbox_core::seam::objective::{Objective, OnDeadline};
+use trialbox_core::seam::pruner::NopPruner;
+use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial};
+use trialbox_core::session::event::Event;
 use trialbox_core::session::{SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial, Storage as _};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyRecord};
-use trialbox_core::trace::{Difference, Trace};
-use trialbox_core::trial::TrialState;
+use trialbox_core::study::failure::FailureCode;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::{Clock as _, Json, Storage as _, StudyDirection, StudyRecord, TrialState};
 use trialbox_runtime::{Interrupts, ObjectiveFile, Sandbox, Stops};
 use trialbox_samplers::SamplerConfig;
 
@@ -108,7 +107,7 @@ impl EvalArgs {
                 output.note(&format!("{}{}", source_prefix(line.source), line.text))
             }
             Event::Reported { step, value } if output.is_verbose() => {
-                output.note(&format!("step {step}: {}", trial_json::show_float(value)));
+                output.note(&format!("step {step}: {}", view::trial::show_float(value)));
             }
             _ => {}
         };

@@ -1,31 +1,28 @@
 //! `trialbox inspect`: what an objective is, wants and asks for.
 
+use crate::args::objective::{
+    ObjectiveArgs, ReadyObjective, described_directions, objective_name, show_directions,
+};
+use crate::args::storage::parse_duration;
 use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::objective_args::{
-    ObjectiveArgs, ReadyObjective, described_directions, objective_name, show_directions,
-};
-use crate::output::Output;
-use crate::owner::new_owner;
-use crate::storage_args::parse_duration;
-use crate::trial_json::{show_bytes, show_duration, to_value};
+use crate::study::owner::new_owner;
+use crate::view::output::Output;
+use crate::view::trial::{show_bytes, show_duration, to_value};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::clock::Clock as _;
-use trialbox_core::failure::FailureCode;
-use trialbox_core::history::History;
-use trialbox_core::json::Json;
-use trialbox_core::limits::Limit;
-use trialbox_core::objective::OnDeadline;
-use trialbox_core::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::run::{TrialEnd, run_trial};
+use trialbox_core::seam::objective::OnDeadline;
+use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::session::{SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, Storage as _};
-use trialbox_core::study::{NewStudy, StudyDirection};
-use trialbox_core::trial::Param;
+use trialbox_core::study::failure::FailureCode;
+use trialbox_core::study::limits::Limit;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::{Clock as _, History, Json, Param, Storage as _, StudyDirection};
 use trialbox_runtime::{Description, Isolation, ObjectiveFile, Stops};
 use trialbox_samplers::SamplerConfig;
 
@@ -252,5 +249,5 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
 
 /// Text of the author's, in one line of bounded length.
 fn clean(text: &str) -> String {
-    trialbox_core::text::clean(text).replace(['\n', '\t'], " ").chars().take(4096).collect()
+    trialbox_core::value::text::clean(text).replace(['\n', '\t'], " ").chars().take(4096).collect()
 }

@@ -5,7 +5,7 @@ mod eval;
 mod inspect;
 mod reap;
 mod replay;
-mod run;
+pub(crate) mod run;
 mod study;
 mod submit;
 mod trial;

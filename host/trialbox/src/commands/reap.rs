@@ -1,21 +1,19 @@
 //! `trialbox reap`: ends trials that nobody works on any more.
 
+use crate::args::storage::{StudyArgs, parse_duration};
+use crate::cluster::liveness::Inquiry;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::output::Output;
-use crate::scheduler::liveness::Inquiry;
-use crate::settings::retry_policy;
-use crate::storage_args::{StudyArgs, parse_duration};
-use crate::trial_json::{count, show_duration};
-use crate::upkeep::{DEFAULT_GRACE, Reaping, reap_study, reaped_json, reaped_text};
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, reap_study, reaped_json, reaped_text};
+use crate::study::settings::retry_policy;
+use crate::view::output::Output;
+use crate::view::trial::{count, show_duration};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use trialbox_core::clock::Clock as _;
-use trialbox_core::reap::{Loss, ReapReport, Reaped, Suspect};
-use trialbox_core::storage::{RetryPolicy, Storage};
-use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::TrialNumber;
+use trialbox_core::run::reap::{Loss, ReapReport, Reaped, Suspect};
+use trialbox_core::seam::storage::RetryPolicy;
+use trialbox_core::{Clock as _, Storage, StudyRecord, TrialNumber};
 
 const EXAMPLES: &str = "\
 Examples:

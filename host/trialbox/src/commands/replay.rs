@@ -1,31 +1,29 @@
 //! `trialbox trial replay`: a recorded trial run again, and whether it comes out the same.
 
+use crate::args::limit::apply_recorded;
+use crate::args::objective::ObjectiveArgs;
+use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::failure_json;
-use crate::limit_args::apply_recorded;
-use crate::objective_args::ObjectiveArgs;
-use crate::objectives::show_values;
-use crate::output::Output;
-use crate::owner::new_owner;
-use crate::provenance::{module_digest, provenance, provenance_differences};
-use crate::storage_args::StudyArgs;
-use crate::trial_json;
+use crate::study::owner::new_owner;
+use crate::study::provenance::{module_digest, provenance, provenance_differences};
+use crate::view;
+use crate::view::finished::failure_json;
+use crate::view::objectives::show_values;
+use crate::view::output::Output;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
-use trialbox_core::clock::Clock as _;
-use trialbox_core::failure::FAILURE_ATTR;
-use trialbox_core::json::Json;
-use trialbox_core::limits::Limits;
-use trialbox_core::objective::OnDeadline;
-use trialbox_core::provenance::PROVENANCE_ATTR;
-use trialbox_core::replay::{RecordedAnswers, Replay, recorded_seed, replay};
+use trialbox_core::run::replay::{RecordedAnswers, Replay, recorded_seed, replay};
+use trialbox_core::seam::objective::OnDeadline;
+use trialbox_core::seam::storage::{BeginTrial, TrialStart};
 use trialbox_core::session::{SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, Storage as _, TrialStart};
-use trialbox_core::study::{NewStudy, StudyRecord};
-use trialbox_core::trial::{FrozenTrial, TrialNumber};
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::limits::Limits;
+use trialbox_core::study::provenance::PROVENANCE_ATTR;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::{Clock as _, FrozenTrial, Json, Storage as _, StudyRecord, TrialNumber};
 use trialbox_runtime::{Interrupts, ObjectiveFile, Stops};
 use trialbox_samplers::SamplerConfig;
 use trialbox_storage::MemoryStorage;
@@ -179,7 +177,7 @@ impl ReplayArgs {
                 "recorded_state": recorded.state.as_str(),
                 "state": replayed.state.as_str(),
                 "failure": replayed.failure.as_ref().map(failure_json),
-                "values": trial_json::floats(&replayed.values),
+                "values": view::trial::floats(&replayed.values),
                 "notes": notes,
             })
         });

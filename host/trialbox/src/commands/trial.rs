@@ -1,36 +1,34 @@
 //! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
 
 use super::replay::{self, ReplayArgs};
+use crate::args::param::{parse_param, refuse_twice};
+use crate::args::stopping::{NothingToDo, StoppingArgs};
+use crate::args::storage::{StudyArgs, parse_duration};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::finished::show_usage;
-use crate::objectives::show_values;
-use crate::output::Output;
-use crate::owner::owner_of_ask;
-use crate::param_args::{parse_param, refuse_twice};
-use crate::settings::{SettingFlags, constraint_format};
-use crate::stopping::{NothingToDo, StoppingArgs};
-use crate::storage_args::{StudyArgs, parse_duration};
-use crate::trial_json::{self, show_constraint, show_duration, show_float, show_value};
-use crate::upkeep::{DEFAULT_GRACE, Reaping, keep, tidy_up};
+use crate::study::owner::owner_of_ask;
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, keep, tidy_up};
+use crate::study::settings::{SettingFlags, constraint_format};
+use crate::view;
+use crate::view::finished::show_usage;
+use crate::view::objectives::show_values;
+use crate::view::output::Output;
+use crate::view::trial::{show_constraint, show_duration, show_float, show_value};
 use serde_json::json;
 use std::time::Duration;
-use trialbox_core::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
-use trialbox_core::clock::Clock as _;
-use trialbox_core::constraint::is_constraint_attr;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::failure::FAILURE_ATTR;
-use trialbox_core::json::Json;
-use trialbox_core::objective::OnDeadline;
-use trialbox_core::pruner::NopPruner;
+use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
+use trialbox_core::seam::objective::OnDeadline;
+use trialbox_core::seam::pruner::NopPruner;
+use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
 use trialbox_core::session::{SessionLimits, Surroundings};
-use trialbox_core::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
-use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::{
-    CONSTRAINT_PREFIX, FrozenTrial, TrialNumber, TrialState, format_datetime,
+use trialbox_core::study::constraint::is_constraint_attr;
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::trial::{CONSTRAINT_PREFIX, format_datetime};
+use trialbox_core::study::usage::{USAGE_ATTR, Usage};
+use trialbox_core::{
+    Clock as _, Distribution, FrozenTrial, Json, StudyRecord, TrialNumber, TrialState,
 };
-use trialbox_core::usage::{USAGE_ATTR, Usage};
 
 /// Enqueue, ask for, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
@@ -261,7 +259,7 @@ impl AskArgs {
             Asked::Begun { claim, params } => {
                 let asked = json!({
                     "number": claim.number.0,
-                    "params": trial_json::params(&params),
+                    "params": view::trial::params(&params),
                     "owner": claim.owner.get("uuid").and_then(Json::as_str),
                 });
                 // JSON in either format, as Optuna's `ask` prints it: it is made for scripts.
@@ -329,7 +327,7 @@ impl TellArgs {
                         "study": name,
                         "number": number.0,
                         "state": outcome.state().as_str(),
-                        "values": trial_json::floats(outcome.values()),
+                        "values": view::trial::floats(outcome.values()),
                     })
                 });
             }
@@ -375,7 +373,7 @@ impl ShowArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trial = storage.trial(study.id, TrialNumber(self.number))?;
-        output.result(&show_text(&study, &trial), || trial_json::trial(&trial));
+        output.result(&show_text(&study, &trial), || view::trial::trial(&trial));
         Ok(ExitCode::Done)
     }
 }

@@ -1,16 +1,16 @@
 //! What a node is, as far as it matters to trials.
 
-use crate::objective_args::{jobs_cache_dir, users_cache_dir};
-use crate::provenance::cpu_model;
-use crate::scheduler::own_job::Standing;
-use crate::scheduler::slurm::SlurmJob;
+use crate::args::objective::{jobs_cache_dir, users_cache_dir};
+use crate::cluster::own_job::Standing;
+use crate::cluster::slurm::SlurmJob;
+use crate::study::provenance::cpu_model;
 use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use trialbox_storage::mount::{Locks, mount_of};
-use trialbox_storage::process::{boot_id, host_name};
+use trialbox_storage::platform::mount::{Locks, mount_of};
+use trialbox_storage::platform::process::{boot_id, host_name};
 
 /// A node, as it sees itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub(crate) struct Rlimits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
     pub(crate) path: PathBuf,
-    /// As in [`trialbox_storage::mount::Mount`]; empty if the system does not say.
+    /// As in [`trialbox_storage::platform::mount::Mount`]; empty if the system does not say.
     pub(crate) fs_type: String,
     pub(crate) source: String,
     pub(crate) options: Vec<String>,

@@ -15,9 +15,9 @@ pub(crate) use facts::Rlimits;
 pub(crate) use facts::{Facts, Place};
 pub(crate) use meeting::look;
 
+use crate::args::storage::parse_duration;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::storage_args::parse_duration;
 use meeting::Meeting;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -3,9 +3,7 @@
 use super::{ImportanceError, Importances, largest_first};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use trialbox_core::distribution::Distribution;
-use trialbox_core::history::History;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{Distribution, FrozenTrial, History, TrialState};
 
 /// The points, column by column, and their values.
 pub(super) struct Encoding {

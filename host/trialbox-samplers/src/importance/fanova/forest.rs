@@ -1,7 +1,7 @@
 //! A random forest for regression, whose trees show their splits.
 
 use std::ops::Range;
-use trialbox_core::rng::{TrialRng, below, seeded_rng};
+use trialbox_core::seam::rng::{TrialRng, below, seeded_rng};
 
 /// As Optuna asks for.
 const N_TREES: usize = 64;

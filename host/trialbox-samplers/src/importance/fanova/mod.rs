@@ -13,7 +13,7 @@ use super::{
 use encoding::Encoding;
 use forest::{Tree, grow_forest};
 use marginal::Leaves;
-use trialbox_core::history::History;
+use trialbox_core::History;
 
 /// The importances of `params`, or of all parameters that every COMPLETE trial has with the same range, for
 /// one objective. They are not normalised: each is the share of the variance, over the whole search space,

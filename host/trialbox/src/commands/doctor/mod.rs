@@ -3,20 +3,20 @@
 
 mod cluster;
 
+use crate::args::storage::{StorageArgs, parse_duration};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::output::Output;
-use crate::storage_args::{StorageArgs, parse_duration};
-use crate::trial_json::show_bytes;
+use crate::view::output::Output;
+use crate::view::trial::show_bytes;
 use cluster::ClusterCheck;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::clock::Clock as _;
+use trialbox_core::Clock as _;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, repair};
-use trialbox_storage::mount::Locks;
+use trialbox_storage::platform::mount::Locks;
 use trialbox_storage::{Create, Stopping, sqlite_path};
 
 const EXAMPLES: &str = "\

@@ -1,39 +1,39 @@
 //! `trialbox run`: runs trials of an objective on a study.
 
-mod job;
 mod study;
 
-use crate::checkpoint::CheckpointArgs;
+use crate::args;
+use crate::args::limit::limits_help;
+use crate::args::objective::{DirectionArg, ObjectiveArgs};
+use crate::args::param::parse_param;
+use crate::args::pruner::PrunerArgs;
+use crate::args::sampler::SamplerArgs;
+use crate::args::stopping::StoppingArgs;
+use crate::args::storage::{StorageArgs, parse_count, parse_duration};
+use crate::args::until::parse_until;
 use crate::clock::SystemClock;
+use crate::cluster::job_end::{JobEnd, JobEndArgs, explain_lost_signals};
+use crate::cluster::slurm::SlurmJob;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::job_end::{JobEnd, JobEndArgs, explain_lost_signals};
-use crate::limit_args::{self, limits_help};
-use crate::objective_args::{DirectionArg, ObjectiveArgs};
-use crate::output::Output;
-use crate::param_args::parse_param;
-use crate::progress::Progress;
-use crate::provenance::provenance;
-use crate::pruner_args::PrunerArgs;
-use crate::sampler_args::SamplerArgs;
-use crate::scheduler::slurm::SlurmJob;
-use crate::settings::{DEFAULT_MAX_RETRIES, SettingFlags, Settings, parse_constraint_format};
-use crate::stopping::StoppingArgs;
-use crate::storage_args::{StorageArgs, parse_count, parse_duration};
-use crate::until::parse_until;
-use crate::upkeep::DEFAULT_GRACE;
-use job::{Counters, Job};
+use crate::study::provenance::provenance;
+use crate::study::recovery::DEFAULT_GRACE;
+use crate::study::settings::{
+    DEFAULT_MAX_RETRIES, SettingFlags, Settings, parse_constraint_format,
+};
+use crate::view::output::Output;
+use crate::view::progress::Progress;
+use crate::worker::checkpoint::CheckpointArgs;
+use crate::worker::job::{Counters, Job};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use study::Prepared;
-use trialbox_core::constraint::ConstraintFormat;
-use trialbox_core::json::Json;
-use trialbox_core::limits::{Limit, Limits};
-use trialbox_core::objective::Interruption;
-use trialbox_core::storage::Storage;
-use trialbox_core::trial::UtcDateTime;
+use trialbox_core::seam::objective::Interruption;
+use trialbox_core::study::constraint::ConstraintFormat;
+use trialbox_core::study::limits::{Limit, Limits};
+use trialbox_core::{Json, Storage, UtcDateTime};
 use trialbox_runtime::{Interrupts, Stops};
 use trialbox_storage::{Create, Stopping};
 
@@ -70,7 +70,7 @@ pub(crate) struct RunArgs {
 
     /// How many trials this process runs
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
-    n_trials: NonZeroU32,
+    pub(crate) n_trials: NonZeroU32,
 
     /// How many trials run side by side
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
@@ -78,7 +78,7 @@ pub(crate) struct RunArgs {
 
     /// Begin no new trial after this time, such as 50m
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
 
     /// Begin no new trial after this point in time, such as 2026-11-25T18:00 (local), 2026-11-25T18:00+01:00 or
     /// +2h; 18:00 is today's, so name the day where tasks may begin later. Trials that run go on
@@ -108,7 +108,7 @@ pub(crate) struct RunArgs {
     /// Hold a parameter at a value in the trials of this command, and sample the others; not remembered by the
     /// study, and weaker than what is fixed for an enqueued trial
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
-    fix: Vec<(String, Json)>,
+    pub(crate) fix: Vec<(String, Json)>,
 
     /// The seed of the study, from which each trial's random numbers follow; remembered by the study
     #[arg(long, value_name = "N")]
@@ -126,11 +126,11 @@ pub(crate) struct RunArgs {
 
     /// Begin no further trial once N of this process's trials have failed by the objective's fault
     #[arg(long, value_name = "N")]
-    max_failures: Option<NonZeroU32>,
+    pub(crate) max_failures: Option<NonZeroU32>,
 
     /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
     #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
-    grace: Duration,
+    pub(crate) grace: Duration,
 
     /// Go on with a study that was begun with another component, and remember the change
     #[arg(long)]
@@ -147,7 +147,7 @@ pub(crate) struct RunArgs {
     catch: bool,
 
     #[command(flatten)]
-    job_end: JobEndArgs,
+    pub(crate) job_end: JobEndArgs,
 
     #[command(flatten)]
     checkpoint: CheckpointArgs,
@@ -240,7 +240,7 @@ impl RunArgs {
     }
 
     /// Opens the database; a signal, or the very end of the job, cuts short what would be a long wait for it.
-    fn open_storage(
+    pub(crate) fn open_storage(
         &self,
         create: Create,
         stops: &Stops,
@@ -258,7 +258,7 @@ impl RunArgs {
             pruner: self.pruner.config()?,
             max_memory_bytes: self.sandbox.max_memory,
             trial_timeout: self.sandbox.trial_timeout,
-            limits: limit_args::to_remember(&self.sandbox.limit, self.sandbox.fuel),
+            limits: args::limit::to_remember(&self.sandbox.limit, self.sandbox.fuel),
             deterministic: self.sandbox.deterministic,
             max_retries: self.max_retries,
             stopping: self.stopping.clone(),

@@ -2,22 +2,21 @@
 //! once for all of its tasks.
 
 use super::RunArgs;
-use crate::error::CommandError;
-use crate::objective_args::{
+use crate::args::objective::{
     ReadyObjective, count_directions, described_directions, described_metric_names,
     metric_names_attr, objective_name, show_directions,
 };
-use crate::output::Output;
-use crate::param_args::refuse_twice;
-use crate::provenance::module_digest;
-use crate::settings::{ModuleFlags, SettingFlags, Settings};
-use crate::upkeep::{Reaping, tidy_up};
+use crate::args::param::refuse_twice;
+use crate::error::CommandError;
+use crate::study::provenance::module_digest;
+use crate::study::recovery::{Reaping, tidy_up};
+use crate::study::settings::{ModuleFlags, SettingFlags, Settings};
+use crate::view::output::Output;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use trialbox_core::json::Json;
-use trialbox_core::reap::Reaped;
-use trialbox_core::storage::{Storage, StorageError};
-use trialbox_core::study::{NewStudy, StudyDirection, StudyId, StudyRecord};
+use trialbox_core::run::reap::Reaped;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::{Json, Storage, StorageError, StudyDirection, StudyId, StudyRecord};
 use trialbox_runtime::{ObjectiveFile, Stops};
 
 /// An objective that is ready, and what the flags say of its study.

@@ -1,16 +1,17 @@
 //! `trialbox study best`: the best trial, or of several objectives the Pareto front and what it covers.
 
+use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::objectives::{metrics_json, objective_names, show_objectives, show_values};
-use crate::output::{Output, table};
-use crate::storage_args::StudyArgs;
-use crate::trial_json::{
-    self, count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
+use crate::view;
+use crate::view::objectives::{metrics_json, objective_names, show_objectives, show_values};
+use crate::view::output::{Output, table};
+use crate::view::trial::{
+    count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
 };
 use serde_json::{Value, json};
-use trialbox_core::study::{StudyRecord, best_trial};
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::study::record::best_trial;
+use trialbox_core::{FrozenTrial, StudyRecord, TrialState};
 use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +89,7 @@ fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
 }
 
 fn best_json(study: &StudyRecord, trial: &FrozenTrial) -> Value {
-    let mut json = trial_json::trial(trial);
+    let mut json = view::trial::trial(trial);
     json["metrics"] = metrics_json(study, &trial.values);
     json
 }
@@ -161,8 +162,8 @@ impl Covered {
         json!({
             "event": "hypervolume",
             "study": study.name,
-            "hypervolume": trial_json::float(self.hypervolume),
-            "reference_point": trial_json::floats(&self.reference),
+            "hypervolume": view::trial::float(self.hypervolume),
+            "reference_point": view::trial::floats(&self.reference),
             "n_beyond": self.n_beyond,
         })
     }

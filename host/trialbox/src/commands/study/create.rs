@@ -1,19 +1,18 @@
 //! `trialbox study create`: makes a study.
 
+use crate::args::objective::{DirectionArg, count_directions};
+use crate::args::pruner::PrunerArgs;
+use crate::args::sampler::SamplerArgs;
+use crate::args::stopping::StoppingArgs;
+use crate::args::storage::StorageArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::objective_args::{DirectionArg, count_directions};
-use crate::output::Output;
-use crate::pruner_args::PrunerArgs;
-use crate::sampler_args::SamplerArgs;
-use crate::settings::{SettingFlags, parse_constraint_format};
-use crate::stopping::StoppingArgs;
-use crate::storage_args::StorageArgs;
+use crate::study::settings::{SettingFlags, parse_constraint_format};
+use crate::view::output::Output;
 use serde_json::json;
-use trialbox_core::constraint::ConstraintFormat;
-use trialbox_core::json::Json;
-use trialbox_core::storage::StorageError;
-use trialbox_core::study::{METRIC_NAMES, NewStudy, StudyDirection};
+use trialbox_core::study::constraint::ConstraintFormat;
+use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
+use trialbox_core::{Json, StorageError, StudyDirection};
 use trialbox_storage::{Create, Stopping};
 
 #[derive(Debug, clap::Args)]

@@ -1,20 +1,20 @@
 //! `trialbox study export | import`: trials as text, and back.
 
-use crate::checkpoint::CHECKPOINT_DIR_ATTR;
+use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::error::{CommandError, CommandResult};
-use crate::exchange::{self, ImportedStudy};
 use crate::exit_code::ExitCode;
-use crate::output::Output;
-use crate::storage_args::{StorageArgs, StudyArgs};
-use crate::trial_json::count;
+use crate::view::exchange::{self, ImportedStudy};
+use crate::view::output::Output;
+use crate::view::trial::count;
+use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use trialbox_core::json::{Json, python_repr};
-use trialbox_core::storage::StorageError;
-use trialbox_core::study::{NewStudy, StudyRecord};
-use trialbox_core::trial::{FrozenTrial, format_datetime};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::trial::format_datetime;
+use trialbox_core::value::json::python_repr;
+use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord};
 use trialbox_storage::{Create, Stopping};
 
 #[derive(Debug, clap::Args)]

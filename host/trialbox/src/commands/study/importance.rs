@@ -1,13 +1,12 @@
 //! `trialbox study importance`: how much each parameter matters.
 
+use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::output::{Output, table};
-use crate::storage_args::StudyArgs;
-use crate::trial_json::float;
+use crate::view::output::{Output, table};
+use crate::view::trial::float;
 use serde_json::{Value, json};
-use trialbox_core::history::History;
-use trialbox_core::study::StudyRecord;
+use trialbox_core::{History, StudyRecord};
 use trialbox_samplers::importance::{
     ImportanceError, Importances, Target, fanova, mean_decrease_impurity, normalize, ped_anova,
 };

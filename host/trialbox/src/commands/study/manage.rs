@@ -1,20 +1,20 @@
 //! `trialbox study copy | rename | delete | set-attr | snapshot | sync`: changes studies as a whole.
 
-use crate::checkpoint::CHECKPOINT_DIR_ATTR;
+use crate::args::param::{parse_param, refuse_twice};
+use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::error::{CommandError, CommandResult};
-use crate::exchange::as_copied;
 use crate::exit_code::ExitCode;
-use crate::output::Output;
-use crate::param_args::{parse_param, refuse_twice};
-use crate::storage_args::{StorageArgs, StudyArgs};
-use crate::trial_json::count;
-use crate::upkeep::{Synced, sync_spool, synced_json, synced_text};
+use crate::study::recovery::{Synced, sync_spool, synced_json, synced_text};
+use crate::view::exchange::as_copied;
+use crate::view::output::Output;
+use crate::view::trial::count;
+use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
 use serde_json::json;
 use std::path::PathBuf;
-use trialbox_core::json::Json;
-use trialbox_core::stopping::STOP_ATTR;
-use trialbox_core::storage::{Storage, StudyAttrs};
-use trialbox_core::study::NewStudy;
+use trialbox_core::seam::storage::StudyAttrs;
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::stopping::STOP_ATTR;
+use trialbox_core::{Json, Storage};
 use trialbox_storage::{Create, Stopping};
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod manage;
 mod read;
 mod stop;
 
+use crate::args::storage::StudyArgs;
 use crate::commands::study::best::BestArgs;
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::{ExportArgs, ImportArgs};
@@ -18,8 +19,7 @@ use crate::commands::study::manage::{
 use crate::commands::study::read::{ListArgs, TrialsArgs, show};
 use crate::commands::study::stop::{StopArgs, resume};
 use crate::error::CommandResult;
-use crate::output::Output;
-use crate::storage_args::StudyArgs;
+use crate::view::output::Output;
 
 /// Make, read, copy and move studies.
 #[derive(Debug, clap::Subcommand)]

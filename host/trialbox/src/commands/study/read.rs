@@ -1,24 +1,24 @@
 //! `trialbox study list | show | trials`: reads studies.
 
+use crate::args::objective::show_directions;
+use crate::args::stopping::{MAX_TRIALS, show_stopped, stop_json};
+use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::commands::study::best::best_trials;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::objective_args::show_directions;
-use crate::objectives::{objective_names, show_objectives};
-use crate::output::{Output, table};
-use crate::settings::{PRUNER, SAMPLER};
-use crate::stopping::{MAX_TRIALS, show_stopped, stop_json};
-use crate::storage_args::{StorageArgs, StudyArgs};
-use crate::trial_json::{
-    self, object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
+use crate::study::settings::{PRUNER, SAMPLER};
+use crate::view;
+use crate::view::objectives::{objective_names, show_objectives};
+use crate::view::output::{Output, table};
+use crate::view::trial::{
+    object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
 };
 use serde_json::{Value, json};
 use std::fmt::Display;
-use trialbox_core::json::Json;
-use trialbox_core::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::storage::StorageError;
-use trialbox_core::study::{StudyRecord, StudySummary};
-use trialbox_core::trial::{FrozenTrial, TrialState, format_datetime};
+use trialbox_core::study::record::StudySummary;
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::study::trial::format_datetime;
+use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord, TrialState};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 #[derive(Debug, clap::Args)]
@@ -97,7 +97,7 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     output.result(&text, || {
         let mut value = summary_json(&summary);
         if study.directions.len() == 1 {
-            value["best_trial"] = best.first().map_or(Value::Null, |best| trial_json::trial(best));
+            value["best_trial"] = best.first().map_or(Value::Null, |best| view::trial::trial(best));
         } else {
             value["best_trials"] = best.iter().map(|trial| trial.number.0).collect();
         }
@@ -159,7 +159,7 @@ impl TrialsArgs {
         let trials =
             trials.iter().filter(|trial| self.state.is_none_or(|state| trial.state == state));
         if output.is_json() {
-            trials.for_each(|trial| output.result("", || trial_json::trial(trial)));
+            trials.for_each(|trial| output.result("", || view::trial::trial(trial)));
             return Ok(ExitCode::Done);
         }
         let names = objective_names(&study);
@@ -180,7 +180,7 @@ impl TrialsArgs {
 }
 
 fn show_params_or_problem(trial: &FrozenTrial) -> String {
-    let failure = trial.system_attrs.get(trialbox_core::failure::FAILURE_ATTR);
+    let failure = trial.system_attrs.get(trialbox_core::study::failure::FAILURE_ATTR);
     let reason = failure.and_then(|failure| failure.get("message")?.as_str());
     let params = || show_params(&trial.params);
     let mut text = reason.map_or_else(params, ToOwned::to_owned);

@@ -1,17 +1,16 @@
 //! `trialbox study stop | resume`: ends a study for all its jobs, and lets it go on.
 
+use crate::args::stopping::{show_stop, stop_json};
+use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::output::Output;
-use crate::stopping::{show_stop, stop_json};
-use crate::storage_args::StudyArgs;
+use crate::view::output::Output;
 use serde_json::json;
-use trialbox_core::clock::Clock as _;
-use trialbox_core::json::Json;
-use trialbox_core::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::storage::StudyAttrs;
-use trialbox_storage::process::host_name;
+use trialbox_core::seam::storage::StudyAttrs;
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::{Clock as _, Json};
+use trialbox_storage::platform::process::host_name;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StopArgs {

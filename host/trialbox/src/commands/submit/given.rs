@@ -1,8 +1,8 @@
 //! The flags of `run` that the user gave to `submit`, as they go into a script.
 
 use super::quote::shell_quote;
+use crate::args::storage::StudyArgs;
 use crate::commands::RunArgs;
-use crate::storage_args::StudyArgs;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, error::ErrorKind};
 

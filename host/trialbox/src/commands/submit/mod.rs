@@ -9,14 +9,14 @@ mod resources;
 mod script;
 mod submission;
 
+use crate::args::stopping::MAX_TRIALS;
+use crate::args::storage::parse_count;
 use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::output::Output;
-use crate::settings::Settings;
-use crate::stopping::MAX_TRIALS;
-use crate::storage_args::parse_count;
+use crate::study::settings::Settings;
+use crate::view::output::Output;
 use checks::{Finding, Level, Times};
 use given::Given;
 use plan::{Plan, median};
@@ -26,12 +26,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use submission::Submission;
-use trialbox_core::json::Json;
-use trialbox_core::study::StudyRecord;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
 use trialbox_runtime::Stops;
 use trialbox_samplers::SamplerConfig;
-use trialbox_storage::mount::{Locks, mount_of};
+use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::{Create, Stopping, sqlite_path};
 
 const EXAMPLES: &str = "\

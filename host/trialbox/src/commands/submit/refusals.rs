@@ -4,17 +4,15 @@ use super::checks::{Finding, Level};
 use super::plan::Plan;
 use super::submission::Submission;
 use super::{Outlook, full_path};
+use crate::args::stopping::NothingToDo;
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
-use crate::stopping::NothingToDo;
-use crate::trial_json::count;
+use crate::view::trial::count;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use trialbox_core::history::History;
-use trialbox_core::sampler::may_begin;
-use trialbox_core::stopping::{STOP_ATTR, StudyStop, stop_reason};
-use trialbox_core::storage::StorageError;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::seam::sampler::may_begin;
+use trialbox_core::study::stopping::{STOP_ATTR, StudyStop, stop_reason};
+use trialbox_core::{FrozenTrial, History, StorageError, TrialState};
 
 /// Whether the files have places of their own: one in the place of another, or of the database, would be its end.
 pub(super) fn check_places(outlook: &Outlook, submission: &Submission) -> Option<Finding> {

@@ -1,9 +1,9 @@
 //! What a job asks Slurm for.
 
 use super::quote::directive_quote;
+use crate::args::storage::{parse_count, parse_duration};
+use crate::cluster::slurm::{read_time, show_time};
 use crate::error::CommandError;
-use crate::scheduler::slurm::{read_time, show_time};
-use crate::storage_args::{parse_count, parse_duration};
 use std::num::NonZeroU32;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The small job that looks at a cluster from the inside.
 
-use crate::scheduler::slurm::{self, SlurmError, ask, show_time};
+use crate::cluster::slurm::{self, SlurmError, ask, show_time};
 use std::fmt;
 use std::fs;
 use std::io;

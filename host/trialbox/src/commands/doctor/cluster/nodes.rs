@@ -5,7 +5,7 @@ use super::finding::{
     Severity::{Note, Warning},
 };
 use crate::probe::{Facts, Place};
-use crate::trial_json::show_bytes;
+use crate::view::trial::show_bytes;
 
 /// With fewer descriptors, host and guest process may run out of them: the guest alone may have 512.
 const ENOUGH_FILES: u64 = 512;

@@ -303,7 +303,7 @@ fn describe(place: &Place) -> String {
 /// Seconds as people read them: `40 ms`, `3.2 s`, `5 min 0 s`.
 fn show_seconds(seconds: f64) -> String {
     let duration = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
-    crate::trial_json::show_duration(duration)
+    crate::view::trial::show_duration(duration)
 }
 
 #[cfg(test)]

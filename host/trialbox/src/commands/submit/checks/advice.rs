@@ -2,7 +2,7 @@
 
 use super::{Finding, Level};
 use crate::commands::submit::plan::{Plan, SHORT_TASK};
-use crate::trial_json::{count, show_duration};
+use crate::view::trial::{count, show_duration};
 use std::time::Duration;
 
 /// What is known of time.

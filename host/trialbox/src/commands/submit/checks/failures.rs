@@ -1,11 +1,11 @@
 //! Whether the trials that the study has already have failed.
 
 use super::{Finding, Level};
-use crate::trial_json::count;
+use crate::view::trial::count;
 use std::collections::BTreeMap;
-use trialbox_core::failure::FAILURE_ATTR;
-use trialbox_core::text::shorten;
-use trialbox_core::trial::{FrozenTrial, TrialState};
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::value::text::shorten;
+use trialbox_core::{FrozenTrial, TrialState};
 
 /// Of a message so much is shown.
 const MAX_MESSAGE_CHARS: usize = 120;

@@ -6,7 +6,7 @@ use rustix::fs::Access;
 use std::io::Read as _;
 use std::path::Path;
 use trialbox_storage::LockMode;
-use trialbox_storage::mount::{Locks, Mount, mount_of};
+use trialbox_storage::platform::mount::{Locks, Mount, mount_of};
 
 /// Whether the database can be written, and seen by other nodes.
 pub(in crate::commands::submit) fn check_storage(path: &Path, lock: LockMode) -> Finding {

@@ -1,8 +1,8 @@
 //! What Slurm says of an array before it is submitted.
 
 use super::{Finding, Level};
+use crate::cluster::slurm::{SlurmError, ask, ask_within};
 use crate::commands::submit::plan::Plan;
-use crate::scheduler::slurm::{SlurmError, ask, ask_within};
 use std::time::Duration;
 
 /// Asks Slurm whether it would take the array. Where there is no Slurm that is an error, but for a dry run.

@@ -1,0 +1,367 @@
+//! Finds RUNNING trials that nobody works on any more, and ends them.
+//!
+//! First those are asked who can know: the scheduler, the process table ([`OwnerProbe`]). Where they cannot
+//! tell, silence decides, but never two clocks: a trial is lost when one observer saw the same heartbeat
+//! stand still, by its own clock, for the whole grace. As processes are short-lived, an observation is noted
+//! with the trial, and the next process of the same machine goes on with it.
+
+use crate::seam::storage::{HeldTrial, LostTrial, RetryPolicy, Storage, StorageError};
+use crate::study::failure::{Failure, FailureCode};
+use crate::study::record::StudyId;
+use crate::study::trial::{TrialNumber, UtcDateTime};
+use crate::value::json::Json;
+use std::time::Duration;
+
+/// How many observers' notes of one heartbeat a trial keeps: more than a study has machines at once.
+const MAX_WATCHERS: usize = 1000;
+
+/// Something that can know whether the owner of a trial still lives.
+pub trait OwnerProbe {
+    /// One answer for each trial, in their order. All have an owner of ours ([`HeldTrial::owner_of_this`]).
+    fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState>;
+}
+
+/// What is known of an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnerState {
+    /// It lives.
+    Alive,
+    /// It is gone.
+    Gone(Loss),
+    /// This probe cannot tell.
+    Unknown,
+}
+
+/// Why a trial counts as lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// One sentence for people, without a full stop.
+    pub reason: String,
+    /// Who or what knows.
+    pub known_by: Witness,
+    /// What the scheduler calls the end of the job, as it spells it, such as `TIMEOUT`; if it said so.
+    pub scheduler_state: Option<String>,
+}
+
+impl Loss {
+    /// Something knows that the process is gone; `evidence` is the end of "its process is gone: …".
+    pub fn of_process(known_by: Witness, evidence: &str) -> Self {
+        let reason = format!("its process is gone: {evidence}");
+        Loss { reason, known_by, scheduler_state: None }
+    }
+
+    /// Its heart was silent for too long before our eyes.
+    pub fn of_silence(watched: Duration) -> Self {
+        let reason = format!("its heartbeat has stood still for {} s", watched.as_secs());
+        Loss { reason, known_by: Witness::Heartbeat, scheduler_state: None }
+    }
+
+    /// Somebody says so.
+    pub fn by_hand(reason: impl Into<String>) -> Self {
+        Loss { reason: reason.into(), known_by: Witness::User, scheduler_state: None }
+    }
+
+    /// What is stored with the trial, as any [`Failure`], with the scheduler's word as a member of its own.
+    pub fn to_failure_json(&self) -> Json {
+        let mut failure = Failure::new(FailureCode::Lost, self.reason.as_str()).to_json(&[]);
+        if let (Json::Object(members), Some(state)) = (&mut failure, &self.scheduler_state) {
+            members.push(("scheduler_state".to_owned(), Json::from(state.as_str())));
+        }
+        failure
+    }
+}
+
+/// Who or what knows that a trial is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// The process table of the machine.
+    ProcessTable,
+    /// The batch system.
+    Scheduler,
+    /// Its heartbeat, which stands still.
+    Heartbeat,
+    /// Somebody at a terminal.
+    User,
+}
+
+impl Witness {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Witness::ProcessTable => "process_table",
+            Witness::Scheduler => "scheduler",
+            Witness::Heartbeat => "heartbeat",
+            Witness::User => "user",
+        }
+    }
+}
+
+/// Who looks, and by which clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observer {
+    /// Tells machines, and their restarts, apart.
+    pub boot_id: String,
+    /// The time since then: a clock that no other process of the machine disagrees with.
+    pub since_boot: Duration,
+}
+
+/// How to reap.
+pub struct ReapRequest<'a> {
+    /// Whom to ask.
+    pub probe: &'a dyn OwnerProbe,
+    /// Who looks.
+    pub observer: Observer,
+    /// How long a heartbeat of ours must stand still.
+    pub grace: Duration,
+    /// The same for trials that others run, such as Python's workers: how often their hearts beat is theirs.
+    pub foreign_grace: Duration,
+    /// Whether the result of a trial waits to be recorded, although its process is gone. Asked last, when all
+    /// else is known: whoever has a result keeps it before it ends.
+    pub has_result: &'a dyn Fn(&HeldTrial) -> bool,
+    /// What becomes of lost trials.
+    pub retry: Option<RetryPolicy>,
+    /// When.
+    pub at: UtcDateTime,
+}
+
+/// What came of [`reap`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReapReport {
+    /// The trials that were ended.
+    pub lost: Vec<Reaped>,
+    /// The trials whose hearts have been silent, but not yet for long enough before our eyes.
+    pub suspects: Vec<Suspect>,
+    /// How many RUNNING trials are left as they are, suspects included.
+    pub n_running: usize,
+}
+
+/// A trial that was ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reaped {
+    /// Which, and its retry.
+    pub trial: LostTrial,
+    /// Why.
+    pub loss: Loss,
+}
+
+/// A trial that may be lost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Suspect {
+    /// Its number.
+    pub number: TrialNumber,
+    /// For how long we saw its heartbeat stand still.
+    pub watched: Duration,
+}
+
+/// Ends the lost trials of a study. Reads once, asks the probe without any lock, and writes only what is
+/// needed: nothing in a study whose trials are all well.
+///
+/// # Errors
+/// Only of the storage.
+pub fn reap(
+    storage: &mut dyn Storage,
+    study: StudyId,
+    request: &ReapRequest,
+) -> Result<ReapReport, StorageError> {
+    let held = storage.running_trials(study)?;
+    let mut report = ReapReport { n_running: held.len(), ..ReapReport::default() };
+    let mut notes = Vec::new();
+    for (trial, state) in held.iter().zip(states(&held, request.probe)) {
+        let loss = match state {
+            OwnerState::Alive => continue,
+            OwnerState::Gone(loss) => loss,
+            OwnerState::Unknown => match judge_silence(trial, request) {
+                Silence::Beats => continue,
+                Silence::Suspect { watched, note } => {
+                    notes.extend(note.map(|note| (trial.id, note)));
+                    report.suspects.push(Suspect { number: trial.number, watched });
+                    continue;
+                }
+                Silence::Lost { watched } => Loss::of_silence(watched),
+            },
+        };
+        if (request.has_result)(trial) {
+            continue;
+        }
+        let failure = loss.to_failure_json();
+        let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
+        if let Some(trial) = ended {
+            report.lost.push(Reaped { trial, loss });
+            report.n_running -= 1;
+        }
+    }
+    if !notes.is_empty() {
+        storage.note_watches(&notes)?;
+    }
+    Ok(report)
+}
+
+/// What the probe says, in the order of `held`; a trial whose owner is none of ours is nobody's we know.
+fn states(held: &[HeldTrial], probe: &dyn OwnerProbe) -> Vec<OwnerState> {
+    let owned: Vec<&HeldTrial> =
+        held.iter().filter(|trial| trial.owner_of_this().is_some()).collect();
+    let mut answers = if owned.is_empty() { vec![] } else { probe.look(&owned) }.into_iter();
+    held.iter()
+        .map(|trial| match trial.owner_of_this() {
+            Some(_) => answers.next().unwrap_or(OwnerState::Unknown),
+            None => OwnerState::Unknown,
+        })
+        .collect()
+}
+
+enum Silence {
+    Beats,
+    Suspect { watched: Duration, note: Option<Json> },
+    Lost { watched: Duration },
+}
+
+fn judge_silence(trial: &HeldTrial, request: &ReapRequest) -> Silence {
+    // Without a heartbeat silence says nothing: who asks and tells by hand never beats.
+    let Some(heartbeat) = &trial.heartbeat else { return Silence::Beats };
+    let is_ours = trial.owner_of_this().is_some();
+    let grace = if is_ours { request.grace } else { request.foreign_grace };
+    if heartbeat.is_recent(grace) {
+        return Silence::Beats;
+    }
+    let observer = &request.observer;
+    let since =
+        trial.watch.as_ref().and_then(|watch| watched_since(watch, observer, &heartbeat.stamp));
+    let watched = since.map_or(Duration::ZERO, |since| observer.since_boot.saturating_sub(since));
+    match since {
+        Some(_) if watched >= grace => Silence::Lost { watched },
+        Some(_) => Silence::Suspect { watched, note: None },
+        None => {
+            let note = add_watch(trial.watch.as_ref(), observer, &heartbeat.stamp);
+            Silence::Suspect { watched, note: Some(note) }
+        }
+    }
+}
+
+/// When this observer first saw this heartbeat, by its own clock.
+fn watched_since(watch: &Json, observer: &Observer, stamp: &str) -> Option<Duration> {
+    let note = watch.get(&observer.boot_id)?;
+    let seen_secs = note.get("since_boot_secs").and_then(Json::as_f64)?;
+    let is_same = note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
+    Duration::try_from_secs_f64(seen_secs).ok().filter(|_| is_same)
+}
+
+fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
+    let mut notes = match watch {
+        Some(Json::Object(notes)) => notes.clone(),
+        _ => vec![],
+    };
+    // What others saw of an earlier heartbeat is of no use any more.
+    let is_current = |note: &Json| note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
+    notes.retain(|(boot_id, note)| *boot_id != observer.boot_id && is_current(note));
+    notes.push((
+        observer.boot_id.clone(),
+        Json::object([
+            ("heartbeat", Json::from(stamp)),
+            ("since_boot_secs", Json::from(observer.since_boot.as_secs_f64())),
+        ]),
+    ));
+    let surplus = notes.len().saturating_sub(MAX_WATCHERS);
+    notes.drain(..surplus);
+    Json::Object(notes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seam::storage::Heartbeat;
+    use crate::study::trial::TrialId;
+
+    struct Nobody;
+    impl OwnerProbe for Nobody {
+        fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState> {
+            vec![OwnerState::Unknown; trials.len()]
+        }
+    }
+
+    fn held(stamp: &str, age_secs: f64, watch: Option<Json>) -> HeldTrial {
+        HeldTrial {
+            id: TrialId(1),
+            number: TrialNumber(0),
+            owner: None,
+            heartbeat: Some(Heartbeat { stamp: stamp.to_owned(), age_secs }),
+            watch,
+        }
+    }
+
+    fn request(machine: &str, since_boot_secs: u64) -> ReapRequest<'static> {
+        ReapRequest {
+            probe: &Nobody,
+            observer: Observer {
+                boot_id: machine.to_owned(),
+                since_boot: Duration::from_secs(since_boot_secs),
+            },
+            grace: Duration::from_secs(300),
+            foreign_grace: Duration::from_secs(300),
+            has_result: &|_| false,
+            retry: None,
+            at: UtcDateTime::constant(2026, 11, 25, 0, 0, 0, 0),
+        }
+    }
+
+    #[track_caller]
+    fn note(silence: Silence) -> Json {
+        match silence {
+            Silence::Suspect { note: Some(note), watched: Duration::ZERO } => note,
+            _ => panic!("a first look at silence is a note"),
+        }
+    }
+
+    /// The clocks of writer and reader differ by an hour: nothing happens before the reader itself has seen
+    /// the heart stand still for the grace.
+    #[test]
+    fn a_skewed_clock_makes_a_suspect_and_only_watching_a_lost_trial() {
+        for age_secs in [3600.0, -3600.0] {
+            let first = note(judge_silence(&held("a", age_secs, None), &request("m", 1000)));
+            let again = |stamp, now| {
+                judge_silence(&held(stamp, age_secs, Some(first.clone())), &request("m", now))
+            };
+            assert!(matches!(again("a", 1299), Silence::Suspect { note: None, .. }));
+            assert!(matches!(again("a", 1300), Silence::Lost { .. }));
+            // It beat meanwhile: the watch begins anew.
+            note(again("b", 1300));
+            // Another machine's clock says nothing about ours.
+            note(judge_silence(&held("a", age_secs, Some(first.clone())), &request("n", 9000)));
+        }
+    }
+
+    #[test]
+    fn a_recent_heartbeat_or_none_is_left_alone() {
+        assert!(matches!(judge_silence(&held("a", 299.0, None), &request("m", 0)), Silence::Beats));
+        let silent = HeldTrial { heartbeat: None, ..held("a", 0.0, None) };
+        assert!(matches!(judge_silence(&silent, &request("m", 0)), Silence::Beats));
+    }
+
+    #[test]
+    fn notes_of_observers_are_bounded_and_the_newest_stay() {
+        let mut watch = None;
+        let mut look = |machine: usize, stamp: &str| {
+            let observer =
+                Observer { boot_id: machine.to_string(), since_boot: Duration::from_secs(1) };
+            watch = Some(add_watch(watch.as_ref(), &observer, stamp));
+            let Some(Json::Object(notes)) = &watch else { panic!("an object") };
+            (notes.len(), notes.last().map(|(machine, _)| machine.clone()))
+        };
+        for machine in 0..MAX_WATCHERS {
+            assert_eq!(look(machine, "a").0, machine + 1);
+        }
+        assert_eq!(look(7777, "a"), (MAX_WATCHERS, Some("7777".to_owned())));
+        // A heart that has beaten: what was seen before counts no more.
+        assert_eq!(look(3, "b"), (1, Some("3".to_owned())));
+    }
+
+    #[test]
+    fn the_hearts_of_others_have_a_grace_of_their_own() {
+        let request =
+            ReapRequest { foreign_grace: Duration::from_secs(3600), ..request("m", 1000) };
+        let owner = Json::object([("uuid", Json::from("u")), ("trial", Json::from(0u32))]);
+        let foreign = held("a", 1800.0, None);
+        let ours = HeldTrial { owner: Some(owner), ..foreign.clone() };
+        assert!(matches!(judge_silence(&foreign, &request), Silence::Beats));
+        note(judge_silence(&ours, &request));
+    }
+}

@@ -1,0 +1,4 @@
+//! The values that a parameter may take, and their transformation to the unit interval.
+
+pub mod distribution;
+pub mod transform;

@@ -1,0 +1,175 @@
+//! Why a trial is FAIL, for people and for programs.
+
+use crate::study::limits::LimitHit;
+use crate::value::json::Json;
+use crate::value::text::{clean, shorten};
+use std::fmt;
+
+/// The system attribute that says why a trial is FAIL.
+pub const FAILURE_ATTR: &str = "trialbox:failure";
+
+const MAX_MESSAGE_CHARS: usize = 1000;
+
+/// Of a backtrace, and of the log.
+const MAX_LINES: usize = 10;
+
+const MAX_LINE_CHARS: usize = 120;
+
+/// Why a trial ended as FAIL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The stable code of its kind.
+    pub code: FailureCode,
+    /// One sentence for people, without a full stop.
+    pub message: String,
+    /// What they can do about it, if we know.
+    pub help: Option<String>,
+    /// The limit that was met, if one was.
+    pub limit: Option<LimitHit>,
+    /// The functions that were running, innermost first, as far as the component names them.
+    pub backtrace: Vec<String>,
+}
+
+impl Failure {
+    /// A failure of which there is no more to say than what happened. The message may quote the guest: what in it
+    /// could move the reader's cursor or recolour a terminal is left out, and what is beyond 1000 characters.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        let message = shorten(&clean(&message.into()), MAX_MESSAGE_CHARS);
+        Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
+    }
+
+    /// A limit that was met; `what` is the beginning of a sentence that [`LimitHit`] ends, such as
+    /// `the objective asked for memory of`.
+    pub fn of_limit(code: FailureCode, what: &str, hit: LimitHit) -> Self {
+        let mut failure = Failure::new(code, format!("{what} {hit}"));
+        failure.limit = Some(hit);
+        failure
+    }
+
+    /// Adds the functions that were running, innermost first.
+    pub fn with_backtrace(mut self, names: &[String]) -> Self {
+        let names = names.iter().take(MAX_LINES);
+        self.backtrace = names.map(|name| shorten(&clean(name), MAX_LINE_CHARS)).collect();
+        self
+    }
+
+    /// Adds what to do about it.
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What is stored with the trial, as the system attribute [`FAILURE_ATTR`]: at most about 4 kB, which is what
+    /// Optuna's dashboard and every database show and hold with ease. `log` is the end of what it logged.
+    pub fn to_json(&self, log: &[&str]) -> Json {
+        let lines = |lines: &[&str]| {
+            let lines = lines.iter().take(MAX_LINES);
+            Json::Array(lines.map(|line| Json::from(shorten(line, MAX_LINE_CHARS))).collect())
+        };
+        let backtrace: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
+        let members = [
+            Some(("code", Json::from(self.code.as_str()))),
+            Some(("message", Json::from(self.message.as_str()))),
+            self.limit.map(|limit| ("limit", limit.to_json())),
+            (!backtrace.is_empty()).then(|| ("backtrace", lines(&backtrace))),
+            (!log.is_empty()).then(|| ("log", lines(log))),
+        ];
+        Json::object(members.into_iter().flatten())
+    }
+}
+
+/// The kinds of failure. Each has a stable text, which scripts may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureCode {
+    /// The objective said that it failed.
+    Guest,
+    /// The objective panicked or aborted.
+    Panic,
+    /// The guest's code trapped: a division by zero, an access out of bounds.
+    Trap,
+    /// The trial's time was over.
+    Time,
+    /// It executed more instructions than it may.
+    Fuel,
+    /// The guest asked for more memory than it may have.
+    Memory,
+    /// The guest asked for a larger table than it may have.
+    Table,
+    /// It met another limit of the sandbox, such as that of open resources.
+    Limit,
+    /// The guest's stack was exhausted.
+    Stack,
+    /// The guest called `exit` instead of returning.
+    Exit,
+    /// A suggestion with an impossible range, or one that contradicts the study.
+    Suggest,
+    /// A value that is fixed for this trial, but that the distribution cannot take.
+    FixedParam,
+    /// Another call with arguments that make no sense.
+    Call,
+    /// Values that are no result: NaN, or too many or too few of them.
+    Value,
+    /// Data passed between guest and host that is malformed.
+    Data,
+    /// Data passed between guest and host that is too large.
+    DataSize,
+    /// It would leave more in the study than a trial may.
+    Budget,
+    /// The guest process died.
+    Died,
+    /// The trial was interrupted by the scheduler or the user.
+    Interrupted,
+    /// The process that ran the trial is gone, and somebody else noticed.
+    Lost,
+}
+
+impl FailureCode {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FailureCode::Guest => "E-GUEST",
+            FailureCode::Panic => "E-PANIC",
+            FailureCode::Trap => "E-TRAP",
+            FailureCode::Time => "E-TIME",
+            FailureCode::Fuel => "E-FUEL",
+            FailureCode::Memory => "E-MEM",
+            FailureCode::Table => "E-TABLE",
+            FailureCode::Limit => "E-LIMIT",
+            FailureCode::Stack => "E-STACK",
+            FailureCode::Exit => "E-EXIT",
+            FailureCode::Suggest => "E-SUGGEST",
+            FailureCode::FixedParam => "E-FIXED-PARAM",
+            FailureCode::Call => "E-CALL",
+            FailureCode::Value => "E-VALUE",
+            FailureCode::Data => "E-DATA",
+            FailureCode::DataSize => "E-DATA-SIZE",
+            FailureCode::Budget => "E-BUDGET",
+            FailureCode::Died => "E-DIED",
+            FailureCode::Interrupted => "E-INTERRUPTED",
+            FailureCode::Lost => "E-LOST",
+        }
+    }
+}
+
+impl fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_quotes_a_guest_is_harmless_to_a_terminal() {
+        let failure = Failure::new(FailureCode::Guest, "a\u{1b}]0;title\u{7}\u{9b}2J\r\nb");
+        assert_eq!(failure.message, "a\nb");
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_guest_at_length_is_cut() {
+        let failure = Failure::new(FailureCode::Guest, "é".repeat(5000));
+        assert_eq!(failure.message, format!("{}…", "é".repeat(1000)));
+    }
+}

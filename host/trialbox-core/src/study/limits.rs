@@ -1,0 +1,293 @@
+//! What an objective may use: every bound has a name, a default, and a flag that moves it.
+//!
+//! The defaults are meant never to be met by honest code; a bound that is met is named with its value, with what
+//! was asked for, and with the flag.
+
+use crate::value::json::Json;
+use std::fmt;
+use std::time::Duration;
+
+/// A bound on what an objective may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// The memory of one trial, over all memories of the component.
+    Memory,
+    /// How long one trial may take.
+    TrialTime,
+    /// How many instructions one trial may execute, about; not counted unless it is set.
+    Fuel,
+    /// How long loading and compiling may take.
+    CompileTime,
+    /// The memory of the compiler.
+    CompileMemory,
+    /// The size of the component's file.
+    ModuleSize,
+    /// The stack of WebAssembly.
+    Stack,
+    /// The elements of one table, which holds functions to be called indirectly.
+    TableElements,
+    /// How many memories a component may have.
+    Memories,
+    /// How many core instances, and how many tables, a component may have.
+    Instances,
+    /// How many resources, such as open files, the component may hold at once.
+    Handles,
+    /// The lists and strings that one call may pass.
+    Payload,
+    /// The random bytes that one call may ask for.
+    RandomBytes,
+    /// How many parameters one trial may ask for.
+    Params,
+    /// The choices of a categorical parameter.
+    Choices,
+    /// The text of one choice.
+    ChoiceLength,
+    /// The names of parameters, attributes and constraints.
+    NameLength,
+    /// The user attributes of a trial, and its constraints.
+    UserAttrs,
+    /// The JSON text of one user attribute.
+    AttrLength,
+    /// What a trial leaves in the study, but for its reports: its parameters' ranges and choices, and its attributes.
+    TrialData,
+    /// The reported steps that are stored; a longer curve is thinned.
+    Reports,
+    /// What is kept of what an objective logs and prints: the last of it.
+    Log,
+}
+
+/// What a limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Bytes.
+    Bytes,
+    /// Milliseconds.
+    Millis,
+    /// Unicode characters.
+    Chars,
+    /// Things.
+    Count,
+}
+
+/// A limit's row in the table below.
+struct Row {
+    limit: Limit,
+    name: &'static str,
+    unit: Unit,
+    default: Option<u64>,
+    summary: &'static str,
+}
+
+#[rustfmt::skip]
+const TABLE: [Row; 22] = {
+    use Limit::*;
+    use Unit::*;
+    const fn row(limit: Limit, name: &'static str, unit: Unit, default: u64, summary: &'static str) -> Row {
+        Row { limit, name, unit, default: Some(default), summary }
+    }
+    [
+        row(Memory, "memory", Bytes, 4 << 30, "memory of one trial, over all memories of the component"),
+        Row { limit: TrialTime, name: "trial-time", unit: Millis, default: None, summary: "time of one trial" },
+        Row { limit: Fuel, name: "fuel", unit: Count, default: None, summary: "instructions of one trial, about" },
+        row(CompileTime, "compile-time", Millis, 300_000, "time for loading and compiling"),
+        row(CompileMemory, "compile-memory", Bytes, 4 << 30, "memory of the compiler"),
+        row(ModuleSize, "module-size", Bytes, 256 << 20, "size of the component's file"),
+        row(Stack, "stack", Bytes, 1 << 20, "stack of WebAssembly"),
+        row(TableElements, "table-elements", Count, 1 << 20, "elements of one table of functions"),
+        row(Memories, "memories", Count, 64, "memories of the component"),
+        row(Instances, "instances", Count, 1_000, "core instances of the component, and tables"),
+        row(Handles, "handles", Count, 10_000, "resources held at once, such as open files and streams"),
+        row(Payload, "payload", Bytes, 1 << 20, "lists and strings passed by one call"),
+        row(RandomBytes, "random-bytes", Bytes, 64 << 20, "random bytes asked for by one call"),
+        row(Params, "params", Count, 10_000, "parameters of one trial"),
+        row(Choices, "choices", Count, 10_000, "choices of a categorical parameter"),
+        row(ChoiceLength, "choice-length", Bytes, 64 << 10, "text of one choice"),
+        row(NameLength, "name-length", Chars, 512, "names of parameters, attributes and constraints"),
+        row(UserAttrs, "user-attrs", Count, 1_000, "user attributes of a trial, and constraints"),
+        row(AttrLength, "attr-length", Bytes, 1 << 20, "JSON text of one user attribute"),
+        row(TrialData, "trial-data", Bytes, 2 << 20, "ranges, choices and attributes that a trial leaves in the study"),
+        row(Reports, "reports", Count, 10_000, "reported steps that are stored; longer curves are thinned"),
+        row(Log, "log", Bytes, 64 << 10, "log and output that is kept, the last of it"),
+    ]
+};
+
+impl Limit {
+    /// All limits, in the order of the table.
+    pub fn all() -> impl Iterator<Item = Limit> {
+        TABLE.iter().map(|row| row.limit)
+    }
+
+    /// The limit of this name.
+    pub fn parse(name: &str) -> Option<Limit> {
+        TABLE.iter().find(|row| row.name == name).map(|row| row.limit)
+    }
+
+    /// Its stable name, in JSON and for `--limit`.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// What it counts.
+    pub fn unit(self) -> Unit {
+        self.row().unit
+    }
+
+    /// What it bounds, in a few words.
+    pub fn summary(self) -> &'static str {
+        self.row().summary
+    }
+
+    /// The flag that moves it.
+    pub fn flag(self) -> String {
+        match self {
+            Limit::Memory => "--max-memory".to_owned(),
+            Limit::TrialTime => "--trial-timeout".to_owned(),
+            Limit::Fuel => "--fuel".to_owned(),
+            Limit::CompileTime => "--compile-timeout".to_owned(),
+            _ => format!("--limit {}", self.name()),
+        }
+    }
+
+    /// An amount of what it counts, as people read it.
+    pub fn show(self, amount: u64) -> String {
+        match self.unit() {
+            Unit::Bytes => show_bytes(amount),
+            Unit::Millis => format!("{} s", Duration::from_millis(amount).as_secs_f64()),
+            Unit::Chars => format!("{amount} characters"),
+            Unit::Count => amount.to_string(),
+        }
+    }
+
+    fn row(self) -> &'static Row {
+        &TABLE[self as usize]
+    }
+}
+
+/// Rounded up, so that what is over a bound is not shown as the bound.
+fn show_bytes(bytes: u64) -> String {
+    match bytes {
+        _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
+        _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
+/// The value of every limit; `None` where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits([Option<u64>; TABLE.len()]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits(std::array::from_fn(|index| TABLE[index].default))
+    }
+}
+
+impl Limits {
+    /// The value of a limit, in its unit; `None` for as much as one likes.
+    pub fn get(&self, limit: Limit) -> Option<u64> {
+        self.0[limit as usize]
+    }
+
+    /// The value of a limit as a size, as much as can be for none.
+    pub fn size(&self, limit: Limit) -> usize {
+        self.get(limit).and_then(|value| value.try_into().ok()).unwrap_or(usize::MAX)
+    }
+
+    /// The value of a limit of time.
+    pub fn duration(&self, limit: Limit) -> Option<Duration> {
+        self.get(limit).map(Duration::from_millis)
+    }
+
+    /// Moves a limit.
+    pub fn set(&mut self, limit: Limit, value: Option<u64>) {
+        self.0[limit as usize] = value;
+    }
+
+    /// Those that differ from the defaults, as a JSON object from names to values in their units.
+    pub fn to_json(&self) -> Json {
+        let defaults = Limits::default();
+        let moved = Limit::all().filter(|limit| self.get(*limit) != defaults.get(*limit));
+        Json::object(
+            moved.map(|limit| (limit.name(), self.get(limit).map_or(Json::Null, Json::from))),
+        )
+    }
+}
+
+/// A limit that an objective met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitHit {
+    /// The limit.
+    pub limit: Limit,
+    /// Its value, in its unit.
+    pub allowed: u64,
+    /// What was asked for or used, in the same unit, where it is known.
+    pub used: Option<u64>,
+}
+
+impl LimitHit {
+    /// For programs: `{"name": "memory", "allowed": 1024, "used": 2048, "unit": "bytes", "flag": "--max-memory"}`.
+    pub fn to_json(self) -> Json {
+        let unit = match self.limit.unit() {
+            Unit::Bytes => "bytes",
+            Unit::Millis => "milliseconds",
+            Unit::Chars => "characters",
+            Unit::Count => "count",
+        };
+        Json::object([
+            ("name", Json::from(self.limit.name())),
+            ("allowed", Json::from(self.allowed)),
+            ("used", self.used.map_or(Json::Null, Json::from)),
+            ("unit", Json::from(unit)),
+            ("flag", Json::from(self.limit.flag())),
+        ])
+    }
+}
+
+/// `3 MiB, and --max-memory allows 2 MiB`.
+impl fmt::Display for LimitHit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(used) = self.used {
+            write!(f, "{}, and ", self.limit.show(used))?;
+        }
+        write!(f, "{} allows {}", self.limit.flag(), self.limit.show(self.allowed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_names() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.limit as usize, index, "{}", row.name);
+            assert_eq!(Limit::parse(row.name), Some(row.limit));
+        }
+    }
+
+    #[test]
+    fn a_hit_names_what_was_used_what_is_allowed_and_the_flag() {
+        let hit = LimitHit { limit: Limit::Memory, allowed: 64 << 20, used: Some((64 << 20) + 1) };
+        assert_eq!(hit.to_string(), "65 MiB, and --max-memory allows 64 MiB");
+        let hit = LimitHit { limit: Limit::TrialTime, allowed: 1500, used: None };
+        assert_eq!(hit.to_string(), "--trial-timeout allows 1.5 s");
+        let hit = LimitHit { limit: Limit::NameLength, allowed: 512, used: Some(513) };
+        assert_eq!(
+            hit.to_string(),
+            "513 characters, and --limit name-length allows 512 characters"
+        );
+        let json = r#"{"name": "name-length", "allowed": 512, "used": 513, "unit": "characters", "flag": "--limit name-length"}"#;
+        assert_eq!(hit.to_json().to_string(), json);
+    }
+
+    #[test]
+    fn only_what_differs_from_the_defaults_is_written() {
+        let mut limits = Limits::default();
+        assert_eq!(limits.to_json().to_string(), "{}");
+        limits.set(Limit::Fuel, Some(1000));
+        limits.set(Limit::CompileTime, None);
+        assert_eq!(limits.to_json().to_string(), r#"{"fuel": 1000, "compile-time": null}"#);
+    }
+}

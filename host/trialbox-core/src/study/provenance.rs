@@ -1,0 +1,90 @@
+//! What a trial's values depend on besides its parameters, kept with it so that it can be run again.
+
+use crate::study::trial::FrozenTrial;
+use crate::value::json::Json;
+
+/// The system attribute that says what ran a trial: the component's digest, versions, limits, grants, the machine,
+/// and the seed of its random numbers.
+pub const PROVENANCE_ATTR: &str = "trialbox:provenance";
+
+/// The member of the provenance that names the attempt whose checkpoint the trial resumed from, if it did.
+pub const RESUMED_FROM: &str = "resumed_from";
+
+/// The system attribute that keeps what the pruner answered, if it ever said yes. The answers follow from what the
+/// other trials had reported by then, which nobody can find out later.
+pub const ANSWERS_ATTR: &str = "trialbox:prune_answers";
+
+/// More changes of the pruner's mind than these are not kept: an objective that is told to stop stops.
+const MAX_RUNS: usize = 100;
+
+/// What the pruner answered a trial, in order: how many times no, then yes, then no, and so on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answers {
+    runs: Vec<u64>,
+}
+
+impl Answers {
+    /// Adds an answer.
+    pub fn add(&mut self, should_prune: bool) {
+        // Runs of "no" have even places.
+        let last_is = self.runs.len().checked_sub(1).map(|last| last % 2 == 1);
+        match (last_is, should_prune) {
+            (Some(last), answer) if last == answer => {
+                if let Some(run) = self.runs.last_mut() {
+                    *run += 1;
+                }
+            }
+            (None, true) => self.runs.extend([0, 1]),
+            _ if self.runs.len() < MAX_RUNS => self.runs.push(1),
+            _ => {}
+        }
+    }
+
+    /// The answer to the question with this index; no, where none was given.
+    pub fn get(&self, index: u64) -> bool {
+        let mut end = 0;
+        let place = self.runs.iter().position(|run| {
+            end += run;
+            index < end
+        });
+        place.is_some_and(|place| place % 2 == 1)
+    }
+
+    /// As it is stored, unless every answer was no.
+    pub fn to_attr(&self) -> Option<(String, Json)> {
+        let runs = self.runs.iter().copied().map(Json::from).collect();
+        (self.runs.len() > 1).then(|| (ANSWERS_ATTR.to_owned(), Json::Array(runs)))
+    }
+
+    /// What is stored with a trial.
+    pub fn of(trial: &FrozenTrial) -> Self {
+        let Some(Json::Array(runs)) = trial.system_attrs.get(ANSWERS_ATTR) else {
+            return Answers::default();
+        };
+        let runs = runs.iter().filter_map(|run| run.as_i64()?.try_into().ok());
+        Answers { runs: runs.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_kept_as_the_lengths_of_their_runs() {
+        for (given, runs) in [
+            (&[][..], &[][..]),
+            (&[false, false], &[2]),
+            (&[true], &[0, 1]),
+            (&[false, false, true, true, false], &[2, 2, 1]),
+        ] {
+            let mut answers = Answers::default();
+            given.iter().for_each(|answer| answers.add(*answer));
+            assert_eq!(answers.runs, runs);
+            let found: Vec<bool> = (0..given.len() as u64).map(|i| answers.get(i)).collect();
+            assert_eq!(found, given);
+            assert!(!answers.get(given.len() as u64), "an answer that was not given");
+            assert_eq!(answers.to_attr().is_some(), given.contains(&true));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A trial as the database holds it.
+
+use crate::space::distribution::Distribution;
+use crate::value::json::Json;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A point in time as Optuna 5 stores it: naive UTC, to the microsecond.
+pub type UtcDateTime = jiff::civil::DateTime;
+
+/// A trial's key in the database. Ids of a deleted study may be given out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrialId(pub i64);
+
+/// A trial's place in its study, counted from 0 without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrialNumber(pub u32);
+
+impl fmt::Display for TrialNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where a trial stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TrialState {
+    /// Enqueued; nobody has taken it yet.
+    Waiting,
+    /// Taken by a process.
+    Running,
+    /// Ended with a value for each objective.
+    Complete,
+    /// Ended early on a pruner's advice.
+    Pruned,
+    /// Ended without a result.
+    Fail,
+}
+
+impl TrialState {
+    /// All states, in the order in which people list them.
+    pub const ALL: [TrialState; 5] = [
+        TrialState::Complete,
+        TrialState::Pruned,
+        TrialState::Fail,
+        TrialState::Running,
+        TrialState::Waiting,
+    ];
+
+    /// The database's word, in upper case.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TrialState::Waiting => "WAITING",
+            TrialState::Running => "RUNNING",
+            TrialState::Complete => "COMPLETE",
+            TrialState::Pruned => "PRUNED",
+            TrialState::Fail => "FAIL",
+        }
+    }
+
+    /// Reads the database's word.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+
+    /// Whether the trial has ended. An ended trial is never changed again: readers cache it for good.
+    pub fn is_finished(self) -> bool {
+        matches!(self, TrialState::Complete | TrialState::Pruned | TrialState::Fail)
+    }
+}
+
+impl fmt::Display for TrialState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A parameter's value with its distribution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Param {
+    /// The distribution that the objective asked for.
+    pub distribution: Distribution,
+    /// The value in internal representation. It may lie outside the range, when a user fixed it so.
+    pub internal: f64,
+}
+
+impl Param {
+    /// The value as the objective sees it.
+    pub fn external(&self) -> Json {
+        self.distribution.to_external(self.internal)
+    }
+}
+
+/// A trial read back from a study.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrozenTrial {
+    /// The database's key.
+    pub id: TrialId,
+    /// The place in the study.
+    pub number: TrialNumber,
+    /// Where it stands.
+    pub state: TrialState,
+    /// One value for each objective if the trial is COMPLETE; the last intermediate value, or nothing, if PRUNED.
+    pub values: Vec<f64>,
+    /// When it was begun.
+    pub datetime_start: Option<UtcDateTime>,
+    /// When it ended.
+    pub datetime_complete: Option<UtcDateTime>,
+    /// The parameters, in the order in which they were asked for.
+    pub params: Vec<(String, Param)>,
+    /// What users attached.
+    pub user_attrs: BTreeMap<String, Json>,
+    /// What samplers, pruners and trialbox attached.
+    pub system_attrs: BTreeMap<String, Json>,
+    /// The reported values, by step.
+    pub intermediate_values: BTreeMap<i64, f64>,
+}
+
+impl FrozenTrial {
+    /// A parameter by its name.
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        self.params.iter().find(|(found, _)| found == name).map(|(_, param)| param)
+    }
+
+    /// The value of a single objective.
+    pub fn value(&self) -> Option<f64> {
+        if let [value] = self.values[..] { Some(value) } else { None }
+    }
+
+    /// How long it ran.
+    pub fn duration(&self) -> Option<std::time::Duration> {
+        let (start, complete) = (self.datetime_start?, self.datetime_complete?);
+        complete.duration_since(start).try_into().ok()
+    }
+}
+
+/// The prefix of the system attributes that hold a trial's named constraints, as Optuna 5 writes them.
+pub const CONSTRAINT_PREFIX: &str = "constraints:";
+
+/// The longest name of a study, parameter or attribute, in characters: what the schema's columns hold.
+pub const MAX_NAME_CHARS: usize = 512;
+
+/// Formats a point in time as the database holds it: `2026-11-23 19:21:59.597739`.
+pub fn format_datetime(at: UtcDateTime) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()
+}
+
+/// Reads a point in time as SQLAlchemy's readers do: with or without a fraction, `T` for the space, and an
+/// offset that is dropped.
+pub fn parse_datetime(text: &str) -> Option<UtcDateTime> {
+    let text = text.trim();
+    let (date, time) = text.split_once([' ', 'T'])?;
+    let time = time.trim_end_matches('Z');
+    let time = time.split_once(['+', '-']).map_or(time, |(time, _)| time);
+    format!("{date}T{time}").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn datetimes_have_six_digits_and_are_read_leniently() {
+        let at = parse_datetime("2026-11-23 19:21:59.597739").expect("a date and time");
+        assert_eq!(format_datetime(at), "2026-11-23 19:21:59.597739");
+        for (text, want) in [
+            ("2026-11-23 19:21:59", "2026-11-23 19:21:59.000000"),
+            ("2026-11-23 19:21:59.5", "2026-11-23 19:21:59.500000"),
+            ("2026-11-23T19:21:59.123456Z", "2026-11-23 19:21:59.123456"),
+            ("2026-11-23T19:21:59+02:00", "2026-11-23 19:21:59.000000"),
+            ("2026-11-23 19:21:59.123456789", "2026-11-23 19:21:59.123456"),
+        ] {
+            assert_eq!(parse_datetime(text).map(format_datetime).as_deref(), Some(want), "{text}");
+        }
+        assert_eq!(parse_datetime("yesterday"), None);
+    }
+}

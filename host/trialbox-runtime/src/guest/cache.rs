@@ -1,0 +1,312 @@
+//! Compiled code on disk, so that only the first of a thousand jobs compiles.
+//!
+//! The code is native and runs unchecked, so an entry is used only if nobody but the user can have written
+//! it: its directory and itself are owned by the user, writable by nobody else, and no symbolic links. Its
+//! name holds a digest of everything that the code depends on, and it begins with a digest of the code.
+//! Entries are written aside and renamed, so any number of processes may write one at once. Of many that start
+//! together one compiles and the others wait for it, as far as locks on files reach: where they end at the
+//! machine, each machine compiles once. Whatever is wrong with an entry, the module is compiled again; a cache
+//! never fails a trial.
+
+use crate::wire::protocol::LoadRequest;
+use rustix::process::geteuid;
+use sha2::{Digest as _, Sha256};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use wasmtime::Engine;
+
+const DIGEST_BYTES: usize = 32;
+
+/// How long to wait for another process's compiler, which is longer than nearly all compiling takes. It may be stopped.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The first look at the lock of another process is this soon, the others ever later.
+const SHORTEST_STEP: Duration = Duration::from_millis(5);
+const LONGEST_STEP: Duration = Duration::from_millis(200);
+
+/// The places where the compiled code of one component may be, the one to prefer first.
+pub(crate) struct Cache {
+    entries: Vec<CacheEntry>,
+}
+
+impl Cache {
+    /// The cache for the component that is to be loaded, compiled by this engine.
+    pub(crate) fn new(request: &LoadRequest, engine: &Engine) -> Self {
+        let entry = |directory: &PathBuf| CacheEntry::new(directory, request, engine);
+        Cache { entries: request.cache_dirs.iter().map(entry).collect() }
+    }
+
+    /// The compiled code, if there is an entry that can be trusted.
+    pub(crate) fn read(&self) -> Option<Vec<u8>> {
+        self.entries.iter().find_map(CacheEntry::read)
+    }
+
+    /// Takes the right to compile for everybody, in the first place that can be written; waits while another
+    /// process has it, but not for long. Without any place there is none.
+    ///
+    /// # Errors
+    /// When no place can be written: why the first one cannot.
+    pub(crate) fn reserve(&self) -> io::Result<Option<Reservation<'_>>> {
+        let mut problem = None;
+        for entry in &self.entries {
+            match entry.reserve() {
+                Ok(reservation) => return Ok(Some(reservation)),
+                Err(error) => problem = problem.or(Some(error)),
+            }
+        }
+        problem.map_or(Ok(None), Err)
+    }
+}
+
+/// The right to compile for everybody who waits; given back when dropped.
+pub(crate) struct Reservation<'a> {
+    entry: &'a CacheEntry,
+    /// Locked, where the file system has locks.
+    _lock: File,
+    /// Whether another process kept it for too long.
+    is_anothers: bool,
+    path: PathBuf,
+}
+
+impl Reservation<'_> {
+    /// Where the entry will be.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.entry.directory
+    }
+
+    /// Writes the compiled code where other processes find it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
+        self.entry.write(code)
+    }
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        // Those who wait have it open, and look for the entry next.
+        if !self.is_anothers {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Where the compiled code of one component belongs.
+struct CacheEntry {
+    directory: PathBuf,
+    file: PathBuf,
+}
+
+impl CacheEntry {
+    /// The entry for the component that is to be loaded, compiled by this engine.
+    fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
+        let mut key = Sha256::new();
+        key.update(request.digest);
+        key.update(env!("CARGO_PKG_VERSION"));
+        key.update(crate::WASMTIME_VERSION);
+        key.update(crate::CONTRACT);
+        // wasmtime would load code that was compiled with the other answer.
+        key.update([u8::from(request.engine.deterministic)]);
+        // Covers the target, the CPU's features, most compiler settings and wasmtime's full version.
+        engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
+        let name = format!("{}.cwasm", hex(&key.finalize()));
+        CacheEntry { directory: directory.to_owned(), file: directory.join(name) }
+    }
+
+    /// The compiled code, if there is an entry that can be trusted.
+    fn read(&self) -> Option<Vec<u8>> {
+        let directory = fs::symlink_metadata(&self.directory).ok()?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
+            .open(&self.file)
+            .ok()?;
+        if !is_private(&directory) || !is_private(&file.metadata().ok()?) {
+            return None;
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
+        let (digest, _) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
+        let intact = Sha256::digest(&bytes[DIGEST_BYTES..])[..] == digest[..];
+        intact.then(|| bytes.split_off(DIGEST_BYTES))
+    }
+
+    /// Makes the directory, if it is not there, and takes the lock for this entry in it.
+    fn reserve(&self) -> io::Result<Reservation<'_>> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        self.check_directory()?;
+        let path = self.file.with_extension("lock");
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).write(true).truncate(false).mode(0o600).open(&path)?;
+        let started = Instant::now();
+        let mut step = SHORTEST_STEP;
+        let mut is_anothers = false;
+        // A file system without locks gives another error, and everybody compiles.
+        while let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            if started.elapsed() >= PATIENCE {
+                is_anothers = true;
+                break;
+            }
+            std::thread::sleep(step);
+            step = (step * 2).min(LONGEST_STEP);
+        }
+        Ok(Reservation { entry: self, _lock: lock, is_anothers, path })
+    }
+
+    /// Refuses a directory in which others could write, too.
+    fn check_directory(&self) -> io::Result<()> {
+        if is_private(&fs::symlink_metadata(&self.directory)?) {
+            return Ok(());
+        }
+        Err(io::Error::other("it belongs to, or can be written by, somebody else"))
+    }
+
+    fn write(&self, code: &[u8]) -> io::Result<()> {
+        self.check_directory()?;
+        let aside = self.file.with_extension(format!("{}.tmp", unique_suffix()));
+        let written = write_new_file(&aside, code).and_then(|()| fs::rename(&aside, &self.file));
+        if written.is_err() {
+            // Best effort: what is left over is only disk space.
+            let _ = fs::remove_file(&aside);
+        }
+        written
+    }
+}
+
+fn write_new_file(path: &Path, code: &[u8]) -> io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(&Sha256::digest(code))?;
+    file.write_all(code)?;
+    file.sync_all()
+}
+
+/// Whether only the user can have written it. A link has mode 0777 and fails this too.
+fn is_private(metadata: &fs::Metadata) -> bool {
+    metadata.uid() == geteuid().as_raw()
+        && metadata.mode() & 0o022 == 0
+        && !metadata.file_type().is_symlink()
+}
+
+/// A name that no other process on any node writes to: two nodes can have the same process id.
+fn unique_suffix() -> String {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    format!("{host}.{}.{nanos}", std::process::id())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Feeds what is hashed into SHA-256, because `DefaultHasher` may change with the compiler.
+struct HashInto<'a>(&'a mut Sha256);
+
+impl Hasher for HashInto<'_> {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("only the SHA-256 digest is used")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// An entry that is yet to be written, in a fresh directory.
+    fn entry(test: &str) -> CacheEntry {
+        let directory =
+            std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&directory);
+        let entry = CacheEntry { file: directory.join("entry.cwasm"), directory };
+        drop(entry.reserve().expect("a place for temporary files"));
+        entry
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_was_changed_is_not() {
+        let entry = entry("tampered");
+        assert_eq!(entry.read(), None);
+        entry.write(b"code").expect("a fresh directory");
+        assert_eq!(entry.read().as_deref(), Some(&b"code"[..]));
+        for damage in [&b""[..], b"short", &[0; 36]] {
+            fs::write(&entry.file, damage).expect("our own file");
+            assert_eq!(entry.read(), None);
+        }
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn what_others_could_have_written_is_not_read() {
+        let entry = entry("shared");
+        entry.write(b"code").expect("a fresh directory");
+        let set_mode =
+            |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        set_mode(&entry.file, 0o620).expect("our own file");
+        assert_eq!(entry.read(), None);
+        set_mode(&entry.file, 0o600).expect("our own file");
+        set_mode(&entry.directory, 0o777).expect("our own directory");
+        assert_eq!(entry.read(), None);
+        entry.write(b"code").expect_err("others could replace it");
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn of_many_that_start_together_one_compiles() {
+        let cache = Cache { entries: vec![entry("together")] };
+        let compiled = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let reservation = cache.reserve().expect("our own directory").expect("a place");
+                    if cache.read().is_none() {
+                        compiled.fetch_add(1, Ordering::Relaxed);
+                        reservation.write(b"code").expect("our own directory");
+                    }
+                });
+            }
+        });
+        assert_eq!(compiled.into_inner(), 1);
+        let directory = &cache.entries[0].directory;
+        assert_eq!(fs::read_dir(directory).expect("the directory").count(), 1, "no lock is left");
+        let _ = fs::remove_dir_all(directory);
+    }
+
+    #[test]
+    fn where_the_first_place_cannot_be_written_the_next_one_is_taken() {
+        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        let cache = Cache { entries: vec![unusable, entry("second")] };
+        let reservation = cache.reserve().expect("the second").expect("a place");
+        assert_eq!(reservation.directory(), cache.entries[1].directory);
+        reservation.write(b"code").expect("our own directory");
+        assert_eq!(cache.read().as_deref(), Some(&b"code"[..]));
+        drop(reservation);
+        let _ = fs::remove_dir_all(&cache.entries[1].directory);
+        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        assert!(Cache { entries: vec![unusable] }.reserve().is_err());
+        assert!(Cache { entries: vec![] }.reserve().expect("nothing is wrong").is_none());
+    }
+
+    #[test]
+    fn many_writers_at_once_leave_one_whole_entry() {
+        let entry = entry("herd");
+        let code = vec![7; 1 << 16];
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| entry.write(&code).expect("writers do not hinder each other"));
+            }
+        });
+        assert_eq!(entry.read(), Some(code));
+        assert_eq!(fs::read_dir(&entry.directory).expect("the directory").count(), 1);
+        let _ = fs::remove_dir_all(&entry.directory);
+    }
+}

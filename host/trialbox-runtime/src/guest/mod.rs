@@ -1,0 +1,16 @@
+//! The guest process's side: it compiles the objective, confines itself and calls the objective. It never names a
+//! session or a storage.
+
+pub(crate) mod bindings;
+pub(crate) mod cache;
+pub(crate) mod deterministic;
+pub(crate) mod engine;
+pub(crate) mod failure;
+pub(crate) mod host_state;
+pub(crate) mod link;
+pub(crate) mod lockdown;
+pub(crate) mod meter;
+pub(crate) mod place;
+pub(crate) mod process;
+pub(crate) mod proposals;
+pub(crate) mod signature;

@@ -1,0 +1,337 @@
+//! The guest process: compiles or loads one objective, then runs it as often as the host process asks.
+
+use crate::guest::bindings::Described;
+use crate::guest::bindings::exports::trialbox::objective::{describe, objective};
+use crate::guest::cache::{Cache, Reservation};
+use crate::guest::deterministic;
+use crate::guest::engine::{address_space_is_small, new_engine};
+use crate::guest::failure::classify;
+use crate::guest::host_state::{HostState, Rights};
+use crate::guest::link::Link;
+use crate::guest::lockdown;
+use crate::guest::place::{Brake, Place};
+use crate::guest::signature;
+use crate::host::precheck::{Rejection, RejectionCode, does_not_fit, not_valid};
+use crate::wire::protocol::{
+    DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
+    TrialRequest,
+};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::Instant;
+use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings;
+use wasmtime_wasi::random::WasiRandom;
+
+/// The whole life of a guest process: standard input is the socket to the host process.
+pub fn run_guest() -> ExitCode {
+    match serve_as_process() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The host process reads this as the reason of an untimely end.
+            let _ = io::Write::write_all(&mut io::stderr(), format!("{error:#}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The same on a thread of the host process, which has the socket's other end.
+pub(crate) fn serve_on_thread(socket: UnixStream, brake: Brake) -> wasmtime::Result<()> {
+    let link = Link::new(socket);
+    // Also when it panics.
+    let _hang_up = HangUp(link.clone());
+    serve(&link, Place::Thread(brake))
+}
+
+struct HangUp(Link);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.hang_up();
+    }
+}
+
+fn serve_as_process() -> wasmtime::Result<()> {
+    lockdown::close_inherited_descriptors();
+    lockdown::give_up_rights();
+    let link = Link::new(take_socket()?);
+    crate::host::interrupt::leave_signals_to_host()?;
+    // Compiled code is kept in a file.
+    crate::host::interrupt::survive_file_limits()?;
+    let seccomp = lockdown::filter_system_calls();
+    serve(&link, Place::Process { seccomp })
+}
+
+fn serve(link: &Link, place: Place) -> wasmtime::Result<()> {
+    let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
+    request.engine.stack_bytes = place.make_room_for_stack(request.engine.stack_bytes);
+    let guest = match Guest::load(link, request, place) {
+        Ok(guest) => guest,
+        Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
+    };
+    while let Some(message) = link.receive()? {
+        let ToGuest::Evaluate(mut trial) = message else {
+            return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
+        };
+        // The system may allow less than was asked for.
+        let stack_bytes = guest.request.engine.stack_bytes;
+        trial.limits.stack_bytes = trial.limits.stack_bytes.min(stack_bytes);
+        let ended = guest.evaluate(trial);
+        link.send(&ended)?;
+    }
+    Ok(())
+}
+
+/// Takes the socket from standard input, and leaves nothing there to read.
+fn take_socket() -> io::Result<UnixStream> {
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let nothing = std::fs::File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// An objective that is ready to run.
+struct Guest {
+    link: Link,
+    place: Place,
+    request: LoadRequest,
+    engine: Engine,
+    instance_pre: InstancePre<HostState>,
+    objective: objective::GuestIndices,
+}
+
+impl Guest {
+    fn load(link: &Link, request: LoadRequest, place: Place) -> Result<Self, Rejection> {
+        let started = Instant::now();
+        let internal = |error: wasmtime::Error| {
+            Rejection::new(
+                RejectionCode::Invalid,
+                format!("the wasm engine refused: {error:#}"),
+                "please report this",
+            )
+        };
+        let engine = new_engine(request.engine).map_err(internal)?;
+        place.has_engine(&engine);
+        let compiled = compile(link, &request, &engine, &place)?;
+        // From here on the objective's code may run, `describe` for one.
+        let landlock_abi = place.leave_only(&request.grants_of_trial(), None);
+        let mut linker = new_linker(&engine).map_err(internal)?;
+        if request.engine.deterministic {
+            deterministic::fix_functions(&mut linker).map_err(internal)?;
+        }
+        signature::check(&compiled.component, &engine)?;
+        let instance_pre = linker
+            .instantiate_pre(&compiled.component)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
+        let objective = objective::GuestIndices::new(&instance_pre)
+            .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
+        let guest = Guest { link: link.clone(), place, request, engine, instance_pre, objective };
+        let description = guest.describe()?;
+        let loaded = Loaded {
+            description,
+            from_cache: compiled.from_cache,
+            cache_problem: compiled.cache_problem,
+            landlock_abi,
+            seccomp: guest.place.seccomp(),
+            small_address_space: address_space_is_small(),
+            load_time: started.elapsed(),
+        };
+        link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
+        Ok(guest)
+    }
+
+    /// What the objective says of itself; `None` if it exports no `describe`.
+    fn describe(&self) -> Result<Option<Description>, Rejection> {
+        let Ok(indices) = describe::GuestIndices::new(&self.instance_pre) else { return Ok(None) };
+        let described = self.instantiate(None).and_then(|(mut store, instance)| {
+            indices.load(&mut store, &instance)?.call_describe(&mut store)
+        });
+        match described {
+            Ok(description) => Ok(Some(description.into())),
+            Err(error) => {
+                let tail = self.link.take_stderr_tail();
+                let found = classify(&error, &tail, &self.request.limits);
+                let message = format!("the objective's `describe` failed: {}", found.message);
+                Err(Rejection { code: RejectionCode::Abi, message, help: None })
+            }
+        }
+    }
+
+    /// Runs one trial in a fresh instance.
+    fn evaluate(&self, trial: TrialRequest) -> FromGuest {
+        let broke = |error: wasmtime::Error| {
+            GuestEnd::Broke(classify(&error, &self.link.take_stderr_tail(), &trial.limits))
+        };
+        let (mut store, instance) = match self.instantiate(Some(trial)) {
+            Ok(ready) => ready,
+            Err(error) => {
+                let end = broke(error);
+                return FromGuest::Ended { end, peak_memory_bytes: 0, fuel: None };
+            }
+        };
+        let called = self
+            .objective
+            .load(&mut store, &instance)
+            .and_then(|objective| objective.call_evaluate(&mut store));
+        let end = match called {
+            Ok(Ok(values)) => GuestEnd::Complete(values),
+            Ok(Err(objective::Failure::Pruned)) => GuestEnd::Pruned,
+            Ok(Err(objective::Failure::Error(message))) => GuestEnd::Error(message),
+            Err(error) => broke(error),
+        };
+        let left = store.get_fuel().ok();
+        let fuel = trial.limits.fuel.zip(left).map(|(given, left)| given - left);
+        FromGuest::Ended { end, peak_memory_bytes: store.data().meter.peak_memory_bytes(), fuel }
+    }
+
+    fn instantiate(
+        &self,
+        trial: Option<TrialRequest>,
+    ) -> wasmtime::Result<(Store<HostState>, Instance)> {
+        let grants = match trial {
+            Some(_) => self.request.grants_of_trial(),
+            None => self.request.grants.clone(),
+        };
+        let rights = Rights {
+            grants: &grants,
+            env: &self.request.env,
+            deterministic: self.request.engine.deterministic,
+            limits: trial.map_or(self.request.limits, |trial| trial.limits),
+        };
+        let limits = rights.limits;
+        let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
+        store.limiter(|state| &mut state.meter);
+        let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        store.set_hostcall_fuel(size(limits.payload_bytes));
+        store.set_max_component_handles(size(limits.handles));
+        if self.request.engine.metered {
+            // Describing takes as much as it takes.
+            store.set_fuel(trial.and(limits.fuel).unwrap_or(u64::MAX))?;
+        }
+        if self.request.engine.interruptible {
+            store.set_epoch_deadline(1);
+            self.place.check_brake()?;
+        }
+        let instance = self.instance_pre.instantiate(&mut store)?;
+        Ok((store, instance))
+    }
+}
+
+struct Compiled {
+    component: Component,
+    from_cache: bool,
+    cache_problem: Option<String>,
+}
+
+/// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
+/// with the objective's bytes, so only the grants and the cache are within reach by then.
+fn compile(
+    link: &Link,
+    request: &LoadRequest,
+    engine: &Engine,
+    place: &Place,
+) -> Result<Compiled, Rejection> {
+    let cache = Cache::new(request, engine);
+    let cached = || deserialize(engine, &cache.read()?).ok();
+    let from_cache = |component| Compiled { component, from_cache: true, cache_problem: None };
+    if let Some(component) = cached() {
+        return Ok(from_cache(component));
+    }
+    let reserved = cache.reserve();
+    // Another process may have compiled it meanwhile.
+    if let Some(component) = cached() {
+        return Ok(from_cache(component));
+    }
+    let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
+    place.leave_only(&request.grants_of_trial(), reservation.map(Reservation::directory));
+    let module = receive_module(link)?;
+    let compiled = place
+        .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
+    let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
+    let kept = reserved.and_then(|it| it.map_or(Ok(()), |reservation| reservation.write(&code)));
+    let cache_problem = kept.err().map(|error| error.to_string());
+    let component = deserialize(engine, &code).map_err(|error| {
+        Rejection::new(
+            RejectionCode::Invalid,
+            format!("the wasm engine refused its own code: {error:#}"),
+            "please report this",
+        )
+    })?;
+    Ok(Compiled { component, from_cache: false, cache_problem })
+}
+
+fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
+    let lost = || Rejection::new(RejectionCode::Died, "the host process went away", "start again");
+    link.send(&FromGuest::NeedModule).map_err(|_| lost())?;
+    match link.receive() {
+        Ok(Some(ToGuest::Module(module))) => Ok(module),
+        _ => Err(lost()),
+    }
+}
+
+#[expect(unsafe_code, reason = "the only way to load compiled code, ours or a cache's")]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` runs what it is given as native code. `code` is either what
+    // `precompile_component` has just returned, or an entry that `CacheEntry::read` vouches for: written by
+    // this user with this version, engine and CPU, out of reach of others, and intact by its digest. It is
+    // held in memory, so nobody can change it afterwards.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+/// The imports that an objective may use: the contract, and of WASI 0.2 all but sockets.
+fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
+    let mut linker = Linker::new(engine);
+    Described::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    wasmtime_wasi::p2::add_to_linker_proxy_interfaces_sync(&mut linker)?;
+    let l = &mut linker;
+    bindings::random::insecure::add_to_linker::<HostState, WasiRandom>(l, |state| {
+        state.ctx().ctx.random()
+    })?;
+    bindings::random::insecure_seed::add_to_linker::<HostState, WasiRandom>(l, |state| {
+        state.ctx().ctx.random()
+    })?;
+    bindings::cli::exit::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::environment::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_input::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_output::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stdin::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stdout::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::cli::terminal_stderr::add_to_linker::<HostState, WasiCli>(l, HostState::cli)?;
+    bindings::filesystem::preopens::add_to_linker::<HostState, WasiFilesystem>(
+        l,
+        HostState::filesystem,
+    )?;
+    bindings::sync::filesystem::types::add_to_linker::<HostState, WasiFilesystem>(
+        l,
+        HostState::filesystem,
+    )?;
+    Ok(linker)
+}
+
+impl From<describe::Description> for Description {
+    fn from(found: describe::Description) -> Self {
+        let metrics = found.metrics.into_iter().map(|metric| Metric {
+            name: metric.name,
+            maximize: metric.direction == describe::Direction::Maximize,
+        });
+        let data = found.data.into_iter().map(|source| DataSource {
+            path: source.path,
+            summary: source.summary,
+            sha256: source.sha256,
+        });
+        Description {
+            name: found.name,
+            version: found.version,
+            summary: found.summary,
+            metrics: metrics.collect(),
+            data: data.collect(),
+            extra: found.extra,
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Whether an objective's exports have the contract's types, found out before a trial is begun for it.
+
+use crate::host::precheck::{CONTRACT, Rejection, RejectionCode};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
+
+const OBJECTIVE: &str = "trialbox:objective/objective";
+
+/// Looks at the type of `evaluate`, which wasmtime checks only when it is called.
+pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), Rejection> {
+    let ty = component.component_type();
+    let mut exports = ty.exports(engine);
+    let instance = exports.find(|(name, _)| name.split('@').next() == Some(OBJECTIVE));
+    let Some((_, ComponentItem::ComponentInstance(instance))) =
+        instance.map(|(name, found)| (name, found.ty))
+    else {
+        return Err(wrong("it exports no interface `objective`"));
+    };
+    match instance.get_export(engine, "evaluate").map(|found| found.ty) {
+        Some(ComponentItem::ComponentFunc(evaluate)) if fits(&evaluate) => Ok(()),
+        Some(_) => Err(wrong("its `evaluate` has another type")),
+        None => Err(wrong("it has no `evaluate`")),
+    }
+}
+
+/// `func() -> result<list<f64>, failure>`.
+fn fits(evaluate: &ComponentFunc) -> bool {
+    let mut results = evaluate.results();
+    let (Some(Type::Result(result)), None) = (results.next(), results.next()) else { return false };
+    let is_values =
+        |ty: Option<Type>| matches!(ty, Some(Type::List(list)) if list.ty() == Type::Float64);
+    let is_failure = |ty: Option<Type>| {
+        let Some(Type::Variant(variant)) = ty else { return false };
+        let cases: Vec<_> = variant.cases().map(|case| (case.name, case.ty)).collect();
+        matches!(&cases[..], [("pruned", None), ("error", Some(Type::String))])
+    };
+    evaluate.params().len() == 0 && is_values(result.ok()) && is_failure(result.err())
+}
+
+fn wrong(what: &str) -> Rejection {
+    Rejection::new(
+        RejectionCode::Abi,
+        format!(
+            "the component does not fit the contract {CONTRACT}: {what}; it is to be \
+             `evaluate: func() -> result<list<f64>, failure>`"
+        ),
+        "build the objective again with a current SDK",
+    )
+}

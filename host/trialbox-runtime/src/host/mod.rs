@@ -1,0 +1,8 @@
+//! The host process's side: it checks an objective's bytes, starts the guest process, answers its calls, and ends it
+//! at a limit. It never names wasmtime.
+
+pub(crate) mod deadline;
+pub(crate) mod interrupt;
+pub(crate) mod isolation;
+pub(crate) mod precheck;
+pub(crate) mod sandbox;

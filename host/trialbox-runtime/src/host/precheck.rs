@@ -1,0 +1,357 @@
+//! Whether a file is an objective for this host, found out before anything is compiled.
+
+use crate::guest::cache::hex;
+use crate::guest::proposals;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+use wasmparser::{Encoding, Parser, Payload};
+
+/// The contract that this host offers.
+pub const CONTRACT: &str = "trialbox:objective@0.1.0";
+
+const PACKAGE: &str = "trialbox:objective/";
+const TRIAL: &str = "trialbox:objective/trial";
+const OBJECTIVE: &str = "trialbox:objective/objective";
+
+/// A file that looks like an objective for this host.
+#[derive(Debug, Clone)]
+pub struct ObjectiveFile {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// The SHA-256 of the bytes.
+    pub digest: [u8; 32],
+    /// The contract's version that it was built for, such as `0.1.0`.
+    pub contract_version: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// The interfaces that it exports.
+    pub exports: Vec<String>,
+}
+
+/// Why a file is no objective that can run here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The kind.
+    pub code: RejectionCode,
+    /// What was found and what was wanted, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+/// The kinds of rejection. Each has a stable text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectionCode {
+    /// The file cannot be read.
+    Read,
+    /// The file is no valid wasm.
+    Invalid,
+    /// The file is wasm, but no component.
+    NotComponent,
+    /// The component is no objective, or one for another version of the contract.
+    Abi,
+    /// The component wants something that no host of trialbox gives.
+    Capability,
+    /// The component uses a proposal to WebAssembly that is not offered.
+    Feature,
+    /// The file is larger than it may be.
+    ModuleSize,
+    /// Compiling took too long, or too much memory.
+    CompileLimit,
+    /// The guest process died while getting the objective ready.
+    Died,
+}
+
+impl RejectionCode {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectionCode::Read => "E-READ",
+            RejectionCode::Invalid => "E-INVALID",
+            RejectionCode::NotComponent => "E-NOT-COMPONENT",
+            RejectionCode::Abi => "E-ABI",
+            RejectionCode::Capability => "E-CAPABILITY",
+            RejectionCode::Feature => "E-FEATURE",
+            RejectionCode::ModuleSize => "E-MODULE-SIZE",
+            RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
+            RejectionCode::Died => "E-DIED",
+        }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+impl Rejection {
+    pub(crate) fn new(
+        code: RejectionCode,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Self {
+        Rejection { code, message: message.into(), help: Some(help.into()) }
+    }
+}
+
+const HOW_TO_BUILD: &str = "an objective is built with `cargo build --release --target wasm32-wasip2`; \
+                            the file is target/wasm32-wasip2/release/NAME.wasm";
+
+impl ObjectiveFile {
+    /// Reads a file and looks at its outside: what it is, what it imports and exports, for which version
+    /// of the contract. Code is neither compiled nor run.
+    ///
+    /// # Errors
+    /// Says what the file is instead.
+    pub fn read(path: &Path, limits: &Limits) -> Result<Self, Rejection> {
+        let shown = path.display();
+        let cannot_read = |error: std::io::Error| {
+            let help = "give the path of a .wasm file";
+            Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
+        };
+        let length = std::fs::metadata(path).map_err(cannot_read)?.len();
+        let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
+        if length > allowed {
+            let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
+            return Err(Rejection::new(
+                RejectionCode::ModuleSize,
+                format!("`{shown}` has {hit}"),
+                "leave data out of the module, and grant it with --dir; large files take minutes to compile",
+            ));
+        }
+        Self::from_bytes(path, std::fs::read(path).map_err(cannot_read)?)
+    }
+
+    /// Looks at the outside of bytes that were read from `path`, as [`Self::read`] does.
+    ///
+    /// # Errors
+    /// Says what they are instead.
+    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Rejection> {
+        let shown = path.display();
+        let outside = Outside::parse(&bytes).map_err(|mut rejection| {
+            rejection.message = format!("`{shown}` {}", rejection.message);
+            rejection
+        })?;
+        let digest = Sha256::digest(&bytes).into();
+        let contract_version = outside.check().map_err(|mut rejection| {
+            rejection.message = format!("`{shown}` {}", rejection.message);
+            rejection
+        })?;
+        let Outside { imports, exports } = outside;
+        Ok(ObjectiveFile {
+            path: path.to_owned(),
+            bytes,
+            digest,
+            contract_version,
+            imports,
+            exports,
+        })
+    }
+
+    /// The digest in hexadecimal.
+    pub fn digest_hex(&self) -> String {
+        hex(&self.digest)
+    }
+}
+
+/// What a component shows of itself without being run.
+#[derive(Debug, Default)]
+struct Outside {
+    imports: Vec<String>,
+    exports: Vec<String>,
+}
+
+impl Outside {
+    fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
+        sniff(bytes)?;
+        let mut outside = Outside::default();
+        let mut depth = 0;
+        for payload in Parser::new(0).parse_all(bytes) {
+            match payload.map_err(|error| damaged(&error))? {
+                Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
+                    return Err(core_module());
+                }
+                Payload::Version { .. } => depth += 1,
+                Payload::End(_) => depth -= 1,
+                Payload::ComponentImportSection(section) if depth == 1 => {
+                    for import in section {
+                        let import = import.map_err(|error| damaged(&error))?;
+                        outside.imports.push(import.name.name.to_owned());
+                    }
+                }
+                Payload::ComponentExportSection(section) if depth == 1 => {
+                    for export in section {
+                        let export = export.map_err(|error| damaged(&error))?;
+                        outside.exports.push(export.name.name.to_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(outside)
+    }
+
+    /// The contract's version that the component was built for, if it is ours to serve.
+    fn check(&self) -> Result<String, Rejection> {
+        let ours = CONTRACT.rsplit('@').next().unwrap_or_default();
+        let both = self.imports.iter().chain(&self.exports);
+        let versions: Vec<&str> = both
+            .filter(|name| name.starts_with(PACKAGE))
+            .filter_map(|name| name.rsplit_once('@'))
+            .map(|(_, v)| v)
+            .collect();
+        if let Some(other) = versions.iter().find(|version| minor(version) != minor(ours)) {
+            let newer = minor(other) > minor(ours);
+            let message = format!(
+                "is built for version {other} of the contract trialbox:objective; this trialbox has version {ours}"
+            );
+            let help = if newer {
+                "use a newer trialbox, or build the objective with an older SDK"
+            } else {
+                "build the objective again with a newer SDK"
+            };
+            return Err(Rejection::new(RejectionCode::Abi, message, help));
+        }
+        let has = |interface: &str| {
+            self.exports.iter().any(|name| name.split('@').next() == Some(interface))
+        };
+        if !has(OBJECTIVE) {
+            let exports = if self.exports.is_empty() {
+                "nothing".to_owned()
+            } else {
+                self.exports.join(", ")
+            };
+            let message = format!(
+                "is a component but no objective: it exports {exports}, and an objective exports {OBJECTIVE}@{ours}"
+            );
+            return Err(Rejection::new(
+                RejectionCode::Abi,
+                message,
+                "mark a function with `#[trialbox_guest::objective]`",
+            ));
+        }
+        if let Some(import) = self.imports.iter().find(|name| !is_offered(name)) {
+            let wants = if import.starts_with("wasi:sockets/") || import.starts_with("wasi:http/") {
+                "the network, which objectives never get"
+            } else {
+                "something that this trialbox does not offer"
+            };
+            let message = format!("imports `{import}`: {wants}");
+            let help = "an objective may use trialbox:objective/trial and, of WASI 0.2, io, cli, clocks, random and filesystem";
+            return Err(Rejection::new(RejectionCode::Capability, message, help));
+        }
+        Ok(versions.iter().max().map_or(ours, |version| *version).to_owned())
+    }
+}
+
+fn is_offered(import: &str) -> bool {
+    let (interface, version) = import.rsplit_once('@').unwrap_or((import, ""));
+    let wasi = ["wasi:io/", "wasi:cli/", "wasi:clocks/", "wasi:random/", "wasi:filesystem/"];
+    interface == TRIAL
+        || (version.starts_with("0.2.") && wasi.iter().any(|prefix| interface.starts_with(prefix)))
+}
+
+/// Major and minor: within 0.1 the contract only grows. `0.01` and `+0.1`, which a parser of numbers takes, are none.
+fn minor(version: &str) -> Option<(u64, u64)> {
+    let read = |part: &str| part.parse().ok().filter(|number: &u64| number.to_string() == part);
+    let mut parts = version.split('.').map(read);
+    Some((parts.next()??, parts.next()??))
+}
+
+fn damaged(error: &wasmparser::BinaryReaderError) -> Rejection {
+    let message =
+        format!("is truncated or damaged at byte {}: {}", error.offset(), error.message());
+    Rejection::new(
+        RejectionCode::Invalid,
+        message,
+        "build or copy it again, and compare the checksums",
+    )
+}
+
+/// A component that the engine refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
+pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {
+    if let Some(proposal) = proposals::missing(component) {
+        return Rejection::new(
+            RejectionCode::Feature,
+            format!(
+                "the component uses the proposal {proposal}, which this trialbox does not offer"
+            ),
+            "build it without: the target wasm32-wasip2 does, unless features are switched on by flags",
+        );
+    }
+    let (what, place) = match complaint.rsplit_once(" (at offset 0x") {
+        Some((what, offset)) => {
+            let offset = u64::from_str_radix(offset.trim_end_matches(')'), 16);
+            (what, offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default())
+        }
+        None => (complaint, String::new()),
+    };
+    Rejection::new(
+        RejectionCode::Invalid,
+        format!("the component is not valid{place}: {what}"),
+        "build it again with a current toolchain",
+    )
+}
+
+/// An objective whose imports or exports are not the contract's. `complaints` are the linker's, from the outermost to
+/// the root; each names something between backticks.
+pub(crate) fn does_not_fit(complaints: impl Iterator<Item = String>) -> Rejection {
+    let complaints: Vec<String> = complaints.collect();
+    let names = complaints.iter().filter_map(|complaint| complaint.split('`').nth(1));
+    let names: Vec<&str> = names.collect();
+    let is_missing = complaints
+        .last()
+        .is_some_and(|root| root.contains("missing") || root.contains("not found"));
+    let (place, name) = match names[..] {
+        [place, .., name] => (format!(" of `{place}`"), name),
+        [name] => (String::new(), name),
+        [] => (String::new(), "objective"),
+    };
+    let problem = if is_missing { "is not there" } else { "has another type" };
+    Rejection::new(
+        RejectionCode::Abi,
+        format!("the component does not fit the contract {CONTRACT}: `{name}`{place} {problem}"),
+        "use the trialbox that it was built for, or build it again with a current SDK",
+    )
+}
+
+fn core_module() -> Rejection {
+    Rejection::new(
+        RejectionCode::NotComponent,
+        "is a core wasm module; an objective is a component",
+        HOW_TO_BUILD,
+    )
+}
+
+/// Recognises what people pass by mistake, by its first bytes.
+fn sniff(bytes: &[u8]) -> Result<(), Rejection> {
+    let invalid = |what: &str, help: &str| Err(Rejection::new(RejectionCode::Invalid, what, help));
+    match bytes {
+        [] => invalid("is empty", "build or copy it again"),
+        [0, b'a', b's', b'm', ..] => Ok(()),
+        [0x7f, b'E', b'L', b'F', ..] => {
+            invalid("is a native program or library (ELF), not wasm", HOW_TO_BUILD)
+        }
+        [0x1f, 0x8b, ..] => invalid("is compressed (gzip), not wasm", "unpack it with `gunzip`"),
+        [b'P', b'K', 3 | 5, ..] => invalid("is a zip archive, not wasm", "unpack it with `unzip`"),
+        _ if bytes.starts_with(b"version https://git-lfs") => {
+            invalid("is a Git LFS pointer, not the file itself", "fetch it with `git lfs pull`")
+        }
+        _ if bytes.trim_ascii_start().starts_with(b"(") => invalid(
+            "is WebAssembly text; an objective is a binary component",
+            "translate it with `wasm-tools parse`",
+        ),
+        _ if bytes.trim_ascii_start().starts_with(b"<") => {
+            invalid("is an HTML or XML page, not wasm", "look at what was downloaded")
+        }
+        _ => invalid("is not wasm: it does not begin with `\\0asm`", HOW_TO_BUILD),
+    }
+}

@@ -1,0 +1,3 @@
+//! The messages that the two processes exchange.
+
+pub(crate) mod protocol;

@@ -1,0 +1,521 @@
+//! What the host process and the guest process say to each other: length-prefixed frames over a socket.
+//!
+//! The guest process is not trusted: the host bounds the size of its frames and checks every argument. A
+//! call that breaks a rule gets no answer; the host ends the guest process instead.
+
+use crate::host::precheck::Rejection;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+
+/// What framing adds to the payload of a host call, at most.
+const FRAMING_BYTES: usize = 64 << 10;
+
+/// Where a guest finds the directory for its checkpoints, by the contract.
+pub const CHECKPOINT_PATH: &str = "/checkpoint";
+
+/// From the host process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToGuest {
+    /// The first message: make the objective ready.
+    Load(LoadRequest),
+    /// The answer to [`FromGuest::NeedModule`].
+    Module(Vec<u8>),
+    /// Run one trial.
+    Evaluate(TrialRequest),
+    /// The answer to `suggest-float` and `remaining-seconds`.
+    Float(f64),
+    /// The answer to `suggest-int`.
+    Int(i64),
+    /// The answer to `suggest-categorical`.
+    Index(u32),
+    /// The answer to `should-prune`.
+    Bool(bool),
+}
+
+/// What a guest process needs to know before it can load the objective.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LoadRequest {
+    /// SHA-256 of the component.
+    pub(crate) digest: [u8; 32],
+    /// Where compiled code is kept; `None` to keep none.
+    pub(crate) cache_dirs: Vec<PathBuf>,
+    /// Directories that the guest may see.
+    pub(crate) grants: Vec<Grant>,
+    /// The directory that its trial finds at [`CHECKPOINT_PATH`], if there is one.
+    pub(crate) checkpoint_dir: Option<PathBuf>,
+    /// Environment variables that the guest gets; it inherits none.
+    pub(crate) env: Vec<(String, String)>,
+    /// How its code is compiled.
+    pub(crate) engine: EngineSettings,
+    /// What it may use while it describes itself.
+    pub(crate) limits: GuestLimits,
+    /// What the compiler may use.
+    pub(crate) compile_memory_bytes: u64,
+}
+
+impl LoadRequest {
+    /// The directories that a trial may see; whoever describes itself has no checkpoint.
+    pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
+        let checkpoint = self.checkpoint_dir.iter().map(|dir| Grant {
+            host: dir.clone(),
+            guest: CHECKPOINT_PATH.to_owned(),
+            writable: true,
+        });
+        self.grants.iter().cloned().chain(checkpoint).collect()
+    }
+}
+
+/// How code is compiled and run. Code that was compiled with other settings is other code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EngineSettings {
+    /// Whether the same call must give the same bits on every machine.
+    pub(crate) deterministic: bool,
+    /// Whether instructions are counted.
+    pub(crate) metered: bool,
+    /// Whether loops look up if they are to end, because no process of its own can be ended.
+    pub(crate) interruptible: bool,
+    /// The stack of WebAssembly.
+    pub(crate) stack_bytes: u64,
+}
+
+/// What the guest process itself lets a guest use, in the units of the limits of the same names.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct GuestLimits {
+    pub(crate) memory_bytes: u64,
+    pub(crate) memories: u64,
+    pub(crate) table_elements: u64,
+    pub(crate) instances: u64,
+    pub(crate) handles: u64,
+    pub(crate) payload_bytes: u64,
+    pub(crate) random_bytes: u64,
+    pub(crate) stack_bytes: u64,
+    pub(crate) fuel: Option<u64>,
+}
+
+impl GuestLimits {
+    /// What an objective may use to describe itself. Its code may begin with memories that are too large for a trial,
+    /// and a trial is what fails for it.
+    pub(crate) fn for_describing(self) -> Self {
+        let defaults = GuestLimits::from(&Limits::default());
+        GuestLimits { memory_bytes: self.memory_bytes.max(defaults.memory_bytes), ..self }
+    }
+}
+
+impl From<&Limits> for GuestLimits {
+    fn from(limits: &Limits) -> Self {
+        let bound = |limit| limits.get(limit).unwrap_or(u64::MAX);
+        GuestLimits {
+            memory_bytes: bound(Limit::Memory),
+            memories: bound(Limit::Memories),
+            table_elements: bound(Limit::TableElements),
+            instances: bound(Limit::Instances),
+            handles: bound(Limit::Handles),
+            payload_bytes: bound(Limit::Payload),
+            random_bytes: bound(Limit::RandomBytes),
+            stack_bytes: bound(Limit::Stack),
+            fuel: limits.get(Limit::Fuel),
+        }
+    }
+}
+
+/// One trial to run.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct TrialRequest {
+    /// The trial's number.
+    pub(crate) number: u32,
+    /// The seed for the guest's random numbers.
+    pub(crate) seed: u64,
+    /// What it finds at [`CHECKPOINT_PATH`].
+    pub(crate) checkpoint: CheckpointState,
+    /// What it may use.
+    pub(crate) limits: GuestLimits,
+}
+
+/// What a trial finds at [`CHECKPOINT_PATH`].
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum CheckpointState {
+    Unavailable,
+    Fresh,
+    Resumed,
+}
+
+/// The directory where a trial may keep files across interruptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointDir {
+    /// Where it is, an absolute path.
+    pub host: PathBuf,
+    /// Whether it holds what an earlier attempt at the trial left.
+    pub resumed: bool,
+}
+
+impl From<Option<&CheckpointDir>> for CheckpointState {
+    fn from(dir: Option<&CheckpointDir>) -> Self {
+        match dir {
+            None => CheckpointState::Unavailable,
+            Some(CheckpointDir { resumed: false, .. }) => CheckpointState::Fresh,
+            Some(CheckpointDir { resumed: true, .. }) => CheckpointState::Resumed,
+        }
+    }
+}
+
+/// A directory that the guest may see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Where it is, an absolute path.
+    pub host: PathBuf,
+    /// What the guest calls it, an absolute path.
+    pub guest: String,
+    /// Whether the guest may change what is in it.
+    pub writable: bool,
+}
+
+/// From the guest process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromGuest {
+    /// There is no compiled code for this digest.
+    NeedModule,
+    Loaded(Loaded),
+    Rejected(Rejection),
+    SuggestFloat {
+        name: String,
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    },
+    SuggestInt {
+        name: String,
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    },
+    SuggestCategorical {
+        name: String,
+        choices: Vec<Choice>,
+    },
+    Report {
+        value: f64,
+        step: u32,
+    },
+    ShouldPrune,
+    SetUserAttr {
+        key: String,
+        json: String,
+    },
+    SetConstraint {
+        name: String,
+        value: f64,
+    },
+    RemainingSeconds,
+    Log {
+        level: Level,
+        text: String,
+    },
+    Output {
+        stderr: bool,
+        bytes: Vec<u8>,
+    },
+    /// The memory has grown notably.
+    PeakMemory {
+        peak_memory_bytes: u64,
+    },
+    Ended {
+        end: GuestEnd,
+        peak_memory_bytes: u64,
+        /// How many instructions were executed, if they were counted.
+        fuel: Option<u64>,
+    },
+}
+
+/// An objective that is ready to be called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Loaded {
+    /// What it says of itself, if it says anything.
+    pub description: Option<Description>,
+    /// Whether compiled code was found in the cache.
+    pub from_cache: bool,
+    /// Why compiled code could not be kept, if it should have been.
+    pub cache_problem: Option<String>,
+    /// The version of Landlock by which the kernel holds the guest process to its grants; 0 if it does not.
+    pub landlock_abi: u32,
+    /// Whether the kernel refuses the guest process all system calls that it does not need (seccomp).
+    pub seccomp: bool,
+    /// Whether the address space is limited (`ulimit -v`), so that memories are checked in code and slower.
+    pub small_address_space: bool,
+    /// How long loading or compiling took.
+    pub load_time: Duration,
+}
+
+/// What an objective says of itself. All text is the author's, and as hostile as the author.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// Its name, from which a study takes its own.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// What it does.
+    pub summary: String,
+    /// One entry for each value it returns.
+    pub metrics: Vec<Metric>,
+    /// Files and directories that it reads.
+    pub data: Vec<DataSource>,
+    /// Further (key, JSON text) pairs.
+    pub extra: Vec<(String, String)>,
+}
+
+/// One value of an objective's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name for tables and plots.
+    pub name: Option<String>,
+    /// Whether large values are good.
+    pub maximize: bool,
+}
+
+/// A file or directory that an objective reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// Where the guest looks for it.
+    pub path: String,
+    /// What it is and where to get it.
+    pub summary: String,
+    /// The SHA-256 it must have, in hexadecimal.
+    pub sha256: Option<String>,
+}
+
+/// A choice of a categorical parameter.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Choice {
+    None,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+/// The contract's log levels.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Level {
+    Debug,
+    Info,
+    Warning,
+    Error,
+}
+
+/// How a call of the objective ended inside the guest process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum GuestEnd {
+    Complete(Vec<f64>),
+    Pruned,
+    /// The objective returned an error, with its message.
+    Error(String),
+    /// It did not return.
+    Broke(Break),
+}
+
+/// How and why a guest did not return.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Break {
+    pub(crate) kind: BreakKind,
+    pub(crate) message: String,
+    pub(crate) limit: Option<SentHit>,
+    /// The functions that were running, innermost first.
+    pub(crate) backtrace: Vec<String>,
+}
+
+impl Break {
+    pub(crate) fn new(kind: BreakKind, message: String) -> Self {
+        Break { kind, message, limit: None, backtrace: Vec::new() }
+    }
+}
+
+/// A [`LimitHit`] on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SentHit {
+    name: String,
+    allowed: u64,
+    used: Option<u64>,
+}
+
+impl From<LimitHit> for SentHit {
+    fn from(LimitHit { limit, allowed, used }: LimitHit) -> Self {
+        SentHit { name: limit.name().to_owned(), allowed, used }
+    }
+}
+
+impl SentHit {
+    /// What was sent; `None` for a limit that does not exist.
+    pub(crate) fn received(&self) -> Option<LimitHit> {
+        let limit = Limit::parse(&self.name)?;
+        Some(LimitHit { limit, allowed: self.allowed, used: self.used })
+    }
+}
+
+/// Why a guest did not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BreakKind {
+    Panic,
+    Trap,
+    Memory,
+    Table,
+    Limit,
+    Fuel,
+    Stack,
+    Exit,
+    Data,
+    DataSize,
+    Call,
+}
+
+/// Writes one frame.
+pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let mut frame = Vec::new();
+    append_frame(&mut frame, message)?;
+    to.write_all(&frame)
+}
+
+/// Appends one frame to those that wait to be written.
+pub(crate) fn append_frame(to: &mut Vec<u8>, message: &impl Serialize) -> io::Result<()> {
+    let payload = postcard::to_allocvec(message).map_err(io::Error::other)?;
+    let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
+    to.extend_from_slice(&length.to_le_bytes());
+    to.extend_from_slice(&payload);
+    Ok(())
+}
+
+/// Reads one frame, waiting for it; `None` when the other side has closed.
+pub(crate) fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut length = [0; 4];
+    match from.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut payload = vec![0; u32::from_le_bytes(length) as usize];
+    from.read_exact(&mut payload)?;
+    postcard::from_bytes(&payload).map(Some).map_err(io::Error::other)
+}
+
+/// Collects bytes from a guest process into frames of bounded size.
+#[derive(Debug)]
+pub(crate) struct FrameBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    max_frame_bytes: usize,
+}
+
+impl Default for FrameBuffer {
+    fn default() -> Self {
+        FrameBuffer::new(&Limits::default())
+    }
+}
+
+impl FrameBuffer {
+    /// A buffer for a guest process whose host calls have payloads within these limits.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let max_frame_bytes = limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
+        FrameBuffer { bytes: Vec::new(), start: 0, max_frame_bytes }
+    }
+
+    /// Adds what was received.
+    pub(crate) fn extend(&mut self, received: &[u8]) {
+        if self.start > 0 {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(received);
+    }
+
+    /// The next whole message, if there is one.
+    ///
+    /// # Errors
+    /// A frame that is too large or is no message.
+    pub(crate) fn next(&mut self) -> io::Result<Option<FromGuest>> {
+        let pending = &self.bytes[self.start..];
+        let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > self.max_frame_bytes {
+            let most = self.max_frame_bytes;
+            return Err(io::Error::other(format!(
+                "a message of {length} bytes; at most {most} are allowed"
+            )));
+        }
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let message = postcard::from_bytes(payload).map_err(io::Error::other)?;
+        self.start += 4 + length;
+        Ok(Some(message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_may_write_to_its_checkpoint_and_a_description_does_not_see_it() {
+        let limits = GuestLimits::from(&Limits::default());
+        let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
+        let mut request = LoadRequest {
+            digest: [0; 32],
+            cache_dirs: vec![],
+            grants: vec![data.clone()],
+            checkpoint_dir: None,
+            env: vec![],
+            engine: EngineSettings {
+                deterministic: false,
+                metered: false,
+                interruptible: false,
+                stack_bytes: 0,
+            },
+            limits,
+            compile_memory_bytes: 0,
+        };
+        assert_eq!(request.grants_of_trial(), std::slice::from_ref(&data));
+        request.checkpoint_dir = Some("/kept/0".into());
+        let checkpoint =
+            Grant { host: "/kept/0".into(), guest: "/checkpoint".to_owned(), writable: true };
+        assert_eq!(request.grants_of_trial(), [data.clone(), checkpoint]);
+        assert_eq!(request.grants, [data]);
+    }
+
+    #[test]
+    fn frames_survive_being_cut_anywhere() {
+        let mut wire = Vec::new();
+        let sent = [
+            FromGuest::ShouldPrune,
+            FromGuest::Report { value: f64::NEG_INFINITY, step: 7 },
+            FromGuest::Log { level: Level::Info, text: "é".repeat(1000) },
+        ];
+        for message in &sent {
+            write_frame(&mut wire, message).expect("a vector can be written");
+        }
+        for size in [1, 3, 4, 5, 1024, wire.len()] {
+            let mut buffer = FrameBuffer::default();
+            let mut received = Vec::new();
+            for piece in wire.chunks(size) {
+                buffer.extend(piece);
+                while let Some(message) = buffer.next().expect("whole frames") {
+                    received.push(format!("{message:?}"));
+                }
+            }
+            assert_eq!(
+                received,
+                sent.iter().map(|message| format!("{message:?}")).collect::<Vec<_>>()
+            );
+        }
+    }
+
+    #[test]
+    fn a_frame_that_is_too_large_or_no_message_is_refused() {
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&u32::MAX.to_le_bytes());
+        assert!(buffer.next().expect_err("too large").to_string().contains("at most"));
+        let mut buffer = FrameBuffer::default();
+        buffer.extend(&[1, 0, 0, 0, 250]);
+        buffer.next().expect_err("no such message");
+    }
+}

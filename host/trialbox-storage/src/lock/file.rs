@@ -1,0 +1,354 @@
+//! A lock between machines whose file system has none that can be trusted: a file beside the database.
+//!
+//! What every network file system does keep is an atomic change of its names, and that a file opened after
+//! another machine has closed it shows what that one wrote. So the lock is a hard link to a file that only
+//! this attempt knows (open(2) describes the trick: the link count tells the truth even when the server's
+//! answer is lost), and whoever holds it opens the database inside and closes it before letting go.
+//!
+//! A holder that died leaves its lock behind. It is broken by whoever can show that the holder is gone, or
+//! has seen the file stand still for a minute by its own clock; a living holder touches it. Only one at a
+//! time breaks, behind a lock of its own, or a slow breaker could take the next holder's lock for the dead
+//! one's. A holder that was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
+
+use crate::lock::wait::Patience;
+use crate::platform::process::{Life, ProcessId};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+use trialbox_core::Json;
+
+/// How long a lock must stand still before a stranger breaks it.
+const STALE_AFTER: Duration = Duration::from_secs(60);
+
+/// How often a holder touches its lock.
+const TOUCH_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The lock of one database.
+#[derive(Debug, Clone)]
+pub(crate) struct LockFile {
+    path: PathBuf,
+}
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub(crate) enum LockError {
+    /// Others hold it for longer than we may wait; who, as far as the file tells.
+    Busy { holder: Option<String> },
+    /// The folder cannot be written.
+    Io(io::Error),
+}
+
+impl From<io::Error> for LockError {
+    fn from(error: io::Error) -> Self {
+        LockError::Io(error)
+    }
+}
+
+/// The lock, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct HeldLock {
+    lock: PathBuf,
+    own: PathBuf,
+    token: String,
+    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+}
+
+impl LockFile {
+    /// The lock of this database: `study.db.lock`.
+    pub(crate) fn of(database: &Path) -> Self {
+        LockFile { path: with_suffix(database, ".lock") }
+    }
+
+    /// Waits for the lock.
+    pub(crate) fn acquire(&self, patience: &mut Patience) -> Result<HeldLock, LockError> {
+        let token = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
+        let own = self.file_of(&token);
+        write_new(&own, &describe(&token))?;
+        let mut seen: Option<Sighting> = None;
+        loop {
+            match try_link(&own, &self.path) {
+                Ok(Some(kind)) => return Ok(HeldLock::new(self.path.clone(), own, token, kind)),
+                Ok(None) => {}
+                Err(error) => {
+                    let _ = fs::remove_file(&own);
+                    return Err(error.into());
+                }
+            }
+            seen = Sighting::again(seen, &self.path);
+            if let Some(sighting) = seen.as_ref().filter(|sighting| sighting.is_stale()) {
+                self.break_lock(sighting, &token);
+            }
+            if !patience.wait() {
+                let _ = fs::remove_file(&own);
+                return Err(LockError::Busy { holder: seen.and_then(|seen| seen.holder()) });
+            }
+        }
+    }
+
+    /// Takes a dead holder's lock away, if nobody else is about to.
+    fn break_lock(&self, dead: &Sighting, token: &str) {
+        let breaking = with_suffix(&self.path, ".breaking");
+        let Ok(()) = write_new(&breaking, &describe(token)) else {
+            // Somebody else is; unless that one died, too.
+            let since = fs::metadata(&breaking).and_then(|metadata| metadata.modified());
+            let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
+            if age.is_some_and(|age| age >= STALE_AFTER) {
+                let _ = fs::remove_file(&breaking);
+            }
+            return;
+        };
+        if read_lock(&self.path).is_some_and(|found| found.text == dead.text) {
+            tracing::warn!("broke the lock of {}", dead.holder().unwrap_or_default());
+            let _ = fs::remove_file(&self.path);
+            self.sweep();
+        }
+        let _ = fs::remove_file(&breaking);
+    }
+
+    /// Removes what holders and waiters left behind that are known to be gone.
+    fn sweep(&self) {
+        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+            return;
+        };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+        let files = fs::read_dir(folder).into_iter().flatten().flatten();
+        for file in files.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix)) {
+            let process = read_lock(&file.path()).and_then(|found| found.process());
+            if process.is_some_and(|process| matches!(process.life(), Life::Gone(_))) {
+                let _ = fs::remove_file(file.path());
+            }
+        }
+    }
+
+    /// The file that only the attempt with this token knows.
+    fn file_of(&self, token: &str) -> PathBuf {
+        with_suffix(&self.path, &format!(".{token}"))
+    }
+}
+
+impl HeldLock {
+    fn new(lock: PathBuf, own: PathBuf, token: String, kind: LinkKind) -> Self {
+        let (stop, stopped) = channel();
+        let touched = match kind {
+            LinkKind::Linked => own.clone(),
+            LinkKind::Separate => lock.clone(),
+        };
+        let keeper = std::thread::spawn(move || keep_alive(&touched, &stopped));
+        HeldLock { lock, own, token, keeper: Some((stop, keeper)) }
+    }
+
+    /// Whether the lock is still this holder's: not, when it was suspended for so long that others took it
+    /// for dead.
+    pub(crate) fn is_ours(&self) -> bool {
+        read_lock(&self.lock).is_some_and(|found| found.token.as_deref() == Some(&self.token))
+    }
+}
+
+impl Drop for HeldLock {
+    fn drop(&mut self) {
+        if let Some((stop, keeper)) = self.keeper.take() {
+            drop(stop);
+            let _ = keeper.join();
+        }
+        if self.is_ours() {
+            let _ = fs::remove_file(&self.lock);
+        }
+        let _ = fs::remove_file(&self.own);
+    }
+}
+
+/// Touches the lock until told to stop, so that strangers see that its holder lives.
+fn keep_alive(own: &Path, stopped: &Receiver<()>) {
+    while stopped.recv_timeout(TOUCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if let Ok(file) = fs::File::options().write(true).open(own) {
+            let _ = file.set_modified(SystemTime::now());
+        }
+    }
+}
+
+/// What was seen of somebody else's lock, and since when it has been so.
+struct Sighting {
+    text: String,
+    process: Option<ProcessId>,
+    modified: SystemTime,
+    since: Instant,
+}
+
+impl Sighting {
+    /// Looks again: the same sighting if nothing has changed.
+    fn again(before: Option<Sighting>, path: &Path) -> Option<Sighting> {
+        let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
+        let found = read_lock(path)?;
+        match before {
+            Some(before) if before.text == found.text && before.modified == modified => {
+                Some(before)
+            }
+            _ => Some(Sighting {
+                process: found.process(),
+                text: found.text,
+                modified,
+                since: Instant::now(),
+            }),
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        let is_gone =
+            self.process.as_ref().is_some_and(|process| matches!(process.life(), Life::Gone(_)));
+        is_gone || self.since.elapsed() >= STALE_AFTER
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.process.as_ref().map(|process| format!("process {} on {}", process.pid, process.host))
+    }
+}
+
+struct LockText {
+    text: String,
+    token: Option<String>,
+}
+
+impl LockText {
+    /// The process that wrote it.
+    fn process(&self) -> Option<ProcessId> {
+        Json::parse(&self.text).ok().as_ref().and_then(ProcessId::from_json)
+    }
+}
+
+fn read_lock(path: &Path) -> Option<LockText> {
+    let text = fs::read_to_string(path).ok()?;
+    let token = Json::parse(&text)
+        .ok()
+        .and_then(|json| json.get("token").and_then(Json::as_str).map(str::to_owned));
+    Some(LockText { text, token })
+}
+
+/// Who holds the lock, for other machines and for people.
+fn describe(token: &str) -> String {
+    let mut members = vec![("token", Json::from(token))];
+    members.extend(ProcessId::current().to_members());
+    for (key, variable) in
+        [("slurm_job_id", "SLURM_JOB_ID"), ("slurm_restart_count", "SLURM_RESTART_COUNT")]
+    {
+        members.extend(std::env::var(variable).ok().map(|value| (key, Json::from(value))));
+    }
+    format!("{}\n", Json::object(members))
+}
+
+/// Others must be able to read who holds the lock, whatever the user's habits are.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut file = fs::File::options().write(true).create_new(true).open(path)?;
+    let _ = file.set_permissions(fs::Permissions::from_mode(0o644));
+    file.write_all(text.as_bytes())
+}
+
+/// What the lock is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LinkKind {
+    /// Another name of the attempt's own file.
+    Linked,
+    /// A file by itself, where the file system has no hard links.
+    Separate,
+}
+
+/// Tries to make the lock; what it is if it is ours then. With hard links the link count decides, because
+/// over a network the answer to a successful link may be lost and its repetition fail.
+fn try_link(own: &Path, lock: &Path) -> io::Result<Option<LinkKind>> {
+    use io::ErrorKind::{AlreadyExists, PermissionDenied, Unsupported};
+    match fs::hard_link(own, lock) {
+        Ok(()) => Ok(Some(LinkKind::Linked)),
+        Err(error) if error.kind() == AlreadyExists => {
+            let is_ours = fs::metadata(own)?.nlink() == 2;
+            Ok(is_ours.then_some(LinkKind::Linked))
+        }
+        // An exclusive creation is the next best.
+        Err(error) if matches!(error.kind(), PermissionDenied | Unsupported) => {
+            match write_new(lock, &fs::read_to_string(own)?) {
+                Ok(()) => Ok(Some(LinkKind::Separate)),
+                Err(error) if error.kind() == AlreadyExists => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The path with something appended to its last part.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::location::Options;
+
+    fn lock(test: &str) -> LockFile {
+        let folder =
+            std::env::temp_dir().join(format!("trialbox-lock-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        LockFile::of(&folder.join("s.db"))
+    }
+
+    fn patience(timeout: Duration) -> Patience {
+        Patience::new(&Options { timeout, ..Options::default() }, Path::new("s.db"))
+    }
+
+    fn files(lock: &LockFile) -> usize {
+        fs::read_dir(lock.path.parent().expect("a folder")).expect("it is there").count()
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_and_leaves_nothing_behind() {
+        let lock = lock("one");
+        let held = lock.acquire(&mut patience(Duration::from_secs(60))).expect("it is free");
+        assert!(held.is_ours());
+        let second = lock.acquire(&mut patience(Duration::ZERO));
+        let Err(LockError::Busy { holder: Some(holder) }) = second else { panic!("it is held") };
+        assert!(holder.starts_with(&format!("process {}", std::process::id())), "{holder}");
+        drop(held);
+        assert_eq!(files(&lock), 0);
+        lock.acquire(&mut patience(Duration::ZERO)).expect("it is free again");
+    }
+
+    #[test]
+    fn a_dead_holders_lock_is_broken_at_once_and_its_files_are_removed() {
+        let lock = lock("dead");
+        let mut child = std::process::Command::new("true").spawn().expect("true runs");
+        let dead = ProcessId { pid: child.id(), start_ticks: Some(1), ..ProcessId::current() };
+        child.wait().expect("it ends");
+        // Another that waited for the lock and was killed.
+        let mut other = vec![("token", Json::from("u"))];
+        other.extend(dead.to_members());
+        fs::write(with_suffix(&lock.path, ".u"), Json::object(other).to_string()).expect("a file");
+        let mut members = vec![("token", Json::from("t"))];
+        members.extend(dead.to_members());
+        let own = with_suffix(&lock.path, ".t");
+        fs::write(&own, Json::object(members).to_string()).expect("a file");
+        fs::hard_link(&own, &lock.path).expect("a link");
+        let held =
+            lock.acquire(&mut patience(Duration::from_secs(60))).expect("its holder is dead");
+        assert!(held.is_ours());
+        assert_eq!(files(&lock), 2);
+    }
+
+    #[test]
+    fn a_holder_whose_lock_was_taken_over_knows_it_and_leaves_the_others_alone() {
+        let lock = lock("taken");
+        let held = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
+        fs::remove_file(&lock.path).expect("it is there");
+        let other = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
+        assert!(!held.is_ours() && other.is_ours());
+        drop(held);
+        assert!(other.is_ours());
+    }
+}

@@ -1,0 +1,4 @@
+//! Keeps any number of processes, on any number of machines, out of each other's way.
+
+pub(crate) mod file;
+pub(crate) mod wait;

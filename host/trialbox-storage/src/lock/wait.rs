@@ -1,0 +1,112 @@
+//! Waiting for a database that others are writing: with jitter, for as long as told, and not in silence.
+
+use crate::location::{Options, Stopping};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Whoever has waited for a time asks again within this part of it. So a few processes hand the database on without
+/// a long gap, hundreds do not use up their processors with asking, and nobody needs to know how many they are.
+const PART_OF_THE_WAIT: u32 = 2;
+
+/// The first waits are this short: most transactions of others last a few milliseconds.
+const SHORTEST_STEP: Duration = Duration::from_millis(1);
+
+/// The longest; a herd of hundreds asks often enough together.
+const LONGEST_STEP: Duration = Duration::from_millis(128);
+
+/// How often somebody who waits says so.
+const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A lock file costs the server of a network file system several calls at each look.
+const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
+
+/// How long a process that was told to end still waits. Schedulers give it half a minute by default and some sites
+/// less; whatever cannot be written by then is kept in a file.
+const LAST_PATIENCE: Duration = Duration::from_secs(4);
+
+/// One wait, from the first refusal to the end.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    path: PathBuf,
+    started: Option<Instant>,
+    timeout: Duration,
+    stopping: Stopping,
+    stopped_at: Option<Instant>,
+    longest_step: Duration,
+    next_notice: Duration,
+}
+
+impl Patience {
+    pub(crate) fn new(options: &Options, path: &Path) -> Self {
+        Patience {
+            path: path.to_owned(),
+            started: None,
+            timeout: options.timeout,
+            stopping: options.stopping.clone(),
+            stopped_at: None,
+            longest_step: LONGEST_STEP,
+            next_notice: NOTICE_INTERVAL,
+        }
+    }
+
+    /// The same, at the pace of a lock file on a network file system.
+    pub(crate) fn for_lock_file(self) -> Self {
+        Patience { longest_step: LONGEST_STEP_OF_LOCK_FILE, ..self }
+    }
+
+    /// How long it has lasted.
+    pub(crate) fn waited(&self) -> Duration {
+        self.started.map_or(Duration::ZERO, |started| started.elapsed())
+    }
+
+    /// Waits a little; `false` when it is enough. The wait is drawn at random up to a step that grows, so that
+    /// a herd that was refused together does not come back together.
+    pub(crate) fn wait(&mut self) -> bool {
+        let waited = self.started.get_or_insert_with(Instant::now).elapsed();
+        if self.is_over(waited) {
+            return false;
+        }
+        if waited >= self.next_notice {
+            self.next_notice += NOTICE_INTERVAL;
+            let holder =
+                holder_of(&self.path).map_or(String::new(), |holder| format!(", by {holder}"));
+            tracing::warn!(
+                "`{}` has been locked for {} s{holder}; waiting up to {} s",
+                self.path.display(),
+                waited.as_secs(),
+                self.timeout.as_secs()
+            );
+        }
+        let left = self.timeout.saturating_sub(waited);
+        let step = (waited / PART_OF_THE_WAIT).clamp(SHORTEST_STEP, self.longest_step);
+        std::thread::sleep(step.mul_f64(rand::random::<f64>()).min(left));
+        true
+    }
+
+    fn is_over(&mut self, waited: Duration) -> bool {
+        if self.stopped_at.is_none() && self.stopping.is_set() {
+            self.stopped_at = Some(Instant::now());
+        }
+        let is_last = self.stopped_at.is_some_and(|since| since.elapsed() >= LAST_PATIENCE);
+        waited >= self.timeout || is_last
+    }
+}
+
+/// Which process of this machine holds a lock on the file, as the kernel lists them (proc_locks(5)). It does
+/// not open the file: closing it again would give up this process's own locks on it.
+pub(crate) fn holder_of(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path).ok()?;
+    let (major, minor) = (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev()));
+    let file = format!("{major:02x}:{minor:02x}:{}", metadata.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let pid = locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let at = fields.iter().position(|field| *field == file)?;
+        let is_ours = fields.get(at.checked_sub(1)?)? == &std::process::id().to_string();
+        (fields.contains(&"WRITE") && !is_ours).then(|| fields[at - 1].to_owned())
+    })?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name = name.trim();
+    Some(if name.is_empty() { format!("process {pid}") } else { format!("process {pid} ({name})") })
+}

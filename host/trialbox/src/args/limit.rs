@@ -1,0 +1,205 @@
+//! `--limit NAME=VALUE`: limits that few need to move.
+
+use crate::args::storage::parse_bytes;
+use trialbox_core::Json;
+use trialbox_core::study::limits::{Limit, Limits, Unit};
+use trialbox_core::study::trial::MAX_NAME_CHARS;
+
+/// A limit on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LimitArg {
+    limit: Limit,
+    value: u64,
+}
+
+/// The limits that have flags of their own.
+const OWN_FLAGS: [Limit; 4] = [Limit::Memory, Limit::TrialTime, Limit::Fuel, Limit::CompileTime];
+
+/// More than this is no stack that the system gives.
+const MAX_STACK_BYTES: u64 = 64 << 20;
+
+/// Those that hold before a study is opened, and so are nothing that it can remember.
+const BEFORE_STUDY: [Limit; 2] = [Limit::CompileMemory, Limit::ModuleSize];
+
+/// Reads `NAME=VALUE`.
+pub(crate) fn parse_limit(text: &str) -> Result<LimitArg, String> {
+    let known = || names().collect::<Vec<_>>().join(", ");
+    let (name, value) = text.split_once('=').ok_or_else(|| {
+        format!("`{text}` is no NAME=VALUE, such as stack=4MiB; the names are {}", known())
+    })?;
+    let limit = Limit::parse(name).filter(|limit| !OWN_FLAGS.contains(limit)).ok_or_else(|| {
+        match Limit::parse(name) {
+            Some(limit) => format!("`{name}` has a flag of its own: {}", limit.flag()),
+            None => format!("there is no limit `{name}`; choose one of {}", known()),
+        }
+    })?;
+    let value = match limit.unit() {
+        Unit::Bytes => parse_bytes(value)?,
+        Unit::Millis | Unit::Chars | Unit::Count => {
+            value.parse().map_err(|_| format!("`{value}` is no whole number, which `{name}` is"))?
+        }
+    };
+    check(limit, value)?;
+    Ok(LimitArg { limit, value })
+}
+
+fn check(limit: Limit, value: u64) -> Result<(), String> {
+    let most = match limit {
+        Limit::Stack => MAX_STACK_BYTES,
+        Limit::NameLength => MAX_NAME_CHARS as u64,
+        _ => u64::MAX,
+    };
+    if value > most {
+        return Err(format!("`{}` can be {} at most", limit.name(), limit.show(most)));
+    }
+    let least = match limit {
+        Limit::Stack => 64 << 10,
+        _ => 1,
+    };
+    if value < least {
+        return Err(format!("`{}` must be {} at least", limit.name(), limit.show(least)));
+    }
+    Ok(())
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    Limit::all().filter(|limit| !OWN_FLAGS.contains(limit)).map(Limit::name)
+}
+
+/// All limits of `--limit` with their defaults, for `--help`.
+pub(crate) fn limits_help() -> String {
+    let defaults = Limits::default();
+    let lines = Limit::all().filter(|limit| !OWN_FLAGS.contains(limit)).map(|limit| {
+        let default = defaults.get(limit).map(|value| limit.show(value)).unwrap_or_default();
+        format!("\n  {:<15} {:<15} {}", limit.name(), default, limit.summary())
+    });
+    format!("Limits, for --limit NAME=VALUE, with their defaults:{}", lines.collect::<String>())
+}
+
+/// Moves the limits that were given.
+pub(crate) fn apply(args: &[LimitArg], limits: &mut Limits) {
+    args.iter().for_each(|arg| limits.set(arg.limit, Some(arg.value)));
+}
+
+/// What a study is to remember of the limits that were given, and of the fuel: an object from names to values; `None`
+/// for nothing.
+pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> {
+    let mut members: Vec<(String, Json)> = Vec::new();
+    let limits = args.iter().filter(|arg| !BEFORE_STUDY.contains(&arg.limit));
+    let limits = limits.map(|arg| (arg.limit, arg.value));
+    for (limit, value) in limits.chain(fuel.map(|fuel| (Limit::Fuel, fuel))) {
+        members.retain(|(name, _)| name != limit.name());
+        members.push((limit.name().to_owned(), Json::from(value)));
+    }
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    (!members.is_empty()).then_some(Json::Object(members))
+}
+
+/// Whether limits that are said contradict those that a study remembers. One that it does not have is no
+/// contradiction.
+pub(crate) fn contradict(kept: &Json, said: &Json) -> bool {
+    let Json::Object(said) = said else { return false };
+    said.iter().any(|(name, value)| kept.get(name).is_some_and(|kept| !kept.python_eq(value)))
+}
+
+/// The limits that a study remembers, with those that are said in their place.
+pub(crate) fn merge(kept: Option<&Json>, said: &Json) -> Json {
+    let (Some(Json::Object(kept)), Json::Object(said)) = (kept, said) else { return said.clone() };
+    let is_said = |name: &String| said.iter().any(|(found, _)| found == name);
+    let mut members: Vec<_> = kept.iter().filter(|(name, _)| !is_said(name)).cloned().collect();
+    members.extend(said.iter().cloned());
+    members.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Json::Object(members)
+}
+
+/// Moves the limits that a study remembers.
+///
+/// # Errors
+/// Says what makes no sense: it is in a database, where others write too.
+pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result<(), String> {
+    let Json::Object(members) = remembered else {
+        return Err(format!("it is {remembered}, and no object of limits"));
+    };
+    for (name, value) in members {
+        let limit = Limit::parse(name).filter(|limit| is_remembered(*limit));
+        let limit = limit.ok_or_else(|| format!("`{name}` is no limit of a study's"))?;
+        let value = value.as_u64().ok_or_else(|| format!("`{name}` cannot be {value}"))?;
+        check(limit, value)?;
+        limits.set(limit, Some(value));
+    }
+    Ok(())
+}
+
+/// Moves the limits that a trial was run with, as far as they make sense.
+pub(crate) fn apply_recorded(recorded: &Json, limits: &mut Limits) {
+    let Json::Object(members) = recorded else { return };
+    for (name, value) in members {
+        if let (Some(limit), Some(value)) = (Limit::parse(name), value.as_u64())
+            && limit != Limit::CompileTime
+            && check(limit, value).is_ok()
+        {
+            limits.set(limit, Some(value));
+        }
+    }
+}
+
+fn is_remembered(limit: Limit) -> bool {
+    limit == Limit::Fuel || (!OWN_FLAGS.contains(&limit) && !BEFORE_STUDY.contains(&limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_read_in_its_unit() {
+        let read = |text| parse_limit(text).map(|arg| (arg.limit, arg.value));
+        assert_eq!(read("stack=2MiB"), Ok((Limit::Stack, 2 << 20)));
+        assert_eq!(read("handles=7"), Ok((Limit::Handles, 7)));
+        for (text, piece) in [
+            ("stack", "NAME=VALUE"),
+            ("stak=1MiB", "choose one of compile-memory, module-size, stack"),
+            ("memory=1MiB", "--max-memory"),
+            ("handles=many", "whole number"),
+            ("handles=0", "at least"),
+            ("stack=1GiB", "64 MiB at most"),
+            ("name-length=600", "512 characters at most"),
+        ] {
+            let error = read(text).expect_err(text);
+            assert!(error.contains(piece), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_holds_before_a_study_is_opened_is_not_remembered() {
+        let arg = |text| parse_limit(text).expect(text);
+        assert_eq!(to_remember(&[arg("module-size=1MiB")], None), None);
+        let remembered = to_remember(&[arg("module-size=1MiB"), arg("handles=7")], Some(9));
+        let remembered = remembered.expect("two of them");
+        assert_eq!(remembered.to_string(), r#"{"fuel": 9, "handles": 7}"#);
+        let mut limits = Limits::default();
+        apply_remembered(&remembered, &mut limits).expect("what is remembered can be read");
+        assert_eq!((limits.get(Limit::Fuel), limits.get(Limit::Handles)), (Some(9), Some(7)));
+    }
+
+    #[test]
+    fn remembered_limits_are_compared_and_changed_name_by_name() {
+        let json = |text: &str| Json::parse(text).expect("JSON");
+        let kept = json(r#"{"fuel": 9, "handles": 7}"#);
+        assert!(!contradict(&kept, &json(r#"{"handles": 7}"#)));
+        assert!(!contradict(&kept, &json(r#"{"stack": 65536}"#)));
+        assert!(contradict(&kept, &json(r#"{"handles": 8}"#)));
+        let merged = merge(Some(&kept), &json(r#"{"handles": 8}"#));
+        assert_eq!(merged.to_string(), r#"{"fuel": 9, "handles": 8}"#);
+        for bad in [
+            r#""x""#,
+            r#"{"nosuch": 3}"#,
+            r#"{"memory": 3}"#,
+            r#"{"handles": -1}"#,
+            r#"{"stack": 18446744073709551615}"#,
+            r#"{"stack": 1}"#,
+        ] {
+            apply_remembered(&json(bad), &mut Limits::default()).expect_err(bad);
+        }
+    }
+}

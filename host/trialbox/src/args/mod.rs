@@ -1,0 +1,12 @@
+//! Flags that several commands share, and what they mean.
+
+pub(crate) mod config;
+pub(crate) mod grants;
+pub(crate) mod limit;
+pub(crate) mod objective;
+pub(crate) mod param;
+pub(crate) mod pruner;
+pub(crate) mod sampler;
+pub(crate) mod stopping;
+pub(crate) mod storage;
+pub(crate) mod until;

@@ -1,0 +1,364 @@
+//! When the batch job that this process runs in ends: the flags about it, and who keeps an eye on it.
+//!
+//! No signal is needed, because the usual batch script delivers none: Slurm sends its signals to the script's
+//! shell, which dies of them or keeps them to itself. So the end is asked for, trials are stopped some seconds
+//! before it, and what they have is recorded.
+
+use crate::args::storage::parse_duration;
+use crate::cluster::own_job::{self, Left, Standing};
+use crate::cluster::slurm::{SlurmError, SlurmJob};
+use crate::view::output::Output;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+use trialbox_core::seam::objective::OnDeadline;
+use trialbox_runtime::SharedDeadline;
+
+const HEADING: &str = "In a batch job";
+
+/// How long before the end of the job a trial is stopped where nobody says: enough to write its end into a busy
+/// database, or else into a file.
+const RESERVE: Duration = Duration::from_secs(15);
+
+/// Of a short job, at most this part is held back.
+const LARGEST_PART: u32 = 4;
+
+/// When the end is asked for again: the limit of a job can be changed while it runs (`scontrol update TimeLimit`).
+const LAST_QUESTION: Duration = Duration::from_secs(60);
+
+/// By how much at most that question comes earlier: the tasks of an array that began together should not ask
+/// together.
+const SPREAD: Duration = Duration::from_secs(30);
+
+/// When Slurm does not answer, it is asked again after this time, then after ever longer ones.
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether a job without a limit has got one.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// How long before the end a process that still waits for a database gives up on that: what it has goes to a file.
+const LAST_CALL: Duration = Duration::from_secs(8);
+
+/// How often a job is started again that gets on each time: as good as always, and not for ever.
+const MAX_RESTARTS: u32 = 1000;
+
+/// What is to be done about the end of the job's time.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = HEADING)]
+pub(crate) struct JobEndArgs {
+    /// How long the job still has when this process starts; needed where the batch system does not tell. Slurm does
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    job_time: Option<Duration>,
+
+    /// How long before the end of the job a trial that runs is stopped, so that it can be recorded [default: 15s, or
+    /// a quarter of what is left if that is less]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    reserve: Option<Duration>,
+
+    /// Begin no trial when less than this is left until then [default: as long as the longest trial so far of this
+    /// process took]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    min_time: Option<Duration>,
+
+    /// What becomes of a trial that the end of the job stops: it is tried again, or PRUNED with its last value, or
+    /// FAIL
+    #[arg(
+        long,
+        value_name = "retry|prune|fail",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    on_deadline: OnDeadlineArg,
+
+    /// When the job's time is over and there is more to do, have Slurm start the job again (`scontrol requeue`): as
+    /// long as it gets on, and otherwise as often as a trial is tried again. Signals do not do this
+    #[arg(long)]
+    requeue: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum OnDeadlineArg {
+    #[default]
+    Retry,
+    Prune,
+    Fail,
+}
+
+impl JobEndArgs {
+    /// What becomes of a trial that the end of the job stops.
+    pub(crate) fn on_deadline(&self) -> OnDeadline {
+        match self.on_deadline {
+            OnDeadlineArg::Retry => OnDeadline::Retry,
+            OnDeadlineArg::Prune => OnDeadline::Prune,
+            OnDeadlineArg::Fail => OnDeadline::Fail,
+        }
+    }
+
+    /// Starts to keep an eye on the end of the job.
+    pub(crate) fn watch(&self) -> JobEnd {
+        let end = JobEnd {
+            deadline: Arc::default(),
+            last_call: Arc::default(),
+            min_time: self.min_time,
+            requeue: self.requeue,
+            was_requeued: AtomicBool::new(false),
+        };
+        let mut watch = Watch {
+            deadline: Arc::clone(&end.deadline),
+            last_call: Arc::clone(&end.last_call),
+            reserve: self.reserve,
+            has_warned: false,
+        };
+        match (self.job_time, SlurmJob::current()) {
+            (Some(time), _) => watch.set(Left::Time(time)),
+            (None, Some(job)) => {
+                // Where Slurm has told already, the first trial need not begin without knowing.
+                // An end that is past was moved, or is another job's.
+                let told = job.end_time.map(|end| until(end, SystemTime::now()));
+                let told = told.filter(|left| !left.is_zero()).map(Left::Time);
+                told.into_iter().for_each(|left| watch.set(left));
+                // It ends with the process; nobody waits for it.
+                std::thread::spawn(move || watch.keep(&job, told));
+            }
+            (None, None) => {}
+        }
+        end
+    }
+}
+
+/// The end of the job, as the workers of this process see it.
+#[derive(Debug)]
+pub(crate) struct JobEnd {
+    /// When trials must be over.
+    pub(crate) deadline: Arc<SharedDeadline>,
+    /// When there is no time to wait for a database any more.
+    pub(crate) last_call: Arc<SharedDeadline>,
+    min_time: Option<Duration>,
+    /// Whether the job is to be started again if there is more to do.
+    requeue: bool,
+    was_requeued: AtomicBool,
+}
+
+impl JobEnd {
+    /// How much time is left, if that is too little for another trial. `longest` is what the longest trial of this
+    /// process took.
+    pub(crate) fn too_little_left(&self, longest: Duration) -> Option<Duration> {
+        let left = self.deadline.remaining()?;
+        let wanted = self.min_time.unwrap_or(longest);
+        (left.is_zero() || left < wanted).then_some(left)
+    }
+
+    /// Has Slurm start the job again, if that is wanted and was not done before: up to `max_restarts` times in all, or as
+    /// long as it gets on up to a thousand times. Returns whether what was wanted did not happen, of which it says why.
+    pub(crate) fn fails_to_requeue(
+        &self,
+        max_restarts: u32,
+        gets_on: bool,
+        output: &Output,
+    ) -> bool {
+        if !self.requeue || self.was_requeued.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        let Some(job) = SlurmJob::current() else {
+            output.note("--requeue: this is no job of Slurm's, so nobody starts it again");
+            return true;
+        };
+        let most = if gets_on { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
+        match own_job::requeue(&job, most) {
+            Ok(name) => {
+                output.note(&format!("job {name} waits to be started again"));
+                false
+            }
+            Err(why) => {
+                output.note(&format!("job {} is not started again: {why}", job.name()));
+                true
+            }
+        }
+    }
+}
+
+/// Who keeps the deadline up to date.
+struct Watch {
+    deadline: Arc<SharedDeadline>,
+    last_call: Arc<SharedDeadline>,
+    reserve: Option<Duration>,
+    has_warned: bool,
+}
+
+impl Watch {
+    /// Sets the deadline from what the job has left. What is not known changes nothing.
+    fn set(&mut self, left: Left) {
+        match left {
+            Left::Unknown => {}
+            Left::Unlimited => {
+                self.deadline.set(None);
+                self.last_call.set(None);
+            }
+            Left::Time(left) => {
+                // How much is held back is decided once: later there is less left of the job.
+                let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
+                let after = |time: Duration| Instant::now().checked_add(time);
+                self.deadline.set(after(left.saturating_sub(reserve)));
+                self.last_call.set(after(left.saturating_sub(LAST_CALL)));
+            }
+        }
+    }
+
+    /// Asks Slurm when the job ends, unless it has told already, and again before that.
+    fn keep(&mut self, job: &SlurmJob, told: Option<Left>) {
+        let mut backoff = FIRST_BACKOFF;
+        let mut is_first = true;
+        let mut heard = told.map_or_else(|| self.ask(job), Some);
+        loop {
+            let pause = match heard {
+                Some(Left::Time(left)) => until_next_question(left, is_first),
+                Some(Left::Unlimited) => Some(LONG),
+                // Slurm is busy, or away; many ask at the start of an array.
+                Some(Left::Unknown) => Some(backoff),
+                None => None,
+            };
+            let Some(pause) = pause else { return };
+            if heard == Some(Left::Unknown) {
+                backoff = (backoff * 2).min(LAST_QUESTION);
+            } else {
+                is_first = false;
+            }
+            std::thread::sleep(pause);
+            heard = self.ask(job);
+        }
+    }
+
+    /// How long the job has left by what Slurm says now; `None` if that is of this process's copy of it no more.
+    fn ask(&mut self, job: &SlurmJob) -> Option<Left> {
+        let problem = match Standing::of(job) {
+            Ok(Some(now)) if now.supersedes(job) => return None,
+            Ok(Some(now)) => {
+                tracing::debug!(?now, "the job of this process");
+                self.set(now.left);
+                return Some(now.left);
+            }
+            Ok(None) => "squeue does not list it".to_owned(),
+            Err(error @ SlurmError::NoCommand { .. }) => {
+                tracing::info!(%error, "when the job ends is not known");
+                return None;
+            }
+            Err(error) => error.to_string(),
+        };
+        let is_news = !std::mem::replace(&mut self.has_warned, true);
+        if is_news && self.deadline.remaining().is_none() {
+            tracing::warn!(
+                "when job {} ends is not known yet ({problem}): its trial may not be stopped in time; --job-time says it",
+                job.name()
+            );
+        }
+        Some(Left::Unknown)
+    }
+}
+
+/// How long to wait before the end is asked for again; `None` for no more. `left` is what the job has left.
+fn until_next_question(left: Duration, is_first: bool) -> Option<Duration> {
+    let early = LAST_QUESTION + SPREAD.mul_f64(rand::random());
+    match left.checked_sub(early) {
+        Some(pause) if pause > LAST_QUESTION => Some(pause),
+        // Of a short job, half of it is as good a time as any.
+        _ => is_first.then_some(left / 2),
+    }
+}
+
+/// How long it is until a time in seconds since 1970.
+fn until(seconds: i64, now: SystemTime) -> Duration {
+    let at =
+        u64::try_from(seconds).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    at.ok().and_then(|at| at.duration_since(now).ok()).unwrap_or_default()
+}
+
+/// What to tell a user whose batch script keeps Slurm's signals from this process; nothing if it does not.
+pub(crate) fn explain_lost_signals() -> Option<String> {
+    let listener = SlurmJob::current()?.task_pid?;
+    // A script with a trap for it has it do something: pass it on, as far as we know.
+    let is_lost = listener != std::process::id() && !catches_sigterm(listener);
+    is_lost.then(|| {
+        "note: Slurm sends its signals to the batch script's shell, not to this process. Start it as `exec trialbox \
+         run …`, the script's last line, so that a trial is recorded when its job is cancelled or preempted"
+            .to_owned()
+    })
+}
+
+/// Whether a process does something at SIGTERM, by the mask of caught signals (proc_pid_status(5)).
+fn catches_sigterm(pid: u32) -> bool {
+    const SIGTERM: u32 = 15;
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (SIGTERM - 1) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn secs(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_end_is_asked_for_again_before_the_last_minute_and_once_in_a_short_job() {
+        for is_first in [true, false] {
+            let pause = until_next_question(secs(3600), is_first).expect("a long job");
+            assert!((secs(3510)..=secs(3540)).contains(&pause), "{pause:?}");
+        }
+        assert_eq!(until_next_question(secs(60), true), Some(secs(30)));
+        assert_eq!(until_next_question(secs(60), false), None);
+        assert_eq!(until_next_question(secs(90), false), None);
+    }
+
+    #[test]
+    fn a_short_job_keeps_three_quarters_of_its_time_for_trials() {
+        let set = |reserve, left| {
+            let (deadline, last_call) = (Arc::default(), Arc::default());
+            let mut watch = Watch { deadline, last_call, reserve, has_warned: false };
+            watch.set(Left::Time(left));
+            let remaining = watch.deadline.remaining().expect("a deadline");
+            // Some of it is over when it is read.
+            (remaining.as_secs_f64()).ceil() as u64
+        };
+        assert_eq!(set(None, secs(3600)), 3585);
+        assert_eq!(set(None, secs(20)), 15);
+        assert_eq!(set(Some(secs(1)), secs(20)), 19);
+        assert_eq!(set(Some(secs(30)), secs(20)), 0);
+    }
+
+    #[test]
+    fn a_trial_is_begun_only_if_there_is_time_for_it() {
+        let end = |left: Option<Duration>, min_time| {
+            let deadline = Arc::new(SharedDeadline::default());
+            deadline.set(left.map(|left| Instant::now() + left));
+            JobEnd {
+                deadline,
+                last_call: Arc::default(),
+                min_time,
+                requeue: false,
+                was_requeued: AtomicBool::new(false),
+            }
+        };
+        assert_eq!(end(None, Some(secs(60))).too_little_left(secs(9)), None);
+        assert_eq!(end(Some(secs(100)), None).too_little_left(Duration::ZERO), None);
+        assert!(end(Some(secs(100)), None).too_little_left(secs(101)).is_some());
+        assert_eq!(end(Some(secs(100)), Some(secs(1))).too_little_left(secs(101)), None);
+        assert!(end(Some(secs(100)), Some(secs(101))).too_little_left(Duration::ZERO).is_some());
+        assert!(
+            end(Some(Duration::ZERO), Some(Duration::ZERO))
+                .too_little_left(Duration::ZERO)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_time_that_is_past_leaves_nothing() {
+        let now = SystemTime::UNIX_EPOCH + secs(1000);
+        assert_eq!(until(1060, now), secs(60));
+        assert_eq!(until(940, now), Duration::ZERO);
+        assert_eq!(until(-1, now), Duration::ZERO);
+    }
+}

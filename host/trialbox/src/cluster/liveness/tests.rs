@@ -1,0 +1,247 @@
+use super::*;
+use std::cell::RefCell;
+use std::io;
+use trialbox_core::TrialNumber;
+use trialbox_core::seam::storage::{Heartbeat, OWNER_TRIAL};
+use trialbox_core::study::trial::TrialId;
+use trialbox_storage::platform::process::ProcessId;
+
+const UID: &str = "1000";
+const CLUSTER: &str = "c";
+
+/// A trial whose process ran on a machine that is not this one, with a heart that was silent for `silence_secs`.
+fn trial(number: u32, silence_secs: f64, job: &[(&'static str, &str)]) -> HeldTrial {
+    let process = [("host", Json::from("elsewhere")), ("pid", Json::from(7u32))];
+    let job = job.iter().map(|(key, value)| (*key, Json::from(*value)));
+    let members = process.into_iter().chain(job).chain([(OWNER_TRIAL, Json::from(number))]);
+    HeldTrial {
+        id: TrialId(number.into()),
+        number: TrialNumber(number),
+        owner: Some(Json::object(members)),
+        heartbeat: Some(Heartbeat { stamp: "a".to_owned(), age_secs: silence_secs }),
+        watch: None,
+    }
+}
+
+/// Of a job of ours, on our cluster.
+fn of_job(number: u32, silence_secs: f64, id: &str) -> HeldTrial {
+    trial(number, silence_secs, &job(id, CLUSTER, UID))
+}
+
+fn job<'a>(id: &'a str, cluster: &'a str, uid: &'a str) -> [(&'static str, &'a str); 3] {
+    [("slurm_job_id", id), ("slurm_cluster", cluster), ("slurm_uid", uid)]
+}
+
+/// A process of ours outside of any job.
+fn login_node() -> Here {
+    Here { uid: UID.to_owned(), job: None }
+}
+
+/// A process in a job of ours.
+fn in_job(id: &str, restart_count: u32) -> Here {
+    let name = id.to_owned();
+    let (id, cluster, uid) = (name.clone(), CLUSTER.to_owned(), Some(UID.to_owned()));
+    Here { uid: UID.to_owned(), job: Some(JobStart { id, name, restart_count, cluster, uid }) }
+}
+
+fn says(text: &str) -> Result<Answer, SlurmError> {
+    Ok(Answer { text: text.to_owned(), complaint: String::new() })
+}
+
+fn missing(program: &str) -> Result<Answer, SlurmError> {
+    let error = io::Error::from(io::ErrorKind::NotFound);
+    Err(SlurmError::NoCommand { program: program.to_owned(), error })
+}
+
+/// What became of a look: `alive`, `unknown` or the reason of a loss for each trial, and what was asked.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    states: Vec<String>,
+    asked: Vec<String>,
+}
+
+/// Looks at trials where squeue gives one answer and sacct another, and the cluster is [`CLUSTER`].
+fn look(
+    here: Here,
+    inquiry: Inquiry,
+    trials: &[HeldTrial],
+    squeue: fn() -> Result<Answer, SlurmError>,
+    sacct: fn() -> Result<Answer, SlurmError>,
+) -> Seen {
+    let asked = std::rc::Rc::new(RefCell::new(vec![]));
+    let log = std::rc::Rc::clone(&asked);
+    let ask = move |_: Duration, program: &str, _: &[&str]| {
+        log.borrow_mut().push(program.to_owned());
+        match program {
+            "squeue" => squeue(),
+            "sacct" => sacct(),
+            _ => says("AccountingStorageType   = (null)\nClusterName             = c\n"),
+        }
+    };
+    let states = Liveness { inquiry, here, ask: &ask }.look(&trials.iter().collect::<Vec<_>>());
+    let states = states.into_iter().map(|state| match state {
+        OwnerState::Alive => "alive".to_owned(),
+        OwnerState::Unknown => "unknown".to_owned(),
+        OwnerState::Gone(loss) => loss.reason,
+    });
+    let states = states.collect();
+    let asked = asked.borrow().clone();
+    Seen { states, asked }
+}
+
+#[test]
+fn slurm_is_asked_once_for_all_trials_and_accounting_only_of_those_it_has_forgotten() {
+    let trials = ["1", "2", "3", "4", "5"].map(|id| of_job(id.parse().expect("a number"), 0.0, id));
+    let squeue = || says("1|SUSPENDED|0|\n2|TIMEOUT|0|\n3|PENDING|0|\n");
+    let seen = look(login_node(), Inquiry::Always, &trials, squeue, || says("4|PREEMPTED\n"));
+    let want = [
+        "alive",
+        "its process is gone: job 2 ended as TIMEOUT",
+        "unknown",
+        "its process is gone: job 4 ended as PREEMPTED",
+        "its process is gone: job 5 is none that Slurm knows any more",
+    ];
+    assert_eq!(seen.states, want);
+    assert_eq!(seen.asked, ["scontrol", "squeue", "sacct"]);
+    // In a job the cluster is known, and where squeue knows all jobs there is nothing more to ask.
+    let seen = look(in_job("1", 0), Inquiry::Always, &trials[..3], squeue, || missing("sacct"));
+    assert_eq!(
+        (&seen.states[..], seen.asked),
+        (&want.map(str::to_owned)[..3], vec!["squeue".to_owned()])
+    );
+}
+
+#[test]
+fn a_loss_that_slurm_knows_of_has_the_state_apart() {
+    let ask = |_: Duration, _: &str, _: &[&str]| says("2|TIMEOUT|0|\n1|RUNNING|0|\n");
+    let probe = Liveness { inquiry: Inquiry::Always, here: in_job("1", 0), ask: &ask };
+    let [OwnerState::Gone(loss)] = &probe.look(&[&of_job(0, 0.0, "2")])[..] else { panic!("gone") };
+    assert_eq!(
+        (loss.known_by, loss.scheduler_state.as_deref()),
+        (Witness::Scheduler, Some("TIMEOUT"))
+    );
+    let failure = loss.to_failure_json();
+    assert_eq!(failure.get("code").and_then(Json::as_str), Some("E-LOST"));
+    assert_eq!(failure.get("scheduler_state").and_then(Json::as_str), Some("TIMEOUT"));
+}
+
+#[test]
+fn slurm_is_left_alone_at_the_start_unless_a_heart_was_silent_for_a_minute() {
+    let squeue = || says("1|SUSPENDED|0|\n2|RUNNING|0|\n");
+    let n_asked = |inquiry, silences: [f64; 2]| {
+        let trials = [of_job(1, silences[0], "1"), of_job(2, silences[1], "2")];
+        let seen = look(in_job("1", 0), inquiry, &trials, squeue, || missing("sacct"));
+        seen.asked.len()
+    };
+    assert_eq!(n_asked(Inquiry::IfSilent, [59.0, -59.0]), 0);
+    assert_eq!(n_asked(Inquiry::IfSilent, [59.0, 60.0]), 1);
+    // Written by a clock that is ahead.
+    assert_eq!(n_asked(Inquiry::IfSilent, [-61.0, 0.0]), 1);
+    assert_eq!(n_asked(Inquiry::Always, [0.0, 0.0]), 1);
+    // What runs on another cluster is no reason to ask this one.
+    let trials = [of_job(1, 0.0, "1"), trial(2, 1e6, &job("2", "d", UID))];
+    let seen = look(in_job("1", 0), Inquiry::IfSilent, &trials, squeue, || missing("sacct"));
+    assert_eq!((seen.states, seen.asked.len()), (vec!["unknown".to_owned(); 2], 0));
+    // Who asks and tells by hand has no heart that could be silent.
+    let by_hand = [HeldTrial { heartbeat: None, ..of_job(1, 0.0, "1") }];
+    let ask = |inquiry| look(in_job("2", 0), inquiry, &by_hand, squeue, || missing("sacct"));
+    assert_eq!(ask(Inquiry::IfSilent), Seen { states: vec!["unknown".to_owned()], asked: vec![] });
+    assert_eq!(ask(Inquiry::Always).states, ["alive"]);
+}
+
+#[test]
+fn an_earlier_start_of_our_own_job_is_gone_without_asking_anybody() {
+    let nobody = || panic!("nobody is asked");
+    let trials = [of_job(0, 0.0, "17")];
+    let seen = look(in_job("17", 1), Inquiry::Always, &trials, nobody, nobody);
+    let want = "its process is gone: job 17 was started again (restart 1)";
+    assert_eq!(seen, Seen { states: vec![want.to_owned()], asked: vec![] });
+    // Our own start may run on another node too, as a task of srun.
+    let seen = look(in_job("17", 0), Inquiry::Always, &trials, || says("17|RUNNING|0|\n"), nobody);
+    assert_eq!(seen.states, ["unknown"]);
+}
+
+#[test]
+fn a_job_that_was_started_again_or_waits_for_it_is_gone() {
+    let trials = [of_job(0, 0.0, "1"), of_job(1, 0.0, "2"), of_job(2, 0.0, "3")];
+    let squeue = || says("1|RUNNING|1|\n2|PENDING|1|\n3|COMPLETING|1|\n");
+    let seen = look(login_node(), Inquiry::Always, &trials, squeue, || missing("sacct"));
+    let want = [
+        "its process is gone: job 1 was started again (restart 1)",
+        "its process is gone: job 2 was requeued (restart 1)",
+        // Its heart tells whether it still records what it has.
+        "unknown",
+    ];
+    assert_eq!(seen.states, want);
+}
+
+#[test]
+fn the_process_table_is_believed_and_slurm_is_not_asked_of_processes_of_this_machine() {
+    let members = ProcessId::current().to_members().into_iter();
+    let members =
+        members.chain(job("1", CLUSTER, UID).map(|(key, value)| (key, Json::from(value))));
+    let ours = Json::object(members.chain([(OWNER_TRIAL, Json::from(0u32))]));
+    let trials = [HeldTrial { owner: Some(ours), ..of_job(0, 1e6, "1") }];
+    let nobody = || panic!("nobody is asked");
+    let seen = look(login_node(), Inquiry::Always, &trials, nobody, nobody);
+    assert_eq!(seen, Seen { states: vec!["alive".to_owned()], asked: vec![] });
+}
+
+#[test]
+fn jobs_of_others_on_other_clusters_and_outside_of_slurm_are_left_to_their_hearts() {
+    let asked = |job: &[(&'static str, &str)]| {
+        let seen =
+            look(login_node(), Inquiry::Always, &[trial(0, 1e6, job)], || says(""), || says(""));
+        assert_eq!(seen.states, ["unknown"], "{job:?}");
+        seen.asked
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(asked(&[]), nothing);
+    assert_eq!(asked(&job("1", CLUSTER, "1001")), nothing);
+    assert_eq!(asked(&[("slurm_job_id", "1"), ("slurm_cluster", CLUSTER)]), nothing);
+    assert_eq!(asked(&[("slurm_job_id", "1"), ("slurm_uid", UID)]), nothing);
+    assert_eq!(asked(&job("1", "d", UID)), ["scontrol"]);
+    // A trial that was asked for in a job may be told from elsewhere, when the job has long ended.
+    let owner = job("1", CLUSTER, UID).map(|(key, value)| (key, Json::from(value)));
+    let owner = Json::object(owner.into_iter().chain([(OWNER_TRIAL, Json::from(0u32))]));
+    let told_elsewhere = [HeldTrial { owner: Some(owner), ..trial(0, 1e6, &[]) }];
+    let nobody = || panic!("nobody is asked");
+    let seen = look(login_node(), Inquiry::Always, &told_elsewhere, nobody, nobody);
+    assert_eq!(seen.states, ["unknown"]);
+}
+
+#[test]
+fn a_slurm_that_does_not_answer_or_not_fully_says_nothing_of_jobs_that_are_not_listed() {
+    let trials = [of_job(0, 1e6, "1"), of_job(1, 1e6, "2")];
+    let check = |here: Here, squeue, want: [&str; 2]| {
+        let seen = look(here, Inquiry::Always, &trials, squeue, || panic!("it is not asked"));
+        assert_eq!(seen.states, want);
+    };
+    let refused = || {
+        let said = "slurm_load_jobs error: Unable to contact slurm controller".to_owned();
+        Err(SlurmError::Refused { program: "squeue".to_owned(), said })
+    };
+    check(login_node(), refused, ["unknown", "unknown"]);
+    check(login_node(), || missing("squeue"), ["unknown", "unknown"]);
+    // As squeue 22.05 does of a user that the machine has no name for, and succeeds.
+    let complains = || {
+        let complaint = "squeue: error: Invalid user: 1000".to_owned();
+        Ok(Answer { text: String::new(), complaint })
+    };
+    check(login_node(), complains, ["unknown", "unknown"]);
+    check(login_node(), || says("1|SUSPENDED|0|\nfoo\n"), ["alive", "unknown"]);
+    // A list that does not have the job that asks is not of our jobs.
+    check(
+        in_job("3", 0),
+        || says("1|FAILED|0|\n"),
+        ["its process is gone: job 1 ended as FAILED", "unknown"],
+    );
+}
+
+#[test]
+fn the_cluster_is_read_from_what_scontrol_shows() {
+    let config = "Configuration data as of 2026-11-25T18:00:00\nBatchStartTimeout       = 10 sec\n\
+        ClusterName             = throwaway\nCommunicationParameters = NoCtldInAddrAny,NoInAddrAny\n";
+    assert_eq!(cluster_name(config), Some("throwaway"));
+    assert_eq!(cluster_name("x"), None);
+}

@@ -1,0 +1,6 @@
+//! Studies as the commands use them: remembered settings, owners, recovery of lost trials, provenance.
+
+pub(crate) mod owner;
+pub(crate) mod provenance;
+pub(crate) mod recovery;
+pub(crate) mod settings;

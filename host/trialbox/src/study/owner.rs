@@ -1,0 +1,51 @@
+//! Who runs a trial: one attempt of one process, told apart from every other, and whether it still lives.
+
+use crate::cluster::owner_members;
+use crate::error::CommandError;
+use trialbox_core::Json;
+use trialbox_core::run::reap::{Loss, Observer, OwnerState, Witness};
+use trialbox_storage::platform::process::{Life, ProcessId, boot_id, host_name, since_boot};
+
+/// The owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
+///
+/// The uuid alone tells attempts apart. The rest is for whoever has to find out whether the attempt is still
+/// alive: Slurm can run the same array task twice at once under one job id, when a dead node comes back.
+pub(crate) fn new_owner() -> Json {
+    owner(ProcessId::current().to_members())
+}
+
+/// The owner token of a trial that is asked for here and told elsewhere: this process ends at once, so what
+/// may die is the process named, if one is.
+pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
+    let Some(pid) = pid else { return Ok(owner(vec![("host", Json::from(host_name()))])) };
+    let process = ProcessId::of_pid(pid).ok_or_else(|| {
+        CommandError::usage(
+            format!("--owner-pid {pid}: there is no such process"),
+            "give the process that will tell the result, in a shell script: --owner-pid $$",
+        )
+    })?;
+    Ok(owner(process.to_members()))
+}
+
+fn owner(process: Vec<(&'static str, Json)>) -> Json {
+    let mut members = vec![("uuid", Json::from(format!("{:032x}", rand::random::<u128>())))];
+    members.extend(process);
+    members.extend(owner_members());
+    Json::object(members)
+}
+
+/// What the process table of this machine says of an owner.
+pub(crate) fn look_up_process(owner: &Json) -> OwnerState {
+    match ProcessId::from_json(owner).map_or(Life::Unknown, |id| id.life()) {
+        Life::Alive => OwnerState::Alive,
+        Life::Gone(evidence) => {
+            OwnerState::Gone(Loss::of_process(Witness::ProcessTable, &evidence))
+        }
+        Life::Unknown => OwnerState::Unknown,
+    }
+}
+
+/// This machine as an observer of heartbeats.
+pub(crate) fn observer() -> Observer {
+    Observer { boot_id: boot_id().unwrap_or_else(host_name), since_boot: since_boot() }
+}

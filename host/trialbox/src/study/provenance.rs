@@ -1,0 +1,102 @@
+//! What a trial's values depend on besides its parameters, as it is stored with each: the component, the versions
+//! of what ran it, its limits and grants, the machine. The job and the process are in the owner's token.
+
+use crate::args::objective::ObjectiveArgs;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use trialbox_core::Json;
+use trialbox_core::study::limits::Limits;
+use trialbox_core::study::provenance::RESUMED_FROM;
+use trialbox_runtime::{Grant, Loaded, ObjectiveFile, WASMTIME_VERSION};
+
+/// A component's digest as it is stored.
+pub(crate) fn module_digest(file: &ObjectiveFile) -> String {
+    format!("sha256:{}", file.digest_hex())
+}
+
+/// The members of the provenance that all trials of this process share.
+pub(crate) fn provenance(
+    file: &ObjectiveFile,
+    loaded: &Loaded,
+    args: &ObjectiveArgs,
+    grants: &[Grant],
+    limits: &Limits,
+    deterministic: bool,
+) -> Vec<(String, Json)> {
+    let members = [
+        ("module", Json::from(module_digest(file))),
+        ("contract", Json::from(file.contract_version.as_str())),
+        ("sdk", sdk(loaded).unwrap_or(Json::Null)),
+        ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
+        ("wasmtime", Json::from(WASMTIME_VERSION)),
+        ("deterministic", Json::from(deterministic)),
+        ("limits", limits.to_json()),
+        ("grants", Json::Array(grants.iter().map(grant).collect())),
+        // Values may be secrets.
+        ("env", Json::Array(args.env_names().map(Json::from).collect())),
+        ("machine", machine()),
+    ];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// What is not as it was when a trial was recorded, and may be why it differs.
+pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) -> Vec<String> {
+    let mut notes = Vec::new();
+    let is_now = now.iter().any(|(key, is)| key == "deterministic" && *is == Json::Bool(true));
+    match (recorded.get("deterministic") == Some(&Json::Bool(true)), is_now) {
+        (true, _) => {}
+        (false, true) => {
+            notes.push("it was not run with --deterministic, and this replay was".to_owned());
+        }
+        (false, false) => notes.push(
+            "it was not run with --deterministic: clocks and the order of directories may differ"
+                .to_owned(),
+        ),
+    }
+    if let Some(earlier) = recorded.get(RESUMED_FROM) {
+        notes.push(format!(
+            "it resumed from the checkpoint of trial {earlier}: a replay begins anew, and asks the pruner more often"
+        ));
+    }
+    for (key, is) in now.iter().filter(|(key, _)| key != "deterministic") {
+        match recorded.get(key) {
+            Some(was) if was != is => notes.push(format!("{key} was {was}, and is {is}")),
+            _ => {}
+        }
+    }
+    notes
+}
+
+/// What the component says it was built with.
+fn sdk(loaded: &Loaded) -> Option<Json> {
+    let extra = &loaded.description.as_ref()?.extra;
+    let (_, text) = extra.iter().find(|(key, _)| key == "sdk")?;
+    Json::parse(text).ok().filter(|sdk| sdk.as_str().is_some_and(|sdk| sdk.len() <= 100))
+}
+
+fn grant(grant: &Grant) -> Json {
+    Json::object([
+        ("host", Json::from(grant.host.display().to_string())),
+        ("guest", Json::from(grant.guest.as_str())),
+        ("mode", Json::from(if grant.writable { "rw" } else { "ro" })),
+    ])
+}
+
+/// What compiled code may depend on: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
+fn machine() -> Json {
+    Json::object([
+        ("arch", Json::from(std::env::consts::ARCH)),
+        ("cpu", cpu_model().map_or(Json::Null, Json::from)),
+    ])
+}
+
+/// The name of this machine's CPU, where the kernel tells it.
+pub(crate) fn cpu_model() -> Option<String> {
+    // Only its beginning: it has a page for each of a node's hundreds of CPUs, which the kernel makes up as it is read.
+    let info = File::open("/proc/cpuinfo").ok().map(BufReader::new);
+    let mut lines = info.into_iter().flat_map(|info| info.lines().map_while(Result::ok));
+    lines.find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        (key.trim() == "model name").then(|| value.trim().to_owned())
+    })
+}

@@ -1,0 +1,270 @@
+//! What a job does for the study besides its own trial: it writes results that others could not, and ends
+//! trials whose processes are gone.
+
+use crate::clock::SystemClock;
+use crate::cluster::liveness::{Inquiry, Liveness};
+use crate::error::CommandError;
+use crate::study::owner::observer;
+use crate::study::settings::retry_policy;
+use crate::view::output::Output;
+use serde_json::{Value, json};
+use std::io::ErrorKind;
+use std::time::Duration;
+use trialbox_core::run::reap::{ReapReport, ReapRequest, Reaped, reap};
+use trialbox_core::run::{LateRecord, UnrecordedTrial, record_later};
+use trialbox_core::seam::storage::{HeldTrial, RetryPolicy};
+use trialbox_core::{Clock as _, Storage, StorageError, StudyRecord};
+use trialbox_storage::spool::{Spool, SpoolEntry, SpooledResult};
+
+/// How long a heart of ours may be silent: ten times as long as it ever is.
+pub(crate) const DEFAULT_GRACE: &str = "5m";
+
+/// How long the hearts of Python's workers may be silent, where nobody says: their users choose how often
+/// they beat, and every minute or few is usual.
+const FOREIGN_GRACE: Duration = Duration::from_secs(3600);
+
+/// How to reap.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reaping {
+    /// How long a heart of ours may be silent.
+    pub(crate) grace: Duration,
+    /// The same for others' hearts.
+    pub(crate) foreign_grace: Duration,
+    /// When Slurm is asked.
+    pub(crate) inquiry: Inquiry,
+    /// What becomes of lost trials.
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Reaping {
+    /// As every job does it when it starts.
+    pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Self {
+        Reaping {
+            grace,
+            foreign_grace: grace.max(FOREIGN_GRACE),
+            inquiry: Inquiry::IfSilent,
+            retry: retry_policy(study),
+        }
+    }
+
+    /// As a job does it that finds nothing else left to do.
+    pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Self {
+        Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace) }
+    }
+}
+
+/// Writes what earlier jobs could not, and ends trials whose jobs are gone; returns the latter.
+pub(crate) fn tidy_up(
+    storage: &mut dyn Storage,
+    spool: Option<&Spool>,
+    study: &StudyRecord,
+    reaping: &Reaping,
+    output: &Output,
+) -> Result<Vec<Reaped>, CommandError> {
+    if let Some(spool) = spool {
+        let synced = sync_spool(storage, spool, Some(&study.name));
+        synced.iter().filter(|synced| synced.is_news()).for_each(|synced| {
+            output.note(&synced_text(synced));
+        });
+    }
+    let report = reap_study(storage, spool, study, reaping)?;
+    report.lost.iter().for_each(|reaped| output.note(&reaped_text(reaped)));
+    Ok(report.lost)
+}
+
+/// Ends the lost trials of a study, but for those whose results wait in the spool.
+pub(crate) fn reap_study(
+    storage: &mut dyn Storage,
+    spool: Option<&Spool>,
+    study: &StudyRecord,
+    reaping: &Reaping,
+) -> Result<ReapReport, StorageError> {
+    let has_result = |trial: &HeldTrial| spool.is_some_and(|spool| has_result(spool, trial));
+    let request = ReapRequest {
+        probe: &Liveness::new(reaping.inquiry),
+        observer: observer(),
+        grace: reaping.grace,
+        foreign_grace: reaping.foreign_grace,
+        has_result: &has_result,
+        retry: Some(reaping.retry),
+        at: SystemClock::new().utc_now(),
+    };
+    reap(storage, study.id, &request)
+}
+
+/// Whether the spool holds the trial's result. One that cannot be read may.
+fn has_result(spool: &Spool, trial: &HeldTrial) -> bool {
+    match spool.entries() {
+        Ok(entries) => entries.iter().any(|entry| {
+            let kept = entry.result.as_ref().map(|result| &result.trial.claim);
+            kept.is_ok_and(|claim| {
+                claim.id == trial.id && Some(&claim.owner) == trial.owner.as_ref()
+            })
+        }),
+        Err(error) => {
+            tracing::warn!(%error, "no trial is ended while results may be waiting");
+            true
+        }
+    }
+}
+
+/// What to say of a trial that was found lost.
+pub(crate) fn reaped_text(reaped: &Reaped) -> String {
+    let retry = match reaped.trial.retry {
+        Some(retry) => format!("it waits again as trial {retry}"),
+        None => "it is not tried again".to_owned(),
+    };
+    format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.loss.reason)
+}
+
+/// The same for programs.
+pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
+    json!({
+        "event": "trial_lost",
+        "study": study,
+        "number": reaped.trial.number.0,
+        "reason": reaped.loss.reason,
+        "known_by": reaped.loss.known_by.as_str(),
+        "scheduler_state": reaped.loss.scheduler_state,
+        "retry": reaped.trial.retry.map(|number| number.0),
+    })
+}
+
+/// A spooled result, and what became of it.
+pub(crate) struct Synced {
+    pub(crate) entry: SpoolEntry,
+    pub(crate) fate: Fate,
+}
+
+/// What became of a spooled result.
+pub(crate) enum Fate {
+    /// It is where it belongs, and its file is gone, if it could be removed.
+    Settled { record: LateRecord, file_stays: bool },
+    /// It could not be written yet; the file stays.
+    Waiting(CommandError),
+    /// The file makes no sense, and stays.
+    Unreadable(String),
+}
+
+impl Synced {
+    /// Whether a job that does something else should speak of it: not of what every job finds again.
+    fn is_news(&self) -> bool {
+        matches!(
+            self.fate,
+            Fate::Settled { record: LateRecord::Recorded | LateRecord::TooLate { .. }, .. }
+        )
+    }
+
+    /// Whether somebody has to look at it.
+    pub(crate) fn is_left(&self) -> bool {
+        !matches!(self.fate, Fate::Settled { file_stays: false, .. })
+    }
+}
+
+/// Writes the results that wait for this database, all or those of one study, each just once. One that
+/// cannot be written keeps no other from it.
+pub(crate) fn sync_spool(
+    storage: &mut dyn Storage,
+    spool: &Spool,
+    study: Option<&str>,
+) -> Vec<Synced> {
+    let entries = spool.entries().unwrap_or_else(|error| {
+        tracing::warn!(%error, "results may be waiting there");
+        vec![]
+    });
+    let is_meant = |entry: &SpoolEntry| match &entry.result {
+        Ok(result) => study.is_none_or(|study| study == result.study),
+        Err(_) => true,
+    };
+    entries
+        .into_iter()
+        .filter(is_meant)
+        .map(|entry| Synced { fate: settle(storage, spool, &entry), entry })
+        .collect()
+}
+
+fn settle(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> Fate {
+    let result = match &entry.result {
+        Ok(result) => result,
+        Err(problem) => return Fate::Unreadable(problem.clone()),
+    };
+    let record = match record_later(storage, &result.study, &result.trial) {
+        Ok(record) => record,
+        Err(error) => return Fate::Waiting(error.into()),
+    };
+    let file_stays = record == LateRecord::Homeless
+        || spool.remove(entry).is_err_and(|error| error.kind() != ErrorKind::NotFound);
+    Fate::Settled { record, file_stays }
+}
+
+/// What to say of a spooled result.
+pub(crate) fn synced_text(synced: &Synced) -> String {
+    let path = synced.entry.path.display();
+    let trial = synced.entry.result.as_ref().map_or_else(
+        |_| String::new(),
+        |result| format!("trial {} of study `{}`", result.trial.claim.number, result.study),
+    );
+    match &synced.fate {
+        Fate::Settled { record: LateRecord::Recorded | LateRecord::RecordedBefore, file_stays } => {
+            let stays = if *file_stays { "; the file may be removed" } else { "" };
+            format!("{trial} has its result now, from `{path}`{stays}")
+        }
+        Fate::Settled { record: LateRecord::TooLate { reason, kept_as }, .. } => {
+            let kept = kept_as.as_ref().map_or_else(
+                || "it held no value".to_owned(),
+                |key| format!("it is kept as the study's attribute `{key}`"),
+            );
+            format!("the result of {trial} from `{path}` came too late: {reason}; {kept}")
+        }
+        Fate::Settled { record: LateRecord::Homeless, .. } => {
+            format!(
+                "the result in `{path}` has no place here: {trial} is not there, or is another one"
+            )
+        }
+        Fate::Waiting(error) => {
+            format!("the result of {trial} in `{path}` still waits: {:#}", error.error)
+        }
+        Fate::Unreadable(problem) => format!("`{path}` cannot be read: {problem}"),
+    }
+}
+
+/// The same for programs.
+pub(crate) fn synced_json(synced: &Synced) -> Value {
+    let fate = match &synced.fate {
+        Fate::Settled { record: LateRecord::Recorded, .. } => "recorded",
+        Fate::Settled { record: LateRecord::RecordedBefore, .. } => "recorded_before",
+        Fate::Settled { record: LateRecord::TooLate { .. }, .. } => "too_late",
+        Fate::Settled { record: LateRecord::Homeless, .. } => "homeless",
+        Fate::Waiting(_) => "waiting",
+        Fate::Unreadable(_) => "unreadable",
+    };
+    let result = synced.entry.result.as_ref().ok();
+    json!({
+        "event": "spooled_result",
+        "file": synced.entry.path.display().to_string(),
+        "fate": fate,
+        "study": result.map(|result| result.study.clone()),
+        "number": result.map(|result| result.trial.claim.number.0),
+        "message": synced_text(synced),
+    })
+}
+
+/// Keeps what could not be written in a file; says where, or as a last resort what it is.
+pub(crate) fn keep(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
+    let result = SpooledResult { study: study.to_owned(), trial: trial.clone() };
+    let values = trial.ending.outcome.values();
+    match spool.map(|spool| spool.keep(&result)) {
+        Some(Ok(path)) => format!(
+            "the result is kept in `{}`; the next `trialbox run` of the study or `trialbox study sync` records it",
+            path.display()
+        ),
+        Some(Err(problems)) => {
+            let tried: Vec<String> = problems
+                .iter()
+                .map(|(folder, error)| format!("`{}`: {error}", folder.display()))
+                .collect();
+            format!("the result {values:?} could not be kept anywhere ({})", tried.join("; "))
+        }
+        None => format!("the result was {values:?}"),
+    }
+}

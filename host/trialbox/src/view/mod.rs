@@ -1,0 +1,8 @@
+//! Everything that is shown to people and programs.
+
+pub(crate) mod exchange;
+pub(crate) mod finished;
+pub(crate) mod objectives;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod trial;

@@ -1,0 +1,116 @@
+//! Where everything that the program says goes: results to standard output, the rest to standard error.
+
+use crate::error::CommandError;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
+use trialbox_core::value::text::{clean, is_harmless};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON object per line, with stable keys.
+    Json,
+}
+
+/// The only way to print.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    quiet: bool,
+    verbose: u8,
+}
+
+impl Output {
+    pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
+        Output { format, quiet, verbose }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Whether a person watches, so that a progress line makes sense.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_json() && io::stderr().is_terminal()
+    }
+
+    /// A result for people, or its JSON for programs. A closed pipe is no error: `| head` is a habit.
+    pub(crate) fn result(&self, text: &str, json: impl FnOnce() -> Value) {
+        let line = if self.is_json() {
+            escape_controls(&json().to_string()).into_owned()
+        } else {
+            clean(text.trim_end_matches('\n'))
+        };
+        let _ = writeln!(io::stdout().lock(), "{line}");
+    }
+
+    /// A remark for people, which is no result.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.quiet {
+            // In one piece: other threads and standard output may share the pipe.
+            let _ = io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes());
+        }
+    }
+
+    /// An error, with its causes and what to do.
+    pub(crate) fn error(&self, error: &CommandError) {
+        let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
+        if self.is_json() {
+            let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
+            let line = json!({
+                "event": "error",
+                "code": error.code,
+                "exit_code": error.exit as u8,
+                "message": clean(&causes.join(": ")),
+                "help": error.help,
+            });
+            let _ = writeln!(io::stdout().lock(), "{}", escape_controls(&line.to_string()));
+        }
+    }
+}
+
+/// JSON text in which the characters are escaped that JSON allows as they are and terminals obey: DEL, the second set
+/// of control characters with CSI (U+009B), and those that turn the direction of writing.
+fn escape_controls(json: &str) -> Cow<'_, str> {
+    if json.chars().all(is_harmless) {
+        return Cow::Borrowed(json);
+    }
+    let escaped = json.chars().map(|c| match is_harmless(c) {
+        true => c.to_string(),
+        false => format!("\\u{:04x}", u32::from(c)),
+    });
+    Cow::Owned(escaped.collect())
+}
+
+/// A table without lines, as other tools can cut it.
+pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.iter().copied());
+    table.add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {
+        assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "ab\nc\td");
+        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}" });
+        let line = escape_controls(&text.to_string()).into_owned();
+        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f\u202e"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&line).ok(), Some(text));
+    }
+}

@@ -1,0 +1,414 @@
+//! `run --checkpoint-dir DIR`: a directory for each trial, in which it finds after an interruption what it has left.
+//!
+//! `DIR/<study>-<random>/<first attempt>/<this attempt>`, the latter two by their trials' numbers. No two attempts
+//! share a directory, because the one that was taken for lost may still be writing to its own: a retry begins with a
+//! copy. The random part is the study's, so that no study meets the files of another one of its name.
+
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use crate::error::CommandError;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use trialbox_core::run::TrialEnd;
+use trialbox_core::run::reap::Reaped;
+use trialbox_core::run::retry::origin;
+use trialbox_core::seam::objective::{Evaluation, Objective};
+use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
+use trialbox_runtime::{CHECKPOINT_PATH, CheckpointDir, Grant, Rejection, Sandbox, Stops};
+
+/// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
+pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
+
+/// What an attempt's directory is called until it is complete.
+const UNFINISHED: &str = ".unfinished";
+
+/// How long files of a trial that has ended are still removed when this process is to stop: a scheduler gives it not
+/// much more than that.
+const REMOVAL: Duration = Duration::from_secs(2);
+
+/// How much of a study's name is in its directory's.
+const MAX_NAME: usize = 64;
+
+/// Where trials may keep files.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "In a batch job")]
+pub(crate) struct CheckpointArgs {
+    /// Give each trial a directory below this one, `/checkpoint` to the objective, whose files its retries find
+    /// again; it is removed when the trial has ended and was not just stopped. Name one that all jobs of the study
+    /// reach
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
+    checkpoint_dir: Option<PathBuf>,
+}
+
+impl CheckpointArgs {
+    /// The directory, after a look whether trials can be given others in it.
+    ///
+    /// # Errors
+    /// When they cannot, or the objective is granted another directory in their place.
+    pub(crate) fn root(&self, grants: &[Grant]) -> Result<Option<CheckpointRoot>, CommandError> {
+        let Some(dir) = &self.checkpoint_dir else { return Ok(None) };
+        if let Some(grant) =
+            grants.iter().find(|it| Path::new(&it.guest).starts_with(CHECKPOINT_PATH))
+        {
+            return Err(CommandError::usage(
+                format!("--dir and --checkpoint-dir both grant `{}`", grant.guest),
+                format!(
+                    "leave --checkpoint-dir out, or grant `{}` under another name",
+                    grant.host.display()
+                ),
+            ));
+        }
+        let root = try_out(dir).map_err(|error| {
+            CommandError::usage(
+                format!("no directory can be made in `{}`: {error}", dir.display()),
+                "--checkpoint-dir takes a directory that this process may write to",
+            )
+        })?;
+        Ok(Some(CheckpointRoot(root)))
+    }
+}
+
+/// Makes a directory, and for a moment another one in it; returns its absolute path.
+fn try_out(dir: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    let probe = dir.join(format!(".trialbox-{:016x}", rand::random::<u64>()));
+    fs::create_dir(&probe)?;
+    fs::remove_dir(&probe)?;
+    Ok(dir)
+}
+
+/// The directory below which there is one for each study.
+#[derive(Debug)]
+pub(crate) struct CheckpointRoot(PathBuf);
+
+impl CheckpointRoot {
+    /// The study's part of it. Where trials were just found lost that are not tried again, what they have kept is named.
+    ///
+    /// # Errors
+    /// Of the storage; when the study's attribute makes no sense.
+    pub(crate) fn of_study(
+        self,
+        storage: &mut dyn Storage,
+        study: &StudyRecord,
+        lost: &[Reaped],
+    ) -> Result<Checkpoints, CommandError> {
+        let checkpoints = Checkpoints { dir: self.0.join(name_of(storage, study)?) };
+        for reaped in lost.iter().filter(|reaped| reaped.trial.retry.is_none()) {
+            let trial = storage.trial(study.id, reaped.trial.number)?;
+            checkpoints.say_what_stays(origin(trial.number, &trial.system_attrs), trial.number);
+        }
+        Ok(checkpoints)
+    }
+}
+
+/// What the study calls its directory; the first job decides.
+fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, CommandError> {
+    let name = match study.user_attrs.get(CHECKPOINT_DIR_ATTR) {
+        Some(name) => Some(name.clone()),
+        None => {
+            let defaults = [(CHECKPOINT_DIR_ATTR.to_owned(), Json::from(new_name(&study.name)))];
+            let mut study = storage.set_study_defaults(study.id, &defaults)?;
+            study.user_attrs.remove(CHECKPOINT_DIR_ATTR)
+        }
+    };
+    // Whoever writes to the database does not choose where this process removes files.
+    let name = name.as_ref().and_then(Json::as_str).filter(|name| is_plain(name));
+    name.map(str::to_owned).ok_or_else(|| {
+        CommandError::usage(
+            format!(
+                "the attribute `{CHECKPOINT_DIR_ATTR}` of study `{}` is no name of a directory",
+                study.name
+            ),
+            "give it another with `trialbox study set-attr`",
+        )
+    })
+}
+
+/// A name that people recognise the study by, and that no other study has.
+fn new_name(study: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = study.chars().map(plain).take(MAX_NAME).collect();
+    format!("{name}-{:016x}", rand::random::<u64>())
+}
+
+fn is_plain(name: &str) -> bool {
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !name.is_empty() && name.len() <= 255 && name.chars().all(is_fine)
+}
+
+/// The directories of a study's trials.
+#[derive(Debug)]
+pub(crate) struct Checkpoints {
+    dir: PathBuf,
+}
+
+/// The directory of an attempt at a trial.
+#[derive(Debug, PartialEq, Eq)]
+struct Attempt {
+    dir: PathBuf,
+    /// The attempt whose files are in it, if there were any.
+    resumed_from: Option<TrialNumber>,
+    /// When all of that was there, by the clock of the file system.
+    begun: Time,
+}
+
+/// A time by the clock of a file system, in seconds and nanoseconds.
+type Time = (i64, i64);
+
+impl Checkpoints {
+    /// Makes the directory of an attempt, with what the last one before it left if it is a retry. `go_on` is asked
+    /// while files are copied and removed, and ends that with its error.
+    fn begin(
+        &self,
+        origin: TrialNumber,
+        number: TrialNumber,
+        go_on: &mut dyn FnMut() -> io::Result<()>,
+    ) -> io::Result<Attempt> {
+        let attempts = self.dir.join(origin.to_string());
+        if origin == number {
+            // What lies there is another trial's, of a database that was lost and made anew.
+            discard(&attempts, go_on)?;
+        }
+        let (dir, unfinished) =
+            (attempts.join(number.to_string()), attempts.join(format!("{number}{UNFINISHED}")));
+        tree::remove(&dir, go_on)?;
+        tree::remove(&unfinished, go_on)?;
+        fs::create_dir_all(&unfinished)?;
+        let earlier = earlier_attempts(&attempts, number)?;
+        let last = earlier.iter().filter(|it| !it.is_unfinished).max_by_key(|it| it.number);
+        let mut resumed_from = None;
+        if let Some(last) = last {
+            let n_files = tree::copy(&last.path, &unfinished, go_on)?;
+            resumed_from = (n_files > 0).then_some(last.number);
+        }
+        fs::rename(&unfinished, &dir)?;
+        if resumed_from.is_some() {
+            // Before what it is a copy of is removed; not every file system can.
+            let _ = fs::File::open(&attempts)?.sync_all();
+        }
+        // What stays of them if that is ended is older than this one, and the next attempt removes it.
+        earlier.iter().for_each(|attempt| remove(&attempt.path, go_on));
+        let renamed = attempts.metadata()?;
+        Ok(Attempt { dir, resumed_from, begun: (renamed.mtime(), renamed.mtime_nsec()) })
+    }
+
+    /// Names what the attempts at a trial left that did not fail by itself: days of work are not removed because too
+    /// many jobs have ended.
+    fn say_what_stays(&self, origin: TrialNumber, trial: TrialNumber) {
+        let path = self.dir.join(origin.to_string());
+        match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
+            Ok(false) => remove(&path, &mut || Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => {
+                tracing::warn!(trial = trial.0, path = %path.display(), "the trial is not tried again, and its checkpoint stays");
+            }
+        }
+    }
+
+    /// Removes what the attempts at a trial left.
+    fn remove(&self, origin: TrialNumber, go_on: &mut dyn FnMut() -> io::Result<()>) {
+        remove(&self.dir.join(origin.to_string()), go_on);
+    }
+}
+
+impl Attempt {
+    /// Whether a file has changed since the attempt began. Of that, unlike of the time of its content, no guest can
+    /// tell the kernel anything else.
+    fn has_changed(&self, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
+        let mut is_later = |stat: &rustix::fs::Stat| {
+            let changed: Time = (stat.st_ctime, stat.st_ctime_nsec as i64);
+            changed > self.begun
+        };
+        tree::any_file(&self.dir, &mut is_later, go_on)
+    }
+}
+
+/// Removes a directory, or says why not.
+fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
+    match tree::remove(path, go_on) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+            tracing::warn!(path = %path.display(), "the rest of a checkpoint stays: there was no time to remove it");
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a checkpoint could not be removed");
+        }
+    }
+}
+
+/// Removes a directory in whose place there will be another one at once. What stays of it belongs to nobody.
+fn discard(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    let aside = path.with_extension(format!("discarded-{:016x}", rand::random::<u64>()));
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        renamed => renamed.map(|()| remove(&aside, go_on)),
+    }
+}
+
+struct EarlierAttempt {
+    number: TrialNumber,
+    is_unfinished: bool,
+    path: PathBuf,
+}
+
+/// The directories of attempts before this one.
+fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAttempt>> {
+    let mut earlier = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let (text, is_unfinished) = match name.strip_suffix(UNFINISHED) {
+            Some(text) => (text, true),
+            None => (name, false),
+        };
+        let found = text.parse().map(TrialNumber).ok().filter(|found| *found < number);
+        earlier.extend(found.map(|number| EarlierAttempt {
+            number,
+            is_unfinished,
+            path: entry.path(),
+        }));
+    }
+    Ok(earlier)
+}
+
+/// A sandboxed objective, each of whose trials has its directory if checkpoints are wanted.
+pub(crate) struct Checkpointed<'a> {
+    sandbox: &'a mut Sandbox,
+    checkpoints: Option<&'a Checkpoints>,
+    stops: &'a Stops,
+    /// The first attempt at the trial that was evaluated last.
+    origin: Option<TrialNumber>,
+}
+
+impl<'a> Checkpointed<'a> {
+    pub(crate) fn new(
+        sandbox: &'a mut Sandbox,
+        checkpoints: Option<&'a Checkpoints>,
+        stops: &'a Stops,
+    ) -> Self {
+        Checkpointed { sandbox, checkpoints, stops, origin: None }
+    }
+
+    /// See [`Sandbox::prepare`].
+    pub(crate) fn prepare(&mut self) -> Result<(), Rejection> {
+        self.sandbox.prepare()
+    }
+
+    /// Removes the directory of the trial that was evaluated last, if it has ended for good. One that was only stopped
+    /// keeps it.
+    pub(crate) fn settle(&mut self, end: &TrialEnd) {
+        let (Some(checkpoints), Some(origin)) = (self.checkpoints, self.origin.take()) else {
+            return;
+        };
+        match end {
+            TrialEnd::Finished(trial) if trial.retry.is_some() => {}
+            TrialEnd::Finished(trial)
+                if trial.interruption.is_some() && trial.state == TrialState::Fail =>
+            {
+                checkpoints.say_what_stays(origin, trial.number);
+            }
+            TrialEnd::Finished(_) => {
+                checkpoints.remove(origin, &mut for_a_moment_after(self.stops));
+            }
+            _ => {}
+        }
+    }
+
+    /// The trial's directory. Without one it runs from its beginning, and the reason is told.
+    ///
+    /// # Errors
+    /// When the trial cannot go on.
+    fn directory(
+        &self,
+        checkpoints: &Checkpoints,
+        session: &mut TrialSession,
+    ) -> Result<Option<Attempt>, Stop> {
+        let (origin, number) = (session.origin(), session.number());
+        let mut stop = None;
+        let attempt = checkpoints.begin(origin, number, &mut || {
+            stop = stop.take().or_else(|| session.tick().err());
+            let is_over = stop.is_some() || self.stops.pending().is_some();
+            if is_over { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        });
+        match (stop, attempt) {
+            (Some(stop), _) => Err(stop),
+            (None, Ok(attempt)) => {
+                attempt.resumed_from.into_iter().for_each(|earlier| session.resumes_from(earlier));
+                Ok(Some(attempt))
+            }
+            (None, Err(error)) => {
+                if self.stops.pending().is_none() {
+                    let path = checkpoints.dir.join(origin.to_string());
+                    tracing::warn!(trial = number.0, path = %path.display(), %error, "the trial has no checkpoint");
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl Objective for Checkpointed<'_> {
+    fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
+        let Some(checkpoints) = self.checkpoints else { return self.sandbox.evaluate(session) };
+        self.origin = Some(session.origin());
+        let attempt = match self.directory(checkpoints, session) {
+            Ok(attempt) => attempt,
+            Err(Stop::Halt) => return Evaluation::Halted,
+            Err(Stop::Fail(failure)) => return Evaluation::Fail(failure),
+        };
+        self.sandbox.set_checkpoint(attempt.as_ref().map(|attempt| CheckpointDir {
+            host: attempt.dir.clone(),
+            resumed: attempt.resumed_from.is_some(),
+        }));
+        let evaluation = self.sandbox.evaluate(session);
+        // Whoever removes the directory should find nobody in it.
+        self.sandbox.set_checkpoint(None);
+        match attempt {
+            Some(attempt) if evaluation.interruption().is_some() => {
+                note_progress(&attempt, session);
+                evaluation
+            }
+            _ => evaluation,
+        }
+    }
+}
+
+/// Allows work to go on until somebody wants this process to stop, and then for as long as a small directory takes.
+fn for_a_moment_after(stops: &Stops) -> impl FnMut() -> io::Result<()> {
+    let mut stopped_at = None;
+    move || {
+        if stops.pending().is_none() {
+            return Ok(());
+        }
+        let stopped_at: &mut Instant = stopped_at.get_or_insert_with(Instant::now);
+        if stopped_at.elapsed() < REMOVAL { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+    }
+}
+
+/// Tells the session whether an attempt that was interrupted has left more than it found.
+fn note_progress(attempt: &Attempt, session: &mut TrialSession) {
+    // A trial that others have ended meanwhile finds that out when it is recorded.
+    let started = Instant::now();
+    let mut tick = || match session.tick() {
+        // Whoever is to be recorded has no time for a directory of thousands of files.
+        Ok(()) if started.elapsed() < REMOVAL => Ok(()),
+        _ => Err(io::ErrorKind::Interrupted.into()),
+    };
+    match attempt.has_changed(&mut tick) {
+        Ok(true) => session.made_progress(),
+        Ok(false) => {}
+        Err(error) => {
+            let path = attempt.dir.display();
+            tracing::warn!(%path, %error, "whether the trial got further cannot be told");
+        }
+    }
+}
