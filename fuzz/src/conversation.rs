@@ -5,7 +5,7 @@ use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::BeginTrial;
-use trialbox_core::session::{SessionLimits, Surroundings, TrialSession};
+use trialbox_core::session::{SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
     Clock, Distribution, FrozenTrial, Json, Param, Storage as _, StudyDirection, StudyRecord,
@@ -28,7 +28,12 @@ pub fn protocol(bytes: &[u8]) {
         &around(&study),
         &mut storage,
         &mut objective,
-        &BeginTrial { owner: Json::Null, beats: false, max_trials: None, at: UtcDateTime::ZERO },
+        &BeginTrial {
+            owner: Json::Null,
+            has_heartbeat: false,
+            max_trials: None,
+            at: UtcDateTime::ZERO,
+        },
         &mut |_| (),
     );
     let Ok(TrialEnd::Finished(told)) = end else { panic!("{end:?}") };
@@ -59,8 +64,8 @@ fn new_study() -> NewStudy {
     }
 }
 
-fn around(study: &StudyRecord) -> Surroundings<'_> {
-    Surroundings {
+fn around(study: &StudyRecord) -> TrialContext<'_> {
+    TrialContext {
         study,
         seed: 1,
         sampler: &RandomSampler,

@@ -20,7 +20,7 @@ pub use guest::engine::address_space_is_small;
 pub use guest::lockdown::{Precautions, precautions};
 pub use guest::process::run_guest;
 pub use host::deadline::SharedDeadline;
-pub use host::interrupt::{Interrupts, Stops};
+pub use host::interrupt::{Cancellation, Interrupts};
 pub use host::isolation::Isolation;
 pub use host::precheck::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
 pub use host::sandbox::{Sandbox, SandboxConfig};

@@ -1,6 +1,6 @@
 //! Which sampler a study has, as a user names it and as the study remembers it.
 
-use crate::options::{self, ConfigError, Owner};
+use crate::options::{self, ConfigError, OptionsOf};
 use crate::tpe::{TpeOptions, TpeSampler};
 use crate::{
     BruteForceOptions, BruteForceSampler, GridOptions, GridSampler, MidpointSampler, QmcOptions,
@@ -70,7 +70,7 @@ impl SamplerConfig {
     /// # Errors
     /// Lists the options there are, or says what the value must be.
     pub fn set_option(&mut self, text: &str) -> Result<(), ConfigError> {
-        let (name, value) = options::parse(Owner::Sampler(self.name()), text)?;
+        let (name, value) = options::parse(OptionsOf::Sampler(self.name()), text)?;
         self.set(name, &value)
     }
 
@@ -79,7 +79,7 @@ impl SamplerConfig {
     /// # Errors
     /// Lists the options there are, or says what the value must be.
     pub fn set(&mut self, option: &str, value: &Json) -> Result<(), ConfigError> {
-        let sampler = Owner::Sampler(self.name());
+        let sampler = OptionsOf::Sampler(self.name());
         match self {
             SamplerConfig::Tpe(tpe) => options::set(tpe, sampler, option, value),
             SamplerConfig::Qmc(qmc) => options::set(qmc, sampler, option, value),
@@ -99,7 +99,7 @@ impl SamplerConfig {
         match self {
             SamplerConfig::Grid(grid) if grid.search_space.is_empty() => {
                 Err(ConfigError::Missing {
-                    owner: Owner::Sampler("grid"),
+                    owner: OptionsOf::Sampler("grid"),
                     option: "`search_space`",
                     example: r#"search_space={"lr": [0.1, 0.01], "depth": [1, 2, 3]}"#,
                 })

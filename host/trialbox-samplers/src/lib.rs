@@ -25,7 +25,7 @@ pub use brute_force::{BruteForceOptions, BruteForceSampler};
 pub use config::SamplerConfig;
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
-pub use options::{ConfigError, Field, Options, Owner};
+pub use options::{ConfigError, Field, Options, OptionsOf};
 pub use partial_fixed::PartialFixedSampler;
 pub use pruners::PrunerConfig;
 pub use qmc::{QmcOptions, QmcSampler, QmcType};

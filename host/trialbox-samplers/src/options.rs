@@ -21,26 +21,26 @@ pub struct Field<T> {
 
 /// Whose option it is, with its name: shown as sampler `tpe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owner {
+pub enum OptionsOf {
     /// A sampler.
     Sampler(&'static str),
     /// A pruner.
     Pruner(&'static str),
 }
 
-impl Owner {
+impl OptionsOf {
     /// `sampler` or `pruner`.
     fn kind(self) -> &'static str {
         match self {
-            Owner::Sampler(_) => "sampler",
-            Owner::Pruner(_) => "pruner",
+            OptionsOf::Sampler(_) => "sampler",
+            OptionsOf::Pruner(_) => "pruner",
         }
     }
 }
 
-impl std::fmt::Display for Owner {
+impl std::fmt::Display for OptionsOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Owner::Sampler(name) | Owner::Pruner(name)) = self;
+        let (OptionsOf::Sampler(name) | OptionsOf::Pruner(name)) = self;
         write!(f, "{} `{name}`", self.kind())
     }
 }
@@ -62,7 +62,7 @@ pub enum ConfigError {
     #[error("{owner} has no option `{option}`; {known}")]
     UnknownOption {
         /// Whose it would be.
-        owner: Owner,
+        owner: OptionsOf,
         /// As given.
         option: String,
         /// The options there are, with their defaults.
@@ -72,7 +72,7 @@ pub enum ConfigError {
     #[error("option `{option}` of {owner} must be {wanted}, but it is {found}")]
     Value {
         /// Whose it is.
-        owner: Owner,
+        owner: OptionsOf,
         /// The option.
         option: &'static str,
         /// What is wanted.
@@ -84,7 +84,7 @@ pub enum ConfigError {
     #[error("{owner} needs the option {option}, for example {example}")]
     Missing {
         /// Whose it is.
-        owner: Owner,
+        owner: OptionsOf,
         /// The option, or those of which one is needed, in backticks.
         option: &'static str,
         /// How it could be given.
@@ -116,7 +116,7 @@ impl ConfigError {
 }
 
 /// Reads `NAME=VALUE`, the value being JSON, one of Python's `True`, `False` and `None`, or else a text.
-pub(crate) fn parse(owner: Owner, text: &str) -> Result<(&str, Json), ConfigError> {
+pub(crate) fn parse(owner: OptionsOf, text: &str) -> Result<(&str, Json), ConfigError> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| ConfigError::NoValue { kind: owner.kind(), text: text.to_owned() })?;
@@ -179,7 +179,7 @@ pub(crate) fn show(
 /// Lists the options there are, or says what the value must be.
 pub(crate) fn set<T: Options>(
     options: &mut T,
-    owner: Owner,
+    owner: OptionsOf,
     name: &str,
     value: &Json,
 ) -> Result<(), ConfigError> {

@@ -18,7 +18,7 @@ mod rows;
 mod schema;
 mod sqlite;
 
-pub use location::{Create, LockMode, Options, Stopping, open, sqlite_path};
+pub use location::{Create, LockMode, Options, WaitCancellation, open, sqlite_path};
 pub use memory::MemoryStorage;
 pub use sqlite::SqliteStorage;
 

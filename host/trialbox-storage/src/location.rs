@@ -19,7 +19,7 @@ pub struct Options {
     /// state. It makes Python's Optuna safer too, whose claim of a waiting trial is no compare-and-set.
     pub guard: bool,
     /// When waiting is no longer worth while.
-    pub stopping: Stopping,
+    pub stopping: WaitCancellation,
 }
 
 impl Default for Options {
@@ -30,7 +30,7 @@ impl Default for Options {
             create: Create::Never,
             lock: LockMode::Auto,
             guard: true,
-            stopping: Stopping::default(),
+            stopping: WaitCancellation::default(),
         }
     }
 }
@@ -59,12 +59,12 @@ pub enum LockMode {
 
 /// A question that waits ask again and again: is the process to end?
 #[derive(Clone, Default)]
-pub struct Stopping(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+pub struct WaitCancellation(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
-impl Stopping {
+impl WaitCancellation {
     /// Asks this function.
     pub fn when(is_set: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Stopping(Some(Arc::new(is_set)))
+        WaitCancellation(Some(Arc::new(is_set)))
     }
 
     pub(crate) fn is_set(&self) -> bool {
@@ -72,9 +72,9 @@ impl Stopping {
     }
 }
 
-impl std::fmt::Debug for Stopping {
+impl std::fmt::Debug for WaitCancellation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Stopping").field(&self.0.as_ref().map(|_| "…")).finish()
+        f.debug_tuple("WaitCancellation").field(&self.0.as_ref().map(|_| "…")).finish()
     }
 }
 

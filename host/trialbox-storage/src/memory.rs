@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use trialbox_core::run::retry::{enqueued, has_params, origin, renumbered, retry_of};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
-    HeldTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, StudyAttrs, TrialBatch, TrialStart,
-    WATCH_ATTR, check_name, owner_of,
+    LeasedTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, StudyAttrs, TrialBatch,
+    TrialStart, WATCH_ATTR, check_name, owner_of,
 };
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::record::{NewStudy, StudySummary};
@@ -57,9 +57,9 @@ impl MemoryStorage {
         })
     }
 
-    fn held(&self, trial: &FrozenTrial) -> Option<HeldTrial> {
+    fn held(&self, trial: &FrozenTrial) -> Option<LeasedTrial> {
         let beats = self.heartbeats.get(&trial.id);
-        (trial.state == TrialState::Running).then(|| HeldTrial {
+        (trial.state == TrialState::Running).then(|| LeasedTrial {
             id: trial.id,
             number: trial.number,
             owner: trial.system_attrs.get(OWNER_ATTR).cloned(),
@@ -243,7 +243,7 @@ impl Storage for MemoryStorage {
                 self.append(study, FrozenTrial { system_attrs: BTreeMap::new(), ..new })?
             }
         };
-        if request.beats {
+        if request.has_heartbeat {
             *self.heartbeats.entry(id).or_insert(0) += 1;
         }
         let Some((_, trial)) = self.find(id) else {
@@ -312,7 +312,7 @@ impl Storage for MemoryStorage {
         self.append_retry(claim.id, ending.retry)
     }
 
-    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError> {
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
         let trials = self.study(study)?.1.clone();
         Ok(trials.iter().filter_map(|trial| self.held(trial)).collect())
     }
@@ -330,14 +330,15 @@ impl Storage for MemoryStorage {
 
     fn fail_lost_trial(
         &mut self,
-        lost: &HeldTrial,
+        lost: &LeasedTrial,
         failure: &Json,
         retry: Option<RetryPolicy>,
         at: UtcDateTime,
     ) -> Result<Option<LostTrial>, StorageError> {
         let Some((_, trial)) = self.find(lost.id) else { return Ok(None) };
         let trial = trial.clone();
-        let is_same = |now: &HeldTrial| now.owner == lost.owner && now.heartbeat == lost.heartbeat;
+        let is_same =
+            |now: &LeasedTrial| now.owner == lost.owner && now.heartbeat == lost.heartbeat;
         if !self.held(&trial).as_ref().is_some_and(is_same) {
             return Ok(None);
         }

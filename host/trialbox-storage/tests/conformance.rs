@@ -4,7 +4,7 @@
 use std::path::Path;
 use trialbox_core::run::retry::{MADE_PROGRESS_ATTR, RESUMES_ATTR};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, HeldTrial, LostTrial,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, LeasedTrial, LostTrial,
     OWNER_ATTR, Outcome, RetryPolicy, StudyAttrs, TrialBatch, TrialStart,
 };
 use trialbox_core::study::record::NewStudy;
@@ -58,7 +58,7 @@ fn start(
     storage
         .begin_trial(
             study.id,
-            &BeginTrial { owner: owner.into(), beats: true, max_trials, at: at() },
+            &BeginTrial { owner: owner.into(), has_heartbeat: true, max_trials, at: at() },
         )
         .unwrap()
 }
@@ -365,7 +365,7 @@ fn a_lost_trial_is_ended_and_queued_again_in_one_step_and_only_as_it_was_seen() 
         let seen = storage.running_trials(study.id).unwrap().remove(0);
         assert_eq!((seen.id, seen.owner.as_ref()), (claim.id, Some(&claim.owner)));
         assert!(seen.heartbeat.is_some());
-        let other = HeldTrial { owner: Some("other".into()), ..seen.clone() };
+        let other = LeasedTrial { owner: Some("other".into()), ..seen.clone() };
         let policy = Some(RetryPolicy { max_retries: 1 });
         let reason = Json::from("why");
         assert_eq!(storage.fail_lost_trial(&other, &reason, policy, at()).unwrap(), None);
@@ -423,7 +423,8 @@ fn an_attempt_that_made_progress_has_a_retry_though_none_is_left() {
 fn a_trial_without_a_beating_owner_has_no_heartbeat_and_record_gives_it_none() {
     each("silent", |storage| {
         let study = study(storage);
-        let request = BeginTrial { owner: "o".into(), beats: false, max_trials: None, at: at() };
+        let request =
+            BeginTrial { owner: "o".into(), has_heartbeat: false, max_trials: None, at: at() };
         let TrialStart::Begun(begun) = storage.begin_trial(study.id, &request).unwrap() else {
             panic!("there is no budget")
         };

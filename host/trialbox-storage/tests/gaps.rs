@@ -61,7 +61,7 @@ fn study(storage: &mut dyn Storage) -> StudyId {
 }
 
 fn request(max_trials: Option<u64>) -> BeginTrial {
-    BeginTrial { owner: "o".into(), beats: true, max_trials, at: at() }
+    BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials, at: at() }
 }
 
 fn begin(storage: &mut dyn Storage, study: StudyId) -> BegunTrial {

@@ -191,7 +191,7 @@ fn metric_names_are_read_where_the_release_writes_them() {
 
 fn begin(storage: &mut SqliteStorage, record: &StudyRecord) -> BegunTrial {
     let at = parse_datetime("2026-11-24 01:02:03.000456").unwrap();
-    let request = BeginTrial { owner: "o".into(), beats: true, max_trials: None, at };
+    let request = BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials: None, at };
     match storage.begin_trial(record.id, &request).unwrap() {
         TrialStart::Begun(begun) => *begun,
         other => panic!("no trial was begun: {other:?}"),

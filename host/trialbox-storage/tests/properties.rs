@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use trialbox_core::seam::storage::{
-    BeginTrial, Claim, Ending, EnqueueTrial, HeldTrial, Outcome, RetryPolicy, StudyAttrs,
+    BeginTrial, Claim, Ending, EnqueueTrial, LeasedTrial, Outcome, RetryPolicy, StudyAttrs,
     TrialBatch, TrialStart,
 };
 use trialbox_core::study::record::NewStudy;
@@ -24,7 +24,7 @@ enum Step {
     SetAttrs { study: usize, value: Json },
     SetDefaults { study: usize, value: Json },
     Enqueue { study: usize, x: u8, skip_if_exists: bool },
-    Begin { study: usize, beats: bool, max_trials: Option<u64> },
+    Begin { study: usize, has_heartbeat: bool, max_trials: Option<u64> },
     Record { claim: usize, stranger: bool, batch: TrialBatch },
     Finish { claim: usize, batch: TrialBatch, outcome: Outcome, max_retries: Option<u32> },
     FailLost { claim: usize, max_retries: Option<u32> },
@@ -93,7 +93,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (any::<usize>(), 0u8..3, any::<bool>())
             .prop_map(|(study, x, skip_if_exists)| Step::Enqueue { study, x, skip_if_exists }),
         6 => (any::<usize>(), any::<bool>(), prop::option::of(0u64..6))
-            .prop_map(|(study, beats, max_trials)| Step::Begin { study, beats, max_trials }),
+            .prop_map(|(study, has_heartbeat, max_trials)| Step::Begin { study, has_heartbeat, max_trials }),
         4 => (any::<usize>(), prop::bool::weighted(0.2), batch())
             .prop_map(|(claim, stranger, batch)| Step::Record { claim, stranger, batch }),
         5 => (any::<usize>(), batch(), outcome(), retries())
@@ -182,7 +182,9 @@ impl Subject {
                     },
                 ))
             }),
-            Step::Begin { study, beats, max_trials } => self.begin(*study, *beats, *max_trials),
+            Step::Begin { study, has_heartbeat, max_trials } => {
+                self.begin(*study, *has_heartbeat, *max_trials)
+            }
             Step::Record { claim, stranger, batch } => {
                 let Some((_, mut claim)) = self.claim(*claim) else { return String::new() };
                 if *stranger {
@@ -225,10 +227,10 @@ impl Subject {
         body(self.storage.as_mut(), id)
     }
 
-    fn begin(&mut self, study: usize, beats: bool, max_trials: Option<u64>) -> String {
+    fn begin(&mut self, study: usize, has_heartbeat: bool, max_trials: Option<u64>) -> String {
         let Some(id) = self.study(study) else { return String::new() };
         let owner = Json::object([("uuid", Json::from(self.claims.len().to_string()))]);
-        let request = BeginTrial { owner, beats, max_trials, at: at() };
+        let request = BeginTrial { owner, has_heartbeat, max_trials, at: at() };
         match self.storage.begin_trial(id, &request) {
             Ok(TrialStart::Begun(mut begun)) => {
                 // The rest of a trial's life needs a parameter, and the storages must agree on it.
@@ -249,7 +251,7 @@ impl Subject {
         }
     }
 
-    fn held(&mut self, study: StudyId, id: TrialId) -> Option<HeldTrial> {
+    fn held(&mut self, study: StudyId, id: TrialId) -> Option<LeasedTrial> {
         let held = self.storage.running_trials(study).ok()?;
         held.into_iter().find(|held| held.id == id)
     }
@@ -278,8 +280,9 @@ impl Subject {
                 contents += &format!("{trial:?}\n");
             }
             for held in self.storage.running_trials(study.id).unwrap() {
-                let beats = held.heartbeat.is_some();
-                contents += &format!("{} {:?} {beats} {:?}\n", held.number, held.owner, held.watch);
+                let has_heartbeat = held.heartbeat.is_some();
+                contents +=
+                    &format!("{} {:?} {has_heartbeat} {:?}\n", held.number, held.owner, held.watch);
             }
         }
         contents

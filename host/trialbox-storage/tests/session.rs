@@ -11,7 +11,7 @@ use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, TrialStart};
-use trialbox_core::session::{SessionLimits, Stop, Surroundings, TrialSession};
+use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
@@ -130,7 +130,7 @@ fn run_with(
     objective: &mut dyn FnMut(&mut TrialSession, &StoppedClock),
 ) {
     let clock = StoppedClock(Cell::default());
-    let around = Surroundings {
+    let around = TrialContext {
         study,
         seed: 1,
         sampler,
@@ -151,7 +151,7 @@ fn run_with(
 fn request(owner: &str) -> BeginTrial {
     BeginTrial {
         owner: Json::object([("uuid", owner.into())]),
-        beats: true,
+        has_heartbeat: true,
         max_trials: None,
         at: parse_datetime("2026-11-24 01:02:03.000456").unwrap(),
     }

@@ -36,7 +36,7 @@ fn study(storage: &mut dyn Storage) -> StudyId {
 fn request(owner: &str, max_trials: Option<u64>) -> BeginTrial {
     BeginTrial {
         owner: owner.into(),
-        beats: true,
+        has_heartbeat: true,
         max_trials,
         at: parse_datetime("2026-11-24 01:02:03.000456").unwrap(),
     }
@@ -134,10 +134,10 @@ fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
         })
         .unwrap();
     assert_eq!(value, (0.0, "FINITE".to_owned(), 0));
-    let beats: i64 = connection
+    let has_heartbeat: i64 = connection
         .query_row("SELECT count(*) FROM trial_heartbeats", [], |row| row.get(0))
         .unwrap();
-    assert_eq!(beats, 1);
+    assert_eq!(has_heartbeat, 1);
 }
 
 /// Opening must fail with this message, and leave the file as it is. The file is an old one: a new one might

@@ -13,7 +13,7 @@ use trialbox_core::run::run_trial;
 use trialbox_core::seam::objective::{Evaluation, OnDeadline};
 use trialbox_core::seam::rng::guest_seed;
 use trialbox_core::seam::storage::BeginTrial;
-use trialbox_core::session::{SessionLimits, Stop, Surroundings, TrialSession};
+use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
 use trialbox_core::space::distribution::CategoricalDistribution;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
@@ -61,7 +61,7 @@ impl Side for Ours {
             user_attrs: Vec::new(),
             system_attrs: Vec::new(),
         })?;
-        let around = Surroundings {
+        let around = TrialContext {
             study: &study,
             seed: study_seed(problem, seed),
             sampler: &sampler,
@@ -85,12 +85,12 @@ fn steps(trials: &[CurveTrial]) -> u64 {
 
 fn run_one(
     problem: &CurveProblem,
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut MemoryStorage,
 ) -> Result<CurveTrial> {
     let request = BeginTrial {
         owner: Json::from("bench"),
-        beats: false,
+        has_heartbeat: false,
         max_trials: None,
         at: around.clock.utc_now(),
     };

@@ -6,7 +6,7 @@ use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch,
     TrialStart,
 };
-use crate::session::{SessionRest, Stop, Surroundings, TrialSession};
+use crate::session::{FinishedSession, Stop, TrialContext, TrialSession};
 use crate::space::distribution::Distribution;
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::StudyRecord;
@@ -46,7 +46,7 @@ pub enum Asked {
 /// # Errors
 /// Only of the storage.
 pub fn ask(
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut dyn Storage,
     request: &BeginTrial,
     space: &[(String, Distribution)],
@@ -61,7 +61,7 @@ pub fn ask(
     let suggested = space.iter().try_for_each(|(name, distribution)| {
         session.suggest(name, distribution.clone()).map(|_| ())
     });
-    let mut rest = session.into_rest();
+    let mut rest = session.finish();
     let number = rest.claim.number;
     let refused = match suggested {
         Ok(()) => None,
@@ -87,15 +87,15 @@ fn cannot_go_on(error: &StorageError) -> Failure {
     Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"))
 }
 
-fn record_params(storage: &mut dyn Storage, rest: &SessionRest) -> Result<(), StorageError> {
+fn record_params(storage: &mut dyn Storage, rest: &FinishedSession) -> Result<(), StorageError> {
     if rest.pending.is_empty() { Ok(()) } else { storage.record(&rest.claim, &rest.pending) }
 }
 
 /// Ends a trial that nobody will tell of. If that fails too, it is left to whoever reaps.
 fn end_as_fail(
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut dyn Storage,
-    rest: &mut SessionRest,
+    rest: &mut FinishedSession,
     failure: &Failure,
 ) {
     rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));

@@ -14,7 +14,7 @@ use crate::seam::storage::{
 };
 use crate::session::event::Event;
 use crate::session::transcript::Transcript;
-use crate::session::{SessionRest, Surroundings, TrialSession};
+use crate::session::{FinishedSession, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::{StudyDirection, StudyId};
 use crate::study::stopping::StudyStop;
@@ -136,7 +136,7 @@ const LOG_LINES_KEPT: usize = 10;
 /// # Errors
 /// Only of the storage. Whatever the objective does is recorded with the trial.
 pub fn run_trial(
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut dyn Storage,
     objective: &mut dyn Objective,
     request: &BeginTrial,
@@ -156,7 +156,7 @@ pub fn run_trial(
     let interruption = evaluation.interruption();
     let last = session.last_intermediate_value();
     let verdict = judge(at_deadline(evaluation, around), &around.study.directions, last);
-    let mut rest = session.into_rest();
+    let mut rest = session.finish();
     rest.usage.wall = duration;
     rest.made_progress &= interruption.is_some();
     rest.note_end(verdict.failure.as_ref());
@@ -198,7 +198,7 @@ pub fn run_trial(
 }
 
 /// A trial that the end of the job's time stops may count as pruned.
-fn at_deadline(evaluation: Evaluation, around: &Surroundings) -> Evaluation {
+fn at_deadline(evaluation: Evaluation, around: &TrialContext) -> Evaluation {
     match evaluation {
         Evaluation::Interrupted(Interruption::Deadline)
             if around.on_deadline == OnDeadline::Prune =>
@@ -218,7 +218,7 @@ fn deserves_retry(interruption: Option<Interruption>, on_deadline: OnDeadline) -
     }
 }
 
-impl SessionRest {
+impl FinishedSession {
     /// Notes what the trial used, and why it is FAIL if it is.
     fn note_end(&mut self, failure: Option<&Failure>) {
         let failure = failure.map(|failure| {
@@ -301,9 +301,9 @@ fn find_attempt(
 /// The end of a trial that could not go on for a reason outside the objective. If the database could not be
 /// read, the trial is lost like one whose process dies, only that we know it, and can say so.
 fn end_halted(
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut dyn Storage,
-    mut rest: SessionRest,
+    mut rest: FinishedSession,
     outcome: &Outcome,
     error: StorageError,
 ) -> Result<TrialEnd, RunError> {
@@ -324,7 +324,7 @@ fn end_halted(
 }
 
 fn claim_lost(
-    around: &Surroundings,
+    around: &TrialContext,
     storage: &mut dyn Storage,
     claim: &Claim,
     reason: ClaimLoss,

@@ -5,7 +5,7 @@
 //! stand still, by its own clock, for the whole grace. As processes are short-lived, an observation is noted
 //! with the trial, and the next process of the same machine goes on with it.
 
-use crate::seam::storage::{HeldTrial, LostTrial, RetryPolicy, Storage, StorageError};
+use crate::seam::storage::{LeasedTrial, LostTrial, RetryPolicy, Storage, StorageError};
 use crate::study::failure::{Failure, FailureCode};
 use crate::study::record::StudyId;
 use crate::study::trial::{TrialNumber, UtcDateTime};
@@ -17,8 +17,8 @@ const MAX_WATCHERS: usize = 1000;
 
 /// Something that can know whether the owner of a trial still lives.
 pub trait OwnerProbe {
-    /// One answer for each trial, in their order. All have an owner of ours ([`HeldTrial::owner_of_this`]).
-    fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState>;
+    /// One answer for each trial, in their order. All have an owner of ours ([`LeasedTrial::owner_of_this`]).
+    fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState>;
 }
 
 /// What is known of an owner.
@@ -117,7 +117,7 @@ pub struct ReapRequest<'a> {
     pub foreign_grace: Duration,
     /// Whether the result of a trial waits to be recorded, although its process is gone. Asked last, when all
     /// else is known: whoever has a result keeps it before it ends.
-    pub has_result: &'a dyn Fn(&HeldTrial) -> bool,
+    pub has_result: &'a dyn Fn(&LeasedTrial) -> bool,
     /// What becomes of lost trials.
     pub retry: Option<RetryPolicy>,
     /// When.
@@ -197,8 +197,8 @@ pub fn reap(
 }
 
 /// What the probe says, in the order of `held`; a trial whose owner is none of ours is nobody's we know.
-fn states(held: &[HeldTrial], probe: &dyn OwnerProbe) -> Vec<OwnerState> {
-    let owned: Vec<&HeldTrial> =
+fn states(held: &[LeasedTrial], probe: &dyn OwnerProbe) -> Vec<OwnerState> {
+    let owned: Vec<&LeasedTrial> =
         held.iter().filter(|trial| trial.owner_of_this().is_some()).collect();
     let mut answers = if owned.is_empty() { vec![] } else { probe.look(&owned) }.into_iter();
     held.iter()
@@ -215,7 +215,7 @@ enum Silence {
     Lost { watched: Duration },
 }
 
-fn judge_silence(trial: &HeldTrial, request: &ReapRequest) -> Silence {
+fn judge_silence(trial: &LeasedTrial, request: &ReapRequest) -> Silence {
     // Without a heartbeat silence says nothing: who asks and tells by hand never beats.
     let Some(heartbeat) = &trial.heartbeat else { return Silence::Beats };
     let is_ours = trial.owner_of_this().is_some();
@@ -273,13 +273,13 @@ mod tests {
 
     struct Nobody;
     impl OwnerProbe for Nobody {
-        fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState> {
+        fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState> {
             vec![OwnerState::Unknown; trials.len()]
         }
     }
 
-    fn held(stamp: &str, age_secs: f64, watch: Option<Json>) -> HeldTrial {
-        HeldTrial {
+    fn held(stamp: &str, age_secs: f64, watch: Option<Json>) -> LeasedTrial {
+        LeasedTrial {
             id: TrialId(1),
             number: TrialNumber(0),
             owner: None,
@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_recent_heartbeat_or_none_is_left_alone() {
         assert!(matches!(judge_silence(&held("a", 299.0, None), &request("m", 0)), Silence::Beats));
-        let silent = HeldTrial { heartbeat: None, ..held("a", 0.0, None) };
+        let silent = LeasedTrial { heartbeat: None, ..held("a", 0.0, None) };
         assert!(matches!(judge_silence(&silent, &request("m", 0)), Silence::Beats));
     }
 
@@ -360,7 +360,7 @@ mod tests {
             ReapRequest { foreign_grace: Duration::from_secs(3600), ..request("m", 1000) };
         let owner = Json::object([("uuid", Json::from("u")), ("trial", Json::from(0u32))]);
         let foreign = held("a", 1800.0, None);
-        let ours = HeldTrial { owner: Some(owner), ..foreign.clone() };
+        let ours = LeasedTrial { owner: Some(owner), ..foreign.clone() };
         assert!(matches!(judge_silence(&foreign, &request), Silence::Beats));
         note(judge_silence(&ours, &request));
     }

@@ -6,7 +6,7 @@ use crate::seam::objective::{Interruption, Objective};
 use crate::seam::pruner::{Judgement, Pruner, RunningTrial};
 use crate::seam::storage::{BegunTrial, FIXED_PARAMS_ATTR, Storage};
 use crate::session::event::Event;
-use crate::session::{SessionRest, Surroundings, TrialSession};
+use crate::session::{FinishedSession, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure};
 use crate::study::history::History;
 use crate::study::provenance::{Answers, PROVENANCE_ATTR};
@@ -70,7 +70,7 @@ pub fn recorded_seed(trial: &FrozenTrial) -> Option<u64> {
 /// `begun` is a trial of a scratch storage, in which nothing is kept; `around.pruner` should be the trial's
 /// [`RecordedAnswers`].
 pub fn replay(
-    around: &Surroundings,
+    around: &TrialContext,
     scratch: &mut dyn Storage,
     begun: BegunTrial,
     objective: &mut dyn Objective,
@@ -90,7 +90,7 @@ pub fn replay(
     let evaluation = objective.evaluate(&mut session);
     let interruption = evaluation.interruption();
     let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
-    let rest = session.into_rest();
+    let rest = session.finish();
     let difference = comparison.finish(&rest, &verdict).filter(|_| interruption.is_none());
     Replay {
         difference,
@@ -160,7 +160,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn finish(mut self, rest: &SessionRest, verdict: &Verdict) -> Option<Difference> {
+    fn finish(mut self, rest: &FinishedSession, verdict: &Verdict) -> Option<Difference> {
         let earlier = self.difference.take();
         earlier
             .or_else(|| self.missing())
@@ -183,13 +183,13 @@ impl<'a> Comparison<'a> {
         param.map(|(name, _)| gone(format!("the question for parameter `{name}`"))).or_else(report)
     }
 
-    fn reports_difference(&self, rest: &SessionRest) -> Option<Difference> {
+    fn reports_difference(&self, rest: &FinishedSession) -> Option<Difference> {
         let (was, is) = (recorded_reports(self.recorded)?, rest.n_reports as i64);
         let what = "the number of reports".to_owned();
         (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
     }
 
-    fn attrs_difference(&self, rest: &SessionRest) -> Option<Difference> {
+    fn attrs_difference(&self, rest: &FinishedSession) -> Option<Difference> {
         let differing = rest.user_attrs.iter().find_map(|(key, value)| {
             let was = self.recorded.user_attrs.get(key).map(ToString::to_string);
             let is = value.to_string();
@@ -208,7 +208,7 @@ impl<'a> Comparison<'a> {
         })
     }
 
-    fn constraints_difference(&self, rest: &SessionRest) -> Option<Difference> {
+    fn constraints_difference(&self, rest: &FinishedSession) -> Option<Difference> {
         let recorded = self.recorded.constraints_shown();
         let set = |name: &str| rest.constraints.iter().any(|(found, _)| found == name);
         let gone = recorded.iter().find(|(name, _)| !set(name)).map(|(name, was)| Difference {

@@ -155,7 +155,7 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// Only of the database.
-    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError>;
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError>;
 
     /// Notes with RUNNING trials what somebody saw of them ([`WATCH_ATTR`]); trials that have ended
     /// meanwhile are passed over.
@@ -171,7 +171,7 @@ pub trait Storage: Send {
     /// Only of the database.
     fn fail_lost_trial(
         &mut self,
-        lost: &HeldTrial,
+        lost: &LeasedTrial,
         failure: &Json,
         retry: Option<RetryPolicy>,
         at: UtcDateTime,
@@ -250,7 +250,7 @@ pub struct BeginTrial {
     pub owner: Json,
     /// Whether the owner will beat the trial's heart. One that does not is never taken for dead because of
     /// its silence.
-    pub beats: bool,
+    pub has_heartbeat: bool,
     /// How many trials the whole study may have that are COMPLETE, PRUNED or RUNNING; `None` for no limit.
     pub max_trials: Option<u64>,
     /// When.
@@ -403,7 +403,7 @@ pub struct RetryPolicy {
 
 /// A RUNNING trial as somebody sees it who wonders whether its owner lives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct HeldTrial {
+pub struct LeasedTrial {
     /// The database's key.
     pub id: TrialId,
     /// Its number.
@@ -416,7 +416,7 @@ pub struct HeldTrial {
     pub watch: Option<Json>,
 }
 
-impl HeldTrial {
+impl LeasedTrial {
     /// The owner, if it speaks of this trial and not of one that this is a copy of.
     pub fn owner_of_this(&self) -> Option<&Json> {
         self.owner.as_ref().filter(|owner| {

@@ -15,7 +15,7 @@ use crate::seam::rng::{TrialRng, guest_seed, trial_rng};
 use crate::seam::sampler::{Ask, Sampler};
 use crate::seam::storage::{BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch};
 use crate::session::event::Event;
-use crate::session::reports::{Fate, Reports};
+use crate::session::reports::{ReportKept, Reports};
 use crate::session::transcript::{LogSource, Transcript};
 use crate::space::distribution::Distribution;
 use crate::study::constraint::ConstraintFormat;
@@ -53,7 +53,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 const REFRESH_SHARE: u32 = 20;
 
 /// What all trials of a process share.
-pub struct Surroundings<'a> {
+pub struct TrialContext<'a> {
     /// The study.
     pub study: &'a StudyRecord,
     /// The study's seed.
@@ -99,7 +99,7 @@ pub enum Stop {
 
 /// One running trial.
 pub struct TrialSession<'a> {
-    around: &'a Surroundings<'a>,
+    around: &'a TrialContext<'a>,
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
@@ -142,7 +142,7 @@ pub struct TrialSession<'a> {
 impl<'a> TrialSession<'a> {
     /// A session of a trial that was just begun.
     pub fn new(
-        around: &'a Surroundings<'a>,
+        around: &'a TrialContext<'a>,
         storage: &'a mut dyn Storage,
         observer: &'a mut dyn FnMut(Event),
         begun: BegunTrial,
@@ -291,10 +291,10 @@ impl<'a> TrialSession<'a> {
     pub fn report(&mut self, value: f64, step: i64) -> Result<(), Stop> {
         (self.observer)(Event::Reported { step, value });
         match self.reports.add(step, value) {
-            Fate::Kept => self.pending.intermediate_values.push((step, value)),
-            Fate::Passing => {}
-            Fate::Repeated if std::mem::replace(&mut self.has_explained_repeats, true) => {}
-            Fate::Repeated => self.host_note(&format!(
+            ReportKept::Kept => self.pending.intermediate_values.push((step, value)),
+            ReportKept::Passing => {}
+            ReportKept::Repeated if std::mem::replace(&mut self.has_explained_repeats, true) => {}
+            ReportKept::Repeated => self.host_note(&format!(
                 "step {step} was already reported; the first value is kept, also of further steps"
             )),
         }
@@ -489,7 +489,7 @@ impl<'a> TrialSession<'a> {
     }
 
     /// Ends the session: what is left of it.
-    pub(crate) fn into_rest(mut self) -> SessionRest {
+    pub(crate) fn finish(mut self) -> FinishedSession {
         self.usage.reports = self.reports.n_made();
         self.usage.user_attrs = self.user_attrs.len() as u64;
         self.pending.intermediate_values.extend(self.reports.last_passing());
@@ -500,7 +500,7 @@ impl<'a> TrialSession<'a> {
         let unasked = self.fixed_params.iter().map(|(name, _)| name);
         let unused_fixed_params =
             unasked.filter(|name| !self.asked.contains(*name)).cloned().collect();
-        SessionRest {
+        FinishedSession {
             claim: self.claim,
             pending: self.pending,
             params: self.params,
@@ -754,7 +754,7 @@ impl Peers {
 }
 
 /// What is left of a session when the objective has ended.
-pub(crate) struct SessionRest {
+pub(crate) struct FinishedSession {
     pub(crate) claim: Claim,
     pub(crate) pending: TrialBatch,
     pub(crate) params: Vec<(String, Param)>,

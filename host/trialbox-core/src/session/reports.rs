@@ -23,7 +23,7 @@ pub(crate) struct Reports {
 
 /// What becomes of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum ReportKept {
     /// It is to be stored.
     Kept,
     /// It is to be stored only if it is the last one.
@@ -47,11 +47,11 @@ impl Reports {
 
     /// Takes a report. Of several for one step the first stays, as in Optuna; whether a step was reported
     /// that was not kept is not known any more.
-    pub(crate) fn add(&mut self, step: i64, value: f64) -> Fate {
+    pub(crate) fn add(&mut self, step: i64, value: f64) -> ReportKept {
         let n_before = self.n_made;
         self.n_made += 1;
         if self.values.contains_key(&step) {
-            return Fate::Repeated;
+            return ReportKept::Repeated;
         }
         if let Some(passed) = self.passing.take() {
             self.values.remove(&passed);
@@ -61,10 +61,10 @@ impl Reports {
         if n_before >= self.next_kept && self.n_kept + 1 < self.max_kept {
             self.n_kept += 1;
             self.next_kept = n_before + self.gap(n_before);
-            Fate::Kept
+            ReportKept::Kept
         } else {
             self.passing = Some(step);
-            Fate::Passing
+            ReportKept::Passing
         }
     }
 
@@ -101,8 +101,9 @@ mod tests {
     /// The steps that are stored of so many reports.
     fn stored(max_kept: usize, n_made: i64) -> Vec<i64> {
         let mut reports = Reports::new(max_kept);
-        let mut stored: Vec<i64> =
-            (0..n_made).filter(|step| reports.add(*step, *step as f64) == Fate::Kept).collect();
+        let mut stored: Vec<i64> = (0..n_made)
+            .filter(|step| reports.add(*step, *step as f64) == ReportKept::Kept)
+            .collect();
         stored.extend(reports.last_passing().map(|(step, _)| step));
         assert!(reports.values().keys().eq(&stored));
         stored
@@ -141,9 +142,9 @@ mod tests {
     #[test]
     fn the_first_value_of_a_step_stays_and_steps_may_go_backwards() {
         let mut reports = Reports::new(4);
-        assert_eq!(reports.add(5, 0.5), Fate::Kept);
-        assert_eq!(reports.add(5, 0.6), Fate::Repeated);
-        assert_eq!(reports.add(3, f64::NAN), Fate::Kept);
+        assert_eq!(reports.add(5, 0.5), ReportKept::Kept);
+        assert_eq!(reports.add(5, 0.6), ReportKept::Repeated);
+        assert_eq!(reports.add(3, f64::NAN), ReportKept::Kept);
         assert_eq!(reports.values()[&5], 0.5);
         assert_eq!(reports.n_made(), 3);
         assert!(reports.values()[&3].is_nan());

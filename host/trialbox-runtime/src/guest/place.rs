@@ -10,46 +10,46 @@ use wasmtime::Engine;
 
 /// Where a guest's code runs. What belongs to a whole process is left alone on a thread.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum GuestEnvironment {
     Process {
         /// Whether the kernel filters its system calls.
         seccomp: bool,
     },
-    Thread(Brake),
+    Thread(InterruptHandle),
 }
 
-impl Place {
+impl GuestEnvironment {
     pub(crate) fn seccomp(&self) -> bool {
-        matches!(self, Place::Process { seccomp: true })
+        matches!(self, GuestEnvironment::Process { seccomp: true })
     }
 
     /// See [`lockdown::leave_only`].
     pub(crate) fn leave_only(&self, grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
         match self {
-            Place::Process { .. } => lockdown::leave_only(grants, cache_dir),
-            Place::Thread(_) => 0,
+            GuestEnvironment::Process { .. } => lockdown::leave_only(grants, cache_dir),
+            GuestEnvironment::Thread(_) => 0,
         }
     }
 
     /// See [`lockdown::make_room_for_stack`]. A thread was given its stack.
     pub(crate) fn make_room_for_stack(&self, wasm_bytes: u64) -> u64 {
         match self {
-            Place::Process { .. } => lockdown::make_room_for_stack(wasm_bytes),
-            Place::Thread(_) => wasm_bytes,
+            GuestEnvironment::Process { .. } => lockdown::make_room_for_stack(wasm_bytes),
+            GuestEnvironment::Thread(_) => wasm_bytes,
         }
     }
 
     /// See [`lockdown::with_memory_limit`].
     pub(crate) fn with_memory_limit<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
         match self {
-            Place::Process { .. } => lockdown::with_memory_limit(bytes, work),
-            Place::Thread(_) => work(),
+            GuestEnvironment::Process { .. } => lockdown::with_memory_limit(bytes, work),
+            GuestEnvironment::Thread(_) => work(),
         }
     }
 
     /// Has the host process interrupt this engine's guests, where it cannot end their process.
     pub(crate) fn has_engine(&self, engine: &Engine) {
-        if let Place::Thread(Brake(shared)) = self {
+        if let GuestEnvironment::Thread(InterruptHandle(shared)) = self {
             let _ = shared.engine.set(engine.clone());
         }
     }
@@ -61,7 +61,9 @@ impl Place {
     /// When the host process wants no more.
     pub(crate) fn check_brake(&self) -> wasmtime::Result<()> {
         match self {
-            Place::Thread(Brake(shared)) if shared.is_pulled.load(Ordering::SeqCst) => {
+            GuestEnvironment::Thread(InterruptHandle(shared))
+                if shared.is_pulled.load(Ordering::SeqCst) =>
+            {
                 Err(wasmtime::Error::msg("the host has ended the trial"))
             }
             _ => Ok(()),
@@ -71,7 +73,7 @@ impl Place {
 
 /// What ends a guest that runs on a thread.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Brake(Arc<Shared>);
+pub(crate) struct InterruptHandle(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -85,7 +87,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-impl Brake {
+impl InterruptHandle {
     /// Interrupts what runs, and all that would run later.
     pub(crate) fn pull(&self) {
         self.0.is_pulled.store(true, Ordering::SeqCst);

@@ -9,7 +9,7 @@ use crate::guest::failure::classify;
 use crate::guest::host_state::{HostState, Rights};
 use crate::guest::link::Link;
 use crate::guest::lockdown;
-use crate::guest::place::{Brake, Place};
+use crate::guest::place::{GuestEnvironment, InterruptHandle};
 use crate::guest::signature;
 use crate::host::precheck::{Rejection, RejectionCode, does_not_fit, not_valid};
 use crate::wire::protocol::{
@@ -42,11 +42,11 @@ pub fn run_guest() -> ExitCode {
 }
 
 /// The same on a thread of the host process, which has the socket's other end.
-pub(crate) fn serve_on_thread(socket: UnixStream, brake: Brake) -> wasmtime::Result<()> {
+pub(crate) fn serve_on_thread(socket: UnixStream, brake: InterruptHandle) -> wasmtime::Result<()> {
     let link = Link::new(socket);
     // Also when it panics.
     let _hang_up = HangUp(link.clone());
-    serve(&link, Place::Thread(brake))
+    serve(&link, GuestEnvironment::Thread(brake))
 }
 
 struct HangUp(Link);
@@ -65,10 +65,10 @@ fn serve_as_process() -> wasmtime::Result<()> {
     // Compiled code is kept in a file.
     crate::host::interrupt::survive_file_limits()?;
     let seccomp = lockdown::filter_system_calls();
-    serve(&link, Place::Process { seccomp })
+    serve(&link, GuestEnvironment::Process { seccomp })
 }
 
-fn serve(link: &Link, place: Place) -> wasmtime::Result<()> {
+fn serve(link: &Link, place: GuestEnvironment) -> wasmtime::Result<()> {
     let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
     request.engine.stack_bytes = place.make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(link, request, place) {
@@ -99,7 +99,7 @@ fn take_socket() -> io::Result<UnixStream> {
 /// An objective that is ready to run.
 struct Guest {
     link: Link,
-    place: Place,
+    place: GuestEnvironment,
     request: LoadRequest,
     engine: Engine,
     instance_pre: InstancePre<HostState>,
@@ -107,7 +107,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn load(link: &Link, request: LoadRequest, place: Place) -> Result<Self, Rejection> {
+    fn load(link: &Link, request: LoadRequest, place: GuestEnvironment) -> Result<Self, Rejection> {
         let started = Instant::now();
         let internal = |error: wasmtime::Error| {
             Rejection::new(
@@ -235,7 +235,7 @@ fn compile(
     link: &Link,
     request: &LoadRequest,
     engine: &Engine,
-    place: &Place,
+    place: &GuestEnvironment,
 ) -> Result<Compiled, Rejection> {
     let cache = Cache::new(request, engine);
     let cached = || deserialize(engine, &cache.read()?).ok();

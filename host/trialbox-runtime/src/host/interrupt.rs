@@ -61,14 +61,14 @@ impl Interrupts {
 
 /// What may end a trial early from outside.
 #[derive(Debug, Clone, Default)]
-pub struct Stops {
+pub struct Cancellation {
     /// Signals.
     pub interrupts: Option<Arc<Interrupts>>,
     /// The end of the job's time.
     pub job_end: Option<Arc<SharedDeadline>>,
 }
 
-impl Stops {
+impl Cancellation {
     /// What has come, if anything has.
     pub fn pending(&self) -> Option<Interruption> {
         let is_over = self.job_end.as_deref().is_some_and(SharedDeadline::is_over);

@@ -1,6 +1,6 @@
 //! Where a guest's code runs, as the host process sees it: how it is started there, and how it ended.
 
-use crate::guest::place::Brake;
+use crate::guest::place::InterruptHandle;
 use crate::guest::process::serve_on_thread;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -34,7 +34,7 @@ const STACK_OF_COMPILER: u64 = 8 << 20;
 
 /// What runs a guest's code. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) enum Body {
+pub(crate) enum GuestHandle {
     Process(ProcessBody),
     Thread(ThreadBody),
 }
@@ -47,13 +47,13 @@ pub(crate) struct BodyEnd {
     pub(crate) words: String,
 }
 
-impl Body {
+impl GuestHandle {
     /// Starts the program as a guest process that has this socket.
     ///
     /// # Errors
     /// When no process can be started.
     pub(crate) fn new_process(program: &Path, socket: UnixStream) -> io::Result<Self> {
-        ProcessBody::spawn(program, socket).map(Body::Process)
+        ProcessBody::spawn(program, socket).map(GuestHandle::Process)
     }
 
     /// Starts a thread that has this socket, and so much stack for WebAssembly.
@@ -62,14 +62,15 @@ impl Body {
     /// When no thread can be started.
     pub(crate) fn new_thread(socket: UnixStream, stack_bytes: u64) -> io::Result<Self> {
         let stack_bytes = stack_bytes.saturating_add(STACK_OF_COMPILER);
-        ThreadBody::spawn(stack_bytes, |brake| serve_on_thread(socket, brake)).map(Body::Thread)
+        ThreadBody::spawn(stack_bytes, |brake| serve_on_thread(socket, brake))
+            .map(GuestHandle::Thread)
     }
 
     /// The CPU time of the process so far, if it is still there. Nobody knows that of a thread.
     pub(crate) fn cpu_time(&self) -> Option<Duration> {
         match self {
-            Body::Process(process) => process.cpu_time(),
-            Body::Thread(_) => None,
+            GuestHandle::Process(process) => process.cpu_time(),
+            GuestHandle::Thread(_) => None,
         }
     }
 
@@ -77,8 +78,8 @@ impl Body {
     pub(crate) fn end(&mut self, has_hung_up: bool) -> BodyEnd {
         let patience = if has_hung_up { PATIENCE } else { Duration::ZERO };
         match self {
-            Body::Process(process) => process.end(patience),
-            Body::Thread(thread) => thread.end(patience),
+            GuestHandle::Process(process) => process.end(patience),
+            GuestHandle::Thread(thread) => thread.end(patience),
         }
     }
 }
@@ -170,15 +171,15 @@ impl Drop for ProcessBody {
 #[derive(Debug)]
 pub(crate) struct ThreadBody {
     thread: Option<JoinHandle<wasmtime::Result<()>>>,
-    brake: Brake,
+    brake: InterruptHandle,
 }
 
 impl ThreadBody {
     fn spawn(
         stack_bytes: u64,
-        work: impl FnOnce(Brake) -> wasmtime::Result<()> + Send + 'static,
+        work: impl FnOnce(InterruptHandle) -> wasmtime::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
-        let brake = Brake::default();
+        let brake = InterruptHandle::default();
         let theirs = brake.clone();
         let thread = std::thread::Builder::new()
             .name("guest".to_owned())
@@ -219,7 +220,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    fn end_of(work: fn(Brake) -> wasmtime::Result<()>) -> (String, String) {
+    fn end_of(work: fn(InterruptHandle) -> wasmtime::Result<()>) -> (String, String) {
         let mut body = ThreadBody::spawn(1 << 20, work).expect("a thread");
         let end = body.end(Duration::from_secs(60));
         (end.how, end.words)

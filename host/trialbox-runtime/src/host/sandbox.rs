@@ -2,8 +2,8 @@
 //! session, and ends it when its time is over.
 
 use crate::host::deadline::Deadline;
-use crate::host::interrupt::Stops;
-use crate::host::isolation::{Body, Isolation};
+use crate::host::interrupt::Cancellation;
+use crate::host::isolation::{GuestHandle, Isolation};
 use crate::host::precheck::{ObjectiveFile, Rejection, RejectionCode};
 use crate::wire::protocol::{
     Break, BreakKind, CheckpointDir, CheckpointState, Choice, EngineSettings, FrameBuffer,
@@ -45,7 +45,7 @@ pub struct SandboxConfig {
     /// What it may use.
     pub limits: Limits,
     /// What ends a trial early.
-    pub stops: Stops,
+    pub stops: Cancellation,
 }
 
 impl SandboxConfig {
@@ -203,7 +203,7 @@ pub(crate) struct Call<'a> {
     deterministic: bool,
     checkpoint: CheckpointState,
     deadline: Deadline,
-    stops: &'a Stops,
+    stops: &'a Cancellation,
     /// What the guest process has told so far.
     peak_memory_bytes: Option<u64>,
     fuel: Option<u64>,
@@ -425,7 +425,7 @@ impl From<Level> for LogLevel {
 /// A running guest process, or a thread in the place of one. Dropping it ends it.
 #[derive(Debug)]
 struct RunningGuest {
-    body: Body,
+    body: GuestHandle,
     stream: UnixStream,
     frames: FrameBuffer,
 }
@@ -448,8 +448,8 @@ impl RunningGuest {
         let cannot = |error: io::Error| died(&format!("cannot start the guest process: {error}"));
         let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
         let body = match config.isolation {
-            Isolation::Process => Body::new_process(&config.program, theirs),
-            Isolation::Thread => Body::new_thread(theirs, config.engine().stack_bytes),
+            Isolation::Process => GuestHandle::new_process(&config.program, theirs),
+            Isolation::Thread => GuestHandle::new_thread(theirs, config.engine().stack_bytes),
         };
         let body = body.map_err(cannot)?;
         let mut guest = RunningGuest { body, stream, frames: FrameBuffer::new(&config.limits) };
@@ -472,7 +472,7 @@ impl RunningGuest {
     }
 
     /// Waits for bytes, at most as long as told and not beyond a signal.
-    fn receive(&mut self, wait: Duration, stops: &Stops) -> io::Result<Received> {
+    fn receive(&mut self, wait: Duration, stops: &Cancellation) -> io::Result<Received> {
         let mut fds = vec![PollFd::new(&self.stream, PollFlags::IN)];
         fds.extend(
             stops

@@ -77,12 +77,12 @@ fn parse_space(value: &Json) -> Option<BTreeMap<String, Vec<Json>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Owner, changed, set};
+    use crate::options::{OptionsOf, changed, set};
 
     fn options(space: &str) -> Result<GridOptions, String> {
         let mut options = GridOptions::default();
         let space = Json::parse(space).expect("JSON");
-        set(&mut options, Owner::Sampler("grid"), "search_space", &space)
+        set(&mut options, OptionsOf::Sampler("grid"), "search_space", &space)
             .map_err(|error| error.to_string())?;
         Ok(options)
     }

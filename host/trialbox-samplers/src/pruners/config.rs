@@ -5,7 +5,7 @@ use super::{
     PercentileOptions, PercentilePruner, SuccessiveHalvingOptions, SuccessiveHalvingPruner,
     ThresholdOptions, ThresholdPruner, WilcoxonOptions, WilcoxonPruner,
 };
-use crate::options::{self, ConfigError, Owner, count};
+use crate::options::{self, ConfigError, OptionsOf, count};
 use trialbox_core::Json;
 use trialbox_core::seam::pruner::{NopPruner, Pruner};
 
@@ -85,8 +85,8 @@ impl PrunerConfig {
         }
     }
 
-    fn owner(&self) -> Owner {
-        Owner::Pruner(self.name())
+    fn owner(&self) -> OptionsOf {
+        OptionsOf::Pruner(self.name())
     }
 
     /// Sets an option given as `NAME=VALUE`, the value being JSON, one of Python's `True`, `False` and
@@ -226,7 +226,7 @@ impl PrunerConfig {
 }
 
 /// Reads the pruner that a patient one wraps, which must be complete.
-fn parse_wrapped(owner: Owner, value: &Json) -> Result<Option<PrunerConfig>, ConfigError> {
+fn parse_wrapped(owner: OptionsOf, value: &Json) -> Result<Option<PrunerConfig>, ConfigError> {
     let wrapped = match value {
         Json::Null => return Ok(None),
         Json::String(name) => PrunerConfig::parse(name)?,

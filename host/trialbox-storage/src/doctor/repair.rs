@@ -3,7 +3,7 @@
 use super::schema::{GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
 use crate::lock::file::{HeldLock, LockError};
-use crate::lock::wait::Patience;
+use crate::lock::wait::LockWait;
 use crate::sqlite::{GUARD_SQL, is_on_network, lock_file_of};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
@@ -78,7 +78,7 @@ fn repair_database(
         help: Some("the database is as it was".to_owned()),
         source,
     };
-    let mut patience = Patience::new(&options.storage, path);
+    let mut patience = LockWait::new(&options.storage, path);
     let lock = lock_file_of(path, options.storage.lock, is_on_network(path))
         .map(|lock| lock.acquire(&mut patience));
     let lock = lock.transpose().map_err(|error| match error {

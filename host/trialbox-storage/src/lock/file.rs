@@ -10,7 +10,7 @@
 //! time breaks, behind a lock of its own, or a slow breaker could take the next holder's lock for the dead
 //! one's. A holder that was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
 
-use crate::lock::wait::Patience;
+use crate::lock::wait::LockWait;
 use crate::platform::process::{Life, ProcessId};
 use std::fs;
 use std::io::{self, Write as _};
@@ -64,7 +64,7 @@ impl LockFile {
     }
 
     /// Waits for the lock.
-    pub(crate) fn acquire(&self, patience: &mut Patience) -> Result<HeldLock, LockError> {
+    pub(crate) fn acquire(&self, patience: &mut LockWait) -> Result<HeldLock, LockError> {
         let token = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let own = self.file_of(&token);
         write_new(&own, &describe(&token))?;
@@ -299,8 +299,8 @@ mod tests {
         LockFile::of(&folder.join("s.db"))
     }
 
-    fn patience(timeout: Duration) -> Patience {
-        Patience::new(&Options { timeout, ..Options::default() }, Path::new("s.db"))
+    fn patience(timeout: Duration) -> LockWait {
+        LockWait::new(&Options { timeout, ..Options::default() }, Path::new("s.db"))
     }
 
     fn files(lock: &LockFile) -> usize {

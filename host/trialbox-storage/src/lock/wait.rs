@@ -1,6 +1,6 @@
 //! Waiting for a database that others are writing: with jitter, for as long as told, and not in silence.
 
-use crate::location::{Options, Stopping};
+use crate::location::{Options, WaitCancellation};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -26,19 +26,19 @@ const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// One wait, from the first refusal to the end.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct LockWait {
     path: PathBuf,
     started: Option<Instant>,
     timeout: Duration,
-    stopping: Stopping,
+    stopping: WaitCancellation,
     stopped_at: Option<Instant>,
     longest_step: Duration,
     next_notice: Duration,
 }
 
-impl Patience {
+impl LockWait {
     pub(crate) fn new(options: &Options, path: &Path) -> Self {
-        Patience {
+        LockWait {
             path: path.to_owned(),
             started: None,
             timeout: options.timeout,
@@ -51,7 +51,7 @@ impl Patience {
 
     /// The same, at the pace of a lock file on a network file system.
     pub(crate) fn for_lock_file(self) -> Self {
-        Patience { longest_step: LONGEST_STEP_OF_LOCK_FILE, ..self }
+        LockWait { longest_step: LONGEST_STEP_OF_LOCK_FILE, ..self }
     }
 
     /// How long it has lasted.

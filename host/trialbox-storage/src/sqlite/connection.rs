@@ -2,7 +2,7 @@
 
 use crate::location::{Create, LockMode, Options};
 use crate::lock::file::{HeldLock, LockError, LockFile, with_suffix};
-use crate::lock::wait::{Patience, holder_of};
+use crate::lock::wait::{LockWait, holder_of};
 use crate::platform::mount::{Locks, mount_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
@@ -188,7 +188,7 @@ impl Database {
             if kind == Kind::Write {
                 crate::failpoint!("{point}.before_commit");
             }
-            commit(connection, lock, Patience::new(&options, &path))?;
+            commit(connection, lock, LockWait::new(&options, &path))?;
             drop(rollback);
             if kind == Kind::Write {
                 crate::failpoint!("{point}.after_commit");
@@ -203,7 +203,7 @@ impl Database {
 
     /// Does something with a connection, again and again while others hold the database.
     fn transact_plainly<T>(&mut self, action: &str, body: &Body<T>) -> Result<T, StorageError> {
-        let mut patience = Patience::new(&self.options, &self.path);
+        let mut patience = LockWait::new(&self.options, &self.path);
         if matches!(self.access, Access::Reopened(_)) {
             patience = patience.for_lock_file();
         }
@@ -220,7 +220,7 @@ impl Database {
     fn with_connection<T>(
         &self,
         action: &str,
-        patience: &mut Patience,
+        patience: &mut LockWait,
         body: &Body<T>,
     ) -> Result<T, TxError> {
         match &self.access {
@@ -256,7 +256,7 @@ impl Database {
     fn check_version(&mut self, path: &Path) -> Result<(), StorageError> {
         let url = self.url.clone();
         let action = format!("read the database `{}`", path.display());
-        let mut patience = Patience::new(&self.options, &self.path);
+        let mut patience = LockWait::new(&self.options, &self.path);
         loop {
             let version = self.read(&action, |tx| schema::check(tx, &url));
             let refused = match version.map_err(|error| not_ours(path, error))? {
@@ -290,7 +290,7 @@ impl Database {
         age.is_some_and(|age| age < BEING_MADE)
     }
 
-    fn explain(&self, action: &str, patience: &Patience, error: TxError) -> StorageError {
+    fn explain(&self, action: &str, patience: &LockWait, error: TxError) -> StorageError {
         match error {
             TxError::Storage(error) => error,
             TxError::LockLost => busy(action, patience, None),
@@ -324,7 +324,7 @@ impl Drop for RollBack<'_> {
 fn commit(
     connection: &Connection,
     lock: Option<&HeldLock>,
-    mut patience: Patience,
+    mut patience: LockWait,
 ) -> Result<(), TxError> {
     loop {
         if lock.is_some_and(|lock| !lock.is_ours()) {
@@ -343,7 +343,7 @@ fn connect_patiently(
     shown: &Path,
     options: &Options,
 ) -> Result<Connection, StorageError> {
-    let mut patience = Patience::new(options, path);
+    let mut patience = LockWait::new(options, path);
     loop {
         match connect(path) {
             Err(error) if is_busy(&error) && patience.wait() => {}
@@ -359,7 +359,7 @@ fn connect_patiently(
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // `Patience` waits.
+    // `LockWait` waits.
     connection.busy_timeout(Duration::ZERO)?;
     // As Optuna has it, whose deletions rely on it.
     connection.pragma_update(None, "foreign_keys", false)?;
@@ -423,7 +423,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-fn busy(action: &str, patience: &Patience, holder: Option<String>) -> StorageError {
+fn busy(action: &str, patience: &LockWait, holder: Option<String>) -> StorageError {
     let holder = holder.map_or_else(
         || "see who holds it with `fuser`".to_owned(),
         |holder| format!("it is held by {holder}"),

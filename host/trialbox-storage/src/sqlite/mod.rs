@@ -16,10 +16,10 @@ use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
 use crate::sqlite::ended::EndedPart;
-use crate::sqlite::reader::{TrialReader, Which};
+use crate::sqlite::reader::{TrialFilter, TrialReader};
 use crate::sqlite::studies::{
-    Table, all_ids, delete_study, find_study, insert_study, read_stop, read_study, read_summary,
-    rename_study, require_study, some_names, upsert_study_attrs,
+    AttrScope, all_ids, delete_study, find_study, insert_study, read_stop, read_study,
+    read_summary, rename_study, require_study, some_names, upsert_study_attrs,
 };
 use crate::sqlite::trials::{
     append_trial, append_trials, beat, beat_again, claim_waiting, count_towards_budget, find_trial,
@@ -32,7 +32,7 @@ use std::path::Path;
 use std::time::Duration;
 use trialbox_core::run::retry::{enqueued, has_params, retry_of};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, HeldTrial, LostTrial, OWNER_ATTR,
+    BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, LeasedTrial, LostTrial, OWNER_ATTR,
     RetryPolicy, StudyAttrs, TrialBatch, TrialStart, WATCH_ATTR, owner_of,
 };
 use trialbox_core::study::failure::FAILURE_ATTR;
@@ -151,7 +151,7 @@ impl Storage for SqliteStorage {
                 .filter(|(key, _)| !found.user_attrs.contains_key(key))
                 .cloned()
                 .collect();
-            upsert_study_attrs(tx, Table::User, study, &missing)?;
+            upsert_study_attrs(tx, AttrScope::User, study, &missing)?;
             read_study(tx, study)
         })
     }
@@ -162,8 +162,8 @@ impl Storage for SqliteStorage {
         attrs: &StudyAttrs,
     ) -> Result<StudyRecord, StorageError> {
         self.write_study(study, "study_attrs", "set the study's attributes", |tx| {
-            upsert_study_attrs(tx, Table::User, study, &attrs.user)?;
-            upsert_study_attrs(tx, Table::System, study, &attrs.system)?;
+            upsert_study_attrs(tx, AttrScope::User, study, &attrs.user)?;
+            upsert_study_attrs(tx, AttrScope::System, study, &attrs.system)?;
             read_study(tx, study)
         })
     }
@@ -187,7 +187,7 @@ impl Storage for SqliteStorage {
     ) -> Result<Option<TrialNumber>, StorageError> {
         self.write_study(study, "enqueue", "enqueue a trial", |tx| {
             if trial.skip_if_exists {
-                let trials = TrialReader::read_params_only(tx, Which::Study(study))?;
+                let trials = TrialReader::read_params_only(tx, TrialFilter::Study(study))?;
                 if trials.iter().any(|found| has_params(found, &trial.params)) {
                     return Ok(None);
                 }
@@ -218,8 +218,8 @@ impl Storage for SqliteStorage {
                 None => insert_running(tx, study, request.at)?,
             };
             let owner = owner_of(&request.owner, number);
-            upsert_trial_attr(tx, Table::System, id, OWNER_ATTR, &owner)?;
-            if request.beats {
+            upsert_trial_attr(tx, AttrScope::System, id, OWNER_ATTR, &owner)?;
+            if request.has_heartbeat {
                 beat(tx, id)?;
             }
             let begun = BegunTrial {
@@ -280,7 +280,7 @@ impl Storage for SqliteStorage {
         })
     }
 
-    fn running_trials(&mut self, study: StudyId) -> Result<Vec<HeldTrial>, StorageError> {
+    fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
         let known = self.ended.get(&study).cloned();
         let (held, ended) = self.database.read("read the running trials", |tx| {
             let ended = EndedPart::of(tx, study, known.as_ref())?;
@@ -294,7 +294,7 @@ impl Storage for SqliteStorage {
         self.database.write("watch", "note what was seen of running trials", |tx| {
             for (id, watch) in watches {
                 if read_held_trial(tx, *id)?.is_some() {
-                    upsert_trial_attr(tx, Table::System, *id, WATCH_ATTR, watch)?;
+                    upsert_trial_attr(tx, AttrScope::System, *id, WATCH_ATTR, watch)?;
                 }
             }
             Ok(())
@@ -303,20 +303,20 @@ impl Storage for SqliteStorage {
 
     fn fail_lost_trial(
         &mut self,
-        lost: &HeldTrial,
+        lost: &LeasedTrial,
         failure: &Json,
         retry: Option<RetryPolicy>,
         at: UtcDateTime,
     ) -> Result<Option<LostTrial>, StorageError> {
         self.database.write("reap", "end a lost trial", |tx| {
-            let is_same = |now: &HeldTrial| {
-                let stamp = |trial: &HeldTrial| trial.heartbeat.as_ref().map(|h| h.stamp.clone());
+            let is_same = |now: &LeasedTrial| {
+                let stamp = |trial: &LeasedTrial| trial.heartbeat.as_ref().map(|h| h.stamp.clone());
                 now.owner == lost.owner && stamp(now) == stamp(lost)
             };
             if !read_held_trial(tx, lost.id)?.as_ref().is_some_and(is_same) {
                 return Ok(None);
             }
-            upsert_trial_attr(tx, Table::System, lost.id, FAILURE_ATTR, failure)?;
+            upsert_trial_attr(tx, AttrScope::System, lost.id, FAILURE_ATTR, failure)?;
             set_finished(tx, lost.id, TrialState::Fail, at)?;
             let retry = append_retry(tx, lost.id, retry)?;
             Ok(Some(LostTrial { number: lost.number, retry }))
@@ -327,22 +327,22 @@ impl Storage for SqliteStorage {
         self.database.read("read a trial", |tx| {
             let id = find_trial(tx, study, number)?;
             let missing = || unreadable(format!("trial {number} cannot be read"));
-            TrialReader::read(tx, Which::Trial(id))?.pop().ok_or_else(|| missing().into())
+            TrialReader::read(tx, TrialFilter::Trial(id))?.pop().ok_or_else(|| missing().into())
         })
     }
 
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
-        self.database.read("read the trials", |tx| TrialReader::read(tx, Which::Study(study)))
+        self.database.read("read the trials", |tx| TrialReader::read(tx, TrialFilter::Study(study)))
     }
 
     fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database
-            .read("read the trials", |tx| TrialReader::read_history(tx, Which::Study(study)))
+            .read("read the trials", |tx| TrialReader::read_history(tx, TrialFilter::Study(study)))
     }
 
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database
-            .read("read the trials", |tx| TrialReader::read_outcomes(tx, Which::Study(study)))
+            .read("read the trials", |tx| TrialReader::read_outcomes(tx, TrialFilter::Study(study)))
     }
 
     fn changed_trials(
@@ -352,7 +352,7 @@ impl Storage for SqliteStorage {
     ) -> Result<Vec<FrozenTrial>, StorageError> {
         self.database.within(BRIEFLY, |database| {
             database.read("read the trials", |tx| {
-                TrialReader::read_history(tx, Which::Changed(study, known))
+                TrialReader::read_history(tx, TrialFilter::Changed(study, known))
             })
         })
     }
@@ -389,7 +389,7 @@ fn append_retry(
 ) -> Result<Option<TrialNumber>, TxError> {
     let Some(policy) = policy else { return Ok(None) };
     let study = study_of(tx, id)?;
-    let ended = TrialReader::read(tx, Which::Trial(id))?.pop();
+    let ended = TrialReader::read(tx, TrialFilter::Trial(id))?.pop();
     let retry = ended.and_then(|ended| retry_of(&ended, policy));
     retry.map(|retry| append_trial(tx, study, &retry)).transpose()
 }

@@ -5,7 +5,7 @@ use crate::rows::{
     decode_state, decode_value, unreadable,
 };
 use crate::sqlite::connection::TxError;
-use crate::sqlite::studies::Table;
+use crate::sqlite::studies::AttrScope;
 use rusqlite::Connection;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +21,7 @@ pub(crate) struct TrialReader {
 
 /// Which trials to read.
 #[derive(Clone, Copy)]
-pub(crate) enum Which<'a> {
+pub(crate) enum TrialFilter<'a> {
     /// All of a study.
     Study(StudyId),
     /// A single one.
@@ -32,19 +32,19 @@ pub(crate) enum Which<'a> {
 
 /// Which attributes to read.
 #[derive(Clone, Copy)]
-enum Attrs {
+enum AttrFilter {
     All,
     /// Those that are not trialbox's own.
-    Others,
+    NotOurs,
 }
 
-impl Which<'_> {
+impl TrialFilter<'_> {
     /// The condition on `trials t` and its one argument.
     fn condition(self) -> (Cow<'static, str>, i64) {
         match self {
-            Which::Study(id) => ("t.study_id = ?1".into(), id.0),
-            Which::Trial(id) => ("t.trial_id = ?1".into(), id.0),
-            Which::Changed(id, known) => (changed(known).into(), id.0),
+            TrialFilter::Study(id) => ("t.study_id = ?1".into(), id.0),
+            TrialFilter::Trial(id) => ("t.trial_id = ?1".into(), id.0),
+            TrialFilter::Changed(id, known) => (changed(known).into(), id.0),
         }
     }
 }
@@ -58,29 +58,32 @@ fn changed(known: &[FrozenTrial]) -> String {
 }
 
 impl TrialReader {
-    pub(crate) fn read(tx: &Connection, which: Which<'_>) -> Result<Vec<FrozenTrial>, TxError> {
-        TrialReader::read_with_attrs(tx, which, Attrs::All)
+    pub(crate) fn read(
+        tx: &Connection,
+        which: TrialFilter<'_>,
+    ) -> Result<Vec<FrozenTrial>, TxError> {
+        TrialReader::read_with_attrs(tx, which, AttrFilter::All)
     }
 
     /// Reads trials without the system attributes that are trialbox's own.
     pub(crate) fn read_history(
         tx: &Connection,
-        which: Which<'_>,
+        which: TrialFilter<'_>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        TrialReader::read_with_attrs(tx, which, Attrs::Others)
+        TrialReader::read_with_attrs(tx, which, AttrFilter::NotOurs)
     }
 
     fn read_with_attrs(
         tx: &Connection,
-        which: Which<'_>,
-        system_attrs: Attrs,
+        which: TrialFilter<'_>,
+        system_attrs: AttrFilter,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_values(tx, which)?;
         reader.read_params(tx, which)?;
-        reader.read_attrs(tx, Table::User, which, Attrs::All)?;
-        reader.read_attrs(tx, Table::System, which, system_attrs)?;
+        reader.read_attrs(tx, AttrScope::User, which, AttrFilter::All)?;
+        reader.read_attrs(tx, AttrScope::System, which, system_attrs)?;
         reader.read_intermediate_values(tx, which)?;
         reader.trials.sort_by_key(|trial| trial.number);
         Ok(reader.trials)
@@ -89,12 +92,12 @@ impl TrialReader {
     /// Reads trials with nothing but their values and system attributes.
     pub(crate) fn read_outcomes(
         tx: &Connection,
-        which: Which<'_>,
+        which: TrialFilter<'_>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_values(tx, which)?;
-        reader.read_attrs(tx, Table::System, which, Attrs::All)?;
+        reader.read_attrs(tx, AttrScope::System, which, AttrFilter::All)?;
         reader.trials.sort_by_key(|trial| trial.number);
         Ok(reader.trials)
     }
@@ -102,16 +105,16 @@ impl TrialReader {
     /// Reads trials with nothing but their parameters, suggested or fixed.
     pub(crate) fn read_params_only(
         tx: &Connection,
-        which: Which<'_>,
+        which: TrialFilter<'_>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
         reader.read_trials(tx, which)?;
         reader.read_params(tx, which)?;
-        reader.read_attrs(tx, Table::System, which, Attrs::All)?;
+        reader.read_attrs(tx, AttrScope::System, which, AttrFilter::All)?;
         Ok(reader.trials)
     }
 
-    fn read_trials(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
+    fn read_trials(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
@@ -143,7 +146,7 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_values(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
+    fn read_values(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t
@@ -169,7 +172,7 @@ impl TrialReader {
         Ok(())
     }
 
-    fn read_params(&mut self, tx: &Connection, which: Which<'_>) -> Result<(), TxError> {
+    fn read_params(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t
@@ -199,14 +202,14 @@ impl TrialReader {
     fn read_attrs(
         &mut self,
         tx: &Connection,
-        table: Table,
-        which: Which<'_>,
-        attrs: Attrs,
+        table: AttrScope,
+        which: TrialFilter<'_>,
+        attrs: AttrFilter,
     ) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let not_own = match attrs {
-            Attrs::All => String::new(),
-            Attrs::Others => {
+            AttrFilter::All => String::new(),
+            AttrFilter::NotOurs => {
                 format!("AND substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'", OWN_PREFIX.len())
             }
         };
@@ -222,8 +225,8 @@ impl TrialReader {
             let value =
                 decode_json(&text, || format!("attribute `{key}` of trial {}", trial.number))?;
             match table {
-                Table::User => trial.user_attrs.insert(key, value),
-                Table::System => trial.system_attrs.insert(key, value),
+                AttrScope::User => trial.user_attrs.insert(key, value),
+                AttrScope::System => trial.system_attrs.insert(key, value),
             };
         }
         Ok(())
@@ -232,7 +235,7 @@ impl TrialReader {
     fn read_intermediate_values(
         &mut self,
         tx: &Connection,
-        which: Which<'_>,
+        which: TrialFilter<'_>,
     ) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(

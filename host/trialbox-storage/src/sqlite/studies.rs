@@ -14,16 +14,16 @@ const MAX_LISTED_STUDIES: usize = 10;
 
 /// Which of the twin tables of attributes.
 #[derive(Clone, Copy)]
-pub(crate) enum Table {
+pub(crate) enum AttrScope {
     User,
     System,
 }
 
-impl Table {
+impl AttrScope {
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Table::User => "user",
-            Table::System => "system",
+            AttrScope::User => "user",
+            AttrScope::System => "system",
         }
     }
 }
@@ -60,14 +60,14 @@ pub(crate) fn read_study(tx: &Connection, id: StudyId) -> Result<StudyRecord, Tx
         StudyDirection::parse(&text).ok_or_else(unknown)
     };
     let directions = directions.into_iter().map(read).collect::<Result<_, _>>()?;
-    let user_attrs = read_study_attrs(tx, Table::User, id)?;
-    let system_attrs = read_study_attrs(tx, Table::System, id)?;
+    let user_attrs = read_study_attrs(tx, AttrScope::User, id)?;
+    let system_attrs = read_study_attrs(tx, AttrScope::System, id)?;
     Ok(StudyRecord { id, name, directions, user_attrs, system_attrs })
 }
 
 pub(crate) fn read_study_attrs(
     tx: &Connection,
-    table: Table,
+    table: AttrScope,
     id: StudyId,
 ) -> Result<BTreeMap<String, Json>, TxError> {
     let sql = format!(
@@ -120,7 +120,7 @@ pub(crate) fn read_summary(tx: &Connection, id: StudyId) -> Result<StudySummary,
 
 pub(crate) fn upsert_study_attrs(
     tx: &Connection,
-    table: Table,
+    table: AttrScope,
     id: StudyId,
     attrs: &[(String, Json)],
 ) -> Result<(), TxError> {
@@ -151,8 +151,8 @@ pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId,
             params![direction.as_str(), id.0, objective],
         )?;
     }
-    upsert_study_attrs(tx, Table::User, id, &study.user_attrs)?;
-    upsert_study_attrs(tx, Table::System, id, &study.system_attrs)?;
+    upsert_study_attrs(tx, AttrScope::User, id, &study.user_attrs)?;
+    upsert_study_attrs(tx, AttrScope::System, id, &study.system_attrs)?;
     Ok(id)
 }
 

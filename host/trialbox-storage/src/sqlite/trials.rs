@@ -5,12 +5,12 @@ use crate::rows::{
 };
 use crate::sqlite::connection::TxError;
 use crate::sqlite::ended::{EndedPart, after, n_counted};
-use crate::sqlite::studies::{Table, require_study};
+use crate::sqlite::studies::{AttrScope, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::run::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
 use trialbox_core::seam::storage::{
-    Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, HeldTrial, OWNER_ATTR, TrialBatch, WATCH_ATTR,
-    check_name,
+    Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, LeasedTrial, OWNER_ATTR, TrialBatch,
+    WATCH_ATTR, check_name,
 };
 use trialbox_core::study::trial::{TrialId, format_datetime};
 use trialbox_core::{
@@ -19,7 +19,7 @@ use trialbox_core::{
 
 pub(crate) fn upsert_trial_attr(
     tx: &Connection,
-    table: Table,
+    table: AttrScope,
     id: TrialId,
     key: &str,
     value: &Json,
@@ -270,10 +270,10 @@ pub(crate) fn insert_batch(
         .execute(params![id.0, step, value, kind])?;
     }
     for (key, value) in &batch.user_attrs {
-        upsert_trial_attr(tx, Table::User, id, key, value)?;
+        upsert_trial_attr(tx, AttrScope::User, id, key, value)?;
     }
     for (key, value) in &batch.system_attrs {
-        upsert_trial_attr(tx, Table::System, id, key, value)?;
+        upsert_trial_attr(tx, AttrScope::System, id, key, value)?;
     }
     Ok(())
 }
@@ -316,7 +316,7 @@ pub(crate) fn read_held(
     tx: &Connection,
     study: StudyId,
     ended: Option<&EndedPart>,
-) -> Result<Vec<HeldTrial>, TxError> {
+) -> Result<Vec<LeasedTrial>, TxError> {
     let mut statement = tx.prepare_cached(&format!(
         "{HELD_SQL} AND t.study_id = ?1 AND t.trial_id > ?4 ORDER BY t.number"
     ))?;
@@ -329,13 +329,16 @@ pub(crate) fn read_held(
 }
 
 /// A trial as it is now, if it is RUNNING.
-pub(crate) fn read_held_trial(tx: &Connection, id: TrialId) -> Result<Option<HeldTrial>, TxError> {
+pub(crate) fn read_held_trial(
+    tx: &Connection,
+    id: TrialId,
+) -> Result<Option<LeasedTrial>, TxError> {
     let mut statement = tx.prepare_cached(&format!("{HELD_SQL} AND t.trial_id = ?1"))?;
     let mut rows = statement.query(params![id.0, OWNER_ATTR, WATCH_ATTR])?;
     rows.next()?.map(decode_held).transpose()
 }
 
-fn decode_held(row: &rusqlite::Row) -> Result<HeldTrial, TxError> {
+fn decode_held(row: &rusqlite::Row) -> Result<LeasedTrial, TxError> {
     let number = TrialNumber(row.get(1)?);
     let json = |index: usize, key: &str| -> Result<Option<Json>, TxError> {
         let text: Option<String> = row.get(index)?;
@@ -344,7 +347,7 @@ fn decode_held(row: &rusqlite::Row) -> Result<HeldTrial, TxError> {
     };
     let stamp: Option<String> = row.get(2)?;
     let age_secs: Option<f64> = row.get(3)?;
-    Ok(HeldTrial {
+    Ok(LeasedTrial {
         id: TrialId(row.get(0)?),
         number,
         // A stamp that is no date has no age: then it counts as ancient, and watching decides.

@@ -12,8 +12,8 @@ use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_runtime::{
-    Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox, SandboxConfig,
-    Stops,
+    Cancellation, Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
+    SandboxConfig,
 };
 
 /// What an objective may see and use.
@@ -113,7 +113,7 @@ impl ObjectiveArgs {
     pub(crate) fn load(
         &self,
         file: &Arc<ObjectiveFile>,
-        stops: &Stops,
+        stops: &Cancellation,
     ) -> Result<ReadyObjective, CommandError> {
         let config = SandboxConfig {
             program: std::env::current_exe()?,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Storage;
 use trialbox_storage::spool::Spool;
-use trialbox_storage::{Create, LockMode, Options, Stopping};
+use trialbox_storage::{Create, LockMode, Options, WaitCancellation};
 
 /// Which database.
 #[derive(Debug, Clone, clap::Args)]
@@ -72,21 +72,21 @@ impl StorageArgs {
 
     /// Opens a database that must be there.
     pub(crate) fn open(&self) -> Result<Box<dyn Storage>, CommandError> {
-        self.open_with(Create::Never, Stopping::default())
+        self.open_with(Create::Never, WaitCancellation::default())
     }
 
     /// Opens a database; `stopping` cuts short what waits have become pointless.
     pub(crate) fn open_with(
         &self,
         create: Create,
-        stopping: Stopping,
+        stopping: WaitCancellation,
     ) -> Result<Box<dyn Storage>, CommandError> {
         let options = self.options(create, stopping);
         trialbox_storage::open(&self.url(), &options).map_err(CommandError::from)
     }
 
     /// How to open the database.
-    pub(crate) fn options(&self, create: Create, stopping: Stopping) -> Options {
+    pub(crate) fn options(&self, create: Create, stopping: WaitCancellation) -> Options {
         Options {
             timeout: self.storage_timeout,
             create,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use trialbox_core::Json;
 use trialbox_core::run::reap::{Loss, OwnerProbe, OwnerState, Witness};
-use trialbox_core::seam::storage::HeldTrial;
+use trialbox_core::seam::storage::LeasedTrial;
 
 /// A heart that was silent for so long has missed a beat: the trial may be lost.
 const SUSPICIOUS_SILENCE: Duration = Duration::from_secs(60);
@@ -74,7 +74,7 @@ impl Liveness<'static> {
 }
 
 impl OwnerProbe for Liveness<'_> {
-    fn look(&self, trials: &[&HeldTrial]) -> Vec<OwnerState> {
+    fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState> {
         let mut states: Vec<OwnerState> =
             trials.iter().map(|trial| self.look_nearby(trial)).collect();
         let open =
@@ -94,14 +94,14 @@ impl OwnerProbe for Liveness<'_> {
 
 /// What only Slurm may know.
 struct Question<'a> {
-    trial: &'a HeldTrial,
+    trial: &'a LeasedTrial,
     job: JobStart,
     state: &'a mut OwnerState,
 }
 
 impl Liveness<'_> {
     /// What can be known of an owner without asking anybody.
-    fn look_nearby(&self, trial: &HeldTrial) -> OwnerState {
+    fn look_nearby(&self, trial: &LeasedTrial) -> OwnerState {
         let Some(owner) = trial.owner_of_this() else { return OwnerState::Unknown };
         let state = look_up_process(owner);
         let job = job_of(owner).filter(|_| state == OwnerState::Unknown);
@@ -114,7 +114,7 @@ impl Liveness<'_> {
     }
 
     /// The owner's job, if Slurm would tell us of it, as far as we know without asking.
-    fn job_to_ask(&self, trial: &HeldTrial) -> Option<JobStart> {
+    fn job_to_ask(&self, trial: &LeasedTrial) -> Option<JobStart> {
         let job = job_of(trial.owner_of_this()?)?;
         let is_here = self.here.job.as_ref().is_none_or(|ours| ours.cluster == job.cluster);
         (is_here && job.uid.as_ref() == Some(&self.here.uid)).then_some(job)
@@ -219,7 +219,7 @@ fn job_of(owner: &Json) -> Option<JobStart> {
     owner.get("pid").and_then(|_| JobStart::from_members(owner))
 }
 
-fn is_silent(trial: &HeldTrial) -> bool {
+fn is_silent(trial: &LeasedTrial) -> bool {
     // Without a heartbeat there is no silence.
     trial.heartbeat.as_ref().is_some_and(|heartbeat| !heartbeat.is_recent(SUSPICIOUS_SILENCE))
 }

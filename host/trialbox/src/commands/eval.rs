@@ -24,11 +24,11 @@ use trialbox_core::seam::objective::{Objective, OnDeadline};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial};
 use trialbox_core::session::event::Event;
-use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Clock as _, Json, Storage as _, StudyDirection, StudyRecord, TrialState};
-use trialbox_runtime::{Interrupts, ObjectiveFile, Sandbox, Stops};
+use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile, Sandbox};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -90,7 +90,7 @@ impl EvalArgs {
         refuse_twice("--param", &self.param)?;
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
-        let stops = Stops { interrupts, ..Stops::default() };
+        let stops = Cancellation { interrupts, ..Cancellation::default() };
         let mut ready = self.sandbox.load(&file, &stops)?;
         self.sandbox.check_data(&ready.loaded)?;
         let flags: Vec<StudyDirection> =
@@ -135,7 +135,7 @@ impl EvalArgs {
             Defaults::Random => SamplerConfig::Random,
         };
         let sampler = sampler.build();
-        let around = Surroundings {
+        let around = TrialContext {
             study: &study,
             seed: self.seed,
             sampler: sampler.as_ref(),
@@ -150,8 +150,12 @@ impl EvalArgs {
             on_deadline: OnDeadline::default(),
             provenance: &[],
         };
-        let request =
-            BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
+        let request = BeginTrial {
+            owner: new_owner(),
+            has_heartbeat: true,
+            max_trials: None,
+            at: clock.utc_now(),
+        };
         match run_trial(&around, &mut storage, objective, &request, observer)? {
             TrialEnd::Finished(trial) => Ok((study, *trial)),
             // The storage is this process's own memory: nobody else can take or limit the trial.

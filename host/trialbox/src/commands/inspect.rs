@@ -18,12 +18,12 @@ use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::seam::storage::BeginTrial;
-use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Clock as _, History, Json, Param, Storage as _, StudyDirection};
-use trialbox_runtime::{Description, Isolation, ObjectiveFile, Stops};
+use trialbox_runtime::{Cancellation, Description, Isolation, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -58,7 +58,7 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
-        let mut ready = self.sandbox.load(&file, &Stops::default())?;
+        let mut ready = self.sandbox.load(&file, &Cancellation::default())?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
         output.result(&text, || describe_json(&file, &ready, &probe));
@@ -81,7 +81,7 @@ impl InspectArgs {
         let study = storage.create_study(&study)?;
         let clock = SystemClock::new();
         let sampler = SamplerConfig::Midpoint.build();
-        let around = Surroundings {
+        let around = TrialContext {
             study: &study,
             seed: 0,
             sampler: sampler.as_ref(),
@@ -92,8 +92,12 @@ impl InspectArgs {
             on_deadline: OnDeadline::default(),
             provenance: &[],
         };
-        let request =
-            BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
+        let request = BeginTrial {
+            owner: new_owner(),
+            has_heartbeat: true,
+            max_trials: None,
+            at: clock.utc_now(),
+        };
         let end = run_trial(&around, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
         let TrialEnd::Finished(trial) = end else { return Ok(Probe::default()) };
         // A call that was cut short has told what it was made for.
@@ -113,7 +117,7 @@ struct Probe {
     problem: Option<String>,
 }
 
-/// Stops an objective as soon as it asks.
+/// Cancellation an objective as soon as it asks.
 struct AlwaysPruner;
 
 impl Pruner for AlwaysPruner {

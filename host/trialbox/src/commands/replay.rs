@@ -18,13 +18,13 @@ use std::sync::Arc;
 use trialbox_core::run::replay::{RecordedAnswers, Replay, recorded_seed, replay};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::storage::{BeginTrial, TrialStart};
-use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::PROVENANCE_ATTR;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Clock as _, FrozenTrial, Json, Storage as _, StudyRecord, TrialNumber};
-use trialbox_runtime::{Interrupts, ObjectiveFile, Stops};
+use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 use trialbox_storage::MemoryStorage;
 
@@ -67,7 +67,7 @@ impl ReplayArgs {
         let (seed, kept) = self.check(&recorded, &file)?;
 
         let interrupts = Some(Arc::new(Interrupts::install()?));
-        let stops = Stops { interrupts, ..Stops::default() };
+        let stops = Cancellation { interrupts, ..Cancellation::default() };
         let deterministic =
             self.sandbox.deterministic || kept.get("deterministic") == Some(&Json::Bool(true));
         let mut limits = Limits::default();
@@ -203,7 +203,7 @@ fn run_again(
     let clock = SystemClock::new();
     let sampler = SamplerConfig::Midpoint.build();
     let pruner = RecordedAnswers::of(recorded);
-    let around = Surroundings {
+    let around = TrialContext {
         study: &copy,
         seed: 0,
         sampler: sampler.as_ref(),
@@ -214,8 +214,12 @@ fn run_again(
         on_deadline: OnDeadline::default(),
         provenance: &[],
     };
-    let request =
-        BeginTrial { owner: new_owner(), beats: true, max_trials: None, at: clock.utc_now() };
+    let request = BeginTrial {
+        owner: new_owner(),
+        has_heartbeat: true,
+        max_trials: None,
+        at: clock.utc_now(),
+    };
     let TrialStart::Begun(begun) = scratch.begin_trial(copy.id, &request)? else {
         unreachable!("a study of this process's own memory has no limit")
     };

@@ -8,7 +8,7 @@ use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::owner::owner_of_ask;
-use crate::study::recovery::{DEFAULT_GRACE, Reaping, keep, tidy_up};
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, keep, recover};
 use crate::study::settings::{SettingFlags, constraint_format};
 use crate::view;
 use crate::view::finished::show_usage;
@@ -21,7 +21,7 @@ use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
-use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::trial::{CONSTRAINT_PREFIX, format_datetime};
@@ -219,9 +219,9 @@ impl AskArgs {
             overrule: self.overrule,
             ..SettingFlags::default()
         };
-        let (study, settings) = flags.settle(storage.as_mut(), study)?;
+        let (study, settings) = flags.resolve(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
-        tidy_up(
+        recover(
             storage.as_mut(),
             spool.as_ref(),
             &study,
@@ -238,7 +238,7 @@ impl AskArgs {
         }
         let sampler = settings.sampler.build();
         let clock = SystemClock::new();
-        let around = Surroundings {
+        let around = TrialContext {
             study: &study,
             seed: settings.seed,
             sampler: sampler.as_ref(),
@@ -251,7 +251,7 @@ impl AskArgs {
         };
         let request = BeginTrial {
             owner,
-            beats: false,
+            has_heartbeat: false,
             max_trials: settings.budgets.max_trials,
             at: clock.utc_now(),
         };

@@ -12,7 +12,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 use trialbox_core::run::reap::{ReapReport, ReapRequest, Reaped, reap};
 use trialbox_core::run::{LateRecord, UnrecordedTrial, record_later};
-use trialbox_core::seam::storage::{HeldTrial, RetryPolicy};
+use trialbox_core::seam::storage::{LeasedTrial, RetryPolicy};
 use trialbox_core::{Clock as _, Storage, StorageError, StudyRecord};
 use trialbox_storage::spool::{Spool, SpoolEntry, SpooledResult};
 
@@ -54,7 +54,7 @@ impl Reaping {
 }
 
 /// Writes what earlier jobs could not, and ends trials whose jobs are gone; returns the latter.
-pub(crate) fn tidy_up(
+pub(crate) fn recover(
     storage: &mut dyn Storage,
     spool: Option<&Spool>,
     study: &StudyRecord,
@@ -79,7 +79,7 @@ pub(crate) fn reap_study(
     study: &StudyRecord,
     reaping: &Reaping,
 ) -> Result<ReapReport, StorageError> {
-    let has_result = |trial: &HeldTrial| spool.is_some_and(|spool| has_result(spool, trial));
+    let has_result = |trial: &LeasedTrial| spool.is_some_and(|spool| has_result(spool, trial));
     let request = ReapRequest {
         probe: &Liveness::new(reaping.inquiry),
         observer: observer(),
@@ -93,7 +93,7 @@ pub(crate) fn reap_study(
 }
 
 /// Whether the spool holds the trial's result. One that cannot be read may.
-fn has_result(spool: &Spool, trial: &HeldTrial) -> bool {
+fn has_result(spool: &Spool, trial: &LeasedTrial) -> bool {
     match spool.entries() {
         Ok(entries) => entries.iter().any(|entry| {
             let kept = entry.result.as_ref().map(|result| &result.trial.claim);
@@ -133,11 +133,11 @@ pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
 /// A spooled result, and what became of it.
 pub(crate) struct Synced {
     pub(crate) entry: SpoolEntry,
-    pub(crate) fate: Fate,
+    pub(crate) fate: SpoolOutcome,
 }
 
 /// What became of a spooled result.
-pub(crate) enum Fate {
+pub(crate) enum SpoolOutcome {
     /// It is where it belongs, and its file is gone, if it could be removed.
     Settled { record: LateRecord, file_stays: bool },
     /// It could not be written yet; the file stays.
@@ -151,13 +151,13 @@ impl Synced {
     fn is_news(&self) -> bool {
         matches!(
             self.fate,
-            Fate::Settled { record: LateRecord::Recorded | LateRecord::TooLate { .. }, .. }
+            SpoolOutcome::Settled { record: LateRecord::Recorded | LateRecord::TooLate { .. }, .. }
         )
     }
 
     /// Whether somebody has to look at it.
     pub(crate) fn is_left(&self) -> bool {
-        !matches!(self.fate, Fate::Settled { file_stays: false, .. })
+        !matches!(self.fate, SpoolOutcome::Settled { file_stays: false, .. })
     }
 }
 
@@ -179,22 +179,22 @@ pub(crate) fn sync_spool(
     entries
         .into_iter()
         .filter(is_meant)
-        .map(|entry| Synced { fate: settle(storage, spool, &entry), entry })
+        .map(|entry| Synced { fate: resolve(storage, spool, &entry), entry })
         .collect()
 }
 
-fn settle(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> Fate {
+fn resolve(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> SpoolOutcome {
     let result = match &entry.result {
         Ok(result) => result,
-        Err(problem) => return Fate::Unreadable(problem.clone()),
+        Err(problem) => return SpoolOutcome::Unreadable(problem.clone()),
     };
     let record = match record_later(storage, &result.study, &result.trial) {
         Ok(record) => record,
-        Err(error) => return Fate::Waiting(error.into()),
+        Err(error) => return SpoolOutcome::Waiting(error.into()),
     };
     let file_stays = record == LateRecord::Homeless
         || spool.remove(entry).is_err_and(|error| error.kind() != ErrorKind::NotFound);
-    Fate::Settled { record, file_stays }
+    SpoolOutcome::Settled { record, file_stays }
 }
 
 /// What to say of a spooled result.
@@ -205,38 +205,41 @@ pub(crate) fn synced_text(synced: &Synced) -> String {
         |result| format!("trial {} of study `{}`", result.trial.claim.number, result.study),
     );
     match &synced.fate {
-        Fate::Settled { record: LateRecord::Recorded | LateRecord::RecordedBefore, file_stays } => {
+        SpoolOutcome::Settled {
+            record: LateRecord::Recorded | LateRecord::RecordedBefore,
+            file_stays,
+        } => {
             let stays = if *file_stays { "; the file may be removed" } else { "" };
             format!("{trial} has its result now, from `{path}`{stays}")
         }
-        Fate::Settled { record: LateRecord::TooLate { reason, kept_as }, .. } => {
+        SpoolOutcome::Settled { record: LateRecord::TooLate { reason, kept_as }, .. } => {
             let kept = kept_as.as_ref().map_or_else(
                 || "it held no value".to_owned(),
                 |key| format!("it is kept as the study's attribute `{key}`"),
             );
             format!("the result of {trial} from `{path}` came too late: {reason}; {kept}")
         }
-        Fate::Settled { record: LateRecord::Homeless, .. } => {
+        SpoolOutcome::Settled { record: LateRecord::Homeless, .. } => {
             format!(
                 "the result in `{path}` has no place here: {trial} is not there, or is another one"
             )
         }
-        Fate::Waiting(error) => {
+        SpoolOutcome::Waiting(error) => {
             format!("the result of {trial} in `{path}` still waits: {:#}", error.error)
         }
-        Fate::Unreadable(problem) => format!("`{path}` cannot be read: {problem}"),
+        SpoolOutcome::Unreadable(problem) => format!("`{path}` cannot be read: {problem}"),
     }
 }
 
 /// The same for programs.
 pub(crate) fn synced_json(synced: &Synced) -> Value {
     let fate = match &synced.fate {
-        Fate::Settled { record: LateRecord::Recorded, .. } => "recorded",
-        Fate::Settled { record: LateRecord::RecordedBefore, .. } => "recorded_before",
-        Fate::Settled { record: LateRecord::TooLate { .. }, .. } => "too_late",
-        Fate::Settled { record: LateRecord::Homeless, .. } => "homeless",
-        Fate::Waiting(_) => "waiting",
-        Fate::Unreadable(_) => "unreadable",
+        SpoolOutcome::Settled { record: LateRecord::Recorded, .. } => "recorded",
+        SpoolOutcome::Settled { record: LateRecord::RecordedBefore, .. } => "recorded_before",
+        SpoolOutcome::Settled { record: LateRecord::TooLate { .. }, .. } => "too_late",
+        SpoolOutcome::Settled { record: LateRecord::Homeless, .. } => "homeless",
+        SpoolOutcome::Waiting(_) => "waiting",
+        SpoolOutcome::Unreadable(_) => "unreadable",
     };
     let result = synced.entry.result.as_ref().ok();
     json!({

@@ -106,7 +106,7 @@ impl SettingFlags {
     }
 
     /// What the study holds, after adding what it did not say and these flags do.
-    pub(crate) fn settle(
+    pub(crate) fn resolve(
         &self,
         storage: &mut dyn Storage,
         mut study: StudyRecord,
@@ -138,14 +138,14 @@ impl SettingFlags {
             study = storage.set_study_attrs(study.id, &attrs)?;
         }
         if let Some(module) = &self.module {
-            study = module.settle(storage, study)?;
+            study = module.resolve(storage, study)?;
         }
         let settings = Settings::of(&study)?;
         Ok((study, settings))
     }
 
-    /// What [`Self::settle`] would return and refuse; nothing is written.
-    pub(crate) fn foresee(&self, mut study: StudyRecord) -> Result<Settings, CommandError> {
+    /// What [`Self::resolve`] would return and refuse; nothing is written.
+    pub(crate) fn preview(&self, mut study: StudyRecord) -> Result<Settings, CommandError> {
         self.stopping.check(&study.directions)?;
         if let Some(module) = &self.module {
             module.check(&study)?;
@@ -218,7 +218,7 @@ impl ModuleFlags {
     }
 
     /// Refuses a component that is not the study's, or notes that it takes that one's place.
-    fn settle(
+    fn resolve(
         &self,
         storage: &mut dyn Storage,
         study: StudyRecord,

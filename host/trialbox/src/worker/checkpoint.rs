@@ -21,7 +21,7 @@ use trialbox_core::run::retry::origin;
 use trialbox_core::seam::objective::{Evaluation, Objective};
 use trialbox_core::session::{Stop, TrialSession};
 use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
-use trialbox_runtime::{CHECKPOINT_PATH, CheckpointDir, Grant, Rejection, Sandbox, Stops};
+use trialbox_runtime::{CHECKPOINT_PATH, Cancellation, CheckpointDir, Grant, Rejection, Sandbox};
 
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
 pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
@@ -284,7 +284,7 @@ fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAt
 pub(crate) struct Checkpointed<'a> {
     sandbox: &'a mut Sandbox,
     checkpoints: Option<&'a Checkpoints>,
-    stops: &'a Stops,
+    stops: &'a Cancellation,
     /// The first attempt at the trial that was evaluated last.
     origin: Option<TrialNumber>,
 }
@@ -293,7 +293,7 @@ impl<'a> Checkpointed<'a> {
     pub(crate) fn new(
         sandbox: &'a mut Sandbox,
         checkpoints: Option<&'a Checkpoints>,
-        stops: &'a Stops,
+        stops: &'a Cancellation,
     ) -> Self {
         Checkpointed { sandbox, checkpoints, stops, origin: None }
     }
@@ -305,7 +305,7 @@ impl<'a> Checkpointed<'a> {
 
     /// Removes the directory of the trial that was evaluated last, if it has ended for good. One that was only stopped
     /// keeps it.
-    pub(crate) fn settle(&mut self, end: &TrialEnd) {
+    pub(crate) fn resolve(&mut self, end: &TrialEnd) {
         let (Some(checkpoints), Some(origin)) = (self.checkpoints, self.origin.take()) else {
             return;
         };
@@ -383,7 +383,7 @@ impl Objective for Checkpointed<'_> {
 }
 
 /// Allows work to go on until somebody wants this process to stop, and then for as long as a small directory takes.
-fn for_a_moment_after(stops: &Stops) -> impl FnMut() -> io::Result<()> {
+fn for_a_moment_after(stops: &Cancellation) -> impl FnMut() -> io::Result<()> {
     let mut stopped_at = None;
     move || {
         if stops.pending().is_none() {

@@ -31,12 +31,12 @@ use trialbox_core::seam::objective::{Interruption, OnDeadline};
 use trialbox_core::seam::sampler::may_begin;
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::session::event::Event;
-use trialbox_core::session::{SessionLimits, Surroundings};
+use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::limits::Limits;
 use trialbox_core::{
     Clock as _, Json, Sampler, Storage, StorageError, StudyRecord, TrialNumber, TrialState,
 };
-use trialbox_runtime::{ObjectiveFile, Stops};
+use trialbox_runtime::{Cancellation, ObjectiveFile};
 use trialbox_samplers::PartialFixedSampler;
 use trialbox_storage::Create;
 
@@ -106,7 +106,7 @@ pub(crate) struct Job<'a> {
     pub(crate) args: &'a RunArgs,
     pub(crate) output: &'a Output,
     pub(crate) file: &'a Arc<ObjectiveFile>,
-    pub(crate) stops: &'a Stops,
+    pub(crate) stops: &'a Cancellation,
     pub(crate) job_end: &'a JobEnd,
     pub(crate) checkpoints: Option<&'a Checkpoints>,
     pub(crate) study: &'a StudyRecord,
@@ -158,7 +158,7 @@ impl Job<'_> {
         let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
         ready.sandbox.set_terms(limits, deterministic)?;
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
-        let around = Surroundings {
+        let around = TrialContext {
             study: self.study,
             seed: self.settings.seed,
             sampler: sampler.as_ref(),
@@ -182,7 +182,7 @@ impl Job<'_> {
             }
             let request = BeginTrial {
                 owner: new_owner(),
-                beats: true,
+                has_heartbeat: true,
                 max_trials: self.settings.budgets.max_trials,
                 at: self.clock.utc_now(),
             };
@@ -203,7 +203,7 @@ impl Job<'_> {
                 continue;
             }
             exit = exit.worst(self.report(&end));
-            objective.settle(&end);
+            objective.resolve(&end);
         }
         // What the end of the job's time does is said with the trial that it stops.
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))

@@ -10,11 +10,11 @@ const UID: &str = "1000";
 const CLUSTER: &str = "c";
 
 /// A trial whose process ran on a machine that is not this one, with a heart that was silent for `silence_secs`.
-fn trial(number: u32, silence_secs: f64, job: &[(&'static str, &str)]) -> HeldTrial {
+fn trial(number: u32, silence_secs: f64, job: &[(&'static str, &str)]) -> LeasedTrial {
     let process = [("host", Json::from("elsewhere")), ("pid", Json::from(7u32))];
     let job = job.iter().map(|(key, value)| (*key, Json::from(*value)));
     let members = process.into_iter().chain(job).chain([(OWNER_TRIAL, Json::from(number))]);
-    HeldTrial {
+    LeasedTrial {
         id: TrialId(number.into()),
         number: TrialNumber(number),
         owner: Some(Json::object(members)),
@@ -24,7 +24,7 @@ fn trial(number: u32, silence_secs: f64, job: &[(&'static str, &str)]) -> HeldTr
 }
 
 /// Of a job of ours, on our cluster.
-fn of_job(number: u32, silence_secs: f64, id: &str) -> HeldTrial {
+fn of_job(number: u32, silence_secs: f64, id: &str) -> LeasedTrial {
     trial(number, silence_secs, &job(id, CLUSTER, UID))
 }
 
@@ -64,7 +64,7 @@ struct Seen {
 fn look(
     here: Here,
     inquiry: Inquiry,
-    trials: &[HeldTrial],
+    trials: &[LeasedTrial],
     squeue: fn() -> Result<Answer, SlurmError>,
     sacct: fn() -> Result<Answer, SlurmError>,
 ) -> Seen {
@@ -143,7 +143,7 @@ fn slurm_is_left_alone_at_the_start_unless_a_heart_was_silent_for_a_minute() {
     let seen = look(in_job("1", 0), Inquiry::IfSilent, &trials, squeue, || missing("sacct"));
     assert_eq!((seen.states, seen.asked.len()), (vec!["unknown".to_owned(); 2], 0));
     // Who asks and tells by hand has no heart that could be silent.
-    let by_hand = [HeldTrial { heartbeat: None, ..of_job(1, 0.0, "1") }];
+    let by_hand = [LeasedTrial { heartbeat: None, ..of_job(1, 0.0, "1") }];
     let ask = |inquiry| look(in_job("2", 0), inquiry, &by_hand, squeue, || missing("sacct"));
     assert_eq!(ask(Inquiry::IfSilent), Seen { states: vec!["unknown".to_owned()], asked: vec![] });
     assert_eq!(ask(Inquiry::Always).states, ["alive"]);
@@ -181,7 +181,7 @@ fn the_process_table_is_believed_and_slurm_is_not_asked_of_processes_of_this_mac
     let members =
         members.chain(job("1", CLUSTER, UID).map(|(key, value)| (key, Json::from(value))));
     let ours = Json::object(members.chain([(OWNER_TRIAL, Json::from(0u32))]));
-    let trials = [HeldTrial { owner: Some(ours), ..of_job(0, 1e6, "1") }];
+    let trials = [LeasedTrial { owner: Some(ours), ..of_job(0, 1e6, "1") }];
     let nobody = || panic!("nobody is asked");
     let seen = look(login_node(), Inquiry::Always, &trials, nobody, nobody);
     assert_eq!(seen, Seen { states: vec!["alive".to_owned()], asked: vec![] });
@@ -204,7 +204,7 @@ fn jobs_of_others_on_other_clusters_and_outside_of_slurm_are_left_to_their_heart
     // A trial that was asked for in a job may be told from elsewhere, when the job has long ended.
     let owner = job("1", CLUSTER, UID).map(|(key, value)| (key, Json::from(value)));
     let owner = Json::object(owner.into_iter().chain([(OWNER_TRIAL, Json::from(0u32))]));
-    let told_elsewhere = [HeldTrial { owner: Some(owner), ..trial(0, 1e6, &[]) }];
+    let told_elsewhere = [LeasedTrial { owner: Some(owner), ..trial(0, 1e6, &[]) }];
     let nobody = || panic!("nobody is asked");
     let seen = look(login_node(), Inquiry::Always, &told_elsewhere, nobody, nobody);
     assert_eq!(seen.states, ["unknown"]);

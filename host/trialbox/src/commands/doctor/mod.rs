@@ -17,7 +17,7 @@ use std::time::Duration;
 use trialbox_core::Clock as _;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, repair};
 use trialbox_storage::platform::mount::Locks;
-use trialbox_storage::{Create, Stopping, sqlite_path};
+use trialbox_storage::{Create, WaitCancellation, sqlite_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -83,11 +83,11 @@ impl DoctorArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let path = self.path()?;
         if self.slurm {
-            let lock = self.storage.options(Create::Never, Stopping::default()).lock;
+            let lock = self.storage.options(Create::Never, WaitCancellation::default()).lock;
             let (database, sbatch) = (path.as_path(), self.sbatch.as_slice());
             return ClusterCheck { database, lock, wait: self.wait, sbatch }.run(output);
         }
-        let storage = self.storage.options(Create::Never, Stopping::default());
+        let storage = self.storage.options(Create::Never, WaitCancellation::default());
         let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());
         let options = Options { storage, spool, grace: self.grace, now };
         let diagnosis = if self.repair {

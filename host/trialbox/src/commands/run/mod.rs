@@ -34,8 +34,8 @@ use trialbox_core::seam::objective::Interruption;
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::{Json, Storage, UtcDateTime};
-use trialbox_runtime::{Interrupts, Stops};
-use trialbox_storage::{Create, Stopping};
+use trialbox_runtime::{Cancellation, Interrupts};
+use trialbox_storage::{Create, WaitCancellation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -160,7 +160,7 @@ impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let job_end = self.job_end.watch();
-        let stops = Stops { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
+        let stops = Cancellation { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
         if let Some(note) = explain_lost_signals() {
             output.note(&note);
         }
@@ -181,12 +181,12 @@ impl RunArgs {
         }
     }
 
-    fn run_until(&self, stops: &Stops, job_end: &JobEnd, output: &Output) -> CommandResult {
+    fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
         let prepared = self.prepare(stops)?;
         let checkpoints = self.checkpoint.root(&self.sandbox.grants()?)?;
         let mut storage = self.open_storage(Create::Missing, stops, job_end)?;
-        let (study, settings) = self.settle_study(storage.as_mut(), &prepared, output)?;
-        let lost = self.tidy_up(storage.as_mut(), &study, output)?;
+        let (study, settings) = self.resolve_study(storage.as_mut(), &prepared, output)?;
+        let lost = self.recover(storage.as_mut(), &study, output)?;
         let checkpoints =
             checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
         let Prepared { file, ready, .. } = prepared;
@@ -243,11 +243,12 @@ impl RunArgs {
     pub(crate) fn open_storage(
         &self,
         create: Create,
-        stops: &Stops,
+        stops: &Cancellation,
         job_end: &JobEnd,
     ) -> Result<Box<dyn Storage>, CommandError> {
         let (stops, last_call) = (stops.clone(), Arc::clone(&job_end.last_call));
-        let stopping = Stopping::when(move || stops.signal().is_some() || last_call.is_over());
+        let stopping =
+            WaitCancellation::when(move || stops.signal().is_some() || last_call.is_over());
         self.storage.open_with(create, stopping)
     }
 

@@ -9,7 +9,7 @@ use crate::args::objective::{
 use crate::args::param::refuse_twice;
 use crate::error::CommandError;
 use crate::study::provenance::module_digest;
-use crate::study::recovery::{Reaping, tidy_up};
+use crate::study::recovery::{Reaping, recover};
 use crate::study::settings::{ModuleFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use trialbox_core::run::reap::Reaped;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, Storage, StorageError, StudyDirection, StudyId, StudyRecord};
-use trialbox_runtime::{ObjectiveFile, Stops};
+use trialbox_runtime::{Cancellation, ObjectiveFile};
 
 /// An objective that is ready, and what the flags say of its study.
 pub(crate) struct Prepared {
@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
 impl RunArgs {
     /// Gets the objective ready and looks whether its data is there. No database is touched: a file that is no
     /// objective must leave no trace there.
-    pub(crate) fn prepare(&self, stops: &Stops) -> Result<Prepared, CommandError> {
+    pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
         refuse_twice("--fix", &self.fix)?;
         let mut flags = self.setting_flags()?;
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
@@ -43,7 +43,7 @@ impl RunArgs {
     }
 
     /// The study, made if it is not there, and what holds for its trials, which it remembers from now on.
-    pub(crate) fn settle_study(
+    pub(crate) fn resolve_study(
         &self,
         storage: &mut dyn Storage,
         prepared: &Prepared,
@@ -52,16 +52,16 @@ impl RunArgs {
         let Prepared { flags, ready, .. } = prepared;
         let study = self.open_or_create_study(storage, flags, ready)?;
         refuse_other_names(&study, ready)?;
-        let (study, settings) = flags.settle(storage, study)?;
+        let (study, settings) = flags.resolve(storage, study)?;
         if flags.pruner.is_some() && study.directions.len() > 1 {
             output.note("note: with several objectives nothing is pruned; --pruner has no effect");
         }
         Ok((study, settings))
     }
 
-    /// What [`Self::settle_study`] would find or make, and refuse. Nothing is written; `storage` is `None` where
+    /// What [`Self::resolve_study`] would find or make, and refuse. Nothing is written; `storage` is `None` where
     /// there is no database yet, and so is the study where it would be made.
-    pub(crate) fn foresee_study(
+    pub(crate) fn preview_study(
         &self,
         storage: Option<&mut (dyn Storage + 'static)>,
         prepared: &Prepared,
@@ -84,18 +84,18 @@ impl RunArgs {
             user_attrs: BTreeMap::new(),
             system_attrs: BTreeMap::new(),
         });
-        Ok((found, flags.foresee(study)?))
+        Ok((found, flags.preview(study)?))
     }
 
     /// Writes what earlier jobs could not, and ends trials whose jobs are gone.
-    pub(crate) fn tidy_up(
+    pub(crate) fn recover(
         &self,
         storage: &mut dyn Storage,
         study: &StudyRecord,
         output: &Output,
     ) -> Result<Vec<Reaped>, CommandError> {
         let reaping = Reaping::at_start(study, self.grace);
-        tidy_up(storage, self.storage.spool().as_ref(), study, &reaping, output)
+        recover(storage, self.storage.spool().as_ref(), study, &reaping, output)
     }
 
     /// The same, and asks Slurm for all that nothing else is known of: trials of dead jobs are still to be run.
@@ -106,7 +106,7 @@ impl RunArgs {
         output: &Output,
     ) -> Result<Vec<Reaped>, CommandError> {
         let reaping = Reaping::at_end(study, self.grace);
-        tidy_up(storage, self.storage.spool().as_ref(), study, &reaping, output)
+        recover(storage, self.storage.spool().as_ref(), study, &reaping, output)
     }
 
     /// The study's name.

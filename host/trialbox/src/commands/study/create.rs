@@ -13,7 +13,7 @@ use serde_json::json;
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
 use trialbox_core::{Json, StorageError, StudyDirection};
-use trialbox_storage::{Create, Stopping};
+use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CreateArgs {
@@ -106,7 +106,8 @@ impl CreateArgs {
                 vec![(METRIC_NAMES.to_owned(), names)]
             },
         };
-        let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
+        let mut storage =
+            self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
         let created = match storage.create_study(&study) {
             Err(StorageError::DuplicateStudy { .. }) if self.skip_if_exists => {
                 let found = storage.open_study(&self.study_name)?;

@@ -15,7 +15,7 @@ use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord};
-use trialbox_storage::{Create, Stopping};
+use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
@@ -101,7 +101,8 @@ impl ImportArgs {
                 "say which with --study-name",
             ));
         };
-        let mut storage = self.storage.open_with(Create::MissingOrEmpty, Stopping::default())?;
+        let mut storage =
+            self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
         let created = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
                 let study = new_study(&name, &imported)?;

@@ -15,7 +15,7 @@ use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::STOP_ATTR;
 use trialbox_core::{Json, Storage};
-use trialbox_storage::{Create, Stopping};
+use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {
@@ -114,7 +114,9 @@ impl CopyArgs {
         let mut other = match &self.to_storage {
             Some(url) => {
                 drop(source);
-                self.storage.at(url).open_with(Create::MissingOrEmpty, Stopping::default())?
+                self.storage
+                    .at(url)
+                    .open_with(Create::MissingOrEmpty, WaitCancellation::default())?
             }
             None => source,
         };

@@ -27,10 +27,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
-use trialbox_runtime::Stops;
+use trialbox_runtime::Cancellation;
 use trialbox_samplers::SamplerConfig;
 use trialbox_storage::platform::mount::{Locks, mount_of};
-use trialbox_storage::{Create, Stopping, sqlite_path};
+use trialbox_storage::{Create, WaitCancellation, sqlite_path};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -134,7 +134,7 @@ struct Outlook {
 impl SubmitArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         self.check_flags()?;
-        let mut prepared = self.run.prepare(&Stops::default())?;
+        let mut prepared = self.run.prepare(&Cancellation::default())?;
         prepared.flags.decides_max_trials = true;
         prepared.flags.stopping = prepared.flags.stopping.with_max_trials(self.trials.get());
 
@@ -161,8 +161,9 @@ impl SubmitArgs {
         }
         refusal.map_or(Ok(()), Err)?;
 
-        let mut storage = self.run.storage.open_with(Create::Missing, Stopping::default())?;
-        self.run.settle_study(storage.as_mut(), &prepared, output)?;
+        let mut storage =
+            self.run.storage.open_with(Create::Missing, WaitCancellation::default())?;
+        self.run.resolve_study(storage.as_mut(), &prepared, output)?;
         drop(storage);
         submission.submit(&findings, output)
     }
@@ -193,7 +194,7 @@ impl SubmitArgs {
         })?;
         let is_there = database.exists();
         let mut storage = is_there.then(|| self.run.storage.open()).transpose()?;
-        let (study, settings) = self.run.foresee_study(storage.as_deref_mut(), prepared)?;
+        let (study, settings) = self.run.preview_study(storage.as_deref_mut(), prepared)?;
         let mut trials = Vec::new();
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
             self.refuse_fewer(study)?;
@@ -276,7 +277,7 @@ impl SubmitArgs {
     }
 
     fn findings(&self, outlook: &Outlook, submission: &Submission) -> Vec<Finding> {
-        let lock = self.run.storage.options(Create::Never, Stopping::default()).lock;
+        let lock = self.run.storage.options(Create::Never, WaitCancellation::default()).lock;
         let mut findings = vec![checks::check_storage(&outlook.database, lock)];
         findings.extend(self.check_paths(outlook, submission));
         let files = [
