@@ -20,7 +20,8 @@ cargo xtask COMMAND
   test          set up and run all tests
   check         formatting, clippy, documentation, licences, dependency directions
   ci            check, then test: what CI runs
-  tidy          only the licences and dependency directions
+  tidy [--report [RULE]]
+                only the repository's own rules; or counts of what breaks them, per crate
   build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
   fuzz [TARGET…] [--seconds N]
                 coverage-guided fuzzing of what reads what others wrote, 30 seconds each
@@ -40,7 +41,11 @@ fn main() -> Result<()> {
         Some("test") => test(),
         Some("check") => check(),
         Some("ci") => check().and_then(|()| test()),
-        Some("tidy") => tidy::run(),
+        Some("tidy") => match arguments.get(1).map(String::as_str) {
+            None => tidy::run(),
+            Some("--report") => tidy::report(arguments.get(2).map(String::as_str)),
+            Some(other) => anyhow::bail!("expected `--report [RULE]`, found `{other}`"),
+        },
         Some("build-guests") => guests::build_all().map(|_| ()),
         Some("fuzz") => fuzz::run_named(&arguments[1..]),
         Some("bench") => bench::run_named(&arguments[1..]),

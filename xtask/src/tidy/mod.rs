@@ -1,0 +1,188 @@
+//! Rules about the repository that no compiler checks. Each kind of rule has its file, and each rule a test that a
+//! violation is found.
+
+mod circles;
+mod crates;
+mod flags;
+mod licences;
+mod paths;
+mod printing;
+mod source;
+mod voice;
+mod walls;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use source::{Source, Violation};
+use std::collections::BTreeMap;
+
+/// The repository, as the rules see it.
+struct Tree {
+    sources: Vec<Source>,
+    /// All packages of `cargo metadata`.
+    packages: Vec<Value>,
+}
+
+/// A rule about the repository.
+struct Rule {
+    name: &'static str,
+    /// Completes the sentence "This rule finds …".
+    finds: &'static str,
+    standing: Standing,
+    find: fn(&Tree) -> Vec<Violation>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// A violation is an error.
+    Law,
+    /// The tree does not obey yet: violations are only counted.
+    Goal,
+}
+
+use Standing::{Goal, Law};
+
+const RULES: [Rule; 11] = [
+    Rule {
+        name: "edges",
+        finds: "dependencies between our crates that are not in the list",
+        standing: Law,
+        find: |tree| crates::edges(&tree.packages),
+    },
+    Rule {
+        name: "licences",
+        finds: "packages under a licence that `deny.toml` does not allow",
+        standing: Law,
+        find: |tree| licences::unacceptable(&tree.packages),
+    },
+    Rule {
+        name: "engine",
+        finds: "another version of wasmtime than the one that is linked",
+        standing: Law,
+        find: |tree| crates::engine_version(&tree.packages, &tree.sources),
+    },
+    Rule {
+        name: "walls",
+        finds: "names that must not be known in a folder",
+        standing: Goal,
+        find: |tree| walls::names(&tree.sources),
+    },
+    Rule {
+        name: "flags",
+        finds: "flags of the binary in the text of a library",
+        standing: Goal,
+        find: |tree| flags::in_libraries(&tree.sources),
+    },
+    Rule {
+        name: "printing",
+        finds: "printing outside of the output module",
+        standing: Goal,
+        find: |tree| printing::elsewhere(&tree.sources),
+    },
+    Rule {
+        name: "records",
+        finds: "JSON without a type in the binary",
+        standing: Goal,
+        find: |tree| printing::untyped(&tree.sources),
+    },
+    Rule {
+        name: "words",
+        finds: "words that no text of the repository has",
+        standing: Goal,
+        find: |tree| voice::words(&tree.sources),
+    },
+    Rule {
+        name: "openings",
+        finds: "doc comments that open with a question word",
+        standing: Goal,
+        find: |tree| voice::doc_openings(&tree.sources),
+    },
+    Rule {
+        name: "lines",
+        finds: "lines of Rust over 120 characters",
+        standing: Goal,
+        find: |tree| voice::long_lines(&tree.sources),
+    },
+    Rule {
+        name: "circles",
+        finds: "files of a crate that import each other in a circle",
+        standing: Goal,
+        find: |tree| circles::of_files(&tree.sources),
+    },
+];
+
+impl Tree {
+    fn read() -> Result<Self> {
+        Ok(Tree { sources: source::read_all()?, packages: crates::packages()? })
+    }
+}
+
+/// Checks all rules.
+pub(crate) fn run() -> Result<()> {
+    let tree = Tree::read()?;
+    let mut problems = Vec::new();
+    for rule in RULES.iter().filter(|rule| rule.standing == Law) {
+        let found = (rule.find)(&tree);
+        problems.extend(found.iter().map(|violation| format!("{}: {violation}", rule.name)));
+    }
+    ensure!(problems.is_empty(), "the tree is not tidy:\n  {}", problems.join("\n  "));
+    println!("tidy: {} packages, {} files", tree.packages.len(), tree.sources.len());
+    Ok(())
+}
+
+/// Prints how many violations of each rule each crate has, or the places of one rule.
+pub(crate) fn report(only: Option<&str>) -> Result<()> {
+    let tree = Tree::read()?;
+    let names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+    if let Some(only) = only {
+        ensure!(names.contains(&only), "expected one of {}, found `{only}`", names.join(", "));
+    }
+    for rule in RULES.iter().filter(|rule| only.is_none_or(|only| only == rule.name)) {
+        let found = (rule.find)(&tree);
+        let standing = if rule.standing == Law { "law" } else { "goal" };
+        println!("{} ({standing}), {}: {}", rule.name, rule.finds, found.len());
+        if only.is_some() {
+            found.iter().for_each(|violation| println!("  {violation}"));
+        }
+        for (crate_name, n) in count_per_crate(&found, &tree.sources) {
+            println!("  {n:>5}  {crate_name}");
+        }
+    }
+    Ok(())
+}
+
+fn count_per_crate(found: &[Violation], sources: &[Source]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for violation in found {
+        let source = sources.iter().find(|source| source.path == violation.path);
+        let crate_name = source.map_or_else(|| ".".to_owned(), |source| source.crate_name(sources));
+        *counts.entry(crate_name).or_default() += 1;
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_is_tidy() {
+        run().expect("the tree is tidy");
+    }
+
+    #[test]
+    fn every_rule_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = RULES.iter().map(|rule| rule.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), RULES.len());
+    }
+
+    #[test]
+    fn violations_are_counted_per_crate() {
+        let sources = [Source::new("host/a/Cargo.toml", ""), Source::new("host/a/src/b.rs", "")];
+        let found = [sources[1].violation(0, "x"), sources[1].violation(1, "y")];
+        let counts = count_per_crate(&found, &sources);
+        assert_eq!(counts, BTreeMap::from([("a".to_owned(), 2)]));
+    }
+}
