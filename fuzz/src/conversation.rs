@@ -5,11 +5,11 @@ use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::BeginTrial;
+use trialbox_core::seam::storage::{Reader as _, Studies as _};
 use trialbox_core::session::{SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
-    Clock, Distribution, FrozenTrial, Json, Param, Storage as _, StudyDirection, StudyRecord,
-    UtcDateTime,
+    Clock, Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, UtcDateTime,
 };
 use trialbox_runtime::fuzzing::converse;
 use trialbox_samplers::RandomSampler;

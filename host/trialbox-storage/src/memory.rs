@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use trialbox_core::run::retry::{enqueued, has_params, origin, renumbered, retry_of};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
-    LeasedTrial, LostTrial, OWN_PREFIX, OWNER_ATTR, RetryPolicy, StudyAttrs, TrialBatch,
-    TrialStart, WATCH_ATTR, check_name, owner_of,
+    LeasedTrial, Leases, LostTrial, OWN_PREFIX, OWNER_ATTR, Reader, RetryPolicy, Studies,
+    StudyAttrs, TrialBatch, TrialStart, Trials, WATCH_ATTR, check_name, owner_of,
 };
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, Storage, StorageError, StudyId, StudyRecord, TrialNumber,
-    TrialState, UtcDateTime,
+    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, TrialState,
+    UtcDateTime,
 };
 
 /// Studies that end with the process. Hearts beat by a counter, as time is nobody's here.
@@ -103,11 +103,7 @@ fn without_own_attrs(trial: &FrozenTrial) -> FrozenTrial {
     trial
 }
 
-impl Storage for MemoryStorage {
-    fn url(&self) -> &str {
-        "memory:"
-    }
-
+impl Studies for MemoryStorage {
     fn import_study(
         &mut self,
         study: &NewStudy,
@@ -129,19 +125,6 @@ impl Storage for MemoryStorage {
         self.studies.push((record.clone(), vec![]));
         self.add_trials(record.id, trials)?;
         Ok(record)
-    }
-
-    fn add_trials(
-        &mut self,
-        study: StudyId,
-        trials: &[FrozenTrial],
-    ) -> Result<TrialNumber, StorageError> {
-        refuse_nan(trials)?;
-        let first = TrialNumber(self.study(study)?.1.len() as u32);
-        for trial in renumbered(trials, first) {
-            self.append(study, trial)?;
-        }
-        Ok(first)
     }
 
     fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {
@@ -205,6 +188,21 @@ impl Storage for MemoryStorage {
         self.studies.retain(|(found, _)| found.id != study);
         Ok(())
     }
+}
+
+impl Trials for MemoryStorage {
+    fn add_trials(
+        &mut self,
+        study: StudyId,
+        trials: &[FrozenTrial],
+    ) -> Result<TrialNumber, StorageError> {
+        refuse_nan(trials)?;
+        let first = TrialNumber(self.study(study)?.1.len() as u32);
+        for trial in renumbered(trials, first) {
+            self.append(study, trial)?;
+        }
+        Ok(first)
+    }
 
     fn enqueue_trial(
         &mut self,
@@ -265,17 +263,6 @@ impl Storage for MemoryStorage {
         })))
     }
 
-    fn recorded_distribution(
-        &mut self,
-        study: StudyId,
-        trial: TrialId,
-        param: &str,
-    ) -> Result<Option<Distribution>, StorageError> {
-        let (_, trials) = self.study(study)?;
-        let mut others = trials.iter().filter(|found| found.id != trial);
-        Ok(others.find_map(|found| Some(found.param(param)?.distribution.clone())))
-    }
-
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
         for (name, _) in &batch.params {
             check_name("parameter name", name)?;
@@ -311,7 +298,9 @@ impl Storage for MemoryStorage {
         trial.datetime_complete = trial.datetime_start.max(Some(ending.at));
         self.append_retry(claim.id, ending.retry)
     }
+}
 
+impl Leases for MemoryStorage {
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
         let trials = self.study(study)?.1.clone();
         Ok(trials.iter().filter_map(|trial| self.held(trial)).collect())
@@ -349,6 +338,12 @@ impl Storage for MemoryStorage {
         }
         let retry = self.append_retry(lost.id, retry)?;
         Ok(Some(LostTrial { number: lost.number, retry }))
+    }
+}
+
+impl Reader for MemoryStorage {
+    fn url(&self) -> &str {
+        "memory:"
     }
 
     fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
@@ -390,6 +385,17 @@ impl Storage for MemoryStorage {
         };
         let trials = self.study(study)?.1.iter();
         Ok(trials.filter(|trial| !had_ended(trial.number)).map(without_own_attrs).collect())
+    }
+
+    fn recorded_distribution(
+        &mut self,
+        study: StudyId,
+        trial: TrialId,
+        param: &str,
+    ) -> Result<Option<Distribution>, StorageError> {
+        let (_, trials) = self.study(study)?;
+        let mut others = trials.iter().filter(|found| found.id != trial);
+        Ok(others.find_map(|found| Some(found.param(param)?.distribution.clone())))
     }
 
     fn snapshot(&mut self, _path: &std::path::Path) -> Result<(), StorageError> {

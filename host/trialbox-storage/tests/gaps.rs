@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, ClaimLoss, Ending, EnqueueTrial, Outcome, StudyAttrs, TrialBatch,
-    TrialStart,
+    BeginTrial, BegunTrial, ClaimLoss, Ending, EnqueueTrial, Outcome, Reader as _, Studies as _,
+    StudyAttrs, TrialBatch, TrialStart, Trials as _,
 };
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;

@@ -8,11 +8,12 @@ use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Ending, Outcome, TrialBatch, TrialStart,
+    BeginTrial, BegunTrial, Ending, Outcome, Reader as _, Studies as _, TrialBatch, TrialStart,
+    Trials as _,
 };
 use trialbox_core::study::trial::{format_datetime, parse_datetime};
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyRecord, UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, StorageError, StudyRecord, UtcDateTime,
 };
 use trialbox_storage::{Create, Options, SqliteStorage};
 

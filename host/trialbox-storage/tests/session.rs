@@ -10,7 +10,9 @@ use trialbox_core::seam::objective::{Evaluation, OnDeadline};
 use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
-use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, TrialStart};
+use trialbox_core::seam::storage::{
+    BeginTrial, EnqueueTrial, Reader as _, Studies as _, TrialBatch, TrialStart, Trials as _,
+};
 use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;

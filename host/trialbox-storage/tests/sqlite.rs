@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::seam::storage::{
-    BeginTrial, Ending, EnqueueTrial, Outcome, StudyAttrs, TrialBatch, TrialStart,
+    BeginTrial, Ending, EnqueueTrial, Leases as _, Outcome, Reader as _, Studies as _, StudyAttrs,
+    TrialBatch, TrialStart, Trials as _,
 };
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;

@@ -13,11 +13,12 @@ use trialbox_core::run::run_trial;
 use trialbox_core::seam::objective::{Evaluation, OnDeadline};
 use trialbox_core::seam::rng::guest_seed;
 use trialbox_core::seam::storage::BeginTrial;
+use trialbox_core::seam::storage::Studies as _;
 use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
 use trialbox_core::space::distribution::CategoricalDistribution;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
-use trialbox_core::{Clock, Distribution, Json, Storage as _, TrialNumber, UtcDateTime};
+use trialbox_core::{Clock, Distribution, Json, TrialNumber, UtcDateTime};
 use trialbox_samplers::{PrunerConfig, TpeOptions, TpeSampler};
 use trialbox_storage::MemoryStorage;
 

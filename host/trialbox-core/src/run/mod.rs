@@ -3,10 +3,10 @@
 pub mod ask_tell;
 pub mod reap;
 pub mod replay;
-pub mod retry;
 pub mod trace;
 
-use crate::run::retry::MADE_PROGRESS_ATTR;
+pub use crate::study::retry;
+
 use crate::seam::objective::{Evaluation, Interruption, Objective, OnDeadline};
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
@@ -17,6 +17,7 @@ use crate::session::transcript::Transcript;
 use crate::session::{FinishedSession, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::{StudyDirection, StudyId};
+use crate::study::retry::MADE_PROGRESS_ATTR;
 use crate::study::stopping::StudyStop;
 use crate::study::trial::{FrozenTrial, Param, TrialNumber, TrialState, format_datetime};
 use crate::study::usage::{USAGE_ATTR, Usage};

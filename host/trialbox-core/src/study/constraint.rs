@@ -1,6 +1,6 @@
 //! Constraints: which values of a trial besides its objectives must not be positive, how they are written and read.
 
-use crate::seam::storage::TrialBatch;
+use crate::study::batch::TrialBatch;
 use crate::study::trial::{CONSTRAINT_PREFIX, FrozenTrial};
 use crate::value::json::Json;
 use std::collections::BTreeMap;

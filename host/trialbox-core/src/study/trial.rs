@@ -134,6 +134,9 @@ impl FrozenTrial {
     }
 }
 
+/// The prefix of the keys of trialbox's own attributes. A retry does not inherit them.
+pub const OWN_PREFIX: &str = "trialbox:";
+
 /// The prefix of the system attributes that hold a trial's named constraints, as Optuna 5 writes them.
 pub const CONSTRAINT_PREFIX: &str = "constraints:";
 

@@ -32,15 +32,16 @@ use std::path::Path;
 use std::time::Duration;
 use trialbox_core::run::retry::{enqueued, has_params, retry_of};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, LeasedTrial, LostTrial, OWNER_ATTR,
-    RetryPolicy, StudyAttrs, TrialBatch, TrialStart, WATCH_ATTR, owner_of,
+    BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, LeasedTrial, Leases, LostTrial,
+    OWNER_ATTR, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart, Trials,
+    WATCH_ATTR, owner_of,
 };
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, Storage, StorageError, StudyId, StudyRecord, TrialNumber,
-    TrialState, UtcDateTime,
+    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, TrialState,
+    UtcDateTime,
 };
 
 /// How long progress of a trial that goes on may wait for others: its objective is waiting, too.
@@ -94,11 +95,7 @@ impl SqliteStorage {
     }
 }
 
-impl Storage for SqliteStorage {
-    fn url(&self) -> &str {
-        self.database.url()
-    }
-
+impl Studies for SqliteStorage {
     fn import_study(
         &mut self,
         study: &NewStudy,
@@ -111,14 +108,6 @@ impl Storage for SqliteStorage {
         })?;
         self.remember(&made);
         Ok(made)
-    }
-
-    fn add_trials(
-        &mut self,
-        study: StudyId,
-        trials: &[FrozenTrial],
-    ) -> Result<TrialNumber, StorageError> {
-        self.write_study(study, "add_trials", "add trials", |tx| append_trials(tx, study, trials))
     }
 
     fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {
@@ -179,6 +168,16 @@ impl Storage for SqliteStorage {
     fn delete_study(&mut self, study: StudyId) -> Result<(), StorageError> {
         self.write_study(study, "delete_study", "delete the study", |tx| delete_study(tx, study))
     }
+}
+
+impl Trials for SqliteStorage {
+    fn add_trials(
+        &mut self,
+        study: StudyId,
+        trials: &[FrozenTrial],
+    ) -> Result<TrialNumber, StorageError> {
+        self.write_study(study, "add_trials", "add trials", |tx| append_trials(tx, study, trials))
+    }
 
     fn enqueue_trial(
         &mut self,
@@ -234,25 +233,6 @@ impl Storage for SqliteStorage {
         Ok(start)
     }
 
-    fn recorded_distribution(
-        &mut self,
-        study: StudyId,
-        trial: TrialId,
-        param: &str,
-    ) -> Result<Option<Distribution>, StorageError> {
-        self.database.read("read a parameter's distribution", |tx| {
-            let text: Option<String> = tx
-                .prepare_cached(
-                    "SELECT p.distribution_json FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
-                     WHERE t.study_id = ?1 AND p.param_name = ?2 AND t.trial_id <> ?3 LIMIT 1",
-                )?
-                .query_row(params![study.0, param, trial.0], |row| row.get(0))
-                .optional()?;
-            let what = || format!("parameter `{param}`");
-            Ok(text.map(|text| decode_distribution(&text, what)).transpose()?)
-        })
-    }
-
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
         self.database
             .write("record", "record a trial's progress", |tx| add_to_trial(tx, claim, batch))
@@ -279,7 +259,9 @@ impl Storage for SqliteStorage {
             append_retry(tx, claim.id, ending.retry)
         })
     }
+}
 
+impl Leases for SqliteStorage {
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
         let known = self.ended.get(&study).cloned();
         let (held, ended) = self.database.read("read the running trials", |tx| {
@@ -322,6 +304,12 @@ impl Storage for SqliteStorage {
             Ok(Some(LostTrial { number: lost.number, retry }))
         })
     }
+}
+
+impl Reader for SqliteStorage {
+    fn url(&self) -> &str {
+        self.database.url()
+    }
 
     fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
         self.database.read("read a trial", |tx| {
@@ -354,6 +342,25 @@ impl Storage for SqliteStorage {
             database.read("read the trials", |tx| {
                 TrialReader::read_history(tx, TrialFilter::Changed(study, known))
             })
+        })
+    }
+
+    fn recorded_distribution(
+        &mut self,
+        study: StudyId,
+        trial: TrialId,
+        param: &str,
+    ) -> Result<Option<Distribution>, StorageError> {
+        self.database.read("read a parameter's distribution", |tx| {
+            let text: Option<String> = tx
+                .prepare_cached(
+                    "SELECT p.distribution_json FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
+                     WHERE t.study_id = ?1 AND p.param_name = ?2 AND t.trial_id <> ?3 LIMIT 1",
+                )?
+                .query_row(params![study.0, param, trial.0], |row| row.get(0))
+                .optional()?;
+            let what = || format!("parameter `{param}`");
+            Ok(text.map(|text| decode_distribution(&text, what)).transpose()?)
         })
     }
 

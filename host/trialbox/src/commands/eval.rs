@@ -22,12 +22,12 @@ use trialbox_core::run::trace::{Difference, Trace};
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::seam::objective::{Objective, OnDeadline};
 use trialbox_core::seam::pruner::NopPruner;
-use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial};
+use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, Studies as _, Trials as _};
 use trialbox_core::session::event::Event;
 use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, Json, Storage as _, StudyDirection, StudyRecord, TrialState};
+use trialbox_core::{Clock as _, Json, StudyDirection, StudyRecord, TrialState};
 use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile, Sandbox};
 use trialbox_samplers::SamplerConfig;
 

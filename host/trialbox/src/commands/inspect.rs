@@ -18,11 +18,12 @@ use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::seam::storage::BeginTrial;
+use trialbox_core::seam::storage::Studies as _;
 use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, History, Json, Param, Storage as _, StudyDirection};
+use trialbox_core::{Clock as _, History, Json, Param, StudyDirection};
 use trialbox_runtime::{Cancellation, Description, Isolation, ObjectiveFile};
 use trialbox_samplers::SamplerConfig;
 

@@ -1,8 +1,9 @@
 //! Trials that wait: copies of lost ones, and those that a user enqueues.
 
-use crate::seam::storage::{EnqueueTrial, FIXED_PARAMS_ATTR, OWN_PREFIX, RetryPolicy};
 use crate::study::constraint::{CONSTRAINT_NAMES, is_constraint_attr};
-use crate::study::trial::{FrozenTrial, TrialId, TrialNumber, TrialState};
+use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
+use crate::study::outcome::RetryPolicy;
+use crate::study::trial::{FrozenTrial, OWN_PREFIX, TrialId, TrialNumber, TrialState};
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 

@@ -1,0 +1,111 @@
+//! The errors of a storage.
+
+use crate::study::claim::ClaimLoss;
+use crate::study::trial::{MAX_NAME_CHARS, TrialNumber};
+use std::time::Duration;
+
+/// The reason why a storage did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// No study has that name.
+    #[error("there is no study `{name}`")]
+    NoSuchStudy {
+        /// The name asked for.
+        name: String,
+        /// The first few studies of the database.
+        known: Vec<String>,
+    },
+    /// No trial of the study has that number.
+    #[error("study `{study}` has no trial {number}; it has {n_trials} trials")]
+    NoSuchTrial {
+        /// The study's name.
+        study: String,
+        /// The number asked for.
+        number: TrialNumber,
+        /// The number of the study's trials, which are numbered from 0.
+        n_trials: u64,
+    },
+    /// A study has that name already.
+    #[error("there is already a study `{name}`")]
+    DuplicateStudy {
+        /// The name asked for.
+        name: String,
+    },
+    /// A name that the schema's columns cannot hold on every database.
+    #[error("the {what} is {chars} characters long; at most 512 are allowed")]
+    NameTooLong {
+        /// The kind of name: `study name`, `parameter name`, …
+        what: &'static str,
+        /// The name's length.
+        chars: usize,
+    },
+    /// The trial is not, or no longer, this attempt's to write.
+    #[error("trial {number} is no longer ours: {reason}")]
+    ClaimLost {
+        /// The trial.
+        number: TrialNumber,
+        /// The state of the trial that ended the claim.
+        reason: ClaimLoss,
+    },
+    /// A final value that is NaN, which the databases of Optuna cannot hold.
+    #[error("a final value must be a number, but it is NaN")]
+    NanValue,
+    /// A row that neither Optuna nor trialbox can read.
+    #[error("a row of the database makes no sense: {what}")]
+    UnreadableRow {
+        /// The row, and what is wrong with it.
+        what: String,
+    },
+    /// Other processes have been writing for as long as this one may wait.
+    #[error("failed to {action}: the database is locked by others for {} s", waited.as_secs())]
+    Busy {
+        /// The action, as the end of "failed to …".
+        action: String,
+        /// The time waited.
+        waited: Duration,
+        /// The holder and what to do, as far as known.
+        help: String,
+    },
+    /// The storage cannot do this.
+    #[error("`{url}` cannot {what}")]
+    Unsupported {
+        /// The storage.
+        url: String,
+        /// The action, as the end of "cannot …".
+        what: &'static str,
+    },
+    /// A file that is not a database of Optuna's, or of another version.
+    #[error("{problem}")]
+    WrongDatabase {
+        /// The file, and what is wrong with it.
+        problem: String,
+        /// The remedy.
+        help: String,
+    },
+    /// An address of a kind that trialbox does not know.
+    #[error("`{url}` is no storage that trialbox can open")]
+    UnknownUrl {
+        /// The address as given, with passwords removed.
+        url: String,
+    },
+    /// The database failed.
+    #[error("failed to {action}")]
+    Backend {
+        /// The action, as the end of "failed to …".
+        action: String,
+        /// The remedy, if known.
+        help: Option<String>,
+        /// The database's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Rejects a name that some database's column could not hold.
+///
+/// # Errors
+/// [`StorageError::NameTooLong`].
+pub fn check_name(what: &'static str, name: &str) -> Result<(), StorageError> {
+    let chars = name.chars().count();
+    if chars > MAX_NAME_CHARS { Err(StorageError::NameTooLong { what, chars }) } else { Ok(()) }
+}
