@@ -1,9 +1,8 @@
 //! The middle of every range: the value to take when nobody has said anything.
 
 use trialbox_core::seam::rng::TrialRng;
-use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::seam::sampler::Ask;
 use trialbox_core::space::transform::{bounds, untransform};
-use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{Distribution, Sampler};
 
 /// Proposes the middle of a parameter's range, on a log scale the geometric mean of its ends, and the first
@@ -12,16 +11,12 @@ use trialbox_core::{Distribution, Sampler};
 pub struct MidpointSampler;
 
 impl Sampler for MidpointSampler {
-    fn uses_history(&self) -> bool {
+    fn learns_from_results(&self) -> bool {
         false
     }
 
-    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
-        SearchSpace::default()
-    }
-
-    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
-        Suggestion::default()
+    fn uses_history(&self) -> bool {
+        false
     }
 
     fn sample_independent(

@@ -63,6 +63,10 @@ impl PartialFixedSampler {
 }
 
 impl Sampler for PartialFixedSampler {
+    fn learns_from_results(&self) -> bool {
+        self.base.learns_from_results()
+    }
+
     fn uses_history(&self) -> bool {
         self.base.uses_history()
     }

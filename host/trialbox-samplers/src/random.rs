@@ -1,9 +1,8 @@
 //! Every parameter by itself, evenly over its range.
 
 use trialbox_core::seam::rng::{TrialRng, unit};
-use trialbox_core::seam::sampler::{Ask, Suggestion};
+use trialbox_core::seam::sampler::Ask;
 use trialbox_core::space::transform::{bounds, untransform};
-use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{Distribution, Sampler};
 
 /// Draws every parameter independently: uniformly, on a log scale where the parameter is log-scaled, each
@@ -14,16 +13,12 @@ use trialbox_core::{Distribution, Sampler};
 pub struct RandomSampler;
 
 impl Sampler for RandomSampler {
-    fn uses_history(&self) -> bool {
+    fn learns_from_results(&self) -> bool {
         false
     }
 
-    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
-        SearchSpace::default()
-    }
-
-    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
-        Suggestion::default()
+    fn uses_history(&self) -> bool {
+        false
     }
 
     fn sample_independent(

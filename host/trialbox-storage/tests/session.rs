@@ -54,6 +54,10 @@ impl Witness {
 }
 
 impl Sampler for Witness {
+    fn learns_from_results(&self) -> bool {
+        true
+    }
+
     fn before_trial(&self, ask: &Ask, _rng: &mut TrialRng) -> Vec<(String, Json)> {
         self.note("before", ask);
         vec![("mark".to_owned(), 1i64.into())]

@@ -15,27 +15,36 @@ use std::collections::BTreeMap;
 /// same for the same history, seed and trial number.
 ///
 /// All values are in internal representation, within the range and on the grid of their distribution.
+///
+/// Two methods must be written: a sampler that draws each parameter by itself needs no more.
 pub trait Sampler: Send + Sync {
-    /// Whether any call looks at the trials of the history; if not, the study's trials are not even read.
+    /// Returns whether suggestions depend on the results of earlier trials, so that the more trials run at a time
+    /// the worse they get. There is no default: a wrong answer would be silent, and users misadvised.
+    fn learns_from_results(&self) -> bool;
+
+    /// Returns whether any call looks at the trials of the history. If not, the study's trials are not even read.
     fn uses_history(&self) -> bool {
         true
     }
 
-    /// The system attributes to mark the trial with before it draws anything, such as a grid's cell. They
+    /// Returns the system attributes to mark the trial with before anything is drawn, such as a grid's cell. They
     /// are in [`Ask::system_attrs`] from then on, and are written soon, so that simultaneous trials see
     /// them. Called once, at the trial's first suggestion; not for a trial with fixed parameters.
     fn before_trial(&self, _ask: &Ask, _rng: &mut TrialRng) -> Vec<(String, Json)> {
         Vec::new()
     }
 
-    /// The parameters to draw jointly at the trial's first suggestion that needs a draw; those left out,
-    /// and those that the objective asks for with a range that the drawn value is outside of, are drawn
-    /// one by one.
-    fn relative_search_space(&self, ask: &Ask) -> SearchSpace;
+    /// Returns the parameters to draw jointly at the trial's first suggestion that needs a draw. Those left out,
+    /// and those for which the objective asks with a range that excludes the drawn value, are drawn one by one.
+    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
+        SearchSpace::default()
+    }
 
     /// Draws a value for every parameter of `space`, jointly. Parameters left out fall back to
     /// [`Self::sample_independent`].
-    fn sample_relative(&self, ask: &Ask, space: &SearchSpace, rng: &mut TrialRng) -> Suggestion;
+    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
+        Suggestion::default()
+    }
 
     /// Draws one parameter by itself.
     fn sample_independent(
@@ -46,18 +55,18 @@ pub trait Sampler: Send + Sync {
         rng: &mut TrialRng,
     ) -> f64;
 
-    /// Whether the search can come to its end; if not, [`Self::is_exhausted`] is never asked.
+    /// Returns whether the search can be exhausted. If not, [`Self::is_exhausted`] is never asked.
     fn is_finite(&self) -> bool {
         false
     }
 
-    /// Whether `history`, which is of the whole study, leaves nothing to try.
+    /// Returns whether `history`, which is of the whole study, leaves nothing to try.
     fn is_exhausted(&self, _history: &History) -> bool {
         false
     }
 }
 
-/// The trial that asks for parameters, and what the study's other trials did.
+/// The trial that asks for parameters, and the history of the study's other trials.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
     /// All trials of the study but this one; empty if the sampler does not use it.
@@ -78,17 +87,17 @@ pub struct Ask<'a> {
 pub struct Suggestion {
     /// Internal values by name.
     pub params: BTreeMap<String, f64>,
-    /// What other trials need to know of this draw, stored with the trial. It is written soon, all of it
-    /// in one transaction, so that simultaneous trials see it; a trial that ends before that is spared the
+    /// The attributes that tell other trials of this draw, stored with the trial. They are written soon, all
+    /// in one transaction, so that simultaneous trials see them; a trial that finishes before that is spared the
     /// extra write.
     pub system_attrs: Vec<(String, Json)>,
 }
 
-/// Whether there is anything left for another trial to do: always for a search without end, and always while
-/// trials are WAITING, because these are run whatever the sampler thinks.
+/// Returns whether another trial may start as far as the sampler is concerned: always for a search without end,
+/// and always while trials are WAITING, because these are run whatever the sampler has tried.
 ///
 /// # Errors
-/// Those of reading the history, which is read only if the search can end.
+/// Those of reading the history, which is read only if the search is finite.
 pub fn may_begin<E>(
     sampler: &dyn Sampler,
     history: impl FnOnce() -> Result<History, E>,
@@ -97,6 +106,6 @@ pub fn may_begin<E>(
         return Ok(true);
     }
     let history = history()?;
-    let waits = history.in_state(TrialState::Waiting).next().is_some();
-    Ok(waits || !sampler.is_exhausted(&history))
+    let has_waiting = history.in_state(TrialState::Waiting).next().is_some();
+    Ok(has_waiting || !sampler.is_exhausted(&history))
 }

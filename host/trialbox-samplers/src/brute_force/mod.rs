@@ -9,8 +9,7 @@ pub use options::BruteForceOptions;
 use crate::RandomSampler;
 use tree::Node;
 use trialbox_core::seam::rng::TrialRng;
-use trialbox_core::seam::sampler::{Ask, Suggestion};
-use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::seam::sampler::Ask;
 use trialbox_core::{Distribution, FrozenTrial, History, Sampler, TrialState};
 
 /// Searches the whole space of an objective, conditions included, which it learns from the trials: each says
@@ -34,12 +33,8 @@ impl BruteForceSampler {
 }
 
 impl Sampler for BruteForceSampler {
-    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
-        SearchSpace::default()
-    }
-
-    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
-        Suggestion::default()
+    fn learns_from_results(&self) -> bool {
+        false
     }
 
     fn sample_independent(

@@ -9,8 +9,7 @@ use crate::RandomSampler;
 use mt19937::Mt19937;
 use std::collections::BTreeSet;
 use trialbox_core::seam::rng::{TrialRng, below};
-use trialbox_core::seam::sampler::{Ask, Suggestion};
-use trialbox_core::study::search_space::SearchSpace;
+use trialbox_core::seam::sampler::Ask;
 use trialbox_core::{Distribution, History, Json, Sampler, TrialState};
 
 /// The system attribute that holds a trial's cell: Optuna's.
@@ -99,6 +98,10 @@ impl GridSampler {
 }
 
 impl Sampler for GridSampler {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
     fn before_trial(&self, ask: &Ask, rng: &mut TrialRng) -> Vec<(String, Json)> {
         if ask.system_attrs.contains_key(GRID_ID_ATTR) {
             return Vec::new();
@@ -116,14 +119,6 @@ impl Sampler for GridSampler {
             (SEARCH_SPACE_ATTR.to_owned(), self.search_space_json()),
             (GRID_ID_ATTR.to_owned(), Json::from(cell as u64)),
         ]
-    }
-
-    fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
-        SearchSpace::default()
-    }
-
-    fn sample_relative(&self, _ask: &Ask, _space: &SearchSpace, _rng: &mut TrialRng) -> Suggestion {
-        Suggestion::default()
     }
 
     fn sample_independent(

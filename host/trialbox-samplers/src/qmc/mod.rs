@@ -58,6 +58,10 @@ impl QmcSampler {
 }
 
 impl Sampler for QmcSampler {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
     fn relative_search_space(&self, ask: &Ask) -> SearchSpace {
         let columns = columns(ask.history);
         columns.into_iter().map(|(name, found)| (name.to_owned(), found.clone())).collect()

@@ -91,6 +91,10 @@ impl TpeSampler {
 }
 
 impl Sampler for TpeSampler {
+    fn learns_from_results(&self) -> bool {
+        true
+    }
+
     fn relative_search_space(&self, ask: &Ask) -> SearchSpace {
         let history = ask.history;
         if !self.is_multivariate(history) || self.is_starting(history) {

@@ -28,7 +28,6 @@ use std::time::Duration;
 use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
 use trialbox_runtime::Cancellation;
-use trialbox_samplers::SamplerConfig;
 use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::{Create, WaitCancellation, sqlite_path};
 
@@ -291,8 +290,9 @@ impl SubmitArgs {
         findings.extend(files);
         findings.extend(check_places(outlook, submission));
         findings.extend(checks::check_failures(&outlook.trials));
-        let learns = matches!(outlook.settings.sampler, SamplerConfig::Tpe(_));
-        findings.extend(learns.then(|| checks::check_parallel(&submission.plan)).flatten());
+        if outlook.settings.sampler.build().learns_from_results() {
+            findings.extend(checks::check_parallel(&submission.plan));
+        }
         findings.extend(checks::check_times(&submission.plan, &self.times(outlook)));
         let slurms = checks::check_slurm(
             &submission.plan,
