@@ -1,6 +1,6 @@
 //! What `fuzz` reaches into: the host's side of a conversation, without a process on the other.
 
-use crate::host::sandbox::{Call, nonsense, to_evaluation};
+use crate::host::call::{Call, nonsense, to_evaluation};
 use crate::wire::protocol::{FrameBuffer, FromGuest};
 use trialbox_core::seam::objective::Evaluation;
 use trialbox_core::session::{Stop, TrialSession};

@@ -19,14 +19,15 @@ mod wire;
 pub use guest::engine::address_space_is_small;
 pub use guest::lockdown::{Precautions, precautions};
 pub use guest::process::run_guest;
+pub use host::config::SandboxConfig;
 pub use host::deadline::SharedDeadline;
 pub use host::interrupt::{Cancellation, Interrupts};
 pub use host::isolation::Isolation;
-pub use host::precheck::{CONTRACT, ObjectiveFile, Rejection, RejectionCode};
-pub use host::sandbox::{Sandbox, SandboxConfig};
-pub use wire::protocol::{
-    CHECKPOINT_PATH, CheckpointDir, DataSource, Description, Grant, Loaded, Metric,
-};
+pub use host::precheck::ObjectiveFile;
+pub use host::sandbox::Sandbox;
+pub use wire::contract::{CHECKPOINT_PATH, CONTRACT};
+pub use wire::protocol::{CheckpointDir, DataSource, Description, Grant, Loaded, Metric};
+pub use wire::rejection::{Rejection, RejectionCode};
 
 /// The version of the wasm engine, for bug reports. `cargo xtask tidy` holds it against the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";

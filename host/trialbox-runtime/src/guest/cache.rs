@@ -8,6 +8,8 @@
 //! machine, each machine compiles once. Whatever is wrong with an entry, the module is compiled again; a cache
 //! never fails a trial.
 
+use crate::wire::contract::CONTRACT;
+use crate::wire::digest::hex;
 use crate::wire::protocol::LoadRequest;
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
@@ -109,7 +111,7 @@ impl CacheEntry {
         key.update(request.digest);
         key.update(env!("CARGO_PKG_VERSION"));
         key.update(crate::WASMTIME_VERSION);
-        key.update(crate::CONTRACT);
+        key.update(CONTRACT);
         // wasmtime would load code that was compiled with the other answer.
         key.update([u8::from(request.engine.deterministic)]);
         // Covers the target, the CPU's features, most compiler settings and wasmtime's full version.
@@ -197,10 +199,6 @@ fn unique_suffix() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     format!("{host}.{}.{nanos}", std::process::id())
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Feeds what is hashed into SHA-256, because `DefaultHasher` may change with the compiler.

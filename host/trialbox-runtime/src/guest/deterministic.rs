@@ -6,53 +6,22 @@
 //! identities are numbered in the order in which the guest looks at them. The engine does its part by compiling NaNs
 //! to one bit pattern.
 
+use crate::guest::counting_clock::CountingClock;
 use crate::guest::host_state::HostState;
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::collections::VecDeque;
 use wasmtime::component::{Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
+use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
-    Descriptor, DescriptorStat, DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode,
-    Host, HostDescriptor, HostDirectoryEntryStream, MetadataHashValue, PathFlags,
+    Descriptor, DescriptorStat, DescriptorType, DirectoryEntryStream, ErrorCode, Host,
+    HostDescriptor, HostDirectoryEntryStream, PathFlags,
 };
 use wasmtime_wasi::p2::{DynPollable, FsError, FsResult, Pollable, subscribe};
-use wasmtime_wasi::{WasiCtxBuilder, WasiView as _};
-
-/// How far the clocks go with each look at one: a guest that waits for time to pass does not wait for ever. Who sleeps
-/// finds that as much time has passed, and has not slept.
-const TICK: Duration = Duration::from_millis(1);
-
-/// What the wall clock begins with: 2000-01-01 00:00 UTC. Programs that take their clock for unset refuse 1970.
-const EPOCH: Duration = Duration::from_secs(946_684_800);
 
 const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
 
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
-
-/// A clock that counts the looks at it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct CountingClock(Arc<AtomicU64>);
-
-impl CountingClock {
-    /// The time since the trial began, and goes on.
-    fn look(&self) -> Duration {
-        Duration::from_nanos(self.0.fetch_add(TICK.as_nanos() as u64, Ordering::Relaxed))
-    }
-
-    fn advance(&self, nanos: u64) {
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-            Some(now.saturating_add(nanos))
-        });
-    }
-
-    fn advance_to(&self, nanos: u64) {
-        self.0.fetch_max(nanos, Ordering::Relaxed);
-    }
-}
 
 /// A time that has come.
 struct Now;
@@ -60,31 +29,6 @@ struct Now;
 #[wasmtime_wasi::async_trait]
 impl Pollable for Now {
     async fn ready(&mut self) {}
-}
-
-impl HostWallClock for CountingClock {
-    fn resolution(&self) -> Duration {
-        TICK
-    }
-
-    fn now(&self) -> Duration {
-        EPOCH + self.look()
-    }
-}
-
-impl HostMonotonicClock for CountingClock {
-    fn resolution(&self) -> u64 {
-        TICK.as_nanos() as u64
-    }
-
-    fn now(&self) -> u64 {
-        self.look().as_nanos() as u64
-    }
-}
-
-/// Gives a guest clocks that are the same in every run.
-pub(crate) fn fix_clocks(wasi: &mut WasiCtxBuilder, clock: &CountingClock) {
-    wasi.wall_clock(clock.clone()).monotonic_clock(clock.clone());
 }
 
 /// Puts functions in the place of those of WASI whose answers depend on the machine. They need what is defined there
@@ -119,23 +63,6 @@ fn pass(
     let table = state.ctx().table;
     let now = table.push(Now)?;
     Ok((subscribe(table, now)?,))
-}
-
-/// What one instance has seen of its directories.
-#[derive(Debug, Default)]
-pub(crate) struct SeenFiles {
-    /// Entries that are yet to be handed out, by the number of their stream.
-    listings: HashMap<u32, VecDeque<Result<DirectoryEntry, ErrorCode>>>,
-    /// Which numbers stand for which files.
-    numbers: HashMap<(u64, u64), u64>,
-}
-
-impl SeenFiles {
-    fn number(&mut self, hash: MetadataHashValue) -> MetadataHashValue {
-        let next = self.numbers.len() as u64;
-        let lower = *self.numbers.entry((hash.lower, hash.upper)).or_insert(next);
-        MetadataHashValue { lower, upper: 0 }
-    }
 }
 
 fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {

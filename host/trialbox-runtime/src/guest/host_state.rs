@@ -1,10 +1,11 @@
 //! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
 
 use crate::guest::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
-use crate::guest::deterministic::{self, CountingClock, SeenFiles};
+use crate::guest::counting_clock::{CountingClock, fix_clocks};
 use crate::guest::failure::IllegalCall;
 use crate::guest::link::Link;
 use crate::guest::meter::Meter;
+use crate::guest::seen_files::SeenFiles;
 use crate::wire::protocol::{self, FromGuest, Grant, GuestLimits, Level, ToGuest, TrialRequest};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -52,7 +53,7 @@ impl HostState {
             wasi.insecure_random_seed(u128::from(seed));
         }
         if rights.deterministic {
-            deterministic::fix_clocks(&mut wasi, &clock);
+            fix_clocks(&mut wasi, &clock);
         }
         for grant in rights.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };

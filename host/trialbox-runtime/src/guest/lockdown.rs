@@ -6,6 +6,7 @@
 //! before its code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a
 //! precaution, and the trial runs.
 
+mod omitted;
 mod system_calls;
 
 pub(crate) use system_calls::filter_system_calls;
@@ -146,7 +147,7 @@ pub(crate) fn leave_only(grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
 }
 
 fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetError> {
-    if is_left_out("landlock") {
+    if omitted::is_omitted("landlock") {
         return Ok(0);
     }
     let granted = grants.iter().map(|grant| {
@@ -170,21 +171,6 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
         LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
     })
 }
-
-/// Whether a precaution is left out, for benchmarks of what it costs; never in a release.
-#[cfg(feature = "failpoints")]
-fn is_left_out(precaution: &str) -> bool {
-    std::env::var(WITHOUT).is_ok_and(|names| names.split(',').any(|name| name == precaution))
-}
-
-#[cfg(not(feature = "failpoints"))]
-const fn is_left_out(_precaution: &str) -> bool {
-    false
-}
-
-/// Names the precautions to leave out: `landlock`, `seccomp` or both with a comma.
-#[cfg(feature = "failpoints")]
-pub(crate) const WITHOUT: &str = "TRIALBOX_WITHOUT";
 
 /// Names a directory to the kernel. `DIRECTORY` has it mounted if it is an automounter's and nobody has used
 /// it yet, which `PATH` alone does not do; the rule would be for the empty place below the mount.

@@ -3,6 +3,7 @@
 
 pub(crate) mod bindings;
 pub(crate) mod cache;
+pub(crate) mod counting_clock;
 pub(crate) mod deterministic;
 pub(crate) mod engine;
 pub(crate) mod failure;
@@ -13,4 +14,7 @@ pub(crate) mod meter;
 pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod proposals;
+pub(crate) mod refusal;
+pub(crate) mod seen_files;
+pub(crate) mod signals;
 pub(crate) mod signature;

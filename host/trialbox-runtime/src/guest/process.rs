@@ -10,12 +10,14 @@ use crate::guest::host_state::{HostState, Rights};
 use crate::guest::link::Link;
 use crate::guest::lockdown;
 use crate::guest::place::{GuestEnvironment, InterruptHandle};
+use crate::guest::refusal::{does_not_fit, not_valid};
+use crate::guest::signals;
 use crate::guest::signature;
-use crate::host::precheck::{Rejection, RejectionCode, does_not_fit, not_valid};
 use crate::wire::protocol::{
     DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
     TrialRequest,
 };
+use crate::wire::rejection::{Rejection, RejectionCode};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
@@ -41,12 +43,18 @@ pub fn run_guest() -> ExitCode {
     }
 }
 
-/// The same on a thread of the host process, which has the socket's other end.
-pub(crate) fn serve_on_thread(socket: UnixStream, brake: InterruptHandle) -> wasmtime::Result<()> {
+/// Does the work of a guest process on a thread of the host process, which has the socket's other end.
+///
+/// # Errors
+/// When the conversation fails: the reason, for people.
+pub(crate) fn serve_on_thread(
+    socket: UnixStream,
+    interrupt: InterruptHandle,
+) -> Result<(), String> {
     let link = Link::new(socket);
-    // Also when it panics.
+    // A panic must close the socket too, or the host process would wait for an answer.
     let _hang_up = HangUp(link.clone());
-    serve(&link, GuestEnvironment::Thread(brake))
+    serve(&link, GuestEnvironment::Thread(interrupt)).map_err(|error| format!("{error:#}"))
 }
 
 struct HangUp(Link);
@@ -61,9 +69,9 @@ fn serve_as_process() -> wasmtime::Result<()> {
     lockdown::close_inherited_descriptors();
     lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
-    crate::host::interrupt::leave_signals_to_host()?;
+    signals::leave_signals_to_host()?;
     // Compiled code is kept in a file.
-    crate::host::interrupt::survive_file_limits()?;
+    signals::survive_file_limits()?;
     let seccomp = lockdown::filter_system_calls();
     serve(&link, GuestEnvironment::Process { seccomp })
 }

@@ -1,6 +1,7 @@
 //! Whether an objective's exports have the contract's types, found out before a trial is begun for it.
 
-use crate::host::precheck::{CONTRACT, Rejection, RejectionCode};
+use crate::wire::contract::CONTRACT;
+use crate::wire::rejection::{Rejection, RejectionCode};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};

@@ -94,18 +94,8 @@ fn is_ignored(signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }
 
-/// Leaves to the host process what asks both to go: batch systems may signal every process of a job, and a guest that
-/// obeyed first would look like one that has died by itself. It dies with the host process in any case.
-pub(crate) fn leave_signals_to_host() -> io::Result<()> {
-    let ignored = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2] {
-        signal_hook::flag::register(signal, Arc::clone(&ignored))?;
-    }
-    Ok(())
-}
-
 /// Makes a write beyond the limit on the size of files an error, like a full disk, where it would be death.
-pub(crate) fn survive_file_limits() -> io::Result<()> {
+fn survive_file_limits() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(|_| ())
 }
 

@@ -97,7 +97,7 @@ impl ProcessBody {
             .arg("__guest")
             .arg(std::process::id().to_string())
             .env_clear()
-            // wasmtime-wasi's executor would start a thread for each core, and has nothing for them to do.
+            // The guest process has an executor that would start a thread for each core, and no work for them.
             .env("TOKIO_WORKER_THREADS", "1")
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(socket)))
@@ -107,8 +107,8 @@ impl ProcessBody {
             .process_group(0);
         #[cfg(feature = "failpoints")]
         command.envs(
-            std::env::var_os(crate::guest::lockdown::WITHOUT)
-                .map(|names| (crate::guest::lockdown::WITHOUT, names)),
+            std::env::var_os(crate::wire::protocol::OMITTED_PRECAUTIONS)
+                .map(|names| (crate::wire::protocol::OMITTED_PRECAUTIONS, names)),
         );
         let mut child = command.spawn()?;
         let last_words = child.stderr.take();
@@ -170,14 +170,14 @@ impl Drop for ProcessBody {
 
 #[derive(Debug)]
 pub(crate) struct ThreadBody {
-    thread: Option<JoinHandle<wasmtime::Result<()>>>,
+    thread: Option<JoinHandle<Result<(), String>>>,
     brake: InterruptHandle,
 }
 
 impl ThreadBody {
     fn spawn(
         stack_bytes: u64,
-        work: impl FnOnce(InterruptHandle) -> wasmtime::Result<()> + Send + 'static,
+        work: impl FnOnce(InterruptHandle) -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
         let brake = InterruptHandle::default();
         let theirs = brake.clone();
@@ -197,7 +197,7 @@ impl ThreadBody {
         }
         let (how, words) = match self.thread.take_if(|it| it.is_finished()).map(JoinHandle::join) {
             Some(Err(panic)) => ("panicked", panic_text(&*panic)),
-            Some(Ok(Err(error))) => ("ended", format!("{error:#}")),
+            Some(Ok(Err(error))) => ("ended", error),
             Some(Ok(Ok(()))) | None => ("ended", String::new()),
         };
         BodyEnd { how: format!("the guest's thread {how}"), words }
@@ -220,7 +220,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    fn end_of(work: fn(InterruptHandle) -> wasmtime::Result<()>) -> (String, String) {
+    fn end_of(work: fn(InterruptHandle) -> Result<(), String>) -> (String, String) {
         let mut body = ThreadBody::spawn(1 << 20, work).expect("a thread");
         let end = body.end(Duration::from_secs(60));
         (end.how, end.words)
@@ -230,7 +230,7 @@ mod tests {
     fn a_thread_that_panics_or_fails_says_why() {
         let panicked = end_of(|_| std::panic::panic_any("out of ideas"));
         assert_eq!(panicked, ("the guest's thread panicked".into(), "out of ideas".into()));
-        let failed = end_of(|_| Err(wasmtime::Error::msg("unexpected message")));
+        let failed = end_of(|_| Err("unexpected message".to_owned()));
         assert_eq!(failed, ("the guest's thread ended".into(), "unexpected message".into()));
     }
 }

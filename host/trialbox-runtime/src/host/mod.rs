@@ -1,8 +1,11 @@
 //! The host process's side: it checks an objective's bytes, starts the guest process, answers its calls, and ends it
-//! at a limit. It never names wasmtime.
+//! at a limit. It never names the wasm engine.
 
+pub(crate) mod call;
+pub(crate) mod config;
 pub(crate) mod deadline;
 pub(crate) mod interrupt;
 pub(crate) mod isolation;
 pub(crate) mod precheck;
+pub(crate) mod running_guest;
 pub(crate) mod sandbox;

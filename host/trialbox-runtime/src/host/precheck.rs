@@ -1,16 +1,12 @@
 //! Whether a file is an objective for this host, found out before anything is compiled.
 
-use crate::guest::cache::hex;
-use crate::guest::proposals;
-use serde::{Deserialize, Serialize};
+use crate::wire::contract::CONTRACT;
+use crate::wire::digest::hex;
+use crate::wire::rejection::{Rejection, RejectionCode};
 use sha2::{Digest as _, Sha256};
-use std::fmt;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
 use wasmparser::{Encoding, Parser, Payload};
-
-/// The contract that this host offers.
-pub const CONTRACT: &str = "trialbox:objective@0.1.0";
 
 const PACKAGE: &str = "trialbox:objective/";
 const TRIAL: &str = "trialbox:objective/trial";
@@ -31,75 +27,6 @@ pub struct ObjectiveFile {
     pub imports: Vec<String>,
     /// The interfaces that it exports.
     pub exports: Vec<String>,
-}
-
-/// Why a file is no objective that can run here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rejection {
-    /// The kind.
-    pub code: RejectionCode,
-    /// What was found and what was wanted, in a sentence.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
-
-/// The kinds of rejection. Each has a stable text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RejectionCode {
-    /// The file cannot be read.
-    Read,
-    /// The file is no valid wasm.
-    Invalid,
-    /// The file is wasm, but no component.
-    NotComponent,
-    /// The component is no objective, or one for another version of the contract.
-    Abi,
-    /// The component wants something that no host of trialbox gives.
-    Capability,
-    /// The component uses a proposal to WebAssembly that is not offered.
-    Feature,
-    /// The file is larger than it may be.
-    ModuleSize,
-    /// Compiling took too long, or too much memory.
-    CompileLimit,
-    /// The guest process died while getting the objective ready.
-    Died,
-}
-
-impl RejectionCode {
-    /// The stable text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            RejectionCode::Read => "E-READ",
-            RejectionCode::Invalid => "E-INVALID",
-            RejectionCode::NotComponent => "E-NOT-COMPONENT",
-            RejectionCode::Abi => "E-ABI",
-            RejectionCode::Capability => "E-CAPABILITY",
-            RejectionCode::Feature => "E-FEATURE",
-            RejectionCode::ModuleSize => "E-MODULE-SIZE",
-            RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
-            RejectionCode::Died => "E-DIED",
-        }
-    }
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Rejection {}
-
-impl Rejection {
-    pub(crate) fn new(
-        code: RejectionCode,
-        message: impl Into<String>,
-        help: impl Into<String>,
-    ) -> Self {
-        Rejection { code, message: message.into(), help: Some(help.into()) }
-    }
 }
 
 const HOW_TO_BUILD: &str = "an objective is built with `cargo build --release --target wasm32-wasip2`; \
@@ -273,53 +200,6 @@ fn damaged(error: &wasmparser::BinaryReaderError) -> Rejection {
         RejectionCode::Invalid,
         message,
         "build or copy it again, and compare the checksums",
-    )
-}
-
-/// A component that the engine refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
-pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {
-    if let Some(proposal) = proposals::missing(component) {
-        return Rejection::new(
-            RejectionCode::Feature,
-            format!(
-                "the component uses the proposal {proposal}, which this trialbox does not offer"
-            ),
-            "build it without: the target wasm32-wasip2 does, unless features are switched on by flags",
-        );
-    }
-    let (what, place) = match complaint.rsplit_once(" (at offset 0x") {
-        Some((what, offset)) => {
-            let offset = u64::from_str_radix(offset.trim_end_matches(')'), 16);
-            (what, offset.map(|offset| format!(" at byte {offset}")).unwrap_or_default())
-        }
-        None => (complaint, String::new()),
-    };
-    Rejection::new(
-        RejectionCode::Invalid,
-        format!("the component is not valid{place}: {what}"),
-        "build it again with a current toolchain",
-    )
-}
-
-/// An objective whose imports or exports are not the contract's. `complaints` are the linker's, from the outermost to
-/// the root; each names something between backticks.
-pub(crate) fn does_not_fit(complaints: impl Iterator<Item = String>) -> Rejection {
-    let complaints: Vec<String> = complaints.collect();
-    let names = complaints.iter().filter_map(|complaint| complaint.split('`').nth(1));
-    let names: Vec<&str> = names.collect();
-    let is_missing = complaints
-        .last()
-        .is_some_and(|root| root.contains("missing") || root.contains("not found"));
-    let (place, name) = match names[..] {
-        [place, .., name] => (format!(" of `{place}`"), name),
-        [name] => (String::new(), name),
-        [] => (String::new(), "objective"),
-    };
-    let problem = if is_missing { "is not there" } else { "has another type" };
-    Rejection::new(
-        RejectionCode::Abi,
-        format!("the component does not fit the contract {CONTRACT}: `{name}`{place} {problem}"),
-        "use the trialbox that it was built for, or build it again with a current SDK",
     )
 }
 

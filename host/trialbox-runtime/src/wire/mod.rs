@@ -1,3 +1,6 @@
-//! The messages that the two processes exchange.
+//! The vocabulary of the two processes: the messages that they exchange and the values in them.
 
+pub(crate) mod contract;
+pub(crate) mod digest;
 pub(crate) mod protocol;
+pub(crate) mod rejection;

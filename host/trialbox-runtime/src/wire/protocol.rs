@@ -3,7 +3,8 @@
 //! The guest process is not trusted: the host bounds the size of its frames and checks every argument. A
 //! call that breaks a rule gets no answer; the host ends the guest process instead.
 
-use crate::host::precheck::Rejection;
+use crate::wire::contract::CHECKPOINT_PATH;
+use crate::wire::rejection::Rejection;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
@@ -14,8 +15,10 @@ use trialbox_core::study::limits::{Limit, LimitHit, Limits};
 /// What framing adds to the payload of a host call, at most.
 const FRAMING_BYTES: usize = 64 << 10;
 
-/// Where a guest finds the directory for its checkpoints, by the contract.
-pub const CHECKPOINT_PATH: &str = "/checkpoint";
+/// The environment variable that names the precautions to leave out, for benchmarks of what they cost; never in a
+/// release. The host process passes it on: `landlock`, `seccomp` or both with a comma.
+#[cfg(feature = "failpoints")]
+pub(crate) const OMITTED_PRECAUTIONS: &str = "TRIALBOX_WITHOUT";
 
 /// From the host process.
 #[derive(Debug, Serialize, Deserialize)]

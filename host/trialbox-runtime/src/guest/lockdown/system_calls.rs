@@ -4,6 +4,7 @@
 //! The filter (seccomp) sees a call's number and its plain arguments, and not what pointers lead to. Which
 //! files may be opened is therefore Landlock's part.
 
+use crate::guest::lockdown::omitted::is_omitted;
 use rustix::process::getpid;
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 ///
 /// Returns whether the kernel enforces it.
 pub(crate) fn filter_system_calls() -> bool {
-    if super::is_left_out("seccomp") {
+    if is_omitted("seccomp") {
         return false;
     }
     let program = filter().and_then(BpfProgram::try_from);

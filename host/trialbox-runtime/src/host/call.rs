@@ -1,0 +1,264 @@
+//! One call of an objective: the host answers the guest's questions from the trial's session.
+
+use crate::host::config::SandboxConfig;
+use crate::host::deadline::Deadline;
+use crate::host::interrupt::Cancellation;
+use crate::host::running_guest::{Received, RunningGuest, TICK};
+use crate::wire::protocol::{
+    Break, BreakKind, CheckpointState, Choice, FromGuest, GuestEnd, GuestLimits, Level, ToGuest,
+    TrialRequest,
+};
+use std::io;
+use std::time::Duration;
+use trialbox_core::Json;
+use trialbox_core::seam::objective::{Evaluation, LogLevel};
+use trialbox_core::session::transcript::LogSource;
+use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::study::failure::{Failure, FailureCode};
+use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+
+/// One call of the objective.
+pub(crate) struct Call<'a> {
+    guest: &'a mut RunningGuest,
+    limits: Limits,
+    deterministic: bool,
+    checkpoint: CheckpointState,
+    deadline: Deadline,
+    stops: &'a Cancellation,
+    /// What the guest process has told so far.
+    peak_memory_bytes: Option<u64>,
+    fuel: Option<u64>,
+}
+
+/// The end of a call, as the host process sees it.
+pub(crate) enum CallEnd {
+    /// The guest process has answered, and can be called again.
+    Returned(GuestEnd),
+    /// The trial is over, and the guest process must be ended.
+    Ended(Evaluation),
+    /// The guest process has closed its socket.
+    Died,
+}
+
+impl<'a> Call<'a> {
+    /// Prepares a call. Its time limit starts now.
+    pub(crate) fn new(
+        guest: &'a mut RunningGuest,
+        config: &'a SandboxConfig,
+        checkpoint: CheckpointState,
+    ) -> Self {
+        Call {
+            guest,
+            limits: config.limits,
+            deterministic: config.deterministic,
+            checkpoint,
+            deadline: Deadline::new(config.limits.duration(Limit::TrialTime)),
+            stops: &config.stops,
+            peak_memory_bytes: None,
+            fuel: None,
+        }
+    }
+
+    /// Runs one trial to its end, whatever that is.
+    pub(crate) fn run(mut self, session: &mut TrialSession) -> CallEnd {
+        let request = TrialRequest {
+            number: session.number().0,
+            seed: session.seed(),
+            checkpoint: self.checkpoint,
+            limits: GuestLimits::from(&self.limits),
+        };
+        let cpu_before = self.guest.body.cpu_time();
+        if self.guest.send(&ToGuest::Evaluate(request)).is_err() {
+            return CallEnd::Died;
+        }
+        let end = loop {
+            match self.step(session) {
+                Ok(None) => {}
+                Ok(Some(end)) => break end,
+                Err(Stop::Fail(failure)) => break CallEnd::Ended(Evaluation::Fail(failure)),
+                Err(Stop::Halt) => break CallEnd::Ended(Evaluation::Halted),
+            }
+        };
+        let cpu = self.guest.body.cpu_time().zip(cpu_before);
+        let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
+        session.measured(cpu, self.peak_memory_bytes, self.fuel);
+        end
+    }
+
+    /// Handles what has come, or waits a little for something to come.
+    fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+        if let Some(interruption) = self.stops.pending() {
+            return Ok(Some(CallEnd::Ended(Evaluation::Interrupted(interruption))));
+        }
+        if self.deadline.is_over() {
+            return Ok(Some(CallEnd::Ended(Evaluation::Fail(self.timed_out()))));
+        }
+        session.tick()?;
+        let wait = session.until_tick().min(TICK);
+        let wait = self.remaining().map_or(wait, |remaining| remaining.min(wait));
+        match self.guest.receive(wait, self.stops) {
+            Ok(Received::Nothing) => Ok(None),
+            Ok(Received::Closed) => Ok(Some(CallEnd::Died)),
+            Ok(Received::Messages) => self.handle_messages(session),
+            Err(error) => Err(nonsense(&error)),
+        }
+    }
+
+    fn handle_messages(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+        while let Some(message) = self.guest.frames.next().map_err(|error| nonsense(&error))? {
+            match message {
+                FromGuest::Ended { end, peak_memory_bytes, fuel } => {
+                    self.peak_memory_bytes = Some(peak_memory_bytes);
+                    self.fuel = fuel;
+                    return Ok(Some(CallEnd::Returned(end)));
+                }
+                FromGuest::PeakMemory { peak_memory_bytes } => {
+                    self.peak_memory_bytes = Some(peak_memory_bytes);
+                    continue;
+                }
+                FromGuest::Output { .. } => {}
+                _ => session.count_call(),
+            }
+            if let Some(answer) = Self::answer(self.remaining_seconds(), message, session)?
+                && self.guest.send(&answer).is_err()
+            {
+                return Ok(Some(CallEnd::Died));
+            }
+        }
+        Ok(None)
+    }
+
+    /// How long the guest has left; `None` if nothing limits it.
+    fn remaining(&self) -> Option<Duration> {
+        [self.deadline.remaining(), self.stops.remaining()].into_iter().flatten().min()
+    }
+
+    /// How long the guest has left, in seconds. How long a trial has been running is nothing that two runs agree
+    /// on, so a deterministic one is not told.
+    fn remaining_seconds(&self) -> f64 {
+        let remaining = self.remaining().filter(|_| !self.deterministic);
+        remaining.map_or(f64::INFINITY, |left| left.as_secs_f64())
+    }
+
+    pub(crate) fn answer(
+        remaining_seconds: f64,
+        message: FromGuest,
+        session: &mut TrialSession,
+    ) -> Result<Option<ToGuest>, Stop> {
+        Ok(match message {
+            FromGuest::SuggestFloat { name, low, high, log, step } => {
+                Some(ToGuest::Float(session.suggest_float(&name, low, high, log, step)?))
+            }
+            FromGuest::SuggestInt { name, low, high, log, step } => {
+                Some(ToGuest::Int(session.suggest_int(&name, low, high, log, step)?))
+            }
+            FromGuest::SuggestCategorical { name, choices } => {
+                let choices = choices.into_iter().map(Json::from).collect();
+                Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
+            }
+            FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
+            FromGuest::RemainingSeconds => Some(ToGuest::Float(remaining_seconds)),
+            FromGuest::Report { value, step } => {
+                session.report(value, i64::from(step))?;
+                None
+            }
+            FromGuest::SetUserAttr { key, json } => {
+                session.set_user_attr(&key, &json)?;
+                None
+            }
+            FromGuest::SetConstraint { name, value } => {
+                session.set_constraint(&name, value)?;
+                None
+            }
+            FromGuest::Log { level, text } => {
+                session.log(LogSource::Log(level.into()), &format!("{text}\n"));
+                None
+            }
+            FromGuest::Output { stderr, bytes } => {
+                let source = if stderr { LogSource::Stderr } else { LogSource::Stdout };
+                session.log(source, &String::from_utf8_lossy(&bytes));
+                None
+            }
+            other => return Err(nonsense(&io::Error::other(format!("{other:?} during a trial")))),
+        })
+    }
+
+    fn timed_out(&self) -> Failure {
+        let allowed = self.limits.get(Limit::TrialTime).unwrap_or_default();
+        let hit = LimitHit { limit: Limit::TrialTime, allowed, used: None };
+        Failure::of_limit(FailureCode::Time, "the trial's time is over:", hit).with_help(
+            "raise --trial-timeout, or ask for `remaining` time in the objective and return early",
+        )
+    }
+}
+
+pub(crate) fn nonsense(error: &io::Error) -> Stop {
+    Stop::Fail(Failure::new(
+        FailureCode::Data,
+        format!("the guest process sent something that makes no sense: {error}"),
+    ))
+}
+
+pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
+    match end {
+        GuestEnd::Complete(values) => Evaluation::Complete(values),
+        GuestEnd::Pruned => Evaluation::Pruned,
+        GuestEnd::Error(message) => Evaluation::Fail(Failure::new(FailureCode::Guest, message)),
+        GuestEnd::Broke(broke) => Evaluation::Fail(failure_of(broke)),
+    }
+}
+
+fn failure_of(broke: Break) -> Failure {
+    let (code, help) = match broke.kind {
+        BreakKind::Panic => (FailureCode::Panic, None),
+        BreakKind::Trap => (FailureCode::Trap, None),
+        BreakKind::Memory => (
+            FailureCode::Memory,
+            Some(
+                "use smaller arrays, or raise --max-memory (with --override where the study remembers it); in a job of Slurm's, ask for more with --mem",
+            ),
+        ),
+        BreakKind::Table => (FailureCode::Table, None),
+        BreakKind::Limit => (FailureCode::Limit, None),
+        BreakKind::Fuel => (FailureCode::Fuel, None),
+        BreakKind::Stack => (
+            FailureCode::Stack,
+            Some("look for recursion without end, or large arrays on the stack"),
+        ),
+        BreakKind::Exit => {
+            (FailureCode::Exit, Some("return a value or an error from the objective"))
+        }
+        BreakKind::Data => (FailureCode::Data, None),
+        BreakKind::DataSize => {
+            (FailureCode::DataSize, Some("pass large data in pieces, or through a file"))
+        }
+        BreakKind::Call => (FailureCode::Call, None),
+    };
+    let mut failure = Failure::new(code, broke.message).with_backtrace(&broke.backtrace);
+    failure.help = help.map(str::to_owned);
+    failure.limit = broke.limit.and_then(|limit| limit.received());
+    failure
+}
+
+impl From<Choice> for Json {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::None => Json::Null,
+            Choice::Bool(value) => Json::Bool(value),
+            Choice::Int(value) => Json::Int(value),
+            Choice::Float(value) => Json::Float(value),
+            Choice::Text(value) => Json::String(value),
+        }
+    }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warning => LogLevel::Warning,
+            Level::Error => LogLevel::Error,
+        }
+    }
+}
