@@ -1,7 +1,8 @@
 //! When a study ends: the flags that say so, which the study remembers, and what is printed when it has.
 
 use crate::error::CommandError;
-use crate::view::trial::{count as count_of, float, show_duration, show_float};
+use crate::view::record::Float;
+use crate::view::trial::{count as count_of, show_duration, show_float};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -248,12 +249,12 @@ impl NothingToDo {
             NothingToDo::Stopped(stop) => ("study_stopped", stop_json(stop)),
             NothingToDo::Needless(StopReason::Value { wanted, number, value }) => (
                 "value_reached",
-                json!({ "wanted": float(*wanted), "number": number.0, "value": float(*value) }),
+                json!({ "wanted": Float(*wanted), "number": number.0, "value": Float(*value) }),
             ),
             NothingToDo::Needless(StopReason::Patience { n_trials, best }) => {
                 let (number, value) = best.unzip();
                 let best =
-                    json!({ "number": number.map(|number| number.0), "value": value.map(float) });
+                    json!({ "number": number.map(|number| number.0), "value": value.map(Float) });
                 ("patience_exhausted", json!({ "n_trials": n_trials, "best": best }))
             }
             NothingToDo::SearchExhausted => ("search_exhausted", json!({})),

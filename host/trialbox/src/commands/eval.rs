@@ -9,11 +9,10 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::owner::new_owner;
 use crate::view;
-use crate::view::finished::{
-    failure_json, finished_json, show_backtrace, show_reports, show_usage, source_prefix,
-};
+use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
+use crate::view::record::{FailureRecord, Rendered, TrialRecord};
 use crate::view::trial::{show_constraint, show_value};
 use serde_json::json;
 use std::path::PathBuf;
@@ -214,7 +213,7 @@ impl EvalArgs {
         output.result(&text, || {
             json!({ "event": "check", "objective": study.name, "runs": CHECK_RUNS, "deterministic": true,
                     "calls": trace.n_calls(), "state": trial.state.as_str(),
-                    "failure": trial.failure.as_ref().map(failure_json) })
+                    "failure": trial.failure.as_ref().map(FailureRecord::of) })
         });
         Ok(if trial.failure.is_some() { ExitCode::TrialFailed } else { ExitCode::Done })
     }
@@ -282,7 +281,7 @@ impl EvalArgs {
         let reports = show_reports(trial).map(|reports| format!(" and {reports}"));
         let reports = reports.unwrap_or_default();
         text.push_str(&format!("\n  used {}{reports}", show_usage(&trial.usage)));
-        output.result(&text, || finished_json(&study.name, trial));
+        output.print(&Rendered::new(text, TrialRecord::of_finished(study, trial)));
         Ok(match (trial.interruption, trial.state) {
             (Some(_), _) => ExitCode::Interrupted,
             (None, TrialState::Fail) => ExitCode::TrialFailed,

@@ -9,9 +9,9 @@ use crate::exit_code::ExitCode;
 use crate::study::owner::new_owner;
 use crate::study::provenance::{module_digest, provenance, provenance_differences};
 use crate::view;
-use crate::view::finished::failure_json;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
+use crate::view::record::FailureRecord;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -176,8 +176,8 @@ impl ReplayArgs {
                 "difference": difference,
                 "recorded_state": recorded.state.as_str(),
                 "state": replayed.state.as_str(),
-                "failure": replayed.failure.as_ref().map(failure_json),
-                "values": view::trial::floats(&replayed.values),
+                "failure": replayed.failure.as_ref().map(FailureRecord::of),
+                "values": view::record::floats(&replayed.values),
                 "notes": notes,
             })
         });

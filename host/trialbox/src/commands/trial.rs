@@ -14,6 +14,7 @@ use crate::view;
 use crate::view::finished::show_usage;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
+use crate::view::record::{Rendered, TrialRecord};
 use crate::view::trial::{show_constraint, show_duration, show_float, show_value};
 use serde_json::json;
 use std::time::Duration;
@@ -259,7 +260,7 @@ impl AskArgs {
             Asked::Begun { claim, params } => {
                 let asked = json!({
                     "number": claim.number.0,
-                    "params": view::trial::params(&params),
+                    "params": view::record::params(&params),
                     "owner": claim.owner.get("uuid").and_then(Json::as_str),
                 });
                 // JSON in either format, as Optuna's `ask` prints it: it is made for scripts.
@@ -327,7 +328,7 @@ impl TellArgs {
                         "study": name,
                         "number": number.0,
                         "state": outcome.state().as_str(),
-                        "values": view::trial::floats(outcome.values()),
+                        "values": view::record::floats(outcome.values()),
                     })
                 });
             }
@@ -373,7 +374,8 @@ impl ShowArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trial = storage.trial(study.id, TrialNumber(self.number))?;
-        output.result(&show_text(&study, &trial), || view::trial::trial(&trial));
+        let record = TrialRecord::of_stored(&study, &trial);
+        output.print(&Rendered::new(show_text(&study, &trial), record));
         Ok(ExitCode::Done)
     }
 }

@@ -1,9 +1,8 @@
 //! A trial that has just ended, as it is printed.
 
-use crate::view;
 use crate::view::trial::{show_bytes, show_duration};
-use serde_json::{Value, json};
 use trialbox_core::run::FinishedTrial;
+use trialbox_core::seam::objective::LogLevel;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::usage::Usage;
@@ -35,38 +34,10 @@ pub(crate) fn show_backtrace(failure: &Failure) -> String {
 /// How a line of the transcript is introduced.
 pub(crate) fn source_prefix(source: LogSource) -> String {
     match source {
-        LogSource::Log(level) => format!("[{}] ", format!("{level:?}").to_lowercase()),
+        LogSource::Log(level) => format!("[{}] ", level_name(level)),
         LogSource::Stdout | LogSource::Stderr => String::new(),
         LogSource::Host => "[trialbox] ".to_owned(),
     }
-}
-
-/// A trial that has just ended, for programs.
-pub(crate) fn finished_json(study: &str, trial: &FinishedTrial) -> Value {
-    let failure = trial.failure.as_ref().map(failure_json);
-    let log: Vec<Value> = trial
-        .transcript
-        .lines()
-        .map(|line| json!({ "source": format!("{}", show_source(line.source)), "text": line.text }))
-        .collect();
-    json!({
-        "event": "trial",
-        "study": study,
-        "number": trial.number.0,
-        "state": trial.state.as_str(),
-        "values": view::trial::floats(&trial.values),
-        "params": view::trial::params(&trial.params),
-        "constraints": view::trial::constraints(&trial.constraints),
-        "user_attrs": view::trial::object(trial.user_attrs.iter().map(|(key, value)| (key, view::trial::to_value(value)))),
-        "n_reports": trial.n_reports,
-        "n_reports_stored": trial.n_reports_stored,
-        "duration_seconds": trial.duration.as_secs_f64(),
-        "usage": view::trial::to_value(&trial.usage.to_json()),
-        "failure": failure,
-        "retry": trial.retry.map(|number| number.0),
-        "log": log,
-        "log_bytes_dropped": trial.transcript.dropped_bytes(),
-    })
 }
 
 /// What a trial used: `0.3 s, 0.25 s of CPU, 12 MiB of memory, 40 calls, 2 KiB of log`.
@@ -80,17 +51,6 @@ pub(crate) fn show_usage(usage: &Usage) -> String {
         (usage.log_bytes > 0).then(|| format!("{} of log", show_bytes(usage.log_bytes))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
-}
-
-/// Why a trial is FAIL, for programs.
-pub(crate) fn failure_json(failure: &Failure) -> Value {
-    json!({
-        "code": failure.code.as_str(),
-        "message": failure.message,
-        "help": failure.help,
-        "limit": failure.limit.map(|limit| view::trial::to_value(&limit.to_json())),
-        "backtrace": failure.backtrace,
-    })
 }
 
 /// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.
@@ -107,11 +67,12 @@ pub(crate) fn count_reports(trial: &FinishedTrial) -> String {
     format!("{} report{}", trial.n_reports, if trial.n_reports == 1 { "" } else { "s" })
 }
 
-fn show_source(source: LogSource) -> String {
-    match source {
-        LogSource::Log(level) => format!("{level:?}").to_lowercase(),
-        LogSource::Stdout => "stdout".to_owned(),
-        LogSource::Stderr => "stderr".to_owned(),
-        LogSource::Host => "trialbox".to_owned(),
+/// Returns the name of a level, in lower case.
+pub(crate) fn level_name(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warning => "warning",
+        LogLevel::Error => "error",
     }
 }

@@ -5,4 +5,5 @@ pub(crate) mod finished;
 pub(crate) mod objectives;
 pub(crate) mod output;
 pub(crate) mod progress;
+pub(crate) mod record;
 pub(crate) mod trial;

@@ -1,7 +1,6 @@
 //! The objectives of a study by their names, and values under them.
 
 use crate::view::trial::{show_float, show_floats};
-use serde_json::Value;
 use trialbox_core::StudyRecord;
 
 /// The objectives' names; without metric names `value`, of several `value 0`, `value 1` and so on.
@@ -28,12 +27,4 @@ pub(crate) fn show_values(study: &StudyRecord, values: &[f64]) -> String {
         }
         _ => show_floats(values),
     }
-}
-
-/// Values by the names of their metrics; null where there are no names.
-pub(crate) fn metrics_json(study: &StudyRecord, values: &[f64]) -> Value {
-    let Some(names) = study.metric_names() else { return Value::Null };
-    crate::view::trial::object(
-        names.iter().zip(values.iter().map(|value| crate::view::trial::float(*value))),
-    )
 }

@@ -1,6 +1,7 @@
 //! Where everything that the program says goes: results to standard output, the rest to standard error.
 
 use crate::error::CommandError;
+use crate::view::record::View;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -41,6 +42,16 @@ impl Output {
         !self.quiet && !self.is_json() && io::stderr().is_terminal()
     }
 
+    /// Prints a result: its text for people, its records for programs. A closed pipe is not an error: `| head` is a
+    /// habit.
+    pub(crate) fn print(&self, view: &dyn View) {
+        if self.is_json() {
+            view.records().for_each(|record| write_line(&escape_controls(&record.to_json())));
+        } else {
+            write_line(&clean(view.text().trim_end_matches('\n')));
+        }
+    }
+
     /// A result for people, or its JSON for programs. A closed pipe is no error: `| head` is a habit.
     pub(crate) fn result(&self, text: &str, json: impl FnOnce() -> Value) {
         let line = if self.is_json() {
@@ -74,6 +85,10 @@ impl Output {
             let _ = writeln!(io::stdout().lock(), "{}", escape_controls(&line.to_string()));
         }
     }
+}
+
+fn write_line(line: &str) {
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
 /// JSON text in which the characters are escaped that JSON allows as they are and terminals obey: DEL, the second set

@@ -2,6 +2,7 @@
 
 use crate::view;
 use crate::view::output::Output;
+use crate::view::record::View;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::time::Duration;
@@ -42,6 +43,11 @@ impl Progress {
             }
         }
         bar.inc(1);
+    }
+
+    /// Prints a result above the progress line.
+    pub(crate) fn print(&self, output: &Output, view: &dyn View) {
+        self.suspend(|| output.print(view));
     }
 
     pub(crate) fn result(&self, output: &Output, text: &str, json: impl FnOnce() -> Value) {

@@ -1,83 +1,9 @@
 //! Trials as they are printed: one line for people, one JSON object for programs.
 
-use serde_json::{Map, Value, json};
 use std::time::Duration;
 use trialbox_core::study::constraint::is_satisfied;
-use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
-use trialbox_core::{FrozenTrial, Json, Param, UtcDateTime};
-
-/// A value of Optuna's as strict JSON: what strict JSON lacks becomes a string, `"nan"`, `"inf"`, `"-inf"`,
-/// as in optuna-dashboard.
-pub(crate) fn to_value(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::from(*value),
-        Json::Int(value) => Value::from(*value),
-        // Seeds are larger than the storage's integers, and still numbers.
-        Json::BigInt(digits) => match digits.parse::<u64>() {
-            Ok(number) => Value::from(number),
-            Err(_) => Value::from(digits.clone()),
-        },
-        Json::Float(value) => float(*value),
-        Json::String(text) => Value::from(text.clone()),
-        Json::IllFormedString(units) => Value::from(String::from_utf16_lossy(units)),
-        Json::Array(items) => items.iter().map(to_value).collect(),
-        Json::Object(members) => object(members.iter().map(|(key, value)| (key, to_value(value)))),
-    }
-}
-
-/// A float as strict JSON.
-pub(crate) fn float(value: f64) -> Value {
-    if value.is_finite() { Value::from(value) } else { Value::from(python_repr(value)) }
-}
-
-/// Several floats as strict JSON.
-pub(crate) fn floats(values: &[f64]) -> Value {
-    values.iter().map(|value| float(*value)).collect()
-}
-
-/// An object from its members.
-pub(crate) fn object<'a>(members: impl Iterator<Item = (&'a String, Value)>) -> Value {
-    Value::Object(members.map(|(key, value)| (key.clone(), value)).collect::<Map<_, _>>())
-}
-
-/// Parameters by name, as the objective saw them.
-pub(crate) fn params(params: &[(String, Param)]) -> Value {
-    object(params.iter().map(|(name, param)| (name, to_value(&param.external()))))
-}
-
-/// Constraints by name, each satisfied when its value is <= 0.
-pub(crate) fn constraints(constraints: &[(String, f64)]) -> Value {
-    object(constraints.iter().map(|(name, value)| (name, float(*value))))
-}
-
-/// A recorded trial.
-pub(crate) fn trial(trial: &FrozenTrial) -> Value {
-    let at = |at: Option<UtcDateTime>| {
-        at.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T")))
-    };
-    let steps = trial.intermediate_values.iter();
-    let distributions = trial.params.iter().map(|(name, param)| {
-        let text = param.distribution.to_json_text();
-        (name, Json::parse(&text).map_or(Value::Null, |json| to_value(&json)))
-    });
-    json!({
-        "number": trial.number.0,
-        "state": trial.state.as_str(),
-        "values": floats(&trial.values),
-        "params": params(&trial.params),
-        "constraints": constraints(&trial.constraints_shown()),
-        "feasible": trial.is_feasible(),
-        "distributions": object(distributions),
-        "datetime_start": at(trial.datetime_start),
-        "datetime_complete": at(trial.datetime_complete),
-        "duration_seconds": trial.duration().map(|duration| duration.as_secs_f64()),
-        "intermediate_values": steps.map(|(step, value)| json!([step, float(*value)])).collect::<Vec<_>>(),
-        "user_attrs": object(trial.user_attrs.iter().map(|(key, value)| (key, to_value(value)))),
-        "system_attrs": object(trial.system_attrs.iter().map(|(key, value)| (key, to_value(value)))),
-    })
-}
+use trialbox_core::{Json, Param};
 
 /// A float as people read it: short where nothing is lost, six digits where something is.
 pub(crate) fn show_float(value: f64) -> String {
@@ -161,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn floats_are_short_for_people_and_strict_for_programs() {
+    fn floats_are_short_for_people() {
         for (value, text) in [
             (0.5, "0.5"),
             (2.0, "2"),
@@ -171,7 +97,5 @@ mod tests {
         ] {
             assert_eq!(show_float(value), text);
         }
-        assert_eq!(float(f64::INFINITY), Value::from("inf"));
-        assert_eq!(to_value(&Json::Array(vec![f64::NAN.into(), 1i64.into()])), json!(["nan", 1]));
     }
 }

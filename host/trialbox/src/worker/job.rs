@@ -13,12 +13,12 @@ use crate::study::recovery::{Reaping, keep, reap_study, reaped_text};
 use crate::study::settings::Settings;
 use crate::view;
 use crate::view::finished::{
-    count_reports, finished_json, last_lines, show_backtrace, show_reports, show_usage,
-    source_prefix,
+    count_reports, last_lines, show_backtrace, show_reports, show_usage, source_prefix,
 };
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::progress::Progress;
+use crate::view::record::{Rendered, TrialRecord};
 use crate::view::trial::{show_duration, show_params, show_violated};
 use crate::worker::checkpoint::{Checkpointed, Checkpoints};
 use serde_json::json;
@@ -370,7 +370,7 @@ impl Job<'_> {
                         "study": self.study.name,
                         "number": number.0,
                         "reason": reason.to_string(),
-                        "values": view::trial::floats(values),
+                        "values": view::record::floats(values),
                         "kept_as": kept_as,
                     })
                 });
@@ -467,7 +467,8 @@ impl Job<'_> {
                 text.push_str(&last_lines(trial));
             }
         }
-        self.progress.result(self.output, &text, || finished_json(&self.study.name, trial));
+        let record = TrialRecord::of_finished(self.study, trial);
+        self.progress.print(self.output, &Rendered::new(text, record));
         self.progress.advance(trial, &self.study.directions);
     }
 }

@@ -4,8 +4,9 @@ use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view;
-use crate::view::objectives::{metrics_json, objective_names, show_objectives, show_values};
+use crate::view::objectives::{objective_names, show_objectives, show_values};
 use crate::view::output::{Output, table};
+use crate::view::record::{Rendered, TrialRecord};
 use crate::view::trial::{
     count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
 };
@@ -38,7 +39,9 @@ impl BestArgs {
         }
         let covered = reference.map(|reference| Covered::of(&study, &best, reference));
         if output.is_json() {
-            best.iter().for_each(|trial| output.result("", || best_json(&study, trial)));
+            best.iter().for_each(|trial| {
+                output.print(&Rendered::new("", TrialRecord::of_stored(&study, trial)))
+            });
             covered.iter().for_each(|covered| output.result("", || covered.to_json(&study)));
         } else if let [trial] = best[..]
             && study.directions.len() == 1
@@ -86,12 +89,6 @@ fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
         show_violated(&least.constraints_shown()).unwrap_or_default(),
     );
     CommandError::usage(problem, "a constraint is satisfied when its value is <= 0")
-}
-
-fn best_json(study: &StudyRecord, trial: &FrozenTrial) -> Value {
-    let mut json = view::trial::trial(trial);
-    json["metrics"] = metrics_json(study, &trial.values);
-    json
 }
 
 fn best_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
@@ -162,8 +159,8 @@ impl Covered {
         json!({
             "event": "hypervolume",
             "study": study.name,
-            "hypervolume": view::trial::float(self.hypervolume),
-            "reference_point": view::trial::floats(&self.reference),
+            "hypervolume": view::record::Float(self.hypervolume),
+            "reference_point": view::record::floats(&self.reference),
             "n_beyond": self.n_beyond,
         })
     }

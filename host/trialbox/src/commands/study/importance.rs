@@ -4,7 +4,7 @@ use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::{Output, table};
-use crate::view::trial::float;
+use crate::view::record::Float;
 use serde_json::{Value, json};
 use trialbox_core::{History, StudyRecord};
 use trialbox_samplers::importance::{
@@ -145,7 +145,7 @@ impl ImportanceArgs {
                     "objective": objective,
                     "metric_name": assessed.metric_name,
                     "param": param,
-                    "importance": float(*importance),
+                    "importance": Float(*importance),
                 })
             });
         }

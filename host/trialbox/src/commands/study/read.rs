@@ -7,12 +7,10 @@ use crate::commands::study::best::best_trials;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::settings::{PRUNER, SAMPLER};
-use crate::view;
 use crate::view::objectives::{objective_names, show_objectives};
 use crate::view::output::{Output, table};
-use crate::view::trial::{
-    object, show_duration, show_float, show_floats, show_params, show_violated, to_value,
-};
+use crate::view::record::{Record, TrialRecord, View, object};
+use crate::view::trial::{show_duration, show_float, show_floats, show_params, show_violated};
 use serde_json::{Value, json};
 use std::fmt::Display;
 use trialbox_core::study::record::StudySummary;
@@ -97,7 +95,9 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     output.result(&text, || {
         let mut value = summary_json(&summary);
         if study.directions.len() == 1 {
-            value["best_trial"] = best.first().map_or(Value::Null, |best| view::trial::trial(best));
+            value["best_trial"] = best
+                .first()
+                .map_or(Value::Null, |best| json!(TrialRecord::of_stored(&study, best)));
         } else {
             value["best_trials"] = best.iter().map(|trial| trial.number.0).collect();
         }
@@ -156,17 +156,26 @@ impl TrialsArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trials = storage.trials(study.id)?;
-        let trials =
-            trials.iter().filter(|trial| self.state.is_none_or(|state| trial.state == state));
-        if output.is_json() {
-            trials.for_each(|trial| output.result("", || view::trial::trial(trial)));
-            return Ok(ExitCode::Done);
-        }
-        let names = objective_names(&study);
+        let is_chosen = |trial: &FrozenTrial| self.state.is_none_or(|state| trial.state == state);
+        let trials = trials.into_iter().filter(is_chosen).collect();
+        output.print(&TrialTable { study, trials });
+        Ok(ExitCode::Done)
+    }
+}
+
+/// The trials of a study: a row or a record for each.
+struct TrialTable {
+    study: StudyRecord,
+    trials: Vec<FrozenTrial>,
+}
+
+impl View for TrialTable {
+    fn text(&self) -> String {
+        let names = objective_names(&self.study);
         let mut header = vec!["number", "state"];
         header.extend(names.iter().map(String::as_str));
         header.extend(["took", "parameters, or why it failed"]);
-        let rows = trials.map(|trial| {
+        let rows = self.trials.iter().map(|trial| {
             let mut row = vec![trial.number.to_string(), trial.state.to_string()];
             let value = |index| trial.values.get(index).map(|value| show_float(*value));
             row.extend((0..names.len()).map(|index| value(index).unwrap_or_default()));
@@ -174,8 +183,11 @@ impl TrialsArgs {
             row.push(show_params_or_problem(trial));
             row
         });
-        output.result(&table(&header, rows), || Value::Null);
-        Ok(ExitCode::Done)
+        table(&header, rows)
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        Box::new(self.trials.iter().map(|trial| TrialRecord::of_stored(&self.study, trial).into()))
     }
 }
 
@@ -220,7 +232,7 @@ fn summary_json(summary: &StudySummary) -> Value {
         "states": counts.collect::<serde_json::Map<_, _>>(),
         "datetime_start": summary.datetime_start.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T"))),
         "stopped": stop_of(&summary.study).as_ref().map(stop_json),
-        "user_attrs": object(summary.study.user_attrs.iter().map(|(key, value)| (key, to_value(value)))),
+        "user_attrs": object(&summary.study.user_attrs),
     })
 }
 
