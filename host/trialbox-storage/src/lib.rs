@@ -1,8 +1,8 @@
 //! Optuna's schema over SQLite, and over memory for tests and single calls.
 //!
-//! [`open`] turns an address into a [`Storage`](trialbox_core::Storage). `rows` knows the encoding
-//! of values, `schema` the tables and their version; a backend adds its SQL text and transactions.
-//! `patience` and `lock_file` keep any number of processes, on any number of machines, out of each other's way.
+//! A [`Location`] is read from an address and opens a [`Storage`](trialbox_core::Storage). `rows` knows the encoding of
+//! values, `schema` the tables and their version; a backend adds its SQL and its transactions. `lock` keeps processes
+//! apart that write to one database, on one machine or several, and `spool` keeps results that cannot be written yet.
 #![forbid(unsafe_code)]
 
 pub mod doctor;
@@ -18,11 +18,11 @@ mod rows;
 mod schema;
 mod sqlite;
 
-pub use location::{Create, LockMode, Options, WaitCancellation, open, sqlite_path};
+pub use location::{Create, Location, LockMode, Options, WaitCancellation};
 pub use memory::MemoryStorage;
 pub use sqlite::SqliteStorage;
 
-/// Marks a place where a test may let the process die, by a name that is formatted; nothing without the
+/// Marks a place where a test may let the process die, by a name that is formatted. Expands to nothing without the
 /// feature `failpoints`.
 #[macro_export]
 macro_rules! failpoint {

@@ -1,29 +1,29 @@
-//! Which backend an address means.
+//! The place of a storage, and the options for opening it.
 
 use crate::{MemoryStorage, SqliteStorage};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::{Storage, StorageError};
 
-/// How to open a storage.
+/// Options for opening a storage.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long to wait for a database that others are writing.
+    /// The longest wait for a database that other processes are writing.
     pub timeout: Duration,
-    /// Which databases to make.
+    /// The databases that opening creates.
     pub create: Create,
-    /// What keeps writers apart.
+    /// The means that keep writers apart.
     pub lock: LockMode,
-    /// Whether to put the guard into the database, a trigger that refuses illegal changes of a trial's
-    /// state. It makes Python's Optuna safer too, whose claim of a waiting trial is no compare-and-set.
+    /// True to install the guard in the database: a trigger that rejects illegal changes of a trial's state. It
+    /// protects studies that Python's Optuna shares, which claims a waiting trial without comparing the state again.
     pub guard: bool,
-    /// When waiting is no longer worth while.
+    /// The condition under which waits end early.
     pub stopping: WaitCancellation,
 }
 
 impl Default for Options {
-    /// Five minutes of patience, a database that must be there, locks and guard as they are best.
+    /// Returns a wait of five minutes, no creation, automatic locks and the guard.
     fn default() -> Self {
         Options {
             timeout: Duration::from_secs(300),
@@ -35,18 +35,18 @@ impl Default for Options {
     }
 }
 
-/// Which databases to make.
+/// The databases that opening creates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Create {
-    /// None: it must be there.
+    /// None: the database must exist.
     Never,
-    /// One that is missing. An empty file is refused: it may be what a full disk left of a study.
+    /// A missing database. An empty file is rejected: it may be what a full disk left of a study.
     Missing,
-    /// One that is missing or an empty file.
+    /// A missing database, or one in an empty file.
     MissingOrEmpty,
 }
 
-/// What keeps writers of one database apart.
+/// The means that keep writers of one database apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
     /// A lock file where the file system is a network's, SQLite's own locks elsewhere.
@@ -57,12 +57,12 @@ pub enum LockMode {
     File,
 }
 
-/// A question that waits ask again and again: is the process to end?
+/// A condition that long waits check again and again: the process is about to end.
 #[derive(Clone, Default)]
 pub struct WaitCancellation(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
 impl WaitCancellation {
-    /// Asks this function.
+    /// Creates a condition from a function.
     pub fn when(is_set: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         WaitCancellation(Some(Arc::new(is_set)))
     }
@@ -78,35 +78,58 @@ impl std::fmt::Debug for WaitCancellation {
     }
 }
 
-/// Opens the storage at an address: a path, `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory:`.
-///
-/// # Errors
-/// [`StorageError::UnknownUrl`], or what the backend says.
-pub fn open(url: &str, options: &Options) -> Result<Box<dyn Storage>, StorageError> {
-    match sqlite_path(url)? {
-        None => Ok(Box::new(MemoryStorage::new())),
-        Some(path) => Ok(Box::new(SqliteStorage::open(Path::new(path), options)?)),
+/// The place of a storage. A server would be a variant of its own, read in [`Location::parse`] and opened in
+/// [`Location::open`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// The memory of this process.
+    Memory,
+    /// A SQLite file.
+    File(PathBuf),
+}
+
+impl Location {
+    /// Reads an address: a path, `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory:`.
+    ///
+    /// # Errors
+    /// [`StorageError::UnknownUrl`] for servers and other addresses that trialbox cannot open yet.
+    pub fn parse(url: &str) -> Result<Self, StorageError> {
+        if matches!(url, "memory:" | "sqlite://" | "sqlite:///:memory:") {
+            return Ok(Location::Memory);
+        }
+        match url.split_once("://") {
+            // SQLAlchemy: three slashes before a relative path, four before an absolute one.
+            Some(("sqlite", rest)) if rest.len() > 1 && rest.starts_with('/') => {
+                Ok(Location::File(PathBuf::from(&rest[1..])))
+            }
+            Some(_) => Err(StorageError::UnknownUrl { url: without_password(url) }),
+            None if url.is_empty() => Err(StorageError::UnknownUrl { url: String::new() }),
+            None => Ok(Location::File(PathBuf::from(url))),
+        }
+    }
+
+    /// Opens the storage.
+    ///
+    /// # Errors
+    /// The errors of the backend.
+    pub fn open(&self, options: &Options) -> Result<Box<dyn Storage>, StorageError> {
+        match self {
+            Location::Memory => Ok(Box::new(MemoryStorage::new())),
+            Location::File(path) => Ok(Box::new(SqliteStorage::open(path, options)?)),
+        }
+    }
+
+    /// Returns the database's file, if the storage has one. Locks, spooled results and the checks of a database need
+    /// it.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Location::Memory => None,
+            Location::File(path) => Some(path),
+        }
     }
 }
 
-/// The file that an address means; none for one in memory.
-///
-/// # Errors
-/// [`StorageError::UnknownUrl`].
-pub fn sqlite_path(url: &str) -> Result<Option<&str>, StorageError> {
-    if matches!(url, "memory:" | "sqlite://" | "sqlite:///:memory:") {
-        return Ok(None);
-    }
-    match url.split_once("://") {
-        // SQLAlchemy: three slashes before a relative path, four before an absolute one.
-        Some(("sqlite", rest)) if rest.len() > 1 && rest.starts_with('/') => Ok(Some(&rest[1..])),
-        Some(_) => Err(StorageError::UnknownUrl { url: without_password(url) }),
-        None if url.is_empty() => Err(StorageError::UnknownUrl { url: String::new() }),
-        None => Ok(Some(url)),
-    }
-}
-
-/// The address as it may be shown: without a password, and without the query, which may hold one too.
+/// Returns the address as messages may show it: without a password, and without the query, which may hold one too.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     let rest = rest.split('?').next().unwrap_or_default();
@@ -124,12 +147,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_address_is_shown_without_its_password() {
-        let error =
-            open("postgresql://anna:secret@host/db", &Options::default()).err().expect("not yet");
-        assert_eq!(
-            error.to_string(),
-            "`postgresql://anna:***@host/db` is no storage that trialbox can open"
-        );
+    fn an_unsupported_address_is_shown_without_its_password() {
+        for (url, shown) in [
+            ("postgresql://anna:secret@host/db", "postgresql://anna:***@host/db"),
+            ("mysql://anna:p@ss@host/db?password=secret", "mysql://anna:***@host/db"),
+            ("redis://host:6379", "redis://host:6379"),
+            ("sqlite:relative.db://", "sqlite:relative.db://"),
+            ("", ""),
+        ] {
+            let error = Location::parse(url).expect_err(url);
+            assert_eq!(
+                error.to_string(),
+                format!("unsupported storage URL `{shown}`: expected a path or `sqlite:///FILE`")
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_name_a_file_or_memory() {
+        for (url, file) in [
+            ("study.db", Some("study.db")),
+            ("/data/study.db", Some("/data/study.db")),
+            ("sqlite:///study.db", Some("study.db")),
+            ("sqlite:////data/study.db", Some("/data/study.db")),
+            ("memory:", None),
+            ("sqlite://", None),
+            ("sqlite:///:memory:", None),
+        ] {
+            let location = Location::parse(url).expect(url);
+            assert_eq!(location.file(), file.map(Path::new), "{url}");
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::error::CommandError;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use trialbox_core::Storage;
 use trialbox_storage::spool::Spool;
-use trialbox_storage::{Create, LockMode, Options, WaitCancellation};
+use trialbox_storage::{Create, Location, LockMode, Options, WaitCancellation};
 
 /// Which database.
 #[derive(Debug, Clone, clap::Args)]
@@ -65,6 +65,11 @@ impl StorageArgs {
         named.unwrap_or_else(|| "sqlite:///trialbox.db".to_owned())
     }
 
+    /// Returns the place of the database.
+    pub(crate) fn location(&self) -> Result<Location, CommandError> {
+        Ok(Location::parse(&self.url())?)
+    }
+
     /// The same flags for another database.
     pub(crate) fn at(&self, url: &str) -> StorageArgs {
         StorageArgs { storage: Some(url.to_owned()), optuna_db: None, ..self.clone() }
@@ -82,7 +87,7 @@ impl StorageArgs {
         stopping: WaitCancellation,
     ) -> Result<Box<dyn Storage>, CommandError> {
         let options = self.options(create, stopping);
-        trialbox_storage::open(&self.url(), &options).map_err(CommandError::from)
+        Ok(self.location()?.open(&options)?)
     }
 
     /// How to open the database.
@@ -102,14 +107,14 @@ impl StorageArgs {
 
     /// Where results wait that cannot be written; nowhere for a database in memory.
     pub(crate) fn spool(&self) -> Option<Spool> {
-        let path = trialbox_storage::sqlite_path(&self.url()).ok()??.to_owned();
+        let location = self.location().ok()?;
         let absolute = |name: &str| {
             std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
         };
         let state =
             || absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
         let users = self.spool_dir.clone().or_else(|| Some(state()?.join("trialbox/spool")));
-        Some(Spool::of(Path::new(&path), users))
+        Some(Spool::of(location.file()?, users))
     }
 }
 

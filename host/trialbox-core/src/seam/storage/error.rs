@@ -83,7 +83,7 @@ pub enum StorageError {
         help: String,
     },
     /// An address of a kind that trialbox does not know.
-    #[error("`{url}` is no storage that trialbox can open")]
+    #[error("unsupported storage URL `{url}`: expected a path or `sqlite:///FILE`")]
     UnknownUrl {
         /// The address as given, with passwords removed.
         url: String,

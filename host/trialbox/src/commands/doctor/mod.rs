@@ -17,7 +17,7 @@ use std::time::Duration;
 use trialbox_core::Clock as _;
 use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, repair};
 use trialbox_storage::platform::mount::Locks;
-use trialbox_storage::{Create, WaitCancellation, sqlite_path};
+use trialbox_storage::{Create, WaitCancellation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,8 +110,9 @@ impl DoctorArgs {
     }
 
     fn path(&self) -> Result<PathBuf, CommandError> {
-        let url = self.storage.url();
-        sqlite_path(&url)?.map(PathBuf::from).ok_or_else(|| {
+        let location = self.storage.location()?;
+        location.file().map(PathBuf::from).ok_or_else(|| {
+            let url = self.storage.url();
             CommandError::usage(
                 format!("`{url}` is no file, so there is nothing to look at"),
                 "give a path such as `study.db`, or `sqlite:///study.db`",

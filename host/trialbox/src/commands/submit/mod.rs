@@ -29,7 +29,7 @@ use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
 use trialbox_runtime::Cancellation;
 use trialbox_storage::platform::mount::{Locks, mount_of};
-use trialbox_storage::{Create, WaitCancellation, sqlite_path};
+use trialbox_storage::{Create, WaitCancellation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -184,8 +184,9 @@ impl SubmitArgs {
     /// Reads what there is of the study, and refuses what does not fit it. What dead jobs left is tidied up before the
     /// trials are counted, but not in a dry run.
     fn look(&self, prepared: &Prepared, output: &Output) -> Result<Outlook, CommandError> {
-        let url = self.run.storage.url();
-        let database = sqlite_path(&url)?.map(PathBuf::from).ok_or_else(|| {
+        let location = self.run.storage.location()?;
+        let database = location.file().map(PathBuf::from).ok_or_else(|| {
+            let url = self.run.storage.url();
             CommandError::usage(
                 format!("`{url}` is no file, so tasks cannot share it"),
                 "say a path with --storage",
