@@ -4,47 +4,75 @@
 mod herd;
 mod sandbox;
 
-use crate::shell::{cargo, root, run};
+use crate::shell::{cargo, cargo_command, root, run};
 use crate::{guests, python};
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Runs one experiment, or all.
-pub(crate) fn run_named(words: &[String]) -> Result<()> {
-    match words.first().map(String::as_str) {
-        Some("trial") => trial(),
-        Some("guest") => guest(),
-        Some("herd") => herd::herd(),
-        Some("reports") => reports(),
-        Some("sandbox") => sandbox::sandbox(),
-        Some("samplers") => compare_samplers(&words[1..]),
-        Some("suggest" | "pruning" | "pruners") => compare_samplers(words),
-        None => {
-            trial()?;
-            guest()?;
-            sandbox::sandbox()?;
-            reports()?;
-            herd::herd()
-        }
-        Some(other) => {
-            bail!(
-                "there is no experiment `{other}`; there are: trial, guest, sandbox, reports, herd, samplers, suggest, pruning, pruners"
-            )
-        }
+/// An experiment.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Experiment {
+    /// One trial as a whole process: trialbox, Optuna and Rustuna
+    Trial,
+    /// The training of `digits` in wasm and natively
+    Guest,
+    /// Each part of the sandbox
+    Sandbox,
+    /// A million reports
+    Reports,
+    /// Many processes on one database
+    Herd,
+    /// Samplers, ours and Optuna's: run, then report
+    Samplers,
+    /// The CPU time of one suggestion, ours and Optuna's
+    Suggest,
+    /// The steps that pruners save on learning curves: run, then report
+    Pruning,
+    /// The CPU time of one judgement of a running trial
+    Pruners,
+}
+
+use Experiment::{Guest, Herd, Pruners, Pruning, Reports, Samplers, Sandbox, Suggest, Trial};
+
+/// Runs one experiment, or all that need no words of their own.
+pub(crate) fn run_named(experiment: Option<Experiment>, words: &[String]) -> Result<()> {
+    let Some(experiment) = experiment else {
+        return [Trial, Guest, Sandbox, Reports, Herd]
+            .into_iter()
+            .try_for_each(|experiment| run_named(Some(experiment), &[]));
+    };
+    let is_comparison = matches!(experiment, Samplers | Suggest | Pruning | Pruners);
+    ensure!(
+        is_comparison || words.is_empty(),
+        "expected no more words, found `{}`",
+        words.join(" ")
+    );
+    match experiment {
+        Trial => trial(),
+        Guest => guest(),
+        Sandbox => sandbox::sandbox(),
+        Reports => reports(),
+        Herd => herd::herd(),
+        Samplers => compare(words),
+        Suggest => compare(&[&["suggest".to_owned()], words].concat()),
+        Pruning => compare(&[&["pruning".to_owned()], words].concat()),
+        Pruners => compare(&[&["pruners".to_owned()], words].concat()),
     }
 }
 
 /// Hands over to the program that compares samplers, optimised, and with an interpreter that has Optuna.
-fn compare_samplers(words: &[String]) -> Result<()> {
-    let mut command = Command::new("cargo");
-    command.args(["run", "--quiet", "--release", "--package", "trialbox-bench", "--"]).args(words);
+fn compare(words: &[String]) -> Result<()> {
+    let mut command =
+        cargo_command(["run", "--quiet", "--release", "--package", "trialbox-bench", "--"]);
+    command.args(words);
     if words.iter().any(|word| word == "run" || word == "suggest") {
         command.arg("--python").arg(python::install()?);
     }
-    run(command.current_dir(root()))
+    run(&mut command)
 }
 
 const ROUNDS: usize = 15;

@@ -1,4 +1,4 @@
-//! Whether folders can be mounted a second time, as the tests of two nodes do.
+//! Finds out whether folders can be mounted a second time, as the tests of two nodes do.
 
 use crate::shell;
 use anyhow::{Context as _, Result};

@@ -3,14 +3,15 @@
 //! Only the crates of the workspace count their coverage: cargo calls this program in the compiler's place for them
 //! alone, and it adds LLVM's flags. So the wasm engine is neither slowed down nor built a second time.
 
-use crate::shell::{root, run};
-use anyhow::{Context as _, Result, bail, ensure};
+use crate::shell::{cargo_command, root, run};
+use crate::stage::{Tally, for_each};
+use anyhow::{Context as _, Result, ensure};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs of the crate `fuzz`.
-const TARGETS: [&str; 4] = ["protocol", "precheck", "json", "distribution"];
+pub(crate) const TARGETS: [&str; 4] = ["protocol", "precheck", "json", "distribution"];
 
 /// Set where this program stands in for the compiler.
 const AS_COMPILER: &str = "TRIALBOX_FUZZ_COMPILER";
@@ -44,36 +45,32 @@ pub(crate) fn stand_in_for_compiler() -> Result<bool> {
 }
 
 /// Runs one target or all, for so long each.
-pub(crate) fn run_named(arguments: &[String]) -> Result<()> {
-    let (mut targets, mut seconds) = (Vec::new(), 30);
-    let mut rest = arguments.iter();
-    while let Some(argument) = rest.next() {
-        if argument == "--seconds" {
-            let given = rest.next().context("`--seconds` wants a number")?;
-            seconds = given.parse().with_context(|| format!("`--seconds {given}`"))?;
-        } else if TARGETS.contains(&argument.as_str()) {
-            targets.push(argument.as_str());
-        } else {
-            bail!("there is no target `{argument}`; there are {}", TARGETS.join(", "));
-        }
-    }
-    if targets.is_empty() {
-        targets.extend(TARGETS);
-    }
-    run_targets(&targets, seconds)
+pub(crate) fn run_named(targets: &[String], seconds: u32) -> Result<()> {
+    build()?;
+    let all = TARGETS.iter().copied();
+    let named = targets.iter().map(String::as_str);
+    let targets: Vec<&str> = if targets.is_empty() { all.collect() } else { named.collect() };
+    for_each(targets, |target| run_target(target, seconds))
 }
 
-/// Runs all targets for a short time each; `false` where there is nothing to build them with.
-pub(crate) fn run_briefly() -> Result<bool> {
-    if let Err(problem) = find_compiler() {
-        println!("skipped 1 tier: fuzzing needs a C++ compiler: {problem:#}");
-        return Ok(false);
-    }
-    run_targets(&TARGETS, 10).map(|()| true)
+/// Runs all targets for ten seconds each; a target counts as a test.
+pub(crate) fn run_briefly(tally: &mut Tally) -> Result<()> {
+    build()?;
+    for_each(TARGETS, |target| {
+        let ran = run_target(target, 10);
+        match &ran {
+            Ok(()) => tally.passed += 1,
+            Err(_) => {
+                tally.failed += 1;
+                tally.names.push(target.to_owned());
+            }
+        }
+        ran
+    })
 }
 
 /// Looks for the compiler of libFuzzer.
-fn find_compiler() -> Result<()> {
+pub(crate) fn find_compiler() -> Result<()> {
     let name = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let mut command = Command::new(&name);
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
@@ -82,12 +79,11 @@ fn find_compiler() -> Result<()> {
     Ok(())
 }
 
-fn run_targets(targets: &[&str], seconds: u32) -> Result<()> {
-    let mut build = Command::new("cargo");
-    build.args(["build", "--package", "trialbox-fuzz", "--features", "engine", "--bins"]);
-    build.env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?).env(AS_COMPILER, "1");
-    run(build.current_dir(root()))?;
-    targets.iter().try_for_each(|target| run_target(target, seconds))
+/// Compiles all targets.
+fn build() -> Result<()> {
+    let mut build =
+        cargo_command(["build", "--package", "trialbox-fuzz", "--features", "engine", "--bins"]);
+    run(build.env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?).env(AS_COMPILER, "1"))
 }
 
 /// New inputs go to `target`, only those that are worth keeping are copied to `corpus` by hand.
@@ -103,7 +99,10 @@ fn run_target(target: &str, seconds: u32) -> Result<()> {
     command.arg(format!("-artifact_prefix={}", crash_prefix(&found).display()));
     run(&mut command).with_context(|| {
         let program = program.display();
-        format!("the input is named above; `{program} INPUT` runs it again. Keep it in fuzz/corpus/{target}, where `cargo test -p trialbox-fuzz` finds it")
+        format!(
+            "the input is named above; `{program} INPUT` runs it again. \
+             Keep it in fuzz/corpus/{target}, where `cargo test -p trialbox-fuzz` finds it"
+        )
     })
 }
 

@@ -1,6 +1,7 @@
 //! The example objectives, and those for tests: small projects on their own, which share a target directory here.
 
 use crate::shell::{root, run};
+use crate::stage::{Tally, for_each};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
@@ -28,26 +29,21 @@ pub(crate) fn build(folder: &str) -> Result<()> {
 }
 
 /// Tests the examples natively, as their authors would.
-pub(crate) fn test_all() -> Result<()> {
-    EXAMPLES
-        .into_iter()
-        .try_for_each(|example| run(cargo_in(example).args(["test", "--release", "--locked"])))
+pub(crate) fn test_all(tally: &mut Tally) -> Result<()> {
+    for_each(EXAMPLES, |example| {
+        tally.run(cargo_in(example).args(["test", "--release", "--locked", "--no-fail-fast"]))
+    })
 }
 
 /// Checks the guests' form.
 pub(crate) fn check_all() -> Result<()> {
-    for folder in folders() {
-        run(cargo_at(&folder).args(["fmt", "--check"]))?;
-        run(cargo_at(&folder).args([
-            "clippy",
-            "--locked",
-            "--all-targets",
-            "--",
-            "--deny",
-            "warnings",
-        ]))?;
-    }
-    Ok(())
+    install_target()?;
+    for_each(folders(), |folder| {
+        let format = run(cargo_at(&folder).args(["fmt", "--check"]));
+        let clippy = ["clippy", "--locked", "--all-targets", "--", "--deny", "warnings"];
+        run(cargo_at(&folder).args(clippy))?;
+        format
+    })
 }
 
 /// The folder of the components.

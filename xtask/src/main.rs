@@ -1,7 +1,8 @@
-//! What contributors and CI run, as `cargo xtask COMMAND`. Every command installs what it needs itself.
+//! The commands of contributors and CI, as `cargo xtask COMMAND`. A command installs what it needs by itself.
 #![expect(clippy::print_stdout, reason = "a command for people, who watch it")]
 
 mod bench;
+mod checks;
 mod demo;
 mod fuse;
 mod fuzz;
@@ -9,132 +10,116 @@ mod guests;
 mod python;
 mod shell;
 mod slurm;
+mod stage;
 mod tidy;
+mod tiers;
 
 use anyhow::Result;
+use clap::{Parser, Subcommand};
 
-const HELP: &str = "\
-cargo xtask COMMAND
+/// The commands of contributors and CI.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
 
-  demo          build trialbox and an objective, and run a real study to its best trial
-  test          set up and run all tests
-  check         formatting, clippy, documentation, licences, dependency directions
-  ci            check, then test: what CI runs
-  tidy [--report [RULE]]
-                only the repository's own rules; or counts of what breaks them, per crate
-  build-guests  compile the example objectives to target/guests/wasm32-wasip2/release
-  fuzz [TARGET…] [--seconds N]
-                coverage-guided fuzzing of what reads what others wrote, 30 seconds each
-  bench [NAME]  named experiments, with ratios measured in one run: trial, guest, sandbox, reports, herd
-  bench samplers run|report [--OPTION VALUE]…
-                how good samplers are, ours and Optuna's; without more it says how
-  bench suggest the CPU time of one suggestion, ours and Optuna's
-  bench pruners the CPU time of one judgement of a running trial";
+#[derive(Subcommand)]
+enum Command {
+    /// Build trialbox and an objective, and run a real study to its best trial
+    Demo,
+    /// Set up and run all tests, or the named tiers
+    Test(Names),
+    /// Check formatting, clippy, documentation and the repository's own rules, or the named parts
+    Check(Names),
+    /// Run `check`, then `test`
+    Ci,
+    /// Check the repository's own rules
+    Tidy {
+        /// Count violations of each rule per crate, or list those of RULE
+        #[arg(long, value_name = "RULE", num_args = 0..=1)]
+        report: Option<Option<String>>,
+    },
+    /// Compile the example objectives to target/guests/wasm32-wasip2/release
+    BuildGuests,
+    /// Fuzz the readers of what others wrote, guided by coverage
+    Fuzz {
+        /// The targets [default: all]
+        #[arg(value_parser = fuzz::TARGETS)]
+        targets: Vec<String>,
+        /// The time for each target
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        seconds: u32,
+    },
+    /// Run experiments that print ratios measured in one run
+    Bench {
+        /// The experiment [default: trial, guest, sandbox, reports and herd]
+        experiment: Option<bench::Experiment>,
+        /// Words for `samplers`, `suggest`, `pruning` and `pruners`; with `help` these list them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+}
+
+/// The names of stages.
+#[derive(clap::Args)]
+struct Names {
+    /// The stages to run [default: all]
+    names: Vec<String>,
+    /// List the stages, what they need and how long they take
+    #[arg(long)]
+    list: bool,
+}
 
 fn main() -> Result<()> {
     if fuzz::stand_in_for_compiler()? {
         return Ok(());
     }
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.first().map(String::as_str) {
-        Some("demo") => demo::run(),
-        Some("test") => test(),
-        Some("check") => check(),
-        Some("ci") => check().and_then(|()| test()),
-        Some("tidy") => match arguments.get(1).map(String::as_str) {
-            None => tidy::run(),
-            Some("--report") => tidy::report(arguments.get(2).map(String::as_str)),
-            Some(other) => anyhow::bail!("expected `--report [RULE]`, found `{other}`"),
-        },
-        Some("build-guests") => guests::build_all().map(|_| ()),
-        Some("fuzz") => fuzz::run_named(&arguments[1..]),
-        Some("bench") => bench::run_named(&arguments[1..]),
-        _ => {
-            println!("{HELP}");
-            if arguments.is_empty() || arguments[0] == "help" {
-                Ok(())
-            } else {
-                anyhow::bail!("no such command")
-            }
+    match Cli::parse().command {
+        Command::Demo => demo::run(),
+        Command::Test(names) => names.run("tests", tiers::stages()),
+        Command::Check(names) => names.run("check", checks::stages()),
+        Command::Ci => stage::for_each(
+            [("check", checks::stages()), ("tests", tiers::stages())],
+            |(title, stages)| stage::run_all(title, &stages),
+        ),
+        Command::Tidy { report: None } => tidy::run(),
+        Command::Tidy { report: Some(rule) } => tidy::report(rule.as_deref()),
+        Command::BuildGuests => guests::build_all().map(|_| ()),
+        Command::Fuzz { targets, seconds } => fuzz::run_named(&targets, seconds),
+        Command::Bench { experiment, words } => bench::run_named(experiment, &words),
+    }
+}
+
+impl Names {
+    /// Runs or lists the named stages.
+    fn run(&self, title: &str, stages: Vec<stage::Stage>) -> Result<()> {
+        let stages = stage::select(stages, &self.names)?;
+        if self.list {
+            stage::list(&stages);
+            return Ok(());
         }
+        stage::run_all(title, &stages)
     }
 }
 
-/// Sets up and runs all tests, the light crates first.
-fn test() -> Result<()> {
-    guests::install_target()?;
-    shell::cargo([
-        "test",
-        "--package",
-        "trialbox-core",
-        "--package",
-        "trialbox-samplers",
-        "--package",
-        "trialbox-storage",
-        "--package",
-        "trialbox-bench",
-    ])?;
-    shell::cargo(["test", "--package", "trialbox-guest", "--package", "trialbox-guest-macros"])?;
-    guests::test_all()?;
-    guests::build_all()?;
-    let skipped = missing_tiers();
-    let packages = ["trialbox-runtime", "trialbox", "trialbox-fuzz", "xtask"];
-    let packages = packages.iter().flat_map(|package| ["--package", package]);
-    // Where processes are let die; `demo` checks that a release cannot.
-    let test = ["test", "--features", "trialbox/failpoints"].into_iter().chain(packages);
-    let skips = skipped.iter().flat_map(|filter| ["--skip", filter]);
-    let not_on_slurm = ["--", "--skip", slurm::TESTS, "--skip", slurm::TESTS_WITH_FREEZER];
-    shell::cargo(test.clone().chain(not_on_slurm).chain(skips.clone()))?;
-    // They mostly wait, so more run at once than there are cores, but not beside tests that are busy. The packages
-    // are the same as before: of fewer, some would be built again with fewer features.
-    let on_slurm = ["--test", "it", "--", "--test-threads", "10", "slurm::"];
-    shell::cargo(test.chain(on_slurm).chain(skips))?;
-    let n_skipped = skipped.len() + usize::from(!fuzz::run_briefly()?);
-    println!("all tests passed; {n_skipped} tiers skipped");
-    Ok(())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
 
-/// Which tests this machine cannot run, as filters of their names; says what they need.
-fn missing_tiers() -> Vec<&'static str> {
-    let tiers = [
-        (
-            "interop",
-            "the tests against Python's Optuna need Python 3 with venv",
-            python::install().map(|_| ()),
-        ),
-        ("two_nodes::", "the tests of two nodes need bindfs and FUSE", fuse::find()),
-        (slurm::TESTS, "the tests on a Slurm cluster need slurmctld and slurmd", slurm::find()),
-        (
-            slurm::TESTS_WITH_FREEZER,
-            "the tests of Slurm's signals need its programs and the freezer of cgroups version 1",
-            slurm::find_with_freezer(),
-        ),
-        (
-            "shellcheck",
-            "the test of scripts for sbatch needs shellcheck",
-            shell::find("shellcheck"),
-        ),
-    ];
-    let missing = tiers.into_iter().filter_map(|(filter, needs, found)| {
-        let problem = found.err()?;
-        println!("skipped 1 tier: {needs}: {problem:#}");
-        Some(filter)
-    });
-    missing.collect()
-}
-
-/// Everything that a reviewer should not have to look for.
-fn check() -> Result<()> {
-    guests::install_target()?;
-    shell::cargo(["fmt", "--all", "--check"])?;
-    for features in [&[][..], &["--features", "trialbox/failpoints"]] {
-        let clippy = ["clippy", "--workspace", "--all-targets"].iter().chain(features);
-        shell::cargo(clippy.chain(&["--", "--deny", "warnings"]).copied())?;
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
     }
-    shell::cargo_with(
-        &[("RUSTDOCFLAGS", "--deny warnings")],
-        ["doc", "--workspace", "--no-deps", "--document-private-items"],
-    )?;
-    guests::check_all()?;
-    tidy::run()
+
+    #[test]
+    fn words_for_a_comparison_are_passed_on() {
+        let words = ["cargo xtask", "bench", "samplers", "run", "--seeds", "0-3"];
+        let Command::Bench { words, .. } = Cli::parse_from(words).command else {
+            panic!("a bench")
+        };
+        assert_eq!(words, ["run", "--seeds", "0-3"]);
+    }
 }

@@ -1,6 +1,7 @@
-//! Running other programs, and saying which.
+//! Runs other programs, and shows their command lines.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, ensure};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,18 +11,41 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
-/// Runs a program to its end, and fails if it does.
+/// Runs a program to its end, and fails if the program does.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     println!("$ {shown}");
     let status = command.status().with_context(|| format!("failed to start `{shown}`"))?;
-    if !status.success() {
-        bail!("`{shown}` failed: {status}");
-    }
+    ensure!(status.success(), "`{shown}` failed: {status}");
     Ok(())
 }
 
-/// Looks whether a program can be started.
+/// Runs a program to its end, shows what it prints, and hands over each line of it.
+///
+/// # Errors
+/// Fails if the program cannot be started or fails.
+pub(crate) fn run_reading(command: &mut Command, mut read: impl FnMut(&str)) -> Result<()> {
+    let shown = show(command);
+    println!("$ {shown}");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("failed to start `{shown}`"))?;
+    if let Some(output) = child.stdout.take() {
+        // A test may print what is not UTF-8; that is shown with replacements.
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.with_context(|| format!("failed to read from `{shown}`"))?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            read(&line);
+        }
+    }
+    let status = child.wait().with_context(|| format!("failed to wait for `{shown}`"))?;
+    ensure!(status.success(), "`{shown}` failed: {status}");
+    Ok(())
+}
+
+/// Checks that a program can be started.
 pub(crate) fn find(program: &str) -> Result<()> {
     let mut command = Command::new(program);
     command.arg("--version").stdout(Stdio::null()).stderr(Stdio::null());
@@ -39,8 +63,14 @@ pub(crate) fn cargo_with<'a>(
     variables: &[(&str, &str)],
     arguments: impl IntoIterator<Item = &'a str>,
 ) -> Result<()> {
+    run(cargo_command(arguments).envs(variables.iter().copied()))
+}
+
+/// Returns the command that runs cargo in the repository's top folder.
+pub(crate) fn cargo_command<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new("cargo");
-    run(command.args(arguments).envs(variables.iter().copied()).current_dir(root()))
+    command.args(arguments).current_dir(root());
+    command
 }
 
 fn show(command: &Command) -> String {

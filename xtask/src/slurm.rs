@@ -1,12 +1,8 @@
-//! Whether a Slurm cluster can be started here, as the tests on one do.
+//! Finds out whether a Slurm cluster can be started here, as the tests on one do.
 
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// Where its tests are, by what they need: Slurm's programs, and the freezer too.
-pub(crate) const TESTS: &str = "slurm::linuxproc";
-pub(crate) const TESTS_WITH_FREEZER: &str = "slurm::cgroup";
 
 /// Looks for Slurm's programs and for what starts its daemons.
 pub(crate) fn find() -> Result<()> {
@@ -22,15 +18,19 @@ pub(crate) fn find() -> Result<()> {
     Ok(())
 }
 
-/// Looks for Slurm's programs, and whether cgroups can be made in the freezer hierarchy of version 1.
+/// Looks for Slurm's programs, and for a freezer hierarchy of cgroups version 1 in which cgroups can be made.
 pub(crate) fn find_with_freezer() -> Result<()> {
     find()?;
     let freezer = Path::new("/sys/fs/cgroup/freezer");
     let probe = freezer.join(format!("trialbox-{}", std::process::id()));
     std::fs::create_dir(&probe).with_context(|| format!("failed to make {}", probe.display()))?;
-    // A mere folder has no such file.
+    // A plain folder has no such file.
     let is_freezer = probe.join("freezer.state").exists();
     std::fs::remove_dir(&probe)?;
-    anyhow::ensure!(is_freezer, "{} is no freezer hierarchy", freezer.display());
+    anyhow::ensure!(
+        is_freezer,
+        "expected a freezer hierarchy, found a folder: {}",
+        freezer.display()
+    );
     Ok(())
 }

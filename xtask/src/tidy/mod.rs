@@ -11,6 +11,9 @@ mod source;
 mod voice;
 mod walls;
 
+#[cfg(test)]
+pub(crate) use crates::packages;
+
 use anyhow::{Result, ensure};
 use serde_json::Value;
 use source::{Source, Violation};
@@ -53,7 +56,7 @@ const RULES: [Rule; 11] = [
         name: "licences",
         finds: "packages under a licence that `deny.toml` does not allow",
         standing: Law,
-        find: |tree| licences::unacceptable(&tree.packages),
+        find: |tree| licences::unacceptable(&tree.packages, &tree.sources),
     },
     Rule {
         name: "engine",
