@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 use trialbox_core::run::{TrialEnd, run_trial};
-use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::seam::storage::{Reader as _, Studies as _};
-use trialbox_core::session::{SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
     Clock, Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, UtcDateTime,
@@ -25,7 +24,7 @@ pub fn protocol(bytes: &[u8]) {
     let mut objective =
         |session: &mut TrialSession| converse(said, usize::from(*piece) + 1, session);
     let end = run_trial(
-        &around(&study),
+        &context(&study),
         &mut storage,
         &mut objective,
         &BeginTrial {
@@ -64,7 +63,7 @@ fn new_study() -> NewStudy {
     }
 }
 
-fn around(study: &StudyRecord) -> TrialContext<'_> {
+fn context(study: &StudyRecord) -> TrialContext<'_> {
     TrialContext {
         study,
         seed: 1,

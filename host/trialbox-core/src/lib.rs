@@ -1,11 +1,11 @@
-//! The vocabulary of trialbox, and one trial's run written against a few small traits.
+//! The vocabulary of trialbox, and the run of one trial, written against traits for everything outside it.
 //!
-//! The crate performs no I/O, reads no clock and draws no random numbers of the system's, so plain values test
-//! everything in it. It uses Optuna's words where Optuna has one: a study holds trials, a trial holds parameters, and
-//! each parameter has a [`Distribution`].
+//! The crate performs no I/O, reads no clock and takes no randomness from the system, so plain values test everything
+//! in it. It uses Optuna's words where Optuna has one: a study holds trials, a trial holds parameters, and each
+//! parameter has a [`Distribution`].
 //!
-//! The modules are listed in reading order; each needs only those above it. The types that the other crates use most
-//! also stand at the root.
+//! The modules are listed in reading order. Each imports only those above it, and no two files import each other.
+//! The types that the other crates use most also stand at the root.
 #![forbid(unsafe_code)]
 
 pub mod value;

@@ -2,16 +2,16 @@
 
 use crate::host::call::{Call, nonsense, to_evaluation};
 use crate::wire::protocol::{FrameBuffer, FromGuest};
-use trialbox_core::seam::objective::Evaluation;
-use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::{CallAborted, TrialSession};
 
 /// Takes `bytes` for all that a guest process says during a trial, received in pieces of `piece_bytes`, which is at
 /// least 1. One that goes silent has failed.
 pub fn converse(bytes: &[u8], piece_bytes: usize, session: &mut TrialSession) -> Evaluation {
     match listen(bytes, piece_bytes, session) {
         Ok(evaluation) => evaluation,
-        Err(Stop::Fail(failure)) => Evaluation::Fail(failure),
-        Err(Stop::Halt) => Evaluation::Halted,
+        Err(CallAborted::Fail(failure)) => Evaluation::Fail(failure),
+        Err(CallAborted::Halt) => Evaluation::Halted,
     }
 }
 
@@ -19,7 +19,7 @@ fn listen(
     bytes: &[u8],
     piece_bytes: usize,
     session: &mut TrialSession,
-) -> Result<Evaluation, Stop> {
+) -> Result<Evaluation, CallAborted> {
     let mut frames = FrameBuffer::default();
     for piece in bytes.chunks(piece_bytes) {
         frames.extend(piece);

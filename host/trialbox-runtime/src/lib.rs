@@ -1,7 +1,7 @@
 //! Objectives in a sandbox.
 //!
 //! Two processes share the work. The *host* process holds a [`Sandbox`], which is an
-//! [`Objective`](trialbox_core::seam::objective::Objective): it owns the deadline, the signals and the trial's
+//! [`Objective`](trialbox_core::session::objective::Objective): it owns the deadline, the signals and the trial's
 //! session. The *guest* process ([`run_guest`], the same binary) owns the wasm engine and nothing else: no
 //! environment, no database. They exchange the framed messages of `protocol`. Whatever a guest does to its
 //! process, the host lives to record it.

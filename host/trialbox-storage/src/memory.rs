@@ -226,10 +226,8 @@ impl Trials for MemoryStorage {
         if let Some(stop) = record.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json) {
             return Ok(TrialStart::Stopped(stop));
         }
-        let counts = |trial: &&FrozenTrial| {
-            matches!(trial.state, TrialState::Complete | TrialState::Pruned | TrialState::Running)
-        };
-        let n_trials = trials.iter().filter(counts).count() as u64;
+        let n_trials =
+            trials.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64;
         if request.max_trials.is_some_and(|max_trials| n_trials >= max_trials) {
             return Ok(TrialStart::BudgetReached { n_trials });
         }

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 use trialbox_core::run::run_trial;
-use trialbox_core::seam::objective::{Evaluation, OnDeadline};
 use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::seam::storage::{
     BeginTrial, EnqueueTrial, Reader as _, Studies as _, TrialBatch, TrialStart, Trials as _,
 };
-use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
+use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::{CallAborted, OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
@@ -136,7 +136,7 @@ fn run_with(
     objective: &mut dyn FnMut(&mut TrialSession, &StoppedClock),
 ) {
     let clock = StoppedClock(Cell::default());
-    let around = TrialContext {
+    let context = TrialContext {
         study,
         seed: 1,
         sampler,
@@ -151,7 +151,7 @@ fn run_with(
         objective(session, &clock);
         Evaluation::Complete(vec![0.0; study.directions.len()])
     };
-    run_trial(&around, storage, &mut objective, &request("ours"), &mut |_| ()).unwrap();
+    run_trial(&context, storage, &mut objective, &request("ours"), &mut |_| ()).unwrap();
 }
 
 fn request(owner: &str) -> BeginTrial {
@@ -320,7 +320,7 @@ fn what_a_trial_leaves_is_bounded_and_a_value_in_the_place_of_another_counts_onc
         }
         session.set_user_attr("b", &text).unwrap();
         session.set_user_attr("c", &text).unwrap();
-        let Err(Stop::Fail(failure)) = session.set_user_attr("d", &text) else {
+        let Err(CallAborted::Fail(failure)) = session.set_user_attr("d", &text) else {
             panic!("four of them are more than 2 MiB")
         };
         assert_eq!(failure.code, FailureCode::Budget);

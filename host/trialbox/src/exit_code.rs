@@ -1,6 +1,6 @@
 //! What the process tells its caller when it ends. These numbers are stable.
 
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,11 +10,11 @@ use crate::run::Places;
 use anyhow::{Result, ensure};
 use std::time::Duration;
 use trialbox_core::run::run_trial;
-use trialbox_core::seam::objective::{Evaluation, OnDeadline};
 use trialbox_core::seam::rng::guest_seed;
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::seam::storage::Studies as _;
-use trialbox_core::session::{SessionLimits, Stop, TrialContext, TrialSession};
+use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::{CallAborted, OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::space::distribution::CategoricalDistribution;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
@@ -62,7 +62,7 @@ impl Side for Ours {
             user_attrs: Vec::new(),
             system_attrs: Vec::new(),
         })?;
-        let around = TrialContext {
+        let context = TrialContext {
             study: &study,
             seed: study_seed(problem, seed),
             sampler: &sampler,
@@ -74,7 +74,7 @@ impl Side for Ours {
             provenance: &[],
         };
         while steps(&trials) < n_steps {
-            trials.push(run_one(problem, &around, &mut storage)?);
+            trials.push(run_one(problem, &context, &mut storage)?);
         }
         Ok(trials)
     }
@@ -86,14 +86,14 @@ fn steps(trials: &[CurveTrial]) -> u64 {
 
 fn run_one(
     problem: &CurveProblem,
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut MemoryStorage,
 ) -> Result<CurveTrial> {
     let request = BeginTrial {
         owner: Json::from("bench"),
         has_heartbeat: false,
         max_trials: None,
-        at: around.clock.utc_now(),
+        at: context.clock.utc_now(),
     };
     let mut gone = CurveTrial { n_steps: 0, value: f64::NAN, is_pruned: false };
     let mut objective = |session: &mut TrialSession| {
@@ -101,11 +101,11 @@ fn run_one(
         match went {
             Ok(()) if gone.is_pruned => Evaluation::Pruned,
             Ok(()) => Evaluation::Complete(vec![gone.value]),
-            Err(Stop::Fail(failure)) => Evaluation::Fail(failure),
-            Err(Stop::Halt) => Evaluation::Halted,
+            Err(CallAborted::Fail(failure)) => Evaluation::Fail(failure),
+            Err(CallAborted::Halt) => Evaluation::Halted,
         }
     };
-    run_trial(around, storage, &mut objective, &request, &mut |_| ())?;
+    run_trial(context, storage, &mut objective, &request, &mut |_| ())?;
     ensure!(gone.n_steps > 0, "a trial of `{}` failed before its first step", problem.name);
     Ok(gone)
 }
@@ -115,7 +115,7 @@ fn go(
     problem: &CurveProblem,
     session: &mut TrialSession,
     gone: &mut CurveTrial,
-) -> Result<(), Stop> {
+) -> Result<(), CallAborted> {
     let mut point = Point::default();
     for spec in &problem.params {
         point.0.insert(spec.name.clone(), suggest(session, spec)?);
@@ -130,7 +130,7 @@ fn go(
     Ok(())
 }
 
-fn suggest(session: &mut TrialSession, spec: &ParamSpec) -> Result<Json, Stop> {
+fn suggest(session: &mut TrialSession, spec: &ParamSpec) -> Result<Json, CallAborted> {
     let name = &spec.name;
     Ok(match &spec.distribution {
         Distribution::Float(float) => session
@@ -147,7 +147,7 @@ fn chosen(
     session: &mut TrialSession,
     name: &str,
     categorical: &CategoricalDistribution,
-) -> Result<Json, Stop> {
+) -> Result<Json, CallAborted> {
     let choices = categorical.choices();
     let index = session.suggest_categorical(name, choices.to_vec())?;
     Ok(choices[index as usize].clone())

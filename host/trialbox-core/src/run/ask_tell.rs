@@ -1,12 +1,12 @@
 //! Trials whose objective runs outside: one process asks, another, later, tells.
 
 use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
-use crate::seam::objective::Evaluation;
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch,
     TrialStart,
 };
-use crate::session::{FinishedSession, Stop, TrialContext, TrialSession};
+use crate::session::objective::Evaluation;
+use crate::session::{CallAborted, FinishedSession, TrialContext, TrialSession};
 use crate::space::distribution::Distribution;
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::StudyRecord;
@@ -46,18 +46,18 @@ pub enum Asked {
 /// # Errors
 /// Only of the storage.
 pub fn ask(
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut dyn Storage,
     request: &BeginTrial,
     space: &[(String, Distribution)],
 ) -> Result<Asked, RunError> {
-    let begun = match storage.begin_trial(around.study.id, request).map_err(RunError::Begin)? {
+    let begun = match storage.begin_trial(context.study.id, request).map_err(RunError::Begin)? {
         TrialStart::Begun(begun) => *begun,
         TrialStart::BudgetReached { n_trials } => return Ok(Asked::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(Asked::Stopped(stop)),
     };
     let mut ignore = |_: crate::session::event::Event| ();
-    let mut session = TrialSession::new(around, storage, &mut ignore, begun);
+    let mut session = TrialSession::new(context, storage, &mut ignore, begun);
     let suggested = space.iter().try_for_each(|(name, distribution)| {
         session.suggest(name, distribution.clone()).map(|_| ())
     });
@@ -65,21 +65,21 @@ pub fn ask(
     let number = rest.claim.number;
     let refused = match suggested {
         Ok(()) => None,
-        Err(Stop::Fail(failure)) => Some(failure),
-        Err(Stop::Halt) => rest.error.take().map(|error| cannot_go_on(&error)),
+        Err(CallAborted::Fail(failure)) => Some(failure),
+        Err(CallAborted::Halt) => rest.error.take().map(|error| cannot_go_on(&error)),
     };
     if refused.is_none() {
         match record_params(storage, &rest) {
             Ok(()) => return Ok(Asked::Begun { claim: rest.claim, params: rest.params }),
             // Nobody would ever tell of it: the process that asked gets no answer.
             Err(source) => {
-                end_as_fail(around, storage, &mut rest, &cannot_go_on(&source));
+                end_as_fail(context, storage, &mut rest, &cannot_go_on(&source));
                 return Err(RunError::Halted { number, source });
             }
         }
     }
     let failure = refused.unwrap_or_else(|| Failure::new(FailureCode::Lost, "it was halted"));
-    end_as_fail(around, storage, &mut rest, &failure);
+    end_as_fail(context, storage, &mut rest, &failure);
     Ok(Asked::Refused { number, failure })
 }
 
@@ -93,13 +93,13 @@ fn record_params(storage: &mut dyn Storage, rest: &FinishedSession) -> Result<()
 
 /// Ends a trial that nobody will tell of. If that fails too, it is left to whoever reaps.
 fn end_as_fail(
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut dyn Storage,
     rest: &mut FinishedSession,
     failure: &Failure,
 ) {
     rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
-    let ending = Ending::new(Outcome::Fail, around.clock.utc_now());
+    let ending = Ending::new(Outcome::Fail, context.clock.utc_now());
     if let Err(error) = storage.finish_trial(&rest.claim, &rest.pending, &ending) {
         tracing::warn!(trial = rest.claim.number.0, %error, "could not end a trial that was begun in vain");
     }

@@ -7,14 +7,14 @@ pub mod trace;
 
 pub use crate::study::retry;
 
-use crate::seam::objective::{Evaluation, Interruption, Objective, OnDeadline};
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
     TrialBatch, TrialStart,
 };
 use crate::session::event::Event;
+use crate::session::objective::{Evaluation, Interruption, Objective};
 use crate::session::transcript::Transcript;
-use crate::session::{FinishedSession, TrialContext, TrialSession};
+use crate::session::{FinishedSession, OnDeadline, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::{StudyDirection, StudyId};
 use crate::study::retry::MADE_PROGRESS_ATTR;
@@ -22,6 +22,7 @@ use crate::study::stopping::StudyStop;
 use crate::study::trial::{FrozenTrial, Param, TrialNumber, TrialState, format_datetime};
 use crate::study::usage::{USAGE_ATTR, Usage};
 use crate::value::json::Json;
+use crate::value::text::counted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -137,37 +138,37 @@ const LOG_LINES_KEPT: usize = 10;
 /// # Errors
 /// Only of the storage. Whatever the objective does is recorded with the trial.
 pub fn run_trial(
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut dyn Storage,
     objective: &mut dyn Objective,
     request: &BeginTrial,
     observer: &mut dyn FnMut(Event),
 ) -> Result<TrialEnd, RunError> {
-    let begun = match storage.begin_trial(around.study.id, request).map_err(RunError::Begin)? {
+    let begun = match storage.begin_trial(context.study.id, request).map_err(RunError::Begin)? {
         TrialStart::Begun(begun) => *begun,
         TrialStart::BudgetReached { n_trials } => return Ok(TrialEnd::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(TrialEnd::Stopped(stop)),
     };
-    let started = around.clock.elapsed();
+    let started = context.clock.elapsed();
     observer(Event::Begun(begun.claim.number));
-    let mut session = TrialSession::new(around, storage, observer, begun);
+    let mut session = TrialSession::new(context, storage, observer, begun);
     let evaluation = objective.evaluate(&mut session);
-    let duration = around.clock.elapsed().saturating_sub(started);
+    let duration = context.clock.elapsed().saturating_sub(started);
 
     let interruption = evaluation.interruption();
     let last = session.last_intermediate_value();
-    let verdict = judge(at_deadline(evaluation, around), &around.study.directions, last);
+    let verdict = judge(at_deadline(evaluation, context), &context.study.directions, last);
     let mut rest = session.finish();
     rest.usage.wall = duration;
     rest.made_progress &= interruption.is_some();
     rest.note_end(verdict.failure.as_ref());
     if let Some(error) = rest.error.take() {
-        return end_halted(around, storage, rest, &verdict.outcome, error);
+        return end_halted(context, storage, rest, &verdict.outcome, error);
     }
     let ending = Ending {
         outcome: verdict.outcome,
-        at: around.clock.utc_now(),
-        retry: around.retry.filter(|_| deserves_retry(interruption, around.on_deadline)),
+        at: context.clock.utc_now(),
+        retry: context.retry.filter(|_| deserves_retry(interruption, context.on_deadline)),
     };
     match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
         Ok(retry) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
@@ -189,7 +190,7 @@ pub fn run_trial(
             transcript: rest.transcript,
         }))),
         Err(StorageError::ClaimLost { reason, .. }) => {
-            Ok(claim_lost(around, storage, &rest.claim, reason, &ending.outcome))
+            Ok(claim_lost(context, storage, &rest.claim, reason, &ending.outcome))
         }
         Err(source) => {
             let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
@@ -199,10 +200,10 @@ pub fn run_trial(
 }
 
 /// A trial that the end of the job's time stops may count as pruned.
-fn at_deadline(evaluation: Evaluation, around: &TrialContext) -> Evaluation {
+fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
     match evaluation {
         Evaluation::Interrupted(Interruption::Deadline)
-            if around.on_deadline == OnDeadline::Prune =>
+            if context.on_deadline == OnDeadline::Prune =>
         {
             Evaluation::Pruned
         }
@@ -302,18 +303,19 @@ fn find_attempt(
 /// The end of a trial that could not go on for a reason outside the objective. If the database could not be
 /// read, the trial is lost like one whose process dies, only that we know it, and can say so.
 fn end_halted(
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut dyn Storage,
     mut rest: FinishedSession,
     outcome: &Outcome,
     error: StorageError,
 ) -> Result<TrialEnd, RunError> {
     if let StorageError::ClaimLost { reason, .. } = error {
-        return Ok(claim_lost(around, storage, &rest.claim, reason, outcome));
+        return Ok(claim_lost(context, storage, &rest.claim, reason, outcome));
     }
     let failure = Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"));
     rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
-    let ending = Ending { outcome: Outcome::Fail, at: around.clock.utc_now(), retry: around.retry };
+    let ending =
+        Ending { outcome: Outcome::Fail, at: context.clock.utc_now(), retry: context.retry };
     let number = rest.claim.number;
     match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
         Ok(_) => Err(RunError::Halted { number, source: error }),
@@ -325,15 +327,15 @@ fn end_halted(
 }
 
 fn claim_lost(
-    around: &TrialContext,
+    context: &TrialContext,
     storage: &mut dyn Storage,
     claim: &Claim,
     reason: ClaimLoss,
     outcome: &Outcome,
 ) -> TrialEnd {
-    let ending = Ending::new(outcome.clone(), around.clock.utc_now());
+    let ending = Ending::new(outcome.clone(), context.clock.utc_now());
     let kept_as =
-        keep_late_result(storage, around.study.id, claim, &ending).unwrap_or_else(|error| {
+        keep_late_result(storage, context.study.id, claim, &ending).unwrap_or_else(|error| {
             tracing::warn!(trial = claim.number.0, %error, "could not keep the late result");
             None
         });
@@ -409,12 +411,10 @@ pub(crate) fn judge(
 fn check_values(values: &[f64], directions: &[StudyDirection]) -> Option<Failure> {
     let (found, wanted) = (values.len(), directions.len());
     if found != wanted {
-        let (values, objectives) = (
-            if found == 1 { "value" } else { "values" },
-            if wanted == 1 { "objective" } else { "objectives" },
-        );
         let message = format!(
-            "the objective returned {found} {values}, but the study has {wanted} {objectives}"
+            "the objective returned {}, but the study has {}",
+            counted(found as u64, "value"),
+            counted(wanted as u64, "objective")
         );
         return Some(Failure::new(FailureCode::Value, message));
     }

@@ -2,10 +2,10 @@
 
 use crate::run::trace::{Difference, float_difference};
 use crate::run::{Verdict, judge};
-use crate::seam::objective::{Interruption, Objective};
 use crate::seam::pruner::{Judgement, Pruner, RunningTrial};
 use crate::seam::storage::{BegunTrial, FIXED_PARAMS_ATTR, Storage};
 use crate::session::event::Event;
+use crate::session::objective::{Interruption, Objective};
 use crate::session::{FinishedSession, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure};
 use crate::study::history::History;
@@ -67,10 +67,10 @@ pub fn recorded_seed(trial: &FrozenTrial) -> Option<u64> {
 /// Runs a recorded trial again, with its parameters and `seed`, and compares all that the objective does with
 /// what was recorded: to the bit, except that a zero has no sign and a NaN no payload in a database.
 ///
-/// `begun` is a trial of a scratch storage, in which nothing is kept; `around.pruner` should be the trial's
+/// `begun` is a trial of a scratch storage, in which nothing is kept; `context.pruner` should be the trial's
 /// [`RecordedAnswers`].
 pub fn replay(
-    around: &TrialContext,
+    context: &TrialContext,
     scratch: &mut dyn Storage,
     begun: BegunTrial,
     objective: &mut dyn Objective,
@@ -85,11 +85,11 @@ pub fn replay(
     begun.claim.number = recorded.number;
     let mut comparison = Comparison::new(recorded);
     let mut observer = |event: Event| comparison.observe(&event);
-    let mut session = TrialSession::new(around, scratch, &mut observer, begun);
+    let mut session = TrialSession::new(context, scratch, &mut observer, begun);
     session.replay_seed(seed);
     let evaluation = objective.evaluate(&mut session);
     let interruption = evaluation.interruption();
-    let verdict = judge(evaluation, &around.study.directions, session.last_intermediate_value());
+    let verdict = judge(evaluation, &context.study.directions, session.last_intermediate_value());
     let rest = session.finish();
     let difference = comparison.finish(&rest, &verdict).filter(|_| interruption.is_none());
     Replay {

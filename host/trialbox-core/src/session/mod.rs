@@ -4,16 +4,18 @@
 //! passed since the last time, and at the end, so that neither a chatty objective floods the database nor a
 //! killed job takes its parameters with it. It knows nothing of sandboxes and processes.
 
+mod context;
 pub mod event;
+pub mod objective;
 mod reports;
 pub mod transcript;
 
-use crate::seam::clock::Clock;
-use crate::seam::objective::OnDeadline;
-use crate::seam::pruner::{Pruner, RunningTrial};
+pub use context::{OnDeadline, SessionLimits, TrialContext};
+
+use crate::seam::pruner::RunningTrial;
 use crate::seam::rng::{TrialRng, guest_seed, trial_rng};
 use crate::seam::sampler::{Ask, Sampler};
-use crate::seam::storage::{BegunTrial, Claim, RetryPolicy, Storage, StorageError, TrialBatch};
+use crate::seam::storage::{BegunTrial, Claim, Storage, StorageError, TrialBatch};
 use crate::session::event::Event;
 use crate::session::reports::{ReportKept, Reports};
 use crate::session::transcript::{LogSource, Transcript};
@@ -21,9 +23,8 @@ use crate::space::distribution::Distribution;
 use crate::study::constraint::ConstraintFormat;
 use crate::study::failure::{Failure, FailureCode};
 use crate::study::history::History;
-use crate::study::limits::{Limit, LimitHit, Limits};
+use crate::study::limits::{Limit, LimitHit};
 use crate::study::provenance::{Answers, PROVENANCE_ATTR, RESUMED_FROM};
-use crate::study::record::StudyRecord;
 use crate::study::trial::{CONSTRAINT_PREFIX, Param, TrialNumber};
 use crate::study::usage::Usage;
 use crate::value::json::Json;
@@ -52,45 +53,9 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// time goes there.
 const REFRESH_SHARE: u32 = 20;
 
-/// What all trials of a process share.
-pub struct TrialContext<'a> {
-    /// The study.
-    pub study: &'a StudyRecord,
-    /// The study's seed.
-    pub seed: u64,
-    /// Proposes parameters.
-    pub sampler: &'a dyn Sampler,
-    /// Judges running trials.
-    pub pruner: &'a dyn Pruner,
-    /// Tells the time.
-    pub clock: &'a dyn Clock,
-    /// Bounds on what a trial may leave behind.
-    pub limits: SessionLimits,
-    /// What becomes of a trial that the scheduler interrupts.
-    pub retry: Option<RetryPolicy>,
-    /// What becomes of a trial that the end of the job's time stops.
-    pub on_deadline: OnDeadline,
-    /// What a trial's values depend on besides its parameters: members of the JSON object that is stored with it
-    /// as [`PROVENANCE_ATTR`], to which its seed is added. Empty to store none.
-    pub provenance: &'a [(String, Json)],
-}
-
-/// Bounds on what one trial may leave in the database and in memory, and how it is left there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SessionLimits {
-    /// How much. Of reported steps the first half of those stored are a trial's first reports, the others are spread
-    /// over all that follow, and the last report is always among them.
-    pub limits: Limits,
-    /// Whether a fixed value outside its range is the trial's failure, rather than used with a warning
-    /// as Optuna does.
-    pub strict_fixed_params: bool,
-    /// How constraints are written.
-    pub constraint_format: ConstraintFormat,
-}
-
 /// Why a call does not return to the objective.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stop {
+pub enum CallAborted {
     /// The objective broke a rule: the trial ends as FAIL.
     Fail(Failure),
     /// The trial cannot go on for a reason outside the objective, which the session remembers.
@@ -99,7 +64,7 @@ pub enum Stop {
 
 /// One running trial.
 pub struct TrialSession<'a> {
-    around: &'a TrialContext<'a>,
+    context: &'a TrialContext<'a>,
     storage: &'a mut dyn Storage,
     observer: &'a mut dyn FnMut(Event),
     claim: Claim,
@@ -142,15 +107,15 @@ pub struct TrialSession<'a> {
 impl<'a> TrialSession<'a> {
     /// A session of a trial that was just begun.
     pub fn new(
-        around: &'a TrialContext<'a>,
+        context: &'a TrialContext<'a>,
         storage: &'a mut dyn Storage,
         observer: &'a mut dyn FnMut(Event),
         begun: BegunTrial,
     ) -> Self {
-        let seed = guest_seed(around.seed, begun.origin);
+        let seed = guest_seed(context.seed, begun.origin);
         let mut pending = TrialBatch::default();
-        if !around.provenance.is_empty() {
-            let mut members = around.provenance.to_vec();
+        if !context.provenance.is_empty() {
+            let mut members = context.provenance.to_vec();
             members.push(("seed".to_owned(), Json::from(seed)));
             members.push(("trial".to_owned(), Json::from(begun.claim.number.0)));
             pending.system_attrs.push((PROVENANCE_ATTR.to_owned(), Json::Object(members)));
@@ -158,11 +123,11 @@ impl<'a> TrialSession<'a> {
         TrialSession {
             storage,
             observer,
-            rng: trial_rng(around.seed, begun.origin),
+            rng: trial_rng(context.seed, begun.origin),
             seed,
             origin: begun.origin,
             claim: begun.claim,
-            history: Rc::new(History::new(around.study.directions.clone(), Vec::new())),
+            history: Rc::new(History::new(context.study.directions.clone(), Vec::new())),
             history_is_loaded: false,
             peers: None,
             fixed_params: begun.fixed_params,
@@ -171,23 +136,23 @@ impl<'a> TrialSession<'a> {
             relative_params: None,
             params: begun.params,
             asked: BTreeSet::new(),
-            reports: Reports::new(around.limits.limits.size(Limit::Reports).max(1)),
+            reports: Reports::new(context.limits.limits.size(Limit::Reports).max(1)),
             has_explained_repeats: false,
             has_explained_pruning: false,
             has_warned_of_peers: false,
             user_attrs: BTreeMap::new(),
             data_bytes: 0,
             constraints: Vec::new(),
-            transcript: Transcript::new(around.limits.limits.size(Limit::Log)),
+            transcript: Transcript::new(context.limits.limits.size(Limit::Log)),
             usage: Usage::default(),
             answers: Answers::default(),
             made_progress: false,
             pending,
-            last_write: around.clock.elapsed(),
+            last_write: context.clock.elapsed(),
             write_failed: false,
             shared_at: None,
             error: None,
-            around,
+            context,
         }
     }
 
@@ -231,7 +196,7 @@ impl<'a> TrialSession<'a> {
 
     /// The time, for deadlines.
     pub fn elapsed(&self) -> Duration {
-        self.around.clock.elapsed()
+        self.context.clock.elapsed()
     }
 
     /// A float parameter's value.
@@ -245,7 +210,7 @@ impl<'a> TrialSession<'a> {
         high: f64,
         log: bool,
         step: Option<f64>,
-    ) -> Result<f64, Stop> {
+    ) -> Result<f64, CallAborted> {
         let distribution = Distribution::float(low, high, log, step);
         let distribution = distribution.and_then(|found| found.require_finite().map(|()| found));
         self.suggest(name, distribution.map_err(|error| bad_range(name, "suggest-float", &error))?)
@@ -262,7 +227,7 @@ impl<'a> TrialSession<'a> {
         high: i64,
         log: bool,
         step: i64,
-    ) -> Result<i64, Stop> {
+    ) -> Result<i64, CallAborted> {
         let distribution = Distribution::int(low, high, log, step);
         let distribution = distribution.map_err(|error| bad_range(name, "suggest-int", &error))?;
         Ok(self.suggest(name, distribution)? as i64)
@@ -272,7 +237,11 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// No choices, or others than before.
-    pub fn suggest_categorical(&mut self, name: &str, choices: Vec<Json>) -> Result<u32, Stop> {
+    pub fn suggest_categorical(
+        &mut self,
+        name: &str,
+        choices: Vec<Json>,
+    ) -> Result<u32, CallAborted> {
         let what = format!("the number of choices of parameter `{}` is", shown_name(name));
         self.bound(Limit::Choices, FailureCode::Suggest, choices.len(), &what)?;
         let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
@@ -288,7 +257,7 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// None today; the signature is that of the other calls.
-    pub fn report(&mut self, value: f64, step: i64) -> Result<(), Stop> {
+    pub fn report(&mut self, value: f64, step: i64) -> Result<(), CallAborted> {
         (self.observer)(Event::Reported { step, value });
         match self.reports.add(step, value) {
             ReportKept::Kept => self.pending.intermediate_values.push((step, value)),
@@ -308,24 +277,24 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// Only when the study cannot be read.
-    pub fn should_prune(&mut self) -> Result<bool, Stop> {
-        if self.around.study.directions.len() > 1 {
+    pub fn should_prune(&mut self) -> Result<bool, CallAborted> {
+        if self.context.study.directions.len() > 1 {
             if !std::mem::replace(&mut self.has_explained_pruning, true) {
                 self.host_note("a study with several objectives prunes no trials");
             }
             return Ok(false);
         }
-        if self.around.pruner.uses_history() {
+        if self.context.pruner.uses_history() {
             self.refresh_peers()?;
         }
         let history = self.peers.as_ref().map_or(&self.history, |peers| &peers.history);
         let current = RunningTrial {
-            study_name: &self.around.study.name,
+            study_name: &self.context.study.name,
             number: self.claim.number,
             intermediate_values: self.reports.values(),
             system_attrs: &self.system_attrs,
         };
-        let judgement = self.around.pruner.judge(history, &current);
+        let judgement = self.context.pruner.judge(history, &current);
         let should_prune = judgement.should_prune;
         self.share(judgement.system_attrs);
         self.answers.add(should_prune);
@@ -337,7 +306,7 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// A value that is no JSON, a key that is too long, or too many keys.
-    pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), Stop> {
+    pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), CallAborted> {
         let what = format!("the text of user attribute `{}` has", shown_name(key));
         self.bound(Limit::AttrLength, FailureCode::Budget, json.len(), &what)?;
         let value = Json::parse(json).map_err(|error| {
@@ -362,31 +331,37 @@ impl<'a> TrialSession<'a> {
     }
 
     /// Counts what the trial leaves in the study, some of it in the place of what it left before.
-    fn replace_data(&mut self, before: u64, bytes: u64) -> Result<(), Stop> {
+    fn replace_data(&mut self, before: u64, bytes: u64) -> Result<(), CallAborted> {
         self.data_bytes = self.data_bytes.saturating_sub(before) + bytes;
         let what = "the parameters and attributes of the trial take";
         self.bound(Limit::TrialData, FailureCode::Budget, self.data_bytes as usize, what).map_err(
             |stop| match stop {
-                Stop::Fail(failure) => Stop::Fail(failure.with_help(
+                CallAborted::Fail(failure) => CallAborted::Fail(failure.with_help(
                     "keep large results in a file: grant a directory with --dir HOST::GUEST:rw",
                 )),
-                Stop::Halt => Stop::Halt,
+                CallAborted::Halt => CallAborted::Halt,
             },
         )
     }
 
     /// Ends the trial where more is used of something than a limit allows. `what` begins the sentence.
-    fn bound(&self, limit: Limit, code: FailureCode, used: usize, what: &str) -> Result<(), Stop> {
-        match self.around.limits.limits.get(limit) {
+    fn bound(
+        &self,
+        limit: Limit,
+        code: FailureCode,
+        used: usize,
+        what: &str,
+    ) -> Result<(), CallAborted> {
+        match self.context.limits.limits.get(limit) {
             Some(allowed) if used as u64 > allowed => {
                 let hit = LimitHit { limit, allowed, used: Some(used as u64) };
-                Err(Stop::Fail(Failure::of_limit(code, what, hit)))
+                Err(CallAborted::Fail(Failure::of_limit(code, what, hit)))
             }
             _ => Ok(()),
         }
     }
 
-    fn bound_name(&self, code: FailureCode, what: &str, name: &str) -> Result<(), Stop> {
+    fn bound_name(&self, code: FailureCode, what: &str, name: &str) -> Result<(), CallAborted> {
         self.bound(Limit::NameLength, code, name.chars().count(), what)
     }
 
@@ -394,7 +369,7 @@ impl<'a> TrialSession<'a> {
     ///
     /// # Errors
     /// NaN, a name that is too long, or too many names.
-    pub fn set_constraint(&mut self, name: &str, value: f64) -> Result<(), Stop> {
+    pub fn set_constraint(&mut self, name: &str, value: f64) -> Result<(), CallAborted> {
         if value.is_nan() {
             return Err(call_failure(
                 "set-constraint",
@@ -411,7 +386,7 @@ impl<'a> TrialSession<'a> {
         let n_constraints = self.constraints.len();
         self.bound(Limit::UserAttrs, FailureCode::Budget, n_constraints, "constraints:")?;
         // A list is only known at the end.
-        if self.around.limits.constraint_format == ConstraintFormat::Named {
+        if self.context.limits.constraint_format == ConstraintFormat::Named {
             put(&mut self.pending.system_attrs, key, Json::Float(value));
         }
         Ok(())
@@ -435,21 +410,21 @@ impl<'a> TrialSession<'a> {
         };
         let due = self.last_write + due;
         let due = self.shared_at.map_or(due, |shared_at| due.min(shared_at + SHARE_INTERVAL));
-        due.saturating_sub(self.around.clock.elapsed())
+        due.saturating_sub(self.context.clock.elapsed())
     }
 
     /// Writes what waits, if it has waited long enough, and beats the trial's heart. To be called whenever
     /// the objective has nothing to ask, after [`Self::until_tick`] or at least once a second.
     ///
     /// # Errors
-    /// [`Stop::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
+    /// [`CallAborted::Halt`] when the trial is no longer ours. A database that cannot be written just now is no
     /// error yet: what waits is kept, and the end of the trial tries again.
-    pub fn tick(&mut self) -> Result<(), Stop> {
+    pub fn tick(&mut self) -> Result<(), CallAborted> {
         if !self.until_tick().is_zero() {
             return Ok(());
         }
         let result = self.storage.try_record(&self.claim, &self.pending);
-        self.last_write = self.around.clock.elapsed();
+        self.last_write = self.context.clock.elapsed();
         self.shared_at = None;
         match result {
             Ok(()) => {
@@ -493,7 +468,7 @@ impl<'a> TrialSession<'a> {
         self.usage.reports = self.reports.n_made();
         self.usage.user_attrs = self.user_attrs.len() as u64;
         self.pending.intermediate_values.extend(self.reports.last_passing());
-        if self.around.limits.constraint_format == ConstraintFormat::Legacy {
+        if self.context.limits.constraint_format == ConstraintFormat::Legacy {
             ConstraintFormat::Legacy.write(&self.constraints, &mut self.pending);
         }
         self.transcript.finish(&mut |line| (self.observer)(Event::Logged(line)));
@@ -518,7 +493,11 @@ impl<'a> TrialSession<'a> {
     }
 
     /// A parameter's value, internal.
-    pub(crate) fn suggest(&mut self, name: &str, distribution: Distribution) -> Result<f64, Stop> {
+    pub(crate) fn suggest(
+        &mut self,
+        name: &str,
+        distribution: Distribution,
+    ) -> Result<f64, CallAborted> {
         self.bound_name(FailureCode::Suggest, "a parameter's name has", name)?;
         if name.is_empty() {
             return Err(suggest_failure(name, "a parameter must have a name".to_owned()));
@@ -551,7 +530,7 @@ impl<'a> TrialSession<'a> {
     }
 
     /// Fixed, then single, then jointly drawn, then drawn by itself, as `optuna/trial/_trial.py` has it.
-    fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, Stop> {
+    fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, CallAborted> {
         if self.fixed_params.is_empty() {
             self.prepare()?;
         }
@@ -570,11 +549,11 @@ impl<'a> TrialSession<'a> {
     }
 
     /// Reads the history and lets the sampler mark the trial, once.
-    fn prepare(&mut self) -> Result<(), Stop> {
+    fn prepare(&mut self) -> Result<(), CallAborted> {
         if std::mem::replace(&mut self.is_prepared, true) {
             return Ok(());
         }
-        if self.around.sampler.uses_history() {
+        if self.context.sampler.uses_history() {
             self.load_history()?;
         }
         if self.fixed_params.is_empty() {
@@ -594,7 +573,7 @@ impl<'a> TrialSession<'a> {
             fixed_params: &self.fixed_params,
             system_attrs: &self.system_attrs,
         };
-        (self.around.sampler, ask, &mut self.rng)
+        (self.context.sampler, ask, &mut self.rng)
     }
 
     /// Notes attributes that simultaneous trials should see soon.
@@ -604,25 +583,25 @@ impl<'a> TrialSession<'a> {
         }
         self.system_attrs.extend(attrs.iter().cloned());
         self.pending.system_attrs.extend(attrs);
-        self.shared_at = self.shared_at.or(Some(self.around.clock.elapsed()));
+        self.shared_at = self.shared_at.or(Some(self.context.clock.elapsed()));
     }
 
     fn fixed_value(
         &mut self,
         name: &str,
         distribution: &Distribution,
-    ) -> Result<Option<f64>, Stop> {
+    ) -> Result<Option<f64>, CallAborted> {
         let Some((_, external)) = self.fixed_params.iter().find(|(found, _)| found == name) else {
             return Ok(None);
         };
         let fail = |problem: String| {
             let message = format!("parameter `{name}` cannot be fixed to {external}: {problem}");
-            Stop::Fail(Failure::new(FailureCode::FixedParam, message))
+            CallAborted::Fail(Failure::new(FailureCode::FixedParam, message))
         };
         let internal =
             distribution.to_internal(external).map_err(|error| fail(error.to_string()))?;
         if !distribution.contains(internal) {
-            if self.around.limits.strict_fixed_params {
+            if self.context.limits.strict_fixed_params {
                 return Err(fail(format!("it is outside of {distribution}")));
             }
             let note = format!(
@@ -656,10 +635,14 @@ impl<'a> TrialSession<'a> {
 
     /// A parameter must fit what earlier trials recorded under its name. Two first trials at once can still
     /// disagree, as in Optuna: nothing is locked while a trial runs.
-    fn check_against_study(&mut self, name: &str, distribution: &Distribution) -> Result<(), Stop> {
+    fn check_against_study(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<(), CallAborted> {
         let Some(recorded) = self.recorded_distribution(name)? else { return Ok(()) };
         recorded.check_compatible(distribution).map_err(|error| {
-            let study = &self.around.study.name;
+            let study = &self.context.study.name;
             suggest_failure(
                 name,
                 format!("study `{study}` has it as {recorded}, and in this trial {error}"),
@@ -669,28 +652,28 @@ impl<'a> TrialSession<'a> {
 
     /// The distribution under which an earlier trial recorded a parameter: from the history, if a sampler reads
     /// it anyway, as every question to a storage may cost a lock on a network file system.
-    fn recorded_distribution(&mut self, name: &str) -> Result<Option<Distribution>, Stop> {
-        if self.around.sampler.uses_history() {
+    fn recorded_distribution(&mut self, name: &str) -> Result<Option<Distribution>, CallAborted> {
+        if self.context.sampler.uses_history() {
             self.load_history()?;
             let mut trials = self.history.trials().iter();
             return Ok(trials.find_map(|trial| Some(trial.param(name)?.distribution.clone())));
         }
         self.storage
-            .recorded_distribution(self.around.study.id, self.claim.id, name)
+            .recorded_distribution(self.context.study.id, self.claim.id, name)
             .map_err(|error| self.halt(error))
     }
 
-    fn load_history(&mut self) -> Result<(), Stop> {
+    fn load_history(&mut self) -> Result<(), CallAborted> {
         if !self.history_is_loaded {
-            let started = self.around.clock.elapsed();
+            let started = self.context.clock.elapsed();
             let trials =
-                self.storage.history(self.around.study.id).map_err(|error| self.halt(error))?;
-            let mut history = History::new(self.around.study.directions.clone(), trials);
+                self.storage.history(self.context.study.id).map_err(|error| self.halt(error))?;
+            let mut history = History::new(self.context.study.directions.clone(), trials);
             if let Some(trial) = history.take(self.claim.number) {
                 self.system_attrs.extend(trial.system_attrs);
             }
             self.history = Rc::new(history);
-            self.peers = Some(Peers::new(&self.history, started, self.around.clock.elapsed()));
+            self.peers = Some(Peers::new(&self.history, started, self.context.clock.elapsed()));
             self.history_is_loaded = true;
         }
         Ok(())
@@ -698,14 +681,14 @@ impl<'a> TrialSession<'a> {
 
     /// Lets the pruner see what the others have done meanwhile, if its view is old. The sampler keeps the view
     /// that it had, so that a trial's parameters follow from one moment of the study.
-    fn refresh_peers(&mut self) -> Result<(), Stop> {
+    fn refresh_peers(&mut self) -> Result<(), CallAborted> {
         self.load_history()?;
         let Some(peers) = &mut self.peers else { return Ok(()) };
-        let started = self.around.clock.elapsed();
+        let started = self.context.clock.elapsed();
         if started < peers.refresh_at {
             return Ok(());
         }
-        match self.storage.changed_trials(self.around.study.id, peers.history.trials()) {
+        match self.storage.changed_trials(self.context.study.id, peers.history.trials()) {
             Ok(mut changed) => {
                 changed.retain(|trial| trial.number != self.claim.number);
                 if !changed.is_empty() {
@@ -718,7 +701,7 @@ impl<'a> TrialSession<'a> {
                 }
             }
         }
-        peers.postpone(started, self.around.clock.elapsed());
+        peers.postpone(started, self.context.clock.elapsed());
         Ok(())
     }
 
@@ -726,9 +709,9 @@ impl<'a> TrialSession<'a> {
         self.log(LogSource::Host, &format!("{text}\n"));
     }
 
-    fn halt(&mut self, error: StorageError) -> Stop {
+    fn halt(&mut self, error: StorageError) -> CallAborted {
         self.error = Some(error);
-        Stop::Halt
+        CallAborted::Halt
     }
 }
 
@@ -778,13 +761,13 @@ fn put(notes: &mut Vec<(String, Json)>, key: String, value: Json) {
     }
 }
 
-fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> Stop {
+fn bad_range(name: &str, call: &str, error: &dyn std::fmt::Display) -> CallAborted {
     let message = format!("the objective's {call} of parameter `{name}` is invalid: {error}");
-    Stop::Fail(Failure::new(FailureCode::Suggest, message))
+    CallAborted::Fail(Failure::new(FailureCode::Suggest, message))
 }
 
-fn suggest_failure(name: &str, problem: String) -> Stop {
-    Stop::Fail(Failure::new(
+fn suggest_failure(name: &str, problem: String) -> CallAborted {
+    CallAborted::Fail(Failure::new(
         FailureCode::Suggest,
         format!("parameter `{}` cannot be suggested: {problem}", shown_name(name)),
     ))
@@ -795,8 +778,8 @@ fn shown_name(name: &str) -> String {
     name.chars().take(80).collect()
 }
 
-fn call_failure(call: &str, problem: String) -> Stop {
-    Stop::Fail(Failure::new(
+fn call_failure(call: &str, problem: String) -> CallAborted {
+    CallAborted::Fail(Failure::new(
         FailureCode::Call,
         format!("the objective's {call} is invalid: {problem}"),
     ))

@@ -1,6 +1,5 @@
 //! What an objective logged and printed, line by line.
 
-use crate::seam::objective::LogLevel;
 use crate::value::text::clean;
 use std::collections::VecDeque;
 
@@ -24,6 +23,19 @@ pub enum LogSource {
     Stderr,
     /// trialbox itself.
     Host,
+}
+
+/// The severity of a line of the guest's log, as its author sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Detail for the objective's author.
+    Debug,
+    /// Progress for its user.
+    Info,
+    /// A problem that may spoil the result.
+    Warning,
+    /// A problem that spoils the result.
+    Error,
 }
 
 /// The last lines that an objective logged or printed, within a bound.

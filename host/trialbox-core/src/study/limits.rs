@@ -4,6 +4,7 @@
 //! was asked for, and with the flag.
 
 use crate::value::json::Json;
+use crate::value::text::{byte_size, counted};
 use std::fmt;
 use std::time::Duration;
 
@@ -151,26 +152,15 @@ impl Limit {
     /// An amount of what it counts, as people read it.
     pub fn show(self, amount: u64) -> String {
         match self.unit() {
-            Unit::Bytes => show_bytes(amount),
+            Unit::Bytes => byte_size(amount),
             Unit::Millis => format!("{} s", Duration::from_millis(amount).as_secs_f64()),
-            Unit::Chars => format!("{amount} characters"),
+            Unit::Chars => counted(amount, "character"),
             Unit::Count => amount.to_string(),
         }
     }
 
     fn row(self) -> &'static Row {
         &TABLE[self as usize]
-    }
-}
-
-/// Rounded up, so that what is over a bound is not shown as the bound.
-fn show_bytes(bytes: u64) -> String {
-    match bytes {
-        _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
-        _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
-        _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
-        _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{bytes} bytes"),
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::study::history::History;
 use crate::study::record::best_trial;
 use crate::study::trial::{
-    FrozenTrial, TrialNumber, TrialState, UtcDateTime, format_datetime, parse_datetime,
+    FrozenTrial, TrialNumber, TrialState, UtcDateTime, format_rfc3339, parse_datetime,
 };
 use crate::value::json::Json;
 use std::num::NonZeroU32;
@@ -120,7 +120,7 @@ impl StudyStop {
     /// The value of [`STOP_ATTR`]: an object of `at` (RFC 3339, UTC), `by` and `reason`.
     pub fn to_json(&self) -> Json {
         let text = |text: Option<String>| text.map_or(Json::Null, Json::from);
-        let at = self.at.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T")));
+        let at = self.at.map(format_rfc3339);
         Json::object([
             ("at", text(at)),
             ("by", text(self.by.clone())),

@@ -67,6 +67,12 @@ impl TrialState {
     pub fn is_finished(self) -> bool {
         matches!(self, TrialState::Complete | TrialState::Pruned | TrialState::Fail)
     }
+
+    /// Returns whether a trial in this state counts towards the number of trials that a study may have. A trial that
+    /// failed does not: it has no result, and another may take its place.
+    pub fn counts_towards_budget(self) -> bool {
+        matches!(self, TrialState::Complete | TrialState::Pruned | TrialState::Running)
+    }
 }
 
 impl fmt::Display for TrialState {
@@ -148,6 +154,11 @@ pub fn format_datetime(at: UtcDateTime) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S.%6f").to_string()
 }
 
+/// Formats a point in time as RFC 3339 has it, in UTC: `2026-11-23T19:21:59.597739Z`.
+pub fn format_rfc3339(at: UtcDateTime) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
 /// Reads a point in time as SQLAlchemy's readers do: with or without a fraction, `T` for the space, and an
 /// offset that is dropped.
 pub fn parse_datetime(text: &str) -> Option<UtcDateTime> {
@@ -166,6 +177,7 @@ mod tests {
     fn datetimes_have_six_digits_and_are_read_leniently() {
         let at = parse_datetime("2026-11-23 19:21:59.597739").expect("a date and time");
         assert_eq!(format_datetime(at), "2026-11-23 19:21:59.597739");
+        assert_eq!(format_rfc3339(at), "2026-11-23T19:21:59.597739Z");
         for (text, want) in [
             ("2026-11-23 19:21:59", "2026-11-23 19:21:59.000000"),
             ("2026-11-23 19:21:59.5", "2026-11-23 19:21:59.500000"),

@@ -1,4 +1,26 @@
-//! Text of others, on its way to a person.
+//! Text for a terminal: text of others made harmless, numbers with their nouns, sizes.
+
+/// Returns a number with its noun: `1 task`, `7 tasks`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{n} {noun}{}", plural(n, "", "s"))
+}
+
+/// Returns the form of a word that a number asks for: `plural(n, "is", "are")`.
+pub fn plural<'a>(n: u64, one: &'a str, many: &'a str) -> &'a str {
+    if n == 1 { one } else { many }
+}
+
+/// Formats a size in bytes: `1 byte`, `80 KiB`, `3 GiB`. Sizes are rounded up, so that one beyond a limit never looks
+/// like the limit.
+pub fn byte_size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes >= 1 << 30 && bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes >= 1 << 20 && bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes >= 10 << 20 => format!("{} MiB", bytes.div_ceil(1 << 20)),
+        _ if bytes >= 1 << 10 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        _ => counted(bytes, "byte"),
+    }
+}
 
 /// Leaves out of a text what a terminal would obey: escape sequences as a whole, control characters but line breaks and
 /// tabs, and what turns the direction of writing, which can make text look like other text.
@@ -81,6 +103,32 @@ fn after_string(rest: std::str::Chars) -> Option<std::str::Chars> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_noun_and_a_verb_agree_with_their_number() {
+        assert_eq!(counted(0, "task"), "0 tasks");
+        assert_eq!(counted(1, "task"), "1 task");
+        assert_eq!(counted(2, "task"), "2 tasks");
+        assert_eq!([0, 1, 2].map(|n| plural(n, "is", "are")), ["are", "is", "are"]);
+    }
+
+    #[test]
+    fn sizes_are_rounded_up() {
+        for (bytes, want) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            (1025, "2 KiB"),
+            ((1 << 20) + 1, "1025 KiB"),
+            (10 << 20, "10 MiB"),
+            ((10 << 20) + 1, "11 MiB"),
+            (4 << 30, "4 GiB"),
+            ((4 << 30) + 1, "4097 MiB"),
+        ] {
+            assert_eq!(byte_size(bytes), want, "{bytes}");
+        }
+    }
 
     #[test]
     fn escape_sequences_go_as_a_whole_and_what_is_no_command_stays() {

@@ -11,9 +11,10 @@ use crate::wire::protocol::{
 use std::io;
 use std::time::Duration;
 use trialbox_core::Json;
-use trialbox_core::seam::objective::{Evaluation, LogLevel};
+use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::session::transcript::LogSource;
-use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
 
@@ -75,8 +76,8 @@ impl<'a> Call<'a> {
             match self.step(session) {
                 Ok(None) => {}
                 Ok(Some(end)) => break end,
-                Err(Stop::Fail(failure)) => break CallEnd::Ended(Evaluation::Fail(failure)),
-                Err(Stop::Halt) => break CallEnd::Ended(Evaluation::Halted),
+                Err(CallAborted::Fail(failure)) => break CallEnd::Ended(Evaluation::Fail(failure)),
+                Err(CallAborted::Halt) => break CallEnd::Ended(Evaluation::Halted),
             }
         };
         let cpu = self.guest.body.cpu_time().zip(cpu_before);
@@ -86,7 +87,7 @@ impl<'a> Call<'a> {
     }
 
     /// Handles what has come, or waits a little for something to come.
-    fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+    fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, CallAborted> {
         if let Some(interruption) = self.stops.pending() {
             return Ok(Some(CallEnd::Ended(Evaluation::Interrupted(interruption))));
         }
@@ -104,7 +105,10 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn handle_messages(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, Stop> {
+    fn handle_messages(
+        &mut self,
+        session: &mut TrialSession,
+    ) -> Result<Option<CallEnd>, CallAborted> {
         while let Some(message) = self.guest.frames.next().map_err(|error| nonsense(&error))? {
             match message {
                 FromGuest::Ended { end, peak_memory_bytes, fuel } => {
@@ -144,7 +148,7 @@ impl<'a> Call<'a> {
         remaining_seconds: f64,
         message: FromGuest,
         session: &mut TrialSession,
-    ) -> Result<Option<ToGuest>, Stop> {
+    ) -> Result<Option<ToGuest>, CallAborted> {
         Ok(match message {
             FromGuest::SuggestFloat { name, low, high, log, step } => {
                 Some(ToGuest::Float(session.suggest_float(&name, low, high, log, step)?))
@@ -192,8 +196,8 @@ impl<'a> Call<'a> {
     }
 }
 
-pub(crate) fn nonsense(error: &io::Error) -> Stop {
-    Stop::Fail(Failure::new(
+pub(crate) fn nonsense(error: &io::Error) -> CallAborted {
+    CallAborted::Fail(Failure::new(
         FailureCode::Data,
         format!("the guest process sent something that makes no sense: {error}"),
     ))

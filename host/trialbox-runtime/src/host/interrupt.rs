@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 
 /// Notices SIGINT, and what asks the process to go: SIGTERM, SIGUSR1 and SIGUSR2 (which users have schedulers send
 /// some time before the end), SIGHUP (its terminal is gone) and SIGXCPU (its processor time is used up). A second

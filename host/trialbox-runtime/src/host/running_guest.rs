@@ -14,7 +14,7 @@ use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
 

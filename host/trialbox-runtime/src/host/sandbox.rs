@@ -9,8 +9,8 @@ use crate::host::running_guest::{RunningGuest, died};
 use crate::wire::protocol::{CheckpointDir, CheckpointState, Loaded};
 use crate::wire::rejection::Rejection;
 use std::sync::Arc;
-use trialbox_core::seam::objective::{Evaluation, Objective};
 use trialbox_core::session::TrialSession;
+use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::Limits;
 

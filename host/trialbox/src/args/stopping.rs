@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::time::Duration;
 use trialbox_core::study::stopping::{StopReason, StopRule, StudyStop};
-use trialbox_core::study::trial::format_datetime;
+use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::{
     History, Json, Storage, StorageError, StudyDirection, StudyRecord, UtcDateTime,
 };
@@ -312,7 +312,7 @@ fn show_time(at: UtcDateTime) -> String {
 }
 
 fn rfc3339(at: UtcDateTime) -> String {
-    format!("{}Z", format_datetime(at).replace(' ', "T"))
+    format_rfc3339(at)
 }
 
 fn parse_max_trials(text: &str) -> Result<Json, String> {

@@ -11,7 +11,7 @@ use crate::view::output::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use trialbox_core::seam::objective::OnDeadline;
+use trialbox_core::session::OnDeadline;
 use trialbox_runtime::SharedDeadline;
 
 const HEADING: &str = "In a batch job";

@@ -19,11 +19,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::run::trace::{Difference, Trace};
 use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
-use trialbox_core::seam::objective::{Objective, OnDeadline};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, Studies as _, Trials as _};
 use trialbox_core::session::event::Event;
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::objective::Objective;
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Clock as _, Json, StudyDirection, StudyRecord, TrialState};
@@ -134,7 +134,7 @@ impl EvalArgs {
             Defaults::Random => SamplerConfig::Random,
         };
         let sampler = sampler.build();
-        let around = TrialContext {
+        let context = TrialContext {
             study: &study,
             seed: self.seed,
             sampler: sampler.as_ref(),
@@ -155,7 +155,7 @@ impl EvalArgs {
             max_trials: None,
             at: clock.utc_now(),
         };
-        match run_trial(&around, &mut storage, objective, &request, observer)? {
+        match run_trial(&context, &mut storage, objective, &request, observer)? {
             TrialEnd::Finished(trial) => Ok((study, *trial)),
             // The storage is this process's own memory: nobody else can take or limit the trial.
             TrialEnd::BudgetReached { .. } | TrialEnd::Stopped(_) | TrialEnd::ClaimLost { .. } => {

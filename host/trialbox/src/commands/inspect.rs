@@ -16,11 +16,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::run::{TrialEnd, run_trial};
-use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::seam::storage::Studies as _;
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
@@ -83,7 +82,7 @@ impl InspectArgs {
         let study = storage.create_study(&study)?;
         let clock = SystemClock::new();
         let sampler = SamplerConfig::Midpoint.build();
-        let around = TrialContext {
+        let context = TrialContext {
             study: &study,
             seed: 0,
             sampler: sampler.as_ref(),
@@ -100,7 +99,7 @@ impl InspectArgs {
             max_trials: None,
             at: clock.utc_now(),
         };
-        let end = run_trial(&around, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
+        let end = run_trial(&context, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
         let TrialEnd::Finished(trial) = end else { return Ok(Probe::default()) };
         // A call that was cut short has told what it was made for.
         let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);

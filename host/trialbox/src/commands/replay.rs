@@ -16,9 +16,8 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::run::replay::{RecordedAnswers, Replay, recorded_seed, replay};
-use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::storage::{BeginTrial, Studies as _, TrialStart, Trials as _};
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::PROVENANCE_ATTR;
@@ -203,7 +202,7 @@ fn run_again(
     let clock = SystemClock::new();
     let sampler = SamplerConfig::Midpoint.build();
     let pruner = RecordedAnswers::of(recorded);
-    let around = TrialContext {
+    let context = TrialContext {
         study: &copy,
         seed: 0,
         sampler: sampler.as_ref(),
@@ -223,5 +222,5 @@ fn run_again(
     let TrialStart::Begun(begun) = scratch.begin_trial(copy.id, &request)? else {
         unreachable!("a study of this process's own memory has no limit")
     };
-    Ok(replay(&around, &mut scratch, *begun, objective, recorded, seed))
+    Ok(replay(&context, &mut scratch, *begun, objective, recorded, seed))
 }

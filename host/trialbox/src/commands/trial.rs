@@ -19,10 +19,9 @@ use crate::view::trial::{show_constraint, show_duration, show_float, show_value}
 use serde_json::json;
 use std::time::Duration;
 use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
-use trialbox_core::seam::objective::OnDeadline;
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_name};
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::trial::{CONSTRAINT_PREFIX, format_datetime};
@@ -239,7 +238,7 @@ impl AskArgs {
         }
         let sampler = settings.sampler.build();
         let clock = SystemClock::new();
-        let around = TrialContext {
+        let context = TrialContext {
             study: &study,
             seed: settings.seed,
             sampler: sampler.as_ref(),
@@ -256,7 +255,7 @@ impl AskArgs {
             max_trials: settings.budgets.max_trials,
             at: clock.utc_now(),
         };
-        match ask(&around, storage.as_mut(), &request, &self.search_space.0)? {
+        match ask(&context, storage.as_mut(), &request, &self.search_space.0)? {
             Asked::Begun { claim, params } => {
                 let asked = json!({
                     "number": claim.number.0,

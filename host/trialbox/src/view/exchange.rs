@@ -7,7 +7,7 @@
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
-use trialbox_core::study::trial::{TrialId, format_datetime, parse_datetime};
+use trialbox_core::study::trial::{TrialId, format_rfc3339, parse_datetime};
 use trialbox_core::value::json::python_repr;
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, TrialNumber, TrialState,
@@ -42,9 +42,7 @@ pub(crate) fn encode(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
 }
 
 fn encode_trial(trial: &FrozenTrial) -> Value {
-    let at = |at: Option<UtcDateTime>| {
-        at.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T")))
-    };
+    let at = |at: Option<UtcDateTime>| at.map(format_rfc3339);
     let params = trial.params.iter().map(|(name, param)| (name.clone(), escape(&param.external())));
     let internal = trial.params.iter().map(|(name, param)| (name.clone(), float(param.internal)));
     let distributions = trial.params.iter().map(|(name, param)| {

@@ -2,7 +2,7 @@
 
 use crate::view::trial::{show_bytes, show_duration};
 use trialbox_core::run::FinishedTrial;
-use trialbox_core::seam::objective::LogLevel;
+use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::usage::Usage;

@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use trialbox_core::run::TrialEnd;
 use trialbox_core::run::reap::Reaped;
 use trialbox_core::run::retry::origin;
-use trialbox_core::seam::objective::{Evaluation, Objective};
-use trialbox_core::session::{Stop, TrialSession};
+use trialbox_core::session::objective::{Evaluation, Objective};
+use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
 use trialbox_runtime::{CHECKPOINT_PATH, Cancellation, CheckpointDir, Grant, Rejection, Sandbox};
 
@@ -331,7 +331,7 @@ impl<'a> Checkpointed<'a> {
         &self,
         checkpoints: &Checkpoints,
         session: &mut TrialSession,
-    ) -> Result<Option<Attempt>, Stop> {
+    ) -> Result<Option<Attempt>, CallAborted> {
         let (origin, number) = (session.origin(), session.number());
         let mut stop = None;
         let attempt = checkpoints.begin(origin, number, &mut || {
@@ -362,8 +362,8 @@ impl Objective for Checkpointed<'_> {
         self.origin = Some(session.origin());
         let attempt = match self.directory(checkpoints, session) {
             Ok(attempt) => attempt,
-            Err(Stop::Halt) => return Evaluation::Halted,
-            Err(Stop::Fail(failure)) => return Evaluation::Fail(failure),
+            Err(CallAborted::Halt) => return Evaluation::Halted,
+            Err(CallAborted::Fail(failure)) => return Evaluation::Fail(failure),
         };
         self.sandbox.set_checkpoint(attempt.as_ref().map(|attempt| CheckpointDir {
             host: attempt.dir.clone(),

@@ -27,11 +27,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use trialbox_core::run::retry::MAX_ATTEMPTS;
 use trialbox_core::run::{FinishedTrial, RunError, TrialEnd, run_trial};
-use trialbox_core::seam::objective::{Interruption, OnDeadline};
 use trialbox_core::seam::sampler::may_begin;
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::session::event::Event;
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::objective::Interruption;
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::limits::Limits;
 use trialbox_core::{
     Clock as _, Json, Sampler, Storage, StorageError, StudyRecord, TrialNumber, TrialState,
@@ -158,7 +158,7 @@ impl Job<'_> {
         let deterministic = self.settings.deterministic || self.args.sandbox.deterministic;
         ready.sandbox.set_terms(limits, deterministic)?;
         let (sampler, pruner) = (self.sampler(), self.settings.pruner.build());
-        let around = TrialContext {
+        let context = TrialContext {
             study: self.study,
             seed: self.settings.seed,
             sampler: sampler.as_ref(),
@@ -188,7 +188,8 @@ impl Job<'_> {
             };
             let mut number = None;
             let mut observer = |event: Event| self.observe(&mut number, &event);
-            let end = run_trial(&around, storage.as_mut(), &mut objective, &request, &mut observer);
+            let end =
+                run_trial(&context, storage.as_mut(), &mut objective, &request, &mut observer);
             let end = match end {
                 Ok(end) => end,
                 Err(error) => {
@@ -305,9 +306,8 @@ impl Job<'_> {
     fn budget_reached(&self, storage: &mut dyn Storage) -> Result<Option<u64>, StorageError> {
         let Some(most) = self.settings.budgets.max_trials else { return Ok(None) };
         let history = read_history(storage, self.study)?;
-        let counted = [TrialState::Complete, TrialState::Pruned, TrialState::Running];
-        let n_trials: u64 =
-            counted.iter().map(|state| history.in_state(*state).count() as u64).sum();
+        let counted = history.trials().iter().filter(|trial| trial.state.counts_towards_budget());
+        let n_trials = counted.count() as u64;
         Ok((n_trials >= most).then_some(n_trials))
     }
 

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use study::Prepared;
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::{Json, Storage, UtcDateTime};

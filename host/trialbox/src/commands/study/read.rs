@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::fmt::Display;
 use trialbox_core::study::record::StudySummary;
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::study::trial::format_datetime;
+use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord, TrialState};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
@@ -230,7 +230,7 @@ fn summary_json(summary: &StudySummary) -> Value {
         "n_trials": summary.n_trials.values().sum::<u64>(),
         "n_missing": n_missing(summary),
         "states": counts.collect::<serde_json::Map<_, _>>(),
-        "datetime_start": summary.datetime_start.map(|at| format!("{}Z", format_datetime(at).replace(' ', "T"))),
+        "datetime_start": summary.datetime_start.map(format_rfc3339),
         "stopped": stop_of(&summary.study).as_ref().map(stop_json),
         "user_attrs": object(&summary.study.user_attrs),
     })

@@ -230,8 +230,7 @@ impl SubmitArgs {
     }
 
     fn plan(&self, outlook: &Outlook) -> Plan {
-        let counts = [TrialState::Complete, TrialState::Pruned, TrialState::Running];
-        let present = outlook.trials.iter().filter(|trial| counts.contains(&trial.state));
+        let present = outlook.trials.iter().filter(|trial| trial.state.counts_towards_budget());
         Plan {
             n_trials: self.trials.get().into(),
             n_present: present.count() as u64,

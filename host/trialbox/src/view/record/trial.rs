@@ -9,7 +9,7 @@ use trialbox_core::run::FinishedTrial;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::constraint::is_satisfied;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure};
-use trialbox_core::study::trial::format_datetime;
+use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{FrozenTrial, Json, Param, StudyRecord, UtcDateTime};
 
@@ -281,5 +281,5 @@ fn constraints(constraints: &[(String, f64)]) -> BTreeMap<String, Float> {
 }
 
 fn rfc3339(at: UtcDateTime) -> String {
-    format!("{}Z", format_datetime(at).replace(' ', "T"))
+    format_rfc3339(at)
 }

@@ -25,7 +25,7 @@ use pair::Pair;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 use trialbox_runtime::Interrupts;
 use trialbox_storage::LockMode;
 use wait::{Waited, Watch};

@@ -6,7 +6,7 @@ use crate::probe::{look, no_use_of_folder, report_name};
 use crate::view::output::Output;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use trialbox_core::seam::objective::Interruption;
+use trialbox_core::session::objective::Interruption;
 use trialbox_runtime::Interrupts;
 
 /// How often reports are looked for.

@@ -1,4 +1,4 @@
-//! The seam for objectives, and what can come of calling one.
+//! The seam for objectives, and the ways in which a call of one can end.
 
 use crate::session::TrialSession;
 use crate::study::failure::Failure;
@@ -27,7 +27,7 @@ pub enum Evaluation {
     Fail(Failure),
     /// It was stopped before its end, by no fault of its own.
     Interrupted(Interruption),
-    /// A call did not return because the trial cannot go on ([`crate::session::Stop::Halt`]).
+    /// A call did not return because the trial cannot go on ([`crate::session::CallAborted::Halt`]).
     Halted,
 }
 
@@ -50,29 +50,4 @@ pub enum Interruption {
     User,
     /// Nobody: the time of the job that runs it was nearly over.
     Deadline,
-}
-
-/// What becomes of a trial that the end of its job's time stops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnDeadline {
-    /// It is FAIL and queued again, like one that the scheduler interrupts.
-    #[default]
-    Retry,
-    /// It is PRUNED, with the last value that it reported.
-    Prune,
-    /// It is FAIL, and not tried again.
-    Fail,
-}
-
-/// How serious the guest thinks a line of its log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// For the objective's author.
-    Debug,
-    /// For whoever runs it.
-    Info,
-    /// Something that may spoil the result.
-    Warning,
-    /// Something that did.
-    Error,
 }
