@@ -1,0 +1,306 @@
+//! A folder that is opened once and used through its handle.
+
+use crate::aside::Aside;
+use crate::error::FileError;
+use crate::kind::FileKind;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// Bits of a mode with which others than the owner may change a folder.
+const WRITABLE_BY_OTHERS: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
+/// A folder, held open: whatever becomes of its path, reads and writes go to the folder that was opened.
+#[derive(Debug)]
+pub struct Folder {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Opens a folder. Its last component may not be a link; links before it are the user's or the system's way.
+    ///
+    /// # Errors
+    /// [`FileError::WrongKind`] if anything but a folder stands there.
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        // `O_DIRECTORY` with `O_NOFOLLOW` refuses a link with ENOTDIR or ELOOP, and a FIFO without waiting for it.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(handle) => Ok(Folder { handle, path: path.to_owned() }),
+            Err(error) => Err(explain_open(path, error.into())),
+        }
+    }
+
+    /// Opens a folder that the user named: a link as its last component is followed.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn open_named(path: &Path) -> Result<Self, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
+            Ok(handle) => Ok(Folder { handle, path: path.to_owned() }),
+            Err(error) => Err(explain_open(path, error.into())),
+        }
+    }
+
+    /// Opens a folder, and creates it (not its parents) if it does not exist, with the permissions of the umask.
+    ///
+    /// # Errors
+    /// As [`Folder::open`], and if it cannot be created.
+    pub fn open_or_create(path: &Path) -> Result<Self, FileError> {
+        Self::create(path, Mode::from_raw_mode(0o777))?;
+        Self::open(path)
+    }
+
+    /// Opens a folder that only this user can change, and creates it with its parents if it does not exist.
+    ///
+    /// # Errors
+    /// [`FileError::NotPrivate`] if another user owns it or one of its ancestors, or could rename, replace or write to
+    /// one of them. `/` and folders of root's count as safe, as do sticky folders such as `/tmp`.
+    pub fn open_private(path: &Path) -> Result<Self, FileError> {
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+            && !parent.is_dir()
+        {
+            Self::open_private(parent)?;
+        }
+        Self::create(path, Mode::from_raw_mode(0o700))?;
+        let folder = Self::open(path)?;
+        folder.check_private()?;
+        Ok(folder)
+    }
+
+    /// Opens a folder below this one.
+    ///
+    /// # Errors
+    /// As [`Folder::open`].
+    pub fn folder(&self, name: &OsStr) -> Result<Self, FileError> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(handle) => Ok(Folder { handle, path }),
+            Err(error) => Err(explain_open(&path, error.into())),
+        }
+    }
+
+    /// Returns the path by which the folder was opened, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts a file that will have this name once it is whole.
+    ///
+    /// # Errors
+    /// Fails if no file can be created here.
+    pub fn aside(&self, name: &OsStr) -> Result<Aside<'_>, FileError> {
+        let mut aside = OsString::from(".");
+        aside.push(name);
+        aside.push(format!(".{:016x}.tmp", rand::random::<u64>()));
+        let file = self.create_new(&aside)?;
+        Ok(Aside::new(self, file, name, aside))
+    }
+
+    /// Writes a file: aside, synced, renamed. A file or link of that name is replaced.
+    ///
+    /// # Errors
+    /// Fails if the disk is full or the folder cannot be written; an earlier file of that name is untouched then.
+    pub fn write(&self, name: &OsStr, bytes: &[u8]) -> Result<(), FileError> {
+        let mut aside = self.aside(name)?;
+        aside.write_all(bytes).map_err(|error| self.io_error("write", name, error))?;
+        aside.replace()
+    }
+
+    /// Writes a file whose name must be free: aside, synced, linked.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken.
+    pub fn write_new(&self, name: &OsStr, bytes: &[u8]) -> Result<(), FileError> {
+        let mut aside = self.aside(name)?;
+        aside.write_all(bytes).map_err(|error| self.io_error("write", name, error))?;
+        aside.publish()
+    }
+
+    /// Creates a file under a name that must be free, and opens it for writing.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if anything stands there, also a link that leads nowhere.
+    pub fn create_new(&self, name: &OsStr) -> Result<File, FileError> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(self, name, flags, Mode::from_raw_mode(0o666))
+            .map(File::from)
+            .map_err(|error| self.io_error("create", name, error.into()))
+    }
+
+    /// Opens a regular file for reading.
+    ///
+    /// # Errors
+    /// [`FileError::WrongKind`] for a link, a FIFO, a device, a socket or a folder; it never waits for one.
+    pub fn open_file(&self, name: &OsStr) -> Result<File, FileError> {
+        let flags = OFlags::RDONLY
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(error) => return Err(self.explain_read(name, error.into())),
+        };
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|error| self.io_error("read", name, error.into()))?;
+        match kind_of(&stat) {
+            FileKind::Regular => Ok(file),
+            found => Err(self.wrong_kind(name, found)),
+        }
+    }
+
+    /// Reads a regular file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// As [`Folder::open_file`]; [`FileError::TooLarge`] for a longer file, which is not read beyond the limit.
+    pub fn read(&self, name: &OsStr, limit: u64) -> Result<Vec<u8>, FileError> {
+        let file = self.open_file(name)?;
+        let mut bytes = Vec::new();
+        file.take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(|error| self.io_error("read", name, error))?;
+        if bytes.len() as u64 > limit {
+            return Err(FileError::TooLarge { path: self.path.join(name), limit });
+        }
+        Ok(bytes)
+    }
+
+    /// Returns the names in the folder, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// Fails if the folder cannot be read.
+    pub fn names(&self) -> Result<Vec<OsString>, FileError> {
+        let read = |error: rustix::io::Errno| self.io_error("list", OsStr::new(""), error.into());
+        let mut names = Vec::new();
+        for entry in Dir::read_from(self).map_err(read)? {
+            let name = entry.map_err(read)?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a file, a link or the like, but no folder.
+    ///
+    /// # Errors
+    /// Fails if it cannot be removed; a missing file is an error too.
+    pub fn remove_file(&self, name: &OsStr) -> Result<(), FileError> {
+        rustix::fs::unlinkat(self, name, AtFlags::empty())
+            .map_err(|error| self.io_error("remove", name, error.into()))
+    }
+
+    /// Makes changes of names durable. Some network file systems cannot sync a folder; their servers do.
+    pub(crate) fn sync(&self) -> Result<(), FileError> {
+        match rustix::fs::fsync(self) {
+            Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::BADF) => Ok(()),
+            Err(error) => Err(self.io_error("sync", OsStr::new(""), error.into())),
+        }
+    }
+
+    pub(crate) fn io_error(
+        &self,
+        operation: &'static str,
+        name: &OsStr,
+        source: io::Error,
+    ) -> FileError {
+        FileError::Io { operation, path: self.path.join(name), source }
+    }
+
+    fn create(path: &Path, mode: Mode) -> Result<(), FileError> {
+        match rustix::fs::mkdirat(CWD, path, mode) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+            Err(error) => Err(FileError::Io {
+                operation: "create",
+                path: path.to_owned(),
+                source: error.into(),
+            }),
+        }
+    }
+
+    fn check_private(&self) -> Result<(), FileError> {
+        let stat = rustix::fs::fstat(self)
+            .map_err(|error| self.io_error("examine", OsStr::new(""), error.into()))?;
+        let user = rustix::process::geteuid().as_raw();
+        if let Some(problem) = problem_of_own(&stat, user) {
+            return Err(FileError::NotPrivate { path: self.path.clone(), problem });
+        }
+        let full = std::fs::canonicalize(&self.path)
+            .map_err(|error| self.io_error("examine", OsStr::new(""), error))?;
+        for ancestor in full.ancestors().skip(1) {
+            let stat = rustix::fs::lstat(ancestor).map_err(|error| FileError::Io {
+                operation: "examine",
+                path: ancestor.to_owned(),
+                source: error.into(),
+            })?;
+            if let Some(problem) = problem_of_ancestor(&stat, user) {
+                return Err(FileError::NotPrivate { path: ancestor.to_owned(), problem });
+            }
+        }
+        Ok(())
+    }
+
+    fn explain_read(&self, name: &OsStr, error: io::Error) -> FileError {
+        // A link is ELOOP, a socket ENXIO: the kind says more than the number.
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if kind_of(&stat) != FileKind::Regular => {
+                self.wrong_kind(name, kind_of(&stat))
+            }
+            _ => self.io_error("read", name, error),
+        }
+    }
+
+    fn wrong_kind(&self, name: &OsStr, found: FileKind) -> FileError {
+        FileError::WrongKind { path: self.path.join(name), expected: FileKind::Regular, found }
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+fn explain_open(path: &Path, source: io::Error) -> FileError {
+    match rustix::fs::lstat(path) {
+        Ok(stat) if kind_of(&stat) != FileKind::Directory => FileError::WrongKind {
+            path: path.to_owned(),
+            expected: FileKind::Directory,
+            found: kind_of(&stat),
+        },
+        _ => FileError::Io { operation: "open", path: path.to_owned(), source },
+    }
+}
+
+fn kind_of(stat: &Stat) -> FileKind {
+    FileType::from_raw_mode(stat.st_mode).into()
+}
+
+/// Returns why others could change a folder that should be the user's alone.
+fn problem_of_own(stat: &Stat, user: u32) -> Option<String> {
+    if stat.st_uid != user {
+        return Some(format!("of the user with the id {}", stat.st_uid));
+    }
+    (stat.st_mode & WRITABLE_BY_OTHERS != 0)
+        .then(|| format!("with the mode {:o}", stat.st_mode & 0o7777))
+}
+
+/// Returns why others could put another folder in the place of one below this ancestor.
+fn problem_of_ancestor(stat: &Stat, user: u32) -> Option<String> {
+    if stat.st_uid != user && stat.st_uid != 0 {
+        return Some(format!("of the user with the id {}", stat.st_uid));
+    }
+    // In a sticky folder only the owner of an entry may rename or remove it.
+    let is_safe = stat.st_mode & WRITABLE_BY_OTHERS == 0 || stat.st_mode & STICKY != 0;
+    (!is_safe).then(|| format!("with the mode {:o}", stat.st_mode & 0o7777))
+}
