@@ -141,17 +141,14 @@ impl Folder {
     /// # Errors
     /// [`FileError::WrongKind`] for a link, a FIFO, a device, a socket or a folder; it never waits for one.
     pub fn open_file(&self, name: &OsStr) -> Result<File, FileError> {
-        let flags = OFlags::RDONLY
-            | OFlags::NOFOLLOW
-            | OFlags::NONBLOCK
-            | OFlags::NOCTTY
-            | OFlags::CLOEXEC;
+        let flags =
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(error) => return Err(self.explain_read(name, error.into())),
         };
-        let stat = rustix::fs::fstat(&file)
-            .map_err(|error| self.io_error("read", name, error.into()))?;
+        let stat =
+            rustix::fs::fstat(&file).map_err(|error| self.io_error("read", name, error.into()))?;
         match kind_of(&stat) {
             FileKind::Regular => Ok(file),
             found => Err(self.wrong_kind(name, found)),

@@ -223,5 +223,7 @@ fn a_link_on_the_way_to_a_private_folder_is_looked_through() {
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     symlink(&open, ground.at("home")).unwrap();
     let error = Folder::open_private(&ground.at("home/own")).unwrap_err();
-    assert!(matches!(error, FileError::NotPrivate { path, .. } if path == fs::canonicalize(&open).unwrap()));
+    assert!(
+        matches!(error, FileError::NotPrivate { path, .. } if path == fs::canonicalize(&open).unwrap())
+    );
 }
