@@ -80,6 +80,7 @@ const TIERS: [Tier; 12] = [
         run: Run::Packages(&[
             "trialbox-core",
             "trialbox-samplers",
+            "trialbox-files",
             "trialbox-storage",
             "trialbox-bench",
         ]),

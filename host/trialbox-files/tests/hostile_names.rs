@@ -1,4 +1,5 @@
 //! Folders in which another user, or a guest, has planted things under the names that trialbox is about to use.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use rustix::fs::{CWD, FileType, Mode};
 use std::ffi::OsStr;
