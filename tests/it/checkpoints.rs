@@ -94,7 +94,7 @@ fn a_guest_that_is_interrupted_three_times_ends_with_the_value_of_one_that_is_no
     wait_for_steps(&scene, &mut child, (0, 0), 3);
     signal(&child, Signal::TERM);
     assert_eq!(end(child).code, Some(75));
-    // By a death that nobody records.
+    // By a death that no process records.
     let mut child = scene.start("", &run);
     wait_for_steps(&scene, &mut child, (0, 1), 6);
     child.kill().unwrap();

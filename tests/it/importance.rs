@@ -45,7 +45,13 @@ fn trial(state: &str, values: &[Value], params: &[(&str, Value, f64)]) -> Value 
 
 /// Makes study `s` in `study.db` of these trials, with `study import`.
 fn import(scene: &Scene, directions: &[&str], system_attrs: Value, trials: &[Value]) {
-    let head = json!({ "event": "study", "study": "s", "directions": directions, "user_attrs": {}, "system_attrs": system_attrs });
+    let head = json!({
+        "event": "study",
+        "study": "s",
+        "directions": directions,
+        "user_attrs": {},
+        "system_attrs": system_attrs,
+    });
     let lines = std::iter::once(&head).chain(trials).map(|line| format!("{line}\n"));
     std::fs::write(scene.path("s.jsonl"), lines.collect::<String>()).unwrap();
     scene.json(&["study", "import", "s.jsonl", "--storage", "study.db"]);

@@ -1,15 +1,32 @@
 //! Jobs whose time is over: no signal tells them, and nothing is lost.
 
 use crate::scene::{Ran, Scene, guest};
-use crate::scripted::{Call, Ending, component, endless};
+use crate::scripted::{Call, Ending, component, endless, float};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
-/// Runs it in a job that ends some seconds from now, which is enough for a busy machine to begin a trial.
+/// Runs an endless objective in a job whose time is over long after the objective has reported, on this machine as
+/// busy as it is now.
 fn run_out_of_time(scene: &Scene, flags: &[&str]) -> Ran {
-    let job = ["run", endless(scene), "--job-time", "5s", "--reserve", "2s"];
+    let time = format!("{}s", RESERVE + time_for_a_trial(scene).as_secs());
+    let reserve = format!("{RESERVE}s");
+    let job = ["run", endless(scene), "--job-time", &time, "--reserve", &reserve];
     scene.trialbox(&[&job[..], flags].concat())
+}
+
+/// The part of a job's time in which no trial runs, in seconds.
+const RESERVE: u64 = 2;
+
+/// Returns ten times as long as a process takes here and now for a trial with the same reports, at least 3 s.
+fn time_for_a_trial(scene: &Scene) -> Duration {
+    let calls = [float("x", 0.0, 1.0), Call::Report(0.25, 0), Call::Report(0.75, 1)];
+    std::fs::write(scene.path("ends.wasm"), component(&calls, &Ending::Values(&[0.0]))).unwrap();
+    let started = Instant::now();
+    let ran = scene.trialbox(&["run", "ends.wasm", "--storage", "other.db", "--no-cache"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    (10 * started.elapsed()).max(Duration::from_secs(3))
 }
 
 fn trials(scene: &Scene) -> Vec<Value> {
@@ -67,7 +84,7 @@ fn a_process_gives_up_after_as_many_failures_as_it_may_have() {
     assert_eq!(trials(&scene).len(), 4);
 }
 
-/// Slurm would kill the whole job, and nobody would know why.
+/// Slurm would kill the whole job, and the user would not learn why.
 #[test]
 fn a_guest_that_wants_more_memory_than_its_job_has_fails_with_the_reason() {
     let scene = Scene::new("job-end-memory");

@@ -1,4 +1,4 @@
-//! Processes that die at every point of their lives, are stopped and go on, or race whoever reaps them.
+//! Processes that die at every point of their lives, are stopped and continue, or race with a reaper.
 
 use crate::invariants::Inspection;
 use crate::process::{
@@ -373,11 +373,14 @@ pub(crate) fn inspect_x<'a>(scene: &Scene, ended: &'a [Ended]) -> Inspection<'a>
     Inspection { objective: |params| params["x"], ..Inspection::new(scene, ended) }
 }
 
-/// Waits until a process that was started runs a trial.
+/// Waits until a process that was started runs the objective of a trial that asks for `x`.
+///
+/// The row of a trial says RUNNING before the guest is told to start; a parameter is recorded only after the guest
+/// has asked for it.
 #[track_caller]
 pub(crate) fn wait_until_running(scene: &Scene, child: &mut Child) {
-    // Two guests of one host would be one too many: the trial is begun once the objective is loaded.
-    while !scene.path(DATABASE).exists() || running(scene).is_empty() {
+    let has_asked = |trial: &Value| trial["params"]["x"].is_f64();
+    while !scene.path(DATABASE).exists() || !running(scene).iter().any(has_asked) {
         assert!(child.try_wait().unwrap().is_none(), "it ended before it ran a trial");
         std::thread::yield_now();
     }

@@ -83,7 +83,7 @@ fn the_last_task_of_a_study_completes_what_the_others_lost() {
     assert_eq!((ended.code, ended.events_of("budget_reached").count()), (Some(0), 0), "{ended:?}");
     let states: Vec<_> = trials(&scene).iter().map(|trial| trial["state"].clone()).collect();
     assert_eq!(states, ["FAIL", "COMPLETE"]);
-    // Nothing runs any more, so nobody is asked.
+    // Nothing runs any more, so Slurm is not asked.
     slurm.asked();
     assert_eq!(last().events_of("budget_reached").count(), 1);
     assert_eq!(slurm.asked(), [""; 0]);
@@ -182,7 +182,7 @@ impl<'a> Slurm<'a> {
         let path = std::env::var("PATH").unwrap();
         let path = format!("{}:{path}", self.scene.path("bin").display());
         let uid = rustix::process::getuid().as_raw().to_string();
-        // Told when the job ends, nobody asks.
+        // A process that is told when its job ends does not ask.
         command.env("SLURM_JOB_END_TIME", "4000000000");
         command.env("PATH", path).env("SLURM_JOB_UID", uid).envs(task.iter().copied())
     }

@@ -200,7 +200,7 @@ fn an_asked_trial_is_lost_with_the_process_that_was_to_tell() {
     let space = r#"{"x": {"type": "float", "low": 0, "high": 1}}"#;
     let asked =
         scene.json(&["trial", "ask", "--search-space", space, "--owner-pid", &pid]).remove(0);
-    // One without such a process is nobody's to reap.
+    // A trial without such a process is not reaped.
     scene.json(&["trial", "ask"]);
     assert_eq!(scene.json(&["reap"])[0]["n_running"], 2);
     owner.kill().unwrap();

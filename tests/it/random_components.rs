@@ -1,4 +1,4 @@
-//! A thousand components that nobody wrote: whatever they do, the host lives, and every trial that began is on record.
+//! A thousand random components: whatever they do, the host lives, and every trial that started is on record.
 
 use crate::scene::{Ran, Scene, root};
 use crate::scripted::{self, Call, Choice, Ending, float};
@@ -22,7 +22,7 @@ const MUST_BEGIN: usize = 600;
 
 /// How long a process may take before it counts as hung, many times what the slowest is seen to take; as
 /// coreutils' `timeout` reads it.
-const PATIENCE: &str = "60s";
+const PATIENCE: &str = "300s";
 
 #[test]
 fn of_a_thousand_random_components_none_hangs_the_host_breaks_it_or_goes_unrecorded() {
@@ -81,8 +81,8 @@ fn run(scene: &Scene, seed: u32, component: &[u8]) -> End {
     command.args(["--signal", "KILL", PATIENCE, env!("CARGO_BIN_EXE_trialbox")]);
     command.args(["run", &file, "--study-name", "random", "--sampler", "random", "--no-cache"]);
     command.arg("--allow-module-change");
-    // `describe` runs while loading, and may have no end either.
-    command.args(["--max-memory", "64MiB", "--trial-timeout", "1s", "--compile-timeout", "3s"]);
+    // `describe` runs while loading, and may have no end either. Few do: on a busy machine the others must get through.
+    command.args(["--max-memory", "64MiB", "--trial-timeout", "1s", "--compile-timeout", "15s"]);
     command.args(["--format", "json"]);
     scene.isolate(&mut command);
     let ran = Ran::from(command.output().unwrap());

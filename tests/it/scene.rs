@@ -1,12 +1,31 @@
 //! A folder of a test's own, and the binary run in it.
 
 use serde_json::Value;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 /// The repository's top folder.
 pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// Returns a folder below the target directory that no other running test program has, so that two runs of the tests
+/// do not disturb each other. The folder stays after the run, and a later run takes it over.
+pub(crate) fn own_folder() -> &'static Path {
+    static OWN: OnceLock<(PathBuf, File)> = OnceLock::new();
+    let (folder, _) = OWN.get_or_init(|| {
+        let free = (0..).find_map(|n| {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("run-{n}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let lock = File::create(folder.join("lock")).unwrap();
+            // The lock ends with the process, however that ends.
+            lock.try_lock().is_ok().then_some((folder, lock))
+        });
+        free.unwrap()
+    });
+    folder
 }
 
 /// An example's component.
@@ -36,7 +55,7 @@ pub(crate) struct Ran {
 
 impl Scene {
     pub(crate) fn new(test: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+        let folder = own_folder().join(test);
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).unwrap();
         Scene { folder }

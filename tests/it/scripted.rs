@@ -94,12 +94,14 @@ const DATA: u32 = 1024;
 const IMPORTS: [(&str, &str, &str); 8] = [
     (
         "suggest-float",
-        r#"(param "name" string) (param "low" f64) (param "high" f64) (param "log" bool) (param "step" (option f64)) (result f64)"#,
+        r#"(param "name" string) (param "low" f64) (param "high" f64) (param "log" bool)
+            (param "step" (option f64)) (result f64)"#,
         "(param i32 i32 f64 f64 i32 i32 f64) (result f64)",
     ),
     (
         "suggest-int",
-        r#"(param "name" string) (param "low" s64) (param "high" s64) (param "log" bool) (param "step" s64) (result s64)"#,
+        r#"(param "name" string) (param "low" s64) (param "high" s64) (param "log" bool)
+            (param "step" s64) (result s64)"#,
         "(param i32 i32 i64 i64 i32 i64) (result i64)",
     ),
     (
@@ -174,7 +176,8 @@ impl Script {
     fn end(&mut self, ending: &Ending) {
         let values = |count: u32, at: u32| {
             format!(
-                "(i32.store (i32.const {}) (i32.const {at})) (i32.store (i32.const {}) (i32.const {count})) (i32.const {RESULT})",
+                "(i32.store (i32.const {}) (i32.const {at})) (i32.store (i32.const {}) (i32.const {count}))
+                (i32.const {RESULT})",
                 RESULT + 4,
                 RESULT + 8
             )
@@ -254,7 +257,8 @@ impl Script {
         let pages = (DATA as usize + self.data.len()).div_ceil(1 << 16);
         objective_text(&format!(
             r#"(import "trialbox:objective/trial@0.1.0" (instance $trial
-    (type $choice-type (variant (case "none") (case "boolean" bool) (case "integer" s64) (case "real" f64) (case "text" string)))
+    (type $choice-type (variant (case "none") (case "boolean" bool) (case "integer" s64)
+      (case "real" f64) (case "text" string)))
     (export "choice" (type $choice (eq $choice-type)))
     {declared}))
   (core module $memory (memory (export "memory") {pages}) (data (i32.const {DATA}) "{data}"))

@@ -1,4 +1,4 @@
-//! When a study ends: by a rule that it remembers, by the clock, or because somebody stops it.
+//! The ends of a study: by a rule that it remembers, by the clock, or by a command.
 
 use crate::herd::run_together;
 use crate::scene::{Scene, digits_data, guest};

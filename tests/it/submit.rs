@@ -216,7 +216,8 @@ fn a_submission_makes_the_study_and_chains_a_closing_job() {
     // What the scripts say is said on the command line too, where no variable of the user's overrules it.
     let flags = |name: &str, array: &str, log: &str| {
         format!(
-            "--parsable --job-name={name}{array} --chdir={folder} --output={name}-{log}.log --open-mode=append --requeue"
+            "--parsable --job-name={name}{array} --chdir={folder} --output={name}-{log}.log \
+             --open-mode=append --requeue"
         )
     };
     let array = flags("quadratic", " --array=1-40%8", "%A");
@@ -436,7 +437,8 @@ fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
     }
     let ran =
         with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2", "--parallel", "2"]);
-    let want = "study `quadratic` has 2 trials: nothing is missing, and nothing is submitted; 2 of them are still RUNNING\n";
+    let want = "study `quadratic` has 2 trials: nothing is missing, and nothing is submitted; \
+        2 of them are still RUNNING\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), want), "{ran:?}");
 }
 

@@ -55,7 +55,7 @@ fn check_four_writers(test: &str, caches: Caches) {
     const TRIALS_OF_WRITER: usize = 125;
     let scene = Scene::new(test);
     let nodes = TwoNodes::mount(&scene, caches);
-    // Nobody has made the study: the writers do that together too.
+    // The writers make the study together too.
     let writers = (0..WRITERS).map(|writer| nodes.writer(&scene, writer, TRIALS_OF_WRITER));
     for ran in run_together(writers.collect()) {
         assert_eq!(ran.code, Some(0), "{}", ran.stderr);
@@ -64,8 +64,8 @@ fn check_four_writers(test: &str, caches: Caches) {
     nodes.assert_only_the_database_is_left();
 }
 
-/// Kills a writer while it holds the lock; which one. Who holds it is seen in the lock file, and whoever is
-/// stopped and still holds it then cannot let it go any more.
+/// Kills a writer while it holds the lock, and returns which one. The lock file names the holder, and a holder that is
+/// stopped cannot let it go any more.
 #[track_caller]
 fn kill_a_lock_holder(nodes: &TwoNodes, writers: &mut [Child]) -> usize {
     let lock = nodes.shared.join("s.db.lock");
@@ -104,7 +104,7 @@ fn wait_until_stopped(pid: u32) {
 /// What a mount does with what it has read.
 #[derive(Clone, Copy)]
 pub(crate) enum Caches {
-    /// Keeps it, as long as it believes that nobody else writes.
+    /// Keeps it, as long as it believes to be the only writer.
     Kept,
     /// Asks again each time.
     None,

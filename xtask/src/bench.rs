@@ -77,7 +77,7 @@ fn compare(words: &[String]) -> Result<()> {
 
 const ROUNDS: usize = 15;
 
-/// One trial on an empty study as a whole process: trialbox, Python's Optuna, and Rustuna, in turn.
+/// Times one trial on an empty study as a whole process: trialbox, Python's Optuna, and Rustuna, in turn.
 fn trial() -> Result<()> {
     let (trialbox, quadratic) = (build_release()?, guests::build_all()?.join("quadratic.wasm"));
     let python = python::install()?;
@@ -113,7 +113,7 @@ fn trial() -> Result<()> {
     report("trial", "one trial of quadratic on an empty study, a process each", &samples)
 }
 
-/// The training of `digits` in wasm against the same code compiled natively.
+/// Times the training of `digits` in wasm against the same code compiled natively.
 fn guest() -> Result<()> {
     let (trialbox, digits) = (build_release()?, guests::build_all()?.join("digits.wasm"));
     run(guests::cargo_in("digits").args(["build", "--release", "--example", "native"]))?;
@@ -148,7 +148,7 @@ fn guest() -> Result<()> {
     save("guest", &json!({ "wasm_seconds": in_wasm, "native_seconds": natively, "ratio": ratio }))
 }
 
-/// A million reports, and a hundred thousand of which each asks the pruner, against a trial that says nothing.
+/// Times a million reports, and a hundred thousand that each ask the pruner, against a trial without reports.
 fn reports() -> Result<()> {
     let trialbox = build_release()?;
     guests::install_target()?;
@@ -162,7 +162,7 @@ fn reports() -> Result<()> {
             samples.iter_mut().zip([(0, 0), (1_000_000, 0), (100_000, 1)])
         {
             let mut command = Command::new(&trialbox);
-            // A study of its own, so that nobody pays for reading what others reported.
+            // A study of its own, so that no process pays for reading the reports of others.
             let database = folder.join(format!("{n}-{ask_every}-{round}.db"));
             command.arg("run").arg(&reporter).arg("--storage").arg(database);
             command.args([format!("--fix=n={n}"), format!("--fix=ask_every={ask_every}")]);
@@ -175,7 +175,7 @@ fn reports() -> Result<()> {
     report("reports", "one trial that reports, a process each", &samples)
 }
 
-/// What `examples/digits/examples/native.rs` trains.
+/// The configuration that `examples/digits/examples/native.rs` trains.
 const NATIVE_CONFIGURATION: [&str; 7] = [
     "depth=2",
     "width=64",
@@ -192,7 +192,7 @@ struct Sample {
     peak_kib: f64,
 }
 
-/// Runs a program to its end; its children count too.
+/// Runs a program to its end, and measures it with its children.
 fn measure(command: &Command) -> Result<Sample> {
     let mut measured = Command::new("python3");
     measured
@@ -239,7 +239,13 @@ fn report(name: &str, title: &str, samples: &[(&str, Vec<Sample>)]) -> Result<()
     let raw = samples.iter().map(|(program, taken)| {
         let rows: Vec<Value> = taken
             .iter()
-            .map(|sample| json!({ "wall_seconds": sample.wall_seconds, "cpu_seconds": sample.cpu_seconds, "peak_kib": sample.peak_kib }))
+            .map(|sample| {
+                json!({
+                    "wall_seconds": sample.wall_seconds,
+                    "cpu_seconds": sample.cpu_seconds,
+                    "peak_kib": sample.peak_kib,
+                })
+            })
             .collect();
         ((*program).to_owned(), Value::from(rows))
     });
@@ -266,7 +272,7 @@ fn tempdir(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The seconds of the line `complete objective  0.2140 s, …`.
+/// Returns the seconds of the line `complete objective  0.2140 s, …`.
 fn complete_seconds(output: &[u8]) -> Result<f64> {
     let text = String::from_utf8_lossy(output);
     let line = text.lines().find_map(|line| line.strip_prefix("complete objective"));

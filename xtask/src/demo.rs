@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
 use std::process::Command;
 
-/// What only a binary with failpoints holds: `trialbox_storage::failpoint::MARKER`.
+/// The bytes that only a binary with failpoints holds: `trialbox_storage::failpoint::MARKER`.
 const FAILPOINTS_MARKER: &[u8] = b"TRIALBOX_FAILPOINTS";
 
 /// Builds everything and runs a study of `digits` with 24 trials.
@@ -43,14 +43,14 @@ pub(crate) fn run() -> Result<()> {
     shell::run(trialbox().args(["study", "best"]))
 }
 
-/// A release never dies on demand.
+/// Fails if a binary can be made to die on demand, which no release can.
 fn refuse_failpoints(binary: &Path) -> Result<()> {
     let bytes =
         std::fs::read(binary).with_context(|| format!("failed to read `{}`", binary.display()))?;
     let found = bytes.windows(FAILPOINTS_MARKER.len()).any(|window| window == FAILPOINTS_MARKER);
     ensure!(
         !found,
-        "`{}` was built with the feature `failpoints`, which no release may have",
+        "expected a release, found `{}` built with the feature `failpoints`",
         binary.display()
     );
     Ok(())

@@ -13,10 +13,10 @@ use std::process::{Command, Stdio};
 /// The programs of the crate `fuzz`.
 pub(crate) const TARGETS: [&str; 4] = ["protocol", "precheck", "json", "distribution"];
 
-/// Set where this program stands in for the compiler.
+/// The variable that is set where this program stands in for the compiler.
 const AS_COMPILER: &str = "TRIALBOX_FUZZ_COMPILER";
 
-/// What makes LLVM count the edges that were taken and tell what was compared, and what keeps Rust's own checks.
+/// Flags that make LLVM count the edges that were taken and report comparisons, and that keep Rust's own checks.
 const COVERAGE: [&str; 8] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -28,7 +28,8 @@ const COVERAGE: [&str; 8] = [
     "-Coverflow-checks=on",
 ];
 
-/// Runs the compiler as cargo asked for, with coverage, if it is for that that this program was called.
+/// Runs the compiler as cargo asks for, with coverage, if cargo has called this program in the compiler's place.
+/// Returns whether it has.
 pub(crate) fn stand_in_for_compiler() -> Result<bool> {
     if std::env::var_os(AS_COMPILER).is_none() {
         return Ok(false);
@@ -69,7 +70,7 @@ pub(crate) fn run_briefly(tally: &mut Tally) -> Result<()> {
     })
 }
 
-/// Looks for the compiler of libFuzzer.
+/// Checks that there is a compiler for libFuzzer.
 pub(crate) fn find_compiler() -> Result<()> {
     let name = std::env::var_os("CXX").unwrap_or_else(|| "c++".into());
     let mut command = Command::new(&name);
@@ -86,7 +87,7 @@ fn build() -> Result<()> {
     run(build.env("RUSTC_WORKSPACE_WRAPPER", std::env::current_exe()?).env(AS_COMPILER, "1"))
 }
 
-/// New inputs go to `target`, only those that are worth keeping are copied to `corpus` by hand.
+/// Runs one target. New inputs go to `target`; those that are worth keeping are copied to `corpus` by hand.
 fn run_target(target: &str, seconds: u32) -> Result<()> {
     let found = root().join("target/fuzz").join(target);
     std::fs::create_dir_all(&found)?;
@@ -106,7 +107,7 @@ fn run_target(target: &str, seconds: u32) -> Result<()> {
     })
 }
 
-/// Beside the inputs that were found, so that the next run does not begin with the crash.
+/// Returns where a crash is kept: beside the inputs that were found, so that the next run does not start with it.
 fn crash_prefix(found: &Path) -> std::path::PathBuf {
     found.with_extension("broken-")
 }

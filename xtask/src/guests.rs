@@ -1,4 +1,4 @@
-//! The example objectives, and those for tests: small projects on their own, which share a target directory here.
+//! The example objectives and those for tests: projects of their own, which share a target directory here.
 
 use crate::shell::{root, run};
 use crate::stage::{Tally, for_each};
@@ -11,12 +11,12 @@ const EXAMPLES: [&str; 3] = ["quadratic", "digits", "digits-front"];
 const HOSTILE: [&str; 3] = ["misfit", "prober", "dialer"];
 const TARGET: &str = "wasm32-wasip2";
 
-/// Makes sure that objectives can be compiled.
+/// Installs the target of objectives.
 pub(crate) fn install_target() -> Result<()> {
     run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()))
 }
 
-/// Compiles the guests; returns the folder of the components.
+/// Compiles the guests, and returns the folder of the components.
 pub(crate) fn build_all() -> Result<PathBuf> {
     install_target()?;
     folders().try_for_each(|folder| build(&folder))?;
@@ -35,7 +35,7 @@ pub(crate) fn test_all(tally: &mut Tally) -> Result<()> {
     })
 }
 
-/// Checks the guests' form.
+/// Checks the formatting of the guests, and runs clippy on them.
 pub(crate) fn check_all() -> Result<()> {
     install_target()?;
     for_each(folders(), |folder| {
@@ -46,17 +46,17 @@ pub(crate) fn check_all() -> Result<()> {
     })
 }
 
-/// The folder of the components.
+/// Returns the folder of the components.
 pub(crate) fn built() -> PathBuf {
     target_dir().join(TARGET).join("release")
 }
 
-/// A cargo command in an example's folder, where its own `.cargo/config.toml` holds.
+/// Returns a cargo command in an example's folder, where the example's `.cargo/config.toml` holds.
 pub(crate) fn cargo_in(example: &str) -> Command {
     cargo_at(&format!("examples/{example}"))
 }
 
-/// The folders of all guests.
+/// Returns the folders of all guests.
 fn folders() -> impl Iterator<Item = String> {
     let examples = EXAMPLES.into_iter().map(|example| format!("examples/{example}"));
     examples.chain(HOSTILE.into_iter().map(|guest| format!("tests/guests/{guest}")))

@@ -5,7 +5,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What the tests and benchmarks compare with.
+/// The packages that the tests and benchmarks compare with.
 const PACKAGES: [&str; 5] = [
     "optuna==5.0.0",
     "optuna-dashboard==0.21.0",
@@ -15,7 +15,7 @@ const PACKAGES: [&str; 5] = [
     "scipy==1.17.1",
 ];
 
-/// Makes the environment if it is not there; returns its interpreter.
+/// Makes the environment unless it is there, and returns its interpreter.
 pub(crate) fn install() -> Result<PathBuf> {
     let venv = root().join("target/venv");
     let python = venv.join("bin/python");

@@ -1,7 +1,8 @@
 //! What every storage must do: the same laws over memory and SQLite.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
+mod common;
+
 use trialbox_core::run::retry::{MADE_PROGRESS_ATTR, RESUMES_ATTR};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, LeasedTrial, LostTrial,
@@ -19,7 +20,7 @@ use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 /// Runs a law over every backend.
 fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
     law(&mut MemoryStorage::new());
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test}.db"));
+    let path = common::own_folder().join(format!("{test}.db"));
     let _ = std::fs::remove_file(&path);
     law(&mut SqliteStorage::open(
         &path,

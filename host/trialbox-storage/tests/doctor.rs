@@ -4,6 +4,8 @@
 //! that list against Optuna itself.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::fs;
@@ -75,7 +77,7 @@ fn with(change: impl Fn(&mut trialbox_storage::Options)) -> Options {
 }
 
 fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor").join(test);
+    let folder = common::own_folder().join("doctor").join(test);
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     folder

@@ -1,5 +1,7 @@
 //! Laws of the storages that `conformance.rs` and `sqlite.rs` do not state yet.
 
+mod common;
+
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -24,7 +26,7 @@ fn hasty() -> Options {
 }
 
 fn fresh(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gaps-{test}"));
+    let folder = common::own_folder().join(format!("gaps-{test}"));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     folder.join("study.db")

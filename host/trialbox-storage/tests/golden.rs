@@ -4,6 +4,8 @@
 //! bits and attributes as the text that Python writes for them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -30,7 +32,7 @@ fn golden(file: &str) -> PathBuf {
 
 /// A copy of a release's database that a test may write to.
 fn copy(test: &str, version: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("golden-{test}"));
+    let folder = common::own_folder().join(format!("golden-{test}"));
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{version}.db"));
     std::fs::copy(golden(&format!("optuna-{version}.db")), &path).unwrap();

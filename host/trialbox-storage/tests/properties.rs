@@ -1,6 +1,8 @@
 //! Memory and SQLite do the same, whatever is done to them in whatever order.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 use trialbox_core::seam::storage::{
@@ -300,7 +302,7 @@ fn told<T: std::fmt::Debug>(result: Result<T, StorageError>) -> String {
 fn sqlite(case: &str, lock: LockMode) -> Subject {
     // In memory where that is possible: thousands of transactions need no disk to be tested.
     let shared_memory = Path::new("/dev/shm");
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = common::own_folder();
     let folder = if shared_memory.is_dir() { shared_memory } else { folder };
     let path = folder.join(format!("trialbox-{}-{case}.db", std::process::id()));
     let _ = std::fs::remove_file(&path);

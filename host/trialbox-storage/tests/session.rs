@@ -1,8 +1,9 @@
 //! What a session asks of samplers and pruners, and when other processes see what came of it.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use std::cell::Cell;
-use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 use trialbox_core::run::run_trial;
@@ -103,7 +104,7 @@ fn study_to(
     directions: &[StudyDirection],
     test: &str,
 ) -> (SqliteStorage, SqliteStorage, StudyRecord) {
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("session-{test}.db"));
+    let path = common::own_folder().join(format!("session-{test}.db"));
     let _ = std::fs::remove_file(&path);
     let open = || {
         let options = Options { create: Create::Missing, ..Options::default() };

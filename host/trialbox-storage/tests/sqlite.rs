@@ -1,6 +1,8 @@
 //! What only a file has: other processes, versions, damage, and rows as others read them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod common;
+
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,7 +20,7 @@ fn creating() -> Options {
 }
 
 fn fresh(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    let folder = common::own_folder().join(test);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder.join("study.db")

@@ -1,4 +1,4 @@
-//! What somebody may do to the cache of compiled code: an entry is used as it was written, or not at all.
+//! Attacks on the cache of compiled code: an entry is used as it was written, or not at all.
 
 use super::guests;
 use crate::scene::Scene;
@@ -118,7 +118,7 @@ fn a_directory_that_others_can_write_is_neither_read_nor_written() {
     let cached = Cached::new("hostile-cache-directory");
     cached.run();
     fs::set_permissions(cached.folder(), Permissions::from_mode(0o777)).unwrap();
-    assert!(!cached.run().1, "an entry was trusted that anybody may have written");
+    assert!(!cached.run().1, "an entry was trusted that every user may write");
     let good = fs::read(cached.entry()).unwrap();
     change(&cached.entry(), |bytes| bytes[CODE] ^= 1);
     assert!(!cached.run().1);

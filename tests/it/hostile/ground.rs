@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// What the host process may take, whatever its guest does; an honest guest takes a tenth.
 const MAX_HOST_KIB: u64 = 150 << 10;
 
-/// No guest holds a host for so long, on the slowest of machines.
-const WATCHDOG: Duration = Duration::from_secs(120);
+/// No guest holds a host for so long, on the slowest of machines; longer than any limit of the list.
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// How often a running host is looked at.
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
@@ -178,7 +178,7 @@ impl Ground {
     /// Runs the host process to its end, and looks at how much memory it takes.
     #[track_caller]
     fn watch(&self, mut command: Command, name: &str) -> HostRun {
-        // Files and no pipes, which would fill while nobody reads.
+        // Files and no pipes: a pipe is full before the process ends, and is read only afterwards.
         let (stdout, stderr) = (self.scene.path("stdout"), self.scene.path("stderr"));
         command.stdin(Stdio::null());
         command.stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());

@@ -159,7 +159,7 @@ pub(super) fn branch_tables() -> Vec<u8> {
     honest_with(&format!("(func (export \"branches\") (param i32) {open} {tables} {close})"))
 }
 
-/// The honest objective with what a toolchain, or somebody else, may add to a file: sections that are no code. Their
+/// The honest objective with additions of a toolchain or of an attacker: sections that are not code. Their
 /// names and contents are garbage, orders to a terminal, and 10 MiB.
 pub(super) fn custom_sections() -> Vec<u8> {
     let mut bytes = honest();

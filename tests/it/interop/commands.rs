@@ -274,7 +274,7 @@ fn a_copied_and_an_imported_study_are_to_optuna_as_their_original() {
             let (found, wanted) =
                 (found["trials"].as_array().unwrap(), original[name]["trials"].as_array().unwrap());
             assert_eq!(found.len(), wanted.len());
-            // A copy is nobody's to run: it is FAIL where the original is RUNNING.
+            // A copy has no worker: it is FAIL where the original is RUNNING.
             for (found, wanted) in
                 found.iter().zip(wanted).filter(|(_, wanted)| wanted["state"] != "RUNNING")
             {

@@ -30,8 +30,18 @@ fn infinities_and_nan_that_trialbox_wrote_are_read_by_optuna() {
     assert_eq!(run(&pruned(f64::INFINITY), &Ending::Pruned).2, json!(["inf"]));
     scene.assert_both_read_the_same("study.db");
     assert_eq!(
-        scene.rows("SELECT step, intermediate_value, intermediate_value_type FROM trial_intermediate_values WHERE trial_id = 1 ORDER BY step"),
-        json!([[0, null, "NAN"], [1, null, "INF_POS"], [2, null, "INF_NEG"], [3, 5e-324, "FINITE"], [4, 1e308, "FINITE"], [5, 0.0, "FINITE"]])
+        scene.rows(
+            "SELECT step, intermediate_value, intermediate_value_type
+            FROM trial_intermediate_values WHERE trial_id = 1 ORDER BY step"
+        ),
+        json!([
+            [0, null, "NAN"],
+            [1, null, "INF_POS"],
+            [2, null, "INF_NEG"],
+            [3, 5e-324, "FINITE"],
+            [4, 1e308, "FINITE"],
+            [5, 0.0, "FINITE"],
+        ])
     );
 }
 
@@ -147,7 +157,8 @@ fn both_write_a_distribution_with_the_same_text() {
     assert_eq!(scene.run(&objective, &[]).0, Some(0));
     scene.case_with_input(&["suggest_grids", "study.db"], &json!(grids));
     let counts = scene.rows(
-        "SELECT param_name, count(*), count(DISTINCT distribution_json) FROM trial_params GROUP BY param_name ORDER BY param_name",
+        "SELECT param_name, count(*), count(DISTINCT distribution_json)
+        FROM trial_params GROUP BY param_name ORDER BY param_name",
     );
     let mut names = names.to_vec();
     names.push("int");

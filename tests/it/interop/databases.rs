@@ -73,8 +73,16 @@ fn a_row_that_optuna_cannot_read_is_an_error_of_ours_and_never_a_panic() {
         ("no-values", "DELETE FROM trial_values".to_owned()),
         ("failed-values", "UPDATE trials SET state = 'FAIL'".to_owned()),
         ("negative-step", "UPDATE trial_intermediate_values SET step = -3".to_owned()),
-        ("orphans", "UPDATE trial_intermediate_values SET trial_id = trial_id + 70; INSERT INTO trial_params VALUES (9, 99, 'x', 1.0, 'no JSON')".to_owned()),
-        ("no-times", "UPDATE trials SET datetime_start = NULL, datetime_complete = NULL".to_owned()),
+        (
+            "orphans",
+            "UPDATE trial_intermediate_values SET trial_id = trial_id + 70;
+            INSERT INTO trial_params VALUES (9, 99, 'x', 1.0, 'no JSON')"
+                .to_owned(),
+        ),
+        (
+            "no-times",
+            "UPDATE trials SET datetime_start = NULL, datetime_complete = NULL".to_owned(),
+        ),
         ("out-of-range", "UPDATE trial_params SET param_value = 77.0".to_owned()),
     ];
     let scene = Scene::new("cases-poison");

@@ -320,7 +320,10 @@ fn history_lines() -> String {
             "params_order": ["x", "y"],
             "params_internal": { "x": x, "y": y },
             "distributions": {
-                "x": { "name": "FloatDistribution", "attributes": { "step": null, "low": -10.0, "high": 10.0, "log": false } },
+                "x": {
+                    "name": "FloatDistribution",
+                    "attributes": { "step": null, "low": -10.0, "high": 10.0, "log": false },
+                },
                 "y": { "name": "IntDistribution", "attributes": { "log": false, "step": 1, "low": -10, "high": 10 } },
             },
             "intermediate_values": [],
@@ -344,7 +347,8 @@ fn cpu_seconds_of_children() -> Result<f64> {
 
 fn report(rounds: &[Round]) -> Result<()> {
     let mut text = format!(
-        "herd: {PROCESSES} processes at once, {PYTHON_PROCESSES} of Python's, a trial each (medians of up to {ROUNDS} rounds)\n"
+        "herd: {PROCESSES} processes at a time, {PYTHON_PROCESSES} of Python's, a trial each \
+         (medians of up to {ROUNDS} rounds)\n"
     );
     let mut ratios = serde_json::Map::new();
     for start in [Start::Missing, Start::Existing] {
@@ -362,7 +366,8 @@ fn report(rounds: &[Round]) -> Result<()> {
             let ratio = speed(Program::Trialbox) / speed(program);
             let _ = writeln!(
                 text,
-                "  {:<13}  {:<11}  {:>6.1} trials/s  trialbox is {ratio:.2} times as fast  {failed} of {} failed, {left} left RUNNING",
+                "  {:<13}  {:<11}  {:>6.1} trials/s  trialbox is {ratio:.2} times as fast  \
+                 {failed} of {} failed, {left} left RUNNING",
                 start.name(),
                 program.name(),
                 speed(program),

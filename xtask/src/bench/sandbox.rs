@@ -110,7 +110,7 @@ impl Bench {
     }
 }
 
-/// What all variants took, in seconds, round for round.
+/// The times of all variants, in seconds, round for round.
 struct Comparison {
     names: Vec<&'static str>,
     seconds: Vec<Vec<f64>>,

@@ -1,4 +1,4 @@
-//! Which crate may depend on which, and which version of the wasm engine is linked.
+//! The edges between crates, and the version of the wasm engine.
 
 use super::source::{Source, Violation};
 use crate::shell::root;

@@ -3,7 +3,7 @@
 use super::source::{Source, Violation, is_word};
 use std::collections::BTreeSet;
 
-/// Where the flags are.
+/// The folder of the source that declares the flags.
 const BINARY: &str = "host/trialbox/src/";
 
 /// The crates that do not name them.

@@ -510,6 +510,9 @@ mod tests {
     }
 
     proptest! {
+        // A case that failed is kept as a test of its own, not in a file beside the sources.
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn proptest_a_float_reads_back_to_the_same_bits(bits: u64) {
             let value = f64::from_bits(bits);

@@ -24,11 +24,11 @@ pub fn prober(trial: &mut Trial) -> Result<f64> {
     Ok(attempts.lines().count() as f64)
 }
 
-/// The beginnings of all descriptors that can be read, whoever has opened them.
+/// Returns the first bytes of all descriptors that can be read, including those that the host has opened.
 fn descriptors() -> String {
     let mut found = String::new();
     for number in 0..1024 {
-        // SAFETY: nobody else uses the descriptor meanwhile, and it is not closed.
+        // SAFETY: no other code uses the descriptor meanwhile, and it is not closed.
         let mut file = ManuallyDrop::new(unsafe { File::from_raw_fd(number) });
         let mut bytes = [0; 64];
         if let Ok(length @ 1..) = file.read(&mut bytes) {
