@@ -7,6 +7,7 @@ mod demo;
 mod fuse;
 mod fuzz;
 mod guests;
+mod picture;
 mod python;
 mod shell;
 mod slurm;
@@ -41,6 +42,8 @@ enum Command {
         #[arg(long, value_name = "RULE", num_args = 0..=1)]
         report: Option<Option<String>>,
     },
+    /// Record a study in a terminal, as README shows it
+    Picture,
     /// Compile the example objectives to target/guests/wasm32-wasip2/release
     BuildGuests,
     /// Fuzz the readers of what others wrote, guided by coverage
@@ -86,6 +89,7 @@ fn main() -> Result<()> {
         ),
         Command::Tidy { report: None } => tidy::run(),
         Command::Tidy { report: Some(rule) } => tidy::report(rule.as_deref()),
+        Command::Picture => picture::run(),
         Command::BuildGuests => guests::build_all().map(|_| ()),
         Command::Fuzz { targets, seconds } => fuzz::run_named(&targets, seconds),
         Command::Bench { experiment, words } => bench::run_named(experiment, &words),
