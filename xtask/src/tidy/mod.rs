@@ -5,6 +5,7 @@ mod circles;
 mod crates;
 mod flags;
 mod licences;
+mod pages;
 mod paths;
 mod printing;
 mod source;
@@ -45,7 +46,7 @@ enum Standing {
 
 use Standing::{Goal, Law};
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 13] = [
     Rule {
         name: "edges",
         finds: "dependencies between our crates that are not in the list",
@@ -111,6 +112,18 @@ const RULES: [Rule; 11] = [
         finds: "files of a crate that import each other in a circle",
         standing: Goal,
         find: |tree| circles::of_files(&tree.sources),
+    },
+    Rule {
+        name: "links",
+        finds: "links of pages that lead nowhere",
+        standing: Goal,
+        find: |tree| pages::broken_links(&tree.sources),
+    },
+    Rule {
+        name: "attributes",
+        finds: "attributes that the page on the format does not list",
+        standing: Law,
+        find: |tree| pages::unlisted_attributes(&tree.sources),
     },
 ];
 
