@@ -61,25 +61,25 @@ pub fn ask(
     let suggested = space.iter().try_for_each(|(name, distribution)| {
         session.suggest(name, distribution.clone()).map(|_| ())
     });
-    let mut rest = session.finish();
-    let number = rest.claim.number;
+    let mut finished = session.finish();
+    let number = finished.claim.number;
     let refused = match suggested {
         Ok(()) => None,
         Err(CallAborted::Fail(failure)) => Some(failure),
-        Err(CallAborted::Halt) => rest.error.take().map(|error| cannot_go_on(&error)),
+        Err(CallAborted::Halt) => finished.error.take().map(|error| cannot_go_on(&error)),
     };
     if refused.is_none() {
-        match record_params(storage, &rest) {
-            Ok(()) => return Ok(Asked::Begun { claim: rest.claim, params: rest.params }),
+        match record_params(storage, &finished) {
+            Ok(()) => return Ok(Asked::Begun { claim: finished.claim, params: finished.params }),
             // Nobody would ever tell of it: the process that asked gets no answer.
             Err(source) => {
-                end_as_fail(context, storage, &mut rest, &cannot_go_on(&source));
+                end_as_fail(context, storage, &mut finished, &cannot_go_on(&source));
                 return Err(RunError::Halted { number, source });
             }
         }
     }
     let failure = refused.unwrap_or_else(|| Failure::new(FailureCode::Lost, "it was halted"));
-    end_as_fail(context, storage, &mut rest, &failure);
+    end_as_fail(context, storage, &mut finished, &failure);
     Ok(Asked::Refused { number, failure })
 }
 
@@ -87,21 +87,28 @@ fn cannot_go_on(error: &StorageError) -> Failure {
     Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"))
 }
 
-fn record_params(storage: &mut dyn Storage, rest: &FinishedSession) -> Result<(), StorageError> {
-    if rest.pending.is_empty() { Ok(()) } else { storage.record(&rest.claim, &rest.pending) }
+fn record_params(
+    storage: &mut dyn Storage,
+    finished: &FinishedSession,
+) -> Result<(), StorageError> {
+    if finished.batch.is_empty() {
+        Ok(())
+    } else {
+        storage.record(&finished.claim, &finished.batch)
+    }
 }
 
 /// Ends a trial that nobody will tell of. If that fails too, it is left to whoever reaps.
 fn end_as_fail(
     context: &TrialContext,
     storage: &mut dyn Storage,
-    rest: &mut FinishedSession,
+    finished: &mut FinishedSession,
     failure: &Failure,
 ) {
-    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
+    finished.batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending = Ending::new(Outcome::Fail, context.clock.utc_now());
-    if let Err(error) = storage.finish_trial(&rest.claim, &rest.pending, &ending) {
-        tracing::warn!(trial = rest.claim.number.0, %error, "could not end a trial that was begun in vain");
+    if let Err(error) = storage.finish_trial(&finished.claim, &finished.batch, &ending) {
+        tracing::warn!(trial = finished.claim.number.0, %error, "could not end a trial that was begun in vain");
     }
 }
 

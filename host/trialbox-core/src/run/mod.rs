@@ -158,42 +158,45 @@ pub fn run_trial(
     let interruption = evaluation.interruption();
     let last = session.last_intermediate_value();
     let verdict = judge(at_deadline(evaluation, context), &context.study.directions, last);
-    let mut rest = session.finish();
-    rest.usage.wall = duration;
-    rest.made_progress &= interruption.is_some();
-    rest.note_end(verdict.failure.as_ref());
-    if let Some(error) = rest.error.take() {
-        return end_halted(context, storage, rest, &verdict.outcome, error);
+    let mut finished = session.finish();
+    finished.activity.usage.wall = duration;
+    finished.activity.made_progress &= interruption.is_some();
+    finished.note_end(verdict.failure.as_ref());
+    if let Some(error) = finished.error.take() {
+        return end_halted(context, storage, finished, &verdict.outcome, error);
     }
     let ending = Ending {
         outcome: verdict.outcome,
         at: context.clock.utc_now(),
         retry: context.retry.filter(|_| deserves_retry(interruption, context.on_deadline)),
     };
-    match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
-        Ok(retry) => Ok(TrialEnd::Finished(Box::new(FinishedTrial {
-            number: rest.claim.number,
-            state: ending.outcome.state(),
-            values: ending.outcome.values().to_vec(),
-            params: rest.params,
-            user_attrs: rest.user_attrs,
-            constraints: rest.constraints,
-            n_reports: rest.n_reports,
-            n_reports_stored: rest.n_reports_stored,
-            failure: verdict.failure,
-            interruption,
-            made_progress: rest.made_progress,
-            retry,
-            duration,
-            usage: rest.usage,
-            unused_fixed_params: rest.unused_fixed_params,
-            transcript: rest.transcript,
-        }))),
+    match storage.finish_trial(&finished.claim, &finished.batch, &ending) {
+        Ok(retry) => {
+            let activity = finished.activity;
+            Ok(TrialEnd::Finished(Box::new(FinishedTrial {
+                number: finished.claim.number,
+                state: ending.outcome.state(),
+                values: ending.outcome.values().to_vec(),
+                params: finished.params,
+                user_attrs: activity.user_attrs,
+                constraints: activity.constraints,
+                n_reports: activity.usage.reports,
+                n_reports_stored: finished.n_reports_stored,
+                failure: verdict.failure,
+                interruption,
+                made_progress: activity.made_progress,
+                retry,
+                duration,
+                usage: activity.usage,
+                unused_fixed_params: finished.unused_fixed_params,
+                transcript: activity.transcript,
+            })))
+        }
         Err(StorageError::ClaimLost { reason, .. }) => {
-            Ok(claim_lost(context, storage, &rest.claim, reason, &ending.outcome))
+            Ok(claim_lost(context, storage, &finished.claim, reason, &ending.outcome))
         }
         Err(source) => {
-            let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
+            let trial = UnrecordedTrial { claim: finished.claim, batch: finished.batch, ending };
             Err(RunError::NotRecorded { trial: Box::new(trial), source })
         }
     }
@@ -221,17 +224,18 @@ fn deserves_retry(interruption: Option<Interruption>, on_deadline: OnDeadline) -
 }
 
 impl FinishedSession {
-    /// Notes what the trial used, and why it is FAIL if it is.
+    /// Adds the trial's usage to what is written, and the reason of a failure.
     fn note_end(&mut self, failure: Option<&Failure>) {
-        let failure = failure.map(|failure| {
-            let last: Vec<&str> = self.transcript.last_texts(LOG_LINES_KEPT).collect();
-            (FAILURE_ATTR.to_owned(), failure.to_json(&last))
-        });
-        self.pending.system_attrs.extend(failure);
-        self.pending.system_attrs.push((USAGE_ATTR.to_owned(), self.usage.to_json()));
-        self.pending.system_attrs.extend(self.answers.to_attr());
-        let progress = self.made_progress.then(|| (MADE_PROGRESS_ATTR.to_owned(), true.into()));
-        self.pending.system_attrs.extend(progress);
+        let attrs = &mut self.batch.system_attrs;
+        if let Some(failure) = failure {
+            let log: Vec<&str> = self.activity.transcript.last_texts(LOG_LINES_KEPT).collect();
+            attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&log)));
+        }
+        attrs.push((USAGE_ATTR.to_owned(), self.activity.usage.to_json()));
+        attrs.extend(self.activity.answers.to_attr());
+        if self.activity.made_progress {
+            attrs.push((MADE_PROGRESS_ATTR.to_owned(), true.into()));
+        }
     }
 }
 
@@ -305,22 +309,22 @@ fn find_attempt(
 fn end_halted(
     context: &TrialContext,
     storage: &mut dyn Storage,
-    mut rest: FinishedSession,
+    mut finished: FinishedSession,
     outcome: &Outcome,
     error: StorageError,
 ) -> Result<TrialEnd, RunError> {
     if let StorageError::ClaimLost { reason, .. } = error {
-        return Ok(claim_lost(context, storage, &rest.claim, reason, outcome));
+        return Ok(claim_lost(context, storage, &finished.claim, reason, outcome));
     }
     let failure = Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"));
-    rest.pending.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
+    finished.batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending =
         Ending { outcome: Outcome::Fail, at: context.clock.utc_now(), retry: context.retry };
-    let number = rest.claim.number;
-    match storage.finish_trial(&rest.claim, &rest.pending, &ending) {
+    let number = finished.claim.number;
+    match storage.finish_trial(&finished.claim, &finished.batch, &ending) {
         Ok(_) => Err(RunError::Halted { number, source: error }),
         Err(_) => {
-            let trial = UnrecordedTrial { claim: rest.claim, batch: rest.pending, ending };
+            let trial = UnrecordedTrial { claim: finished.claim, batch: finished.batch, ending };
             Err(RunError::NotRecorded { trial: Box::new(trial), source: error })
         }
     }

@@ -90,8 +90,8 @@ pub fn replay(
     let evaluation = objective.evaluate(&mut session);
     let interruption = evaluation.interruption();
     let verdict = judge(evaluation, &context.study.directions, session.last_intermediate_value());
-    let rest = session.finish();
-    let difference = comparison.finish(&rest, &verdict).filter(|_| interruption.is_none());
+    let finished = session.finish();
+    let difference = comparison.finish(&finished, &verdict).filter(|_| interruption.is_none());
     Replay {
         difference,
         interruption,
@@ -160,13 +160,13 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn finish(mut self, rest: &FinishedSession, verdict: &Verdict) -> Option<Difference> {
+    fn finish(mut self, finished: &FinishedSession, verdict: &Verdict) -> Option<Difference> {
         let earlier = self.difference.take();
         earlier
             .or_else(|| self.missing())
-            .or_else(|| self.reports_difference(rest))
-            .or_else(|| self.attrs_difference(rest))
-            .or_else(|| self.constraints_difference(rest))
+            .or_else(|| self.reports_difference(finished))
+            .or_else(|| self.attrs_difference(finished))
+            .or_else(|| self.constraints_difference(finished))
             .or_else(|| self.end_difference(verdict))
     }
 
@@ -183,14 +183,14 @@ impl<'a> Comparison<'a> {
         param.map(|(name, _)| gone(format!("the question for parameter `{name}`"))).or_else(report)
     }
 
-    fn reports_difference(&self, rest: &FinishedSession) -> Option<Difference> {
-        let (was, is) = (recorded_reports(self.recorded)?, rest.n_reports as i64);
+    fn reports_difference(&self, finished: &FinishedSession) -> Option<Difference> {
+        let (was, is) = (recorded_reports(self.recorded)?, finished.activity.usage.reports as i64);
         let what = "the number of reports".to_owned();
         (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
     }
 
-    fn attrs_difference(&self, rest: &FinishedSession) -> Option<Difference> {
-        let differing = rest.user_attrs.iter().find_map(|(key, value)| {
+    fn attrs_difference(&self, finished: &FinishedSession) -> Option<Difference> {
+        let differing = finished.activity.user_attrs.iter().find_map(|(key, value)| {
             let was = self.recorded.user_attrs.get(key).map(ToString::to_string);
             let is = value.to_string();
             (was.as_ref() != Some(&is)).then(|| Difference {
@@ -202,21 +202,21 @@ impl<'a> Comparison<'a> {
         // Which of those recorded the objective has set, and not a user, only their number tells.
         differing.or_else(|| {
             let was = self.recorded.system_attrs.get(USAGE_ATTR)?.get("user_attrs")?.as_u64()?;
-            let is = rest.user_attrs.len() as u64;
+            let is = finished.activity.user_attrs.len() as u64;
             let what = "the number of user attributes".to_owned();
             (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
         })
     }
 
-    fn constraints_difference(&self, rest: &FinishedSession) -> Option<Difference> {
+    fn constraints_difference(&self, finished: &FinishedSession) -> Option<Difference> {
         let recorded = self.recorded.constraints_shown();
-        let set = |name: &str| rest.constraints.iter().any(|(found, _)| found == name);
+        let set = |name: &str| finished.activity.constraints.iter().any(|(found, _)| found == name);
         let gone = recorded.iter().find(|(name, _)| !set(name)).map(|(name, was)| Difference {
             what: format!("constraint `{name}`"),
             was: Json::Float(*was).to_string(),
             is: "not set".to_owned(),
         });
-        let differing = rest.constraints.iter().find_map(|(name, value)| {
+        let differing = finished.activity.constraints.iter().find_map(|(name, value)| {
             let what = format!("constraint `{name}`");
             match recorded.iter().find(|(found, _)| found == name) {
                 Some((_, was)) => stored_difference(&what, *was, *value),

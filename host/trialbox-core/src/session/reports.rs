@@ -1,9 +1,9 @@
-//! What an objective reports, within bounds.
+//! The reports of an objective, thinned.
 //!
-//! A study's database should not hold a million points of one learning curve, nor only its beginning. The
-//! first half of the rows goes to the first reports; from then on a report is kept when so many have been made
-//! since the last kept one that the gaps grow in proportion to the curve. Every trial keeps the same reports,
-//! counted, so that trials can be compared step by step. The last report is kept in any case.
+//! A study's database should not hold a million points of one learning curve, nor only its beginning. The first half of
+//! the rows goes to the first reports. After that the gaps between the reports that are kept grow in proportion to the
+//! curve. Every trial keeps the same reports, counted, so that trials can be compared step by step. The last report is
+//! always kept.
 
 use std::collections::BTreeMap;
 
@@ -11,29 +11,33 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Reports {
     max_kept: usize,
-    /// Those that are kept, and the last one.
+    /// The reports that are kept, and the last one.
     values: BTreeMap<i64, f64>,
     /// The step of the last report, if it is in `values` only until the next one comes.
     passing: Option<i64>,
     n_kept: usize,
     n_made: u64,
-    /// How many reports there must have been before the next one is kept.
+    /// The number of reports before the next one that is kept.
     next_kept: u64,
+    has_repeated: bool,
 }
 
-/// What becomes of a report.
+/// The fate of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReportKept {
-    /// It is to be stored.
+    /// The report is to be stored.
     Kept,
-    /// It is to be stored only if it is the last one.
+    /// The report is to be stored only if it is the last one.
     Passing,
-    /// There is a value for its step.
-    Repeated,
+    /// The step already has a value.
+    Repeated {
+        /// True the first time that this happens in the trial.
+        is_first: bool,
+    },
 }
 
 impl Reports {
-    /// At most `max_kept` values, which is at least 1.
+    /// Creates an empty collection of at most `max_kept` values, which is at least 1.
     pub(crate) fn new(max_kept: usize) -> Self {
         Reports {
             max_kept,
@@ -42,16 +46,18 @@ impl Reports {
             n_kept: 0,
             n_made: 0,
             next_kept: 0,
+            has_repeated: false,
         }
     }
 
-    /// Takes a report. Of several for one step the first stays, as in Optuna; whether a step was reported
-    /// that was not kept is not known any more.
+    /// Takes a report. Of several for one step the first stays, as in Optuna. A step whose report was not kept can be
+    /// reported again: it is no longer known.
     pub(crate) fn add(&mut self, step: i64, value: f64) -> ReportKept {
         let n_before = self.n_made;
         self.n_made += 1;
         if self.values.contains_key(&step) {
-            return ReportKept::Repeated;
+            let is_first = !std::mem::replace(&mut self.has_repeated, true);
+            return ReportKept::Repeated { is_first };
         }
         if let Some(passed) = self.passing.take() {
             self.values.remove(&passed);
@@ -68,27 +74,27 @@ impl Reports {
         }
     }
 
-    /// How many reports on the next one is kept: 1 in the first half of the rows, and then 1 more for each
+    /// Returns the distance to the next report that is kept: 1 in the first half of the rows, and then 1 more for each
     /// seventeenth of that half. With x reports after the first half there are half · ln(1 + 17 x / half) / 17 more
-    /// rows, so that the other half is for half · e¹⁷ / 17 of them: with 10,000 rows for 7·10⁹, more steps than a
-    /// guest can count.
+    /// rows, so that the other half is enough for half · e¹⁷ / 17 of them: with 10,000 rows for 7·10⁹, more steps than
+    /// a guest can count.
     fn gap(&self, n_before: u64) -> u64 {
         let half = (self.max_kept / 2).max(1) as u64;
         1 + (n_before.saturating_sub(half) * 17).div_ceil(half)
     }
 
-    /// The values by step: those kept, and the last.
+    /// Returns the values by step: those kept, and the last.
     pub(crate) fn values(&self) -> &BTreeMap<i64, f64> {
         &self.values
     }
 
-    /// The last report, if it is not among those kept.
+    /// Returns the last report, if it is not among those kept.
     pub(crate) fn last_passing(&self) -> Option<(i64, f64)> {
         let step = self.passing?;
         Some((step, self.values[&step]))
     }
 
-    /// How many reports the objective made.
+    /// Returns the number of reports that the objective made.
     pub(crate) fn n_made(&self) -> u64 {
         self.n_made
     }
@@ -143,10 +149,11 @@ mod tests {
     fn the_first_value_of_a_step_stays_and_steps_may_go_backwards() {
         let mut reports = Reports::new(4);
         assert_eq!(reports.add(5, 0.5), ReportKept::Kept);
-        assert_eq!(reports.add(5, 0.6), ReportKept::Repeated);
+        assert_eq!(reports.add(5, 0.6), ReportKept::Repeated { is_first: true });
+        assert_eq!(reports.add(5, 0.6), ReportKept::Repeated { is_first: false });
         assert_eq!(reports.add(3, f64::NAN), ReportKept::Kept);
         assert_eq!(reports.values()[&5], 0.5);
-        assert_eq!(reports.n_made(), 3);
+        assert_eq!(reports.n_made(), 4);
         assert!(reports.values()[&3].is_nan());
     }
 }

@@ -1,0 +1,78 @@
+//! Pruning: the view of the other trials, and the pruner's judgement.
+
+use crate::seam::pruner::RunningTrial;
+use crate::session::TrialSession;
+use crate::session::aborted::CallAborted;
+use crate::session::event::Event;
+use crate::study::history::History;
+
+impl TrialSession<'_> {
+    /// Returns whether the pruner would stop the trial now. Its view of the other trials is at most a second old, or,
+    /// where reading a large study takes long, twenty times as old as that takes.
+    ///
+    /// With several objectives no pruner is asked, and the trial continues; Optuna fails it.
+    ///
+    /// # Errors
+    /// Only when the study cannot be read.
+    pub fn should_prune(&mut self) -> Result<bool, CallAborted> {
+        if self.context.study.directions.len() > 1 {
+            if !std::mem::replace(&mut self.has_explained_pruning, true) {
+                self.host_note("a study with several objectives prunes no trials");
+            }
+            return Ok(false);
+        }
+        if self.context.pruner.uses_history() {
+            self.refresh_peers()?;
+        }
+        let current = RunningTrial {
+            study_name: &self.context.study.name,
+            number: self.claim.number,
+            intermediate_values: self.reports.values(),
+            system_attrs: &self.system_attrs,
+        };
+        let judgement = self.context.pruner.judge(self.peers.for_pruner(), &current);
+        let should_prune = judgement.should_prune;
+        self.share(judgement.system_attrs);
+        self.activity.answers.add(should_prune);
+        (self.observer)(Event::Judged { should_prune });
+        Ok(should_prune)
+    }
+
+    /// Reads the study's trials, once.
+    pub(super) fn load_peers(&mut self) -> Result<(), CallAborted> {
+        if self.peers.is_loaded() {
+            return Ok(());
+        }
+        let started = self.elapsed();
+        let trials =
+            self.storage.history(self.context.study.id).map_err(|error| self.halt(error))?;
+        let history = History::new(self.context.study.directions.clone(), trials);
+        if let Some(own) = self.peers.load(history) {
+            self.system_attrs.extend(own.system_attrs);
+        }
+        self.peers.was_read(started, self.context.clock.elapsed());
+        Ok(())
+    }
+
+    /// Reads the trials that have changed, if the pruner's view is old.
+    fn refresh_peers(&mut self) -> Result<(), CallAborted> {
+        self.load_peers()?;
+        let started = self.elapsed();
+        if !self.peers.is_due(started) {
+            return Ok(());
+        }
+        let known = self.peers.for_pruner().trials();
+        match self.storage.changed_trials(self.context.study.id, known) {
+            Ok(changed) => self.peers.update(changed),
+            // An old view is better than a trial that fails because a file system was slow.
+            Err(error) => {
+                if self.peers.failed() {
+                    let trial = self.claim.number.0;
+                    tracing::warn!(trial, %error, "the pruner goes by what it knew before");
+                }
+            }
+        }
+        self.peers.was_read(started, self.context.clock.elapsed());
+        Ok(())
+    }
+}

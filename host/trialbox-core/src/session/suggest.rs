@@ -1,0 +1,236 @@
+//! Suggestions: from the objective's question to a parameter's value.
+
+use crate::seam::rng::TrialRng;
+use crate::seam::sampler::{Ask, Sampler};
+use crate::session::TrialSession;
+use crate::session::aborted::{CallAborted, bad_range, shown_name, suggest_failure};
+use crate::session::event::Event;
+use crate::space::distribution::Distribution;
+use crate::study::failure::{Failure, FailureCode};
+use crate::study::limits::Limit;
+use crate::study::trial::Param;
+use crate::value::json::Json;
+use std::collections::BTreeMap;
+
+impl TrialSession<'_> {
+    /// Suggests a float parameter's value.
+    ///
+    /// # Errors
+    /// An invalid range, or one that contradicts the trial or the study.
+    pub fn suggest_float(
+        &mut self,
+        name: &str,
+        low: f64,
+        high: f64,
+        log: bool,
+        step: Option<f64>,
+    ) -> Result<f64, CallAborted> {
+        let distribution = Distribution::float(low, high, log, step)
+            .and_then(|found| found.require_finite().map(|()| found))
+            .map_err(|error| bad_range(name, "suggest-float", &error))?;
+        self.suggest(name, distribution)
+    }
+
+    /// Suggests an integer parameter's value.
+    ///
+    /// # Errors
+    /// As for [`Self::suggest_float`].
+    pub fn suggest_int(
+        &mut self,
+        name: &str,
+        low: i64,
+        high: i64,
+        log: bool,
+        step: i64,
+    ) -> Result<i64, CallAborted> {
+        let distribution = Distribution::int(low, high, log, step)
+            .map_err(|error| bad_range(name, "suggest-int", &error))?;
+        Ok(self.suggest(name, distribution)? as i64)
+    }
+
+    /// Suggests a categorical parameter's value, as the index of a choice.
+    ///
+    /// # Errors
+    /// No choices, or others than before.
+    pub fn suggest_categorical(
+        &mut self,
+        name: &str,
+        choices: Vec<Json>,
+    ) -> Result<u32, CallAborted> {
+        let code = FailureCode::Suggest;
+        let what = format!("the number of choices of parameter `{}` is", shown_name(name));
+        self.budget.check(Limit::Choices, code, choices.len(), &what)?;
+        let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
+        let what = format!("a choice of parameter `{}` has", shown_name(name));
+        self.budget.check(Limit::ChoiceLength, code, longest, &what)?;
+        let distribution = Distribution::categorical(choices)
+            .map_err(|error| bad_range(name, "suggest-categorical", &error))?;
+        Ok(self.suggest(name, distribution)? as u32)
+    }
+
+    /// Suggests a parameter's value, internal.
+    pub(crate) fn suggest(
+        &mut self,
+        name: &str,
+        distribution: Distribution,
+    ) -> Result<f64, CallAborted> {
+        self.budget.check_name(FailureCode::Suggest, "a parameter's name has", name)?;
+        if name.is_empty() {
+            return Err(suggest_failure(name, "a parameter must have a name"));
+        }
+        let is_first = self.params.ask(name);
+        if let Some(stored) = self.params.get(name) {
+            stored.distribution.check_compatible(&distribution).map_err(|error| {
+                suggest_failure(
+                    name,
+                    &format!("it was asked for before in this trial, and {error}"),
+                )
+            })?;
+            let internal = stored.internal;
+            if is_first {
+                self.budget.add(data_bytes(name, &distribution))?;
+                // A retry has it from the trial that was lost, and a replay from the one that is replayed.
+                let param = Param { distribution, internal };
+                (self.observer)(Event::Suggested { name, param: &param });
+            }
+            return Ok(internal);
+        }
+        let n_params = self.params.values.len() + 1;
+        self.budget.check(Limit::Params, FailureCode::Budget, n_params, "parameters:")?;
+        self.budget.add(data_bytes(name, &distribution))?;
+        self.check_against_study(name, &distribution)?;
+        let internal = self.value_for(name, &distribution)?;
+        let param = Param { distribution, internal };
+        (self.observer)(Event::Suggested { name, param: &param });
+        self.writes.batch.params.push((name.to_owned(), param.clone()));
+        self.params.values.push((name.to_owned(), param));
+        Ok(internal)
+    }
+
+    /// Returns the fixed value, else the only one, else the jointly drawn one, else one drawn by itself, in the order
+    /// of `optuna/trial/_trial.py`.
+    fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, CallAborted> {
+        if self.params.fixed.is_empty() {
+            self.prepare()?;
+        }
+        if let Some(value) = self.fixed_value(name, distribution)? {
+            return Ok(value);
+        }
+        if let Some(value) = distribution.single() {
+            return Ok(value);
+        }
+        self.prepare()?;
+        if self.params.joint.is_none() {
+            self.draw_jointly();
+        }
+        if let Some(value) = self.params.joint_value(name, distribution) {
+            return Ok(value);
+        }
+        let (sampler, ask, rng) = self.ask();
+        Ok(sampler.sample_independent(&ask, name, distribution, rng))
+    }
+
+    /// Reads the history and lets the sampler mark the trial, once.
+    fn prepare(&mut self) -> Result<(), CallAborted> {
+        if std::mem::replace(&mut self.params.is_prepared, true) {
+            return Ok(());
+        }
+        if self.context.sampler.uses_history() {
+            self.load_peers()?;
+        }
+        if self.params.fixed.is_empty() {
+            let (sampler, ask, rng) = self.ask();
+            let attrs = sampler.before_trial(&ask, rng);
+            self.share(attrs);
+        }
+        Ok(())
+    }
+
+    /// Returns the arguments of a sampler's method.
+    fn ask(&mut self) -> (&dyn Sampler, Ask<'_>, &mut TrialRng) {
+        let ask = Ask {
+            history: self.peers.for_sampler(),
+            number: self.claim.number,
+            params: &self.params.values,
+            fixed_params: &self.params.fixed,
+            system_attrs: &self.system_attrs,
+        };
+        (self.context.sampler, ask, &mut self.params.rng)
+    }
+
+    /// Makes the trial's joint draw.
+    fn draw_jointly(&mut self) {
+        let (sampler, ask, rng) = self.ask();
+        let space = sampler.relative_search_space(&ask);
+        let mut joint = BTreeMap::new();
+        if !space.is_empty() {
+            let suggestion = sampler.sample_relative(&ask, &space, rng);
+            joint = suggestion.params;
+            self.share(suggestion.system_attrs);
+        }
+        self.params.joint = Some(joint);
+    }
+
+    /// Returns the internal value that a user fixed, with a note in the log if it is outside the range.
+    fn fixed_value(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<Option<f64>, CallAborted> {
+        let Some(external) = self.params.fixed_value(name) else { return Ok(None) };
+        let internal = match distribution.to_internal(external) {
+            Ok(internal) => internal,
+            Err(error) => return Err(fixed_failure(name, external, &error.to_string())),
+        };
+        if !distribution.contains(internal) {
+            if self.context.limits.strict_fixed_params {
+                let problem = format!("it is outside of {distribution}");
+                return Err(fixed_failure(name, external, &problem));
+            }
+            let note = format!(
+                "parameter `{name}` is fixed to {external}, which is outside of {distribution}"
+            );
+            self.host_note(&note);
+        }
+        Ok(Some(internal))
+    }
+
+    /// Checks that a parameter fits what earlier trials recorded under its name. Two first trials that start together
+    /// can still disagree, as in Optuna: no lock is held while a trial runs.
+    fn check_against_study(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<(), CallAborted> {
+        let Some(recorded) = self.recorded_distribution(name)? else { return Ok(()) };
+        recorded.check_compatible(distribution).map_err(|error| {
+            let study = &self.context.study.name;
+            let problem =
+                format!("study `{study}` has it as {recorded}, and in this trial {error}");
+            suggest_failure(name, &problem)
+        })
+    }
+
+    /// Returns the distribution under which an earlier trial recorded a parameter. It is looked up in the history if a
+    /// sampler reads that anyway, because every question to a storage may cost a lock on a network file system.
+    fn recorded_distribution(&mut self, name: &str) -> Result<Option<Distribution>, CallAborted> {
+        if self.context.sampler.uses_history() {
+            self.load_peers()?;
+            let mut trials = self.peers.for_sampler().trials().iter();
+            return Ok(trials.find_map(|trial| Some(trial.param(name)?.distribution.clone())));
+        }
+        self.storage
+            .recorded_distribution(self.context.study.id, self.claim.id, name)
+            .map_err(|error| self.halt(error))
+    }
+}
+
+/// Returns the size of a parameter in the database, approximately.
+fn data_bytes(name: &str, distribution: &Distribution) -> u64 {
+    (name.len() + distribution.to_json_text().len()) as u64
+}
+
+fn fixed_failure(name: &str, external: &Json, problem: &str) -> CallAborted {
+    let message = format!("parameter `{name}` cannot be fixed to {external}: {problem}");
+    CallAborted::Fail(Failure::new(FailureCode::FixedParam, message))
+}
