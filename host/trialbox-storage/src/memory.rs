@@ -1,22 +1,24 @@
-//! Studies in the memory of one process: for tests, and for calls that are recorded nowhere.
+//! Studies in the memory of one process: for tests, and for trials that are not recorded.
+//!
+//! The transitions of a trial are those of [`ledger`]; this file adds ids, a counter for heartbeats and the studies.
 
 use std::collections::BTreeMap;
-use trialbox_core::run::retry::{enqueued, has_params, origin, renumbered, retry_of};
+use std::path::Path;
+use trialbox_core::run::retry::{enqueued, has_params, renumbered};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, FIXED_PARAMS_ATTR, Heartbeat,
-    LeasedTrial, Leases, LostTrial, OWN_PREFIX, OWNER_ATTR, Reader, RetryPolicy, Studies,
-    StudyAttrs, TrialBatch, TrialStart, Trials, WATCH_ATTR, check_name, owner_of,
+    BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, Heartbeat, LeasedTrial, Leases,
+    LostTrial, OWN_PREFIX, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart,
+    Trials, check_name,
 };
-use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::ledger;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, TrialState,
-    UtcDateTime,
+    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, UtcDateTime,
 };
 
-/// Studies that end with the process. Hearts beat by a counter, as time is nobody's here.
+/// Studies that end with the process. A heartbeat is a counter, because the storage reads no clock.
 #[derive(Debug, Default)]
 pub struct MemoryStorage {
     studies: Vec<(StudyRecord, Vec<FrozenTrial>)>,
@@ -26,81 +28,103 @@ pub struct MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// A storage without studies.
+    /// Creates a storage without studies.
     pub fn new() -> Self {
         MemoryStorage::default()
     }
 
     fn study(&mut self, id: StudyId) -> Result<&mut (StudyRecord, Vec<FrozenTrial>), StorageError> {
-        let missing =
-            || StorageError::NoSuchStudy { name: format!("(id {})", id.0), known: vec![] };
-        self.studies.iter_mut().find(|(study, _)| study.id == id).ok_or_else(missing)
+        let found = self.studies.iter_mut().find(|(study, _)| study.id == id);
+        found.ok_or_else(|| StorageError::NoSuchStudy {
+            name: format!("(id {})", id.0),
+            known: vec![],
+        })
     }
 
     fn is_taken(&self, name: &str) -> bool {
         self.studies.iter().any(|(found, _)| found.name == name)
     }
 
-    fn append(&mut self, study: StudyId, trial: FrozenTrial) -> Result<TrialId, StorageError> {
+    fn append(&mut self, study: StudyId, trial: FrozenTrial) -> Result<TrialNumber, StorageError> {
         let id = TrialId(self.n_trials + 1);
         let (_, trials) = self.study(study)?;
-        let number = TrialNumber(trials.len() as u32);
-        trials.push(FrozenTrial { id, number, ..trial });
+        let number = ledger::append(trials, id, trial);
         self.n_trials += 1;
-        Ok(id)
+        Ok(number)
     }
 
-    fn find(&mut self, id: TrialId) -> Option<(StudyId, &mut FrozenTrial)> {
-        self.studies.iter_mut().find_map(|(study, trials)| {
-            let found = trials.iter_mut().find(|trial| trial.id == id)?;
-            Some((study.id, found))
+    /// Returns a trial with the trials of its study.
+    fn find(&mut self, id: TrialId) -> Option<(&mut Vec<FrozenTrial>, usize)> {
+        self.studies.iter_mut().find_map(|(_, trials)| {
+            let index = trials.iter().position(|trial| trial.id == id)?;
+            Some((trials, index))
         })
     }
 
-    fn held(&self, trial: &FrozenTrial) -> Option<LeasedTrial> {
-        let beats = self.heartbeats.get(&trial.id);
-        (trial.state == TrialState::Running).then(|| LeasedTrial {
-            id: trial.id,
-            number: trial.number,
-            owner: trial.system_attrs.get(OWNER_ATTR).cloned(),
-            heartbeat: beats.map(|beats| Heartbeat { stamp: beats.to_string(), age_secs: 0.0 }),
-            watch: trial.system_attrs.get(WATCH_ATTR).cloned(),
-        })
+    fn claimed(&mut self, claim: &Claim) -> Result<&mut FrozenTrial, StorageError> {
+        match self.find(claim.id) {
+            Some((trials, index)) => Ok(&mut trials[index]),
+            None => {
+                Err(StorageError::ClaimLost { number: claim.number, reason: ClaimLoss::Vanished })
+            }
+        }
     }
 
-    /// Appends the retry of a trial that has ended, if it may have one.
+    fn lease(&self, trial: &FrozenTrial) -> Option<LeasedTrial> {
+        let n_beats = self.heartbeats.get(&trial.id);
+        let heartbeat = n_beats.map(|n| Heartbeat { stamp: n.to_string(), age_secs: 0.0 });
+        ledger::lease(trial, heartbeat)
+    }
+
+    fn begin_unplanned(
+        &mut self,
+        study: StudyId,
+        request: &BeginTrial,
+    ) -> Result<BegunTrial, StorageError> {
+        let number = self.append(study, ledger::unplanned())?;
+        let (_, trials) = self.study(study)?;
+        Ok(ledger::begin(&mut trials[number.0 as usize], &request.owner, request.at)?)
+    }
+
     fn append_retry(
         &mut self,
-        id: TrialId,
+        finished: TrialId,
         policy: Option<RetryPolicy>,
-    ) -> Result<Option<TrialNumber>, StorageError> {
-        let (Some(policy), Some((study, ended))) = (policy, self.find(id)) else { return Ok(None) };
-        let Some(retry) = retry_of(ended, policy) else { return Ok(None) };
-        let retry = self.append(study, retry)?;
-        Ok(self.find(retry).map(|(_, trial)| trial.number))
-    }
-
-    /// The trial, if it is RUNNING and has our token.
-    fn ours(&mut self, claim: &Claim) -> Result<&mut FrozenTrial, StorageError> {
-        let lost = |reason| StorageError::ClaimLost { number: claim.number, reason };
-        let (_, trial) = self.find(claim.id).ok_or_else(|| lost(ClaimLoss::Vanished))?;
-        match trial.state {
-            state if state.is_finished() => Err(lost(ClaimLoss::Finished(state))),
-            TrialState::Running
-                if *trial.system_attrs.get(OWNER_ATTR).unwrap_or(&Json::Null) == claim.owner =>
-            {
-                Ok(trial)
-            }
-            _ => Err(lost(ClaimLoss::TakenOver)),
-        }
+    ) -> Option<TrialNumber> {
+        let id = TrialId(self.n_trials + 1);
+        let policy = policy?;
+        let (trials, index) = self.find(finished)?;
+        let number = trials[index].number;
+        let retry = ledger::append_retry(trials, id, number, policy)?;
+        self.n_trials += 1;
+        Some(retry)
     }
 }
 
-/// A trial as samplers and pruners see it.
+/// Returns the trial as samplers and pruners see it.
 fn without_own_attrs(trial: &FrozenTrial) -> FrozenTrial {
     let mut trial = trial.clone();
     trial.system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX));
     trial
+}
+
+/// Returns the trial with its state, values and system attributes only.
+fn outcome_only(trial: &FrozenTrial) -> FrozenTrial {
+    FrozenTrial {
+        params: Vec::new(),
+        user_attrs: BTreeMap::new(),
+        intermediate_values: BTreeMap::new(),
+        ..trial.clone()
+    }
+}
+
+fn summary((study, trials): &(StudyRecord, Vec<FrozenTrial>)) -> StudySummary {
+    let mut n_trials = BTreeMap::new();
+    for trial in trials {
+        *n_trials.entry(trial.state).or_insert(0) += 1;
+    }
+    let datetime_start = trials.iter().filter_map(|trial| trial.datetime_start).min();
+    StudySummary { study: study.clone(), n_trials, datetime_start }
 }
 
 impl Studies for MemoryStorage {
@@ -113,7 +137,7 @@ impl Studies for MemoryStorage {
         if self.is_taken(&study.name) {
             return Err(StorageError::DuplicateStudy { name: study.name.clone() });
         }
-        refuse_nan(trials)?;
+        ledger::check_values(trials)?;
         self.n_studies += 1;
         let record = StudyRecord {
             id: StudyId(self.n_studies),
@@ -136,14 +160,6 @@ impl Studies for MemoryStorage {
     }
 
     fn list_studies(&mut self) -> Result<Vec<StudySummary>, StorageError> {
-        let summary = |(study, trials): &(StudyRecord, Vec<FrozenTrial>)| {
-            let mut n_trials = BTreeMap::new();
-            for trial in trials {
-                *n_trials.entry(trial.state).or_insert(0) += 1;
-            }
-            let datetime_start = trials.iter().filter_map(|trial| trial.datetime_start).min();
-            StudySummary { study: study.clone(), n_trials, datetime_start }
-        };
         Ok(self.studies.iter().map(summary).collect())
     }
 
@@ -196,7 +212,7 @@ impl Trials for MemoryStorage {
         study: StudyId,
         trials: &[FrozenTrial],
     ) -> Result<TrialNumber, StorageError> {
-        refuse_nan(trials)?;
+        ledger::check_values(trials)?;
         let first = TrialNumber(self.study(study)?.1.len() as u32);
         for trial in renumbered(trials, first) {
             self.append(study, trial)?;
@@ -213,8 +229,7 @@ impl Trials for MemoryStorage {
         if trial.skip_if_exists && trials.iter().any(|found| has_params(found, &trial.params)) {
             return Ok(None);
         }
-        let id = self.append(study, enqueued(trial))?;
-        Ok(self.find(id).map(|(_, trial)| trial.number))
+        self.append(study, enqueued(trial)).map(Some)
     }
 
     fn begin_trial(
@@ -226,53 +241,22 @@ impl Trials for MemoryStorage {
         if let Some(stop) = record.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json) {
             return Ok(TrialStart::Stopped(stop));
         }
-        let n_trials =
-            trials.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64;
+        let n_trials = ledger::count_towards_budget(trials);
         if request.max_trials.is_some_and(|max_trials| n_trials >= max_trials) {
             return Ok(TrialStart::BudgetReached { n_trials });
         }
-        let waiting = trials.iter().find(|trial| trial.state == TrialState::Waiting);
-        let id = match waiting.map(|trial| trial.id) {
-            Some(id) => id,
-            None => {
-                let new = enqueued(&EnqueueTrial::default());
-                self.append(study, FrozenTrial { system_attrs: BTreeMap::new(), ..new })?
-            }
+        let begun = match ledger::next_waiting(trials) {
+            Some(waiting) => ledger::begin(waiting, &request.owner, request.at)?,
+            None => self.begin_unplanned(study, request)?,
         };
         if request.has_heartbeat {
-            *self.heartbeats.entry(id).or_insert(0) += 1;
+            *self.heartbeats.entry(begun.claim.id).or_insert(0) += 1;
         }
-        let Some((_, trial)) = self.find(id) else {
-            unreachable!("the trial was just found or made")
-        };
-        let owner = owner_of(&request.owner, trial.number);
-        trial.state = TrialState::Running;
-        trial.datetime_start = Some(request.at);
-        trial.system_attrs.insert(OWNER_ATTR.to_owned(), owner.clone());
-        let fixed_params = match trial.system_attrs.get(FIXED_PARAMS_ATTR) {
-            Some(Json::Object(members)) => members.clone(),
-            _ => vec![],
-        };
-        Ok(TrialStart::Begun(Box::new(BegunTrial {
-            claim: Claim { id, number: trial.number, owner },
-            fixed_params,
-            params: trial.params.clone(),
-            origin: origin(trial.number, &trial.system_attrs),
-        })))
+        Ok(TrialStart::Begun(Box::new(begun)))
     }
 
     fn record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
-        for (name, _) in &batch.params {
-            check_name("parameter name", name)?;
-        }
-        for (key, _) in batch.user_attrs.iter().chain(&batch.system_attrs) {
-            check_name("attribute key", key)?;
-        }
-        let trial = self.ours(claim)?;
-        trial.params.extend(batch.params.iter().cloned());
-        trial.intermediate_values.extend(batch.intermediate_values.iter().copied());
-        trial.user_attrs.extend(batch.user_attrs.iter().cloned());
-        trial.system_attrs.extend(batch.system_attrs.iter().cloned());
+        ledger::record(self.claimed(claim)?, claim, batch)?;
         if let Some(beats) = self.heartbeats.get_mut(&claim.id) {
             *beats += 1;
         }
@@ -285,31 +269,21 @@ impl Trials for MemoryStorage {
         batch: &TrialBatch,
         ending: &Ending,
     ) -> Result<Option<TrialNumber>, StorageError> {
-        self.ours(claim)?;
-        if ending.outcome.values().iter().any(|value| value.is_nan()) {
-            return Err(StorageError::NanValue);
-        }
-        self.record(claim, batch)?;
-        let trial = self.ours(claim)?;
-        trial.values = ending.outcome.values().to_vec();
-        trial.state = ending.outcome.state();
-        trial.datetime_complete = trial.datetime_start.max(Some(ending.at));
-        self.append_retry(claim.id, ending.retry)
+        ledger::finish(self.claimed(claim)?, claim, batch, ending)?;
+        Ok(self.append_retry(claim.id, ending.retry))
     }
 }
 
 impl Leases for MemoryStorage {
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
         let trials = self.study(study)?.1.clone();
-        Ok(trials.iter().filter_map(|trial| self.held(trial)).collect())
+        Ok(trials.iter().filter_map(|trial| self.lease(trial)).collect())
     }
 
     fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError> {
         for (id, watch) in watches {
-            if let Some((_, trial)) = self.find(*id)
-                && trial.state == TrialState::Running
-            {
-                trial.system_attrs.insert(WATCH_ATTR.to_owned(), watch.clone());
+            if let Some((trials, index)) = self.find(*id) {
+                ledger::watch(&mut trials[index], watch);
             }
         }
         Ok(())
@@ -322,19 +296,14 @@ impl Leases for MemoryStorage {
         retry: Option<RetryPolicy>,
         at: UtcDateTime,
     ) -> Result<Option<LostTrial>, StorageError> {
-        let Some((_, trial)) = self.find(lost.id) else { return Ok(None) };
-        let trial = trial.clone();
-        let is_same =
-            |now: &LeasedTrial| now.owner == lost.owner && now.heartbeat == lost.heartbeat;
-        if !self.held(&trial).as_ref().is_some_and(is_same) {
+        let Some((trials, index)) = self.find(lost.id) else { return Ok(None) };
+        let trial = trials[index].clone();
+        let now = self.lease(&trial);
+        let Some((trials, index)) = self.find(lost.id) else { return Ok(None) };
+        if !ledger::fail_lost(&mut trials[index], now.as_ref(), lost, failure, at) {
             return Ok(None);
         }
-        if let Some((_, trial)) = self.find(lost.id) {
-            trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.clone());
-            trial.state = TrialState::Fail;
-            trial.datetime_complete = trial.datetime_start.max(Some(at));
-        }
-        let retry = self.append_retry(lost.id, retry)?;
+        let retry = self.append_retry(lost.id, retry);
         Ok(Some(LostTrial { number: lost.number, retry }))
     }
 }
@@ -363,13 +332,7 @@ impl Reader for MemoryStorage {
     }
 
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
-        let bare = |trial: &FrozenTrial| FrozenTrial {
-            params: Vec::new(),
-            user_attrs: BTreeMap::new(),
-            intermediate_values: BTreeMap::new(),
-            ..trial.clone()
-        };
-        Ok(self.study(study)?.1.iter().map(bare).collect())
+        Ok(self.study(study)?.1.iter().map(outcome_only).collect())
     }
 
     fn changed_trials(
@@ -396,12 +359,7 @@ impl Reader for MemoryStorage {
         Ok(others.find_map(|found| Some(found.param(param)?.distribution.clone())))
     }
 
-    fn snapshot(&mut self, _path: &std::path::Path) -> Result<(), StorageError> {
+    fn snapshot(&mut self, _path: &Path) -> Result<(), StorageError> {
         Err(StorageError::Unsupported { url: "memory:".to_owned(), what: "be copied to a file" })
     }
-}
-
-fn refuse_nan(trials: &[FrozenTrial]) -> Result<(), StorageError> {
-    let has_nan = |trial: &FrozenTrial| trial.values.iter().any(|value| value.is_nan());
-    if trials.iter().any(has_nan) { Err(StorageError::NanValue) } else { Ok(()) }
 }

@@ -1,4 +1,5 @@
-//! Memory and SQLite do the same, whatever is done to them in whatever order.
+//! Memory and SQLite do the same, whatever is done to them in whatever order, and both change a trial as the ledger of
+//! transitions does.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -9,6 +10,7 @@ use trialbox_core::seam::storage::{
     BeginTrial, Claim, Ending, EnqueueTrial, LeasedTrial, Outcome, RetryPolicy, StudyAttrs,
     TrialBatch, TrialStart,
 };
+use trialbox_core::study::ledger::{self, IllegalTransition};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::{TrialId, parse_datetime};
 use trialbox_core::{
@@ -192,23 +194,49 @@ impl Subject {
                 if *stranger {
                     claim.owner = Json::from("somebody else");
                 }
-                told(self.storage.record(&claim, batch))
+                let result = self.against_the_ledger(
+                    &claim,
+                    |trial| ledger::record(trial, &claim, batch),
+                    |storage| storage.record(&claim, batch),
+                );
+                told(result)
             }
             Step::Finish { claim, batch, outcome, max_retries } => {
                 let Some((_, claim)) = self.claim(*claim) else { return String::new() };
                 let ending =
                     Ending { outcome: outcome.clone(), at: at(), retry: retry(*max_retries) };
-                told(self.storage.finish_trial(&claim, batch, &ending))
+                let result = self.against_the_ledger(
+                    &claim,
+                    |trial| ledger::finish(trial, &claim, batch, &ending),
+                    |storage| storage.finish_trial(&claim, batch, &ending),
+                );
+                told(result)
             }
             Step::FailLost { claim, max_retries } => {
                 let Some((study, claim)) = self.claim(*claim) else { return String::new() };
                 let Some(held) = self.held(study, claim.id) else { return "not held".to_owned() };
-                let failure = Json::from("lost");
-                told(self.storage.fail_lost_trial(&held, &failure, retry(*max_retries), at()))
+                let (failure, retry) = (Json::from("lost"), retry(*max_retries));
+                let result = self.against_the_ledger(
+                    &claim,
+                    |trial| {
+                        ledger::fail_lost(trial, Some(&held), &held, &failure, at());
+                        Ok(())
+                    },
+                    |storage| storage.fail_lost_trial(&held, &failure, retry, at()),
+                );
+                told(result)
             }
             Step::Watch { claim } => {
                 let Some((_, claim)) = self.claim(*claim) else { return String::new() };
-                told(self.storage.note_watches(&[(claim.id, Json::from("seen"))]))
+                let result = self.against_the_ledger(
+                    &claim,
+                    |trial| {
+                        ledger::watch(trial, &Json::from("seen"));
+                        Ok(())
+                    },
+                    |storage| storage.note_watches(&[(claim.id, Json::from("seen"))]),
+                );
+                told(result)
             }
             Step::AddCopies { study } => {
                 let Some(id) = self.study(*study) else { return String::new() };
@@ -218,6 +246,33 @@ impl Subject {
                 }
             }
         }
+    }
+
+    /// Does something to a trial, and compares the trial with what the ledger makes of its former value. A ledger that
+    /// refuses must have left the trial alone, and the storage must have given the same reason.
+    fn against_the_ledger<T: std::fmt::Debug>(
+        &mut self,
+        claim: &Claim,
+        transition: impl FnOnce(&mut FrozenTrial) -> Result<(), IllegalTransition>,
+        action: impl FnOnce(&mut dyn Storage) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
+        let study = self.claims.iter().find(|(_, found)| found.id == claim.id).unwrap().0;
+        let mut wanted = self.storage.trial(study, claim.number).unwrap();
+        let before = wanted.clone();
+        let legal = transition(&mut wanted);
+        let result = action(self.storage.as_mut());
+        match (&legal, &result) {
+            (Ok(()), Ok(_)) => {}
+            (Err(illegal), Err(error)) => {
+                assert_eq!(StorageError::from(*illegal).to_string(), error.to_string());
+                assert_eq!(format!("{wanted:?}"), format!("{before:?}"));
+            }
+            (legal, result) => panic!("the ledger says {legal:?}, the storage {result:?}"),
+        }
+        let found = self.storage.trial(study, claim.number).unwrap();
+        // As text, in which NaN equals NaN.
+        assert_eq!(format!("{found:?}"), format!("{wanted:?}"));
+        result
     }
 
     fn with_study(
@@ -233,7 +288,12 @@ impl Subject {
         let Some(id) = self.study(study) else { return String::new() };
         let owner = Json::object([("uuid", Json::from(self.claims.len().to_string()))]);
         let request = BeginTrial { owner, has_heartbeat, max_trials, at: at() };
-        match self.storage.begin_trial(id, &request) {
+        let before = self.storage.trials(id).unwrap_or_default();
+        let start = self.storage.begin_trial(id, &request);
+        if let Ok(start) = &start {
+            self.check_start(id, &request, before, start);
+        }
+        match start {
             Ok(TrialStart::Begun(mut begun)) => {
                 // The rest of a trial's life needs a parameter, and the storages must agree on it.
                 if begun.params.is_empty() {
@@ -251,6 +311,32 @@ impl Subject {
             }
             other => told(other),
         }
+    }
+
+    /// Compares a start with what the ledger makes of the trials before it.
+    fn check_start(
+        &mut self,
+        study: StudyId,
+        request: &BeginTrial,
+        mut trials: Vec<FrozenTrial>,
+        start: &TrialStart,
+    ) {
+        let n_trials = ledger::count_towards_budget(&trials);
+        let is_full = request.max_trials.is_some_and(|max_trials| n_trials >= max_trials);
+        let TrialStart::Begun(begun) = start else {
+            assert!(is_full);
+            assert_eq!(*start, TrialStart::BudgetReached { n_trials });
+            return;
+        };
+        assert!(!is_full, "{n_trials} trials of {:?}", request.max_trials);
+        if ledger::next_waiting(&mut trials).is_none() {
+            ledger::append(&mut trials, begun.claim.id, ledger::unplanned());
+        }
+        let next = ledger::next_waiting(&mut trials).unwrap();
+        let wanted = ledger::begin(next, &request.owner, request.at).unwrap();
+        assert_eq!(format!("{begun:?}"), format!("{wanted:?}"));
+        let found = self.storage.trial(study, begun.claim.number).unwrap();
+        assert_eq!(format!("{found:?}"), format!("{next:?}"));
     }
 
     fn held(&mut self, study: StudyId, id: TrialId) -> Option<LeasedTrial> {

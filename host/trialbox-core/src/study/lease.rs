@@ -30,6 +30,13 @@ impl LeasedTrial {
             owner.get(OWNER_TRIAL).and_then(Json::as_i64) == Some(i64::from(self.number.0))
         })
     }
+
+    /// Returns whether this is the lease that an observer saw earlier: the same owner and the same heartbeat, whatever
+    /// its age is by now.
+    pub fn is_unchanged_since(&self, seen: &LeasedTrial) -> bool {
+        let stamp = self.heartbeat.as_ref().map(|heartbeat| &heartbeat.stamp);
+        self.owner == seen.owner && stamp == seen.heartbeat.as_ref().map(|seen| &seen.stamp)
+    }
 }
 
 /// A heartbeat. Two heartbeats are the same if their stamps are.

@@ -21,3 +21,5 @@ pub mod provenance;
 pub mod retry;
 pub mod stopping;
 pub mod usage;
+
+pub mod ledger;

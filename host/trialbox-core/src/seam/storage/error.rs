@@ -1,7 +1,8 @@
 //! The errors of a storage.
 
 use crate::study::claim::ClaimLoss;
-use crate::study::trial::{MAX_NAME_CHARS, TrialNumber};
+use crate::study::ledger::{IllegalTransition, check_name_length};
+use crate::study::trial::TrialNumber;
 use std::time::Duration;
 
 /// The reason why a storage did not do what it was asked.
@@ -101,11 +102,24 @@ pub enum StorageError {
     },
 }
 
+impl From<IllegalTransition> for StorageError {
+    fn from(illegal: IllegalTransition) -> Self {
+        match illegal {
+            IllegalTransition::ClaimLost { number, reason } => {
+                StorageError::ClaimLost { number, reason }
+            }
+            IllegalTransition::NanValue => StorageError::NanValue,
+            IllegalTransition::NameTooLong { what, chars } => {
+                StorageError::NameTooLong { what, chars }
+            }
+        }
+    }
+}
+
 /// Rejects a name that some database's column could not hold.
 ///
 /// # Errors
 /// [`StorageError::NameTooLong`].
 pub fn check_name(what: &'static str, name: &str) -> Result<(), StorageError> {
-    let chars = name.chars().count();
-    if chars > MAX_NAME_CHARS { Err(StorageError::NameTooLong { what, chars }) } else { Ok(()) }
+    Ok(check_name_length(what, name)?)
 }

@@ -2,7 +2,7 @@
 //!
 //! Every method of the four traits is one transaction: it happens wholly or not at all, and no lock outlives it. Times
 //! are arguments, because the clock belongs to the caller. Only heartbeats take the database's own time, as Optuna's
-//! do.
+//! do. The transitions of a trial that a storage must keep are values in [`crate::study::ledger`].
 
 mod error;
 mod leases;
