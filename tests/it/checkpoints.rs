@@ -357,8 +357,8 @@ fn a_directory_that_cannot_be_made_is_an_error_before_any_trial() {
         assert!(!scene.path(DATABASE).exists());
     };
     fs::write(scene.path("file"), "").unwrap();
-    refused(&["--checkpoint-dir", "file"], "no directory can be made in `file`");
-    refused(&["--checkpoint-dir", "/proc"], "no directory can be made in `/proc`");
+    refused(&["--checkpoint-dir", "file"], "cannot make a directory in `file`");
+    refused(&["--checkpoint-dir", "/proc"], "cannot make a directory in `/proc`");
     fs::create_dir(scene.path("mine")).unwrap();
     let both = ["--checkpoint-dir", "kept", "--dir", "mine::/checkpoint:rw"];
     refused(&both, "--dir and --checkpoint-dir both grant `/checkpoint`");

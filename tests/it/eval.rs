@@ -35,7 +35,7 @@ fn a_parameter_that_is_unknown_or_out_of_range_says_what_would_do() {
     ran.assert_error(2, &["\"sine\" is none of the choices [\"relu\", \"tanh\", \"logistic\"]"]);
     scene
         .trialbox(&["eval", &quadratic, "--param", "x"])
-        .assert_error(2, &["`x` is no NAME=VALUE"]);
+        .assert_error(2, &["expected NAME=VALUE such as lr=0.1, found `x`"]);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn a_scheduler_that_ends_a_trial_leaves_it_recorded_and_queued_again() {
         signal(&child, name);
         let ran = end(child);
         assert_eq!(ran.code, Some(75), "{name}: {ran:?}");
-        assert!(ran.stdout.contains("it waits again as trial 1"), "{}", ran.stdout);
+        assert!(ran.stdout.contains("it was requeued as trial 1"), "{}", ran.stdout);
         let found = trials(&scene);
         assert_eq!(found[0]["system_attrs"]["trialbox:failure"]["code"], "E-INTERRUPTED");
         assert_eq!((&found[0]["state"], &found[1]["state"]), (&"FAIL".into(), &"WAITING".into()));

@@ -38,7 +38,7 @@ fn a_trial_at_the_end_of_its_job_is_recorded_with_what_it_has_and_waits_again() 
     let scene = Scene::new("job-end-retry");
     let ran = run_out_of_time(&scene, &["-n", "5", "--max-retries", "1"]);
     assert_eq!(ran.code, Some(75), "{ran:?}");
-    for piece in ["because its job's time was over", "it waits again as trial 1", "time is over"] {
+    for piece in ["because its job's time was over", "it was requeued as trial 1", "time is over"] {
         assert!(ran.stdout.contains(piece), "`{piece}` is missing in {}", ran.stdout);
     }
     let found = trials(&scene);

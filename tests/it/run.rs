@@ -127,7 +127,10 @@ fn a_study_of_other_directions_is_refused() {
         ],
     );
     let ran = scene.trialbox(&["run", &guest("quadratic"), "--direction", "maximize"]);
-    ran.assert_error(2, &["the objective says that it wants to minimize", "leave --direction out"]);
+    ran.assert_error(
+        2,
+        &["expected the directions of the objective (minimize)", "leave --direction out"],
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_study_ends_with_a_value_that_is_good_enough() {
     assert_eq!(events(&scene.json(&run)), ["value_reached"]);
     let asked = scene.trialbox(&["trial", "ask"]);
     assert_eq!((asked.code, asked.stdout.as_str()), (Some(0), ""), "{asked:?}");
-    assert!(asked.stderr.contains("as good as the 1000 that was wanted"), "{asked:?}");
+    assert!(asked.stderr.contains("and 1000 was wanted"), "{asked:?}");
     assert_eq!(n_trials(&scene), 2);
     let lifted = [&run[..], &["--stop-when-value", "none", "--override"]].concat();
     assert_eq!(events(&scene.json(&lifted)), ["trial"]);
@@ -117,9 +117,9 @@ fn values_of_the_flags_that_make_no_sense_say_what_would() {
     for (flag, value, piece) in [
         ("--until", "yesterday", "`yesterday` is no point in time; write 2026-11-25T18:00"),
         ("--until", "2026-11-25", "is no point in time"),
-        ("--stop-when-value", "nan", "`nan` is no value; write a finite number"),
-        ("--patience", "0", "`0` is no patience; write a number of trials, 1 or more"),
-        ("--max-trials", "-1", "`-1` is no number of trials"),
+        ("--stop-when-value", "nan", "expected a finite number such as 0.01, or none, found `nan`"),
+        ("--patience", "0", "expected a number of trials of at least 1, or none, found `0`"),
+        ("--max-trials", "-1", "expected a number of trials such as 500, or none, found `-1`"),
     ] {
         let given = format!("{flag}={value}");
         scene.trialbox(&[&run[..], &[&given]].concat()).assert_error(2, &[flag, piece]);
@@ -197,7 +197,10 @@ fn a_stopped_study_says_so_and_goes_on_when_it_is_resumed() {
     assert!(again.contains("is already stopped"), "{again}");
     let asked = scene.trialbox(&["trial", "ask"]);
     assert_eq!((asked.code, asked.stdout.as_str()), (Some(0), ""), "{asked:?}");
-    assert!(asked.stderr.contains("the data was wrong; `trialbox study resume`"), "{asked:?}");
+    assert!(
+        asked.stderr.contains("the data was wrong; continue it with `trialbox study resume`"),
+        "{asked:?}"
+    );
     // A copy is there to go on with.
     scene.json(&["study", "copy", "quadratic", "--to-storage", "copy.db"]);
     assert_eq!(events(&scene.json(&["run", &quadratic, "--storage", "copy.db"])), ["trial"]);

@@ -11,6 +11,7 @@ mod cluster;
 mod commands;
 mod error;
 mod exit_code;
+mod plan;
 mod probe;
 mod study;
 mod view;

@@ -1,6 +1,7 @@
 //! One trial, from taking it to ending it.
 
 pub mod ask_tell;
+pub mod next;
 pub mod reap;
 pub mod replay;
 pub mod trace;

@@ -4,7 +4,7 @@ use crate::seam::rng::TrialRng;
 use crate::space::distribution::Distribution;
 use crate::study::history::History;
 use crate::study::search_space::SearchSpace;
-use crate::study::trial::{Param, TrialNumber, TrialState};
+use crate::study::trial::{Param, TrialNumber};
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
@@ -91,21 +91,4 @@ pub struct Suggestion {
     /// in one transaction, so that simultaneous trials see them; a trial that finishes before that is spared the
     /// extra write.
     pub system_attrs: Vec<(String, Json)>,
-}
-
-/// Returns whether another trial may start as far as the sampler is concerned: always for a search without end,
-/// and always while trials are WAITING, because these are run whatever the sampler has tried.
-///
-/// # Errors
-/// Those of reading the history, which is read only if the search is finite.
-pub fn may_begin<E>(
-    sampler: &dyn Sampler,
-    history: impl FnOnce() -> Result<History, E>,
-) -> Result<bool, E> {
-    if !sampler.is_finite() {
-        return Ok(true);
-    }
-    let history = history()?;
-    let has_waiting = history.in_state(TrialState::Waiting).next().is_some();
-    Ok(has_waiting || !sampler.is_exhausted(&history))
 }

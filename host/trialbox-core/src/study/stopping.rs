@@ -1,6 +1,7 @@
-//! When a study ends: rules that look at its history, and the stop that somebody orders for all its jobs.
+//! The end of a study: rules that read its history, the stop that a user orders for all its jobs, and the reasons for
+//! which no further trial starts.
 //!
-//! How many trials a study may have is no rule here: the storage counts them while it begins one, so that the
+//! The number of trials is not a rule here: the storage counts them in the transaction that starts one, so that the
 //! number is never exceeded ([`crate::seam::storage::BeginTrial::max_trials`]).
 
 use crate::study::history::History;
@@ -10,6 +11,7 @@ use crate::study::trial::{
 };
 use crate::value::json::Json;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 /// When a study of one objective needs no further trial. Of a study of several objectives no rule ever holds:
 /// its trials have no best value.
@@ -29,9 +31,27 @@ pub enum StopRule {
     Patience(NonZeroU32),
 }
 
-/// Why a study needs no further trial.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// The bounds of a study, as it remembers them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Budgets {
+    /// The number of trials that it may have.
+    pub max_trials: Option<u64>,
+    /// The rules that end it.
+    pub rules: Vec<StopRule>,
+}
+
+/// A reason for which no further trial starts.
+#[derive(Debug, Clone, PartialEq)]
 pub enum StopReason {
+    /// The study has all the trials that it may have.
+    BudgetReached {
+        /// The trials that count: COMPLETE, PRUNED or RUNNING.
+        n_trials: u64,
+        /// The number that it may have.
+        max_trials: u64,
+    },
+    /// A user has stopped the study.
+    Stopped(StudyStop),
     /// A trial is as good as was wanted.
     Value {
         /// The value that was wanted.
@@ -43,15 +63,43 @@ pub enum StopReason {
     },
     /// Too many trials in a row improved nothing.
     Patience {
-        /// How many.
+        /// The number of these trials.
         n_trials: u64,
         /// The best trial and its value, if there is one.
         best: Option<(TrialNumber, f64)>,
     },
+    /// The sampler has tried everything.
+    SearchExhausted,
+    /// The point in time after which this process starts no trial has passed.
+    UntilReached(UtcDateTime),
+    /// This process has been running for as long as it may.
+    TimeoutReached(Duration),
+    /// The job ends too soon for another trial: this much time is left.
+    JobEnds(Duration),
+    /// As many trials of this process have failed as are tolerated.
+    TooManyFailures(u32),
+}
+
+impl StopReason {
+    /// Returns whether the study has all that it needs, rather than this process too little time or a user's order to
+    /// stop.
+    pub fn completes_study(&self) -> bool {
+        match self {
+            StopReason::BudgetReached { .. }
+            | StopReason::Value { .. }
+            | StopReason::Patience { .. }
+            | StopReason::SearchExhausted => true,
+            StopReason::Stopped(_)
+            | StopReason::UntilReached(_)
+            | StopReason::TimeoutReached(_)
+            | StopReason::JobEnds(_)
+            | StopReason::TooManyFailures(_) => false,
+        }
+    }
 }
 
 impl StopRule {
-    /// Whether the rule holds, and by what. O(trials).
+    /// Returns the reason, if the rule holds. O(trials).
     pub fn check(&self, history: &History) -> Option<StopReason> {
         let [direction] = history.directions()[..] else { return None };
         let best = best_trial(history.trials(), direction);
@@ -73,7 +121,7 @@ impl StopRule {
     }
 }
 
-/// The first of the rules that holds.
+/// Returns the reason of the first rule that holds.
 ///
 /// # Errors
 /// Those of reading the history, which is read only if there are rules.
@@ -88,18 +136,18 @@ pub fn stop_reason<E>(
     Ok(rules.iter().find_map(|rule| rule.check(&history)))
 }
 
-/// The user attribute of a study that stops all its jobs: while it is there and neither null nor false, no
-/// trial is begun. Python's Optuna does not look at it.
+/// The user attribute of a study that stops all its jobs: while it is set to anything but null and false, no trial
+/// starts. Optuna itself ignores it.
 pub const STOP_ATTR: &str = "trialbox:stop";
 
-/// A study's stop, as somebody ordered it. What a foreign value of [`STOP_ATTR`] does not say is absent.
+/// A study's stop, as a user ordered it. Members that a foreign value of [`STOP_ATTR`] lacks are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StudyStop {
-    /// When.
+    /// The time of the order.
     pub at: Option<UtcDateTime>,
-    /// Who, and on which machine.
+    /// The user and the machine.
     pub by: Option<String>,
-    /// Why.
+    /// The reason that the user gave.
     pub reason: Option<String>,
 }
 

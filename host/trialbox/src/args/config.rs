@@ -1,6 +1,6 @@
 //! What the flags of samplers and pruners have in common.
 
-use crate::args::param::refuse_twice;
+use crate::args::param::check_unique;
 use crate::error::CommandError;
 use trialbox_samplers::ConfigError;
 
@@ -19,7 +19,7 @@ pub(crate) fn chosen<C: Clone + Default>(
         return Ok(None);
     }
     let pairs = options.iter().filter_map(|option| option.split_once('='));
-    refuse_twice(flag, &pairs.map(|(name, value)| (name.trim(), value)).collect::<Vec<_>>())?;
+    check_unique(flag, &pairs.map(|(name, value)| (name.trim(), value)).collect::<Vec<_>>())?;
     let mut config = name.cloned().unwrap_or_default();
     options
         .iter()

@@ -1,7 +1,9 @@
 //! Flags that several commands share, and what they mean.
 
+pub(crate) mod checkpoint;
 pub(crate) mod config;
 pub(crate) mod grants;
+pub(crate) mod job_end;
 pub(crate) mod limit;
 pub(crate) mod objective;
 pub(crate) mod param;

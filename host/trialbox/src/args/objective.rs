@@ -12,8 +12,8 @@ use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_runtime::{
-    Cancellation, Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode, Sandbox,
-    SandboxConfig,
+    Cancellation, DataSource, Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode,
+    Sandbox, SandboxConfig,
 };
 
 /// What an objective may see and use.
@@ -71,6 +71,12 @@ pub(crate) struct ObjectiveArgs {
     pub(crate) isolation: IsolationArg,
 }
 
+/// The way to get an objective ready, with the flags resolved.
+pub(crate) struct ObjectivePlan {
+    file: Arc<ObjectiveFile>,
+    config: SandboxConfig,
+}
+
 /// An objective that is ready to be called.
 pub(crate) struct ReadyObjective {
     pub(crate) sandbox: Sandbox,
@@ -109,12 +115,15 @@ impl ObjectiveArgs {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
 
-    /// Gets the objective ready.
-    pub(crate) fn load(
+    /// Resolves the flags for one objective.
+    ///
+    /// # Errors
+    /// When a directory to be granted is missing.
+    pub(crate) fn plan(
         &self,
         file: &Arc<ObjectiveFile>,
         stops: &Cancellation,
-    ) -> Result<ReadyObjective, CommandError> {
+    ) -> Result<ObjectivePlan, CommandError> {
         let config = SandboxConfig {
             program: std::env::current_exe()?,
             isolation: self.isolation.into(),
@@ -125,14 +134,62 @@ impl ObjectiveArgs {
             limits: self.limits(),
             stops: stops.clone(),
         };
-        let mut sandbox = Sandbox::start(Arc::clone(file), config)?;
+        Ok(ObjectivePlan { file: Arc::clone(file), config })
+    }
+
+    /// Gets the objective ready.
+    pub(crate) fn load(
+        &self,
+        file: &Arc<ObjectiveFile>,
+        stops: &Cancellation,
+    ) -> Result<ReadyObjective, CommandError> {
+        self.plan(file, stops)?.load()
+    }
+
+    /// Checks that the data that the objective reads is granted and there.
+    pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
+        check_data(described_data(loaded), &self.grants()?)
+    }
+
+    /// Where compiled code is looked for and kept: `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`, which all
+    /// jobs share; where that cannot be written, a job's own directory on its node, if there is one.
+    fn cache_dirs(&self) -> Vec<PathBuf> {
+        if self.no_cache {
+            return vec![];
+        }
+        if let Some(path) = &self.cache_dir {
+            return vec![std::path::absolute(path).unwrap_or_else(|_| path.clone())];
+        }
+        [users_cache_dir(), jobs_cache_dir()].into_iter().flatten().collect()
+    }
+}
+
+impl ObjectivePlan {
+    /// Returns the file of the objective.
+    pub(crate) fn file(&self) -> &ObjectiveFile {
+        &self.file
+    }
+
+    /// Returns the directories that the objective may see.
+    pub(crate) fn grants(&self) -> &[Grant] {
+        &self.config.grants
+    }
+
+    /// Checks that the data that the objective reads is granted and there.
+    pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
+        check_data(described_data(loaded), self.grants())
+    }
+
+    /// Gets the objective ready, in a sandbox of its own.
+    pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
+        let mut sandbox = Sandbox::start(Arc::clone(&self.file), self.config.clone())?;
         let loaded = sandbox.wait_loaded()?;
         check_described_name(&loaded)?;
         check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
         }
-        let is_process = self.isolation == IsolationArg::Process;
+        let is_process = self.config.isolation == Isolation::Process;
         if is_process && loaded.landlock_abi == 0 {
             tracing::info!(
                 "this kernel offers no Landlock: WebAssembly alone keeps the objective from files that are not granted"
@@ -149,25 +206,6 @@ impl ObjectiveArgs {
             );
         }
         Ok(ReadyObjective { sandbox, loaded })
-    }
-
-    /// Looks whether the data that the objective reads is granted and there.
-    pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
-        let grants = self.grants()?;
-        let sources = loaded.description.as_ref().map_or(&[][..], |description| &description.data);
-        check_data(sources, &grants)
-    }
-
-    /// Where compiled code is looked for and kept: `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`, which all
-    /// jobs share; where that cannot be written, a job's own directory on its node, if there is one.
-    fn cache_dirs(&self) -> Vec<PathBuf> {
-        if self.no_cache {
-            return vec![];
-        }
-        if let Some(path) = &self.cache_dir {
-            return vec![std::path::absolute(path).unwrap_or_else(|_| path.clone())];
-        }
-        [users_cache_dir(), jobs_cache_dir()].into_iter().flatten().collect()
     }
 }
 
@@ -217,6 +255,11 @@ fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
         ),
         help: Some("rename it in its `describe`".to_owned()),
     })
+}
+
+/// Returns the data that an objective says it reads.
+fn described_data(loaded: &Loaded) -> &[DataSource] {
+    loaded.description.as_ref().map_or(&[], |description| &description.data)
 }
 
 /// A time as limits count it.

@@ -1,6 +1,7 @@
 //! The flags that say which database and which study.
 
 use crate::error::CommandError;
+use crate::plan::Database;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -86,11 +87,19 @@ impl StorageArgs {
         create: Create,
         stopping: WaitCancellation,
     ) -> Result<Box<dyn Storage>, CommandError> {
-        let options = self.options(create, stopping);
-        Ok(self.location()?.open(&options)?)
+        self.database(create, stopping)?.open()
     }
 
-    /// How to open the database.
+    /// Returns the database with the options of every connection.
+    pub(crate) fn database(
+        &self,
+        create: Create,
+        stopping: WaitCancellation,
+    ) -> Result<Database, CommandError> {
+        Ok(Database { location: self.location()?, options: self.options(create, stopping) })
+    }
+
+    /// Returns the options of a connection.
     pub(crate) fn options(&self, create: Create, stopping: WaitCancellation) -> Options {
         Options {
             timeout: self.storage_timeout,

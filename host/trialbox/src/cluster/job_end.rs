@@ -1,20 +1,16 @@
-//! When the batch job that this process runs in ends: the flags about it, and who keeps an eye on it.
+//! The end of the batch job that this process runs in, and the thread that watches it.
 //!
 //! No signal is needed, because the usual batch script delivers none: Slurm sends its signals to the script's
 //! shell, which dies of them or keeps them to itself. So the end is asked for, trials are stopped some seconds
 //! before it, and what they have is recorded.
 
-use crate::args::storage::parse_duration;
 use crate::cluster::own_job::{self, Left, Standing};
 use crate::cluster::slurm::{SlurmError, SlurmJob};
 use crate::view::output::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use trialbox_core::session::OnDeadline;
 use trialbox_runtime::SharedDeadline;
-
-const HEADING: &str = "In a batch job";
 
 /// How long before the end of the job a trial is stopped where nobody says: enough to write its end into a busy
 /// database, or else into a file.
@@ -42,61 +38,22 @@ const LAST_CALL: Duration = Duration::from_secs(8);
 /// How often a job is started again that gets on each time: as good as always, and not for ever.
 const MAX_RESTARTS: u32 = 1000;
 
-/// What is to be done about the end of the job's time.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = HEADING)]
-pub(crate) struct JobEndArgs {
-    /// How long the job still has when this process starts; needed where the batch system does not tell. Slurm does
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    job_time: Option<Duration>,
-
-    /// How long before the end of the job a trial that runs is stopped, so that it can be recorded [default: 15s, or
-    /// a quarter of what is left if that is less]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    reserve: Option<Duration>,
-
-    /// Begin no trial when less than this is left until then [default: as long as the longest trial so far of this
-    /// process took]
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    min_time: Option<Duration>,
-
-    /// What becomes of a trial that the end of the job stops: it is tried again, or PRUNED with its last value, or
-    /// FAIL
-    #[arg(
-        long,
-        value_name = "retry|prune|fail",
-        value_enum,
-        default_value_t,
-        hide_possible_values = true
-    )]
-    on_deadline: OnDeadlineArg,
-
-    /// When the job's time is over and there is more to do, have Slurm start the job again (`scontrol requeue`): as
-    /// long as it gets on, and otherwise as often as a trial is tried again. Signals do not do this
-    #[arg(long)]
-    requeue: bool,
+/// The user's orders about the end of the job's time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JobEndPlan {
+    /// The time that the job has left when this process starts, where the user knows it.
+    pub(crate) job_time: Option<Duration>,
+    /// The time before the end at which a running trial is stopped.
+    pub(crate) reserve: Option<Duration>,
+    /// The time that must be left for a trial to start.
+    pub(crate) min_time: Option<Duration>,
+    /// True if the job is to be requeued when there is more to do.
+    pub(crate) requeue: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
-enum OnDeadlineArg {
-    #[default]
-    Retry,
-    Prune,
-    Fail,
-}
-
-impl JobEndArgs {
-    /// What becomes of a trial that the end of the job stops.
-    pub(crate) fn on_deadline(&self) -> OnDeadline {
-        match self.on_deadline {
-            OnDeadlineArg::Retry => OnDeadline::Retry,
-            OnDeadlineArg::Prune => OnDeadline::Prune,
-            OnDeadlineArg::Fail => OnDeadline::Fail,
-        }
-    }
-
-    /// Starts to keep an eye on the end of the job.
-    pub(crate) fn watch(&self) -> JobEnd {
+impl JobEndPlan {
+    /// Starts to watch the end of the job.
+    pub(crate) fn watch(self) -> JobEnd {
         let end = JobEnd {
             deadline: Arc::default(),
             last_call: Arc::default(),

@@ -3,7 +3,7 @@
 use crate::args::objective::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
-use crate::args::param::{parse_param, refuse_twice};
+use crate::args::param::{check_unique, parse_param};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -86,7 +86,7 @@ enum Defaults {
 
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        refuse_twice("--param", &self.param)?;
+        check_unique("--param", &self.param)?;
         let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };

@@ -83,7 +83,14 @@ impl ReplayArgs {
             return Ok(ExitCode::of(interruption));
         }
         let grants = self.sandbox.grants()?;
-        let now = provenance(&file, &ready.loaded, &self.sandbox, &grants, &limits, deterministic);
+        let now = provenance(
+            &file,
+            &ready.loaded,
+            &grants,
+            self.sandbox.env_names(),
+            &limits,
+            deterministic,
+        );
         let notes = provenance_differences(kept, &now);
         self.report(output, &study, &recorded, &replayed, &notes);
         let equal = replayed.difference.is_none();

@@ -1,14 +1,15 @@
 //! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
 
 use super::replay::{self, ReplayArgs};
-use crate::args::param::{parse_param, refuse_twice};
-use crate::args::stopping::{NothingToDo, StoppingArgs};
+use crate::args::param::{check_unique, parse_param};
+use crate::args::stopping::StoppingArgs;
 use crate::args::storage::{StudyArgs, parse_duration};
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::study::budget::stop_text;
 use crate::study::owner::owner_of_ask;
-use crate::study::recovery::{DEFAULT_GRACE, Reaping, keep, recover};
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover, spool_result};
 use crate::study::settings::{SettingFlags, constraint_format};
 use crate::view;
 use crate::view::finished::show_usage;
@@ -24,10 +25,12 @@ use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, TrialBatch, check_n
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::stopping::{StopReason, stop_reason};
 use trialbox_core::study::trial::{CONSTRAINT_PREFIX, format_datetime};
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{
-    Clock as _, Distribution, FrozenTrial, Json, StudyRecord, TrialNumber, TrialState,
+    Clock as _, Distribution, FrozenTrial, History, Json, StorageError, StudyRecord, TrialNumber,
+    TrialState,
 };
 
 /// Enqueue, ask for, tell, show and replay single trials.
@@ -185,7 +188,7 @@ impl TrialCommand {
 
 impl EnqueueArgs {
     fn run(self, output: &Output) -> CommandResult {
-        refuse_twice("--param", &self.param)?;
+        check_unique("--param", &self.param)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trial = EnqueueTrial {
@@ -229,12 +232,16 @@ impl AskArgs {
             output,
         )?;
         // What a script has to do is nothing, and nothing is printed.
-        let nothing_to_do = |why: NothingToDo| {
-            output.note(&why.text(&name));
+        let nothing_to_do = |reason: StopReason| {
+            output.note(&stop_text(&reason, &name));
             Ok(ExitCode::Done)
         };
-        if let Some(reason) = settings.budgets.reason_to_stop(storage.as_mut(), &study)? {
-            return nothing_to_do(NothingToDo::Needless(reason));
+        let reason = stop_reason(&settings.budgets.rules, || {
+            let outcomes = storage.outcomes(study.id)?;
+            Ok::<_, StorageError>(History::new(study.directions.clone(), outcomes))
+        })?;
+        if let Some(reason) = reason {
+            return nothing_to_do(reason);
         }
         let sampler = settings.sampler.build();
         let clock = SystemClock::new();
@@ -267,9 +274,10 @@ impl AskArgs {
                 Ok(ExitCode::Done)
             }
             Asked::BudgetReached { n_trials } => {
-                nothing_to_do(NothingToDo::BudgetReached(n_trials))
+                let max_trials = settings.budgets.max_trials.unwrap_or(n_trials);
+                nothing_to_do(StopReason::BudgetReached { n_trials, max_trials })
             }
-            Asked::Stopped(stop) => nothing_to_do(NothingToDo::Stopped(stop)),
+            Asked::Stopped(stop) => nothing_to_do(StopReason::Stopped(stop)),
             Asked::Refused { number, failure } => Err(CommandError::usage(
                 format!("{}; trial {number} is FAIL", failure.message),
                 "change --search-space, or choose another study",
@@ -286,7 +294,7 @@ impl TellArgs {
                 "give its number: trialbox trial tell 3 --values 0.92",
             ));
         };
-        refuse_twice("--user-attr", &self.user_attr)?;
+        check_unique("--user-attr", &self.user_attr)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         if self.values.is_empty() && self.state.is_none() {
@@ -358,7 +366,7 @@ impl TellArgs {
     fn explain(&self, error: TellError, study: &str) -> CommandError {
         let kept = match &error {
             TellError::NotRecorded { trial, .. } => {
-                Some(keep(self.study.storage.spool().as_ref(), study, trial))
+                Some(spool_result(self.study.storage.spool().as_ref(), study, trial))
             }
             _ => None,
         };

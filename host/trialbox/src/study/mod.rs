@@ -1,6 +1,8 @@
 //! Studies as the commands use them: remembered settings, owners, recovery of lost trials, provenance.
 
+pub(crate) mod budget;
 pub(crate) mod owner;
 pub(crate) mod provenance;
 pub(crate) mod recovery;
+pub(crate) mod resolve;
 pub(crate) mod settings;

@@ -1,7 +1,6 @@
 //! What a trial's values depend on besides its parameters, as it is stored with each: the component, the versions
 //! of what ran it, its limits and grants, the machine. The job and the process are in the owner's token.
 
-use crate::args::objective::ObjectiveArgs;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use trialbox_core::Json;
@@ -14,12 +13,12 @@ pub(crate) fn module_digest(file: &ObjectiveFile) -> String {
     format!("sha256:{}", file.digest_hex())
 }
 
-/// The members of the provenance that all trials of this process share.
-pub(crate) fn provenance(
+/// Returns the members of the provenance that all trials of this process share.
+pub(crate) fn provenance<'a>(
     file: &ObjectiveFile,
     loaded: &Loaded,
-    args: &ObjectiveArgs,
     grants: &[Grant],
+    env_names: impl Iterator<Item = &'a str>,
     limits: &Limits,
     deterministic: bool,
 ) -> Vec<(String, Json)> {
@@ -33,7 +32,7 @@ pub(crate) fn provenance(
         ("limits", limits.to_json()),
         ("grants", Json::Array(grants.iter().map(grant).collect())),
         // Values may be secrets.
-        ("env", Json::Array(args.env_names().map(Json::from).collect())),
+        ("env", Json::Array(env_names.map(Json::from).collect())),
         ("machine", machine()),
     ];
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()

@@ -111,7 +111,7 @@ fn has_result(spool: &Spool, trial: &LeasedTrial) -> bool {
 /// What to say of a trial that was found lost.
 pub(crate) fn reaped_text(reaped: &Reaped) -> String {
     let retry = match reaped.trial.retry {
-        Some(retry) => format!("it waits again as trial {retry}"),
+        Some(retry) => format!("it was requeued as trial {retry}"),
         None => "it is not tried again".to_owned(),
     };
     format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.loss.reason)
@@ -253,7 +253,7 @@ pub(crate) fn synced_json(synced: &Synced) -> Value {
 }
 
 /// Keeps what could not be written in a file; says where, or as a last resort what it is.
-pub(crate) fn keep(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
+pub(crate) fn spool_result(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
     let result = SpooledResult { study: study.to_owned(), trial: trial.clone() };
     let values = trial.ending.outcome.values();
     match spool.map(|spool| spool.keep(&result)) {

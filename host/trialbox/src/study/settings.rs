@@ -6,13 +6,15 @@
 
 use crate::args;
 use crate::args::objective::ObjectiveArgs;
-use crate::args::stopping::{self, BUDGETS, Budgets, StoppingArgs};
+use crate::args::stopping::StoppingArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandError;
+use crate::study::budget::{self, BUDGETS, budgets_of};
 use std::time::Duration;
 use trialbox_core::seam::storage::{RetryPolicy, StudyAttrs};
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
+use trialbox_core::study::stopping::Budgets;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::{Clock as _, Json, Storage, StudyRecord};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
@@ -99,7 +101,7 @@ impl SettingFlags {
             ),
         ];
         attributes.extend(self.limits());
-        attributes.extend(self.stopping.said());
+        attributes.extend(self.stopping.explicit());
         let module = self.module.iter();
         attributes.extend(module.map(|it| (MODULE.to_owned(), it.digest.as_str().into())));
         attributes
@@ -162,7 +164,7 @@ impl SettingFlags {
     }
 
     fn may_change(&self, key: &str) -> bool {
-        self.overrule || (self.decides_max_trials && key == stopping::MAX_TRIALS)
+        self.overrule || (self.decides_max_trials && key == budget::MAX_TRIALS)
     }
 
     fn refuse_contradiction(&self, study: &StudyRecord) -> Result<(), CommandError> {
@@ -177,7 +179,7 @@ impl SettingFlags {
         let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
         let choices = seed.into_iter().chain(sampler).chain(pruner).chain(retries);
         let said = choices.chain(self.said_format()).chain(self.limits());
-        said.chain(self.stopping.said()).collect()
+        said.chain(self.stopping.explicit()).collect()
     }
 
     fn said_format(&self) -> Option<(String, Json)> {
@@ -319,7 +321,7 @@ impl Settings {
             limits,
             deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
             retry: retry_policy(study),
-            budgets: Budgets::of(study).map_err(unreadable)?,
+            budgets: budgets_of(study).map_err(unreadable)?,
             constraint_format: constraint_format(study)?,
         })
     }
@@ -387,6 +389,6 @@ fn flag_of(key: &str) -> &'static str {
         DETERMINISTIC => "--deterministic",
         TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
         CONSTRAINT_FORMAT => "--constraint-format",
-        _ => stopping::flag_of(key).unwrap_or("a flag"),
+        _ => budget::flag_of(key).unwrap_or("a flag"),
     }
 }

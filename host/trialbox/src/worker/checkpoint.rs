@@ -15,13 +15,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use trialbox_core::run::TrialEnd;
+use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::reap::Reaped;
 use trialbox_core::run::retry::origin;
 use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
-use trialbox_runtime::{CHECKPOINT_PATH, Cancellation, CheckpointDir, Grant, Rejection, Sandbox};
+use trialbox_runtime::{Cancellation, CheckpointDir, Rejection, Sandbox};
 
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
 pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
@@ -36,58 +36,9 @@ const REMOVAL: Duration = Duration::from_secs(2);
 /// How much of a study's name is in its directory's.
 const MAX_NAME: usize = 64;
 
-/// Where trials may keep files.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "In a batch job")]
-pub(crate) struct CheckpointArgs {
-    /// Give each trial a directory below this one, `/checkpoint` to the objective, whose files its retries find
-    /// again; it is removed when the trial has ended and was not just stopped. Name one that all jobs of the study
-    /// reach
-    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
-    checkpoint_dir: Option<PathBuf>,
-}
-
-impl CheckpointArgs {
-    /// The directory, after a look whether trials can be given others in it.
-    ///
-    /// # Errors
-    /// When they cannot, or the objective is granted another directory in their place.
-    pub(crate) fn root(&self, grants: &[Grant]) -> Result<Option<CheckpointRoot>, CommandError> {
-        let Some(dir) = &self.checkpoint_dir else { return Ok(None) };
-        if let Some(grant) =
-            grants.iter().find(|it| Path::new(&it.guest).starts_with(CHECKPOINT_PATH))
-        {
-            return Err(CommandError::usage(
-                format!("--dir and --checkpoint-dir both grant `{}`", grant.guest),
-                format!(
-                    "leave --checkpoint-dir out, or grant `{}` under another name",
-                    grant.host.display()
-                ),
-            ));
-        }
-        let root = try_out(dir).map_err(|error| {
-            CommandError::usage(
-                format!("no directory can be made in `{}`: {error}", dir.display()),
-                "--checkpoint-dir takes a directory that this process may write to",
-            )
-        })?;
-        Ok(Some(CheckpointRoot(root)))
-    }
-}
-
-/// Makes a directory, and for a moment another one in it; returns its absolute path.
-fn try_out(dir: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(dir)?;
-    let dir = dir.canonicalize()?;
-    let probe = dir.join(format!(".trialbox-{:016x}", rand::random::<u64>()));
-    fs::create_dir(&probe)?;
-    fs::remove_dir(&probe)?;
-    Ok(dir)
-}
-
 /// The directory below which there is one for each study.
 #[derive(Debug)]
-pub(crate) struct CheckpointRoot(PathBuf);
+pub(crate) struct CheckpointRoot(pub(crate) PathBuf);
 
 impl CheckpointRoot {
     /// The study's part of it. Where trials were just found lost that are not tried again, what they have kept is named.
@@ -103,7 +54,7 @@ impl CheckpointRoot {
         let checkpoints = Checkpoints { dir: self.0.join(name_of(storage, study)?) };
         for reaped in lost.iter().filter(|reaped| reaped.trial.retry.is_none()) {
             let trial = storage.trial(study.id, reaped.trial.number)?;
-            checkpoints.say_what_stays(origin(trial.number, &trial.system_attrs), trial.number);
+            checkpoints.warn_of_rest(origin(trial.number, &trial.system_attrs), trial.number);
         }
         Ok(checkpoints)
     }
@@ -202,7 +153,7 @@ impl Checkpoints {
 
     /// Names what the attempts at a trial left that did not fail by itself: days of work are not removed because too
     /// many jobs have ended.
-    fn say_what_stays(&self, origin: TrialNumber, trial: TrialNumber) {
+    fn warn_of_rest(&self, origin: TrialNumber, trial: TrialNumber) {
         let path = self.dir.join(origin.to_string());
         match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
             Ok(false) => remove(&path, &mut || Ok(())),
@@ -303,23 +254,18 @@ impl<'a> Checkpointed<'a> {
         self.sandbox.prepare()
     }
 
-    /// Removes the directory of the trial that was evaluated last, if it has ended for good. One that was only stopped
-    /// keeps it.
-    pub(crate) fn resolve(&mut self, end: &TrialEnd) {
+    /// Removes the checkpoints of the trial that was evaluated last, unless a retry or the user may need them.
+    pub(crate) fn resolve(&mut self, trial: &FinishedTrial) {
         let (Some(checkpoints), Some(origin)) = (self.checkpoints, self.origin.take()) else {
             return;
         };
-        match end {
-            TrialEnd::Finished(trial) if trial.retry.is_some() => {}
-            TrialEnd::Finished(trial)
-                if trial.interruption.is_some() && trial.state == TrialState::Fail =>
-            {
-                checkpoints.say_what_stays(origin, trial.number);
-            }
-            TrialEnd::Finished(_) => {
-                checkpoints.remove(origin, &mut for_a_moment_after(self.stops));
-            }
-            _ => {}
+        if trial.retry.is_some() {
+            return;
+        }
+        if trial.interruption.is_some() && trial.state == TrialState::Fail {
+            checkpoints.warn_of_rest(origin, trial.number);
+        } else {
+            checkpoints.remove(origin, &mut for_a_moment_after(self.stops));
         }
     }
 

@@ -1,4 +1,6 @@
-//! Workers: each runs one trial after the other. No clap struct comes in here.
+//! Workers: each runs one trial after the other. A worker sees a [`crate::plan::RunPlan`] and no flag.
 
 pub(crate) mod checkpoint;
+pub(crate) mod counters;
 pub(crate) mod job;
+mod report;

@@ -1,6 +1,6 @@
 //! `trialbox study copy | rename | delete | set-attr | snapshot | sync`: changes studies as a whole.
 
-use crate::args::param::{parse_param, refuse_twice};
+use crate::args::param::{check_unique, parse_param};
 use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -175,7 +175,7 @@ impl DeleteArgs {
 
 impl SetAttrArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        refuse_twice("the attribute", &self.attrs)?;
+        check_unique("the attribute", &self.attrs)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let attrs = StudyAttrs { user: self.attrs.clone(), ..StudyAttrs::default() };

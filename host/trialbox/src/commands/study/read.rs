@@ -1,11 +1,11 @@
 //! `trialbox study list | show | trials`: reads studies.
 
 use crate::args::objective::show_directions;
-use crate::args::stopping::{MAX_TRIALS, show_stopped, stop_json};
 use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::commands::study::best::best_trials;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
+use crate::study::budget::{MAX_TRIALS, show_stopped, stop_json};
 use crate::study::settings::{PRUNER, SAMPLER};
 use crate::view::objectives::{objective_names, show_objectives};
 use crate::view::output::{Output, table};

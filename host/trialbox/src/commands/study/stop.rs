@@ -1,10 +1,10 @@
 //! `trialbox study stop | resume`: ends a study for all its jobs, and lets it go on.
 
-use crate::args::stopping::{show_stop, stop_json};
 use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
+use crate::study::budget::{show_stop, stop_json};
 use crate::view::output::Output;
 use serde_json::json;
 use trialbox_core::seam::storage::StudyAttrs;
@@ -63,7 +63,7 @@ pub(crate) fn resume(args: &StudyArgs, output: &Output) -> CommandResult {
     let text = match &stop {
         Some(stop) => {
             storage.set_study_attrs(study.id, &stop_attr(Json::Null))?;
-            format!("study `{name}` goes on; it was stopped{}", show_stop(stop))
+            format!("study `{name}` continues; it was stopped{}", show_stop(stop))
         }
         None => format!("study `{name}` was not stopped"),
     };

@@ -9,12 +9,13 @@ mod resources;
 mod script;
 mod submission;
 
-use crate::args::stopping::MAX_TRIALS;
 use crate::args::storage::parse_count;
 use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::study::budget::MAX_TRIALS;
+use crate::study::recovery::{Reaping, recover};
 use crate::study::settings::Settings;
 use crate::view::output::Output;
 use checks::{Finding, Level, Times};
@@ -134,8 +135,9 @@ impl SubmitArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         self.check_flags()?;
         let mut prepared = self.run.prepare(&Cancellation::default())?;
-        prepared.flags.decides_max_trials = true;
-        prepared.flags.stopping = prepared.flags.stopping.with_max_trials(self.trials.get());
+        let settings = &mut prepared.study.settings;
+        settings.decides_max_trials = true;
+        settings.stopping.set_max_trials(self.trials.get());
 
         let outlook = self.look(&prepared, output)?;
         let plan = self.plan(&outlook);
@@ -162,7 +164,7 @@ impl SubmitArgs {
 
         let mut storage =
             self.run.storage.open_with(Create::Missing, WaitCancellation::default())?;
-        self.run.resolve_study(storage.as_mut(), &prepared, output)?;
+        prepared.study.resolve(storage.as_mut(), output)?;
         drop(storage);
         submission.submit(&findings, output)
     }
@@ -194,16 +196,18 @@ impl SubmitArgs {
         })?;
         let is_there = database.exists();
         let mut storage = is_there.then(|| self.run.storage.open()).transpose()?;
-        let (study, settings) = self.run.preview_study(storage.as_deref_mut(), prepared)?;
+        let (study, settings) = prepared.study.preview(storage.as_deref_mut())?;
         let mut trials = Vec::new();
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
             self.refuse_fewer(study)?;
             if !self.dry_run {
-                self.run.find_lost(storage.as_mut(), study, output)?;
+                let reaping = Reaping::at_end(study, self.run.grace);
+                let spool = self.run.storage.spool();
+                recover(storage.as_mut(), spool.as_ref(), study, &reaping, output)?;
             }
             trials = storage.trials(study.id)?;
         }
-        let name = self.run.study_name(&prepared.ready);
+        let name = prepared.study.name.clone();
         Ok(Outlook { name, study, settings, trials, database })
     }
 

@@ -4,14 +4,14 @@ use super::checks::{Finding, Level};
 use super::plan::Plan;
 use super::submission::Submission;
 use super::{Outlook, full_path};
-use crate::args::stopping::NothingToDo;
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
+use crate::study::budget::{stop_reason_json, stop_text};
 use crate::view::trial::count;
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use trialbox_core::seam::sampler::may_begin;
-use trialbox_core::study::stopping::{STOP_ATTR, StudyStop, stop_reason};
+use trialbox_core::run::next::is_exhausted;
+use trialbox_core::study::stopping::{STOP_ATTR, StopReason, StudyStop, stop_reason};
 use trialbox_core::{FrozenTrial, History, StorageError, TrialState};
 
 /// Whether the files have places of their own: one in the place of another, or of the database, would be its end.
@@ -68,12 +68,13 @@ pub(super) fn nothing_to_submit(
     let needless =
         stop_reason(&outlook.settings.budgets.rules, || Ok::<_, StorageError>(history()))?;
     let sampler = outlook.settings.sampler.build();
-    let is_left = may_begin(sampler.as_ref(), || Ok::<_, StorageError>(history()))?;
+    let is_exhausted = is_exhausted(sampler.as_ref(), || Ok::<_, StorageError>(history()))?;
     let reason = stop
-        .map(NothingToDo::Stopped)
-        .or(needless.map(NothingToDo::Needless))
-        .or((!is_left).then_some(NothingToDo::SearchExhausted));
-    Ok(reason.map(|reason| (reason.text(&study.name), reason.json(&study.name))))
+        .map(StopReason::Stopped)
+        .or(needless)
+        .or(is_exhausted.then_some(StopReason::SearchExhausted));
+    Ok(reason
+        .map(|reason| (stop_text(&reason, &study.name), stop_reason_json(&reason, &study.name))))
 }
 
 /// The error of the checks that say that nothing can be submitted; all of them, if there are several.

@@ -1,40 +1,41 @@
 //! `trialbox run`: runs trials of an objective on a study.
 
-mod study;
-
 use crate::args;
+use crate::args::checkpoint::CheckpointArgs;
+use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
-use crate::args::objective::{DirectionArg, ObjectiveArgs};
-use crate::args::param::parse_param;
+use crate::args::objective::{DirectionArg, ObjectiveArgs, objective_name};
+use crate::args::param::{check_unique, parse_param};
 use crate::args::pruner::PrunerArgs;
 use crate::args::sampler::SamplerArgs;
 use crate::args::stopping::StoppingArgs;
 use crate::args::storage::{StorageArgs, parse_count, parse_duration};
 use crate::args::until::parse_until;
 use crate::clock::SystemClock;
-use crate::cluster::job_end::{JobEnd, JobEndArgs, explain_lost_signals};
+use crate::cluster::job_end::{JobEnd, explain_lost_signals};
 use crate::cluster::slurm::SlurmJob;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::study::provenance::provenance;
-use crate::study::recovery::DEFAULT_GRACE;
+use crate::plan::{Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run};
+use crate::study::provenance::{module_digest, provenance};
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
+use crate::study::resolve::StudyRequest;
 use crate::study::settings::{
-    DEFAULT_MAX_RETRIES, SettingFlags, Settings, parse_constraint_format,
+    DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings, parse_constraint_format,
 };
 use crate::view::output::Output;
 use crate::view::progress::Progress;
-use crate::worker::checkpoint::CheckpointArgs;
-use crate::worker::job::{Counters, Job};
+use crate::worker::counters::Counters;
+use crate::worker::job::Job;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-pub(crate) use study::Prepared;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::constraint::ConstraintFormat;
-use trialbox_core::study::limits::{Limit, Limits};
-use trialbox_core::{Json, Storage, UtcDateTime};
-use trialbox_runtime::{Cancellation, Interrupts};
+use trialbox_core::{Json, StudyDirection, StudyRecord, UtcDateTime};
+use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile};
+use trialbox_storage::spool::Spool;
 use trialbox_storage::{Create, WaitCancellation};
 
 const EXAMPLES: &str = "\
@@ -156,20 +157,27 @@ pub(crate) struct RunArgs {
     pub(crate) sandbox: ObjectiveArgs,
 }
 
+/// An objective that is ready, and the study that it is for.
+pub(crate) struct Prepared {
+    pub(crate) objective: ObjectivePlan,
+    pub(crate) ready: ReadyObjective,
+    pub(crate) study: StudyRequest,
+}
+
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let interrupts = Some(Arc::new(Interrupts::install()?));
-        let job_end = self.job_end.watch();
+        let job_end = self.job_end.plan().watch();
         let stops = Cancellation { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
         if let Some(note) = explain_lost_signals() {
             output.note(&note);
         }
         if job_end.deadline.is_over() {
-            output.note("the job's time is over; no trial is begun");
+            output.note("the job's time is over; no trial starts");
             return Ok(ExitCode::Done);
         }
         match (self.run_until(&stops, &job_end, output), stops.pending()) {
-            // What a signal cut short did not fail: nothing was begun, or what there is is kept in a file.
+            // A signal that cuts a wait short is not a failure: no trial had started, or its result is in a file.
             (Err(error), Some(interruption)) if error.is_cut_short() => {
                 output.note(&error.to_text());
                 if interruption == Interruption::Deadline {
@@ -182,37 +190,37 @@ impl RunArgs {
     }
 
     fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
-        let prepared = self.prepare(stops)?;
-        let checkpoints = self.checkpoint.root(&self.sandbox.grants()?)?;
-        let mut storage = self.open_storage(Create::Missing, stops, job_end)?;
-        let (study, settings) = self.resolve_study(storage.as_mut(), &prepared, output)?;
-        let lost = self.recover(storage.as_mut(), &study, output)?;
+        let Prepared { objective, ready, study } = self.prepare(stops)?;
+        let checkpoints = self.checkpoint.root(objective.grants())?;
+        let stopping = stops_waiting(stops, job_end);
+        let database = self.storage.database(Create::Missing, stopping.clone())?;
+        let spool = self.storage.spool();
+        let mut storage = database.open()?;
+        let (study, settings) = study.resolve(storage.as_mut(), output)?;
+        let reaping = Reaping::at_start(&study, self.grace);
+        let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let checkpoints =
             checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
-        let Prepared { file, ready, .. } = prepared;
 
-        let limits = self.limits(&settings);
-        let counters = Counters::new(self.n_trials.get());
-        let progress = Progress::new(output, self.n_trials.get());
-        let provenance = provenance(
-            &file,
-            &ready.loaded,
-            &self.sandbox,
-            &self.sandbox.grants()?,
-            &limits,
-            settings.deterministic || self.sandbox.deterministic,
-        );
+        let database = self.storage.database(Create::Never, stopping)?;
+        let plan = self.plan(&study, settings, objective, database, spool);
+        let counters = Counters::new(plan.n_trials.get());
+        let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
-            provenance: &provenance,
-            args: self,
+            provenance: &provenance(
+                plan.objective.file(),
+                &ready.loaded,
+                plan.objective.grants(),
+                self.sandbox.env_names(),
+                &plan.limits,
+                plan.deterministic,
+            ),
+            plan: &plan,
             output,
-            file: &file,
             stops,
             job_end,
             checkpoints: checkpoints.as_ref(),
             study: &study,
-            settings: &settings,
-            limits,
             counters: &counters,
             progress: &progress,
             clock: SystemClock::new(),
@@ -221,35 +229,73 @@ impl RunArgs {
         progress.finish();
         // Also where the result of the last trial waits in a file.
         let gives_up = counters.is_out_of_time()
-            && job_end.fails_to_requeue(settings.retry.max_retries, counters.gets_on(), output);
+            && job_end.fails_to_requeue(plan.retry.max_retries, counters.made_progress(), output);
         let exit = result?.worst(if gives_up { ExitCode::Requeue } else { ExitCode::Done });
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
     }
 
-    /// What trials may use. Memory is the job's, where nobody says how much: a guest that wants more fails with the
-    /// reason, and not the whole job without one.
-    fn limits(&self, settings: &Settings) -> Limits {
-        let mut limits = settings.limits(&self.sandbox);
-        let is_said = self.sandbox.max_memory.or(settings.max_memory_bytes).is_some();
-        let job = SlurmJob::current().and_then(|job| job.memory_bytes).filter(|_| !is_said);
-        if let Some(bytes) = job {
-            let share = memory_of_guest(bytes, self.jobs.get().min(self.n_trials.get()));
-            limits.set(Limit::Memory, limits.get(Limit::Memory).map(|most| most.min(share)));
-        }
-        limits
+    /// Gets the objective ready and checks that its data is there. No database is touched: a file that is not an
+    /// objective must leave no trace in one.
+    pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
+        check_unique("--fix", &self.fix)?;
+        let mut settings = self.setting_flags()?;
+        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        settings.module = Some(ModuleFlags {
+            digest: module_digest(&file),
+            may_change: self.allow_module_change,
+        });
+        let objective = self.sandbox.plan(&file, stops)?;
+        let ready = objective.load()?;
+        objective.check_data(&ready.loaded)?;
+        let name = match &self.study_name {
+            Some(name) => name.clone(),
+            None => objective_name(&ready.loaded, &self.objective),
+        };
+        let directions = self.direction.iter().copied().map(StudyDirection::from).collect();
+        let study = StudyRequest::new(name, directions, &ready.loaded, settings)?;
+        Ok(Prepared { objective, ready, study })
     }
 
-    /// Opens the database; a signal, or the very end of the job, cuts short what would be a long wait for it.
-    pub(crate) fn open_storage(
+    /// Decides everything that the workers need to know.
+    fn plan(
         &self,
-        create: Create,
-        stops: &Cancellation,
-        job_end: &JobEnd,
-    ) -> Result<Box<dyn Storage>, CommandError> {
-        let (stops, last_call) = (stops.clone(), Arc::clone(&job_end.last_call));
-        let stopping =
-            WaitCancellation::when(move || stops.signal().is_some() || last_call.is_over());
-        self.storage.open_with(create, stopping)
+        study: &StudyRecord,
+        settings: Settings,
+        objective: ObjectivePlan,
+        database: Database,
+        spool: Option<Spool>,
+    ) -> RunPlan {
+        let job = SlurmJob::current();
+        let workers = self.jobs.min(self.n_trials);
+        // A thousand tasks that end together must not all ask Slurm.
+        let is_one_of_many = job.as_ref().is_some_and(|job| job.array.is_some());
+        let last_look = if is_one_of_many {
+            Reaping::at_start(study, self.grace)
+        } else {
+            Reaping::at_end(study, self.grace)
+        };
+        RunPlan {
+            workers,
+            n_trials: self.n_trials,
+            names_trials: self.jobs.get() > 1,
+            timeout: self.timeout,
+            until: self.until,
+            max_failures: self.max_failures,
+            on_deadline: self.job_end.on_deadline(),
+            limits: limits_of_run(&settings, &self.sandbox, job.as_ref(), workers),
+            deterministic: settings.deterministic || self.sandbox.deterministic,
+            retry: settings.retry,
+            budgets: settings.budgets,
+            seed: settings.seed,
+            sampler: settings.sampler,
+            pruner: settings.pruner,
+            fixed: self.fix.clone(),
+            constraint_format: settings.constraint_format,
+            objective,
+            database,
+            spool,
+            last_look,
+        }
     }
 
     fn setting_flags(&self) -> Result<SettingFlags, CommandError> {
@@ -271,23 +317,8 @@ impl RunArgs {
     }
 }
 
-/// How much of a job's memory each of some guests may use: their shares, less what the processes need besides.
-fn memory_of_guest(job_bytes: u64, n_guests: u32) -> u64 {
-    const PROCESSES: u64 = 64 << 20;
-    let share = job_bytes / u64::from(n_guests.max(1));
-    share.saturating_sub(PROCESSES.max(share / 10)).max(1 << 20)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn guests_share_a_jobs_memory_and_leave_some_to_the_processes_around_them() {
-        const MIB: u64 = 1 << 20;
-        assert_eq!(memory_of_guest(300 * MIB, 1), 236 * MIB);
-        assert_eq!(memory_of_guest(1000 * MIB, 1), 900 * MIB);
-        assert_eq!(memory_of_guest(600 * MIB, 2), 236 * MIB);
-        assert_eq!(memory_of_guest(50 * MIB, 1), MIB);
-    }
+/// Returns the end of waits for a database: a signal, or the last moments of the job.
+fn stops_waiting(stops: &Cancellation, job_end: &JobEnd) -> WaitCancellation {
+    let (stops, last_call) = (stops.clone(), Arc::clone(&job_end.last_call));
+    WaitCancellation::when(move || stops.signal().is_some() || last_call.is_over())
 }

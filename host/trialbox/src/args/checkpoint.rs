@@ -1,0 +1,58 @@
+//! `--checkpoint-dir`: the flag and its checks.
+
+use crate::error::CommandError;
+use crate::worker::checkpoint::CheckpointRoot;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use trialbox_runtime::{CHECKPOINT_PATH, Grant};
+
+/// Where trials keep files.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Job")]
+pub(crate) struct CheckpointArgs {
+    /// Keep each trial's checkpoints below this directory, as `/checkpoint` for the objective
+    ///
+    /// A retry starts from a copy. Checkpoints are removed when the trial finishes and kept when it is interrupted.
+    /// All nodes must see the directory.
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
+    checkpoint_dir: Option<PathBuf>,
+}
+
+impl CheckpointArgs {
+    /// Returns the directory, in which others can be made.
+    ///
+    /// # Errors
+    /// When that fails, or when a grant hides the checkpoints from the objective.
+    pub(crate) fn root(&self, grants: &[Grant]) -> Result<Option<CheckpointRoot>, CommandError> {
+        let Some(dir) = &self.checkpoint_dir else { return Ok(None) };
+        if let Some(grant) =
+            grants.iter().find(|it| Path::new(&it.guest).starts_with(CHECKPOINT_PATH))
+        {
+            return Err(CommandError::usage(
+                format!("--dir and --checkpoint-dir both grant `{}`", grant.guest),
+                format!(
+                    "leave --checkpoint-dir out, or grant `{}` under another name",
+                    grant.host.display()
+                ),
+            ));
+        }
+        let root = probe(dir).map_err(|error| {
+            CommandError::usage(
+                format!("cannot make a directory in `{}`: {error}", dir.display()),
+                "give --checkpoint-dir a directory that this process may write to",
+            )
+        })?;
+        Ok(Some(CheckpointRoot(root)))
+    }
+}
+
+/// Makes a directory, and for a moment another one in it; returns its absolute path.
+fn probe(dir: &Path) -> io::Result<PathBuf> {
+    fs::create_dir_all(dir)?;
+    let dir = dir.canonicalize()?;
+    let probe = dir.join(format!(".trialbox-{:016x}", rand::random::<u64>()));
+    fs::create_dir(&probe)?;
+    fs::remove_dir(&probe)?;
+    Ok(dir)
+}

@@ -1,0 +1,179 @@
+//! The bounds of a study, which it remembers, and the reasons for which no further trial starts, as they are printed.
+
+use crate::view::record::Float;
+use crate::view::trial::{count as count_of, show_duration, show_float};
+use serde_json::{Value, json};
+use std::num::NonZeroU32;
+use trialbox_core::study::stopping::{Budgets, StopReason, StopRule, StudyStop};
+use trialbox_core::study::trial::format_rfc3339;
+use trialbox_core::{Json, StudyRecord, UtcDateTime};
+
+pub(crate) const MAX_TRIALS: &str = "trialbox:max_trials";
+pub(crate) const STOP_WHEN_VALUE: &str = "trialbox:stop_when_value";
+pub(crate) const PATIENCE: &str = "trialbox:patience";
+
+/// The attributes in which a study remembers its bounds, whenever they are first given.
+pub(crate) const BUDGETS: [&str; 3] = [MAX_TRIALS, STOP_WHEN_VALUE, PATIENCE];
+
+/// Returns the flag that an attribute of [`BUDGETS`] remembers.
+pub(crate) fn flag_of(key: &str) -> Option<&'static str> {
+    let flags = ["--max-trials", "--stop-when-value", "--patience"];
+    BUDGETS.into_iter().zip(flags).find(|(found, _)| *found == key).map(|(_, flag)| flag)
+}
+
+/// Reads the bounds that a study remembers.
+///
+/// # Errors
+/// The key of an attribute that cannot be read. It must not be ignored: the study would never end.
+pub(crate) fn budgets_of(study: &StudyRecord) -> Result<Budgets, &'static str> {
+    let max_trials = bound(study, MAX_TRIALS, count)?;
+    let wanted =
+        bound(study, STOP_WHEN_VALUE, |json| json.as_f64().filter(|value| value.is_finite()))?;
+    let patience = bound(study, PATIENCE, |json| NonZeroU32::new(count(json)?.try_into().ok()?))?;
+    let mut rules = Vec::new();
+    rules.extend(wanted.map(StopRule::Value));
+    rules.extend(patience.map(StopRule::Patience));
+    Ok(Budgets { max_trials, rules })
+}
+
+fn bound<T>(
+    study: &StudyRecord,
+    key: &'static str,
+    read: impl Fn(&Json) -> Option<T>,
+) -> Result<Option<T>, &'static str> {
+    match study.user_attrs.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(json) => read(json).map(Some).ok_or(key),
+    }
+}
+
+/// Reads a count that a database can hold.
+pub(crate) fn count(json: &Json) -> Option<u64> {
+    json.as_i64()?.try_into().ok()
+}
+
+/// Formats a reason as one line of text.
+pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
+    match reason {
+        StopReason::BudgetReached { n_trials, max_trials } => format!(
+            "study `{study}` is complete ({n_trials} of {}); raise the limit with `--max-trials N --override`",
+            count_of(*max_trials, "trial")
+        ),
+        StopReason::Stopped(stop) => format!(
+            "study `{study}` was stopped{}; continue it with `trialbox study resume`",
+            show_stop(stop)
+        ),
+        StopReason::Value { wanted, number, value } => format!(
+            "study `{study}` is complete: trial {number} reached {}, and {} was wanted; {}",
+            show_float(*value),
+            show_float(*wanted),
+            lift("--stop-when-value")
+        ),
+        StopReason::Patience { n_trials, best: Some((number, value)) } => format!(
+            "study `{study}` is complete: {} did not improve on the {} of trial {number}; {}",
+            count_of(*n_trials, "later trial"),
+            show_float(*value),
+            lift("--patience")
+        ),
+        StopReason::Patience { n_trials, best: None } => format!(
+            "study `{study}` is complete: it has no best value after {}; {}",
+            count_of(*n_trials, "trial"),
+            lift("--patience")
+        ),
+        StopReason::SearchExhausted => {
+            format!("study `{study}` is complete: the sampler has tried everything")
+        }
+        StopReason::UntilReached(until) => {
+            format!("it is later than {} (--until); no further trial starts", show_time(*until))
+        }
+        StopReason::TimeoutReached(timeout) => format!(
+            "the timeout of {} is reached (--timeout); no further trial starts",
+            show_duration(*timeout)
+        ),
+        StopReason::TooManyFailures(n) => format!(
+            "{} failed (--max-failures); no further trial starts",
+            count_of(u64::from(*n), "trial")
+        ),
+        StopReason::JobEnds(left) if left.is_zero() => {
+            "the job's time is over; no further trial starts".to_owned()
+        }
+        StopReason::JobEnds(left) => format!(
+            "the job ends in {}, too soon for another trial (--min-time)",
+            show_duration(*left)
+        ),
+    }
+}
+
+/// Formats a reason as JSON.
+pub(crate) fn stop_reason_json(reason: &StopReason, study: &str) -> Value {
+    let (event, mut value) = match reason {
+        StopReason::BudgetReached { n_trials, .. } => {
+            ("budget_reached", json!({ "n_trials": n_trials }))
+        }
+        StopReason::Stopped(stop) => ("study_stopped", stop_json(stop)),
+        StopReason::Value { wanted, number, value } => (
+            "value_reached",
+            json!({ "wanted": Float(*wanted), "number": number.0, "value": Float(*value) }),
+        ),
+        StopReason::Patience { n_trials, best } => {
+            let (number, value) = best.unzip();
+            let best =
+                json!({ "number": number.map(|number| number.0), "value": value.map(Float) });
+            ("patience_exhausted", json!({ "n_trials": n_trials, "best": best }))
+        }
+        StopReason::SearchExhausted => ("search_exhausted", json!({})),
+        StopReason::UntilReached(until) => ("until_reached", json!({ "until": rfc3339(*until) })),
+        StopReason::TimeoutReached(timeout) => {
+            ("timeout_reached", json!({ "timeout_seconds": timeout.as_secs_f64() }))
+        }
+        StopReason::TooManyFailures(n) => ("too_many_failures", json!({ "n_failures": n })),
+        StopReason::JobEnds(left) => ("job_ends", json!({ "seconds_left": left.as_secs_f64() })),
+    };
+    value["event"] = event.into();
+    value["study"] = study.into();
+    value
+}
+
+/// Formats a stop as the end of a line: ` at 2026-11-25 18:00:00 UTC by anna@node7: good enough`. Control characters
+/// are left out, because every user of the database can write these texts.
+pub(crate) fn show_stop(stop: &StudyStop) -> String {
+    let mut text = String::new();
+    if let Some(at) = stop.at {
+        text.push_str(&format!(" at {}", show_time(at)));
+    }
+    if let Some(by) = &stop.by {
+        text.push_str(&format!(" by {}", without_control(by)));
+    }
+    if let Some(reason) = &stop.reason {
+        text.push_str(&format!(": {}", without_control(reason)));
+    }
+    text
+}
+
+fn without_control(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Formats a stop for a table or a list; the text is never empty.
+pub(crate) fn show_stopped(stop: &StudyStop) -> String {
+    let text = show_stop(stop);
+    if text.is_empty() { "yes".to_owned() } else { text.trim_start_matches([' ', ':']).to_owned() }
+}
+
+/// Formats a stop as JSON.
+pub(crate) fn stop_json(stop: &StudyStop) -> Value {
+    json!({ "at": stop.at.map(rfc3339), "by": stop.by, "reason": stop.reason })
+}
+
+/// Names the flags that lift a bound of the study.
+fn lift(flag: &str) -> String {
+    format!("lift the limit with `{flag} none --override`")
+}
+
+fn show_time(at: UtcDateTime) -> String {
+    format!("{} UTC", at.strftime("%Y-%m-%d %H:%M:%S"))
+}
+
+fn rfc3339(at: UtcDateTime) -> String {
+    format_rfc3339(at)
+}
