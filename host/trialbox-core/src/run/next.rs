@@ -5,11 +5,11 @@
 
 use crate::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use crate::seam::clock::Clock;
-use crate::session::objective::Objective;
 use crate::seam::sampler::Sampler;
 use crate::seam::storage::{BeginTrial, ClaimLoss, Storage, StorageError};
 use crate::session::TrialContext;
 use crate::session::event::Event;
+use crate::session::objective::Objective;
 use crate::study::history::History;
 use crate::study::record::StudyRecord;
 use crate::study::stopping::{Budgets, StopReason, stop_reason};
@@ -92,7 +92,8 @@ fn budget_reached(
 ) -> Result<Option<StopReason>, StorageError> {
     let Some(max_trials) = budgets.max_trials else { return Ok(None) };
     let outcomes = storage.outcomes(study.id)?;
-    let n_trials = outcomes.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64;
+    let n_trials =
+        outcomes.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64;
     Ok((n_trials >= max_trials).then_some(StopReason::BudgetReached { n_trials, max_trials }))
 }
 

@@ -15,8 +15,8 @@ use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::next::LostClaim;
 use trialbox_core::run::retry::MAX_ATTEMPTS;
 use trialbox_core::session::OnDeadline;
-use trialbox_core::session::objective::Interruption;
 use trialbox_core::session::event::Event;
+use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::stopping::StopReason;
 use trialbox_core::{TrialNumber, TrialState};
 
