@@ -1,8 +1,9 @@
 //! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
 //!
-//! They need the example components (`cargo xtask build-guests`), `interop`, `pruner_tables` and their like need Python's Optuna in
-//! `target/venv`, what is called `two_nodes` needs bindfs, a test of `submit` shellcheck, and `slurm` a Slurm; `cargo xtask test` sets up what it can
-//! and says what it had to skip. Those of processes that die need the feature `failpoints`.
+//! They need the example components (`cargo xtask build-guests`), and those about processes that die the feature
+//! `failpoints`. `interop`, `pruner_tables`, `fronts` and `importance` need Python's Optuna in `target/venv`,
+//! `two_nodes` bindfs, a test of `submit` shellcheck, and `slurm` a Slurm. `cargo xtask test` runs them in tiers,
+//! sets up what it can, and counts what it had to skip.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "failpoints")]

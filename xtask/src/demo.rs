@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: from a fresh clone to the best trial of a real study.
+//! `cargo xtask demo`: from a fresh clone to the best trial of a real study. Each step says how long it takes.
 
 use crate::guests;
 use crate::shell::{self, cargo, root};
@@ -11,8 +11,10 @@ const FAILPOINTS_MARKER: &[u8] = b"TRIALBOX_FAILPOINTS";
 
 /// Builds everything and runs a study of `digits` with 24 trials.
 pub(crate) fn run() -> Result<()> {
+    println!("demo: build trialbox for release (about 5 minutes on two cores, the first time)");
     cargo(["build", "--release", "--package", "trialbox"])?;
     refuse_failpoints(&root().join("target/release/trialbox"))?;
+    println!("demo: compile the example objectives to wasm (about 1 minute, the first time)");
     let digits = guests::build_all()?.join("digits.wasm");
     let database = root().join("target/demo.db");
     if database.exists() {
@@ -31,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
             .arg("--dir")
             .arg(format!("{}::/data", data.display())),
     )?;
+    println!("demo: run 24 trials, 2 at a time (about 20 seconds)");
     shell::run(
         trialbox()
             .arg("run")

@@ -46,7 +46,7 @@ enum Standing {
 
 use Standing::{Goal, Law};
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     Rule {
         name: "edges",
         finds: "dependencies between our crates that are not in the list",
@@ -67,9 +67,15 @@ const RULES: [Rule; 13] = [
     },
     Rule {
         name: "walls",
-        finds: "names that must not be known in a folder",
+        finds: "names that the host's or the guest's process does not know",
+        standing: Law,
+        find: |tree| walls::names(walls::RUNTIME, &tree.sources),
+    },
+    Rule {
+        name: "worker",
+        finds: "names of the command line where trials run",
         standing: Goal,
-        find: |tree| walls::names(&tree.sources),
+        find: |tree| walls::names(walls::WORKER, &tree.sources),
     },
     Rule {
         name: "flags",

@@ -26,7 +26,7 @@ pub(crate) struct Rust {
 }
 
 /// A place that a rule refuses.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) path: String,
     /// The line, from 1 on; 0 for the file as a whole.

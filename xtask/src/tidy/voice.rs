@@ -36,7 +36,7 @@ pub(crate) fn words(sources: &[Source]) -> Vec<Violation> {
 /// Finds doc comments that open with a question word.
 pub(crate) fn doc_openings(sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
-    for source in sources.iter().filter_map(Source::without_tests) {
+    for source in hand_written(sources).filter_map(Source::without_tests) {
         let mut was_doc = false;
         for (line, comment) in source.rust.comments.lines().enumerate() {
             let doc = doc_text(comment);
@@ -52,6 +52,11 @@ pub(crate) fn doc_openings(sources: &[Source]) -> Vec<Violation> {
     found
 }
 
+/// Returns the files whose lines no program writes.
+fn hand_written(sources: &[Source]) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| !GENERATED.contains(&source.path.as_str()))
+}
+
 /// Returns the text of a line that is a doc comment.
 fn doc_text(comment: &str) -> Option<&str> {
     let comment = comment.trim();
@@ -63,10 +68,7 @@ fn doc_text(comment: &str) -> Option<&str> {
 /// Finds lines that are too long in hand-written Rust files.
 pub(crate) fn long_lines(sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
-    for source in sources {
-        if !source.is_rust() || GENERATED.contains(&source.path.as_str()) {
-            continue;
-        }
+    for source in hand_written(sources).filter(|source| source.is_rust()) {
         for (line, text) in source.text.lines().enumerate() {
             let length = text.chars().count();
             if length > LONGEST_LINE {

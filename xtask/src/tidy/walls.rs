@@ -4,7 +4,7 @@ use super::paths;
 use super::source::{Source, Violation, find_word};
 
 /// A folder, and a name that its files do not have.
-struct Wall {
+pub(crate) struct Wall {
     folder: &'static str,
     name: Name,
     reason: &'static str,
@@ -20,7 +20,8 @@ enum Name {
     Path(&'static str),
 }
 
-const WALLS: [Wall; 5] = [
+/// The walls between the host's process and the guest's.
+pub(crate) const RUNTIME: &[Wall] = &[
     Wall {
         folder: "host/trialbox-runtime/src/host/",
         name: Name::Text("wasmtime"),
@@ -36,6 +37,10 @@ const WALLS: [Wall; 5] = [
         name: Name::Word("Storage"),
         reason: "the guest process knows no storage",
     },
+];
+
+/// The wall between the command line and the worker.
+pub(crate) const WORKER: &[Wall] = &[
     Wall {
         folder: "host/trialbox/src/worker/",
         name: Name::Path("clap"),
@@ -48,11 +53,11 @@ const WALLS: [Wall; 5] = [
     },
 ];
 
-/// Finds refused names.
-pub(crate) fn names(sources: &[Source]) -> Vec<Violation> {
+/// Finds names that the walls refuse.
+pub(crate) fn names(walls: &[Wall], sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
     for source in sources.iter().filter_map(Source::without_tests) {
-        for wall in WALLS.iter().filter(|wall| source.path.starts_with(wall.folder)) {
+        for wall in walls.iter().filter(|wall| source.path.starts_with(wall.folder)) {
             found.extend(lines_with(&source, &wall.name).into_iter().map(|line| {
                 let name = wall.name.text();
                 source.violation(line, format!("expected no `{name}` here: {}", wall.reason))
@@ -93,9 +98,13 @@ fn lines_where(text: &str, is_refused: impl Fn(&str) -> bool) -> Vec<usize> {
 mod tests {
     use super::*;
 
+    fn names(sources: &[Source]) -> Vec<Violation> {
+        [super::names(RUNTIME, sources), super::names(WORKER, sources)].concat()
+    }
+
     #[test]
     fn every_wall_finds_its_name_and_only_in_its_folder() {
-        for wall in &WALLS {
+        for wall in RUNTIME.iter().chain(WORKER) {
             let name = wall.name.text();
             let text = format!("fn a() {{}}\nuse {name}::B;\n");
             let inside = format!("{}deep/a.rs", wall.folder);
