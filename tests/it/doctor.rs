@@ -87,7 +87,7 @@ fn what_is_no_database_ends_with_3_and_is_not_touched() {
     }
     scene
         .trialbox(&["doctor", "--storage", "memory:"])
-        .assert_error(2, &["`memory:` is no file", "sqlite:///study.db"]);
+        .assert_error(2, &["and `memory:` is not a file", "sqlite:///study.db"]);
     scene
         .trialbox(&["doctor", "--storage", "mysql://anna:secret@host/db"])
         .assert_error(2, &["`mysql://anna:***@host/db` is no storage"]);

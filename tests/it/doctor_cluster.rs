@@ -66,7 +66,7 @@ fn two_nodes_that_share_locks_caches_and_names_are_said_to() {
     assert!(text.starts_with("job 17 of Slurm 23.11.4; trialbox "), "{text}");
     assert!(text.contains("\nok[locks]: locks on files hold between both nodes: "), "{text}");
     assert!(text.contains("\n0 errors, 0 warnings, "), "{text}");
-    assert_eq!(text.lines().last(), Some("Studies can lie in this folder."));
+    assert_eq!(text.lines().last(), Some("Studies are safe in this folder."));
     assert_eq!(text.matches("n1").count(), 1, "{text}");
     slurm.assert_nothing_is_left(&scene.folder);
 }
@@ -95,7 +95,7 @@ fn a_job_without_results_is_an_error_that_quotes_its_log() {
     assert_eq!(code, Some(3));
     let finding = &findings["no-results"];
     assert_eq!(finding["severity"], "error");
-    let found = "job 17 (FAILED, exit code 1:0, on n[1-2]) has left no results beside the study";
+    let found = "job 17 (FAILED, exit code 1:0, on n[1-2]) left no results beside the study";
     assert_eq!(finding["found"], found);
     assert_eq!(finding["meaning"], "its log ends with `execve(): trialbox: not found`");
     slurm.assert_nothing_is_left(&scene.folder);
@@ -122,22 +122,22 @@ fn what_sbatch_refuses_is_said_in_its_words_and_without_slurm_what_is_missing() 
     slurm.assert_nothing_is_left(&scene.folder);
     let mut nowhere = scene.command(&["doctor", "--slurm"]);
     let ran = Ran::from(nowhere.env("PATH", scene.path("nowhere")).output().unwrap());
-    ran.assert_error(2, &["there is no Slurm to look at: `sbatch` cannot be started"]);
+    ran.assert_error(2, &["cannot find Slurm: `sbatch` cannot be started"]);
 }
 
 #[test]
 fn a_task_whose_other_never_comes_reports_that_and_what_it_is_itself() {
     let scene = Scene::new("doctor-cluster-alone");
     let folder = scene.folder.display().to_string();
-    let ran = scene.trialbox(&["__probe", &folder, "--rank", "1", "--patience", "50ms"]);
+    let ran = scene.trialbox(&["__probe", &folder, "--rank", "1", "--timeout", "50ms"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let report = std::fs::read_to_string(scene.path("report.1")).unwrap();
     let report: Value = serde_json::from_str(&report).unwrap();
-    let problem = "the other task was not heard of within 0.05 s, at the step `hello`";
+    let problem = "the other task did not answer within 0.05 s, at the step `hello`";
     assert_eq!(report["problem"], problem);
     assert_eq!(report["facts"]["arch"], std::env::consts::ARCH);
     let missing = scene.trialbox(&["__probe", "no/such", "--rank", "0"]);
-    missing.assert_error(2, &["this node does not see the folder `no/such`"]);
+    missing.assert_error(2, &["cannot find the folder `no/such` on this node"]);
 }
 
 /// What needs bindfs.
@@ -164,7 +164,7 @@ mod two_nodes {
         };
         assert_eq!(found("locks"), ("warning", "locks on files do not hold between both nodes"));
         let stale =
-            "one node keeps seeing the old contents of an open file that the other has changed";
+            "one node keeps reading the old contents of an open file that the other has changed";
         assert_eq!(found("caches"), ("warning", stale));
         assert_eq!(found("names").0, "ok");
         slurm.assert_nothing_is_left(nodes.point(0));

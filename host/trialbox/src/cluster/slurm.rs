@@ -258,7 +258,7 @@ pub(crate) fn read_time(text: &str) -> Option<Duration> {
 }
 
 /// Writes a time so that `--time` of sbatch takes it: `days-hours:minutes:seconds`, rounded up to a second.
-pub(crate) fn show_time(time: Duration) -> String {
+pub(crate) fn format_time(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let (days, hours) = (seconds / 86400, seconds / 3600 % 24);
     let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
@@ -284,9 +284,9 @@ mod tests {
         ] {
             let time = Duration::from_secs(seconds);
             assert_eq!(read_time(text), Some(time), "{text}");
-            assert_eq!(read_time(&show_time(time)), Some(time), "{}", show_time(time));
+            assert_eq!(read_time(&format_time(time)), Some(time), "{}", format_time(time));
         }
-        assert_eq!(show_time(Duration::from_secs(93784)), "1-02:03:04");
+        assert_eq!(format_time(Duration::from_secs(93784)), "1-02:03:04");
         for text in ["", "UNLIMITED", "INVALID", "-1", "1-", "1:2:3:4", "1.5", "1h"] {
             assert_eq!(read_time(text), None, "{text}");
         }

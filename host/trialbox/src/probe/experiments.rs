@@ -1,7 +1,6 @@
-//! What two nodes do to each other's files and clocks.
+//! Experiments of two nodes with each other's files and clocks.
 //!
-//! Byte-range locks are what SQLite trusts, caches what it reads through, and names what the lock file trusts
-//! instead of them.
+//! SQLite relies on byte-range locks and reads through caches. The lock file of trialbox relies on names instead.
 
 use super::meeting::Meeting;
 use anyhow::{Context as _, Result};
@@ -11,70 +10,72 @@ use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often messages go to and fro between the clocks.
+/// The number of messages in each direction that measure the clocks.
 const CLOCK_ROUNDS: usize = 2;
 
-/// How often both try to make one name.
+/// The number of names that both tasks try to create.
 const NAME_ROUNDS: usize = 20;
 
-/// How long a lock may take to be free after it was let go: its news may have to go over a server.
-const RELEASE: Duration = Duration::from_secs(10);
+/// The time that a released lock may take to be free on the other node: the release may go through a server.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const OLD: &str = "old";
 const NEW: &str = "new";
 
-/// What one of the two saw.
+/// The results of one side.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Found {
-    /// The other's messages about its clock.
+    /// The messages with the other side's time.
     pub(crate) messages: Vec<Message>,
-    /// What came of asking for a lock that the other held.
+    /// The result of requesting a lock that the other side held.
     pub(crate) lock: Option<LockSeen>,
-    /// Whether it was to be had when the other had let it go.
+    /// True if the lock was free after the other side had released it.
     pub(crate) lock_afterwards: Option<bool>,
-    /// What could be read of a file that the other rewrote.
+    /// The reads of a file that the other side rewrote.
     pub(crate) cache: Option<CacheSeen>,
-    /// Of the names that both tried to make, those that this one made.
+    /// For each name that both sides tried to create, true if this side created it.
     pub(crate) names: Option<Vec<bool>>,
-    /// Why a name could not be tried.
+    /// The error of a file system without hard links.
     pub(crate) no_links: Option<String>,
 }
 
-/// When a message was sent by the sender's clock, and when it was seen by the reader's, in seconds since 1970.
+/// The times of a message in seconds since 1970: sent by the sender's clock, seen by the receiver's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) sent: f64,
     pub(crate) seen: f64,
 }
 
-/// What came of asking for a lock that the other held.
+/// The result of requesting a lock that the other side held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LockSeen {
-    /// It was refused, as it should be.
+    /// Refused, as it should be.
     Refused,
-    /// It was given.
+    /// Granted to both sides.
     Given,
-    /// There are no such locks; what the system said.
+    /// The file system has no such locks. Holds the system's error.
     Impossible(String),
 }
 
-/// Whether the new contents of a file were seen, at once after the other had written, synced and closed it.
+/// True where a read returned the new contents of a file, directly after the other side had written, synced and closed
+/// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CacheSeen {
-    /// Through a descriptor that was open all the time.
+    /// A read through a descriptor that was open all the time.
     pub(crate) kept: bool,
-    /// Through the same, after locking it: this is how SQLite reads.
+    /// A read through the same descriptor after locking it, as SQLite reads.
     pub(crate) locked: bool,
-    /// After opening it again.
+    /// A read after reopening the file.
     pub(crate) reopened: bool,
 }
 
 impl Found {
-    /// Makes the experiments, together with the other. What was seen before an error stays.
-    pub(super) fn fill(&mut self, meeting: &Meeting<'_>) -> Result<()> {
+    /// Runs the experiments together with the other side. Results from before an error stay.
+    pub(super) fn run(&mut self, meeting: &Meeting<'_>) -> Result<()> {
         meeting.meet("hello")?;
         for round in 0..CLOCK_ROUNDS {
             self.messages.push(exchange_times(meeting, round)?);
@@ -84,15 +85,16 @@ impl Found {
                 hold_lock(meeting)?;
                 rewrite(meeting)?;
             } else {
-                self.ask_for_lock(meeting)?;
-                self.cache = Some(read_what_is_rewritten(meeting)?);
+                self.request_lock(meeting)?;
+                self.cache = Some(read_rewritten(meeting)?);
             }
         }
         self.race_for_names(meeting)
     }
 
-    fn ask_for_lock(&mut self, meeting: &Meeting<'_>) -> Result<()> {
-        let held = meeting.hear("held")?;
+    /// Requests the lock while the other side holds it, and again after the release.
+    fn request_lock(&mut self, meeting: &Meeting<'_>) -> Result<()> {
+        let held = meeting.receive("held")?;
         if !held.is_empty() {
             self.lock = Some(LockSeen::Impossible(held));
             return Ok(());
@@ -104,23 +106,22 @@ impl Found {
             Err(error) => LockSeen::Impossible(error.to_string()),
         });
         unlock(&file);
-        meeting.say("asked", "")?;
-        meeting.hear("free")?;
+        meeting.send("asked", "")?;
+        meeting.receive("free")?;
         self.lock_afterwards = Some(wait_for_lock(&file));
-        meeting.say("done", "")
+        meeting.send("done", "")
     }
 
-    /// Both try to make the same name by a link, as the lock file is made.
+    /// Tries to create the same names as the other side, by links as the lock file is created.
     fn race_for_names(&mut self, meeting: &Meeting<'_>) -> Result<()> {
         let mut names = Vec::new();
         for round in 0..NAME_ROUNDS {
             let own = meeting.path(&format!("claim-{round}.{}", meeting.rank()));
             fs::write(&own, "").context("failed to write a file")?;
             meeting.meet(&format!("ready-{round}"))?;
-            let made = fs::hard_link(&own, meeting.path(&format!("name-{round}")));
-            match made {
+            match fs::hard_link(&own, meeting.path(&format!("name-{round}"))) {
                 Ok(()) => names.push(true),
-                // The answer to a link that was made may be lost, and its repetition refused (open(2)).
+                // NFS may lose the answer to a successful link and refuse the repetition (open(2)).
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     names.push(fs::metadata(&own).is_ok_and(|metadata| metadata.nlink() == 2));
                 }
@@ -135,37 +136,39 @@ impl Found {
     }
 }
 
-/// First 0 sends and 1 reads, then the other way.
+/// Exchanges one message in each direction: rank 0 sends first.
 fn exchange_times(meeting: &Meeting<'_>, round: usize) -> Result<Message> {
     let step = format!("clock-{round}");
-    let send = || meeting.say(&step, &now().to_string());
     if meeting.rank() == 0 {
-        send()?;
+        meeting.send(&step, &now().to_string())?;
     }
-    let sent = meeting.hear(&step)?;
-    let message = Message { sent: sent.parse().context("a time that is no number")?, seen: now() };
+    let sent = meeting.receive(&step)?;
+    let sent = sent.parse().with_context(|| format!("expected a time, found `{sent}`"))?;
+    let message = Message { sent, seen: now() };
     if meeting.rank() == 1 {
-        send()?;
+        meeting.send(&step, &now().to_string())?;
     }
     Ok(message)
 }
 
+/// Returns the seconds since 1970.
 fn now() -> f64 {
     SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// Holds a lock while the other side requests it, then releases it.
 fn hold_lock(meeting: &Meeting<'_>) -> Result<()> {
     let file = open_to_lock(meeting, meeting.rank())?;
     match try_lock(&file) {
-        Ok(true) => meeting.say("held", "")?,
-        // A new file that nobody else knows of.
-        Ok(false) => return meeting.say("held", "a file of nobody else's is locked already"),
-        Err(error) => return meeting.say("held", &error.to_string()),
+        Ok(true) => meeting.send("held", "")?,
+        // No other process has opened this new file.
+        Ok(false) => return meeting.send("held", "a new file is locked already"),
+        Err(error) => return meeting.send("held", &error.to_string()),
     }
-    meeting.hear("asked")?;
+    meeting.receive("asked")?;
     unlock(&file);
-    meeting.say("free", "")?;
-    meeting.hear("done").map(drop)
+    meeting.send("free", "")?;
+    meeting.receive("done").map(drop)
 }
 
 fn open_to_lock(meeting: &Meeting<'_>, holder: u8) -> Result<File> {
@@ -174,7 +177,7 @@ fn open_to_lock(meeting: &Meeting<'_>, holder: u8) -> Result<File> {
     options.open(meeting.path(&format!("lock-of-{holder}"))).context("failed to open a file")
 }
 
-/// Asks for the lock on all bytes; whether it was given.
+/// Requests the lock on all bytes, and returns whether it was granted.
 fn try_lock(file: &File) -> io::Result<bool> {
     match fcntl_lock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(true),
@@ -184,10 +187,11 @@ fn try_lock(file: &File) -> io::Result<bool> {
 }
 
 fn unlock(file: &File) {
-    // Where it fails, the other finds out.
+    // The other side notices a failure.
     let _ = fcntl_lock(file, FlockOperation::NonBlockingUnlock);
 }
 
+/// Waits until the lock is free; returns false after a timeout.
 fn wait_for_lock(file: &File) -> bool {
     let started = Instant::now();
     loop {
@@ -195,14 +199,14 @@ fn wait_for_lock(file: &File) -> bool {
             unlock(file);
             return true;
         }
-        if started.elapsed() >= RELEASE {
+        if started.elapsed() >= RELEASE_TIMEOUT {
             return false;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
 
-/// Writes a file, and again when the other has it open.
+/// Writes a file, and rewrites it when the other side has it open.
 fn rewrite(meeting: &Meeting<'_>) -> Result<()> {
     let path = meeting.path(&format!("text-of-{}", meeting.rank()));
     let write = |text: &str| {
@@ -211,29 +215,36 @@ fn rewrite(meeting: &Meeting<'_>) -> Result<()> {
         file.sync_all()
     };
     write(OLD).context("failed to write a file")?;
-    meeting.say("written", "")?;
-    meeting.hear("opened")?;
+    meeting.send("written", "")?;
+    meeting.receive("opened")?;
     write(NEW).context("failed to write a file again")?;
-    meeting.say("rewritten", "")
+    meeting.send("rewritten", "")
 }
 
-fn read_what_is_rewritten(meeting: &Meeting<'_>) -> Result<CacheSeen> {
+/// Reads the file that the other side rewrites, in three ways.
+fn read_rewritten(meeting: &Meeting<'_>) -> Result<CacheSeen> {
     let path = meeting.path(&format!("text-of-{}", 1 - meeting.rank()));
-    let open = || OpenOptions::new().read(true).write(true).open(&path);
-    meeting.hear("written")?;
-    let file = open().context("failed to open a file of the other's")?;
+    meeting.receive("written")?;
+    let file = open_existing(&path)?;
     is_new(&file)?;
-    meeting.say("opened", "")?;
-    meeting.hear("rewritten")?;
+    meeting.send("opened", "")?;
+    meeting.receive("rewritten")?;
     let kept = is_new(&file)?;
     let locked = try_lock(&file).unwrap_or(false) && is_new(&file)?;
     unlock(&file);
-    let file = open().context("failed to open a file of the other's again")?;
+    let file = open_existing(&path)?;
     Ok(CacheSeen { kept, locked, reopened: is_new(&file)? })
 }
 
+fn open_existing(path: &Path) -> Result<File> {
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    opened
+        .with_context(|| format!("failed to open `{}`, which the other task wrote", path.display()))
+}
+
+/// Returns whether a file has the new contents.
 fn is_new(file: &File) -> Result<bool> {
     let mut bytes = [0; NEW.len()];
-    file.read_exact_at(&mut bytes, 0).context("failed to read a file of the other's")?;
+    file.read_exact_at(&mut bytes, 0).context("failed to read a file that the other task wrote")?;
     Ok(bytes == NEW.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! What a node is, as far as it matters to trials.
+//! The facts about a node that matter to trials.
 
 use crate::args::objective::{jobs_cache_dir, users_cache_dir};
 use crate::cluster::own_job::Standing;
@@ -12,37 +12,38 @@ use std::path::{Path, PathBuf};
 use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::platform::process::{boot_id, host_name};
 
-/// A node, as it sees itself.
+/// The description of a node by a task that runs there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    /// Slurm's name for it, or outside of a job the machine's.
+    /// Slurm's name of the node, or outside of a job the machine's.
     pub(crate) node: String,
     pub(crate) boot_id: Option<String>,
     /// The kernel's release.
     pub(crate) kernel: String,
     pub(crate) arch: String,
     pub(crate) cpu: Option<String>,
-    /// The version of Landlock that the kernel enforces; 0 for none.
+    /// The ABI version of Landlock that the kernel enforces; 0 for none.
     pub(crate) landlock_abi: u32,
     pub(crate) seccomp: bool,
     pub(crate) rlimits: Rlimits,
-    /// Whether memory must be checked in code for want of address space.
+    /// True if memory accesses must be checked in code for lack of address space.
     pub(crate) small_address_space: bool,
-    /// What the job may use on the node.
+    /// The job's memory on the node.
     pub(crate) job_memory_mib: Option<u64>,
-    /// The folder of the study.
-    pub(crate) folder: Place,
-    /// Where compiled code is kept for all jobs, and for this one alone.
-    pub(crate) cache: Option<Place>,
-    pub(crate) job_cache: Option<Place>,
+    /// The study's folder.
+    pub(crate) folder: Directory,
+    /// The cache of compiled code for all jobs.
+    pub(crate) cache: Option<Directory>,
+    /// The cache for this job alone, which replaces one that cannot be written.
+    pub(crate) job_cache: Option<Directory>,
     pub(crate) is_job: bool,
-    /// Whether Slurm has told the job when it ends.
+    /// True if Slurm tells the job when it ends.
     pub(crate) end_told: bool,
-    /// Why squeue does not tell either, where it does not.
+    /// The error of squeue, which is asked where Slurm does not tell.
     pub(crate) squeue_problem: Option<String>,
-    /// The name of the process that started this one.
+    /// The name of the parent process.
     pub(crate) parent: Option<String>,
-    /// Whether it is this process that gets Slurm's signals.
+    /// True if Slurm's signals go to this process.
     pub(crate) gets_signals: bool,
 }
 
@@ -56,30 +57,33 @@ pub(crate) struct Rlimits {
     pub(crate) cpu_seconds: Option<u64>,
 }
 
-/// A folder.
+/// A directory and its file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct Directory {
     pub(crate) path: PathBuf,
-    /// As in [`trialbox_storage::platform::mount::Mount`]; empty if the system does not say.
+    /// The type, as in [`trialbox_storage::platform::mount::Mount`]; empty if unknown.
     pub(crate) fs_type: String,
     pub(crate) source: String,
     pub(crate) options: Vec<String>,
-    /// Whether trialbox takes its lock file there by itself.
+    /// True if trialbox uses its lock file there by itself.
     pub(crate) has_lock_file: bool,
-    /// What its mount options do to locks, if anything is known.
+    /// The effect of the mount options on locks, if they have one.
     pub(crate) lock_option_problem: Option<String>,
-    /// Why nothing can be written there.
+    /// The error of writing a file there.
     pub(crate) unwritable: Option<String>,
 }
 
 impl Facts {
-    /// This machine, for a study in this folder.
+    /// Collects the facts about this machine, for a study in this folder.
     pub(crate) fn here(folder: &Path) -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
         let precautions = trialbox_runtime::precautions();
         let job = SlurmJob::current();
         let end_told = job.as_ref().is_some_and(|job| job.end_time.is_some());
-        let unanswered = |job: &SlurmJob| Standing::of(job).err().map(|error| error.to_string());
+        let squeue_problem = match &job {
+            Some(job) if !end_told => Standing::of(job).err().map(|error| error.to_string()),
+            _ => None,
+        };
         let named_cache = variable("TRIALBOX_CACHE_DIR").map(PathBuf::from);
         Facts {
             node: variable("SLURMD_NODENAME").unwrap_or_else(host_name),
@@ -92,10 +96,12 @@ impl Facts {
             rlimits: Rlimits::here(),
             small_address_space: trialbox_runtime::address_space_is_small(),
             job_memory_mib: variable("SLURM_MEM_PER_NODE").and_then(|text| text.parse().ok()),
-            folder: Place::of(folder),
-            job_cache: jobs_cache_dir().filter(|_| named_cache.is_none()).map(|dir| made(&dir)),
-            cache: named_cache.or_else(users_cache_dir).map(|dir| made(&dir)),
-            squeue_problem: job.as_ref().filter(|_| !end_told).and_then(unanswered),
+            folder: Directory::of(folder),
+            job_cache: jobs_cache_dir()
+                .filter(|_| named_cache.is_none())
+                .map(|path| Directory::created(&path)),
+            cache: named_cache.or_else(users_cache_dir).map(|path| Directory::created(&path)),
+            squeue_problem,
             gets_signals: job.as_ref().and_then(|job| job.task_pid) == Some(std::process::id()),
             is_job: job.is_some(),
             end_told,
@@ -117,15 +123,15 @@ impl Rlimits {
     }
 }
 
-impl Place {
-    /// A folder that is there, or should be.
+impl Directory {
+    /// Examines a directory.
     fn of(path: &Path) -> Self {
         let mount = mount_of(path).ok();
         let problem = mount.as_ref().and_then(|mount| mount.lock_option_problem());
         let has_lock_file = mount.as_ref().is_some_and(|mount| mount.locks == Locks::Network);
         let (fs_type, source, options) =
             mount.map(|mount| (mount.fs_type, mount.source, mount.options)).unwrap_or_default();
-        Place {
+        Directory {
             path: path.to_owned(),
             fs_type,
             source,
@@ -135,20 +141,22 @@ impl Place {
             unwritable: unwritable(path),
         }
     }
+
+    /// Examines a directory, and creates it first as `run` would.
+    fn created(path: &Path) -> Self {
+        // A failure shows when a file is written there.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        Directory::of(path)
+    }
 }
 
-/// A folder that `run` makes if it is not there.
-fn made(path: &Path) -> Place {
-    // What fails is found when something is to be written in it.
-    let _ = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    Place::of(path)
-}
-
+/// Returns the error of creating and removing a file, if there is one.
 fn unwritable(folder: &Path) -> Option<String> {
     let file = folder.join(format!(".trialbox-probe-{:016x}", rand::random::<u64>()));
     fs::write(&file, "").and_then(|()| fs::remove_file(&file)).err().map(|error| error.to_string())
 }
 
+/// Returns the name of the parent process.
 fn parent() -> Option<String> {
     let pid = rustix::process::getppid()?.as_raw_nonzero();
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;

@@ -1,4 +1,4 @@
-//! How two processes on two nodes talk: by files of a folder, each written aside and renamed.
+//! Messages between two processes on two nodes: files of a folder, each written aside and renamed.
 
 use anyhow::{Context as _, Result, bail};
 use std::fs;
@@ -6,22 +6,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The first look for a file is this soon after the one before, the others ever later.
-const SHORTEST_STEP: Duration = Duration::from_millis(2);
-const LONGEST_STEP: Duration = Duration::from_millis(250);
+/// The pause between two attempts to read a message: at first, and at most.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// One side of it.
+/// One side of the exchange.
 #[derive(Debug)]
 pub(super) struct Meeting<'a> {
     folder: &'a Path,
     rank: u8,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl<'a> Meeting<'a> {
-    /// `rank` is 0 or 1; `patience` is for each wait.
-    pub(super) fn new(folder: &'a Path, rank: u8, patience: Duration) -> Self {
-        Meeting { folder, rank, patience }
+    /// Returns the side with this `rank`, 0 or 1. The `timeout` holds for each wait.
+    pub(super) fn new(folder: &'a Path, rank: u8, timeout: Duration) -> Self {
+        Meeting { folder, rank, timeout }
     }
 
     pub(super) fn rank(&self) -> u8 {
@@ -32,36 +32,36 @@ impl<'a> Meeting<'a> {
         self.folder.join(name)
     }
 
-    /// Tells the other something. Each step has a name that is used once.
-    pub(super) fn say(&self, step: &str, text: &str) -> Result<()> {
+    /// Sends a message. Each step has a name that is used once.
+    pub(super) fn send(&self, step: &str, text: &str) -> Result<()> {
         self.write(&format!("{step}.{}", self.rank), text)
     }
 
-    /// Waits for what the other says.
-    pub(super) fn hear(&self, step: &str) -> Result<String> {
+    /// Waits for the other side's message.
+    pub(super) fn receive(&self, step: &str) -> Result<String> {
         let name = format!("{step}.{}", 1 - self.rank);
         let started = Instant::now();
-        let mut pause = SHORTEST_STEP;
+        let mut pause = SHORTEST_PAUSE;
         loop {
-            if let Some(text) = look(self.folder, &name)? {
+            if let Some(text) = read_from_server(self.folder, &name)? {
                 return Ok(text);
             }
-            if started.elapsed() >= self.patience {
-                let seconds = self.patience.as_secs_f64();
-                bail!("the other task was not heard of within {seconds} s, at the step `{step}`");
+            if started.elapsed() >= self.timeout {
+                let seconds = self.timeout.as_secs_f64();
+                bail!("the other task did not answer within {seconds} s, at the step `{step}`");
             }
             std::thread::sleep(pause);
-            pause = (pause * 2).min(LONGEST_STEP);
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Goes on when both have come here.
+    /// Waits until both sides have reached this step.
     pub(super) fn meet(&self, step: &str) -> Result<()> {
-        self.say(step, "")?;
-        self.hear(step).map(drop)
+        self.send(step, "")?;
+        self.receive(step).map(drop)
     }
 
-    /// Writes a file that is there at once and as a whole.
+    /// Writes a file that appears with its whole contents.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path(name);
         let aside = self.path(&format!("{name}.tmp"));
@@ -70,15 +70,17 @@ impl<'a> Meeting<'a> {
     }
 }
 
-/// What a file of the folder holds, or `None` if it is not there. Asks the server: a client of NFS believes for up to
-/// a minute that a name is not there, but not after it has itself made another one in that folder.
+/// Reads a file of the folder, or returns `None` if it does not exist.
+///
+/// An NFS client remembers for up to a minute that a name does not exist. It forgets that when it creates another name
+/// in the folder itself, which is why this writes a file first.
 ///
 /// # Errors
-/// When the folder cannot be written, or the file is there and cannot be read.
-pub(crate) fn look(folder: &Path, name: &str) -> Result<Option<String>> {
-    let touched = folder.join(format!("look.{}.{name}", std::process::id()));
+/// When the folder cannot be written, or the file exists and cannot be read.
+pub(crate) fn read_from_server(folder: &Path, name: &str) -> Result<Option<String>> {
+    let touched = folder.join(format!("touch.{}.{name}", std::process::id()));
     let touch = fs::write(&touched, "").and_then(|()| fs::remove_file(&touched));
-    touch.with_context(|| format!("failed to write in `{}`", folder.display()))?;
+    touch.with_context(|| format!("failed to write to `{}`", folder.display()))?;
     let path = folder.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text)),
@@ -92,15 +94,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_alone_says_so_after_its_patience_and_who_is_not_hears_the_other() {
+    fn a_task_without_the_other_gives_up_and_one_with_it_receives_its_message() {
         let folder = std::env::temp_dir().join(format!("trialbox-meeting-{}", std::process::id()));
         fs::create_dir_all(&folder).expect("a folder");
         let ranks = [0, 1].map(|rank| Meeting::new(&folder, rank, Duration::from_millis(5)));
-        let alone = ranks[0].hear("hello").expect_err("nobody is there");
+        let alone = ranks[0].receive("hello").expect_err("the other is missing");
         let text = alone.to_string();
-        assert_eq!(text, "the other task was not heard of within 0.005 s, at the step `hello`");
-        ranks[1].say("hello", "it is me").expect("it is written");
-        assert_eq!(ranks[0].hear("hello").expect("it is there"), "it is me");
+        assert_eq!(text, "the other task did not answer within 0.005 s, at the step `hello`");
+        ranks[1].send("hello", "it is me").expect("it is written");
+        assert_eq!(ranks[0].receive("hello").expect("it is there"), "it is me");
         fs::remove_dir_all(&folder).expect("it is removed");
     }
 }

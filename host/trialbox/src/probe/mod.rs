@@ -1,9 +1,8 @@
-//! `trialbox __probe`: one of two tasks of `doctor --slurm` that find out, each on a node of its own, what two nodes
-//! have in common.
+//! `trialbox __probe`: one of the two tasks of `doctor --slurm`, each on a node of its own.
 //!
-//! They meet through files of a folder, for that is what trials on a cluster share. Each leaves a [`Report`];
-//! it judges nothing, because only who reads both can. `meeting` is how they meet, `facts` what a node is,
-//! `experiments` what the two do to each other.
+//! The tasks meet through files in a folder, because files are what trials on a cluster share. Each task leaves a
+//! [`Report`], which `doctor --slurm` judges when it has both. `meeting` passes messages, `facts` describes a node,
+//! and `experiments` tests locks, caches, names and clocks between the two.
 
 mod experiments;
 mod facts;
@@ -12,8 +11,8 @@ mod meeting;
 pub(crate) use experiments::{CacheSeen, Found, LockSeen, Message};
 #[cfg(test)]
 pub(crate) use facts::Rlimits;
-pub(crate) use facts::{Facts, Place};
-pub(crate) use meeting::look;
+pub(crate) use facts::{Directory, Facts};
+pub(crate) use meeting::read_from_server;
 
 use crate::args::storage::parse_duration;
 use crate::error::{CommandError, CommandResult};
@@ -23,33 +22,33 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Be one of the two tasks of `doctor --slurm`.
+/// Run one of the two tasks of `doctor --slurm`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProbeArgs {
-    /// The folder that both see
+    /// The folder in which the tasks meet
     folder: PathBuf,
 
-    /// Which of the two this is
+    /// The rank of this task
     #[arg(long, env = "SLURM_PROCID", value_name = "0|1", value_parser = clap::value_parser!(u8).range(..2))]
     rank: u8,
 
-    /// How long to wait for the other
+    /// Give up after waiting this long for the other task
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    patience: Duration,
+    timeout: Duration,
 }
 
-/// What one task has found out.
+/// The results of one task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Report {
-    /// Its node, as seen there.
+    /// The task's node.
     pub(crate) facts: Facts,
-    /// What it saw of the other, as far as they got.
+    /// The results of the experiments, as far as the tasks got.
     pub(crate) found: Found,
-    /// Why they got no further.
+    /// The error that stopped the experiments.
     pub(crate) problem: Option<String>,
 }
 
-/// The name of a task's report, a file of the folder.
+/// Returns the file name of a task's report.
 pub(crate) fn report_name(rank: u8) -> String {
     format!("report.{rank}")
 }
@@ -58,23 +57,23 @@ impl ProbeArgs {
     pub(crate) fn run(self) -> CommandResult {
         if !self.folder.is_dir() {
             return Err(CommandError::usage(
-                format!("this node does not see the folder `{}`", self.folder.display()),
-                "the study must lie on a file system that all nodes share",
+                format!("cannot find the folder `{}` on this node", self.folder.display()),
+                "keep the study on a file system that all nodes share",
             ));
         }
         let facts = Facts::here(&self.folder);
-        let meeting = Meeting::new(&self.folder, self.rank, self.patience);
+        let meeting = Meeting::new(&self.folder, self.rank, self.timeout);
         let mut found = Found::default();
-        let problem = found.fill(&meeting).err().map(|error| format!("{error:#}"));
+        let problem = found.run(&meeting).err().map(|error| format!("{error:#}"));
         let report = Report { facts, found, problem };
         let text = serde_json::to_string(&report).map_err(anyhow::Error::from);
         let written = text.and_then(|text| meeting.write(&report_name(self.rank), &text));
-        written.map_err(no_use_of_folder)?;
+        written.map_err(folder_error)?;
         Ok(ExitCode::Done)
     }
 }
 
-/// The folder cannot be read or written.
-pub(crate) fn no_use_of_folder(error: anyhow::Error) -> CommandError {
+/// Returns the error of a folder that cannot be read or written.
+pub(crate) fn folder_error(error: anyhow::Error) -> CommandError {
     CommandError { exit: ExitCode::Usage, code: None, error, help: None }
 }

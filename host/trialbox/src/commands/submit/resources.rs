@@ -2,7 +2,7 @@
 
 use super::quote::directive_quote;
 use crate::args::storage::{parse_count, parse_duration};
-use crate::cluster::slurm::{read_time, show_time};
+use crate::cluster::slurm::{format_time, read_time};
 use crate::error::CommandError;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl SlurmArgs {
     pub(super) fn flags(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
         let cpus = self.cpus.or_else(|| Some(jobs).filter(|jobs| jobs.get() > 1));
         let named = [
-            ("time", self.time.map(show_time)),
+            ("time", self.time.map(format_time)),
             ("mem", self.mem.clone()),
             ("cpus-per-task", cpus.map(|cpus| cpus.to_string())),
             ("account", self.account.clone()),

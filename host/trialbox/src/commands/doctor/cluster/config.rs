@@ -1,32 +1,29 @@
-//! What a cluster's configuration means for trials (`scontrol show config`, slurm.conf(5)).
+//! Judges a cluster's configuration (`scontrol show config`, slurm.conf(5)).
 
-use super::finding::{
-    Finding,
-    Severity::{Note, Ok, Warning},
-};
+use crate::view::finding::Finding;
 use std::collections::BTreeMap;
 
-/// How long after SIGTERM a trial surely is recorded.
+/// The seconds after SIGTERM within which a trial is surely recorded.
 const ENOUGH_TO_RECORD: u64 = 5;
 
-/// `scontrol show config`, as names in lower case and values.
+/// The output of `scontrol show config`: values by their names in lower case.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Config(BTreeMap<String, String>);
 
 impl Config {
     pub(super) fn read(text: &str) -> Self {
-        let line = |line: &str| {
-            let (key, value) = line.split_once('=')?;
-            Some((key.trim().to_ascii_lowercase(), value.trim().to_owned()))
-        };
-        Config(text.lines().filter_map(line).collect())
+        let mut values = BTreeMap::new();
+        for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+            values.insert(key.trim().to_ascii_lowercase(), value.trim().to_owned());
+        }
+        Config(values)
     }
 
     fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
-    /// The number that a value begins with: `30 sec`.
+    /// Returns the number at the start of a value such as `30 sec`.
     fn number(&self, key: &str) -> Option<u64> {
         self.text(key)?.split_whitespace().next()?.parse().ok()
     }
@@ -35,133 +32,126 @@ impl Config {
         self.text("slurm_version")
     }
 
+    /// Returns a finding for each setting that Slurm shows.
     pub(super) fn judge(&self) -> Vec<Finding> {
-        let found = [
+        let findings = [
             self.signals(),
             self.kill_wait(),
             self.array_size(),
             self.requeue(),
             self.preemption(),
         ];
-        found.into_iter().flatten().collect()
+        findings.into_iter().flatten().collect()
     }
 
-    /// Who gets the signals: all of a job's processes with `proctrack/linuxproc` and `pgid`, only the one that
-    /// slurmstepd started with `proctrack/cgroup`, unless `SignalChildrenProcesses` (cgroup.conf(5), from 23.11 on).
+    /// Judges which processes of a job get its signals.
+    ///
+    /// With `proctrack/linuxproc` and `pgid` all of them do. With `proctrack/cgroup` only the process that slurmstepd
+    /// started does, unless `SignalChildrenProcesses` is set (cgroup.conf(5), since 23.11).
     fn signals(&self) -> Option<Finding> {
         let tracking = self.text("proctracktype")?;
-        let all = self.text("signalchildrenprocesses").is_some_and(|value| {
+        let signals_children = self.text("signalchildrenprocesses").is_some_and(|value| {
             ["yes", "true", "1"].iter().any(|yes| value.eq_ignore_ascii_case(yes))
         });
-        if tracking != "proctrack/cgroup" || all {
+        if tracking != "proctrack/cgroup" || signals_children {
             let found = format!("Slurm signals all processes of a job ({tracking})");
-            return Some(Finding::ok(
-                "signals",
-                found,
-                "trials are recorded when a job is cancelled or preempted",
-            ));
+            return Some(
+                Finding::ok("signals", found)
+                    .meaning("a trial is recorded when its job is cancelled or preempted"),
+            );
         }
-        Some(Finding::new(
-            Note,
-            "signals",
-            format!("Slurm signals only the process that it has started itself ({tracking})"),
-            "the shell of a batch script gets the signals, and the programs that it starts do not",
-            "let the last line of a script be `exec trialbox run …` or `srun trialbox run …`, so that a trial is recorded when its job is cancelled or preempted",
-        ))
+        let found = format!("Slurm signals only the first process of a job ({tracking})");
+        Some(
+            Finding::note("signals", found)
+                .meaning(
+                    "the shell of a batch script gets the signals, and the programs that it \
+                     starts do not",
+                )
+                .advice(
+                    "end the batch script with `exec trialbox run …` or `srun trialbox run …`, \
+                     so that a trial is recorded when its job is cancelled or preempted",
+                ),
+        )
     }
 
     fn kill_wait(&self) -> Option<Finding> {
         let seconds = self.number("killwait")?;
-        let found = format!("a job that is to end is killed after {seconds} s (KillWait)");
+        let found = format!("Slurm kills a job {seconds} s after it asked it to end (KillWait)");
         Some(if seconds < ENOUGH_TO_RECORD {
-            Finding::new(
-                Warning,
-                "kill-wait",
-                found,
-                "on a busy database that may be too short to record the trial, which then is tried again",
-                "keep to --reserve, by which trials end before their job does",
-            )
+            Finding::warning("kill-wait", found)
+                .meaning(
+                    "a busy database may need longer to record a trial, which is then requeued",
+                )
+                .advice("leave --reserve as it is: `run` stops a trial before its job ends")
         } else {
-            Finding::ok("kill-wait", found, "enough to record its trial")
+            Finding::ok("kill-wait", found).meaning("enough to record a trial")
         })
     }
 
     fn array_size(&self) -> Option<Finding> {
-        // The largest index is one less than this (slurm.conf(5)), and those of `submit` begin with 1.
+        // The largest index is MaxArraySize - 1 (slurm.conf(5)), and the indices of `submit` start at 1.
         let size = self.number("maxarraysize")?;
-        let found = format!(
-            "an array of `submit` may have {} tasks (MaxArraySize {size})",
-            size.saturating_sub(1)
-        );
+        let most = size.saturating_sub(1);
+        let found = format!("an array of `submit` may have {most} tasks (MaxArraySize {size})");
         Some(if size <= 1 {
-            let advice = "submit single jobs with `run -n`";
-            Finding::new(Warning, "array-size", found, "there are no arrays here", advice)
+            Finding::warning("array-size", found)
+                .meaning("this cluster accepts no array jobs")
+                .advice("submit single jobs with `run --n-trials N`")
         } else {
             let meaning = "for more trials, let each task run several (`submit --trials-per-task`)";
-            Finding::ok("array-size", found, meaning)
+            Finding::ok("array-size", found).meaning(meaning)
         })
     }
 
     fn requeue(&self) -> Option<Finding> {
-        Some(match self.text("jobrequeue")? {
-            "0" => Finding::new(
-                Note,
-                "requeue",
-                "a job whose node fails is not started again (JobRequeue)",
-                "its trial is queued again by the next `run`, but there may be none",
-                "give sbatch --requeue",
-            ),
-            _ => Finding::ok(
-                "requeue",
-                "a job whose node fails is started again (JobRequeue)",
-                "its trial is tried again",
-            ),
+        Some(if self.text("jobrequeue")? == "0" {
+            let found = "Slurm does not requeue a job whose node fails (JobRequeue)";
+            Finding::note("requeue", found)
+                .meaning("its trial is requeued by the next `run`, if there is one")
+                .advice("give sbatch --requeue")
+        } else {
+            let found = "Slurm requeues a job whose node fails (JobRequeue)";
+            Finding::ok("requeue", found).meaning("its trial is retried")
         })
     }
 
     fn preemption(&self) -> Option<Finding> {
         let mode = self.text("preemptmode")?;
+        let has = |word: &str| mode.split(',').any(|part| part.eq_ignore_ascii_case(word));
         let found = format!("jobs may be preempted (PreemptMode {mode})");
-        let is = |word: &str| mode.split(',').any(|part| part.eq_ignore_ascii_case(word));
-        Some(if is("REQUEUE") {
-            Finding::ok(
-                "preemption",
-                found,
-                "they are started again, and their trials are tried again",
-            )
-        } else if is("CANCEL") {
-            Finding::new(
-                Note,
-                "preemption",
-                found,
-                "a preempted job is not started again, and its trial waits for the next `run`",
+        let note = |meaning: &str, advice: &str| {
+            Finding::note("preemption", &*found).meaning(meaning).advice(advice)
+        };
+        Some(if has("REQUEUE") {
+            let meaning = "preempted jobs are requeued, and their trials are retried";
+            Finding::ok("preemption", found).meaning(meaning)
+        } else if has("CANCEL") {
+            note(
+                "a preempted job is not requeued, and its trial waits for the next `run`",
                 "submit a few tasks more than there are trials",
             )
-        } else if is("SUSPEND") || is("GANG") {
-            Finding::new(
-                Note,
-                "preemption",
-                found,
-                "a job that is suspended keeps its trial as long as Slurm can be asked for it, and goes on with it",
-                "where squeue cannot be asked, give --grace a time that no job is suspended for",
+        } else if has("SUSPEND") || has("GANG") {
+            note(
+                "a suspended job keeps its trial and continues it, as long as squeue answers",
+                "where squeue does not answer, give --grace a time longer than any suspension",
             )
         } else {
-            Finding::new(Ok, "preemption", "no job is preempted (PreemptMode)", "", "")
+            Finding::ok("preemption", "jobs are not preempted (PreemptMode)")
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Severity;
     use super::*;
+    use crate::view::finding::Severity::{self, Note, Ok, Warning};
 
     #[track_caller]
     fn check(line: &str, code: &str, severity: Severity, piece: &str) {
         let findings = Config::read(&format!("Configuration data as of now\n{line}\n")).judge();
         let [finding] = &findings[..] else { panic!("{findings:?}") };
         assert_eq!((finding.code, finding.severity), (code, severity), "{finding:?}");
-        assert!(finding.text().contains(piece), "{}", finding.text());
+        assert!(finding.to_text().contains(piece), "{}", finding.to_text());
     }
 
     #[test]
@@ -174,12 +164,12 @@ mod tests {
             Ok,
             "may have 1000 tasks (MaxArraySize 1001)",
         );
-        check("MaxArraySize            = 0", "array-size", Warning, "no arrays");
+        check("MaxArraySize            = 0", "array-size", Warning, "no array jobs");
         check("JobRequeue              = 0", "requeue", Note, "--requeue");
-        check("JobRequeue              = 1", "requeue", Ok, "started again");
-        check("PreemptMode             = OFF", "preemption", Ok, "no job is preempted");
-        check("PreemptMode             = REQUEUE", "preemption", Ok, "tried again");
-        check("PreemptMode             = CANCEL", "preemption", Note, "not started again");
+        check("JobRequeue              = 1", "requeue", Ok, "requeues a job");
+        check("PreemptMode             = OFF", "preemption", Ok, "not preempted");
+        check("PreemptMode             = REQUEUE", "preemption", Ok, "retried");
+        check("PreemptMode             = CANCEL", "preemption", Note, "not requeued");
         check("PreemptMode             = GANG,SUSPEND", "preemption", Note, "--grace");
         check("ProctrackType           = proctrack/linuxproc", "signals", Ok, "all processes");
         check(
@@ -202,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_told_is_not_judged() {
+    fn a_setting_that_slurm_does_not_show_is_not_judged() {
         assert_eq!(Config::read("").judge(), []);
         assert_eq!(Config::read("SLURM_VERSION = 22.05.8").version(), Some("22.05.8"));
     }

@@ -1,39 +1,40 @@
-//! The small job that looks at a cluster from the inside.
+//! The small job that examines a cluster from the inside.
 
-use crate::cluster::slurm::{self, SlurmError, ask, show_time};
+use crate::cluster::slurm::{self, SlurmError, ask, format_time};
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What is asked for, once for two nodes; the user's flags come after it and win.
+/// The resources of the job. The user's flags come after them, and sbatch takes the last.
 const RESOURCES: [&str; 5] =
     ["--ntasks=2", "--cpus-per-task=1", "--mem=256M", "--no-requeue", "--open-mode=append"];
 
-/// More than the tasks can need, which wait for each other for a minute at most before they give up.
-const TIME: Duration = Duration::from_secs(300);
+/// The time limit of the job: its tasks give up after they have waited a minute for each other.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
 
-/// The batch script. Program and folder are its arguments, so that nothing needs quoting. A task that fails must not
-/// take the other with it, and nothing here needs MPI. Who submits from within a job passes that one's variables on,
-/// and srun refuses to be told of memory in two ways.
+/// The batch script. Program and folder are its arguments, so that nothing needs quoting.
+///
+/// A task that fails must not end the other, and nothing here needs MPI. Within another job sbatch passes that job's
+/// variables on, and srun refuses memory limits of two kinds.
 const SCRIPT: &str = "\
 #!/bin/sh
 unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU
 exec srun --mpi=none --kill-on-bad-exit=0 \"$1\" __probe \"$2\"
 ";
 
-/// The folder that the tasks meet in, until dropped.
+/// The folder in which the tasks meet. Dropping it removes the folder.
 #[derive(Debug)]
 pub(super) struct ProbeFolder {
     pub(super) path: PathBuf,
 }
 
 impl ProbeFolder {
-    /// Makes it beside the database.
+    /// Creates the folder beside the database.
     ///
     /// # Errors
-    /// When the folder of the database is not there or cannot be written.
+    /// When the database's folder does not exist or cannot be written.
     pub(super) fn beside(database: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
         let folder = std::path::absolute(database)?;
@@ -43,7 +44,7 @@ impl ProbeFolder {
         Ok(ProbeFolder { path })
     }
 
-    /// A name that no other job has.
+    /// Returns a name that no other job has.
     fn job_name(&self) -> String {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy();
         name.trim_start_matches('.').to_owned()
@@ -56,7 +57,7 @@ impl ProbeFolder {
 
 impl Drop for ProbeFolder {
     fn drop(&mut self) {
-        // The job may still be writing its last line.
+        // The job may still write its last line.
         for _ in 0..10 {
             match fs::remove_dir_all(&self.path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -65,39 +66,38 @@ impl Drop for ProbeFolder {
                 _ => return,
             }
         }
-        tracing::warn!("`{}` could not be removed", self.path.display());
+        tracing::warn!("cannot remove `{}`", self.path.display());
     }
 }
 
-/// The job, once Slurm has taken it; cancelled when it is dropped and is not known to be over.
+/// A submitted job. Dropping it cancels the job, unless it has ended.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: String,
-    is_over: bool,
+    has_ended: bool,
     log: PathBuf,
 }
 
-/// What becomes of it.
+/// The state of the job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// Why, in Slurm's word for it: `Priority`, `Resources`.
+    /// In the queue, for a reason in Slurm's words: `Priority`, `Resources`.
     Waits {
         reason: String,
     },
-    /// On these nodes.
     Runs {
         nodes: String,
     },
     Ended,
-    /// Slurm did not say.
+    /// Slurm did not answer.
     Unknown,
 }
 
 impl Job {
-    /// Submits it, for so many nodes.
+    /// Submits the job for this number of nodes.
     ///
     /// # Errors
-    /// When sbatch refuses it, or cannot be started.
+    /// When sbatch refuses the job or cannot be started.
     pub(super) fn submit(
         folder: &ProbeFolder,
         program: &Path,
@@ -115,7 +115,7 @@ impl Job {
             format!("--job-name={name}"),
             format!("--output={}", log.display()),
             format!("--nodes={n_nodes}"),
-            format!("--time={}", show_time(TIME)),
+            format!("--time={}", format_time(TIME_LIMIT)),
         ];
         let mut arguments = own.to_vec();
         arguments.extend(RESOURCES.map(str::to_owned));
@@ -123,26 +123,27 @@ impl Job {
         arguments.extend([&script, program, &folder.path].map(|path| path.display().to_string()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let id = slurm::submit(&arguments).inspect_err(|_| {
-            // It may have been taken all the same.
+            // An sbatch that failed late may have submitted the job all the same.
             cancel(&format!("--name={name}"));
         })?;
-        Ok(Job { id, is_over: false, log })
+        Ok(Job { id, has_ended: false, log })
     }
 
+    /// Asks Slurm for the state of the job.
     pub(super) fn state(&mut self) -> State {
         let state = match ask("squeue", &["-h", "-j", &self.id, "-o", "%T|%r|%N"]) {
             Ok(text) => read_state(&text),
-            // So it says of jobs that it has forgotten.
+            // squeue refuses jobs that the controller has forgotten.
             Err(SlurmError::Refused { said, .. }) if said.contains("Invalid job id") => {
                 State::Ended
             }
             Err(_) => State::Unknown,
         };
-        self.is_over |= state == State::Ended;
+        self.has_ended |= state == State::Ended;
         state
     }
 
-    /// The end of what it has printed; `None` if it could not even make its log.
+    /// Returns the last lines of the job's log, or `None` if the job has no log.
     pub(super) fn last_words(&self) -> Option<String> {
         const MAX_LINES: usize = 5;
         let text = fs::read(&self.log).ok()?;
@@ -152,7 +153,7 @@ impl Job {
         Some(lines[lines.len().saturating_sub(MAX_LINES)..].join("; "))
     }
 
-    /// What Slurm says of its end: `FAILED, exit code 1:0, on n1`.
+    /// Returns the job's end in Slurm's words: `FAILED, exit code 1:0, on n1`.
     pub(super) fn end(&self) -> Option<String> {
         read_end(&ask("scontrol", &["show", "job", "-o", &self.id]).ok()?)
     }
@@ -160,34 +161,35 @@ impl Job {
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if !self.is_over {
+        if !self.has_ended {
             cancel(&self.id);
         }
     }
 }
 
-/// Cancels a job by its number, or by `--name=NAME`. Best effort: it ends by itself after some minutes.
+/// Cancels a job by its id or by `--name=NAME`, if Slurm answers. Otherwise the job's time limit ends it.
 fn cancel(which: &str) {
     if let Err(error) = ask("scancel", &[which]) {
-        tracing::warn!("the job is not cancelled: {error}");
+        tracing::warn!("cannot cancel the job: {error}");
     }
 }
 
-/// As the end of a sentence about the job.
+/// Formats the state as the end of a sentence about the job.
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             State::Waits { reason } => write!(f, "waits ({reason})"),
             State::Runs { nodes } => write!(f, "runs on {nodes}"),
             State::Ended => f.write_str("has ended"),
-            State::Unknown => f.write_str("has not answered"),
+            State::Unknown => f.write_str("has an unknown state"),
         }
     }
 }
 
-/// What `squeue -o '%T|%r|%N'` prints of one job (squeue(1), job state codes): nothing for one that is long over.
+/// Reads the output of `squeue -o '%T|%r|%N'` for one job (squeue(1), job state codes). It is empty for a job that
+/// ended some minutes ago.
 fn read_state(text: &str) -> State {
-    const OVER: [&str; 11] = [
+    const ENDED: [&str; 11] = [
         "BOOT_FAIL",
         "CANCELLED",
         "COMPLETED",
@@ -203,12 +205,12 @@ fn read_state(text: &str) -> State {
     let mut parts = text.trim().lines().next().unwrap_or_default().split('|').map(str::to_owned);
     match (parts.next(), parts.next(), parts.next()) {
         (Some(state), Some(reason), _) if state == "PENDING" => State::Waits { reason },
-        (Some(state), _, Some(nodes)) if !OVER.contains(&&*state) => State::Runs { nodes },
+        (Some(state), _, Some(nodes)) if !ENDED.contains(&&*state) => State::Runs { nodes },
         _ => State::Ended,
     }
 }
 
-/// The members of `scontrol show job -o` that tell how it ended.
+/// Reads state, exit code and nodes from the output of `scontrol show job -o`.
 fn read_end(text: &str) -> Option<String> {
     let value = |key: &str| {
         text.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_job_is_told_with_its_nodes() {
+    fn the_end_of_a_job_is_read_with_its_nodes() {
         let text = "JobId=17 JobName=x JobState=FAILED Reason=NonZeroExitCode ExitCode=1:0 ReqNodeList=(null) NodeList=n[1-2]";
         assert_eq!(read_end(text).as_deref(), Some("FAILED, exit code 1:0, on n[1-2]"));
         assert_eq!(

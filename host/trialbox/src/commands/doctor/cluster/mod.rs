@@ -1,10 +1,9 @@
-//! `trialbox doctor --slurm`: what a cluster is like for trials, found out by two tasks on two of its nodes.
+//! `trialbox doctor --slurm`: examines a cluster by two tasks on two of its nodes.
 //!
-//! `job` submits them and `wait` waits for them; what they do is `probe`, at the top. `pair`, `nodes` and `config` judge what came of it,
-//! between the two nodes, on each of them, and in Slurm's configuration.
+//! `job` submits the tasks, `wait` waits for them, and the crate's `probe` is what they run. `pair`, `nodes` and
+//! `config` judge the results: between the nodes, on each node, and in Slurm's configuration.
 
 mod config;
-mod finding;
 mod job;
 mod nodes;
 mod offset;
@@ -14,15 +13,16 @@ mod wait;
 use crate::cluster::slurm::{SlurmError, ask};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::probe::{Facts, Report, look, no_use_of_folder, report_name};
+use crate::probe::{Facts, Report, folder_error, read_from_server, report_name};
+use crate::view::finding::{Counts, Finding, sort};
 use crate::view::output::Output;
 use crate::view::trial::show_duration;
 use anyhow::Context as _;
 use config::Config;
-use finding::{Finding, Severity};
 use job::{Job, ProbeFolder, State};
 use pair::Pair;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_core::session::objective::Interruption;
@@ -30,26 +30,46 @@ use trialbox_runtime::Interrupts;
 use trialbox_storage::LockMode;
 use wait::{Waited, Watch};
 
-/// What to look at, and how.
+/// The options of the examination.
 #[derive(Debug)]
 pub(super) struct ClusterCheck<'a> {
-    /// The study's database, which need not be there.
+    /// The study's database, which does not need to exist.
     pub(super) database: &'a Path,
-    /// What commands will be told to keep writers apart with.
+    /// The lock mode of the commands on the study.
     pub(super) lock: LockMode,
-    /// How long to wait for the job.
+    /// The time limit for the job, its time in the queue included.
     pub(super) wait: Duration,
-    /// What else sbatch is to be told.
+    /// The user's flags of sbatch.
     pub(super) sbatch: &'a [String],
 }
 
-/// What the tasks have left. The job is over.
+/// The results of a job that has ended.
 #[derive(Debug)]
-struct Seen {
+struct JobResults {
     job: Job,
     reports: Vec<Report>,
-    /// Why there was only one node, if there was.
+    /// Slurm's reason for giving one node only, if it did.
     one_node: Option<String>,
+}
+
+/// A line of the JSON output.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line<'a> {
+    Finding(&'a Finding),
+    Summary(Summary<'a>),
+}
+
+/// The last line of the JSON output.
+#[derive(Serialize)]
+struct Summary<'a> {
+    #[serde(flatten)]
+    counts: Counts,
+    job_id: &'a str,
+    here: &'a Facts,
+    nodes: &'a [Report],
+    slurm_version: Option<&'a str>,
+    trialbox_version: &'static str,
 }
 
 impl ClusterCheck<'_> {
@@ -58,22 +78,29 @@ impl ClusterCheck<'_> {
         let interrupts = Interrupts::install()?;
         let folder = ProbeFolder::beside(self.database).map_err(|error| self.no_folder(&error))?;
         let here = Facts::here(&folder.path);
-        let seen = self.look(&folder, &interrupts, output)?;
+        let results = self.run_job(&folder, &interrupts, output)?;
         let config = ask("scontrol", &["show", "config"]).map(|text| Config::read(&text));
-        let findings = self.judge(&here, &seen, &config);
-        let version = config.as_ref().ok().and_then(Config::version);
-        show(&findings, &here, &seen, version, output);
-        let has_errors = findings.iter().any(|finding| finding.severity == Severity::Error);
-        Ok(if has_errors { ExitCode::Storage } else { ExitCode::Done })
+        let findings = self.judge(&here, &results, &config);
+        let counts = Counts::of(findings.iter().map(|finding| finding.severity));
+        let summary = Summary {
+            counts,
+            job_id: &results.job.id,
+            here: &here,
+            nodes: &results.reports,
+            slurm_version: config.as_ref().ok().and_then(Config::version),
+            trialbox_version: env!("CARGO_PKG_VERSION"),
+        };
+        print(&findings, summary, output);
+        Ok(counts.exit_code(ExitCode::Storage))
     }
 
-    /// Runs the job, on two nodes if there are two.
-    fn look(
+    /// Runs the job on two nodes, or on one where Slurm does not give two.
+    fn run_job(
         &self,
         folder: &ProbeFolder,
         interrupts: &Interrupts,
         output: &Output,
-    ) -> Result<Seen, CommandError> {
+    ) -> Result<JobResults, CommandError> {
         let deadline = Instant::now() + self.wait;
         let watch = Watch { folder, deadline, interrupts, output };
         let program = std::env::current_exe()?;
@@ -81,14 +108,14 @@ impl ClusterCheck<'_> {
         loop {
             let nodes = if one_node.is_some() { "one node" } else { "two nodes" };
             output.note(&format!(
-                "job {}: two small tasks on {nodes}, for some seconds; waiting for at most {}",
+                "job {}: two small tasks on {nodes}, for a few seconds; waiting for at most {}",
                 job.id,
                 show_duration(self.wait)
             ));
             match watch.wait(&mut job)? {
                 Waited::Ended => {
-                    let reports = read_reports(&folder.path).map_err(no_use_of_folder)?;
-                    return Ok(Seen { job, reports, one_node });
+                    let reports = read_reports(&folder.path).map_err(folder_error)?;
+                    return Ok(JobResults { job, reports, one_node });
                 }
                 Waited::Interrupted(interruption) => return Err(interrupted(&job, interruption)),
                 Waited::NeverTwo(reason) if one_node.is_none() => {
@@ -104,81 +131,83 @@ impl ClusterCheck<'_> {
         }
     }
 
-    /// Submits it for two nodes, or where Slurm refuses that, for one; then with what it said.
+    /// Submits the job for two nodes. Where Slurm refuses that, submits it for one, and returns Slurm's reason.
     fn submit(
         &self,
         folder: &ProbeFolder,
         program: &Path,
     ) -> Result<(Job, Option<String>), CommandError> {
-        match Job::submit(folder, program, 2, self.sbatch) {
-            Ok(job) => Ok((job, None)),
-            Err(SlurmError::Refused { program: by, said }) => {
-                match Job::submit(folder, program, 1, self.sbatch) {
-                    Ok(job) => Ok((job, Some(said))),
-                    // It was not about the number of nodes.
-                    Err(_) => Err(refused(SlurmError::Refused { program: by, said })),
-                }
-            }
-            Err(error) => Err(refused(error)),
+        let error = match Job::submit(folder, program, 2, self.sbatch) {
+            Ok(job) => return Ok((job, None)),
+            Err(error) => error,
+        };
+        if let SlurmError::Refused { said, .. } = &error
+            && let Ok(job) = Job::submit(folder, program, 1, self.sbatch)
+        {
+            return Ok((job, Some(said.clone())));
         }
+        // Where one node is refused too, the number of nodes was not the reason.
+        Err(refused(error))
     }
 
-    /// Everything, the worst first.
+    /// Returns all findings, the worst first.
     fn judge(
         &self,
         here: &Facts,
-        seen: &Seen,
+        results: &JobResults,
         config: &Result<Config, SlurmError>,
     ) -> Vec<Finding> {
-        let mut findings = missing(seen);
-        if let [first, second] = &seen.reports[..] {
-            let one_node = seen.one_node.as_deref();
+        let mut findings: Vec<Finding> = missing_results(results).into_iter().collect();
+        if let [first, second] = &results.reports[..] {
+            let one_node = results.one_node.as_deref();
             findings.extend(Pair { here, first, second, one_node, lock: self.lock }.judge());
         }
-        let facts: Vec<&Facts> = seen.reports.iter().map(|report| &report.facts).collect();
+        let facts: Vec<&Facts> = results.reports.iter().map(|report| &report.facts).collect();
         if !facts.is_empty() {
             findings.extend(nodes::judge(&facts));
         }
         match config {
             Ok(config) => findings.extend(config.judge()),
-            Err(error) => findings.push(Finding::new(
-                Severity::Note,
-                "slurm-config",
-                format!("Slurm's configuration is not known: {error}"),
-                "nothing is said about signals, arrays and preemption",
-                "",
-            )),
+            Err(error) => findings.push(
+                Finding::note(
+                    "slurm-config",
+                    format!("cannot read Slurm's configuration: {error}"),
+                )
+                .meaning("the checks of signals, arrays and preemption were not made"),
+            ),
         }
-        findings.sort_by_key(|finding| finding.severity);
+        sort(&mut findings);
         findings
     }
 
     fn no_folder(&self, error: &std::io::Error) -> CommandError {
         CommandError::usage(
-            format!("no folder can be made beside `{}`: {error}", self.database.display()),
-            "name the database where it is, or will be: --storage PATH",
+            format!("cannot create a folder beside `{}`: {error}", self.database.display()),
+            "give the database's present or future path: --storage PATH",
         )
     }
 
     fn time_over(&self, job: &Job, state: &State) -> CommandError {
         CommandError::usage(
             format!("job {} {state} after {}, and is cancelled", job.id, show_duration(self.wait)),
-            "ask again with a longer --wait, or for nodes that are free: trialbox doctor --slurm -- --partition NAME",
+            "try again with a longer --wait, or with nodes that are free: trialbox doctor --slurm \
+             -- --partition NAME",
         )
     }
 }
 
 fn no_slurm(error: SlurmError) -> CommandError {
     CommandError::usage(
-        format!("there is no Slurm to look at: {error}"),
-        "ask on a login node of the cluster, where `sbatch`, `squeue` and `scontrol` are found",
+        format!("cannot find Slurm: {error}"),
+        "run this on a login node of the cluster, with `sbatch`, `squeue` and `scontrol` on the PATH",
     )
 }
 
 fn refused(error: SlurmError) -> CommandError {
     CommandError::usage(
-        format!("the job is not submitted: {error}"),
-        "what sbatch needs here goes behind two dashes: trialbox doctor --slurm -- --account NAME --partition NAME",
+        format!("the job was not submitted: {error}"),
+        "give the flags that sbatch needs here after two dashes: trialbox doctor --slurm -- \
+         --account NAME --partition NAME",
     )
 }
 
@@ -188,116 +217,82 @@ fn interrupted(job: &Job, interruption: Interruption) -> CommandError {
     CommandError { exit, code: None, error, help: None }
 }
 
-/// Those that there are.
+/// Reads the reports that the tasks have left, if any.
 fn read_reports(folder: &Path) -> anyhow::Result<Vec<Report>> {
     let mut reports = Vec::new();
     for rank in [0, 1] {
-        if let Some(text) = look(folder, &report_name(rank))? {
+        if let Some(text) = read_from_server(folder, &report_name(rank))? {
             let report = serde_json::from_str(&text);
-            reports.push(report.context("a task's report is not as this trialbox writes it")?);
+            reports.push(report.context("a task's report was written by another trialbox")?);
         }
     }
     Ok(reports)
 }
 
-/// What kept the tasks from their end.
-fn missing(seen: &Seen) -> Vec<Finding> {
-    let job = &seen.job;
-    // One alone can only say that it was.
-    let problems: Vec<String> = seen
-        .reports
-        .iter()
-        .filter_map(|report| {
-            let problem = report.problem.as_ref().filter(|_| seen.reports.len() == 2);
-            Some(format!("{} says: {}", report.facts.node, problem?))
-        })
-        .collect();
-    if seen.reports.len() == 2 && problems.is_empty() {
-        return vec![];
+/// Returns the error of a job whose tasks did not finish; `None` if both did.
+fn missing_results(results: &JobResults) -> Option<Finding> {
+    let JobResults { job, reports, .. } = results;
+    let mut details = Vec::new();
+    // The report of one task alone can only say that the other did not answer.
+    if reports.len() == 2 {
+        for Report { facts, problem, .. } in reports {
+            if let Some(problem) = problem {
+                details.push(format!("{} reports: {problem}", facts.node));
+            }
+        }
+        if details.is_empty() {
+            return None;
+        }
     }
-    let end = job.end().map(|end| format!(" ({end})")).unwrap_or_default();
-    let log = match job.last_words() {
+    details.push(match job.last_words() {
         Some(words) if words.is_empty() => "its log is empty".to_owned(),
         Some(words) => format!("its log ends with `{words}`"),
-        None => "its nodes could not even write its log there".to_owned(),
-    };
-    let (id, nowhere) =
-        (&job.id, "keep the study, and trialbox itself, in folders that all nodes see");
-    let (code, found, advice) = match &seen.reports[..] {
-        [] => {
-            ("no-results", format!("job {id}{end} has left no results beside the study"), nowhere)
-        }
+        None => "its nodes could not write its log there".to_owned(),
+    });
+    let end = job.end().map(|end| format!(" ({end})")).unwrap_or_default();
+    let job = format!("job {}{end}", job.id);
+    let elsewhere = "keep the study, and trialbox itself, in folders that all nodes see";
+    let (code, found, advice) = match &reports[..] {
+        [] => ("no-results", format!("{job} left no results beside the study"), elsewhere),
         [only] => {
-            let node = &only.facts.node;
-            ("no-results", format!("job {id}{end} has results of {node} alone"), nowhere)
+            ("no-results", format!("{job} left results of {} only", only.facts.node), elsewhere)
         }
         _ => (
             "not-met",
-            format!("the tasks of job {id} did not get to their end"),
-            "ask again; if that does not help, keep the study on another file system",
+            format!("the tasks of {job} did not finish"),
+            "try again; if that does not help, keep the study on another file system",
         ),
     };
-    let meaning = [problems, vec![log]].concat().join(", ");
-    vec![Finding::new(Severity::Error, code, found, meaning, advice)]
+    Some(Finding::error(code, found).meaning(details.join(", ")).advice(advice))
 }
 
-fn show(
-    findings: &[Finding],
-    here: &Facts,
-    seen: &Seen,
-    slurm_version: Option<&str>,
-    output: &Output,
-) {
+fn print(findings: &[Finding], summary: Summary<'_>, output: &Output) {
     if output.is_json() {
-        for finding in findings {
-            output.result("", || finding.line());
+        let lines = findings.iter().map(Line::Finding).chain([Line::Summary(summary)]);
+        for line in lines {
+            output.result("", || serde_json::to_value(&line).unwrap_or_default());
         }
-        output.result("", || summary(findings, here, seen, slurm_version));
         return;
     }
-    let counts = Severity::ALL.map(|severity| {
-        let n = count(findings, severity);
-        let plural = if n == 1 || severity == Severity::Ok { "" } else { "s" };
-        format!("{n} {}{plural}", severity.as_str())
-    });
-    let sentences: Vec<String> = findings.iter().map(Finding::text).collect();
-    let surroundings = format!(
+    let header = format!(
         "job {} of Slurm {}; trialbox {}",
-        seen.job.id,
-        slurm_version.unwrap_or("of an unknown version"),
-        env!("CARGO_PKG_VERSION")
+        summary.job_id,
+        summary.slurm_version.unwrap_or("of an unknown version"),
+        summary.trialbox_version
     );
-    let (sentences, counts) = (sentences.join("\n"), counts.join(", "));
-    let text = format!("{surroundings}\n\n{sentences}\n\n{counts}\n{}", verdict(findings));
+    let texts: Vec<String> = findings.iter().map(Finding::to_text).collect();
+    let (counts, verdict) = (summary.counts, verdict(findings, summary.counts));
+    let text = format!("{header}\n\n{}\n\n{counts}\n{verdict}", texts.join("\n"));
     output.result(&text, || Value::Null);
 }
 
-/// What it comes to, for whoever reads only the last line.
-fn verdict(findings: &[Finding]) -> &'static str {
-    let has = |code: &str| findings.iter().any(|finding| finding.code == code);
-    match (count(findings, Severity::Error), count(findings, Severity::Warning)) {
-        (0, _) if has("one-node") => "Studies can lie in this folder, as far as one node can tell.",
-        (0, 0) => "Studies can lie in this folder.",
-        (0, _) => "Studies can lie in this folder, if you do what the warnings say.",
-        _ => "Keep no study in this folder before the errors are gone.",
+/// Returns the last line of the text, which answers the question that the command was run for.
+fn verdict(findings: &[Finding], counts: Counts) -> &'static str {
+    let is_one_node = findings.iter().any(|finding| finding.code == "one-node");
+    match (counts.errors, counts.warnings) {
+        (0, _) if is_one_node => "Studies are safe in this folder, as far as one node can tell.",
+        (0, 0) => "Studies are safe in this folder.",
+        (0, _) => "Studies are safe in this folder if you follow the help of the warnings.",
+        _ => "Keep no study in this folder until the errors are resolved.",
     }
-}
-
-fn count(findings: &[Finding], severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity == severity).count()
-}
-
-fn summary(findings: &[Finding], here: &Facts, seen: &Seen, slurm_version: Option<&str>) -> Value {
-    json!({
-        "event": "summary",
-        "errors": count(findings, Severity::Error),
-        "warnings": count(findings, Severity::Warning),
-        "notes": count(findings, Severity::Note),
-        "oks": count(findings, Severity::Ok),
-        "job_id": seen.job.id,
-        "here": here,
-        "nodes": seen.reports,
-        "slurm_version": slurm_version,
-        "trialbox_version": env!("CARGO_PKG_VERSION"),
-    })
 }

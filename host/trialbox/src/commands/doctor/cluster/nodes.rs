@@ -1,22 +1,19 @@
-//! What each node is like by itself, and in what they differ.
+//! Judges each node by itself, and the differences between nodes.
 
-use super::finding::{
-    Finding,
-    Severity::{Note, Warning},
-};
-use crate::probe::{Facts, Place};
+use crate::probe::{Directory, Facts};
+use crate::view::finding::{Finding, Severity};
 use crate::view::trial::show_bytes;
 
-/// With fewer descriptors, host and guest process may run out of them: the guest alone may have 512.
+/// The open files that a host and a guest process need: the guest alone may have 512.
 const ENOUGH_FILES: u64 = 512;
 
-/// With fewer, threads may not be started: the limit counts all of the user's on the node.
+/// The processes that `run` needs. The limit counts all processes and threads of the user on the node.
 const ENOUGH_PROCESSES: u64 = 256;
 
-/// A study of many trials with reports grows beyond less than this.
+/// The file size that a study of many trials with reports can reach.
 const ENOUGH_FILE_BYTES: u64 = 1 << 30;
 
-/// At least one node.
+/// Judges the nodes, of which there is at least one.
 pub(super) fn judge(nodes: &[&Facts]) -> Vec<Finding> {
     [cpus(nodes), confinement(nodes), limits(nodes), cache(nodes), job_end(nodes), signals(nodes)]
         .into_iter()
@@ -25,239 +22,234 @@ pub(super) fn judge(nodes: &[&Facts]) -> Vec<Finding> {
 }
 
 fn cpus(nodes: &[&Facts]) -> Vec<Finding> {
-    let type_of = |facts: &Facts| {
-        let cpu = facts.cpu.as_deref().unwrap_or("an unnamed CPU");
-        format!("{} ({})", cpu, facts.arch)
-    };
-    let first = type_of(nodes[0]);
-    if nodes.iter().all(|facts| type_of(facts) == first) {
-        let found = format!("{} has {first}", names(nodes));
-        return vec![Finding::ok(
-            "cpu-mix",
-            found,
-            "what one node has compiled, the other can use",
-        )];
+    let first = cpu_type(nodes[0]);
+    if nodes.iter().all(|facts| cpu_type(facts) == first) {
+        let found = format!("{} has {first}", subject(nodes));
+        return vec![
+            Finding::ok("cpu-mix", found).meaning("the nodes can share their compiled code"),
+        ];
     }
     let found: Vec<String> =
-        nodes.iter().map(|facts| format!("{} has {}", facts.node, type_of(facts))).collect();
-    vec![Finding::new(
-        Note,
-        "cpu-mix",
-        found.join(", "),
-        "each type of CPU compiles an objective for itself once, and the last bits of results may differ between them",
-        "`run --deterministic` gives the same bits on all, or have sbatch take nodes of one type with --constraint",
-    )]
+        nodes.iter().map(|facts| format!("{} has {}", facts.node, cpu_type(facts))).collect();
+    vec![
+        Finding::note("cpu-mix", found.join(", "))
+            .meaning(
+                "each type of CPU compiles an objective for itself, and the last bits of results \
+                 may differ between types",
+            )
+            .advice(
+                "for the same bits everywhere, use `run --deterministic`, or give sbatch a \
+                 --constraint that selects nodes of one type",
+            ),
+    ]
+}
+
+fn cpu_type(facts: &Facts) -> String {
+    format!("{} ({})", facts.cpu.as_deref().unwrap_or("an unnamed CPU"), facts.arch)
 }
 
 fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
-    let lacks = |facts: &&&Facts| facts.landlock_abi == 0 || !facts.seccomp;
-    let lacking: Vec<&Facts> = nodes.iter().filter(lacks).copied().collect();
+    let is_lacking = |facts: &&&Facts| facts.landlock_abi == 0 || !facts.seccomp;
+    let lacking: Vec<&Facts> = nodes.iter().filter(is_lacking).copied().collect();
     let Some(worst) = lacking.first() else {
         let abi = nodes.iter().map(|facts| facts.landlock_abi).min().unwrap_or_default();
-        let found = format!("{} confines guests by Landlock {abi} and seccomp", names(nodes));
-        return vec![Finding::ok(
-            "confinement",
-            found,
-            "the kernel, too, keeps objectives to what they are granted",
-        )];
+        let found = format!("{} confines guests by Landlock {abi} and seccomp", subject(nodes));
+        let meaning = "the kernel keeps objectives to their grants too";
+        return vec![Finding::ok("confinement", found).meaning(meaning)];
     };
-    let what = match (worst.landlock_abi, worst.seccomp) {
+    let missing = match (worst.landlock_abi, worst.seccomp) {
         (0, false) => "neither Landlock nor seccomp",
         (0, true) => "no Landlock",
         _ => "no seccomp",
     };
-    vec![Finding::new(
-        Note,
-        "confinement",
-        format!("the kernel of {} ({}) offers {what}", places(&lacking), worst.kernel),
-        "only WebAssembly keeps objectives to what they are granted there",
-        "run objectives of strangers where the kernel has both",
-    )]
+    let found = format!("the kernel of {} ({}) offers {missing}", object(&lacking), worst.kernel);
+    vec![
+        Finding::note("confinement", found)
+            .meaning("only WebAssembly keeps objectives to their grants there")
+            .advice("run objectives that you do not trust on nodes that have both"),
+    ]
 }
 
 fn limits(nodes: &[&Facts]) -> Vec<Finding> {
-    let findings = of_each(nodes, limits_of);
+    let findings = by_node(nodes, limits_of);
     if findings.is_empty() {
-        let found = format!("no limit of `ulimit` is too low on {}", places(nodes));
-        return vec![Finding::ok("limits", found, "")];
+        let found = format!("no limit of `ulimit` is too low on {}", object(nodes));
+        return vec![Finding::ok("limits", found)];
     }
     findings
 }
 
-/// What is found on a node, the end of a sentence that begins with its name; where two nodes agree, said once.
-fn of_each<I: IntoIterator<Item = Finding>>(
+/// Collects the findings of each node, which lack their subject. A finding of several nodes is reported once.
+fn by_node<I: IntoIterator<Item = Finding>>(
     nodes: &[&Facts],
-    of: impl Fn(&Facts) -> I,
+    find: impl Fn(&Facts) -> I,
 ) -> Vec<Finding> {
     let mut found: Vec<(Finding, Vec<&Facts>)> = Vec::new();
     for facts in nodes {
-        for finding in of(facts) {
+        for finding in find(facts) {
             match found.iter_mut().find(|(known, _)| *known == finding) {
                 Some((_, on)) => on.push(facts),
                 None => found.push((finding, vec![facts])),
             }
         }
     }
-    let named = |(finding, on): (Finding, Vec<&Facts>)| Finding {
-        found: format!("{} {}", names(&on), finding.found),
-        ..finding
-    };
-    found.into_iter().map(named).collect()
+    let mut findings = Vec::new();
+    for (finding, on) in found {
+        let found = format!("{} {}", subject(&on), finding.found);
+        findings.push(Finding { found, ..finding });
+    }
+    findings
 }
 
 fn limits_of(facts: &Facts) -> Vec<Finding> {
     let limits = &facts.rlimits;
-    let small = |limit: Option<u64>, enough: u64| limit.filter(|limit| *limit < enough);
-    let raise = |flag: &str| {
-        format!(
-            "raise it in the batch script (`ulimit -{flag}`), or where you submit: Slurm passes limits on"
-        )
-    };
-    let warning = |found: String, meaning: &str, flag: &str| {
-        Finding::new(Warning, "limits", found, meaning, raise(flag))
-    };
-    let address_space =
-        limits.address_space_bytes.filter(|_| facts.small_address_space).map(|bytes| {
-            let found = format!("limits the address space to {}", show_bytes(bytes));
-            Finding {
-                severity: Note,
-                ..warning(
-                    found,
-                    "memory of objectives is checked in code, 1.3 to 1.7 times slower",
-                    "v",
-                )
-            }
-        });
-    let files = small(limits.open_files, ENOUGH_FILES).map(|n| {
-        warning(format!("lets a process open {n} files"), "a trial may fail for want of one", "n")
-    });
-    let processes = small(limits.processes, ENOUGH_PROCESSES).map(|n| {
-        warning(
-            format!("lets you have {n} processes and threads"),
-            "`run --jobs` may fail to start some",
-            "u",
-        )
-    });
-    let file_size = small(limits.file_size_bytes, ENOUGH_FILE_BYTES).map(|bytes| {
+    let mut findings = Vec::new();
+    if let Some(bytes) = limits.address_space_bytes
+        && facts.small_address_space
+    {
+        let found = format!("limits the address space to {}", show_bytes(bytes));
+        let meaning = "memory accesses of objectives are checked in code, 1.3 to 1.7 times slower";
+        let warning = limit_warning(found, meaning, "v");
+        findings.push(Finding { severity: Severity::Note, ..warning });
+    }
+    if let Some(n) = limits.open_files
+        && n < ENOUGH_FILES
+    {
+        let found = format!("lets a process open {n} files");
+        findings.push(limit_warning(found, "a trial may fail because it cannot open a file", "n"));
+    }
+    if let Some(n) = limits.processes
+        && n < ENOUGH_PROCESSES
+    {
+        let found = format!("lets you have {n} processes and threads");
+        findings.push(limit_warning(found, "`run --jobs` may fail to start workers", "u"));
+    }
+    if let Some(bytes) = limits.file_size_bytes
+        && bytes < ENOUGH_FILE_BYTES
+    {
         let found = format!("limits files to {}", show_bytes(bytes));
-        warning(found, "a study that grows larger cannot be written", "f")
-    });
-    let cpu = limits.cpu_seconds.map(|seconds| {
-        let found = format!("limits a process to {seconds} s of processor time");
-        warning(found, "`run` ends its trial then, and stops", "t")
-    });
-    [address_space, files, processes, file_size, cpu].into_iter().flatten().collect()
+        findings.push(limit_warning(found, "a study that grows larger cannot be written", "f"));
+    }
+    if let Some(seconds) = limits.cpu_seconds {
+        let found = format!("limits a process to {seconds} s of CPU time");
+        findings.push(limit_warning(found, "`run` interrupts its trial then, and exits", "t"));
+    }
+    findings
+}
+
+fn limit_warning(found: String, meaning: &str, flag: &str) -> Finding {
+    Finding::warning("limits", found).meaning(meaning).advice(format!(
+        "raise it in the batch script (`ulimit -{flag}`), or in the shell that you submit from: \
+         Slurm passes limits on"
+    ))
 }
 
 fn cache(nodes: &[&Facts]) -> Vec<Finding> {
-    let problems = of_each(nodes, cache_of);
-    let cache = nodes[0].cache.as_ref();
-    match cache.filter(|_| problems.is_empty()) {
-        Some(cache) => {
+    let problems = by_node(nodes, cache_problem);
+    match &nodes[0].cache {
+        Some(cache) if problems.is_empty() => {
             let found = format!(
-                "compiled code can be kept in `{}` ({}) on {}",
+                "`{}` ({}) can hold compiled code on {}",
                 cache.path.display(),
                 cache.fs_type,
-                places(nodes)
+                object(nodes)
             );
-            vec![Finding::ok("cache", found, "when many tasks start together, only one compiles")]
+            let meaning = "of many tasks that start together, only one compiles";
+            vec![Finding::ok("cache", found).meaning(meaning)]
         }
-        None => problems,
+        _ => problems,
     }
 }
 
-fn cache_of(facts: &Facts) -> Option<Finding> {
+fn cache_problem(facts: &Facts) -> Option<Finding> {
     let found = match &facts.cache {
-        None => "names no home directory to keep compiled code in".to_owned(),
-        Some(Place { path, unwritable: Some(error), .. }) => {
-            format!("cannot keep compiled code in `{}` ({error})", path.display())
+        None => "has no home directory for compiled code".to_owned(),
+        Some(Directory { path, unwritable: Some(error), .. }) => {
+            format!("cannot write compiled code to `{}` ({error})", path.display())
         }
         Some(_) => return None,
     };
-    let advice =
-        "give --cache-dir, or TRIALBOX_CACHE_DIR, a folder of your own that all nodes can write";
-    Some(match facts.job_cache.as_ref().filter(|place| place.unwritable.is_none()) {
-        Some(place) => {
-            let meaning = format!("each job compiles for itself, in `{}`", place.path.display());
-            Finding::new(Note, "cache", found, meaning, advice)
-        }
-        None => Finding::new(Warning, "cache", found, "each task compiles anew", advice),
-    })
+    let finding = match &facts.job_cache {
+        Some(Directory { path, unwritable: None, .. }) => Finding::note("cache", found)
+            .meaning(format!("each job compiles for itself, in `{}`", path.display())),
+        _ => Finding::warning("cache", found).meaning("each task compiles anew"),
+    };
+    Some(finding.advice(
+        "set --cache-dir or TRIALBOX_CACHE_DIR to a directory of yours that all nodes can write",
+    ))
 }
 
 fn job_end(nodes: &[&Facts]) -> Vec<Finding> {
     let Some(facts) = nodes.iter().find(|facts| facts.is_job && !facts.end_told) else {
-        let is_job = nodes.iter().all(|facts| facts.is_job);
+        if !nodes.iter().all(|facts| facts.is_job) {
+            return vec![];
+        }
         let found = "Slurm tells jobs when they end (SLURM_JOB_END_TIME)";
-        let told = Finding::ok("job-end", found, "`run` stops its trial in time");
-        return is_job.then_some(told).into_iter().collect();
+        return vec![Finding::ok("job-end", found).meaning("`run` stops its trial in time")];
     };
     let found = "Slurm does not tell jobs when they end (before 23.02)";
     vec![match &facts.squeue_problem {
-        None => Finding::ok(
-            "job-end",
-            found,
-            "`run` asks squeue, which answers on the nodes, and stops its trial in time",
-        ),
-        Some(problem) => Finding::new(
-            Warning,
-            "job-end",
-            format!("{found}, and on {} {problem}", facts.node),
-            "`run` does not know when to stop its trial, which is lost and tried again",
-            "give `run --job-time` what you give sbatch as --time",
-        ),
+        None => Finding::ok("job-end", found)
+            .meaning("squeue answers on the nodes, so `run` stops its trial in time"),
+        Some(problem) => {
+            Finding::warning("job-end", format!("{found}, and on {} {problem}", facts.node))
+                .meaning("`run` cannot stop its trial in time: the trial is lost and retried")
+                .advice("give `run --job-time` the time that you give sbatch as --time")
+        }
     }]
 }
 
-/// Whether Slurm's signals reach what it has started: a wrapper between them would keep them.
+/// Judges whether Slurm's signals reach the process that srun started: a wrapper between them would keep them.
 fn signals(nodes: &[&Facts]) -> Vec<Finding> {
     let parent = |facts: &Facts| facts.parent.clone().unwrap_or_else(|| "unknown".to_owned());
-    match nodes.iter().find(|facts| facts.is_job && !facts.gets_signals) {
-        Some(facts) => vec![Finding::new(
-            Warning,
-            "parent",
-            format!(
-                "what srun starts on {} is not what Slurm signals: its parent is `{}`",
-                facts.node,
-                parent(facts)
-            ),
-            "a job that is cancelled or preempted cannot record its trial, which is tried again by the next",
-            "start trialbox without wrappers (SLURM_TASK_PROLOG, containers, scripts without `exec`)",
-        )],
-        None if nodes.iter().all(|facts| facts.is_job) => {
-            let found = format!(
-                "Slurm's signals reach what srun starts (its parent is `{}`)",
-                parent(nodes[0])
-            );
-            vec![Finding::ok("parent", found, "")]
-        }
-        None => vec![],
+    if let Some(facts) = nodes.iter().find(|facts| facts.is_job && !facts.gets_signals) {
+        let found = format!(
+            "Slurm's signals do not reach the process that srun starts on {}: its parent is `{}`",
+            facts.node,
+            parent(facts)
+        );
+        return vec![
+            Finding::warning("parent", found)
+                .meaning(
+                    "a cancelled or preempted job cannot record its trial, which is retried later",
+                )
+                .advice(
+                    "start trialbox without wrappers (SLURM_TASK_PROLOG, containers, scripts \
+                     without `exec`)",
+                ),
+        ];
     }
+    if !nodes.iter().all(|facts| facts.is_job) {
+        return vec![];
+    }
+    let parent = parent(nodes[0]);
+    let found =
+        format!("Slurm's signals reach the process that srun starts (its parent is `{parent}`)");
+    vec![Finding::ok("parent", found)]
 }
 
-/// `n1` or `each node`, as the subject of a sentence about one.
-fn names(nodes: &[&Facts]) -> String {
-    let mut names: Vec<&str> = nodes.iter().map(|facts| facts.node.as_str()).collect();
-    names.dedup();
-    match &names[..] {
-        [only] => (*only).to_owned(),
-        _ => "each node".to_owned(),
-    }
+/// Returns `n1` or `each node`, as the subject of a sentence in the singular.
+fn subject(nodes: &[&Facts]) -> String {
+    only_name(nodes).unwrap_or("each node").to_owned()
 }
 
-/// `n1` or `both nodes`.
-fn places(nodes: &[&Facts]) -> String {
-    let name = names(nodes);
-    if name == "each node" { "both nodes".to_owned() } else { name }
+/// Returns `n1` or `both nodes`.
+fn object(nodes: &[&Facts]) -> String {
+    only_name(nodes).unwrap_or("both nodes").to_owned()
+}
+
+fn only_name<'a>(nodes: &[&'a Facts]) -> Option<&'a str> {
+    let (first, others) = nodes.split_first()?;
+    others.iter().all(|facts| facts.node == first.node).then_some(first.node.as_str())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::finding::Severity::{self, Ok};
     use super::super::pair::tests::facts;
     use super::*;
+    use crate::view::finding::Severity::{Note, Ok, Warning};
 
-    /// Two nodes, one of which is changed: the findings of this code.
+    /// Checks the findings of one code of two nodes, after a change to the first.
     #[track_caller]
     fn check(change: impl FnOnce(&mut Facts), code: &str, want: &[(Severity, &str)]) {
         let (mut first, second) = (facts("n1"), facts("n2"));
@@ -267,7 +259,11 @@ mod tests {
         assert_eq!(found.len(), want.len(), "{findings:?}");
         for (finding, (severity, piece)) in found.iter().zip(want) {
             assert_eq!(finding.severity, *severity, "{finding:?}");
-            assert!(finding.text().contains(piece), "`{piece}` is missing in: {}", finding.text());
+            assert!(
+                finding.to_text().contains(piece),
+                "`{piece}` is missing in: {}",
+                finding.to_text()
+            );
         }
     }
 
@@ -312,7 +308,7 @@ mod tests {
             (|facts| facts.rlimits.open_files = Some(100), Warning, "open 100 files"),
             (|facts| facts.rlimits.processes = Some(20), Warning, "20 processes"),
             (|facts| facts.rlimits.file_size_bytes = Some(1 << 20), Warning, "files to 1.0 MiB"),
-            (|facts| facts.rlimits.cpu_seconds = Some(600), Warning, "600 s of processor time"),
+            (|facts| facts.rlimits.cpu_seconds = Some(600), Warning, "600 s of CPU time"),
         ];
         for (change, severity, piece) in cases {
             check(change, "limits", &[(severity, piece)]);
@@ -321,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_nodes_have_in_common_is_said_once() {
+    fn a_finding_of_both_nodes_is_reported_once() {
         let mut both = [facts("n1"), facts("n2")];
         both.iter_mut().for_each(|facts| facts.rlimits.open_files = Some(100));
         let findings = limits(&[&both[0], &both[1]]);
@@ -345,8 +341,8 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_cannot_learn_its_end_needs_to_be_told() {
-        check(|facts| facts.end_told = false, "job-end", &[(Ok, "asks squeue")]);
+    fn a_job_that_cannot_find_out_its_end_needs_job_time() {
+        check(|facts| facts.end_told = false, "job-end", &[(Ok, "squeue answers")]);
         let is_deaf = |facts: &mut Facts| {
             facts.end_told = false;
             facts.squeue_problem = Some("`squeue` cannot be started".to_owned());

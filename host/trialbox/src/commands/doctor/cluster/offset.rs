@@ -1,9 +1,9 @@
-//! How far two clocks are apart, from messages in both directions, as NTP bounds it (RFC 5905, section 8): a message
-//! cannot be seen before it was sent.
+//! Bounds the offset of two clocks from messages in both directions, as NTP does (RFC 5905, section 8): a message
+//! cannot arrive before it was sent.
 
 use crate::probe::Message;
 
-/// The second clock minus the first lies in it, in seconds.
+/// The bounds of the second clock minus the first, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Offset {
     low: f64,
@@ -11,25 +11,24 @@ pub(super) struct Offset {
 }
 
 impl Offset {
-    /// `by_first` are messages of the second that the first saw, `by_second` the others. `None` if there is none in
-    /// one of the directions.
+    /// Bounds the offset, or returns `None` without a message in one of the directions.
     ///
-    /// A message of the first that the second saw took `seen - sent - offset`, one of the second that the first saw
-    /// `seen - sent + offset`; neither is negative.
+    /// `by_first` are the messages that the first side received. A message to the second side took
+    /// `seen - sent - offset`, one to the first side `seen - sent + offset`. Neither is negative.
     pub(super) fn between(by_first: &[Message], by_second: &[Message]) -> Option<Self> {
         let delays =
             |messages: &[Message]| messages.iter().map(|m| m.seen - m.sent).reduce(f64::min);
         let (low, high) = (-delays(by_first)?, delays(by_second)?);
-        // A clock that was set in between leaves nothing that agrees with all messages.
+        // After a clock was set in between, no offset agrees with all messages.
         Some(Offset { low: low.min(high), high: high.max(low) })
     }
 
-    /// The clocks are at most this far apart.
+    /// Returns the upper bound of the clocks' distance.
     pub(super) fn most(self) -> f64 {
         self.low.abs().max(self.high.abs())
     }
 
-    /// The clocks are at least this far apart.
+    /// Returns the lower bound of the clocks' distance.
     pub(super) fn least(self) -> f64 {
         self.low.max(-self.high).max(0.0)
     }

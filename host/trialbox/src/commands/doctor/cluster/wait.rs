@@ -1,58 +1,58 @@
-//! Waiting for the job that looks at a cluster, and saying what it waits for.
+//! Waits for the job that examines a cluster, and tells the user what the job waits for.
 
 use super::job::{Job, ProbeFolder, State};
 use crate::error::CommandError;
-use crate::probe::{look, no_use_of_folder, report_name};
+use crate::probe::{folder_error, read_from_server, report_name};
 use crate::view::output::Output;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_core::session::objective::Interruption;
 use trialbox_runtime::Interrupts;
 
-/// How often reports are looked for.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// The time between two checks for reports.
+const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often Slurm is asked about the job: at first, and at last.
+/// The time between two questions to Slurm about the job: at first, and at most.
 const FIRST_QUESTION: Duration = Duration::from_secs(2);
 const LAST_QUESTION: Duration = Duration::from_secs(30);
 
-/// How long the file system may take to show here what a job that has ended wrote on its nodes.
-const NEWS: Duration = Duration::from_secs(3);
+/// The time that a file system may take to show here the files that the job wrote on its nodes.
+const PROPAGATION_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Who waits.
+/// The wait for a job.
 pub(super) struct Watch<'a> {
     pub(super) folder: &'a ProbeFolder,
-    /// For no longer than until then.
+    /// The end of the wait.
     pub(super) deadline: Instant,
     pub(super) interrupts: &'a Interrupts,
     pub(super) output: &'a Output,
 }
 
-/// How waiting ended.
+/// The end of a wait.
 pub(super) enum Waited {
-    /// The job is over, with its reports or without.
+    /// The job has ended, with its reports or without.
     Ended,
-    /// What it was doing when there was no more time.
+    /// The deadline was reached; the job's state at that time.
     TimeOver(State),
     Interrupted(Interruption),
-    /// Slurm never gives one job two nodes here; its reason.
+    /// Slurm never gives one job two nodes here. Holds Slurm's reason.
     NeverTwo(String),
 }
 
-/// When Slurm is to be asked: less and less often, because many users ask it.
+/// The schedule of questions to Slurm, which get rarer because Slurm serves many users.
 struct Questions {
     next: Instant,
     interval: Duration,
 }
 
 impl Watch<'_> {
-    /// Waits until both tasks have reported, or there is no more hope of it.
+    /// Waits until both tasks have reported, the job has ended without, or the deadline is reached.
     pub(super) fn wait(&self, job: &mut Job) -> Result<Waited, CommandError> {
         let mut questions =
             Questions { next: Instant::now() + FIRST_QUESTION, interval: FIRST_QUESTION };
         let mut state = State::Unknown;
         loop {
-            if has_reports(&self.folder.path).map_err(no_use_of_folder)? {
+            if has_reports(&self.folder.path).map_err(folder_error)? {
                 wait_for_end(job);
                 return Ok(Waited::Ended);
             }
@@ -65,7 +65,7 @@ impl Watch<'_> {
             if questions.is_due() {
                 match job.state() {
                     State::Ended => {
-                        wait_for_news(&self.folder.path);
+                        wait_for_reports(&self.folder.path);
                         return Ok(Waited::Ended);
                     }
                     State::Waits { reason } if is_about_nodes(&reason) => {
@@ -79,12 +79,13 @@ impl Watch<'_> {
                     _ => {}
                 }
             }
-            std::thread::sleep(LOOK_INTERVAL);
+            std::thread::sleep(CHECK_INTERVAL);
         }
     }
 }
 
 impl Questions {
+    /// Returns whether the next question is due, and schedules the one after it.
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
         if now < self.next {
@@ -96,28 +97,34 @@ impl Questions {
     }
 }
 
-/// Whether a job waits for ever because it asks for more nodes than one job may have (squeue(1), job reasons).
+/// Returns whether a job waits forever because it asks for more nodes than one job may have (squeue(1), job reasons).
 fn is_about_nodes(reason: &str) -> bool {
     reason == "PartitionNodeLimit" || reason.ends_with("MaxNodePerJobLimit")
 }
 
-/// What the job still has open should not be removed.
+/// Waits for the end of a job that has reported: its open files should not be removed.
 fn wait_for_end(job: &mut Job) {
     for _ in 0..10 {
         if job.state() == State::Ended {
             return;
         }
-        std::thread::sleep(LOOK_INTERVAL);
+        std::thread::sleep(CHECK_INTERVAL);
     }
 }
 
-fn wait_for_news(folder: &Path) {
+/// Waits for the reports of a job that has ended.
+fn wait_for_reports(folder: &Path) {
     let ended = Instant::now();
-    while ended.elapsed() < NEWS && !has_reports(folder).unwrap_or(false) {
-        std::thread::sleep(LOOK_INTERVAL);
+    while ended.elapsed() < PROPAGATION_TIMEOUT && !has_reports(folder).unwrap_or(false) {
+        std::thread::sleep(CHECK_INTERVAL);
     }
 }
 
 fn has_reports(folder: &Path) -> anyhow::Result<bool> {
-    Ok(look(folder, &report_name(0))?.is_some() && look(folder, &report_name(1))?.is_some())
+    for rank in [0, 1] {
+        if read_from_server(folder, &report_name(rank))?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

@@ -1,12 +1,12 @@
-//! Facts that two nodes may report, and what is said of them.
+//! Facts that two nodes may report, and the findings about them.
 
-use super::super::finding::Severity::{self, Ok};
 use super::*;
 use crate::probe::{Found, Message, Rlimits};
+use crate::view::finding::Severity::{self, Error, Note, Ok, Warning};
 
-/// A node on which all is well, on a network file system.
+/// Returns a sound node whose folder lies on a network file system.
 pub(in super::super) fn facts(node: &str) -> Facts {
-    let place = |path: &str| Place {
+    let directory = |path: &str| Directory {
         path: path.into(),
         fs_type: "nfs4".to_owned(),
         source: "filer:/home".to_owned(),
@@ -26,8 +26,8 @@ pub(in super::super) fn facts(node: &str) -> Facts {
         rlimits: Rlimits::default(),
         small_address_space: false,
         job_memory_mib: Some(256),
-        folder: place("/home/u/.trialbox-probe-1"),
-        cache: Some(place("/home/u/.cache/trialbox")),
+        folder: directory("/home/u/.trialbox-probe-1"),
+        cache: Some(directory("/home/u/.cache/trialbox")),
         job_cache: None,
         is_job: true,
         end_told: true,
@@ -37,7 +37,7 @@ pub(in super::super) fn facts(node: &str) -> Facts {
     }
 }
 
-/// What a node sees of another when all is well.
+/// Returns what a node sees of another in a sound folder.
 fn found(rank: usize) -> Found {
     Found {
         messages: vec![Message { sent: 100.0, seen: 100.01 }],
@@ -49,7 +49,7 @@ fn found(rank: usize) -> Found {
     }
 }
 
-/// Two nodes, after a change: the findings.
+/// Returns the findings of two nodes, after a change.
 fn judge_with(change: impl FnOnce(&mut Report, &mut Report)) -> Vec<Finding> {
     judge_locked(LockMode::Auto, change)
 }
@@ -66,7 +66,7 @@ fn judge_locked(lock: LockMode, change: impl FnOnce(&mut Report, &mut Report)) -
     Pair { here: &here, first: &first, second: &second, one_node: None, lock }.judge()
 }
 
-/// What is said of this code when the second of two nodes is changed.
+/// Checks the finding of one code, after a change to the second of two nodes.
 #[track_caller]
 fn check(change: impl FnOnce(&mut Report), code: &str, severity: Severity, piece: &str) {
     check_finding(judge_with(|_, second| change(second)), code, severity, piece);
@@ -78,7 +78,7 @@ fn check_finding(findings: Vec<Finding>, code: &str, severity: Severity, piece: 
         panic!("no {code} in {findings:?}")
     };
     assert_eq!(finding.severity, severity, "{finding:?}");
-    assert!(finding.text().contains(piece), "`{piece}` is missing in: {}", finding.text());
+    assert!(finding.to_text().contains(piece), "`{piece}` is missing in: {}", finding.to_text());
 }
 
 fn on_local_disk(report: &mut Report) {
@@ -91,10 +91,10 @@ fn two_nodes_that_share_everything_are_as_they_should_be() {
     let codes: Vec<&str> = findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, ["same-folder", "locks", "caches", "names", "clocks"]);
     assert!(findings.iter().all(|finding| finding.severity == Ok), "{findings:?}");
-    let text = findings[0].text();
+    let text = findings[0].to_text();
     assert_eq!(
         text,
-        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): all share a study there"
+        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): they share the studies in it"
     );
 }
 
@@ -127,9 +127,9 @@ fn caches_matter_as_far_as_locks_and_new_opening_do_not_help() {
     let sees = |kept, locked, reopened| {
         move |report: &mut Report| report.found.cache = Some(CacheSeen { kept, locked, reopened })
     };
-    check(sees(false, true, true), "caches", Ok, "as SQLite does");
+    check(sees(false, true, true), "caches", Ok, "SQLite reads this way");
     check(sees(false, false, true), "caches", Warning, "study snapshot");
-    check(sees(false, false, false), "caches", Error, "no lock can");
+    check(sees(false, false, false), "caches", Error, "no kind of lock");
     let without_locks = |report: &mut Report| {
         sees(false, true, true)(report);
         report.found.lock = Some(LockSeen::Given);
@@ -145,9 +145,9 @@ fn caches_matter_as_far_as_locks_and_new_opening_do_not_help() {
 #[test]
 fn a_name_belongs_to_exactly_one_node() {
     let both = |report: &mut Report| report.found.names = Some(vec![true; 20]);
-    check(both, "names", Error, "the same 20 files, and 10 were made by both");
+    check(both, "names", Error, "the same 20 files, and both or neither created 10");
     let neither = |report: &mut Report| report.found.names = Some(vec![false; 20]);
-    check(neither, "names", Error, "or by neither");
+    check(neither, "names", Error, "both or neither");
     let no_links = |report: &mut Report| report.found.no_links = Some("not supported".to_owned());
     check(no_links, "names", Note, "not supported");
 }
