@@ -1,4 +1,4 @@
-//! `trialbox submit`, as far as it needs no cluster: the scripts, the checks, and what is handed to a pretended sbatch.
+//! `trialbox submit` without a cluster: the scripts, the checks, and the calls of a fake sbatch.
 
 use crate::scene::{Ran, Scene, digits_data, guest};
 use crate::scripted::objective_of;
@@ -6,13 +6,13 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
-/// Where no command of Slurm's is.
+/// Runs trialbox where Slurm's commands are missing.
 fn without_slurm(scene: &Scene, arguments: &[&str]) -> Ran {
     scene.command(arguments).env("PATH", "/nowhere").output().unwrap().into()
 }
 
-/// With commands that say what Slurm's say, and keep in `sbatch.log` what was submitted. `sbatch` is a shell script's
-/// body for a submission.
+/// Runs trialbox with fake commands of Slurm, which log submissions to `sbatch.log`. `sbatch` is the body of a shell
+/// script that answers a submission.
 fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
     let bin = scene.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
@@ -33,7 +33,7 @@ fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
     scene.command(arguments).env("PATH", path).output().unwrap().into()
 }
 
-/// The names of what is in the folder.
+/// Returns the names of the files in the scene's folder.
 fn files(scene: &Scene) -> Vec<String> {
     let entries = std::fs::read_dir(&scene.folder).unwrap();
     let mut names: Vec<String> =
@@ -61,10 +61,10 @@ fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
     let want = format!(
         "\
 #!/bin/bash
-# Written by trialbox submit, which may write it again.
-# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
-# Of study quadratic in {0}/trialbox.db
-# 40 trials of study quadratic: 40 tasks of 1 trial, 8 at once.
+# Written by trialbox submit, which may overwrite it.
+# To keep your changes, delete the line above. submit then asks for another --script instead of overwriting this file.
+# For study quadratic in {0}/trialbox.db
+# 40 trials of study quadratic: 40 tasks of 1 trial, 8 at a time.
 #SBATCH --job-name=quadratic
 #SBATCH --array=1-40%8
 #SBATCH --chdir={0}
@@ -75,7 +75,7 @@ fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
 #SBATCH --mem=4G
 #SBATCH -p long
 
-# With exec, the signals of Slurm reach trialbox.
+# With exec, signals of Slurm reach trialbox.
 exec {1} run {quadratic} \\
     --storage trialbox.db \\
     --study-name quadratic \\
@@ -87,23 +87,20 @@ exec {1} run {quadratic} \\
     );
     let script = ran.stdout.replace(" \\\n    --requeue", "");
     assert_eq!(script.trim_end(), want);
-    assert!(ran.stderr.contains("warning: Slurm's commands are not here"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning[slurm]: cannot find Slurm"), "{}", ran.stderr);
     assert_eq!(files(&scene), Vec::<String>::new());
 }
 
 #[test]
-fn without_slurm_a_submission_says_what_is_missing_and_makes_nothing() {
+fn without_slurm_a_submission_names_what_is_missing_and_creates_nothing() {
     let scene = Scene::new("submit-no-slurm");
     let quadratic = guest("quadratic");
     let ran = without_slurm(&scene, &["submit", &quadratic, "--trials", "40", "--parallel", "8"]);
-    ran.assert_error(
-        2,
-        &["nothing is submitted", "caused by: Slurm's commands are not here", "login node"],
-    );
+    ran.assert_error(2, &["no job was submitted", "caused by: cannot find Slurm", "login node"]);
     assert_eq!(files(&scene), Vec::<String>::new());
 }
 
-/// Values that bash, sbatch and shellcheck would each take for something else.
+/// Flags whose values are special to bash, sbatch or shellcheck.
 const ODD: [&str; 16] = [
     "--trials",
     "20",
@@ -124,7 +121,7 @@ const ODD: [&str; 16] = [
 ];
 
 #[test]
-fn shellcheck_has_nothing_to_say_of_the_scripts() {
+fn shellcheck_finds_nothing_in_the_scripts() {
     let scene = Scene::new("submit-shellcheck");
     let (digits, data) = (guest("digits"), digits_data());
     let more = ["--dir", &data, "--dry-run", "--format", "json"];
@@ -140,7 +137,7 @@ fn shellcheck_has_nothing_to_say_of_the_scripts() {
 }
 
 #[test]
-fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
+fn the_scripts_run_the_given_flags_and_the_second_writes_the_report() {
     let scene = Scene::new("submit-scripts");
     let (quadratic, more) =
         (guest("quadratic"), ["--no-closing-job", "--dry-run", "--format", "json"]);
@@ -156,7 +153,7 @@ fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
         ran
     };
     let study = || scene.json(&["study", "show", "--storage", "my study.db"])[0].clone();
-    // A task runs as many trials as side by side.
+    // By default a task runs as many trials as it runs at a time.
     bash("script_text");
     assert_eq!((study()["study"].clone(), study()["n_trials"].clone()), (ODD[7].into(), 2.into()));
     bash("closing_script_text");
@@ -175,7 +172,7 @@ fn the_scripts_run_what_was_asked_for_and_the_second_writes_the_report() {
 }
 
 #[test]
-fn a_submission_makes_the_study_and_chains_a_closing_job() {
+fn a_submission_creates_the_study_and_chains_a_closing_job() {
     let scene = Scene::new("submit-study");
     let quadratic = guest("quadratic");
     let arguments = [
@@ -211,9 +208,9 @@ fn a_submission_makes_the_study_and_chains_a_closing_job() {
     }
     // A sampler that does not learn loses nothing.
     let checks = submitted["checks"].as_array().unwrap();
-    assert!(!checks.is_empty() && checks.iter().all(|check| check["check"] != "parallel"));
+    assert!(!checks.is_empty() && checks.iter().all(|check| check["code"] != "parallel"));
     let folder = scene.folder.display();
-    // What the scripts say is said on the command line too, where no variable of the user's overrules it.
+    // The scripts' directives are on the command line too, so that variables of the user do not override them.
     let flags = |name: &str, array: &str, log: &str| {
         format!(
             "--parsable --job-name={name}{array} --chdir={folder} --output={name}-{log}.log \
@@ -239,7 +236,7 @@ fn a_submission_makes_the_study_and_chains_a_closing_job() {
 }
 
 #[test]
-fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
+fn only_missing_trials_are_submitted_and_more_trials_need_no_override() {
     let scene = Scene::new("submit-missing");
     let quadratic = guest("quadratic");
     scene.json(&["run", &quadratic, "-n", "5", "--max-trials", "5"]);
@@ -250,7 +247,8 @@ fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
     };
     let nothing = submit("5", &[]);
     assert_eq!((nothing.code, &nothing.json()[0]["event"]), (Some(0), &"budget_reached".into()));
-    submit("3", &[]).assert_error(2, &["may have 5 trials, and --trials says 3", "--override"]);
+    submit("3", &[])
+        .assert_error(2, &["a limit of 5 trials, and --trials would lower it to 3", "--override"]);
     assert!(!scene.path("sbatch.log").exists());
 
     let ran = submit("12", &["--trials-per-task", "3"]);
@@ -261,21 +259,21 @@ fn only_what_is_missing_is_submitted_and_more_trials_need_no_override() {
     );
     assert_eq!(scene.json(&["study", "show"])[0]["user_attrs"]["trialbox:max_trials"], 12);
     assert!(read(&scene, "quadratic.sbatch").contains("--n-trials 3"));
-    // Short trials are known now, and should share a task.
+    // The duration of a trial is known now: such short trials should share a task.
     let checks = more["checks"].as_array().unwrap();
-    let duration = checks.iter().find(|check| check["check"] == "duration").unwrap();
-    assert_eq!(duration["level"], "warning");
+    let duration = checks.iter().find(|check| check["code"] == "duration").unwrap();
+    assert_eq!(duration["severity"], "warning");
     assert!(
-        duration["help"].as_str().unwrap().contains("`trialbox run OBJECTIVE … -n 7`"),
+        duration["advice"].as_str().unwrap().contains("`trialbox run OBJECTIVE … -n 7`"),
         "{duration}"
     );
-    // The study's own rules hold as they do for `run`.
+    // The rules that a study remembers hold for `submit` as for `run`.
     scene.json(&["study", "stop", "--study-name", "quadratic"]);
     assert_eq!(submit("20", &[]).json()[0]["event"], "study_stopped");
 }
 
 #[test]
-fn a_file_in_the_place_of_another_or_of_the_database_is_refused() {
+fn two_files_of_one_name_or_one_named_as_the_database_are_refused() {
     let scene = Scene::new("submit-places");
     let quadratic = guest("quadratic");
     let amount = ["submit", &quadratic, "--trials", "4", "--parallel", "2", "--storage", "s.db"];
@@ -285,13 +283,13 @@ fn a_file_in_the_place_of_another_or_of_the_database_is_refused() {
         (&["--script", "r", "--report", "r"], "the script and the report are the same file"),
     ] {
         let ran = with_slurm(&scene, "echo 4711", &[&amount[..], flags].concat());
-        ran.assert_error(2, &["nothing is submitted", what]);
+        ran.assert_error(2, &["no job was submitted", what]);
         assert!(!scene.path("s.db").exists() && !scene.path("sbatch.log").exists(), "{what}");
     }
 }
 
 #[test]
-fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
+fn a_refusal_of_sbatch_is_shown_and_the_new_study_does_no_harm() {
     let scene = Scene::new("submit-refused");
     let quadratic = guest("quadratic");
     let arguments = ["submit", &quadratic, "--trials", "40", "--parallel", "8"];
@@ -307,7 +305,7 @@ fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(again.code, Some(0), "{again:?}");
     assert!(
-        again.stdout.starts_with("submitted job 4711: 40 tasks of 1 trial, 8 at once"),
+        again.stdout.starts_with("submitted job 4711: 40 tasks of 1 trial, 8 at a time"),
         "{}",
         again.stdout
     );
@@ -318,35 +316,32 @@ fn a_refusal_of_sbatch_is_shown_and_the_study_that_is_there_does_no_harm() {
     ] {
         assert!(again.stderr.contains(piece), "{}", again.stderr);
     }
-    // Only the closing job is refused: the array is there.
+    // The array is submitted even where sbatch refuses the closing job.
     let ran =
         with_slurm(&scene, &format!("case $* in *close*) exit 1;; esac\n{ACCEPT}"), &arguments);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(
-        ran.stderr.contains("the array is submitted, and the job after it is not"),
+        ran.stderr.contains("the array was submitted, but its closing job was not"),
         "{}",
         ran.stderr
     );
 }
 
 #[test]
-fn what_cannot_be_is_refused_before_anything_is_made() {
+fn an_impossible_submission_is_refused_before_anything_is_created() {
     let scene = Scene::new("submit-refusals");
     let quadratic = guest("quadratic");
     std::fs::write(scene.path("mine.sh"), "#!/bin/bash\n# mine\n").unwrap();
     for (arguments, pieces) in [
-        (&["-n", "3"][..], &["--n-trials is how many", "--trials-per-task N"][..]),
-        (&["--max-trials", "3"], &["--max-trials is how many", "--trials N"]),
-        (&["--storage", "memory:"], &["`memory:` is no file"]),
-        (
-            &["--storage", "no/such/study.db"],
-            &["the folder `no/such` of the database is not there"],
-        ),
-        (&["--script", "mine.sh"], &["`mine.sh` is there, and `trialbox submit` did not write it"]),
-        (&["--report", "mine.sh"], &["`mine.sh` is there", "--report"]),
+        (&["-n", "3"][..], &["--n-trials limits one process", "--trials-per-task N"][..]),
+        (&["--max-trials", "3"], &["--max-trials limits the study", "--trials N"]),
+        (&["--storage", "memory:"], &["`memory:` is not a file"]),
+        (&["--storage", "no/such/study.db"], &["cannot find the folder `no/such` of the database"]),
+        (&["--script", "mine.sh"], &["`mine.sh` exists and was not written by `trialbox submit`"]),
+        (&["--report", "mine.sh"], &["`mine.sh` exists", "--report"]),
         (
             &["--trials-per-task", "1", "--", "--array=1-3"],
-            &["`--array=1-3` after `--` cannot be set here"],
+            &["cannot set `--array=1-3` after `--`"],
         ),
         (&["--trials-per-task", "0"], &["`0` is no number of 1 or more"]),
         (&["--cpus", "+2"], &["`+2` is no number of 1 or more"]),
@@ -364,7 +359,10 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2500", "--parallel", "8"]);
     many.assert_error(
         2,
-        &["more than an array may have here: 1000", "--trials-per-task 3 makes it 834 tasks"],
+        &[
+            "the array has 2500 tasks, and Slurm allows 1000 here",
+            "--trials-per-task 3 makes it 834 tasks",
+        ],
     );
     assert_eq!(read(&scene, "mine.sh"), "#!/bin/bash\n# mine\n");
     assert_eq!(
@@ -374,7 +372,7 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
 }
 
 #[test]
-fn what_the_environment_says_is_in_the_script_and_a_time_from_now_on_is_a_point_in_time() {
+fn flags_from_the_environment_are_in_the_script_and_a_relative_time_becomes_absolute() {
     let scene = Scene::new("submit-environment");
     let quadratic = guest("quadratic");
     let arguments = [
@@ -417,18 +415,18 @@ fn a_study_of_the_same_name_elsewhere_keeps_its_script() {
     };
     assert_eq!(submit(&["--storage", "a.db"]).code, Some(0));
     let script = read(&scene, "quadratic.sbatch");
-    let of = format!("that of study quadratic in {}/a.db", scene.folder.display());
+    let of = format!("belongs to study quadratic in {}/a.db", scene.folder.display());
     submit(&["--storage", "b.db"]).assert_error(2, &[&of, "--script"]);
     assert_eq!(read(&scene, "quadratic.sbatch"), script);
     assert!(!scene.path("b.db").exists());
-    // The same study may be submitted again, whatever its database is called.
+    // The same study may be submitted again, under any path of its database.
     let again = scene.path("a.db").display().to_string();
     assert_eq!(submit(&["--storage", &again]).code, Some(0));
     assert_eq!(submit(&["--storage", "b.db", "--script", "b.sbatch"]).code, Some(0));
 }
 
 #[test]
-fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
+fn running_trials_are_counted_when_no_trial_is_missing() {
     let scene = Scene::new("submit-running");
     let quadratic = guest("quadratic");
     scene.json(&["study", "create", "--study-name", "quadratic"]);
@@ -437,13 +435,13 @@ fn trials_that_are_still_running_are_said_to_be_when_nothing_is_missing() {
     }
     let ran =
         with_slurm(&scene, ACCEPT, &["submit", &quadratic, "--trials", "2", "--parallel", "2"]);
-    let want = "study `quadratic` has 2 trials: nothing is missing, and nothing is submitted; \
+    let want = "study `quadratic` has 2 trials: no trial is missing, and no job was submitted; \
         2 of them are still RUNNING\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), want), "{ran:?}");
 }
 
 #[test]
-fn trials_that_have_failed_are_counted_by_code_before_more_are_submitted() {
+fn failed_trials_are_counted_by_code_before_more_are_submitted() {
     let scene = Scene::new("submit-failures");
     let inside = r#"(core module $m (memory (export "memory") 1)
     (func (export "evaluate") (result i32) unreachable))
@@ -455,29 +453,27 @@ fn trials_that_have_failed_are_counted_by_code_before_more_are_submitted() {
     let arguments = ["--trials", "40", "--parallel", "2", "--dry-run"];
     let ran = without_slurm(&scene, &[&["submit", "fails.wasm"][..], &arguments].concat());
     for piece in [
-        "warning: 2 trials have failed: 2 E-PANIC (the guest aborted: ",
-        "none is COMPLETE: run one trial first",
+        "warning[failures]: 2 trials have failed: 2 E-PANIC (the guest aborted: ",
+        "no trial of the study is COMPLETE",
+        "run one trial first",
     ] {
         assert!(ran.stderr.contains(piece), "`{piece}` is missing in {}", ran.stderr);
     }
 }
 
 #[test]
-fn a_dry_run_that_finds_an_error_shows_that_and_not_the_script() {
+fn a_dry_run_with_an_error_shows_it_and_not_the_script() {
     let scene = Scene::new("submit-dry-error");
     let quadratic = guest("quadratic");
     let dry = ["submit", &quadratic, "--trials", "2500", "--parallel", "8", "--dry-run"];
     let ran = with_slurm(&scene, ACCEPT, &dry);
-    ran.assert_error(
-        2,
-        &["nothing is submitted", "2500 tasks are more than an array may have here"],
-    );
+    ran.assert_error(2, &["no job was submitted", "the array has 2500 tasks, and Slurm allows"]);
     assert_eq!(ran.stdout, "");
     assert!(with_slurm(&scene, ACCEPT, &[&dry[..], &["-v"]].concat()).stdout.contains("#SBATCH"));
 }
 
 #[test]
-fn the_short_help_shows_what_most_need_and_the_long_one_everything() {
+fn the_short_help_shows_the_common_flags_and_the_long_one_all() {
     let scene = Scene::new("submit-help");
     let help = |flag: &str| scene.trialbox(&["submit", flag]).stdout;
     let (short, long) = (help("-h"), help("--help"));

@@ -1,11 +1,11 @@
-//! `trialbox submit`: an array job for a study, from the checks to the report.
+//! `trialbox submit`: submits an array job for a study, after checks, with a report at the end.
 
 mod checks;
-mod given;
 mod plan;
 mod quote;
 mod refusals;
 mod resources;
+mod run_flags;
 mod script;
 mod submission;
 
@@ -17,12 +17,13 @@ use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::study::budget::MAX_TRIALS;
 use crate::study::recovery::{Reaping, recover};
 use crate::study::settings::Settings;
+use crate::view::finding::{Finding, Severity, sort};
 use crate::view::output::Output;
-use checks::{Finding, Level, Times};
-use given::Given;
+use checks::Times;
 use plan::{Plan, median};
-use refusals::{check_places, nothing_to_submit, refusal};
+use refusals::{check_collisions, nothing_to_submit, refusal};
 use resources::SlurmArgs;
+use run_flags::RunFlags;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,15 +40,15 @@ Examples:
   trialbox submit quadratic.wasm --trials 5000 --parallel 20 --trials-per-task 50 --time 20m
   trialbox submit quadratic.wasm --trials 100 --parallel 10 --mem 8G -- --mail-type=END
 
-With a larger --trials the same command goes on with the study; what it has is not run again.
-A second job begins once the array has ended: it runs what is still missing, and writes the report.
-Flags of sbatch go after `--`; the flags of `run` that are not shown here are in --help.";
+The same command with a larger --trials continues the study: only missing trials are submitted.
+A closing job starts when the array has ended. It runs the trials that are still missing, and writes the report.
+Flags of sbatch go after `--`. --help shows all flags of `run`, which go to each task.";
 
 /// Submit an array job to Slurm that brings a study to a number of trials.
 ///
-/// Checks everything first: objective, data, database, what Slurm accepts, how much a sampler can learn from so many
-/// trials at once. Then makes the study, writes a script, submits it, and says what to type next. Flags of `run` go to
-/// each task, and what a study remembers is remembered.
+/// First checks the objective, its data, the database, the job as Slurm would take it, and how much trials can learn
+/// from each other. Then creates the study, writes a script and submits it. Flags of `run` go to each task; the
+/// settings that a study remembers are stored.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = EXAMPLES,
@@ -61,46 +62,52 @@ Flags of sbatch go after `--`; the flags of `run` that are not shown here are in
     mut_arg("max_trials", |arg| arg.hide(true)),
 )]
 pub(crate) struct SubmitArgs {
+    // Must be the first field: see `RunFlags`.
     #[command(flatten)]
-    given: Given,
+    run_flags: RunFlags,
 
-    /// How many trials the study shall have (COMPLETE, PRUNED or RUNNING), remembered as its --max-trials: what is
-    /// missing is submitted
+    /// Bring the study to this many trials
+    ///
+    /// Counts COMPLETE, PRUNED and RUNNING trials, and submits the missing ones. The study remembers the number as its
+    /// --max-trials.
     #[arg(long, value_name = "N", value_parser = parse_count, help_heading = HEADING)]
     trials: NonZeroU32,
 
-    /// How many tasks may run at once
+    /// Run at most this many tasks at a time
     #[arg(long, value_name = "M", value_parser = parse_count, help_heading = HEADING)]
     parallel: NonZeroU32,
 
-    /// How many trials a task runs [default: as many as --jobs]
+    /// Run this many trials in each task [default: as many as --jobs]
     #[arg(long, value_name = "K", value_parser = parse_count, help_heading = HEADING)]
     trials_per_task: Option<NonZeroU32>,
 
-    /// Show the script and what the checks find; make, write and submit nothing
+    /// Print the script and the findings; create, write and submit nothing
     #[arg(long, help_heading = HEADING)]
     dry_run: bool,
 
-    /// Where the script goes [default: STUDY.sbatch]
+    /// Write the script to this file [default: STUDY.sbatch]
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     script: Option<PathBuf>,
 
-    /// Where the closing job writes its report [default: STUDY-report.txt]
+    /// Write the closing job's report to this file [default: STUDY-report.txt]
     #[arg(long, value_name = "FILE", conflicts_with = "no_closing_job", help_heading = HEADING)]
     report: Option<String>,
 
-    /// Submit no second job, which runs what is missing after the array and writes the report
+    /// Submit no closing job
+    ///
+    /// The closing job starts when the array has ended. It runs the trials that are still missing, and writes the
+    /// report.
     #[arg(long, help_heading = HEADING)]
     no_closing_job: bool,
 
     #[command(flatten)]
     slurm: SlurmArgs,
 
-    #[command(flatten, next_help_heading = "Each task, as of `trialbox run`")]
+    #[command(flatten, next_help_heading = "Each task, as in `trialbox run`")]
     run: RunArgs,
 }
 
-/// The flags that `-h` shows; `--help` shows all.
+/// The ids of the flags that `-h` shows. `--help` shows all flags.
 const USUAL: [&str; 16] = [
     "objective",
     "trials",
@@ -122,8 +129,8 @@ const USUAL: [&str; 16] = [
 
 const HEADING: &str = "Submission";
 
-/// What there is of the study before anything is made.
-struct Outlook {
+/// The study before the submission, of which nothing may exist yet.
+struct StudyPreview {
     name: String,
     study: Option<StudyRecord>,
     settings: Settings,
@@ -139,24 +146,24 @@ impl SubmitArgs {
         settings.decides_max_trials = true;
         settings.stopping.set_max_trials(self.trials.get());
 
-        let outlook = self.look(&prepared, output)?;
-        let plan = self.plan(&outlook);
-        if let Some((text, json)) = nothing_to_submit(&outlook, &plan)? {
+        let preview = self.preview(&prepared, output)?;
+        let plan = self.plan(&preview);
+        if let Some((text, json)) = nothing_to_submit(&preview, &plan)? {
             output.result(&text, || json);
             return Ok(ExitCode::Done);
         }
-        let submission = self.submission(&outlook, plan)?;
-        let findings = self.findings(&outlook, &submission);
+        let submission = self.submission(&preview, plan)?;
+        let findings = self.findings(&preview, &submission);
         if !output.is_json() {
-            // Errors are said once, at the end.
-            let shown = findings.iter().filter(|finding| finding.level < Level::Error);
+            // The refusal shows the errors.
+            let shown = findings.iter().filter(|finding| finding.severity > Severity::Error);
             shown.for_each(|finding| output.note(&finding.to_text()));
         }
         let refusal = refusal(&findings);
         if self.dry_run {
-            // A script that cannot be submitted is long, and hides why.
+            // The long script would hide the reason why it cannot be submitted.
             if refusal.is_none() || output.is_json() || output.is_verbose() {
-                submission.show(&findings, output);
+                submission.print(&findings, output);
             }
             return refusal.map_or(Ok(ExitCode::Done), Err);
         }
@@ -170,36 +177,37 @@ impl SubmitArgs {
     }
 
     fn check_flags(&self) -> Result<(), CommandError> {
-        let refused = [
-            ("n_trials", "--n-trials is how many trials one process runs", "--trials-per-task"),
-            ("max_trials", "--max-trials is how many trials the study may have", "--trials"),
-        ];
-        if let Some((_, what, flag)) = refused.iter().find(|(id, ..)| self.given.has(id)) {
-            return Err(CommandError::usage(
-                format!("{what}, and `submit` decides that"),
-                format!("say {flag} N"),
-            ));
+        for (id, message, flag) in [
+            ("n_trials", "--n-trials limits one process", "--trials-per-task"),
+            ("max_trials", "--max-trials limits the study", "--trials"),
+        ] {
+            if self.run_flags.has(id) {
+                return Err(CommandError::usage(
+                    format!("{message}, and `submit` sets it for each task"),
+                    format!("give {flag} N"),
+                ));
+            }
         }
         self.slurm.check()
     }
 
-    /// Reads what there is of the study, and refuses what does not fit it. What dead jobs left is tidied up before the
-    /// trials are counted, but not in a dry run.
-    fn look(&self, prepared: &Prepared, output: &Output) -> Result<Outlook, CommandError> {
+    /// Reads the study, if it exists, and refuses settings that do not fit it. Trials of dead jobs are recovered before
+    /// the trials are counted, but not in a dry run.
+    fn preview(&self, prepared: &Prepared, output: &Output) -> Result<StudyPreview, CommandError> {
         let location = self.run.storage.location()?;
-        let database = location.file().map(PathBuf::from).ok_or_else(|| {
+        let Some(database) = location.file().map(PathBuf::from) else {
             let url = self.run.storage.url();
-            CommandError::usage(
-                format!("`{url}` is no file, so tasks cannot share it"),
-                "say a path with --storage",
-            )
-        })?;
-        let is_there = database.exists();
-        let mut storage = is_there.then(|| self.run.storage.open()).transpose()?;
+            return Err(CommandError::usage(
+                format!("tasks can share a database file only, and `{url}` is not a file"),
+                "give a path with --storage",
+            ));
+        };
+        let exists = database.exists();
+        let mut storage = exists.then(|| self.run.storage.open()).transpose()?;
         let (study, settings) = prepared.study.preview(storage.as_deref_mut())?;
         let mut trials = Vec::new();
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
-            self.refuse_fewer(study)?;
+            self.check_max_trials(study)?;
             if !self.dry_run {
                 let reaping = Reaping::at_end(study, self.run.grace);
                 let spool = self.run.storage.spool();
@@ -208,33 +216,36 @@ impl SubmitArgs {
             trials = storage.trials(study.id)?;
         }
         let name = prepared.study.name.clone();
-        Ok(Outlook { name, study, settings, trials, database })
+        Ok(StudyPreview { name, study, settings, trials, database })
     }
 
-    /// Refuses fewer trials than the study may have, as far as nobody says that this is meant.
-    fn refuse_fewer(&self, study: &StudyRecord) -> Result<(), CommandError> {
-        let may_have = match study.user_attrs.get(MAX_TRIALS) {
+    /// Refuses to lower the study's limit without `--override`.
+    fn check_max_trials(&self, study: &StudyRecord) -> Result<(), CommandError> {
+        let limit = match study.user_attrs.get(MAX_TRIALS) {
             None => return Ok(()),
-            Some(Json::Null) => "any number of".to_owned(),
-            Some(kept) if kept.as_u64().is_some_and(|kept| kept > self.trials.get().into()) => {
-                kept.to_string()
-            }
-            Some(_) => return Ok(()),
+            Some(Json::Null) => "no limit of trials".to_owned(),
+            Some(limit) => match limit.as_u64() {
+                Some(limit) if limit > self.trials.get().into() => {
+                    format!("a limit of {limit} trials")
+                }
+                _ => return Ok(()),
+            },
         };
         if self.run.overrule {
             return Ok(());
         }
         Err(CommandError::usage(
             format!(
-                "study `{}` may have {may_have} trials, and --trials says {}",
+                "study `{}` has {limit}, and --trials would lower it to {}",
                 study.name, self.trials
             ),
-            "say more --trials, or add --override to change the study",
+            "raise --trials, or add --override to change the study",
         ))
     }
 
-    fn plan(&self, outlook: &Outlook) -> Plan {
-        let present = outlook.trials.iter().filter(|trial| trial.state.counts_towards_budget());
+    /// Counts the trials that the study has and lacks.
+    fn plan(&self, preview: &StudyPreview) -> Plan {
+        let present = preview.trials.iter().filter(|trial| trial.state.counts_towards_budget());
         Plan {
             n_trials: self.trials.get().into(),
             n_present: present.count() as u64,
@@ -244,86 +255,82 @@ impl SubmitArgs {
         }
     }
 
-    /// All that is to be written and submitted.
-    fn submission(&self, outlook: &Outlook, plan: Plan) -> Result<Submission, CommandError> {
-        let mut given = self.given.clone();
-        if !given.has("storage") && !given.has("optuna_db") {
-            given.set("storage", &outlook.database.display().to_string());
+    /// Collects the scripts' contents and the files' names.
+    fn submission(&self, preview: &StudyPreview, plan: Plan) -> Result<Submission, CommandError> {
+        let mut run_flags = self.run_flags.clone();
+        if !run_flags.has("storage") && !run_flags.has("optuna_db") {
+            run_flags.set("storage", &preview.database.display().to_string());
         }
-        given.set("study_name", &outlook.name);
-        // `+2h` and `18:00` are meant from now on, and not from when a task begins.
+        run_flags.set("study_name", &preview.name);
+        // `+2h` and `18:00` count from the submission and not from the start of a task.
         if let Some(until) = self.run.until {
-            given.set("until", &until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+            run_flags.set("until", &until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         }
-        let label = quote::label(&outlook.name);
+        let label = quote::label(&preview.name);
         let script = self.script.clone().unwrap_or_else(|| format!("{label}.sbatch").into());
         let report = self.report.clone().unwrap_or_else(|| format!("{label}-report.txt"));
         let folder = std::env::current_dir()?;
         let is_network = mount_of(&folder).is_ok_and(|mount| mount.locks == Locks::Network);
-        // Several nodes that append to one file of a network's tear each other's lines.
+        // Lines tear where several nodes append to one file on a network file system.
         let log = format!("{label}-%A{}.log", if is_network { "-%N" } else { "" });
         Ok(Submission {
-            study: outlook.name.clone(),
+            study: preview.name.clone(),
             url: self.run.storage.url(),
-            of: script::of_study(&outlook.name, &full_path(&outlook.database)),
+            of: script::of_study(&preview.name, &full_path(&preview.database)),
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
             resources: self.slurm.flags(self.run.jobs),
             closing_resources: self.slurm.flags_of_closing_job(self.run.jobs),
             program: std::env::current_exe()?,
             plan,
-            given,
+            run_flags,
             label,
             script,
             folder,
         })
     }
 
-    fn findings(&self, outlook: &Outlook, submission: &Submission) -> Vec<Finding> {
+    /// Runs all checks, and returns the findings from the worst.
+    fn findings(&self, preview: &StudyPreview, submission: &Submission) -> Vec<Finding> {
         let lock = self.run.storage.options(Create::Never, WaitCancellation::default()).lock;
-        let mut findings = vec![checks::check_storage(&outlook.database, lock)];
-        findings.extend(self.check_paths(outlook, submission));
-        let files = [
-            (Some(submission.script.clone()), "--script"),
-            (submission.report.as_ref().map(|_| submission.closing_path()), "--script"),
-            (submission.report.as_ref().map(PathBuf::from), "--report"),
-        ];
-        let files = files
-            .iter()
-            .filter_map(|(path, flag)| checks::check_file(path.as_ref()?, flag, &submission.of));
-        findings.extend(files);
-        findings.extend(check_places(outlook, submission));
-        findings.extend(checks::check_failures(&outlook.trials));
-        if outlook.settings.sampler.build().learns_from_results() {
+        let mut findings = vec![checks::check_storage(&preview.database, lock)];
+        findings.extend(self.check_paths(preview, submission));
+        for (path, flag) in submission.files() {
+            findings.extend(checks::check_file(&path, flag, &submission.of));
+        }
+        findings.extend(check_collisions(preview, submission));
+        findings.extend(checks::check_failures(&preview.trials));
+        if preview.settings.sampler.build().learns_from_results() {
             findings.extend(checks::check_parallel(&submission.plan));
         }
-        findings.extend(checks::check_times(&submission.plan, &self.times(outlook)));
-        let slurms = checks::check_slurm(
+        findings.extend(checks::check_times(&submission.plan, &self.times(preview)));
+        findings.extend(checks::check_slurm(
             &submission.plan,
             &submission.label,
             &submission.array().text,
             self.dry_run,
-        );
-        findings.extend(slurms);
+        ));
+        sort(&mut findings);
         findings
     }
 
-    /// Whether nodes see what tasks read.
-    fn check_paths(&self, outlook: &Outlook, submission: &Submission) -> Vec<Finding> {
+    /// Checks whether other nodes see the files that tasks read, and sbatch the current folder.
+    fn check_paths(&self, preview: &StudyPreview, submission: &Submission) -> Vec<Finding> {
         let grants = self.run.sandbox.grants().unwrap_or_default();
         let mut paths = vec![
-            ("the database", outlook.database.as_path()),
+            ("the database", preview.database.as_path()),
             ("the current folder", submission.folder.as_path()),
             ("the objective", self.run.objective.as_path()),
             ("the program", submission.program.as_path()),
         ];
         paths.extend(grants.iter().map(|grant| ("the directory", grant.host.as_path())));
-        let seen = checks::check_seen(&paths);
-        seen.into_iter().chain(checks::check_folder(&submission.folder)).collect()
+        let hidden = checks::check_visible(&paths);
+        hidden.into_iter().chain(checks::check_folder(&submission.folder)).collect()
     }
 
-    fn times(&self, outlook: &Outlook) -> Times {
-        let complete = outlook.trials.iter().filter(|trial| trial.state == TrialState::Complete);
+    /// Collects the known durations of trials and the time limit of a task.
+    fn times(&self, preview: &StudyPreview) -> Times {
+        let complete = preview.trials.iter().filter(|trial| trial.state == TrialState::Complete);
         let durations: Vec<Duration> = complete
             .filter_map(|trial| {
                 let took = trial.datetime_complete?.duration_since(trial.datetime_start?);
@@ -339,12 +346,12 @@ impl SubmitArgs {
     }
 }
 
-/// A database's path, by which two of one name are told apart, whether it is there or not.
-fn full_path(database: &Path) -> PathBuf {
-    if let Ok(path) = database.canonicalize() {
+/// Returns the absolute path of a file that may not exist, so that two files of one name can be distinguished.
+fn full_path(file: &Path) -> PathBuf {
+    if let Ok(path) = file.canonicalize() {
         return path;
     }
-    let path = std::path::absolute(database).unwrap_or_else(|_| database.to_owned());
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     match (path.parent().and_then(|folder| folder.canonicalize().ok()), path.file_name()) {
         (Some(folder), Some(name)) => folder.join(name),
         _ => path,

@@ -1,15 +1,15 @@
-//! Words as bash and as sbatch read them.
+//! Quotes words for bash and for sbatch.
 
-/// Lines longer than this are broken at every flag.
+/// The length of a line above which it is broken before every flag.
 const MAX_LINE: usize = 100;
 
-/// A word that bash reads as this text, and that `shellcheck` has nothing to say of.
+/// Quotes a text for bash in a way that `shellcheck` accepts.
 pub(super) fn shell_quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
     }
-    // Within double quotes only these mean something; a tilde in quotes looks like a mistake.
+    // Only four characters are special within double quotes. shellcheck warns of a tilde in quotes.
     let (tilde, rest) = match text.strip_prefix('~') {
         Some(rest) => ("\\~", rest),
         None => ("", text),
@@ -17,7 +17,7 @@ pub(super) fn shell_quote(text: &str) -> String {
     format!("{tilde}{}", in_double_quotes(rest, "$`\"\\"))
 }
 
-/// A value as sbatch reads it after `#SBATCH --flag=`: blanks end it and `#` begins a comment, but in quotes.
+/// Quotes a value for sbatch, where outside of quotes a blank ends the value and `#` starts a comment.
 pub(super) fn directive_quote(text: &str) -> String {
     let is_special = |c: char| c.is_whitespace() || "\"'\\#".contains(c);
     if text.chars().any(is_special) { in_double_quotes(text, "\"\\") } else { text.to_owned() }
@@ -35,19 +35,19 @@ fn in_double_quotes(text: &str, special: &str) -> String {
     quoted
 }
 
-/// A command on one line, or if that is long with a line for each of its parts.
+/// Joins the parts of a command on one line, or if that is too long on a line each.
 pub(super) fn wrap(parts: &[String]) -> String {
     let line = parts.join(" ");
     if line.len() <= MAX_LINE { line } else { parts.join(" \\\n    ") }
 }
 
-/// A study's name as the name of a job and of files: letters, digits, `.` and `_`, and `-` for everything between.
+/// Returns the study's name for jobs and files: its letters, digits, `.` and `_`, with a `-` for all others.
 pub(super) fn label(study: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._".contains(c);
-    // Room for what is added to it, where a letter takes four bytes.
+    // A file name may have 255 bytes: this leaves room for suffixes, with four bytes a letter.
     let study: String = study.chars().take(50).collect();
     let words: Vec<&str> = study.split(|c| !is_plain(c)).filter(|word| !word.is_empty()).collect();
-    // No file begins with a dot.
+    // A file must not be hidden.
     let label = words.join("-");
     let label = label.trim_start_matches(['.', '-']);
     if label.is_empty() { "study".to_owned() } else { label.to_owned() }
@@ -59,7 +59,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn bash_reads_back_what_was_quoted() {
+    fn bash_reads_a_quoted_text_back() {
         for text in [
             "",
             "plain-1.0_x,y=z:/a/b@c%d+e",
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directive_is_quoted_where_sbatch_would_end_it() {
+    fn a_directive_is_quoted_where_sbatch_would_end_its_value() {
         assert_eq!(directive_quote("gpu:1"), "gpu:1");
         assert_eq!(directive_quote("/home/my \"data\" #1"), "\"/home/my \\\"data\\\" #1\"");
         assert_eq!(directive_quote("a\\b"), "\"a\\\\b\"");

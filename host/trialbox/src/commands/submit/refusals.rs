@@ -1,12 +1,12 @@
-//! Why nothing is submitted: nothing is missing, or a check has found an error.
+//! The reasons for which nothing is submitted: no trial is missing, or a check has found an error.
 
-use super::checks::{Finding, Level};
 use super::plan::Plan;
 use super::submission::Submission;
-use super::{Outlook, full_path};
+use super::{StudyPreview, full_path};
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
 use crate::study::budget::{stop_reason_json, stop_text};
+use crate::view::finding::{Finding, Severity};
 use crate::view::trial::count;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -14,45 +14,50 @@ use trialbox_core::run::next::is_exhausted;
 use trialbox_core::study::stopping::{STOP_ATTR, StopReason, StudyStop, stop_reason};
 use trialbox_core::{FrozenTrial, History, StorageError, TrialState};
 
-/// Whether the files have places of their own: one in the place of another, or of the database, would be its end.
-pub(super) fn check_places(outlook: &Outlook, submission: &Submission) -> Option<Finding> {
-    let closing = submission.report.as_ref().map(|_| submission.closing_path());
-    let places = [
-        ("the database", Some(outlook.database.clone())),
-        ("the script", Some(submission.script.clone())),
-        ("the closing job's script", closing),
-        ("the report", submission.report.as_ref().map(PathBuf::from)),
-        ("the log", Some(&submission.log).filter(|log| !log.contains('%')).map(PathBuf::from)),
-    ];
-    let places: Vec<(&str, PathBuf)> =
-        places.into_iter().filter_map(|(what, path)| Some((what, full_path(&path?)))).collect();
-    let (index, (what, path)) = places
-        .iter()
-        .enumerate()
-        .find(|(index, (_, path))| places[..*index].iter().any(|(_, other)| other == path))?;
-    let (other, _) = places[..index].iter().find(|(_, other)| other == path)?;
-    let text = format!("{other} and {what} are the same file, `{}`", path.display());
-    let finding = Finding::new(Level::Error, "files", text);
-    Some(Finding { help: Some("choose others with --script and --report".to_owned()), ..finding })
+/// Checks whether two of the files are the same one, which would overwrite the other or the database.
+pub(super) fn check_collisions(preview: &StudyPreview, submission: &Submission) -> Option<Finding> {
+    let mut files = vec![("the database", preview.database.clone())];
+    files.push(("the script", submission.script.clone()));
+    if let Some(report) = &submission.report {
+        files.push(("the closing job's script", submission.closing_path()));
+        files.push(("the report", PathBuf::from(report)));
+    }
+    // With a pattern in its name, the log is a file of each job.
+    if !submission.log.contains('%') {
+        files.push(("the log", PathBuf::from(&submission.log)));
+    }
+    let mut known: Vec<(&str, PathBuf)> = Vec::new();
+    for (role, path) in files {
+        let path = full_path(&path);
+        if let Some((other, _)) = known.iter().find(|(_, known)| *known == path) {
+            let found = format!("{other} and {role} are the same file, `{}`", path.display());
+            return Some(
+                Finding::error("files", found)
+                    .advice("give other names with --script and --report"),
+            );
+        }
+        known.push((role, path));
+    }
+    None
 }
 
-/// Why nothing is to be submitted, for people and for programs.
+/// Returns the text and the JSON of the reason for which nothing is submitted, if there is one.
 pub(super) fn nothing_to_submit(
-    outlook: &Outlook,
+    preview: &StudyPreview,
     plan: &Plan,
 ) -> Result<Option<(String, Value)>, CommandError> {
-    let Some(study) = &outlook.study else { return Ok(None) };
+    let Some(study) = &preview.study else { return Ok(None) };
     if plan.n_missing() == 0 {
         let (name, n_trials) = (&study.name, plan.n_present);
         let is_running = |trial: &&FrozenTrial| trial.state == TrialState::Running;
-        let n_running = outlook.trials.iter().filter(is_running).count();
+        let n_running = preview.trials.iter().filter(is_running).count();
         let running = match n_running {
             0 => String::new(),
             1 => "; 1 of them is still RUNNING".to_owned(),
             n => format!("; {n} of them are still RUNNING"),
         };
         let text = format!(
-            "study `{name}` has {}: nothing is missing, and nothing is submitted{running}",
+            "study `{name}` has {}: no trial is missing, and no job was submitted{running}",
             count(n_trials, "trial")
         );
         let json = json!({
@@ -64,11 +69,11 @@ pub(super) fn nothing_to_submit(
         return Ok(Some((text, json)));
     }
     let stop = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
-    let history = || History::new(study.directions.clone(), outlook.trials.clone());
+    let history = || History::new(study.directions.clone(), preview.trials.clone());
     let needless =
-        stop_reason(&outlook.settings.budgets.rules, || Ok::<_, StorageError>(history()))?;
-    let sampler = outlook.settings.sampler.build();
-    let is_exhausted = is_exhausted(sampler.as_ref(), || Ok::<_, StorageError>(history()))?;
+        stop_reason(&preview.settings.budgets.rules, || Ok::<_, StorageError>(history()))?;
+    let sampler = preview.settings.sampler.build();
+    let is_left = may_begin(sampler.as_ref(), || Ok::<_, StorageError>(history()))?;
     let reason = stop
         .map(StopReason::Stopped)
         .or(needless)
@@ -77,17 +82,21 @@ pub(super) fn nothing_to_submit(
         .map(|reason| (stop_text(&reason, &study.name), stop_reason_json(&reason, &study.name))))
 }
 
-/// The error of the checks that say that nothing can be submitted; all of them, if there are several.
+/// Returns the error of a submission that findings forbid, with all of their messages.
 pub(super) fn refusal(findings: &[Finding]) -> Option<CommandError> {
     let errors: Vec<&Finding> =
-        findings.iter().filter(|finding| finding.level == Level::Error).collect();
-    let help: Vec<&str> = errors.iter().filter_map(|finding| finding.help.as_deref()).collect();
-    let causes = errors.iter().rev().map(|finding| finding.text.clone());
+        findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    let help: Vec<&str> = errors
+        .iter()
+        .map(|finding| finding.advice.as_str())
+        .filter(|advice| !advice.is_empty())
+        .collect();
+    let causes = errors.iter().rev().map(|finding| finding.found.clone());
     let cause = causes.map(anyhow::Error::msg).reduce(|error, text| error.context(text))?;
     Some(CommandError {
         exit: ExitCode::Usage,
         code: None,
-        error: cause.context("nothing is submitted"),
+        error: cause.context("no job was submitted"),
         help: Some(help.join("; ")).filter(|help| !help.is_empty()),
     })
 }

@@ -1,4 +1,4 @@
-//! What a job asks Slurm for.
+//! The resources of a job, as flags of sbatch.
 
 use super::quote::directive_quote;
 use crate::args::storage::{parse_count, parse_duration};
@@ -7,98 +7,89 @@ use crate::error::CommandError;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// What each task asks Slurm for, and so does the closing job.
+/// The resources of each task and of the closing job.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Slurm")]
 pub(crate) struct SlurmArgs {
-    /// How long a task may take, as sbatch reads it (90 is 90 minutes; 2:00:00, 1-0) or such as 90s, 20m or 2h
+    /// Time limit of a task: 90 (minutes), 2:00:00, 1-0 (days), 90s, 20m or 2h
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(super) time: Option<Duration>,
 
-    /// The account that pays
+    /// Account to charge
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     account: Option<String>,
 
-    /// The memory of a task, such as 4G
+    /// Memory of a task, such as 4G
     #[arg(long, value_name = "SIZE", value_parser = parse_mem)]
     mem: Option<String>,
 
-    /// The CPUs of a task [default: as many as --jobs, if that is given]
+    /// CPUs of a task [default: as many as --jobs, if that is given]
     #[arg(long, visible_alias = "cpus-per-task", value_name = "N", value_parser = parse_count)]
     cpus: Option<NonZeroU32>,
 
-    /// What else a task needs, such as gpu:1
+    /// Other resources of a task, such as gpu:1
     #[arg(long, value_name = "LIST", value_parser = one_line)]
     gres: Option<String>,
 
-    /// The partition
+    /// Partition to submit to
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     partition: Option<String>,
 
-    /// Any other flag of sbatch, after `--`, such as -- --constraint=skylake --mail-type=END
+    /// Other flags of sbatch, after `--`: -- --constraint=skylake --mail-type=END
     #[arg(last = true, index = 2, help_heading = None::<&str>, value_name = "SBATCH FLAG", value_parser = one_line)]
     sbatch: Vec<String>,
 }
 
-/// Flags of sbatch that would take the array apart, or its tasks away from their study.
-const REFUSED: [(&str, &str); 10] = [
+/// The flags of sbatch that would break the array, or separate its tasks from their study.
+const FORBIDDEN: [(&str, &str); 10] = [
     ("--array", "use --trials, --trials-per-task and --parallel"),
     ("-a", "use --trials, --trials-per-task and --parallel"),
-    ("--wrap", "the script is what `submit` writes"),
-    ("--wait", "`submit` goes on; `squeue` shows how far the job is"),
-    ("-W", "`submit` goes on; `squeue` shows how far the job is"),
-    ("--chdir", "paths are meant from the current folder: go there first"),
-    ("-D", "paths are meant from the current folder: go there first"),
+    ("--wrap", "`submit` writes the script"),
+    ("--wait", "`submit` does not wait for the job; `squeue` shows its progress"),
+    ("-W", "`submit` does not wait for the job; `squeue` shows its progress"),
+    ("--chdir", "paths are relative to the current folder: change to the right one first"),
+    ("-D", "paths are relative to the current folder: change to the right one first"),
     (
         "--signal",
-        "none is needed: tasks know when their job ends, and --reserve says how long before a trial stops",
+        "tasks know when their job ends; --reserve sets how long before that they stop a trial",
     ),
-    ("--test-only", "--dry-run asks Slurm and submits nothing"),
+    ("--test-only", "use --dry-run, which asks Slurm and submits nothing"),
     (
         "--no-requeue",
-        "edit the script if a job must not be started again, and submit that with sbatch",
+        "remove --requeue from the script of a --dry-run, and submit that with sbatch",
     ),
 ];
 
 impl SlurmArgs {
-    /// Refuses what `submit` decides itself.
+    /// Refuses flags after `--` that `submit` sets itself, or whose values are ambiguous.
     pub(super) fn check(&self) -> Result<(), CommandError> {
-        if let Some(stray) = self.sbatch.first().filter(|word| !word.starts_with('-')) {
+        if let Some(stray) = self.sbatch.first()
+            && !stray.starts_with('-')
+        {
             return Err(CommandError::usage(
-                format!("`{stray}` after `--` is no flag of sbatch"),
-                "write flags there, each with its value, such as -- --constraint=skylake",
+                format!("expected a flag of sbatch after `--`, found `{stray}`"),
+                "write each value after its flag, such as -- --constraint=skylake",
             ));
         }
-        // To sbatch, a word that is no flag's value is the script.
-        let is_loose =
-            |flag: &Vec<String>| flag.len() > 1 + usize::from(!flag[0].starts_with("--"));
-        if let Some(flag) = self.others().find(is_loose) {
-            return Err(CommandError::usage(
-                format!("`{}` after `--` is not clear", flag.join(" ")),
-                "write the value of a long flag with `=`, such as -- --constraint=skylake",
-            ));
-        }
-        let refused = |(flag, help): &(&str, &str)| {
-            // sbatch takes a long flag also by its beginning.
-            let is_it = |word: &&String| match flag.strip_prefix("--") {
-                Some(_) => {
-                    let name = word.split('=').next().unwrap_or_default();
-                    name.len() > 2 && flag.starts_with(name)
-                }
-                None => word.starts_with(flag),
-            };
-            let found = self.sbatch.iter().find(is_it)?;
-            Some((found.clone(), (*help).to_owned()))
-        };
-        match REFUSED.iter().find_map(refused) {
-            Some((flag, help)) => {
-                Err(CommandError::usage(format!("`{flag}` after `--` cannot be set here"), help))
+        for flag in self.others() {
+            // sbatch takes a word that is not the value of a flag for the script.
+            if flag.len() > 1 + usize::from(!flag[0].starts_with("--")) {
+                return Err(CommandError::usage(
+                    format!("expected one flag of sbatch after `--`, found `{}`", flag.join(" ")),
+                    "write the value of a long flag with `=`, such as -- --constraint=skylake",
+                ));
             }
-            None => Ok(()),
         }
+        for (flag, help) in FORBIDDEN {
+            if let Some(word) = self.sbatch.iter().find(|word| is_flag(word, flag)) {
+                return Err(CommandError::usage(format!("cannot set `{word}` after `--`"), help));
+            }
+        }
+        Ok(())
     }
 
-    /// The resources as flags of sbatch, each with its value; those after `--` come last, so that they win.
+    /// Returns the resources as flags of sbatch, each with its value. sbatch prefers the flags after `--`, which come
+    /// last.
     pub(super) fn flags(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
         let cpus = self.cpus.or_else(|| Some(jobs).filter(|jobs| jobs.get() > 1));
         let named = [
@@ -115,26 +106,26 @@ impl SlurmArgs {
         named.chain(self.others()).collect()
     }
 
-    /// The same for a job with a dependency and a log of its own.
+    /// Returns the resources without flags that the closing job sets itself: its dependency and its log.
     pub(super) fn flags_of_closing_job(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
         let own = ["-d", "--dependency", "-o", "--output"];
         let is_own = |flag: &Vec<String>| own.iter().any(|own| flag[0].starts_with(own));
         self.flags(jobs).into_iter().filter(|flag| !is_own(flag)).collect()
     }
 
-    /// Whether a time limit is given in any way.
+    /// Returns whether a time limit is given in any way.
     pub(super) fn has_time(&self) -> bool {
         self.time.is_some()
             || self.other(&["--time", "-t"]).is_some()
             || std::env::var_os("SBATCH_TIMELIMIT").is_some()
     }
 
-    /// Where the log goes, if that is said after `--`.
+    /// Returns the path of the log, if it was set after `--`.
     pub(super) fn log(&self) -> Option<String> {
         self.other(&["--output", "-o"])
     }
 
-    /// The value of a flag after `--`, by its names.
+    /// Returns the value of a flag after `--`, by its long and short name.
     fn other(&self, names: &[&str]) -> Option<String> {
         self.others().find_map(|words| {
             let (first, second) = (words.first()?, words.get(1));
@@ -152,7 +143,7 @@ impl SlurmArgs {
         })
     }
 
-    /// The flags after `--`, each with its value.
+    /// Returns the flags after `--`, each with its value.
     fn others(&self) -> impl Iterator<Item = Vec<String>> + use<> {
         let mut groups: Vec<Vec<String>> = Vec::new();
         for word in &self.sbatch {
@@ -165,7 +156,16 @@ impl SlurmArgs {
     }
 }
 
-/// A flag as a line `#SBATCH …` has it.
+/// Returns whether a word sets a flag of sbatch. sbatch accepts a long flag also by its first letters.
+fn is_flag(word: &str, flag: &str) -> bool {
+    if !flag.starts_with("--") {
+        return word.starts_with(flag);
+    }
+    let name = word.split('=').next().unwrap_or_default();
+    name.len() > 2 && flag.starts_with(name)
+}
+
+/// Formats a flag for a line `#SBATCH …`.
 pub(super) fn directive(flag: &[String]) -> String {
     let quoted: Vec<String> = flag.iter().map(|word| directive_quote(word)).collect();
     quoted.join(" ")
@@ -174,7 +174,7 @@ pub(super) fn directive(flag: &[String]) -> String {
 /// Reads a time as sbatch does, or with a unit.
 fn parse_time(text: &str) -> Result<Duration, String> {
     let is_slurms = text.chars().all(|c| c.is_ascii_digit() || ":-".contains(c));
-    // Without a unit, sbatch's minutes would be our seconds.
+    // A bare number is minutes to sbatch and seconds to trialbox, so a time such as 1.5 is refused.
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
     let time = match (is_slurms, has_unit) {
         (true, _) => read_time(text),
@@ -183,12 +183,12 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     };
     time.filter(|time| !time.is_zero()).ok_or_else(|| {
         format!(
-            "`{text}` is no time limit; write minutes, 2:00:00, 1-0 for a day, or such as 90s or 2h"
+            "expected a time limit such as 90 (minutes), 2:00:00, 1-0, 90s or 2h, found `{text}`"
         )
     })
 }
 
-/// Reads an amount of memory as sbatch does, which knows no `GiB`.
+/// Reads an amount of memory, and writes `GiB` and `GB` as `G`, which sbatch accepts.
 fn parse_mem(text: &str) -> Result<String, String> {
     let slurms = text.strip_suffix("iB").or_else(|| text.strip_suffix('B')).unwrap_or(text);
     let digits = slurms.trim_end_matches(|c: char| "KMGTkmgt".contains(c));
@@ -196,16 +196,17 @@ fn parse_mem(text: &str) -> Result<String, String> {
     if is_number && slurms.len() - digits.len() <= 1 {
         Ok(slurms.to_owned())
     } else {
-        Err(format!(
-            "`{text}` is no amount of memory; write a whole number with K, M, G or T, such as 4G"
-        ))
+        Err(format!("expected a whole number with K, M, G or T, such as 4G, found `{text}`"))
     }
 }
 
-/// Reads what has to fit on a line of a script.
+/// Accepts a value that fits on a line of a script.
 fn one_line(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.chars().any(char::is_control) {
-        return Err("it must be one line, and not empty".to_owned());
+    if text.is_empty() {
+        return Err("expected a value, found an empty text".to_owned());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("expected a value on one line, found a control character".to_owned());
     }
     Ok(text.to_owned())
 }
@@ -267,11 +268,11 @@ mod tests {
     }
 
     #[test]
-    fn what_would_take_the_array_apart_is_refused() {
+    fn a_flag_that_would_break_the_array_is_refused() {
         for word in ["--array=1-5", "-a", "-a1-5", "--array", "--wrap=x", "--test-only", "stray"] {
             assert!(others(&[word]).check().is_err(), "{word}");
         }
-        // sbatch knows them by their beginnings, too.
+        // sbatch accepts them by their first letters too.
         for word in ["--arr=1-3", "--no-req", "--wait", "-W", "--chd=/x", "-D/x", "--sig=B:USR1"] {
             assert!(others(&[word]).check().is_err(), "{word}");
         }
@@ -284,10 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn workers_side_by_side_get_a_cpu_each_unless_said_otherwise() {
+    fn parallel_workers_get_a_cpu_each_unless_cpus_is_given() {
         let four = NonZeroU32::new(4).expect("not 0");
         assert_eq!(directives(&SlurmArgs::default().flags(four)), ["--cpus-per-task=4"]);
-        let said = SlurmArgs { cpus: NonZeroU32::new(2), ..SlurmArgs::default() };
-        assert_eq!(directives(&said.flags(four)), ["--cpus-per-task=2"]);
+        let explicit = SlurmArgs { cpus: NonZeroU32::new(2), ..SlurmArgs::default() };
+        assert_eq!(directives(&explicit.flags(four)), ["--cpus-per-task=2"]);
     }
 }

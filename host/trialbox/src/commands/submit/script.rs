@@ -1,58 +1,62 @@
-//! The scripts that sbatch gets, as people read them.
+//! The texts of the batch scripts, which users may read and change.
 
 use super::quote::shell_quote;
 use super::resources::directive;
 use std::path::Path;
 
-/// Says in a file that it may be written again.
-pub(super) const MARK: &str = "Written by trialbox submit, which may write it again.";
+/// The line that marks a file which `submit` may overwrite.
+pub(super) const MARK: &str = "Written by trialbox submit, which may overwrite it.";
 
-/// What else the scripts say of that, to whoever changes them.
-const KEEP: &str = "To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.";
+/// The start of [`MARK`] in all versions.
+const MARK_START: &str = "Written by trialbox submit, which may ";
 
-/// What both scripts have in common.
+/// The line after the mark, for users who change a script.
+const KEEP: &str = "To keep your changes, delete the line above. submit then asks for another --script \
+                    instead of overwriting this file.";
+
+/// The parts that both scripts share.
 #[derive(Debug)]
 pub(super) struct Common<'a> {
-    /// The study's name as that of jobs and files.
+    /// The study's name for jobs and files.
     pub(super) label: &'a str,
-    /// The study and its database, on one line.
+    /// The line of [`of_study`].
     pub(super) of: &'a str,
-    /// Where the command line was typed: relative paths on it hold there.
+    /// The current folder, to which paths on the command line are relative.
     pub(super) folder: &'a Path,
-    /// The name of the log, a pattern of sbatch's.
+    /// The name of the log, as a pattern of sbatch.
     pub(super) log: &'a str,
-    /// The resources, as flags of sbatch.
+    /// The resources as flags of sbatch.
     pub(super) resources: &'a [Vec<String>],
 }
 
-/// The array's script.
+/// The script of the array.
 #[derive(Debug)]
 pub(super) struct ArrayScript<'a> {
     pub(super) common: Common<'a>,
-    /// What it is, for whoever reads it.
+    /// The size of the array, for the script's reader.
     pub(super) summary: &'a str,
     pub(super) n_tasks: u64,
     pub(super) n_parallel: u64,
-    /// `trialbox run …`.
+    /// The command of a task, `trialbox run …`.
     pub(super) run: &'a str,
 }
 
-/// The script of the job that comes after the array.
+/// The script of the closing job, which runs after the array.
 #[derive(Debug)]
 pub(super) struct ClosingScript<'a> {
     pub(super) common: Common<'a>,
-    /// `trialbox`, as the shell reads it.
+    /// The path of `trialbox`, quoted for the shell.
     pub(super) program: &'a str,
-    /// `"$trialbox" run …`.
+    /// The command `"$trialbox" run …`.
     pub(super) run: &'a str,
-    /// The flags that name the study.
+    /// The flags that select the study.
     pub(super) study_flags: &'a str,
-    /// Where the report goes.
+    /// The path of the report.
     pub(super) report: &'a str,
 }
 
 impl ArrayScript<'_> {
-    /// All flags of sbatch's, which on its command line win over the user's environment.
+    /// Returns the flags for sbatch. Given on its command line too, they override variables of the user.
     pub(super) fn flags(&self) -> Vec<Vec<String>> {
         let array = format!("--array=1-{}%{}", self.n_tasks, self.n_parallel);
         self.common.flags(self.common.label, Some(array))
@@ -61,12 +65,12 @@ impl ArrayScript<'_> {
     pub(super) fn text(&self) -> String {
         let head = self.common.head(self.summary, &self.flags());
         let run = self.run;
-        format!("{head}\n# With exec, the signals of Slurm reach trialbox.\nexec {run}\n")
+        format!("{head}\n# With exec, signals of Slurm reach trialbox.\nexec {run}\n")
     }
 }
 
 impl ClosingScript<'_> {
-    /// All flags of sbatch's, but for what the job waits for.
+    /// Returns the flags for sbatch, without the dependency on the array.
     pub(super) fn flags(&self) -> Vec<Vec<String>> {
         self.common.flags(&format!("{}-close", self.common.label), None)
     }
@@ -74,7 +78,7 @@ impl ClosingScript<'_> {
     pub(super) fn text(&self) -> String {
         let label = self.common.label;
         let summary = format!(
-            "Once the array of {label} has ended, however it did: runs what is missing, and writes the report."
+            "Runs the trials of {label} that are missing after its array, and writes the report."
         );
         let head = self.common.head(&summary, &self.flags());
         let (program, run, study) = (self.program, self.run, self.study_flags);
@@ -84,7 +88,7 @@ impl ClosingScript<'_> {
              trialbox={program}\n\
              study=({study})\n\
              \n\
-             # Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.\n\
+             # Bash can pass signals of Slurm on only while the command runs in the background.\n\
              trap 'kill -TERM \"$run\" 2>/dev/null' TERM INT HUP USR1 USR2\n\
              {run} &\n\
              run=$!\n\
@@ -99,7 +103,7 @@ impl ClosingScript<'_> {
                  \"$trialbox\" study best \"${{study[@]}}\"\n    \
                  echo 'Failed trials:'\n    \
                  \"$trialbox\" study trials \"${{study[@]}}\" --state fail\n    \
-                 echo 'Importance of the parameters, if there are trials enough:'\n    \
+                 echo 'Importance of the parameters (needs several COMPLETE trials):'\n    \
                  \"$trialbox\" study importance \"${{study[@]}}\"\n\
              }} > {report} 2>&1\n\
              exit \"$code\"\n"
@@ -129,18 +133,19 @@ impl Common<'_> {
     }
 }
 
-/// Whether `submit` wrote a file, script or report.
+/// Returns whether `submit` wrote a script or a report.
 pub(super) fn is_ours(text: &str) -> bool {
-    text.lines().take(3).any(|line| line.contains(MARK))
+    text.lines().take(3).any(|line| line.contains(MARK_START))
 }
 
-/// Says of what study a script or a report is: two of one name in different databases would write the same files.
+/// Returns the line that names the study of a script or a report. Studies of one name in different databases would
+/// write the same files.
 pub(super) fn of_study(study: &str, database: &Path) -> String {
     let text = format!("{OF}{study} in {}", database.display());
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// What the line of [`of_study`] says in a file of ours.
+/// Finds the line of [`of_study`] in a file that `submit` wrote.
 pub(super) fn study_of(text: &str) -> Option<&str> {
     text.lines().take(5).find_map(|line| {
         let line = line.strip_prefix("# ").unwrap_or(line);
@@ -148,20 +153,20 @@ pub(super) fn study_of(text: &str) -> Option<&str> {
     })
 }
 
-/// Begins that line.
-const OF: &str = "Of study ";
+/// The start of the line of [`of_study`].
+const OF: &str = "For study ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn common<'a>(log: &'a str, resources: &'a [Vec<String>]) -> Common<'a> {
-        let of = "Of study digits in /home/anna/my study/study.db";
+        let of = "For study digits in /home/anna/my study/study.db";
         Common { label: "digits", of, folder: Path::new("/home/anna/my study"), log, resources }
     }
 
     #[test]
-    fn the_array_is_a_script_that_people_can_read() {
+    fn the_script_of_the_array_is_readable() {
         let resources =
             [vec!["--time=00:30:00".to_owned()], vec!["-p".to_owned(), "long".to_owned()]];
         let script = ArrayScript {
@@ -175,9 +180,9 @@ mod tests {
             script.text(),
             "\
 #!/bin/bash
-# Written by trialbox submit, which may write it again.
-# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
-# Of study digits in /home/anna/my study/study.db
+# Written by trialbox submit, which may overwrite it.
+# To keep your changes, delete the line above. submit then asks for another --script instead of overwriting this file.
+# For study digits in /home/anna/my study/study.db
 # 40 trials of study digits, one a task.
 #SBATCH --job-name=digits
 #SBATCH --array=1-40%8
@@ -188,7 +193,7 @@ mod tests {
 #SBATCH --time=00:30:00
 #SBATCH -p long
 
-# With exec, the signals of Slurm reach trialbox.
+# With exec, signals of Slurm reach trialbox.
 exec /opt/trialbox run digits.wasm \\
     --storage study.db
 "
@@ -197,7 +202,7 @@ exec /opt/trialbox run digits.wasm \\
     }
 
     #[test]
-    fn the_closing_job_runs_what_is_missing_and_reports_even_after_a_signal() {
+    fn the_closing_job_runs_missing_trials_and_reports_even_after_a_signal() {
         let script = ClosingScript {
             common: common("digits-close-%j.log", &[]),
             program: "/opt/trialbox",
@@ -209,10 +214,10 @@ exec /opt/trialbox run digits.wasm \\
             script.text(),
             "\
 #!/bin/bash
-# Written by trialbox submit, which may write it again.
-# To keep your changes, delete the line above: submit then leaves this file alone, and asks for another --script.
-# Of study digits in /home/anna/my study/study.db
-# Once the array of digits has ended, however it did: runs what is missing, and writes the report.
+# Written by trialbox submit, which may overwrite it.
+# To keep your changes, delete the line above. submit then asks for another --script instead of overwriting this file.
+# For study digits in /home/anna/my study/study.db
+# Runs the trials of digits that are missing after its array, and writes the report.
 #SBATCH --job-name=digits-close
 #SBATCH \"--chdir=/home/anna/my study\"
 #SBATCH --output=digits-close-%j.log
@@ -222,7 +227,7 @@ exec /opt/trialbox run digits.wasm \\
 trialbox=/opt/trialbox
 study=(--storage study.db --study-name digits)
 
-# Bash passes a signal of Slurm's on only to what it does not wait for in the foreground.
+# Bash can pass signals of Slurm on only while the command runs in the background.
 trap 'kill -TERM \"$run\" 2>/dev/null' TERM INT HUP USR1 USR2
 \"$trialbox\" run digits.wasm --n-trials 40 &
 run=$!
@@ -230,14 +235,14 @@ wait \"$run\" || wait \"$run\"
 code=$?
 
 {
-    echo 'Written by trialbox submit, which may write it again.'
-    echo \"Of study digits in /home/anna/my study/study.db\"
+    echo 'Written by trialbox submit, which may overwrite it.'
+    echo \"For study digits in /home/anna/my study/study.db\"
     date '+%Y-%m-%d %H:%M:%S %Z'
     \"$trialbox\" study show \"${study[@]}\"
     \"$trialbox\" study best \"${study[@]}\"
     echo 'Failed trials:'
     \"$trialbox\" study trials \"${study[@]}\" --state fail
-    echo 'Importance of the parameters, if there are trials enough:'
+    echo 'Importance of the parameters (needs several COMPLETE trials):'
     \"$trialbox\" study importance \"${study[@]}\"
 } > \"my report.txt\" 2>&1
 exit \"$code\"
@@ -247,16 +252,16 @@ exit \"$code\"
     }
 
     #[test]
-    fn a_script_and_a_report_say_of_which_study_they_are() {
+    fn a_script_and_a_report_name_their_study() {
         let of = of_study("a\nb", Path::new("/x y/s.db"));
-        assert_eq!(of, "Of study a b in /x y/s.db");
+        assert_eq!(of, "For study a b in /x y/s.db");
         assert_eq!(study_of(&format!("#!/bin/bash\n# {MARK}\n# {KEEP}\n# {of}\n")), Some(&*of));
         assert_eq!(study_of(&format!("{MARK}\n{of}\n")), Some(&*of));
         assert_eq!(study_of(MARK), None);
     }
 
     #[test]
-    fn a_file_of_somebody_elses_is_not_ours() {
+    fn a_file_of_the_user_is_not_ours() {
         assert!(!is_ours("#!/bin/bash\n#SBATCH --array=1-4\nexec trialbox run a.wasm\n"));
         assert!(!is_ours(""));
         assert!(is_ours(

@@ -1,92 +1,128 @@
-//! What is written, handed to sbatch and said.
+//! Writes the scripts, submits them, and prints the result.
 
-use super::checks::Finding;
-use super::given::Given;
 use super::plan::Plan;
 use super::quote::{shell_quote, wrap};
+use super::run_flags::RunFlags;
 use super::script::{ArrayScript, ClosingScript, Common};
 use crate::cluster::slurm::{SlurmError, submit};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::view::finding::Finding;
 use crate::view::output::Output;
 use crate::view::trial::count;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// An array job, and the job that closes it.
+/// An array job and its closing job.
 #[derive(Debug)]
 pub(super) struct Submission {
     pub(super) study: String,
     pub(super) url: String,
     pub(super) plan: Plan,
-    pub(super) given: Given,
-    /// The study's name as that of jobs and files.
+    pub(super) run_flags: RunFlags,
+    /// The study's name for jobs and files.
     pub(super) label: String,
-    /// The study and its database, as the files say it.
+    /// The line that names the study in the files.
     pub(super) of: String,
     /// The current folder.
     pub(super) folder: PathBuf,
-    /// `trialbox`.
+    /// The path of `trialbox`.
     pub(super) program: PathBuf,
-    /// Where the array's script goes.
+    /// The path of the array's script.
     pub(super) script: PathBuf,
-    /// The log's name, a pattern of sbatch's.
+    /// The log's name, as a pattern of sbatch.
     pub(super) log: String,
-    /// Where the closing job writes; without one, nowhere.
+    /// The path of the closing job's report; `None` without a closing job.
     pub(super) report: Option<String>,
     pub(super) resources: Vec<Vec<String>>,
     pub(super) closing_resources: Vec<Vec<String>>,
 }
 
-/// A job as sbatch gets it.
+/// A job for sbatch.
 pub(super) struct Sheet {
     /// The script.
     pub(super) text: String,
-    /// What stands in it as directives. On the command line as well, it wins over `SBATCH_…` variables.
+    /// The script's directives. On the command line too, they override `SBATCH_…` variables.
     flags: Vec<Vec<String>>,
 }
 
-/// The numbers of jobs that Slurm has taken.
-struct Jobs {
+/// The ids of the submitted jobs.
+struct JobIds {
     array: String,
     closing: Option<String>,
 }
 
+/// The line of the JSON output.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Line<'a> {
+    DryRun {
+        #[serde(flatten)]
+        shape: Shape<'a>,
+        script_text: &'a str,
+        closing_script_text: Option<&'a str>,
+    },
+    Submitted {
+        #[serde(flatten)]
+        shape: Shape<'a>,
+        job_id: &'a str,
+        closing_job_id: Option<&'a str>,
+    },
+}
+
+/// The members that the JSON of a dry run and of a submission share.
+#[derive(Serialize)]
+struct Shape<'a> {
+    study: &'a str,
+    storage: &'a str,
+    n_trials: u64,
+    n_present: u64,
+    n_missing: u64,
+    n_tasks: u64,
+    parallel: u64,
+    trials_per_task: u64,
+    script: String,
+    closing_script: Option<String>,
+    log: String,
+    report: Option<&'a str>,
+    checks: &'a [Finding],
+}
+
 impl Submission {
-    /// The array.
+    /// Returns the job of the array.
     pub(super) fn array(&self) -> Sheet {
         let program = shell_quote(&self.program.display().to_string());
         let plan = &self.plan;
         let (n_tasks, n_parallel) = (plan.n_tasks(), plan.n_parallel());
         let summary = format!(
-            "{} of study {}: {}, {n_parallel} at once.",
+            "{} of study {}: {}, {n_parallel} at a time.",
             count(plan.n_missing(), "trial"),
             self.label,
             self.count_tasks()
         );
-        let run = wrap(&self.given.run_command(&program, plan.per_task));
+        let run = wrap(&self.run_flags.run_command(&program, plan.per_task));
         let common = self.common(&self.log, &self.resources);
         let script = ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run };
         Sheet { text: script.text(), flags: script.flags() }
     }
 
-    /// The closing job, if there is to be one.
+    /// Returns the closing job, unless the user wants none.
     pub(super) fn closing(&self) -> Option<Sheet> {
         let log = format!("{}-close-%j.log", self.label);
-        // The study's own bound ends it: of the trials that are there now, more may be lost.
-        let mut run = self.given.run_command("\"$trialbox\"", self.plan.n_trials);
-        // It is not to try every missing trial of an objective that fails always.
-        if !self.given.has("max_failures") {
+        // The study's own limit stops it: trials of the study may still be lost until then.
+        let mut run = self.run_flags.run_command("\"$trialbox\"", self.plan.n_trials);
+        // An objective that always fails must not run for every missing trial.
+        if !self.run_flags.has("max_failures") {
             run.push("--max-failures 3".to_owned());
         }
         let script = ClosingScript {
             common: self.common(&log, &self.closing_resources),
             program: &shell_quote(&self.program.display().to_string()),
             run: &wrap(&run),
-            study_flags: &self.given.study_flags(),
+            study_flags: &self.run_flags.study_flags(),
             report: self.report.as_deref()?,
         };
         Some(Sheet { text: script.text(), flags: script.flags() })
@@ -96,32 +132,41 @@ impl Submission {
         Common { label: &self.label, of: &self.of, folder: &self.folder, log, resources }
     }
 
-    /// Where the closing job's script goes: `digits-close.sbatch` beside `digits.sbatch`.
+    /// Returns the path of the closing job's script: `digits-close.sbatch` beside `digits.sbatch`.
     pub(super) fn closing_path(&self) -> PathBuf {
         let stem = self.script.file_stem().unwrap_or_default().to_string_lossy();
         let extension = self.script.extension().unwrap_or("sbatch".as_ref()).to_string_lossy();
         self.script.with_file_name(format!("{stem}-close.{extension}"))
     }
 
-    /// Prints what would be submitted: the script alone, so that it can be kept with `>`.
-    pub(super) fn show(&self, findings: &[Finding], output: &Output) {
+    /// Returns the files that a submission writes, each with the flag that sets its name.
+    pub(super) fn files(&self) -> Vec<(PathBuf, &'static str)> {
+        let mut files = vec![(self.script.clone(), "--script")];
+        if let Some(report) = &self.report {
+            files.push((self.closing_path(), "--script"));
+            files.push((PathBuf::from(report), "--report"));
+        }
+        files
+    }
+
+    /// Prints the result of a dry run. The text is the script alone, so that it can be redirected to a file.
+    pub(super) fn print(&self, findings: &[Finding], output: &Output) {
         let (array, closing) = (self.array().text, self.closing().map(|closing| closing.text));
-        output.result(&array, || {
-            let mut value = self.json("dry_run", findings);
-            value["script_text"] = array.clone().into();
-            value["closing_script_text"] = closing.clone().into();
-            value
-        });
+        let line = Line::DryRun {
+            shape: self.shape(self.log.clone(), findings),
+            script_text: &array,
+            closing_script_text: closing.as_deref(),
+        };
+        output.result(&array, || serde_json::to_value(&line).unwrap_or_default());
         match closing {
             Some(closing) if output.is_verbose() => output.note(&format!("\n{closing}")),
-            Some(_) => {
-                output.note("a second job would run what is missing after it; -v shows its script")
-            }
+            Some(_) => output
+                .note("a closing job would run the missing trials after it; -v shows its script"),
             None => {}
         }
     }
 
-    /// Writes the scripts, submits them, and says what to type next.
+    /// Writes the scripts, submits them, and prints the jobs and the next commands.
     pub(super) fn submit(&self, findings: &[Finding], output: &Output) -> CommandResult {
         let array = self.write_and_submit(&self.script, &self.array())?;
         let closing = self.closing().map(|mut closing| {
@@ -131,43 +176,48 @@ impl Submission {
         let closing = match closing.transpose() {
             Ok(closing) => closing,
             Err(error) => {
-                // The array runs: that is a success, but for what follows it.
+                // The array runs, so the submission has succeeded all the same.
                 output.note(&format!(
-                    "warning: the array is submitted, and the job after it is not: {:#}",
+                    "warning: the array was submitted, but its closing job was not: {:#}",
                     error.error
                 ));
                 None
             }
         };
-        let jobs = Jobs { array, closing };
-        output.result(&self.text(&jobs), || self.submitted_json(&jobs, findings));
-        output.note(&self.next(&jobs));
+        let jobs = JobIds { array, closing };
+        let line = Line::Submitted {
+            shape: self.shape(self.log_of(&jobs.array), findings),
+            job_id: &jobs.array,
+            closing_job_id: jobs.closing.as_deref(),
+        };
+        output.result(&self.text(&jobs), || serde_json::to_value(&line).unwrap_or_default());
+        output.note(&self.next_commands(&jobs));
         Ok(ExitCode::Done)
     }
 
-    /// Writes a script and submits it; the job's number.
+    /// Writes a script and submits it. Returns the job's id.
     fn write_and_submit(&self, path: &Path, sheet: &Sheet) -> Result<String, CommandError> {
         let shown = path.display();
         self.write(path, &sheet.text).map_err(|error| {
-            self.failed(format!("the script `{shown}` cannot be written: {error}"), "")
+            self.failed(format!("cannot write the script `{shown}`: {error}"), "")
         })?;
         let absolute = std::path::absolute(path)?.display().to_string();
         let flags = sheet.flags.iter().flatten().map(String::as_str);
         let arguments: Vec<&str> = flags.chain([absolute.as_str()]).collect();
         submit(&arguments).map_err(|error| {
-            let look = match error {
-                SlurmError::Silent { .. } => "the job may be there (`squeue --me`); if not, ",
+            let first = match error {
+                SlurmError::Silent { .. } => "the job may be queued (see `squeue --me`); if not, ",
                 _ => "",
             };
-            self.failed(error.to_string(), look)
+            self.failed(error.to_string(), first)
         })
     }
 
     fn write(&self, path: &Path, script: &str) -> std::io::Result<()> {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true);
-        // Values may be secrets. Of a file that is there the mode is another matter.
-        let is_secret = self.given.has("env");
+        // Values of --env may be secrets. The mode in `options` does not change an existing file.
+        let is_secret = self.run_flags.has("env");
         options.mode(if is_secret { 0o600 } else { 0o666 });
         let mut file = options.open(path)?;
         if is_secret {
@@ -176,11 +226,11 @@ impl Submission {
         file.write_all(script.as_bytes())
     }
 
-    fn failed(&self, message: String, look: &str) -> CommandError {
+    fn failed(&self, message: String, first: &str) -> CommandError {
         CommandError::usage(
             message,
             format!(
-                "{look}submit again: the study `{}` is there now, which does no harm, and nothing was run",
+                "{first}submit again: the study `{}` exists now, which does no harm, and no trial has run",
                 self.study
             ),
         )
@@ -190,13 +240,13 @@ impl Submission {
         format!("{} of {}", count(self.plan.n_tasks(), "task"), count(self.plan.per_task, "trial"))
     }
 
-    fn text(&self, jobs: &Jobs) -> String {
+    fn text(&self, jobs: &JobIds) -> String {
         let has = match self.plan.n_present {
             0 => String::new(),
             n => format!(", which has {n} of {}", self.plan.n_trials),
         };
         let mut text = format!(
-            "submitted job {}: {}, {} at once, for study `{}`{has}\n  script   {}\n  log      {}",
+            "submitted job {}: {}, {} at a time, for study `{}`{has}\n  script   {}\n  log      {}",
             jobs.array,
             self.count_tasks(),
             self.plan.n_parallel(),
@@ -206,65 +256,52 @@ impl Submission {
         );
         if let (Some(closing), Some(report)) = (&jobs.closing, &self.report) {
             text.push_str(&format!(
-                "\n  closing  job {closing} runs what is missing after it, and writes {report}"
+                "\n  closing  job {closing} runs missing trials after it, and writes {report}"
             ));
         }
         text
     }
 
-    /// What to type next.
-    fn next(&self, jobs: &Jobs) -> String {
-        let all: Vec<&str> = [Some(&jobs.array), jobs.closing.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect();
-        // People type the array's number alone.
-        let alone = match jobs.closing {
-            Some(_) => format!("    # {} alone starts the closing job", jobs.array),
-            None => String::new(),
+    /// Returns the commands that the user may want next.
+    fn next_commands(&self, jobs: &JobIds) -> String {
+        let (array, log) = (&jobs.array, self.log_of(&jobs.array));
+        let (list, stop) = match &jobs.closing {
+            // Users expect that the array's id is enough.
+            Some(closing) => (
+                format!("{array},{closing}"),
+                format!("{array} {closing}    # {array} alone starts the closing job"),
+            ),
+            None => (array.clone(), array.clone()),
         };
+        let study = self.run_flags.study_flags();
         format!(
-            "next:\n  squeue -j {}\n  tail -F {}\n  trialbox study show {}\nto stop:\n  scancel {}{}",
-            all.join(","),
-            self.log_of(&jobs.array),
-            self.given.study_flags(),
-            all.join(" "),
-            alone
+            "next:\n  squeue -j {list}\n  tail -F {log}\n  trialbox study show {study}\n\
+             to stop:\n  scancel {stop}"
         )
     }
 
-    /// The array's log; `*` for what only tasks know.
+    /// Returns the name of the array's log, with `*` for the parts that differ between tasks.
     fn log_of(&self, job: &str) -> String {
         let log = self.log.replace("%A", job);
         ["%N", "%a", "%j", "%n", "%t"].iter().fold(log, |log, pattern| log.replace(pattern, "*"))
     }
 
-    fn json(&self, event: &str, findings: &[Finding]) -> Value {
+    fn shape<'a>(&'a self, log: String, checks: &'a [Finding]) -> Shape<'a> {
         let closing = self.report.as_ref().map(|_| self.closing_path().display().to_string());
-        json!({
-            "event": event,
-            "study": self.study,
-            "storage": self.url,
-            "n_trials": self.plan.n_trials,
-            "n_present": self.plan.n_present,
-            "n_missing": self.plan.n_missing(),
-            "n_tasks": self.plan.n_tasks(),
-            "parallel": self.plan.n_parallel(),
-            "trials_per_task": self.plan.per_task,
-            "script": self.script.display().to_string(),
-            "closing_script": closing,
-            "log": self.log,
-            "report": self.report,
-            "checks": findings.iter().map(Finding::to_json).collect::<Vec<_>>(),
-        })
-    }
-
-    fn submitted_json(&self, jobs: &Jobs, findings: &[Finding]) -> Value {
-        let mut value = self.json("submitted", findings);
-        value["job_id"] = jobs.array.clone().into();
-        value["closing_job_id"] = jobs.closing.clone().into();
-        value["log"] = self.log_of(&jobs.array).into();
-        value
+        Shape {
+            study: &self.study,
+            storage: &self.url,
+            n_trials: self.plan.n_trials,
+            n_present: self.plan.n_present,
+            n_missing: self.plan.n_missing(),
+            n_tasks: self.plan.n_tasks(),
+            parallel: self.plan.n_parallel(),
+            trials_per_task: self.plan.per_task,
+            script: self.script.display().to_string(),
+            closing_script: closing,
+            log,
+            report: self.report.as_deref(),
+            checks,
+        }
     }
 }

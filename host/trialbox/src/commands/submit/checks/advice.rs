@@ -1,145 +1,160 @@
-//! Whether an array is of a sensible shape.
+//! Judges the shape of an array: trials at a time, and trials per task.
 
-use super::{Finding, Level};
 use crate::commands::submit::plan::{Plan, SHORT_TASK};
+use crate::view::finding::Finding;
 use crate::view::trial::{count, show_duration};
 use std::time::Duration;
 
-/// What is known of time.
+/// The known times of the study and of the job.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in crate::commands::submit) struct Times {
-    /// How long a trial takes, in the middle of so many.
+    /// The median duration of a trial, and the number of trials that it comes from.
     pub(in crate::commands::submit) trial: Option<(Duration, usize)>,
     /// The time limit of a task, if it was given as `--time`.
     pub(in crate::commands::submit) limit: Option<Duration>,
-    /// Whether it was given in any way.
+    /// True if the time limit was given in any way.
     pub(in crate::commands::submit) has_limit: bool,
 }
 
-/// Whether so many trials should run at once. Only for samplers that learn from what has ended.
-/// Of a few trials nothing is said: a sampler draws the first ten without learning in any case.
+/// Judges the number of trials at a time, for samplers that learn from finished trials.
+///
+/// Returns `None` for a few trials: a sampler draws the first ten without learning in any case.
 pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Option<Finding> {
     if plan.n_missing() < FEW_TRIALS {
         return None;
     }
     let now = plan.knowledge(plan.parallel);
-    let knows = |share: f64| format!("{:.0} %", share * 100.0);
-    let fact = format!(
-        "with {} at once, a trial learns from {} of the results it would have if trials ran one by one",
-        now.at_once,
-        knows(now.share)
+    let mut found = format!(
+        "with {} trials at a time, a trial learns from {} of the results that it would have one by one",
+        now.at_a_time,
+        format_share(now.share)
     );
-    let Some(fewer) = plan.fewer_at_once() else {
-        return Some(Finding::new(Level::Fine, "parallel", fact));
+    let Some(fewer) = plan.fewer_at_a_time() else {
+        return Some(Finding::ok("parallel", found));
     };
-    let blind = match now.n_blind {
-        0 => String::new(),
-        n => format!("; the first {n} learn from none"),
-    };
+    if now.n_blind > 0 {
+        found.push_str(&format!("; the first {} learn from none", now.n_blind));
+    }
     let then = plan.knowledge(fewer);
-    let help = format!(
-        "--parallel {fewer} makes that {}, in {}; with --sampler random or qmc, which do not learn, any number is fine",
-        knows(then.share),
+    let advice = format!(
+        "--parallel {fewer} raises that to {}, in {}; with a sampler that does not learn, such as \
+         random or qmc, any number is fine",
+        format_share(then.share),
         count(then.n_rounds, "round")
     );
-    Some(Finding::new(Level::Warning, "parallel", format!("{fact}{blind}")).help(help))
+    Some(Finding::warning("parallel", found).advice(advice))
 }
 
-/// Fewer missing trials than this are too few to advise on how many run at once.
+fn format_share(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
+
+/// The number of missing trials below which [`check_parallel`] gives no advice.
 const FEW_TRIALS: u64 = 10;
 
-/// All trials together take less than this: no job is needed for them.
+/// The duration of all trials together below which a job is not worth its start.
 const NO_JOB: Duration = Duration::from_secs(60);
 
-/// Whether tasks are long enough to be worth starting, and short enough for their time limit.
+/// Judges whether tasks are long enough to be worth their start, and short enough for their time limit.
 pub(in crate::commands::submit) fn check_times(plan: &Plan, times: &Times) -> Vec<Finding> {
-    let no_limit = || {
-        let text = "no --time: the partition's default holds, and jobs that say how long they take start sooner";
-        Finding::new(Level::Warning, "time", text)
-    };
-    let no_limit = (!times.has_limit).then(no_limit);
-    no_limit.into_iter().chain([check_duration(plan, times)]).collect()
+    let mut findings = Vec::new();
+    if !times.has_limit {
+        findings.push(
+            Finding::warning("time", "no --time was given, so the partition's default holds")
+                .meaning("jobs with a time limit of their own start sooner"),
+        );
+    }
+    findings.push(match times.trial {
+        Some((trial, n_known)) => check_duration(plan, times, trial, n_known),
+        None => Finding::note("duration", "the duration of a trial is not known yet").advice(
+            "run one trial here with the same flags, `trialbox run OBJECTIVE … -n 1`: then \
+             `submit --dry-run` tells whether several should share a task",
+        ),
+    });
+    findings
 }
 
-fn check_duration(plan: &Plan, times: &Times) -> Finding {
-    let found = |level, text: String| Finding::new(level, "duration", text);
-    let Some((trial, n_known)) = times.trial else {
-        let text = "nothing is known yet of how long a trial takes".to_owned();
-        return found(Level::Note, text).help(
-            "run one here, with the same flags, `trialbox run OBJECTIVE … -n 1`: then `submit --dry-run` says whether \
-             several should share a task",
-        );
-    };
+fn check_duration(plan: &Plan, times: &Times, trial: Duration, n_known: usize) -> Finding {
     let known = format!("a trial takes {} (the median of {n_known})", show_duration(trial));
-    let task = plan.task_duration(trial);
-    if let Some(limit) = times.limit.filter(|limit| *limit < task) {
-        let (tasks, help) = match plan.per_task {
-            1 => (String::new(), "give more --time"),
-            n => (
-                format!(", so {n} take {}", show_duration(task)),
-                "give more --time, or fewer --trials-per-task",
-            ),
-        };
-        let text = format!("{known}{tasks}, and --time gives a task {}", show_duration(limit));
-        return found(Level::Warning, text).help(help);
+    if let Some(limit) = times.limit
+        && limit < plan.task_duration(trial)
+    {
+        return time_is_too_short(plan, trial, limit, &known);
     }
     let missing = plan.n_missing();
     let all = Plan { per_task: missing, ..plan.clone() }.task_duration(trial);
     if all < NO_JOB {
-        let text = format!("{known}: all {missing} take about {}", show_duration(all));
-        return found(Level::Warning, text)
-            .help(format!("run them here: `trialbox run OBJECTIVE … -n {missing}`"));
+        let found = format!("{known}: all {missing} take about {}", show_duration(all));
+        return Finding::warning("duration", found)
+            .advice(format!("run them here: `trialbox run OBJECTIVE … -n {missing}`"));
     }
-    let Some(more) = plan.more_per_task(trial, times.limit) else {
-        return found(Level::Fine, known);
-    };
-    let text = format!(
-        "{known}: a task would last {}, and starting it may take longer",
-        show_duration(task)
-    );
+    match plan.more_per_task(trial, times.limit) {
+        Some(more) => tasks_are_too_short(plan, trial, more, &known),
+        None => Finding::ok("duration", known),
+    }
+}
+
+/// Returns the finding for tasks that take longer than their time limit.
+fn time_is_too_short(plan: &Plan, trial: Duration, limit: Duration, known: &str) -> Finding {
+    let limit = show_duration(limit);
+    if plan.per_task == 1 {
+        let found = format!("{known}, and --time gives a task {limit}");
+        return Finding::warning("duration", found).advice("raise --time");
+    }
+    let task = show_duration(plan.task_duration(trial));
+    let found =
+        format!("{known}, so {} take {task}, and --time gives a task {limit}", plan.per_task);
+    Finding::warning("duration", found).advice("raise --time, or lower --trials-per-task")
+}
+
+/// Returns the finding for tasks that should run `more` trials.
+fn tasks_are_too_short(plan: &Plan, trial: Duration, more: u64, known: &str) -> Finding {
+    let task = show_duration(plan.task_duration(trial));
     let longer = Plan { per_task: more, ..plan.clone() };
-    let then = longer.task_duration(trial);
-    let reason = match then >= SHORT_TASK {
-        true => "; computing centres ask for 10 minutes or more",
-        false => "",
-    };
-    found(Level::Warning, text).help(format!(
-        "--trials-per-task {more} makes that {}, in {}{reason}",
-        show_duration(then),
+    let duration = longer.task_duration(trial);
+    let mut advice = format!(
+        "--trials-per-task {more} makes that {}, in {}",
+        show_duration(duration),
         count(longer.n_tasks(), "task")
-    ))
+    );
+    if duration >= SHORT_TASK {
+        advice.push_str("; computing centres ask for at least 10 minutes");
+    }
+    Finding::warning("duration", format!("{known}, so a task would take {task}"))
+        .meaning("starting the task may take longer than that")
+        .advice(advice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::finding::Severity;
 
     fn plan(n_trials: u64, n_present: u64, per_task: u64, parallel: u64) -> Plan {
         Plan { n_trials, n_present, per_task, jobs: 1, parallel }
     }
 
     #[track_caller]
-    fn says(finding: &Finding, level: Level, text: &str, help: Option<&str>) {
-        let found = (finding.level, finding.text.as_str(), finding.help.as_deref());
-        assert_eq!(found, (level, text, help));
+    fn check(finding: &Finding, severity: Severity, text: &str, advice: &str) {
+        let found = (finding.severity, finding.found.as_str(), finding.advice.as_str());
+        assert_eq!(found, (severity, text, advice));
     }
 
     #[test]
-    fn too_many_at_once_is_said_with_what_is_lost() {
-        says(
+    fn too_many_trials_at_a_time_are_a_warning_with_the_loss() {
+        check(
             &check_parallel(&plan(40, 0, 1, 20)).expect("trials enough"),
-            Level::Warning,
-            "with 20 at once, a trial learns from 27 % of the results it would have if trials ran one by one; the first 20 \
-             learn from none",
-            Some(
-                "--parallel 4 makes that 85 %, in 10 rounds; with --sampler random or qmc, which do not learn, any number is fine",
-            ),
+            Severity::Warning,
+            "with 20 trials at a time, a trial learns from 27 % of the results that it would have one by one; \
+             the first 20 learn from none",
+            "--parallel 4 raises that to 85 %, in 10 rounds; with a sampler that does not learn, such as random or qmc, \
+             any number is fine",
         );
-        says(
+        check(
             &check_parallel(&plan(40, 0, 1, 8)).expect("trials enough"),
-            Level::Fine,
-            "with 8 at once, a trial learns from 68 % of the results it would have if trials ran one by one",
-            None,
+            Severity::Ok,
+            "with 8 trials at a time, a trial learns from 68 % of the results that it would have one by one",
+            "",
         );
         assert_eq!(check_parallel(&plan(9, 0, 1, 9)), None);
         assert_eq!(check_parallel(&plan(40, 31, 1, 9)), None);
@@ -150,40 +165,37 @@ mod tests {
         let seconds = Duration::from_secs;
         let times = |trial, limit| Times { trial: Some((trial, 12)), limit, has_limit: true };
         let short = check_times(&plan(1000, 0, 1, 10), &times(seconds(30), Some(seconds(7200))));
-        says(
+        check(
             &short[0],
-            Level::Warning,
-            "a trial takes 30.0 s (the median of 12): a task would last 30.0 s, and starting it may take longer",
-            Some(
-                "--trials-per-task 60 makes that 30 min 0 s, in 17 tasks; computing centres ask for 10 minutes or more",
-            ),
+            Severity::Warning,
+            "a trial takes 30.0 s (the median of 12), so a task would take 30.0 s",
+            "--trials-per-task 60 makes that 30 min 0 s, in 17 tasks; computing centres ask for at least 10 minutes",
         );
         let few = check_times(&plan(4, 0, 1, 4), &times(seconds(30), None));
-        let help = few[0].help.as_deref();
-        assert_eq!(help, Some("--trials-per-task 4 makes that 2 min 0 s, in 1 task"));
+        assert_eq!(few[0].advice, "--trials-per-task 4 makes that 2 min 0 s, in 1 task");
         let tiny = check_times(&plan(8, 0, 1, 4), &times(Duration::from_millis(500), None));
-        says(
+        check(
             &tiny[0],
-            Level::Warning,
+            Severity::Warning,
             "a trial takes 500 ms (the median of 12): all 8 take about 4.0 s",
-            Some("run them here: `trialbox run OBJECTIVE … -n 8`"),
+            "run them here: `trialbox run OBJECTIVE … -n 8`",
         );
         let long = check_times(&plan(1000, 0, 4, 10), &times(seconds(900), Some(seconds(1800))));
-        says(
+        check(
             &long[0],
-            Level::Warning,
+            Severity::Warning,
             "a trial takes 15 min 0 s (the median of 12), so 4 take 1 h 0 min, and --time gives a task 30 min 0 s",
-            Some("give more --time, or fewer --trials-per-task"),
+            "raise --time, or lower --trials-per-task",
         );
         let fine = check_times(&plan(1000, 0, 1, 10), &times(seconds(900), Some(seconds(1800))));
-        says(&fine[0], Level::Fine, "a trial takes 15 min 0 s (the median of 12)", None);
+        check(&fine[0], Severity::Ok, "a trial takes 15 min 0 s (the median of 12)", "");
         assert_eq!((short.len(), long.len(), fine.len()), (1, 1, 1));
     }
 
     #[test]
     fn a_missing_time_is_a_warning_and_an_unknown_duration_a_note() {
         let findings = check_times(&plan(40, 0, 1, 8), &Times::default());
-        let levels: Vec<_> = findings.iter().map(|it| (it.check, it.level)).collect();
-        assert_eq!(levels, [("time", Level::Warning), ("duration", Level::Note)]);
+        let found: Vec<_> = findings.iter().map(|it| (it.code, it.severity)).collect();
+        assert_eq!(found, [("time", Severity::Warning), ("duration", Severity::Note)]);
     }
 }

@@ -1,16 +1,16 @@
-//! Whether the trials that the study has already have failed.
+//! Checks whether trials that the study already has failed.
 
-use super::{Finding, Level};
+use crate::view::finding::Finding;
 use crate::view::trial::count;
 use std::collections::BTreeMap;
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::value::text::shorten;
 use trialbox_core::{FrozenTrial, TrialState};
 
-/// Of a message so much is shown.
+/// The number of characters of a message that a finding shows.
 const MAX_MESSAGE_CHARS: usize = 120;
 
-/// Says how many trials have failed, by code and with the last message of each.
+/// Counts failed trials by code, with the last message of each code.
 pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Option<Finding> {
     let failed: Vec<&FrozenTrial> =
         trials.iter().filter(|trial| trial.state == TrialState::Fail).collect();
@@ -27,31 +27,32 @@ pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Opt
     let mut codes: Vec<_> = by_code.into_iter().collect();
     codes.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
     let codes: Vec<String> =
-        codes.into_iter().map(|(code, (n, last))| show_code(code, n, last)).collect();
+        codes.into_iter().map(|(code, (n, last))| format_code(code, n, last)).collect();
     let n_failed = failed.len() as u64;
-    let have = if n_failed == 1 { "has" } else { "have" };
-    let text = format!("{} {have} failed: {}", count(n_failed, "trial"), codes.join(", "));
+    let verb = if n_failed == 1 { "has" } else { "have" };
+    let found = format!("{} {verb} failed: {}", count(n_failed, "trial"), codes.join(", "));
     let has_complete = trials.iter().any(|trial| trial.state == TrialState::Complete);
-    let help = match has_complete {
-        true => "`trialbox study trials --state fail` lists them",
-        false => {
-            "none is COMPLETE: run one trial first and look at it, `trialbox run OBJECTIVE … -n 1`"
-        }
-    };
-    Some(Finding::new(Level::Warning, "failures", text).help(help))
+    Some(if has_complete {
+        Finding::warning("failures", found)
+            .advice("`trialbox study trials --state fail` lists them")
+    } else {
+        Finding::warning("failures", found)
+            .meaning("no trial of the study is COMPLETE")
+            .advice("run one trial first and inspect it: `trialbox run OBJECTIVE … -n 1`")
+    })
 }
 
-/// The code and the message of a trial that failed; Python's workers leave neither.
+/// Returns the code and the message of a failed trial. Python's workers leave neither.
 fn reason(trial: &FrozenTrial) -> (&str, &str) {
     let failure = trial.system_attrs.get(FAILURE_ATTR);
     let text = |key: &str| failure.and_then(|failure| failure.get(key)?.as_str());
     (text("code").unwrap_or("without a code"), text("message").unwrap_or_default())
 }
 
-fn show_code(code: &str, n: u64, message: &str) -> String {
+fn format_code(code: &str, n: u64, message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
-    match line.is_empty() {
-        true => format!("{n} {code}"),
-        false => format!("{n} {code} ({})", shorten(line, MAX_MESSAGE_CHARS)),
+    if line.is_empty() {
+        return format!("{n} {code}");
     }
+    format!("{n} {code} ({})", shorten(line, MAX_MESSAGE_CHARS))
 }

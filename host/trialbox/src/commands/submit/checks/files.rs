@@ -1,71 +1,70 @@
-//! Whether files and folders are where tasks can use them.
+//! Checks whether tasks on other nodes can use the files, and whether `submit` may write its own.
 
-use super::{Finding, Level};
 use crate::commands::submit::script::{is_ours, study_of};
+use crate::view::finding::Finding;
 use rustix::fs::Access;
 use std::io::Read as _;
 use std::path::Path;
 use trialbox_storage::LockMode;
 use trialbox_storage::platform::mount::{Locks, Mount, mount_of};
 
-/// Whether the database can be written, and seen by other nodes.
+/// Checks whether the database can be written, and whether its locks hold between nodes.
 pub(in crate::commands::submit) fn check_storage(path: &Path, lock: LockMode) -> Finding {
-    let error = |text: String| Finding::new(Level::Error, "storage", text);
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     let shown = path.display();
     if !folder.is_dir() {
-        return error(format!("the folder `{}` of the database is not there", folder.display()))
-            .help("make it first, or say another --storage");
+        let found = format!("cannot find the folder `{}` of the database", folder.display());
+        return Finding::error("storage", found).advice("create it, or give another --storage");
     }
     let is_writable = |path: &Path| rustix::fs::access(path, Access::WRITE_OK).is_ok();
     if !is_writable(folder) || (path.exists() && !is_writable(path)) {
-        return error(format!("the database `{shown}` cannot be written, or not its folder"))
-            .help("say another --storage");
+        let found = format!("cannot write the database `{shown}`, or its folder");
+        return Finding::error("storage", found).advice("give another --storage");
     }
     match mount_of(path) {
         Ok(mount) => check_locks(&shown.to_string(), &mount, lock),
-        Err(error) => Finding::new(Level::Warning, "storage", format!("`{shown}`: {error}")),
+        Err(error) => Finding::warning("storage", format!("`{shown}`: {error}")),
     }
 }
 
-/// Whether what keeps writers apart holds between nodes.
+/// Checks whether the chosen kind of lock keeps writers on different nodes apart.
 fn check_locks(path: &str, mount: &Mount, lock: LockMode) -> Finding {
-    let (level, what, help) = match (mount.locks, lock) {
-        (Locks::Local, _) => (Level::Note, ", which no other machine sees", None),
-        (_, LockMode::Sqlite) => (
-            Level::Warning,
-            ", and --lock sqlite trusts its locks",
-            Some("leave --lock out: a lock file is safe there"),
-        ),
-        (Locks::Unknown, LockMode::Auto) => (
-            Level::Warning,
-            ", whose locks are not known",
-            Some("--lock file is safe wherever it is"),
-        ),
-        _ => (Level::Fine, ": a lock file keeps writers apart", None),
-    };
-    let finding =
-        Finding::new(level, "storage", format!("`{path}` lies on {}{what}", mount.fs_type));
-    Finding { help: help.map(str::to_owned), ..finding }
+    let found = format!("`{path}` lies on {}", mount.fs_type);
+    match (mount.locks, lock) {
+        (Locks::Local, _) => {
+            Finding::note("storage", found).meaning("other nodes do not see this file system")
+        }
+        (_, LockMode::Sqlite) => Finding::warning("storage", found)
+            .meaning("--lock sqlite relies on locks that may not hold between nodes")
+            .advice("omit --lock: a lock file is safe there"),
+        (Locks::Unknown, LockMode::Auto) => Finding::warning("storage", found)
+            .meaning("the locks of this file system are not known")
+            .advice("--lock file is safe everywhere"),
+        _ => Finding::ok("storage", found).meaning("a lock file keeps writers apart"),
+    }
 }
 
-/// Whether other nodes can see what tasks need: each of these, what it is and where.
-pub(in crate::commands::submit) fn check_seen(paths: &[(&str, &Path)]) -> Option<Finding> {
-    let unseen = paths.iter().filter(|(_, path)| is_of_this_machine(path));
-    let unseen: Vec<String> =
-        unseen.map(|(what, path)| format!("{what} `{}`", path.display())).collect();
-    let text =
-        format!("other nodes do not see what lies in /tmp or in memory: {}", unseen.join(", "));
-    let finding = Finding::new(Level::Warning, "files", text);
-    let help = "put it where all nodes see it, such as your home or project folder";
-    (!unseen.is_empty()).then(|| finding.help(help))
+/// Checks whether other nodes see the files that tasks need. Each path has the name of its role.
+pub(in crate::commands::submit) fn check_visible(paths: &[(&str, &Path)]) -> Option<Finding> {
+    let hidden = paths.iter().filter(|(_, path)| is_on_this_machine(path));
+    let hidden: Vec<String> =
+        hidden.map(|(role, path)| format!("{role} `{}`", path.display())).collect();
+    if hidden.is_empty() {
+        return None;
+    }
+    let found = format!("in /tmp or in memory: {}", hidden.join(", "));
+    Some(
+        Finding::warning("files", found)
+            .meaning("other nodes do not see these files")
+            .advice("move them to where all nodes see them, such as your home or project folder"),
+    )
 }
 
-/// Whether a path lies in a folder for temporary files, or in memory.
-fn is_of_this_machine(path: &Path) -> bool {
+/// Returns whether a path lies in a folder for temporary files of this machine, or in memory.
+fn is_on_this_machine(path: &Path) -> bool {
     let real = path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_default();
     let is_temporary =
         ["/tmp", "/var/tmp", "/dev/shm"].iter().any(|folder| real.starts_with(folder));
@@ -75,8 +74,8 @@ fn is_of_this_machine(path: &Path) -> bool {
     })
 }
 
-/// Whether a file can be written without losing somebody's work.
-/// `of` says of which study it would be.
+/// Checks whether a script or a report can be written without overwriting a file of another study or of the user.
+/// `of` is the line that names the study.
 pub(in crate::commands::submit) fn check_file(
     path: &Path,
     flag: &str,
@@ -87,59 +86,53 @@ pub(in crate::commands::submit) fn check_file(
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => {
-            let text = format!("`{shown}` cannot be read: {error}");
-            return Some(
-                Finding::new(Level::Error, "script", text).help(format!("choose another {flag}")),
-            );
+            let finding = Finding::error("script", format!("cannot read `{shown}`: {error}"));
+            return Some(finding.advice(format!("give another {flag}")));
         }
     };
-    let mut beginning = Vec::new();
-    let _ = file.take(4096).read_to_end(&mut beginning);
-    let beginning = String::from_utf8_lossy(&beginning);
-    let text = match (is_ours(&beginning), study_of(&beginning)) {
+    let mut start = Vec::new();
+    let _ = file.take(4096).read_to_end(&mut start);
+    let start = String::from_utf8_lossy(&start);
+    let found = match (is_ours(&start), study_of(&start)) {
         (true, None) => return None,
         (true, Some(other)) if other == of => return None,
         (true, Some(other)) => {
             let other = other.trim_start_matches("Of ");
-            format!("`{shown}` is there, and is that of {other}")
+            format!("`{shown}` exists and belongs to {other}")
         }
-        (false, _) => format!("`{shown}` is there, and `trialbox submit` did not write it"),
+        (false, _) => format!("`{shown}` exists and was not written by `trialbox submit`"),
     };
     Some(
-        Finding::new(Level::Error, "script", text)
-            .help(format!("choose another name with {flag}, or move it away")),
+        Finding::error("script", found)
+            .advice(format!("give another name with {flag}, or move the file away")),
     )
 }
 
-/// Whether sbatch can name a log in this folder: it takes `%` and `\` in it for parts of a pattern.
+/// Checks whether sbatch can write a log to this folder: it reads `%` and `\` in its path as parts of a pattern.
 pub(in crate::commands::submit) fn check_folder(folder: &Path) -> Option<Finding> {
-    let text =
-        folder.to_str().filter(|text| !text.chars().any(|c| c.is_control() || "%\\".contains(c)));
-    if text.is_some() {
+    let is_special = |c: char| c.is_control() || "%\\".contains(c);
+    if folder.to_str().is_some_and(|text| !text.chars().any(is_special)) {
         return None;
     }
-    let text = format!(
-        "`{}` has a character in its name that sbatch takes for something else",
-        folder.display()
-    );
+    let found = format!("sbatch reads a character of `{}` as part of a pattern", folder.display());
     Some(
-        Finding::new(Level::Error, "folder", text)
-            .help("submit from a folder without % and \\ in its path"),
+        Finding::error("folder", found).advice("submit from a folder without % and \\ in its path"),
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::finding::Severity;
 
     #[test]
-    fn what_lies_in_memory_or_in_tmp_is_not_seen_by_other_nodes() {
+    fn a_file_in_memory_or_in_tmp_is_not_seen_by_other_nodes() {
         let paths =
             [("the database", Path::new("/tmp/a.db")), ("the objective", Path::new("/proc"))];
-        let finding = check_seen(&paths).expect("no node sees it");
-        assert_eq!(finding.level, Level::Warning);
-        assert!(finding.text.ends_with("in memory: the database `/tmp/a.db`"), "{}", finding.text);
-        assert_eq!(check_seen(&paths[1..]), None);
+        let finding = check_visible(&paths).expect("no node sees it");
+        assert_eq!(finding.severity, Severity::Warning);
+        assert_eq!(finding.found, "in /tmp or in memory: the database `/tmp/a.db`");
+        assert_eq!(check_visible(&paths[1..]), None);
     }
 
     #[test]
@@ -151,15 +144,16 @@ mod tests {
             source: String::new(),
             locks,
         };
-        for (locks, lock, level, text) in [
-            (Locks::Local, LockMode::Auto, Level::Note, "which no other machine sees"),
-            (Locks::Network, LockMode::Auto, Level::Fine, "a lock file keeps writers apart"),
-            (Locks::Network, LockMode::File, Level::Fine, "a lock file keeps writers apart"),
-            (Locks::Network, LockMode::Sqlite, Level::Warning, "--lock sqlite trusts its locks"),
-            (Locks::Unknown, LockMode::Auto, Level::Warning, "whose locks are not known"),
+        for (locks, lock, severity, text) in [
+            (Locks::Local, LockMode::Auto, Severity::Note, "other nodes do not see"),
+            (Locks::Network, LockMode::Auto, Severity::Ok, "a lock file keeps writers apart"),
+            (Locks::Network, LockMode::File, Severity::Ok, "a lock file keeps writers apart"),
+            (Locks::Network, LockMode::Sqlite, Severity::Warning, "--lock sqlite relies on locks"),
+            (Locks::Unknown, LockMode::Auto, Severity::Warning, "are not known"),
         ] {
             let found = check_locks("a.db", &mount(locks), lock);
-            assert_eq!((found.level, found.text.contains(text)), (level, true), "{}", found.text);
+            let is_right = (found.severity, found.meaning.contains(text));
+            assert_eq!(is_right, (severity, true), "{}", found.to_text());
         }
     }
 

@@ -6,17 +6,17 @@ use crate::commands::RunArgs;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, error::ErrorKind};
 
-/// What only one process may do, or what `submit` decides: no flag of the tasks.
+/// The flags of `run` that tasks do not get: one process may use them, or `submit` decides them.
 const NOT_FOR_TASKS: [&str; 4] = ["n_trials", "max_trials", "overrule", "allow_module_change"];
 
-/// The flags of `run` that were given on the command line or in the environment, in the order of `run --help`.
+/// The flags of `run` from the command line or the environment, in the order of `run --help`.
 ///
-/// It reads the parser's matches and not [`RunArgs`], so that a new flag of `run` is in the scripts without a line
-/// here. The derive takes values out of the matches field by field: this must be the first one.
+/// Reads the parser's matches and not [`RunArgs`], so that a new flag of `run` needs no line here. The derive takes
+/// values out of the matches field by field, so this must be the first field of its struct.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Given(Vec<Flag>);
+pub(crate) struct RunFlags(Vec<Flag>);
 
-/// A flag of `run`, or with no name its argument.
+/// A flag of `run`, or without a name its argument.
 #[derive(Debug, Clone, PartialEq)]
 struct Flag {
     id: String,
@@ -24,13 +24,13 @@ struct Flag {
     value: Option<String>,
 }
 
-impl Given {
-    /// Whether a flag was given, by its name in `RunArgs`.
+impl RunFlags {
+    /// Returns whether a flag was given. `id` is the name of its field in `RunArgs`.
     pub(super) fn has(&self, id: &str) -> bool {
         self.0.iter().any(|flag| flag.id == id)
     }
 
-    /// Sets a flag's only value.
+    /// Sets a flag to a single value.
     pub(super) fn set(&mut self, id: &str, value: &str) {
         let args = run_args();
         let Some(arg) = args.iter().find(|arg| arg.get_id() == id) else { return };
@@ -39,7 +39,7 @@ impl Given {
         self.0.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
     }
 
-    /// The command of one task, `trialbox run …`, flag by flag; `program` as the shell reads it.
+    /// Returns the command of one task, `trialbox run …`, flag by flag. `program` is quoted for the shell already.
     pub(super) fn run_command(&self, program: &str, n_trials: u64) -> Vec<String> {
         let mut words = vec![format!("{program} run")];
         let flags = self.0.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
@@ -48,7 +48,7 @@ impl Given {
         if !self.has("requeue") {
             words.push("--requeue".to_owned());
         }
-        // The objective stands beside its command.
+        // A wrapped command keeps the objective on the line of the program.
         if let [run, objective, ..] = &mut words[..] {
             run.push_str(&format!(" {objective}"));
             words.remove(1);
@@ -56,7 +56,7 @@ impl Given {
         words
     }
 
-    /// Those that say which study is meant, as `trialbox study` takes them.
+    /// Returns the flags that select the study, as `trialbox study` takes them.
     pub(super) fn study_flags(&self) -> String {
         let known = <StudyArgs as clap::Args>::augment_args(Command::new("study"));
         let is_known = |flag: &&Flag| known.get_arguments().any(|arg| arg.get_id() == &*flag.id);
@@ -70,12 +70,12 @@ impl Flag {
         Flag { id: arg.get_id().to_string(), long, value: None }
     }
 
-    /// As the shell reads it: `--study-name digits`.
+    /// Returns the flag as the shell reads it: `--study-name digits`.
     fn to_words(&self) -> String {
         let value = self.value.as_deref().map(shell_quote);
         match (&self.long, value) {
             (Some(long), None) => format!("--{long}"),
-            // A value such as -0.5 would be taken for a flag.
+            // The parser would take a value such as -0.5 for a flag.
             (Some(long), Some(value)) if value.starts_with('-') => format!("--{long}={value}"),
             (Some(long), Some(value)) => format!("--{long} {value}"),
             (None, value) => value.unwrap_or_default(),
@@ -88,7 +88,7 @@ fn run_args() -> Vec<Arg> {
     run.get_arguments().cloned().collect()
 }
 
-impl FromArgMatches for Given {
+impl FromArgMatches for RunFlags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let mut flags = Vec::new();
         for arg in run_args() {
@@ -102,31 +102,48 @@ impl FromArgMatches for Given {
                 continue;
             }
             for value in matches.get_raw(id).into_iter().flatten() {
-                let text = value.to_str().ok_or_else(|| {
+                let Some(text) = value.to_str() else {
                     let shown = value.to_string_lossy();
-                    Error::raw(
-                        ErrorKind::InvalidUtf8,
-                        format!("`{shown}` is no UTF-8, so it cannot stand in a script\n"),
-                    )
-                })?;
+                    let message = format!("expected UTF-8 for the script, found `{shown}`\n");
+                    return Err(Error::raw(ErrorKind::InvalidUtf8, message));
+                };
                 flags.push(Flag { value: Some(text.to_owned()), ..Flag::of(&arg) });
             }
         }
-        Ok(Given(flags))
+        Ok(RunFlags(flags))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        *self = Given::from_arg_matches(matches)?;
+        *self = RunFlags::from_arg_matches(matches)?;
         Ok(())
     }
 }
 
-impl clap::Args for Given {
+impl clap::Args for RunFlags {
     fn augment_args(command: Command) -> Command {
         command
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SubmitArgs;
+    use super::*;
+
+    #[test]
+    fn run_flags_is_the_first_field_so_that_no_other_field_has_taken_its_values() {
+        let command = <SubmitArgs as clap::Args>::augment_args(Command::new("submit"));
+        let words = "submit a.wasm --trials 9 --parallel 2 --study-name s --seed 7 --catch";
+        let mut matches = command.get_matches_from(words.split(' '));
+        let args = SubmitArgs::from_arg_matches_mut(&mut matches).expect("the flags are right");
+        let flags: Vec<String> = args.run_flags.0.iter().map(Flag::to_words).collect();
+        for flag in ["a.wasm", "--study-name s", "--seed 7", "--catch"] {
+            assert!(flags.iter().any(|found| found == flag), "`{flag}` is missing in {flags:?}");
+        }
+        assert!(!args.run_flags.has("trials"), "{flags:?}");
     }
 }
