@@ -1,4 +1,4 @@
-//! Processes that a test kills, stops and lets go on, and what they said before they ended.
+//! Processes that a test kills, stops and resumes, and their output.
 
 use crate::scene::{Scene, guest};
 use crate::scripted::objective_of;
@@ -12,17 +12,18 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-/// The database of these tests, in the scene's folder, and the study in it.
+/// The database of these tests, in the scene's folder.
 pub(crate) const DATABASE: &str = "study.db";
+/// The study in [`DATABASE`].
 pub(crate) const STUDY: &str = "s";
 
-/// A process that has ended, however it did.
+/// The end of a process, by itself or by a signal.
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
-    /// `None` if a signal ended it.
+    /// The exit code; `None` after a signal.
     pub(crate) code: Option<i32>,
     pub(crate) signal: Option<i32>,
-    /// The whole lines that it printed: what it acknowledged.
+    /// The complete lines of its output, which are all that it acknowledged.
     pub(crate) events: Vec<Value>,
     pub(crate) stderr: String,
 }
@@ -39,7 +40,7 @@ impl Ended {
 
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
-        // A process that dies while it prints leaves a piece of a line, which acknowledges nothing.
+        // A process that dies while it prints leaves an incomplete line, which acknowledges nothing.
         let stdout = String::from_utf8(output.stdout).unwrap();
         let lines = stdout.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         Ended {
@@ -52,32 +53,32 @@ impl From<Output> for Ended {
 }
 
 impl Scene {
-    /// A command on [`STUDY`] in [`DATABASE`] that prints JSON, not yet started.
+    /// Returns a command on [`STUDY`] in [`DATABASE`] that prints JSON.
     pub(crate) fn on_study(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(arguments);
         command.args(["--storage", DATABASE, "--study-name", STUDY, "--format", "json"]);
-        // What goes wrong with one component is followed by what another makes of it.
+        // These tests run several components on one study.
         command.args((arguments[0] == "run").then_some("--allow-module-change"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
-    /// Starts such a command, with faults at its failpoints.
+    /// Starts a command of [`Self::on_study`] with faults at its failpoints.
     pub(crate) fn start(&self, faults: &str, arguments: &[&str]) -> Child {
         self.on_study(arguments).env("TRIALBOX_FAILPOINTS", faults).spawn().unwrap()
     }
 
-    /// The same, to its end.
+    /// Runs such a command to its end.
     pub(crate) fn finish(&self, faults: &str, arguments: &[&str]) -> Ended {
         end(self.start(faults, arguments))
     }
 
-    /// One trial of the example `quadratic`.
+    /// Runs one trial of the example `quadratic`.
     pub(crate) fn quadratic(&self, faults: &str) -> Ended {
         self.finish(faults, &["run", &guest("quadratic")])
     }
 
-    /// An objective of [`asking`] as a file.
+    /// Writes an objective of [`asking`] to a file, and returns the file's name.
     pub(crate) fn objective(&self, name: &str, body: &str) -> String {
         let file = format!("{name}.wasm");
         std::fs::write(self.path(&file), asking(body)).unwrap();
@@ -85,12 +86,12 @@ impl Scene {
     }
 }
 
-/// Waits for a process to end.
+/// Waits until a process has ended.
 pub(crate) fn end(child: Child) -> Ended {
     child.wait_with_output().unwrap().into()
 }
 
-/// Waits until a process has stopped itself at a failpoint.
+/// Waits until a process stops itself at a failpoint.
 #[track_caller]
 pub(crate) fn wait_until_stopped(child: &Child) {
     let (_, status) =
@@ -98,25 +99,25 @@ pub(crate) fn wait_until_stopped(child: &Child) {
     assert!(status.stopped(), "it ended before it was stopped: {status:?}");
 }
 
-/// Lets a stopped process go on.
+/// Resumes a stopped process.
 pub(crate) fn resume(child: &Child) {
     kill_process(Pid::from_child(child), Signal::CONT).unwrap();
 }
 
-/// Kills a process after a while, unless it has ended before.
+/// Kills a process after this time, unless it ends before.
 pub(crate) fn kill_after(child: &mut Child, time: Duration) {
     if !has_ended(&watch(Pid::from_child(child)), time) {
         child.kill().unwrap();
     }
 }
 
-/// The process that runs the guest of a `trialbox run`.
+/// Returns the guest process of a `trialbox run`.
 #[track_caller]
 pub(crate) fn guest_process(host: &Child) -> OwnedFd {
     watch(guest_pid(host))
 }
 
-/// Its number.
+/// Returns the id of the guest process of a `trialbox run`.
 #[track_caller]
 pub(crate) fn guest_pid(host: &Child) -> Pid {
     let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -131,12 +132,12 @@ pub(crate) fn guest_pid(host: &Child) -> Pid {
     Pid::from_raw(guest).unwrap()
 }
 
-/// Names a process for good, even when its number has become another's.
+/// Returns a handle of a process that stays valid when its id is reused.
 fn watch(pid: Pid) -> OwnedFd {
     pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }
 
-/// Waits for a process to end, at most for a time.
+/// Returns whether a process ends within a time.
 pub(crate) fn has_ended(process: &OwnedFd, within: Duration) -> bool {
     let within = Timespec::try_from(within).unwrap();
     let mut fds = [PollFd::new(process, PollFlags::IN)];
@@ -144,12 +145,12 @@ pub(crate) fn has_ended(process: &OwnedFd, within: Duration) -> bool {
     !fds[0].revents().is_empty()
 }
 
-/// Kills a process that is not our child.
+/// Kills a process that is not a child.
 pub(crate) fn kill(process: &OwnedFd) {
     pidfd_send_signal(process, Signal::KILL).unwrap();
 }
 
-/// Asks for the float `x` in [0, 1], and then does what the body says with `(local.get $x)`.
+/// Returns an objective that suggests the float `x` in [0, 1] and then runs `body`, which finds it as `(local.get $x)`.
 pub(crate) fn asking(body: &str) -> Vec<u8> {
     objective_of(&format!(
         r#"(import "trialbox:objective/trial@0.1.0" (instance $trial
@@ -171,10 +172,10 @@ pub(crate) fn asking(body: &str) -> Vec<u8> {
     ))
 }
 
-/// Never ends.
+/// A body that never returns.
 pub(crate) const HANGS: &str = "(loop $l (br $l)) unreachable";
 
-/// Returns `x`.
+/// A body that returns `x`.
 pub(crate) const RETURNS_X: &str = "(f64.store (i32.const 48) (local.get $x))
   (i32.store8 (i32.const 32) (i32.const 0)) (i32.store (i32.const 36) (i32.const 48))
   (i32.store (i32.const 40) (i32.const 1)) (i32.const 32)";

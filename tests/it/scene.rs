@@ -1,4 +1,4 @@
-//! A folder of a test's own, and the binary run in it.
+//! A folder for each test, in which the binary runs.
 
 use serde_json::Value;
 use std::fs::File;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// The repository's top folder.
+/// Returns the root of the repository.
 pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
@@ -28,19 +28,19 @@ pub(crate) fn own_folder() -> &'static Path {
     folder
 }
 
-/// An example's component.
+/// Returns the path of an example's component.
 pub(crate) fn guest(name: &str) -> String {
     let path = root().join(format!("target/guests/wasm32-wasip2/release/{name}.wasm"));
     assert!(path.exists(), "{} is missing: run `cargo xtask build-guests`", path.display());
     path.canonicalize().unwrap().display().to_string()
 }
 
-/// `--dir` for the data of `digits`.
+/// Returns the value of `--dir` for the data of `digits`.
 pub(crate) fn digits_data() -> String {
     format!("{}::/data", root().join("examples/digits/data").display())
 }
 
-/// A test's folder, fresh at its start.
+/// A test's folder, empty at the start.
 pub(crate) struct Scene {
     pub(crate) folder: PathBuf,
 }
@@ -65,7 +65,7 @@ impl Scene {
         self.folder.join(name)
     }
 
-    /// The binary, not yet started, in an environment that nothing leaks into.
+    /// Returns a command of the binary, isolated from the environment of the tests.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trialbox"));
         command.args(arguments);
@@ -73,8 +73,7 @@ impl Scene {
         command
     }
 
-    /// A script of ours in Python's Optuna, not yet started, in the same environment. It finds the binary
-    /// under the name `BINARY`.
+    /// Returns a command of a Python script with Optuna, isolated too. The variable `BINARY` holds the binary's path.
     pub(crate) fn python(&self, script: &str, arguments: &[&str]) -> Command {
         let interpreter = root().join("target/venv/bin/python");
         assert!(
@@ -89,7 +88,7 @@ impl Scene {
         command
     }
 
-    /// Has a command run in this folder, in an environment that nothing leaks into.
+    /// Makes a command run in this folder, without variables of the tests' environment that change its behaviour.
     pub(crate) fn isolate(&self, command: &mut Command) {
         command.current_dir(&self.folder);
         for (name, _) in std::env::vars() {
@@ -100,7 +99,7 @@ impl Scene {
                 command.env_remove(name);
             }
         }
-        // Shared by all tests: compiling is not what they are about, and sharing is what users do.
+        // All tests share the cache, as a user's commands do: few tests are about compilation.
         command.env("TRIALBOX_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
     }
 
@@ -108,7 +107,7 @@ impl Scene {
         self.command(arguments).output().unwrap().into()
     }
 
-    /// Runs the binary, which must end with 0, and reads the JSON lines that it prints.
+    /// Runs the binary, which must exit with 0, and returns the JSON lines of its output.
     #[track_caller]
     pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let ran = self.trialbox(&[arguments, &["--format", "json"]].concat());
@@ -123,7 +122,7 @@ impl Ran {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The process ended with this code, and its message holds these pieces.
+    /// Checks the exit code, and that the standard error contains these pieces.
     #[track_caller]
     pub(crate) fn assert_error(&self, code: i32, pieces: &[&str]) {
         assert_eq!(self.code, Some(code), "{self:?}");

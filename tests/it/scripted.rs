@@ -1,9 +1,9 @@
-//! Objectives that are a list of calls: what a test wants a guest to ask and say, written as WebAssembly text.
+//! Objectives that make a fixed list of calls, generated as WebAssembly text.
 
 use crate::scene::Scene;
 use std::fmt::Write as _;
 
-/// One call of the contract's `trial`, its arguments fixed.
+/// A call of the contract's `trial` with fixed arguments.
 pub(crate) enum Call<'a> {
     Float {
         name: &'a str,
@@ -24,11 +24,11 @@ pub(crate) enum Call<'a> {
         choices: &'a [Choice<'a>],
     },
     Report(f64, u32),
-    /// So many reports, of the step at each step from 0.
+    /// This number of reports: the step as its own value, from 0.
     Reports(u32),
-    /// Ends the trial as pruned if the pruner says so.
+    /// Ends the trial as pruned if the pruner tells it to.
     ObeyPruner,
-    /// The seconds that are left, kept like the value of a float parameter.
+    /// Stores the remaining seconds, as the value of a float parameter.
     Remaining,
     Attr {
         key: &'a str,
@@ -49,22 +49,22 @@ pub(crate) enum Choice<'a> {
     Text(&'a str),
 }
 
-/// How `evaluate` ends.
+/// The end of `evaluate`.
 pub(crate) enum Ending<'a> {
     Values(&'a [f64]),
-    /// With the first so many values that `Call::Float` and `Call::Remaining` were given.
+    /// Returns the first values that `Call::Float` and `Call::Remaining` stored, in this number.
     Floats(u32),
     Pruned,
-    /// Not at all: it goes on attaching something, so that a worker goes on writing.
+    /// Never returns. It sets an attribute again and again, so that a worker has something to write.
     Never,
 }
 
-/// A float parameter on a plain range.
+/// Returns a float parameter with a linear range.
 pub(crate) fn float(name: &str, low: f64, high: f64) -> Call<'_> {
     Call::Float { name, low, high, log: false, step: None }
 }
 
-/// The component that makes these calls.
+/// Returns the component that makes these calls.
 pub(crate) fn component(calls: &[Call], ending: &Ending) -> Vec<u8> {
     let mut script = Script::default();
     for call in calls {
@@ -74,23 +74,23 @@ pub(crate) fn component(calls: &[Call], ending: &Ending) -> Vec<u8> {
     wat::parse_str(script.text()).unwrap()
 }
 
-/// An objective in the scene's folder that asks for `x`, reports 0.25 and 0.75, and goes on for ever.
+/// Writes an objective that suggests `x`, reports 0.25 and 0.75, and never returns.
 pub(crate) fn endless(scene: &Scene) -> &'static str {
     let calls = [float("x", 0.0, 1.0), Call::Report(0.25, 0), Call::Report(0.75, 1)];
     std::fs::write(scene.path("endless.wasm"), component(&calls, &Ending::Never)).unwrap();
     "endless.wasm"
 }
 
-/// Where the result of `evaluate` stands in memory.
+/// The address of the result of `evaluate`.
 const RESULT: u32 = 32;
-/// The result with the case `err`, and of `failure` the case `pruned`, which is 0 as all memory is.
+/// The result with the case `err`. The case `pruned` of `failure` is 0, as all memory is at the start.
 const PRUNED: &str = "(i32.store8 (i32.const 32) (i32.const 1)) (i32.const 32)";
-/// Where the values of float parameters go, one after the other.
+/// The address of the stored values of float parameters.
 const FLOATS: u32 = 64;
-/// Where texts and lists of choices begin.
+/// The address of texts and lists of choices.
 const DATA: u32 = 1024;
 
-/// Name, parameters and result of each function, as the contract and as core wasm have them.
+/// The name of each function, with its signature in the contract and in core WebAssembly.
 const IMPORTS: [(&str, &str, &str); 8] = [
     (
         "suggest-float",
@@ -166,7 +166,7 @@ impl Script {
         self.code.push('\n');
     }
 
-    /// Keeps a float for [`Ending::Floats`].
+    /// Stores a float for [`Ending::Floats`].
     fn keep(&mut self, value: &str) -> String {
         let at = FLOATS + 8 * self.n_floats;
         self.n_floats += 1;
@@ -208,7 +208,7 @@ impl Script {
         self.code.push_str(&code);
     }
 
-    /// Places bytes in memory, where a list of choices or floats may stand too; gives their address.
+    /// Places bytes in memory, aligned for lists of choices or floats, and returns their address.
     fn bytes(&mut self, bytes: Vec<u8>) -> u32 {
         self.data.resize(self.data.len().next_multiple_of(8), 0);
         let at = DATA + self.data.len() as u32;
@@ -216,13 +216,14 @@ impl Script {
         at
     }
 
-    /// Address and length of a text, as two constants.
+    /// Returns the address and the length of a text as two constants.
     fn string(&mut self, text: &str) -> String {
         let at = self.bytes(text.as_bytes().to_vec());
         format!("(i32.const {at}) (i32.const {})", text.len())
     }
 
-    /// Address and length of a list of choices: each has its case in the first byte, its value at the eighth.
+    /// Returns the address and the length of a list of choices. Each has its case in the first byte, and its value from the
+    /// eighth on.
     fn choices(&mut self, choices: &[Choice]) -> String {
         let mut list = Vec::new();
         for choice in choices {
@@ -277,17 +278,18 @@ impl Script {
     }
 }
 
-/// A float constant, whatever it is.
+/// Returns a float constant, which may be NaN or infinite.
 fn real(value: f64) -> String {
     format!("(f64.reinterpret_i64 (i64.const {}))", value.to_bits() as i64)
 }
 
-/// The component of [`objective_text`].
+/// Returns the component of [`objective_text`].
 pub(crate) fn objective_of(inside: &str) -> Vec<u8> {
     wat::parse_str(objective_text(inside)).unwrap()
 }
 
-/// An objective with this inside, which makes a core instance `$i` with `memory` and `evaluate`.
+/// Returns the text of an objective with these definitions, which include a core instance `$i` with `memory` and
+/// `evaluate`.
 pub(crate) fn objective_text(inside: &str) -> String {
     format!(
         r#"(component

@@ -1,9 +1,8 @@
-//! What trialbox does on a real Slurm: each test has a cluster of its own, of daemons on this machine that know
-//! nothing of each other's clusters.
+//! Tests on a real Slurm. Each test has a cluster of its own, whose daemons run on this machine.
 //!
-//! A test stands in `cgroup` if it must see how production's Slurm tracks and signals processes, which needs the
-//! freezer hierarchy of cgroups version 1, else in `linuxproc`, which needs no more than Slurm's programs.
-//! `cargo xtask test` skips the one or the other by these names, and runs both after all other tests.
+//! A test belongs to `cgroup` if it depends on how Slurm in production tracks and signals processes. Those tests need
+//! the freezer hierarchy of cgroups version 1. All others belong to `linuxproc`, which needs only Slurm's programs.
+//! `cargo xtask test` skips either group by these names, and runs both after all other tests.
 
 mod cgroup;
 mod checkpoints;

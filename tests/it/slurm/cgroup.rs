@@ -1,4 +1,4 @@
-//! What must be seen as production's Slurm does it, which tracks processes by cgroups.
+//! Tests that need Slurm to track processes by cgroups, as it does in production.
 
 mod interop;
 
@@ -10,7 +10,7 @@ use super::time_limit::{check_that_a_requeued_job_ends, check_that_no_trial_stay
 use crate::scene::Scene;
 use rustix::process::{Pid, test_kill_process};
 
-/// Says that it runs, and whether it was asked to end.
+/// A script that writes a line when it starts, and another when it gets SIGTERM.
 const POLITE: &str = "#!/bin/bash
 trap 'echo asked >>$1; exit' TERM
 echo runs >>$1
@@ -37,7 +37,7 @@ fn scancel_asks_what_the_batch_script_became_and_kills_what_it_called() {
 fn nothing_is_left_of_a_cluster_that_was_dropped() {
     let scene = Scene::new("slurm-dropped");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
-    // One process that could be known by its environment, and one that hides from everything but its cgroup.
+    // The environment identifies one process; only its cgroup identifies the other.
     let script = "#!/bin/bash\nsleep 1000 &\nsetsid env --ignore-environment sleep 1000 &\n\
                   echo $! >>pids\necho $$ >>pids\nwait\n";
     std::fs::write(scene.path("job.sh"), script).unwrap();

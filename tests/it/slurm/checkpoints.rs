@@ -1,4 +1,4 @@
-//! A trial that Slurm interrupts three times, each time in another way, and that goes on from what it has kept.
+//! A trial that Slurm interrupts three times in different ways, and that continues from its checkpoints.
 
 use super::cluster::{Cluster, Job};
 use crate::checkpoints::{attempt, bits, counting, left, states};
@@ -6,7 +6,7 @@ use crate::kill::trials;
 use crate::process::{DATABASE, STUDY};
 use crate::scene::{Scene, guest};
 
-/// Runs the job to its end on a cluster with one core. Each attempt takes three of twelve steps and hangs.
+/// Runs the job to its end on a cluster with one core. Each attempt makes three of twelve steps and hangs.
 #[track_caller]
 pub(super) fn check_that_interruptions_leave_no_trace(scene: &Scene, cluster: &Cluster) {
     let misfit = guest("misfit");
@@ -24,7 +24,7 @@ exec trialbox {run} --storage {DATABASE} --study-name {STUDY} --requeue --reserv
     await_steps(scene, cluster, 1, 6);
     let urgent = cluster.sbatch(&["--partition=high", "--output=/dev/null", "--wrap=true"]);
     cluster.wait_for(urgent);
-    // It is not disturbed any more: the end of its time stops the third attempt, and the fourth reaches its own.
+    // The end of the job's time stops the third attempt, and the fourth one finishes.
     await_steps(scene, cluster, 2, 9);
     assert_ended_well(cluster, job);
 
@@ -35,7 +35,7 @@ exec trialbox {run} --storage {DATABASE} --study-name {STUDY} --requeue --reserv
     assert_eq!(left(scene), 0);
 }
 
-/// Waits until an attempt has taken so many steps.
+/// Waits until an attempt has made this number of steps.
 #[track_caller]
 fn await_steps(scene: &Scene, cluster: &Cluster, number: u32, steps: usize) {
     cluster.poll(&format!("{steps} steps in trial {number}"), || {
@@ -53,7 +53,7 @@ fn assert_ended_well(cluster: &Cluster, job: Job) {
 
 #[track_caller]
 fn bits_of_an_uninterrupted_run(misfit: &str) -> Vec<(serde_json::Value, u64)> {
-    // Two tests ask for it, maybe at once.
+    // Two tests may call this at the same time.
     let folder = format!("slurm-checkpoints-whole-{:?}", std::thread::current().id());
     let scene = Scene::new(&folder);
     assert_eq!(scene.finish("", &counting(misfit, "STEPS=12")).code, Some(0));

@@ -1,7 +1,7 @@
-//! A throw-away Slurm cluster: one controller and several nodes, all of them processes of this machine. What they
-//! write lies in the test's folder, they listen on loopback alone, and nobody needs to know who they are.
+//! A temporary Slurm cluster: a controller and several nodes, all of them processes of this machine.
 //!
-//! There is no accounting database: `scontrol` remembers the jobs of a cluster for as long as it lives.
+//! The daemons write to the test's folder, listen on loopback only, and use no authentication. There is no accounting
+//! database: `scontrol` remembers a cluster's jobs for as long as the cluster lives.
 
 mod config;
 mod jobs;
@@ -18,31 +18,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How Slurm knows which processes belong to a job, and so whom it signals.
+/// The way in which Slurm tracks the processes of a job, and so chooses those that it signals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Proctrack {
-    /// As production does. Every signal but KILL goes to the batch script or to what `srun` started, and not to
-    /// their children.
+    /// As in production. Every signal but KILL goes to the batch script or to the processes that `srun` started, and not
+    /// to their children.
     Cgroup,
-    /// By the parents in the process table. Signals reach children too, and a child whose parent has died
-    /// outlives its job.
+    /// By the parents in the process table. Signals reach children too, and a child whose parent died outlives its job.
     Linuxproc,
 }
 
-/// What clusters differ in. Slurm counts times in whole seconds.
+/// The options of a cluster. Slurm counts times in whole seconds.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) proctrack: Proctrack,
     pub(crate) nodes: usize,
-    /// Of each node. They are pretended: the machine may have fewer.
+    /// The CPUs of each node, of which the machine may have fewer.
     pub(crate) cpus: usize,
-    /// Between TERM and KILL at the end of a job; Slurm's own default is 30 s.
+    /// The time between TERM and KILL at the end of a job; Slurm's default is 30 s.
     pub(crate) kill_wait: Duration,
-    /// What a preempted job of the partition `low` has left.
+    /// The time that a preempted job of the partition `low` has left.
     pub(crate) grace: Duration,
-    /// Before a requeued job may start again, at least 5 s; Slurm's own default is 120 s.
+    /// The time before a requeued job may restart, at least 5 s; Slurm's default is 120 s.
     pub(crate) requeue_wait: Duration,
-    /// Of silence, until a node is down and its jobs are requeued.
+    /// The silence after which a node is down and its jobs are requeued.
     pub(crate) slurmd_timeout: Duration,
 }
 
@@ -60,34 +59,34 @@ impl Options {
     }
 }
 
-/// A running cluster, until dropped; then its daemons and all that runs in its jobs are killed.
+/// A running cluster. Dropping it kills the daemons and all processes of its jobs.
 ///
-/// Partitions are `main` (the default), and `low` and `high`: a job of `low` is requeued when one of `high` needs
-/// its cores. Keep it on the thread that started it: its daemons are killed when that ends, too.
+/// The partitions are `main` (the default), `low` and `high`: a job of `low` is requeued when one of `high` needs its
+/// cores. The daemons die with the thread that started the cluster.
 pub(crate) struct Cluster {
     layout: Layout,
     controller: Option<Child>,
-    /// By the node's name.
+    /// The daemons by the node's name.
     slurmds: BTreeMap<String, Child>,
 }
 
-/// How long anything may take. It is there to end a test that would never end, and no test is about it.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The limit of every wait, which ends a test that would hang.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Slurm tells nobody when the state of a job or a node changes: its own `sbatch --wait` asks every few seconds.
+/// The pause between two questions. Slurm has no notification of changes: its own `sbatch --wait` polls too.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
 
-/// What bash reads before each batch script.
+/// The script that bash reads before each batch script.
 const NODE_SCRIPT: &str = "node.sh";
 
 impl Cluster {
-    /// Starts a cluster in the scene's folder, and waits until all its nodes are up.
+    /// Starts a cluster in the scene's folder, and waits until all of its nodes are up.
     #[track_caller]
     pub(crate) fn start(scene: &Scene, options: &Options) -> Self {
         let layout = Layout::make(&scene.folder, options);
-        // Where an earlier run of the test was killed, its jobs may still be running.
+        // An earlier run of the test may have been killed and left its jobs running.
         leftovers::end(&layout.conf, &[]);
-        // The nodes know nothing of each other's processes, as on a cluster of several machines.
+        // A boot id for each node, so that no node can look up another's processes, as on several machines.
         let script = "export TRIALBOX_BOOT_ID=$SLURMD_NODENAME\n";
         std::fs::write(scene.path(NODE_SCRIPT), script).unwrap();
         let mut cluster = Cluster { layout, controller: None, slurmds: BTreeMap::new() };
@@ -99,13 +98,13 @@ impl Cluster {
         cluster
     }
 
-    /// The nodes' names.
+    /// Returns the nodes' names.
     pub(crate) fn nodes(&self) -> &[String] {
         &self.layout.nodes
     }
 
-    /// A program, not yet started, in the environment of a user of the cluster, which their jobs inherit. Home is
-    /// the test's folder, so that caches and databases are the test's own.
+    /// Returns a command in the environment of a user of the cluster, which jobs inherit. The home is the test's folder,
+    /// so that each test has caches and databases of its own.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.layout.home).env_clear();
@@ -115,7 +114,7 @@ impl Cluster {
         command
     }
 
-    /// Runs a program, which must end with 0, and gives what it prints.
+    /// Runs a program, which must exit with 0, and returns its standard output.
     #[track_caller]
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> String {
         self.finish(&mut self.command(program, arguments))
@@ -129,7 +128,7 @@ impl Cluster {
         ran.stdout
     }
 
-    /// Waits until jobs have written so many lines to a file of the test's folder; these lines.
+    /// Waits until jobs have written this number of lines to a file in the test's folder, and returns the lines.
     #[track_caller]
     pub(crate) fn wait_for_lines(&self, file: &str, n: usize) -> Vec<String> {
         let path = self.layout.home.join(file);
@@ -141,23 +140,22 @@ impl Cluster {
         })
     }
 
-    /// Kills a node's daemon. Its jobs go on, and nobody hears of them any more.
+    /// Kills a node's daemon. The node's jobs continue, and Slurm does not hear of them any more.
     pub(crate) fn kill_slurmd(&mut self, node: &str) {
         let mut slurmd = self.slurmds.remove(node).unwrap();
         slurmd.kill().unwrap();
         slurmd.wait().unwrap();
     }
 
-    /// Starts a killed daemon again, and waits until its node is up. What it finds of jobs that were requeued
-    /// meanwhile it kills.
+    /// Restarts a killed daemon, and waits until its node is up. The daemon kills jobs that were requeued meanwhile.
     #[track_caller]
     pub(crate) fn revive(&mut self, node: &str) {
         self.start_slurmd(node);
         self.wait_until_up(&[node.to_owned()]);
     }
 
-    /// Ends the controller in good order, as for maintenance, and starts it again. Killed instead, it would hold
-    /// every running job for an administrator (`launch_failed_requeued_held`).
+    /// Stops the controller as for maintenance, and restarts it. A killed controller would hold every running job for an
+    /// administrator (`launch_failed_requeued_held`).
     #[track_caller]
     pub(crate) fn restart_controller(&mut self) {
         let mut controller = self.controller.take().unwrap();
@@ -179,18 +177,18 @@ impl Cluster {
         self.slurmds.insert(node.to_owned(), slurmd);
     }
 
-    /// A daemon that does not fork, so that it is our child, and that dies with the test's thread, so that a test
-    /// run that is interrupted leaves no cluster behind.
+    /// Starts a daemon that does not fork, so that it is a child of this process. It dies with the test's thread, so that
+    /// an interrupted test run leaves no cluster behind.
     fn daemon(&self, program: &str, arguments: &[&str], name: &str) -> Child {
         let mut command = self.command("setpriv", &["--pdeathsig", "SIGKILL", program]);
         command.args(arguments).arg("-f").arg(&self.layout.conf);
-        // Errors in the configuration are met before the log is opened.
+        // A daemon reports errors of its configuration before it opens its log.
         let output = File::create(self.layout.log(&format!("{name}.out"))).unwrap();
         command.stdout(output.try_clone().unwrap()).stderr(output);
         command.spawn().unwrap()
     }
 
-    /// Waits until nodes can take jobs, if they have no others.
+    /// Waits until nodes accept jobs.
     #[track_caller]
     fn wait_until_up(&self, nodes: &[String]) {
         let names = nodes.join(",");
@@ -198,13 +196,13 @@ impl Cluster {
             let query = ["-h", "-N", "-p", "main", "-o", "%t", "-n", &names];
             let shown = self.command("sinfo", &query).output().unwrap();
             let states = String::from_utf8(shown.stdout).unwrap();
-            // One that is not heard of has a star.
+            // A star marks a node that does not answer.
             let is_up = |state: &&str| ["idle", "mix", "alloc", "comp"].contains(state);
             (states.lines().filter(is_up).count() == nodes.len()).then_some(())
         });
     }
 
-    /// Asks until there is an answer.
+    /// Asks until `ask` returns an answer.
     #[track_caller]
     pub(crate) fn poll<T>(&self, wanted: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let started = Instant::now();
@@ -215,7 +213,7 @@ impl Cluster {
             let ended = self.daemons().find(|daemon| has_ended(daemon));
             assert!(ended.is_none(), "a daemon ended: {ended:?}\n{}", self.account());
             let waited = started.elapsed();
-            assert!(waited < PATIENCE, "waited {waited:?} for {wanted}\n{}", self.account());
+            assert!(waited < WAIT_TIMEOUT, "waited {waited:?} for {wanted}\n{}", self.account());
             std::thread::sleep(BETWEEN_QUESTIONS);
         }
     }
@@ -224,7 +222,7 @@ impl Cluster {
         self.controller.iter().chain(self.slurmds.values())
     }
 
-    /// What a reader of a failed test wants to know of the cluster.
+    /// Returns the state of the cluster for the message of a failed test.
     fn account(&self) -> String {
         let mut text = String::new();
         let programs: [&[&str]; 2] =
@@ -242,8 +240,7 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        // The controller first, so that it starts nothing anew. Nothing of it is to be kept, so none is asked to
-        // leave: a test that wants its jobs to end politely cancels them.
+        // The controller comes first, so that it starts no new jobs. Nothing is kept, so the daemons are killed.
         for daemon in self.controller.iter_mut().chain(self.slurmds.values_mut()) {
             let _ = daemon.kill();
             let _ = daemon.wait();
@@ -253,19 +250,19 @@ impl Drop for Cluster {
     }
 }
 
-/// Whether a child has ended, which nobody is told of in another way by this.
+/// Returns whether a child has ended, and leaves its exit status to a later wait.
 fn has_ended(child: &Child) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     waitid(WaitId::Pid(Pid::from_child(child)), options).unwrap().is_some()
 }
 
-/// The binary under test comes first; Debian keeps the daemons where only root looks.
+/// Returns the PATH, with the binary under test first. Debian's daemons lie in `sbin`.
 fn search_path() -> String {
     let binary = Path::new(env!("CARGO_BIN_EXE_trialbox"));
     format!("{}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", binary.parent().unwrap().display())
 }
 
-/// The end of a log, under its name, if there is anything in it.
+/// Returns the last lines of a log with its name, unless it is empty.
 fn last_lines(log: &PathBuf) -> Option<String> {
     let text = String::from_utf8_lossy(&std::fs::read(log).ok()?).into_owned();
     let lines: Vec<&str> = text.lines().collect();

@@ -1,4 +1,4 @@
-//! Everything that can happen to the jobs of a study while it runs.
+//! The faults that can hit the jobs of a study while it runs.
 
 use super::cluster::{Cluster, Job, Task};
 use crate::invariants::Inspection;
@@ -6,17 +6,18 @@ use crate::scene::{Scene, guest};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How many trials the study shall have, all at once so that what is requeued need not wait for others, and how long
-/// one takes, in seconds: long enough that a node is given up, and its tasks run a second time, while the first
-/// copies still run.
+/// The number of trials of the study. All run at a time, so that a requeued one does not wait for others.
 pub(super) const N_TRIALS: usize = 10;
+
+/// The duration of a trial in seconds: long enough that Slurm gives a silent node up and restarts its tasks while the
+/// first copies still run.
 const SECONDS: &str = "45";
 
-/// The tasks of an array that are running, with their nodes.
+/// The running tasks of an array by index.
 type Running = BTreeMap<u32, Task>;
 
-/// Submits a study to the partition whose jobs others may take the place of, and lets all that can happen to its
-/// jobs happen. Returns when Slurm has nothing more to do for it.
+/// Submits a study to the partition whose jobs can be preempted, and injects every fault. Returns when all of its jobs
+/// have ended.
 #[track_caller]
 pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster) {
     std::fs::copy(guest("misfit"), scene.path("slow.wasm")).unwrap();
@@ -24,11 +25,11 @@ pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster
     let running = cluster.wait_until(array, "all tasks to run", |tasks| {
         tasks.values().filter(|task| task.state == "RUNNING").count() == N_TRIALS
     });
-    // Before that a task has no trial that could be lost.
+    // A task without a running trial has nothing to lose.
     await_running_trials(scene, cluster, N_TRIALS);
     let (crowded, sparse) = nodes_of(&running);
 
-    // Preemption: one of higher rank wants a whole node.
+    // Preemption: a job of higher priority needs a whole node.
     let whole_node = format!("--nodelist={sparse}");
     let urgent =
         ["-p", "high", "-N", "1", "-n", "4", &whole_node, "-o", "/dev/null", "--wrap", "true"];
@@ -47,7 +48,7 @@ pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster
     cluster.wait_for(urgent);
     cluster.restart_controller();
 
-    // The node falls silent, but what runs there goes on, and is started a second time elsewhere.
+    // The node falls silent. Its tasks continue, and Slurm starts them a second time elsewhere.
     cluster.kill_slurmd(&crowded);
     cluster.wait_until(array, "the silent node's tasks to run again", |tasks| {
         left.iter().all(|id| {
@@ -62,18 +63,18 @@ pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster
     assert_eq!((closed.state.as_str(), closed.exit_code.as_str()), ("COMPLETED", "0:0"));
 }
 
-/// The study has its trials, none of them twice, and nothing that was lost stayed lost.
+/// Checks that the study has its trials, that none ran twice, and that every lost one was retried.
 #[track_caller]
 pub(super) fn assert_complete(scene: &Scene) {
     let inspection = Inspection { objective: |params| params["x"], ..Inspection::new(scene, &[]) };
     let states = inspection.recovered().assert_holds();
     let count = |state| states.iter().filter(|found| *found == state).count();
     assert_eq!((count("COMPLETE"), count("WAITING"), count("RUNNING")), (N_TRIALS, 0, 0));
-    // One was cancelled, one requeued, two preempted, and two were on a node that fell silent.
+    // One was cancelled, one requeued, two preempted, and two ran on the node that fell silent.
     assert_eq!(count("FAIL"), 6, "{states:?}");
 }
 
-/// The array, and the job that comes after it.
+/// Submits the study, and returns the array and the closing job.
 #[track_caller]
 fn submit(cluster: &Cluster) -> (Job, Job) {
     let trials = N_TRIALS.to_string();
@@ -108,7 +109,7 @@ fn submit(cluster: &Cluster) -> (Job, Job) {
     (job("job_id"), job("closing_job_id"))
 }
 
-/// Waits until so many trials are running in the study.
+/// Waits until this number of trials is running.
 #[track_caller]
 fn await_running_trials(scene: &Scene, cluster: &Cluster, n: usize) {
     cluster.poll(&format!("{n} trials to run"), || {
@@ -128,7 +129,7 @@ fn await_running_trials(scene: &Scene, cluster: &Cluster, n: usize) {
     });
 }
 
-/// The node with the most running tasks, and the one with the fewest that has any.
+/// Returns the node with the most running tasks, and the one with the fewest.
 #[track_caller]
 fn nodes_of(running: &Running) -> (String, String) {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

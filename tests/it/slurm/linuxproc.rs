@@ -1,4 +1,4 @@
-//! What needs no more than Slurm's programs.
+//! Tests that need only Slurm's programs.
 
 mod cluster;
 
@@ -45,9 +45,9 @@ fn the_doctor_of_a_healthy_cluster_finds_its_nodes_locks_and_clocks_in_order() {
     for code in checked {
         assert_eq!(severity(code), Some("ok"), "{code}: {printed}");
     }
-    // On a busy machine messages take their time.
+    // On a busy machine messages are slow.
     assert_ne!(severity("clocks"), Some("warning"), "{printed}");
-    // Two nodes have met: with one alone nothing could be said of them.
+    // The checks between two nodes were made.
     assert_eq!(severity("one-node"), None, "{printed}");
     let left = std::fs::read_dir(&scene.folder).unwrap();
     let names = left.map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! The batch scripts of `docs/alliance.md`, as they stand there.
+//! The batch scripts of `docs/alliance.md`, unchanged.
 
 use super::cluster::Cluster;
 use crate::scene::{Scene, guest, root};
@@ -17,7 +17,7 @@ pub(super) fn check_scripts_of_the_page(scene: &Scene, cluster: &Cluster) {
     for (script, objective) in scripts.iter().zip(["quadratic", "digits"]) {
         let _ = std::fs::remove_file(scene.path("objective.wasm"));
         symlink(guest(objective), scene.path("objective.wasm")).unwrap();
-        // A component has a study of its own, and the page one name for all.
+        // Each component needs a study of its own; the page has one name for all.
         let script = script.replace("NAME", objective);
         std::fs::write(scene.path("script.sh"), script).unwrap();
         let job =
@@ -30,13 +30,13 @@ pub(super) fn check_scripts_of_the_page(scene: &Scene, cluster: &Cluster) {
         let is_done = |state: &str| state == "COMPLETE" || state == "PRUNED";
         assert!(trials.iter().all(|trial| is_done(trial["state"].as_str().unwrap())));
         assert_eq!(trials.len(), 4, "{objective}");
-        // The log is that of the page, one for the array.
+        // As on the page, the array has one log.
         let log = std::fs::read_to_string(scene.path(&format!("{objective}-{job}.log"))).unwrap();
         assert_eq!(log.lines().filter(|line| line.starts_with("trial ")).count(), 4, "{log}");
     }
 }
 
-/// The fenced blocks of bash that are whole scripts.
+/// Returns the page's fenced blocks that are whole scripts.
 fn scripts() -> Vec<String> {
     let page = std::fs::read_to_string(root().join("docs/alliance.md")).unwrap();
     let blocks = page.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next());

@@ -1,5 +1,5 @@
-//! The recipe of the Alliance's (Compute Canada's) wiki for Optuna: an array job, each task of which makes the
-//! study or joins it, runs one trial and ends. Only its Python line is another.
+//! The recipe for Optuna of the Alliance's (Compute Canada's) wiki: an array job whose tasks create or open the study and
+//! run one trial each. Only its Python line is replaced.
 
 use super::cluster::{Cluster, Task};
 use crate::scene::{Scene, guest};
@@ -8,33 +8,33 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// An array job after the recipe.
+/// An array job as in the recipe.
 pub(super) struct Recipe<'a> {
-    /// As in `#SBATCH --array`.
+    /// The value of `#SBATCH --array`.
     pub(super) array: &'a str,
-    /// What is called in each task, with the objective if it is an argument.
+    /// The command of a task, with the objective if it is an argument.
     pub(super) program: &'a str,
-    /// The database's name, in the home folder.
+    /// The database's file name in the home folder.
     pub(super) database: &'a str,
 }
 
-/// What came of it.
+/// The result of the array job.
 pub(super) struct Outcome {
     pub(super) tasks: BTreeMap<u32, Task>,
     /// The trials' states, by number.
     pub(super) trials: Vec<(u32, String)>,
     pub(super) wall_seconds: f64,
-    /// From the first line of the batch script to its end, of each task.
+    /// The duration of each task, from the first line of its batch script to the end.
     pub(super) task_seconds: Vec<f64>,
 }
 
 impl Recipe<'_> {
-    /// Runs it to its end, beginning without a study.
+    /// Runs the array to its end, without a study at the start.
     #[track_caller]
     pub(super) fn run(&self, scene: &Scene, cluster: &Cluster) -> Outcome {
         let (database, times) = (scene.path(self.database), format!("{}.times", self.database));
         std::fs::write(scene.path("recipe.sh"), self.script()).unwrap();
-        // Bash reads this file before any script: the recipe is timed without a line more.
+        // Bash reads this file before any script, so the recipe is timed without another line.
         let clock = format!(
             "start=$EPOCHREALTIME\ntrap 'echo $start $EPOCHREALTIME >>$HOME/{times}' EXIT\n"
         );
@@ -64,7 +64,7 @@ impl Recipe<'_> {
 }
 
 impl Outcome {
-    /// Every task ended well and left a trial, and nothing else happened.
+    /// Checks that every task succeeded and left exactly one trial.
     #[track_caller]
     pub(super) fn assert_nothing_was_lost(&self, n_tasks: u32) {
         let tasks = self.tasks.iter();
@@ -79,7 +79,7 @@ impl Outcome {
         self.trials.iter().filter(|(_, state)| state == "COMPLETE").count()
     }
 
-    /// Tasks that did not end with 0.
+    /// Returns the number of tasks that did not exit with 0.
     pub(super) fn n_dead(&self) -> usize {
         self.tasks.values().filter(|task| task.exit_code != "0:0").count()
     }
@@ -103,12 +103,12 @@ impl Outcome {
     }
 }
 
-/// Puts the objective where the recipe looks for it.
+/// Copies the objective to the recipe's folder.
 pub(super) fn lay_out_objective(scene: &Scene) {
     std::fs::copy(guest("quadratic"), scene.path("quadratic.wasm")).unwrap();
 }
 
-/// The states of all trials of a database that is whole.
+/// Checks a database's integrity, and returns the states of its trials.
 #[track_caller]
 fn trials(connection: &Connection) -> Vec<(u32, String)> {
     let check: String =
@@ -120,7 +120,7 @@ fn trials(connection: &Connection) -> Vec<(u32, String)> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-/// The differences of the two times on each line.
+/// Returns the differences of the two times on each line.
 fn durations(times: &str) -> Vec<f64> {
     let duration = |line: &str| {
         let (start, end) = line.split_once(' ').unwrap();

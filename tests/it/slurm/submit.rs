@@ -1,16 +1,16 @@
-//! One command on a login node, and the study is complete.
+//! One `trialbox submit` on a login node, until the study is complete.
 
 use super::cluster::{Cluster, Job};
 use crate::scene::{Scene, digits_data, guest};
 use serde_json::Value;
 
-/// Submits a study of `digits` from nothing, waits for what was submitted, and looks at what there is then.
+/// Submits a new study of `digits`, waits for its jobs, and checks their results.
 #[track_caller]
 pub(super) fn check_submit_to_the_complete_study(scene: &Scene, cluster: &Cluster) {
     let (digits, data) = (guest("digits"), digits_data());
     let objective = ["submit", &digits, "--dir", &data, "--storage", "study.db"];
     let amount = ["--trials", "40", "--parallel", "8", "--time", "10m", "--format", "json"];
-    // Variables that would change what is submitted, were it left to the scripts.
+    // Variables that override directives of scripts, but not flags of sbatch.
     let mut submit = cluster.command("trialbox", &[&objective[..], &amount].concat());
     submit.env("SBATCH_TIMELIMIT", "1").env("SBATCH_ARRAY_INX", "1-2").env("SBATCH_WAIT", "1");
     let printed = cluster.finish(&mut submit);

@@ -1,21 +1,21 @@
-//! Jobs whose guests never end, of one minute each: however the batch script starts trialbox, no signal of Slurm's
-//! is needed for the end.
+//! Jobs of one minute whose guests never return. trialbox ends them without a signal of Slurm, however the batch script
+//! starts it.
 
 use super::cluster::{Cluster, Job};
 use crate::scene::Scene;
 use crate::scripted::endless;
 use serde_json::{Value, json};
 
-/// How a batch script may start a program, and what that does with Slurm's signals: plainly, they end at its shell.
+/// The ways in which a batch script starts a program. Without `exec` or `srun`, Slurm's signals reach only the shell.
 const STARTS: [(&str, &str); 3] = [("plain", ""), ("exec", "exec "), ("srun", "srun ")];
 
-/// Three jobs that are started differently, each with a study of its own.
+/// Runs a job for each way to start trialbox, with a study of its own.
 #[track_caller]
 pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster) {
     let jobs = STARTS.map(|(name, start)| (name, submit(scene, cluster, name, start, "")));
     for (name, job) in jobs {
         let task = &cluster.wait_for(job)[&0];
-        // It has left by itself: a job that Slurm ends is TIMEOUT.
+        // The job ended by itself: Slurm calls a job that it ends TIMEOUT.
         assert_eq!((task.state.as_str(), task.exit_code.as_str()), ("FAILED", "75:0"), "{name}");
         let found = trials(scene, name);
         assert_eq!(states(&found), ["FAIL", "WAITING"], "{name}");
@@ -27,7 +27,7 @@ pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster
     }
 }
 
-/// A job that has itself started again, whose trial may be tried once more and then no more.
+/// Runs a job that requeues itself, whose trial may be retried once.
 #[track_caller]
 pub(super) fn check_that_a_requeued_job_ends(scene: &Scene, cluster: &Cluster) {
     let flags = "--requeue --max-retries 1 --reserve 40s";
@@ -62,7 +62,7 @@ fn states(trials: &[Value]) -> Vec<&str> {
     trials.iter().map(|trial| trial["state"].as_str().unwrap()).collect()
 }
 
-/// What the trial had is in the study.
+/// Checks that the study has the parameters and reports of the interrupted trial.
 #[track_caller]
 fn assert_recorded(trial: &Value) {
     assert_eq!(trial["intermediate_values"], json!([[0, 0.25], [1, 0.75]]));

@@ -1,12 +1,12 @@
-//! Which of Slurm's jobs owns a trial, and what Slurm's list of jobs says of it. Asks nobody.
+//! The job of Slurm that owns a trial, and its state in Slurm's list of jobs. Runs no command itself.
 
 use std::collections::BTreeMap;
 use trialbox_core::Json;
 
-/// How squeue is asked for what [`JobTable::read`] reads; the user's number follows.
+/// The arguments of squeue for [`JobTable::read`], before the user's id.
 ///
-/// `--all`, for without it jobs of partitions that are hidden, or have become closed to the user, seem to be gone;
-/// `--user`, for of a single user the controller sends no other jobs (squeue(1), Slurm 22.05 to 26.05).
+/// Without `--all`, jobs in partitions that are hidden or closed to the user seem to be gone. With `--user`, the
+/// controller sends no jobs of other users (squeue(1), Slurm 22.05 to 26.05).
 pub(crate) const SQUEUE: [&str; 8] = [
     "--noheader",
     "--all",
@@ -18,21 +18,21 @@ pub(crate) const SQUEUE: [&str; 8] = [
     "--user",
 ];
 
-/// How sacct is asked for what [`read_accounts`] reads; the jobs' numbers follow.
+/// The arguments of sacct for [`read_accounts`], before the job ids.
 pub(crate) const SACCT: [&str; 6] =
     ["--noheader", "--allocations", "--parsable2", "--format", "JobIDRaw,State", "--jobs"];
 
-/// The states in which the processes of a job are stopped, and their hearts silent for that.
+/// The states in which a job's processes are stopped and send no heartbeats.
 const HALTED: [&str; 2] = ["SUSPENDED", "STOPPED"];
 
-/// The states in which processes of a job may run, or are being ended. One of several may be dead all the same.
+/// The states in which a job's processes run or are being ended. A single process may be dead all the same.
 const ACTIVE: [&str; 7] =
     ["RUNNING", "CONFIGURING", "RESIZING", "SIGNALING", "REQUEUED", "STAGE_OUT", COMPLETING];
 
-/// The processes of a job have ended or are being ended. If it was requeued, it counts as a restart already.
+/// The state in which a job's processes end. The restart count of a requeued job has already grown.
 const COMPLETING: &str = "COMPLETING";
 
-/// The states that a job ends in.
+/// The final states of a job.
 const ENDED: [&str; 9] = [
     "COMPLETED",
     "FAILED",
@@ -45,23 +45,23 @@ const ENDED: [&str; 9] = [
     "DEADLINE",
 ];
 
-/// A start of a job of Slurm's.
+/// One start of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobStart {
-    /// The job's own number, also of a task of an array.
+    /// The job id, of which each task of an array has its own.
     pub(crate) id: String,
-    /// As Slurm's commands name and print it: `17`, or `12_3` for a task of an array.
+    /// The name in Slurm's commands: `17`, or `12_3` for a task of an array.
     pub(crate) name: String,
-    /// How often it had been started before.
+    /// The number of starts before this one.
     pub(crate) restart_count: u32,
-    /// Whose number it is.
+    /// The cluster, without which an id is ambiguous.
     pub(crate) cluster: String,
-    /// Whose job it is.
+    /// The id of the job's user.
     pub(crate) uid: Option<String>,
 }
 
 impl JobStart {
-    /// The job that the members of an owner token speak of.
+    /// Reads the job from the members of an owner token.
     pub(crate) fn from_members(owner: &Json) -> Option<Self> {
         let member = |key: &str| owner.get(key).and_then(Json::as_str).map(str::to_owned);
         let id = member("slurm_job_id")?;
@@ -78,49 +78,49 @@ impl JobStart {
         })
     }
 
-    /// Whether this is a later start of the same job.
+    /// Returns whether this is a later start of the same job.
     pub(crate) fn supersedes(&self, other: &JobStart) -> bool {
         (&self.id, &self.cluster) == (&other.id, &other.cluster)
             && self.restart_count > other.restart_count
     }
 }
 
-/// What Slurm says of a start of a job.
+/// The state of one start of a job, as far as Slurm's list proves it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Its processes may run; whether this one does its heart tells.
+    /// The job's processes may run. Only the heartbeat of a process shows whether it does.
     Active,
-    /// Its processes are stopped, and may go on.
+    /// The job's processes are stopped and may continue.
     Halted,
-    /// It has ended.
+    /// The job has ended.
     Ended {
-        /// As which state.
+        /// Slurm's final state.
         state: &'static str,
     },
-    /// The job was started again, or waits to be.
+    /// The job was requeued, and this start is over.
     Restarted {
-        /// How often it was.
+        /// The number of restarts so far.
         restart_count: u32,
-        /// Whether it waits.
+        /// True if the job waits in the queue.
         waits: bool,
     },
-    /// The list does not have the job.
+    /// The list does not contain the job.
     NotListed,
-    /// What the list says proves nothing.
+    /// The list proves nothing about this start.
     Unclear,
 }
 
 /// Slurm's list of a user's jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobTable {
-    /// State and number of restarts, by the job's number.
+    /// The states and restart counts by job id.
     jobs: BTreeMap<String, (String, u32)>,
-    /// Whether every line made sense.
+    /// True if every line could be read.
     is_whole: bool,
 }
 
 impl JobTable {
-    /// Reads what squeue prints for [`SQUEUE`]: a line such as `17|RUNNING|0|` for each job.
+    /// Reads the output of squeue for [`SQUEUE`], which has a line such as `17|RUNNING|0|` for each job.
     pub(crate) fn read(text: &str) -> Self {
         let mut table = JobTable { jobs: BTreeMap::new(), is_whole: true };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -134,12 +134,12 @@ impl JobTable {
         table
     }
 
-    /// Whether a job that is not listed is not there.
+    /// Returns whether the list contains all of the user's jobs.
     pub(crate) fn is_whole(&self) -> bool {
         self.is_whole
     }
 
-    /// What is said of a start of a job.
+    /// Judges a start of a job.
     pub(crate) fn judge(&self, job: &JobStart) -> Verdict {
         let Some((state, restart_count)) = self.jobs.get(&job.id) else {
             return Verdict::NotListed;
@@ -150,9 +150,9 @@ impl JobTable {
         match restart_count.checked_sub(job.restart_count) {
             Some(0) if is_halted => Verdict::Halted,
             Some(0) if is_active => Verdict::Active,
-            // PENDING is among them: after a crash of the controller a running job can be shown so.
+            // PENDING proves nothing: after a crash of the controller, a running job can be shown so.
             Some(0) => end.map_or(Verdict::Unclear, |state| Verdict::Ended { state }),
-            // Requeued this moment, it still records what it has.
+            // A job that is being requeued still records its trial.
             Some(1) if state == COMPLETING => Verdict::Active,
             Some(_) => {
                 let waits = !is_halted && !is_active && end.is_none();
@@ -163,7 +163,7 @@ impl JobTable {
     }
 }
 
-/// Reads what sacct prints for [`SACCT`]: the states that jobs have ended in, by the jobs' numbers.
+/// Reads the output of sacct for [`SACCT`]: the final states of jobs by id.
 pub(crate) fn read_accounts(text: &str) -> BTreeMap<String, &'static str> {
     let ended = text.lines().filter_map(|line| {
         let (id, state) = line.trim().split_once('|')?;
@@ -196,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn what_squeue_prints_is_read() {
+    fn the_output_of_squeue_is_read() {
         let table = JobTable::read(PRINTED);
         assert!(table.is_whole());
         for (id, want) in [
             ("2", Verdict::Ended { state: "COMPLETED" }),
             ("3", Verdict::Ended { state: "FAILED" }),
-            // It was requeued, and its processes are being ended.
+            // The job was requeued, and its processes are being ended.
             ("4", Verdict::Active),
             ("1", Verdict::Unclear),
             ("5", Verdict::Active),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_with_a_line_that_makes_no_sense_nothing_is_missing() {
+    fn a_list_with_an_unreadable_line_is_not_whole() {
         for line in ["slurm_load_jobs error: x", "7|RUNNING|0", "7|RUNNING|N/A|", "7|RUNNING|0|9|"]
         {
             let table = JobTable::read(&format!("{PRINTED}{line}\n"));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_says_what_it_says_of_the_same_start() {
+    fn every_state_has_its_verdict_on_the_same_start() {
         let judge = |state: &str| JobTable::read(&format!("7|{state}|2|")).judge(&start("7", 2));
         for state in HALTED {
             assert_eq!(judge(state), Verdict::Halted, "{state}");
@@ -236,14 +236,14 @@ mod tests {
         for state in ENDED {
             assert_eq!(judge(state), Verdict::Ended { state });
         }
-        // Those that wait, those of other clusters, and those that later versions may bring.
+        // States of waiting jobs, of other clusters, and of future versions.
         for state in ["PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD", "REVOKED", "?"] {
             assert_eq!(judge(state), Verdict::Unclear, "{state}");
         }
     }
 
     #[test]
-    fn another_start_of_a_job_is_told_by_the_number_of_restarts() {
+    fn another_start_of_a_job_is_recognised_by_the_restart_count() {
         let judge = |state: &str, ours: u32| {
             JobTable::read(&format!("7|{state}|2|")).judge(&start("7", ours))
         };
@@ -255,14 +255,14 @@ mod tests {
         }
         assert_eq!(judge("COMPLETING", 1), Verdict::Active);
         assert_eq!(judge("COMPLETING", 0), restarted(false));
-        // The controller has forgotten a restart.
+        // The controller forgot a restart.
         for state in ["RUNNING", "PENDING", "COMPLETED"] {
             assert_eq!(judge(state, 3), Verdict::Unclear, "{state}");
         }
     }
 
     #[test]
-    fn what_sacct_prints_of_jobs_that_have_ended_is_read() {
+    fn the_output_of_sacct_about_ended_jobs_is_read() {
         let states = read_accounts("4|TIMEOUT\n5|CANCELLED by 1000\n6|RUNNING\n7|NODE_FAIL\n\nx\n");
         let want = [("4", "TIMEOUT"), ("5", "CANCELLED"), ("7", "NODE_FAIL")];
         assert_eq!(states, want.map(|(id, state)| (id.to_owned(), state)).into());
@@ -292,7 +292,7 @@ mod tests {
         assert!(!again.supersedes(&start("18", 0)) && !again.supersedes(&again));
         let elsewhere = JobStart { cluster: "d".to_owned(), ..alone };
         assert!(!again.supersedes(&elsewhere));
-        // Numbers are one cluster's alone, and a restart that cannot be read may be any.
+        // An id without a cluster is ambiguous, and so is a restart count that cannot be read.
         assert_eq!(owner(&[("slurm_job_id", "17")]), None);
         let unreadable =
             [("slurm_job_id", "17"), ("slurm_cluster", "c"), ("slurm_restart_count", "x")];

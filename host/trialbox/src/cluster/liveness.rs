@@ -1,58 +1,58 @@
-//! Whether the owners of trials live: the process table says so of this machine's, and Slurm of its jobs'.
+//! Finds out whether the owners of trials are alive: from the process table of this machine, and from Slurm.
 
 use super::job_table::{JobStart, JobTable, SACCT, SQUEUE, Verdict, read_accounts};
 use super::owner_members;
-use super::slurm::{Answer, PATIENCE, SlurmError, ask_within};
-use crate::study::owner::look_up_process;
+use super::process_table::owner_state;
+use super::slurm::{Answer, COMMAND_TIMEOUT, SlurmError, ask_within};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trialbox_core::Json;
 use trialbox_core::run::reap::{Loss, OwnerProbe, OwnerState, Witness};
 use trialbox_core::seam::storage::LeasedTrial;
 
-/// A heart that was silent for so long has missed a beat: the trial may be lost.
-const SUSPICIOUS_SILENCE: Duration = Duration::from_secs(60);
+/// The age of a heartbeat from which a trial may be lost: at least one heartbeat is missing.
+const SUSPICIOUS_AGE: Duration = Duration::from_secs(60);
 
-/// How long Slurm's accounting may take, which knows nothing that a trial has to wait for.
-const PATIENCE_WITH_ACCOUNTING: Duration = Duration::from_secs(5);
+/// The time limit of sacct, which adds only the reason of a loss.
+const ACCOUNTING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of so many jobs at most accounting is asked how they ended.
+/// The number of jobs that one sacct is asked about at most.
 const MAX_ACCOUNTED: usize = 1000;
 
-/// Whether Slurm is asked of trials that nothing else is known of.
+/// The condition for asking Slurm about trials of unknown owners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Inquiry {
-    /// Only if the heart of one of them was silent for a minute: a thousand tasks that start together must not
-    /// all ask.
+    /// Only if a heartbeat is older than a minute. A thousand tasks that start together must not all ask.
     IfSilent,
-    /// In any case.
+    /// Always.
     Always,
 }
 
 impl Inquiry {
-    /// How long Slurm may take to answer. A trial that is to begin does not wait for the others for long.
-    fn patience(self) -> Duration {
+    /// Returns the time limit of Slurm's commands. At its start, a trial does not wait long for news of others.
+    fn timeout(self) -> Duration {
         match self {
             Inquiry::IfSilent => Duration::from_secs(5),
-            Inquiry::Always => PATIENCE,
+            Inquiry::Always => COMMAND_TIMEOUT,
         }
     }
 }
 
-/// Asks the process table of this machine, then the environment of this process, then Slurm, once for all trials.
+/// A probe that asks the process table of this machine, then the environment of this process, then Slurm, once for all
+/// trials.
 ///
-/// Of Slurm's jobs those can be judged that are this user's on this cluster: others' may be hidden (`PrivateData`
-/// in slurm.conf(5)), and numbers are one cluster's alone.
+/// Slurm is asked about jobs of this user on this cluster only. Jobs of other users may be hidden (`PrivateData` in
+/// slurm.conf(5)), and job ids of other clusters are ambiguous.
 pub(crate) struct Liveness<'a> {
     inquiry: Inquiry,
     here: Here,
     ask: &'a Ask,
 }
 
-/// Runs a command of Slurm's, as [`ask_within`].
+/// Runs a command of Slurm, as [`ask_within`] does.
 type Ask = dyn Fn(Duration, &str, &[&str]) -> Result<Answer, SlurmError>;
 
-/// Who asks.
+/// The process that asks.
 struct Here {
     uid: String,
     /// The job that this process belongs to.
@@ -60,14 +60,14 @@ struct Here {
 }
 
 impl Liveness<'static> {
-    /// As this process sees it.
+    /// Returns the probe of this process.
     pub(crate) fn new(inquiry: Inquiry) -> Self {
         let here = Here {
             uid: rustix::process::getuid().as_raw().to_string(),
             job: JobStart::from_members(&Json::object(owner_members())),
         };
-        let ask = &|patience, program: &str, arguments: &[&str]| {
-            ask_within(patience, program, arguments, "")
+        let ask = &|timeout, program: &str, arguments: &[&str]| {
+            ask_within(timeout, program, arguments, "")
         };
         Liveness { inquiry, here, ask }
     }
@@ -76,7 +76,7 @@ impl Liveness<'static> {
 impl OwnerProbe for Liveness<'_> {
     fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState> {
         let mut states: Vec<OwnerState> =
-            trials.iter().map(|trial| self.look_nearby(trial)).collect();
+            trials.iter().map(|trial| self.local_state(trial)).collect();
         let open =
             trials.iter().zip(&mut states).filter(|(_, state)| **state == OwnerState::Unknown);
         let mut open: Vec<Question> = open
@@ -92,7 +92,7 @@ impl OwnerProbe for Liveness<'_> {
     }
 }
 
-/// What only Slurm may know.
+/// A trial whose owner only Slurm may know.
 struct Question<'a> {
     trial: &'a LeasedTrial,
     job: JobStart,
@@ -100,26 +100,27 @@ struct Question<'a> {
 }
 
 impl Liveness<'_> {
-    /// What can be known of an owner without asking anybody.
-    fn look_nearby(&self, trial: &LeasedTrial) -> OwnerState {
+    /// Returns the owner's state as far as this machine knows it, without running a command.
+    fn local_state(&self, trial: &LeasedTrial) -> OwnerState {
         let Some(owner) = trial.owner_of_this() else { return OwnerState::Unknown };
-        let state = look_up_process(owner);
+        let state = owner_state(owner);
         let job = job_of(owner).filter(|_| state == OwnerState::Unknown);
         match self.here.job.as_ref().zip(job) {
             Some((ours, job)) if ours.supersedes(&job) => {
-                gone(&job, &started_again(ours.restart_count))
+                gone(&job, &restarted(ours.restart_count))
             }
             _ => state,
         }
     }
 
-    /// The owner's job, if Slurm would tell us of it, as far as we know without asking.
+    /// Returns the owner's job, if Slurm can be asked about it.
     fn job_to_ask(&self, trial: &LeasedTrial) -> Option<JobStart> {
         let job = job_of(trial.owner_of_this()?)?;
         let is_here = self.here.job.as_ref().is_none_or(|ours| ours.cluster == job.cluster);
         (is_here && job.uid.as_ref() == Some(&self.here.uid)).then_some(job)
     }
 
+    /// Asks Slurm about all trials at a time.
     fn ask_slurm(&self, questions: &mut Vec<Question>) {
         if questions.is_empty() {
             return;
@@ -131,35 +132,37 @@ impl Liveness<'_> {
         match table {
             Ok(Some(table)) => self.answer(questions, &table),
             Ok(None) => {}
-            // Then heartbeats tell, as where there is no Slurm.
-            Err(error) => tracing::info!(%error, "Slurm does not say which jobs live"),
+            // Heartbeats decide then, as without Slurm.
+            Err(error) => tracing::info!(%error, "cannot ask Slurm which jobs are alive"),
         }
     }
 
-    /// The cluster that Slurm's commands speak of here.
+    /// Returns the cluster that Slurm's commands ask here.
     fn cluster(&self) -> Result<String, SlurmError> {
         if let Some(job) = &self.here.job {
             return Ok(job.cluster.clone());
         }
-        let config = (self.ask)(self.inquiry.patience(), "scontrol", &["show", "config"])?.text;
+        let config = (self.ask)(self.inquiry.timeout(), "scontrol", &["show", "config"])?.text;
         Ok(cluster_name(&config).unwrap_or_default().to_owned())
     }
 
+    /// Asks squeue for the user's jobs.
     fn job_table(&self) -> Result<ListedJobs, SlurmError> {
         let arguments = [&SQUEUE[..], &[self.here.uid.as_str()]].concat();
-        let Answer { text, complaint } = (self.ask)(self.inquiry.patience(), "squeue", &arguments)?;
+        let Answer { text, complaint } = (self.ask)(self.inquiry.timeout(), "squeue", &arguments)?;
         let table = JobTable::read(&text);
-        // Of a user whose name it cannot find out squeue shows no jobs, and succeeds; and a list without our own
-        // job is none of ours, whatever the reason.
+        // For a user without a name, squeue lists no jobs and succeeds. A list without the job of this process cannot
+        // be trusted either.
         let knows_us =
             self.here.job.as_ref().is_none_or(|job| table.judge(job) != Verdict::NotListed);
         let is_whole = table.is_whole() && complaint.is_empty() && knows_us;
         if !is_whole {
-            tracing::info!(complaint, knows_us, "squeue may not have listed all jobs");
+            tracing::info!(complaint, knows_us, "squeue may have omitted jobs");
         }
         Ok(ListedJobs { table, is_whole })
     }
 
+    /// Sets the owners' states from Slurm's list.
     fn answer(&self, questions: &mut [Question], jobs: &ListedJobs) {
         let verdicts: Vec<Verdict> =
             questions.iter().map(|question| jobs.table.judge(&question.job)).collect();
@@ -175,7 +178,7 @@ impl Liveness<'_> {
                 Verdict::Active | Verdict::Unclear => OwnerState::Unknown,
                 Verdict::Ended { state } => ended(job, state),
                 Verdict::Restarted { restart_count, waits: false } => {
-                    gone(job, &started_again(restart_count))
+                    gone(job, &restarted(restart_count))
                 }
                 Verdict::Restarted { restart_count, waits: true } => {
                     gone(job, &format!("was requeued (restart {restart_count})"))
@@ -183,49 +186,49 @@ impl Liveness<'_> {
                 Verdict::NotListed if !jobs.is_whole => OwnerState::Unknown,
                 Verdict::NotListed => match accounts.get(&job.id) {
                     Some(state) => ended(job, state),
-                    None => gone(job, "is none that Slurm knows any more"),
+                    None => gone(job, "is not known to Slurm any more"),
                 },
             };
         }
     }
 
-    /// How jobs ended that the controller has forgotten. Many clusters keep no accounts, and then nobody knows.
+    /// Asks sacct about jobs that the controller has forgotten. Many clusters have no accounting.
     fn accounts(&self, ids: &[&str]) -> BTreeMap<String, &'static str> {
         if ids.is_empty() {
             return BTreeMap::new();
         }
         let ids = ids[..ids.len().min(MAX_ACCOUNTED)].join(",");
         let arguments = [&SACCT[..], &[ids.as_str()]].concat();
-        match (self.ask)(PATIENCE_WITH_ACCOUNTING, "sacct", &arguments) {
+        match (self.ask)(ACCOUNTING_TIMEOUT, "sacct", &arguments) {
             Ok(answer) => read_accounts(&answer.text),
             Err(error) => {
-                tracing::debug!(%error, "how jobs ended is not known");
+                tracing::debug!(%error, "cannot ask sacct how jobs ended");
                 BTreeMap::new()
             }
         }
     }
 }
 
-/// What squeue listed.
+/// The list of squeue.
 struct ListedJobs {
     table: JobTable,
-    /// Whether a job that it does not have has ended.
+    /// True if a job that is not in the list has ended.
     is_whole: bool,
 }
 
-/// The job that an owner's process belongs to. An owner without a process is one that asked for a trial which may be
-/// told from elsewhere: its job may end, and the trial goes on.
+/// Returns the job of an owner's process. An owner without a process took its trial with `trial ask`: the trial outlives
+/// the job, because the result may come from elsewhere.
 fn job_of(owner: &Json) -> Option<JobStart> {
     owner.get("pid").and_then(|_| JobStart::from_members(owner))
 }
 
+/// Returns whether a heartbeat is too old. A trial without heartbeats is never silent.
 fn is_silent(trial: &LeasedTrial) -> bool {
-    // Without a heartbeat there is no silence.
-    trial.heartbeat.as_ref().is_some_and(|heartbeat| !heartbeat.is_recent(SUSPICIOUS_SILENCE))
+    trial.heartbeat.as_ref().is_some_and(|heartbeat| !heartbeat.is_recent(SUSPICIOUS_AGE))
 }
 
-fn started_again(restart_count: u32) -> String {
-    format!("was started again (restart {restart_count})")
+fn restarted(restart_count: u32) -> String {
+    format!("was restarted (restart {restart_count})")
 }
 
 fn ended(job: &JobStart, state: &'static str) -> OwnerState {
@@ -238,7 +241,7 @@ fn gone(job: &JobStart, what: &str) -> OwnerState {
     OwnerState::Gone(Loss::of_process(Witness::Scheduler, &format!("job {} {what}", job.name)))
 }
 
-/// The line `ClusterName = …` of `scontrol show config`.
+/// Reads the line `ClusterName = …` of `scontrol show config`.
 fn cluster_name(config: &str) -> Option<&str> {
     let mut lines = config.lines().filter_map(|line| line.split_once('='));
     lines.find(|(key, _)| key.trim() == "ClusterName").map(|(_, name)| name.trim())

@@ -1,15 +1,19 @@
-//! The batch system that started this process, as far as its environment and its commands tell.
+//! The batch system that started this process, as its environment and its commands describe it.
+//!
+//! `slurm` runs Slurm's commands. `own_job` asks about the job of this process, `job_end` watches when it ends, and
+//! `job_table` and `liveness` find out whether the owners of trials are alive.
 
 pub(crate) mod job_end;
 mod job_table;
 pub(crate) mod liveness;
 pub(crate) mod own_job;
+pub(crate) mod process_table;
 pub(crate) mod slurm;
 
 use trialbox_core::Json;
 
-/// The variables that tell tasks of batch systems apart, by the member of an owner token that keeps each: Slurm's
-/// (sbatch(1)), PBS Professional's and Torque's (qsub(1B)), LSF's (bsub(1)).
+/// The variables that identify a task of a batch system, by the member of an owner token that holds each: of Slurm
+/// (sbatch(1)), PBS Professional and Torque (qsub(1B)), and LSF (bsub(1)).
 const MEMBERS: [(&str, &[&str]); 11] = [
     ("slurm_job_id", &["SLURM_JOB_ID"]),
     ("slurm_array_job_id", &["SLURM_ARRAY_JOB_ID"]),
@@ -24,7 +28,7 @@ const MEMBERS: [(&str, &[&str]); 11] = [
     ("lsf_array_index", &["LSB_JOBINDEX"]),
 ];
 
-/// What tells this task of a batch system from every other, as members of an owner token; nothing outside of one.
+/// Returns the members of an owner token that identify this task of a batch system; none outside of one.
 pub(crate) fn owner_members() -> Vec<(&'static str, Json)> {
     members_of(|variable| std::env::var(variable).ok())
 }
@@ -52,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_of_any_batch_system_is_told_from_every_other() {
+    fn the_members_identify_a_task_of_any_batch_system() {
         check(&[("HOME", "/home/u")], &[]);
         check(
             &[

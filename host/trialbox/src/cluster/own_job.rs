@@ -1,12 +1,12 @@
-//! What Slurm says now of the job that this process belongs to, and what it does with it.
+//! Asks Slurm about the job of this process, and requeues it.
 //!
-//! The environment alone is no proof: a job that was submitted from within an array's task inherits that task's
-//! variables, and of two copies of a job, which there are when a silent node goes on, both believe to be it.
+//! The environment alone proves nothing. A job that was submitted from within a task inherits the task's variables. When
+//! a silent node comes back, two copies of a job have the same variables.
 
 use super::slurm::{SlurmError, SlurmJob, ask, read_time};
 use std::time::Duration;
 
-/// What [`Standing`] is read from; `-j` and the job's number follow.
+/// The arguments of squeue for [`Standing`], before `-j` and the job id.
 const SQUEUE: [&str; 6] = [
     "--noheader",
     "--all",
@@ -16,28 +16,28 @@ const SQUEUE: [&str; 6] = [
     "JobID:|,ArrayJobID:|,ArrayTaskID:|,RestartCnt:|,TimeLeft:|",
 ];
 
-/// A job as squeue shows it.
+/// The state of a job in the output of squeue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// As Slurm's commands take it: `17`, or `12_3` for a task of an array, whose own number may be the whole array's.
+    /// The name in Slurm's commands: `17`, or `12_3` for a task of an array. The id of one task is that of the array.
     pub(crate) name: String,
-    /// How often it was started again.
+    /// The number of restarts.
     pub(crate) restart_count: u32,
-    /// How long it may still run.
+    /// The time that is left.
     pub(crate) left: Left,
 }
 
-/// How long a job may still run.
+/// The time until the end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Left {
     Time(Duration),
     Unlimited,
-    /// Slurm does not say, as for one that is beyond its limit.
+    /// Slurm shows no time, such as for a job beyond its limit.
     Unknown,
 }
 
 impl Standing {
-    /// Asks Slurm; `None` if it does not know the job.
+    /// Asks Slurm about a job. Returns `None` if Slurm does not know it.
     ///
     /// # Errors
     /// As [`ask`].
@@ -46,25 +46,25 @@ impl Standing {
         Ok(answer.lines().find_map(|line| read_standing(line, &job.id)))
     }
 
-    /// Whether Slurm has started the job again since this process was started in it.
+    /// Returns whether the job was restarted after this process started in it.
     pub(crate) fn supersedes(&self, job: &SlurmJob) -> bool {
         self.restart_count > job.restart_count
     }
 }
 
-/// Has Slurm start this job again, unless it has done so `most` times.
+/// Requeues a job, unless it was restarted `most` times already. Returns the job's name.
 ///
 /// # Errors
-/// Why it does not, as the end of `job 17 is not started again: …`.
+/// The reason, as the end of `job 17 was not requeued: …`.
 pub(crate) fn requeue(job: &SlurmJob, most: u32) -> Result<String, String> {
     match Standing::of(job) {
         Err(error) => Err(error.to_string()),
-        Ok(None) => Err("Slurm does not know it".to_owned()),
+        Ok(None) => Err("Slurm does not know the job".to_owned()),
         Ok(Some(now)) if now.supersedes(job) => {
-            Err("it runs elsewhere by now, and this is a copy".to_owned())
+            Err("Slurm has restarted it elsewhere, and this process is an old copy".to_owned())
         }
         Ok(Some(now)) if now.restart_count >= most => {
-            Err(format!("it was started again {} times", now.restart_count))
+            Err(format!("it has been restarted {} times", now.restart_count))
         }
         Ok(Some(now)) => match ask("scontrol", &["requeue", &now.name]) {
             Ok(_) => Ok(now.name),
@@ -73,7 +73,7 @@ pub(crate) fn requeue(job: &SlurmJob, most: u32) -> Result<String, String> {
     }
 }
 
-/// Reads a line, if it is this job's: that of an array's number is followed by all its tasks.
+/// Reads a line of squeue, if it belongs to this job. For the id of an array, squeue prints all of its tasks.
 fn read_standing(line: &str, id: &str) -> Option<Standing> {
     let mut fields = line.trim().split('|').map(str::trim);
     let mut next = || fields.next();
@@ -100,13 +100,13 @@ mod tests {
         assert_eq!(found, want, "{line}");
     }
 
-    /// As Slurm 22.05.8 prints them.
+    /// The lines are output of Slurm 22.05.8.
     #[test]
     fn the_line_of_this_job_is_found_and_read() {
         let left = |seconds| Left::Time(Duration::from_secs(seconds));
         check("17|17|N/A|0|58:00|", Some(("17", 0, left(3480))));
         check("17|12|3|2|4:58|", Some(("12_3", 2, left(298))));
-        // The number of the whole array is that of one of its tasks.
+        // The id of an array is also the id of one of its tasks.
         check("17|17|3|0|1-00:00:00|", Some(("17_3", 0, left(86400))));
         check("18|17|2|0|4:58|", None);
         check("17|17|N/A|0|UNLIMITED|", Some(("17", 0, Left::Unlimited)));

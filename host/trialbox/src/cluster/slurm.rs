@@ -1,32 +1,32 @@
-//! Slurm: the job that this process is a task of, and what Slurm's commands say.
+//! The job of this process in its environment, and Slurm's commands.
 
 use std::io::{self, Read};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-/// How long a command of Slurm's may take. A busy controller answers after seconds; one that is gone never does.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// The time limit of Slurm's commands. A busy controller answers after seconds, a dead one never.
+pub(crate) const COMMAND_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The job of Slurm's that this process belongs to.
+/// The job of this process, as the environment describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlurmJob {
-    /// Its number. A task of an array has its own.
+    /// The job id, of which each task of an array has its own.
     pub(crate) id: String,
-    /// The array that it is a task of, and which of them.
+    /// The id of the array and the index of the task in it.
     pub(crate) array: Option<(String, String)>,
-    /// How often it was started again: two copies of a task share everything else.
+    /// The number of restarts, in which alone two copies of a task differ.
     pub(crate) restart_count: u32,
-    /// When Slurm ends it, in seconds since 1970; Slurm tells from version 23.02 on.
+    /// The end of the job in seconds since 1970, which Slurm tells since version 23.02.
     pub(crate) end_time: Option<i64>,
-    /// The process that gets Slurm's signals: the batch script, or a task of `srun`.
+    /// The process that gets Slurm's signals: the batch script's shell, or a task of `srun`.
     pub(crate) task_pid: Option<u32>,
-    /// How much memory it may use on this node, in bytes, if that is limited.
+    /// The memory limit on this node in bytes, if there is one.
     pub(crate) memory_bytes: Option<u64>,
 }
 
 impl SlurmJob {
-    /// The job that the environment speaks of.
+    /// Reads the job from the environment.
     pub(crate) fn current() -> Option<Self> {
         SlurmJob::of(|variable| std::env::var(variable).ok())
     }
@@ -36,7 +36,7 @@ impl SlurmJob {
         let array = variable("SLURM_ARRAY_JOB_ID").zip(variable("SLURM_ARRAY_TASK_ID"));
         let number = |name: &str| variable(name)?.parse().ok();
         let amount = |name: &str| variable(name)?.parse::<u64>().ok();
-        // In MiB (sbatch(1)); 0 means all that the node has.
+        // The unit is MiB, and 0 means all memory of the node (sbatch(1)).
         let per_cpu = amount("SLURM_MEM_PER_CPU").zip(amount("SLURM_CPUS_ON_NODE"));
         let memory_mib = amount("SLURM_MEM_PER_NODE")
             .or_else(|| per_cpu.map(|(memory, cpus)| memory.saturating_mul(cpus)));
@@ -50,7 +50,7 @@ impl SlurmJob {
         })
     }
 
-    /// As Slurm's commands name and print it: `17`, or `12_3` for a task of an array.
+    /// Returns the name in Slurm's commands: `17`, or `12_3` for a task of an array.
     pub(crate) fn name(&self) -> String {
         match &self.array {
             Some((array, task)) => format!("{array}_{task}"),
@@ -59,15 +59,15 @@ impl SlurmJob {
     }
 }
 
-/// Why a command of Slurm's gave no answer.
+/// The error of a command of Slurm.
 #[derive(Debug)]
 pub(crate) enum SlurmError {
-    /// It could not be started.
+    /// The command could not be started.
     NoCommand { program: String, error: io::Error },
-    /// It said that it failed.
+    /// The command failed, with this message.
     Refused { program: String, said: String },
-    /// It did not end in time.
-    Silent { program: String, patience: Duration },
+    /// The command did not finish in time.
+    Silent { program: String, timeout: Duration },
 }
 
 impl std::fmt::Display for SlurmError {
@@ -77,8 +77,8 @@ impl std::fmt::Display for SlurmError {
                 write!(f, "`{program}` cannot be started: {error}")
             }
             SlurmError::Refused { program, said } => write!(f, "`{program}` says: {said}"),
-            SlurmError::Silent { program, patience } => {
-                write!(f, "`{program}` has not answered within {} s", patience.as_secs())
+            SlurmError::Silent { program, timeout } => {
+                write!(f, "`{program}` did not answer within {} s", timeout.as_secs())
             }
         }
     }
@@ -86,29 +86,29 @@ impl std::fmt::Display for SlurmError {
 
 impl std::error::Error for SlurmError {}
 
-/// What a command of Slurm's printed.
+/// The output of a command of Slurm.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// To standard output.
+    /// The standard output.
     pub(crate) text: String,
-    /// To standard error. Some of Slurm's commands complain there, leave out what they could not do, and succeed.
+    /// The standard error. Some commands complain there, omit a part of the answer, and succeed.
     pub(crate) complaint: String,
 }
 
-/// Runs a command of Slurm's, and returns what it prints.
+/// Runs a command of Slurm, and returns its standard output.
 ///
 /// # Errors
-/// When it cannot be started, fails, or does not end within 15 s; then it is killed.
+/// When the command cannot be started, fails, or does not finish within 15 s, after which it is killed.
 pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
-    ask_within(PATIENCE, program, arguments, "").map(|answer| answer.text)
+    ask_within(COMMAND_TIMEOUT, program, arguments, "").map(|answer| answer.text)
 }
 
-/// The same with another time limit and something to read, for who wants to know of complaints too.
+/// Runs a command of Slurm with a time limit and an input, and returns its complaints too.
 ///
 /// # Errors
 /// As [`ask`].
 pub(crate) fn ask_within(
-    patience: Duration,
+    timeout: Duration,
     program: &str,
     arguments: &[&str],
     input: &str,
@@ -121,9 +121,9 @@ pub(crate) fn ask_within(
         }
     }
     let no_command = |error| SlurmError::NoCommand { program: program.to_owned(), error };
-    let finished = finish(&mut command, input, patience).map_err(no_command)?;
+    let finished = finish(&mut command, input, timeout).map_err(no_command)?;
     let Some((success, stdout, stderr)) = finished else {
-        return Err(SlurmError::Silent { program: program.to_owned(), patience });
+        return Err(SlurmError::Silent { program: program.to_owned(), timeout });
     };
     let complaint = read_complaint(program, &stderr);
     if success {
@@ -133,7 +133,7 @@ pub(crate) fn ask_within(
     }
 }
 
-/// What a command complains of, on one line; that it is an error, and whose, is said around it.
+/// Returns the messages of a command on one line, without the prefix `PROGRAM: error:`.
 fn read_complaint(program: &str, stderr: &str) -> String {
     let prefix = format!("{program}: error: ");
     let line = |line: &str| {
@@ -143,8 +143,9 @@ fn read_complaint(program: &str, stderr: &str) -> String {
     stderr.trim().lines().map(line).collect::<Vec<_>>().join("; ")
 }
 
-/// Whether a variable, which users set for their own eyes, changes what Slurm's commands show, or of which cluster
-/// (squeue(1), sacct(1), scontrol(1)). With `SQUEUE_PARTITION`, for one, jobs of other partitions seem to be gone.
+/// Returns whether a variable changes the output of Slurm's commands, or the cluster that they ask (squeue(1), sacct(1),
+/// scontrol(1)). Users set such variables for their own reading: with `SQUEUE_PARTITION`, jobs of other partitions seem
+/// to be gone.
 fn changes_answers(program: &str, variable: &str) -> bool {
     let is_filter = ["SQUEUE_", "SACCT_"].iter().any(|prefix| variable.starts_with(prefix));
     if program == "sbatch" {
@@ -154,25 +155,27 @@ fn changes_answers(program: &str, variable: &str) -> bool {
     is_filter || is_cluster || variable == "SLURM_TIME_FORMAT"
 }
 
-/// Whether a variable would make a job that is submitted here take itself for the one that submits it: sbatch passes its
-/// environment on. With the last three every job would be an array, sbatch wait for its end, or its shell die of a signal.
+/// Returns whether a variable belongs to the job of this process, and must not reach a job that it submits: sbatch
+/// passes its environment on.
+///
+/// With the last three, sbatch would submit an array, wait for the job's end, or send signals to the job's shell.
 fn is_of_this_job(variable: &str) -> bool {
     let is_setting = ["SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT"].contains(&variable);
     (variable.starts_with("SLURM_") && !is_setting)
         || ["SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_SIGNAL"].contains(&variable)
 }
 
-/// Runs a command to its end: whether it succeeded, and what it printed on both streams. `None` if it took too long.
+/// Runs a command, and returns its success, standard output and standard error; `None` after a timeout.
 fn finish(
     command: &mut Command,
     input: &str,
-    patience: Duration,
+    timeout: Duration,
 ) -> io::Result<Option<(bool, String, String)>> {
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let mut child = command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     write_aside(child.stdin.take(), input.to_owned());
     let (stdout, stderr) = (read_aside(child.stdout.take()), read_aside(child.stderr.take()));
-    let deadline = Instant::now() + patience;
+    let deadline = Instant::now() + timeout;
     let status = loop {
         if let Some(status) = child.try_wait()? {
             break status;
@@ -184,7 +187,7 @@ fn finish(
         }
         std::thread::sleep(Duration::from_millis(2));
     };
-    // A program that it has left running may keep its streams open.
+    // A program that the command left running may keep the streams open.
     let text = |read: Receiver<Vec<u8>>| {
         let bytes = read.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -192,14 +195,14 @@ fn finish(
     Ok(text(stdout).zip(text(stderr)).map(|(out, err)| (status.success(), out, err)))
 }
 
-/// Writes a stream in a thread of its own: whoever should read it may not.
+/// Writes a stream in a thread of its own, because the reader may not read it.
 fn write_aside(stream: Option<impl io::Write + Send + 'static>, text: String) {
     if let Some(mut stream) = stream {
         std::thread::spawn(move || stream.write_all(text.as_bytes()));
     }
 }
 
-/// Reads a stream in a thread of its own, so that neither of two can fill up.
+/// Reads a stream in a thread of its own, so that the other stream cannot fill up meanwhile.
 fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
@@ -212,30 +215,30 @@ fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// Submits a job; its number. The arguments are those of sbatch.
+/// Runs sbatch with these arguments, and returns the job id.
 ///
 /// # Errors
-/// As [`ask`], but for the time: sbatch tries again by itself while the controller is busy, and to give up on it early
-/// would leave a job in the queue that nobody knows of.
+/// As [`ask`], with a longer time limit. sbatch repeats its request while the controller is busy, and killing it early
+/// could leave an unknown job in the queue.
 pub(crate) fn submit(arguments: &[&str]) -> Result<String, SlurmError> {
-    const SUBMISSION: Duration = Duration::from_secs(300);
+    const SUBMISSION_TIMEOUT: Duration = Duration::from_secs(300);
     let arguments = [&["--parsable"], arguments].concat();
-    let said = ask_within(SUBMISSION, "sbatch", &arguments, "")?.text;
+    let said = ask_within(SUBMISSION_TIMEOUT, "sbatch", &arguments, "")?.text;
     read_job_id(&said).map(str::to_owned).ok_or_else(|| SlurmError::Refused {
         program: "sbatch".to_owned(),
-        said: format!("no number of a job, but `{}`", said.trim()),
+        said: format!("expected a job id, found `{}`", said.trim()),
     })
 }
 
-/// The number that `sbatch --parsable` prints: `4711`, or `4711;cluster`.
+/// Reads the job id from the output of `sbatch --parsable`: `4711`, or `4711;cluster`.
 fn read_job_id(said: &str) -> Option<&str> {
     let id = said.trim().lines().last()?.split(';').next()?.trim();
     (!id.is_empty() && id.chars().all(|c| c.is_ascii_digit())).then_some(id)
 }
 
-/// Reads a time as Slurm's commands print and take it: minutes, `minutes:seconds`, `hours:minutes:seconds`,
-/// `days-hours`, `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). `None` for
-/// anything else, such as `UNLIMITED`.
+/// Reads a time in the formats of Slurm: minutes, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`,
+/// `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). Returns `None` for anything else, such as
+/// `UNLIMITED`.
 pub(crate) fn read_time(text: &str) -> Option<Duration> {
     let (days, rest) = match text.split_once('-') {
         Some((days, rest)) => (Some(days), rest),
@@ -257,7 +260,7 @@ pub(crate) fn read_time(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(minutes.checked_mul(60)?.checked_add(seconds)?))
 }
 
-/// Writes a time so that `--time` of sbatch takes it: `days-hours:minutes:seconds`, rounded up to a second.
+/// Formats a time for `--time` of sbatch: `days-hours:minutes:seconds`, rounded up to a second.
 pub(crate) fn format_time(time: Duration) -> String {
     let seconds = time.as_secs() + u64::from(time.subsec_nanos() > 0);
     let (days, hours) = (seconds / 86400, seconds / 3600 % 24);
@@ -293,10 +296,10 @@ mod tests {
     }
 
     #[test]
-    fn the_jobs_number_is_read_with_and_without_a_cluster() {
+    fn the_job_id_is_read_with_and_without_a_cluster() {
         assert_eq!(read_job_id("4711\n"), Some("4711"));
         assert_eq!(read_job_id("4711;north\n"), Some("4711"));
-        // Sites print what they want their users to know.
+        // Some sites print a message for their users first.
         assert_eq!(read_job_id("Welcome!\n4711\n"), Some("4711"));
         assert_eq!(read_job_id("Submitted\n"), None);
         assert_eq!(read_job_id(""), None);
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_submitted_within_another_does_not_take_itself_for_it() {
+    fn variables_of_this_job_do_not_reach_a_job_that_it_submits() {
         for (variable, is_removed) in [
             ("SLURM_ARRAY_TASK_ID", true),
             ("SLURM_RESTART_COUNT", true),
@@ -363,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_set_for_their_eyes_is_kept_from_questions_and_where_slurm_is_stays() {
+    fn variables_that_change_the_output_are_removed_and_those_that_locate_slurm_stay() {
         for variable in ["SQUEUE_PARTITION", "SQUEUE_FORMAT2", "SACCT_FORMAT", "SLURM_CLUSTERS"] {
             assert!(changes_answers("squeue", variable), "{variable}");
         }
@@ -375,26 +378,28 @@ mod tests {
 
     #[test]
     fn a_command_that_succeeds_may_complain_and_one_that_is_silent_is_ended() {
-        let complains =
-            ask_within(PATIENCE, "sh", &["-c", "echo one; echo two >&2"], "").expect("it succeeds");
+        let complains = ask_within(COMMAND_TIMEOUT, "sh", &["-c", "echo one; echo two >&2"], "")
+            .expect("it succeeds");
         let want = Answer { text: "one\n".to_owned(), complaint: "two".to_owned() };
         assert_eq!(complains, want);
-        // `exec`, so that what is killed is what holds the streams open.
+        // With `exec`, the killed process is the one that holds the streams open.
         let silent = ask_within(Duration::from_millis(50), "sh", &["-c", "exec sleep 1000"], "")
             .expect_err("it takes too long");
         assert!(matches!(silent, SlurmError::Silent { .. }), "{silent}");
     }
 
     #[test]
-    fn a_complaint_says_neither_its_program_nor_that_it_is_an_error() {
-        let said = "sbatch: error: invalid partition specified: mian\nallocation failure: Invalid partition name specified\n";
-        let want = "invalid partition specified: mian; allocation failure: Invalid partition name specified";
+    fn a_complaint_has_no_prefix_with_the_program_and_the_word_error() {
+        let said = "sbatch: error: invalid partition specified: mian\n\
+                    allocation failure: Invalid partition name specified\n";
+        let want = "invalid partition specified: mian; \
+                    allocation failure: Invalid partition name specified";
         assert_eq!(read_complaint("sbatch", said), want);
         assert_eq!(read_complaint("squeue", ""), "");
     }
 
     #[test]
-    fn a_command_that_fails_says_why_and_one_that_is_missing_says_so() {
+    fn the_errors_of_a_command_that_fails_and_of_one_that_is_missing_name_the_cause() {
         let failed =
             ask("sh", &["-c", "echo one >&2; echo two >&2; exit 3"]).expect_err("it fails");
         assert_eq!(failed.to_string(), "`sh` says: one; two");
@@ -403,6 +408,9 @@ mod tests {
             missing.to_string().starts_with("`trialbox-has-no-such-command` cannot be started")
         );
         assert_eq!(ask("echo", &["17"]).expect("it prints"), "17\n");
-        assert_eq!(ask_within(PATIENCE, "cat", &[], "a\nb").expect("it prints").text, "a\nb");
+        assert_eq!(
+            ask_within(COMMAND_TIMEOUT, "cat", &[], "a\nb").expect("it prints").text,
+            "a\nb"
+        );
     }
 }

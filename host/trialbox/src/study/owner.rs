@@ -3,8 +3,8 @@
 use crate::cluster::owner_members;
 use crate::error::CommandError;
 use trialbox_core::Json;
-use trialbox_core::run::reap::{Loss, Observer, OwnerState, Witness};
-use trialbox_storage::platform::process::{Life, ProcessId, boot_id, host_name, since_boot};
+use trialbox_core::run::reap::Observer;
+use trialbox_storage::platform::process::{ProcessId, boot_id, host_name, since_boot};
 
 /// The owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
 ///
@@ -32,17 +32,6 @@ fn owner(process: Vec<(&'static str, Json)>) -> Json {
     members.extend(process);
     members.extend(owner_members());
     Json::object(members)
-}
-
-/// What the process table of this machine says of an owner.
-pub(crate) fn look_up_process(owner: &Json) -> OwnerState {
-    match ProcessId::from_json(owner).map_or(Life::Unknown, |id| id.life()) {
-        Life::Alive => OwnerState::Alive,
-        Life::Gone(evidence) => {
-            OwnerState::Gone(Loss::of_process(Witness::ProcessTable, &evidence))
-        }
-        Life::Unknown => OwnerState::Unknown,
-    }
 }
 
 /// This machine as an observer of heartbeats.

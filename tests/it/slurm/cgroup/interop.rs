@@ -1,4 +1,4 @@
-//! The recipe with trialbox in it beside the recipe as it was, on one cluster.
+//! The recipe with trialbox and the original recipe, on one cluster.
 
 use crate::scene::{Scene, root};
 use crate::slurm::cluster::{Cluster, Options, Proctrack};
@@ -21,14 +21,14 @@ fn the_wiki_recipe_completes_every_task_with_trialbox_in_it_and_in_less_time_tha
     let recipe = Recipe { array: "1-32%16", program: &program, database: "python.db" };
     let pythons = recipe.run(&scene, &cluster);
     record(&ours, &pythons);
-    // How many die depends on how they meet; one that lives has its trial.
+    // Timing decides how many of Python's tasks die. Each of the others has a trial.
     assert_eq!(pythons.tasks.len(), 32);
     assert!(pythons.n_complete() >= 32 - pythons.n_dead(), "{:#}", pythons.json());
     let (ours, pythons) = (ours.median_task_seconds(), pythons.median_task_seconds());
     assert!(ours < pythons, "a task of ours takes {ours} s, one of Python's {pythons} s");
 }
 
-/// Keeps the figures for whoever wants to compare.
+/// Writes the figures to a file, for comparisons.
 fn record(ours: &Outcome, pythons: &Outcome) {
     let ratio = pythons.median_task_seconds() / ours.median_task_seconds();
     let figures = json!({

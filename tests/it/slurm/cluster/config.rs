@@ -1,4 +1,4 @@
-//! Where a cluster lies, and its `slurm.conf`.
+//! The folders of a cluster, and its `slurm.conf`.
 
 use super::{Options, Proctrack};
 use std::net::{Ipv4Addr, TcpListener};
@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The folders and names of a cluster.
 pub(super) struct Layout {
-    /// The test's folder, in which users of the cluster work.
+    /// The test's folder, which is the home of the cluster's user.
     pub(super) home: PathBuf,
     pub(super) conf: PathBuf,
-    /// What the nodes keep of their jobs.
+    /// The folder in which the nodes keep files of their jobs.
     pub(super) spool: PathBuf,
     /// The nodes' names.
     pub(super) nodes: Vec<String>,
 }
 
 impl Layout {
-    /// Makes the folders and writes the configuration.
+    /// Creates the folders and writes the configuration.
     pub(super) fn make(home: &Path, options: &Options) -> Self {
         let ports = free_ports(options.nodes + 1);
-        // The daemons have sockets there, whose whole paths may have 107 bytes (unix(7)).
+        // The daemons have sockets there, whose paths are limited to 107 bytes (unix(7)).
         let spool = std::env::temp_dir().join(format!("trialbox-slurm-{}", ports[0]));
         let folder = home.join("slurm");
-        // The freezer hierarchy is the machine's, so nodes are named as nobody else's are.
+        // All clusters share the machine's freezer hierarchy, so each node needs a unique name.
         let name = |index: usize| format!("c{}n{index}", ports[0]);
         let nodes: Vec<String> = (1..=options.nodes).map(name).collect();
         let layout =
@@ -31,7 +31,7 @@ impl Layout {
         layout.make_folders();
         let conf = layout.general(options, ports[0]) + &layout.partitions(options, &ports[1..]);
         std::fs::write(&layout.conf, conf).unwrap();
-        // Read beside `slurm.conf`, whether or not cgroups are used. Only the freezer is; it must be mounted.
+        // Slurm reads this file even where it uses no cgroups. Only the freezer is used, and it must be mounted.
         let cgroup =
             "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nCgroupMountpoint=/sys/fs/cgroup\n";
         std::fs::write(folder.join("cgroup.conf"), cgroup).unwrap();
@@ -53,7 +53,7 @@ impl Layout {
         }
     }
 
-    /// What holds for the whole cluster.
+    /// Returns the settings of the whole cluster.
     fn general(&self, options: &Options, port: u16) -> String {
         let user = rustix::process::geteuid().as_raw();
         let (spool, folder) = (self.spool.display(), self.home.join("slurm").display().to_string());
@@ -65,8 +65,8 @@ impl Layout {
             [options.kill_wait, options.requeue_wait, options.slurmd_timeout]
                 .map(|time| time.as_secs());
         assert!(requeue_wait >= 5, "Slurm takes {requeue_wait} s for its default of 120 s");
-        // `cred_expire` is also how long a requeued job waits. `config_overrides` is what lets nodes have more
-        // cores than the machine. The scheduler looks each second, and jobs are never forgotten.
+        // `cred_expire` is also the wait of a requeued job. `config_overrides` lets nodes have more cores than the
+        // machine. The scheduler runs every second, and the controller never forgets a job.
         format!(
             "ClusterName=throwaway
 SlurmctldHost={host}(127.0.0.1)
@@ -111,7 +111,7 @@ PreemptMode=REQUEUE
         )
     }
 
-    /// The nodes, and the partitions that all of them belong to.
+    /// Returns the lines of the nodes and of the partitions, which all contain all nodes.
     fn partitions(&self, options: &Options, ports: &[u16]) -> String {
         const MEGABYTES_PER_CPU: usize = 500;
         let (cpus, memory, host) = (options.cpus, options.cpus * MEGABYTES_PER_CPU, host());
@@ -132,20 +132,20 @@ PreemptMode=REQUEUE
     }
 }
 
-/// The machine's name as `slurmd` looks for itself in the configuration.
+/// Returns the machine's name in the form in which `slurmd` looks itself up.
 fn host() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Ports of loopback that nobody listens on, and that no other cluster of this process is given. They lie below
-/// those that Linux gives to outgoing connections.
+/// Returns free ports of loopback that no other cluster of this process gets. They lie below the ports that Linux gives
+/// to outgoing connections.
 fn free_ports(n: usize) -> Vec<u16> {
     const FIRST: usize = 20_000;
     const PORTS: usize = 10_000;
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    // Another process begins elsewhere.
+    // Each process starts at another port.
     let begin = std::process::id() as usize * 101;
     let candidates = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed)).take(PORTS);
     let ports = candidates.map(|next| (FIRST + (begin + next) % PORTS) as u16);

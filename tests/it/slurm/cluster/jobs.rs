@@ -1,15 +1,15 @@
-//! Jobs of a cluster: submitted, waited for, and what became of them.
+//! The jobs of a cluster: submits them, waits for them, and reads their states.
 
 use super::Cluster;
 use std::collections::BTreeMap;
 use std::fmt::{Display, Formatter};
 
-/// What `sbatch` said that the job is called.
+/// The id of a job.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Job(u32);
 
 impl Job {
-    /// One that somebody else has submitted.
+    /// Returns a job that another process submitted.
     #[track_caller]
     pub(crate) fn named(id: &str) -> Self {
         Job(id.trim().parse().unwrap_or_else(|_| panic!("no job id: {id}")))
@@ -22,30 +22,30 @@ impl Display for Job {
     }
 }
 
-/// One task of an array job, or the only one of any other, as `scontrol show job` knows it.
+/// A task of an array job, or the only task of another job, as `scontrol show job` prints it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Task {
-    /// Such as `PENDING`, `RUNNING`, `COMPLETED`, `FAILED`, `TIMEOUT`.
+    /// Slurm's state, such as `PENDING`, `RUNNING`, `COMPLETED`, `FAILED`, `TIMEOUT`.
     pub(crate) state: String,
-    /// Why it is pending, or why it ended badly.
+    /// Slurm's reason for a pending or failed job.
     pub(crate) reason: String,
-    /// The batch script's exit code and the signal that ended it, as in `0:15`.
+    /// The batch script's exit code and the signal that ended it: `0:15`.
     pub(crate) exit_code: String,
-    /// How often it was requeued.
+    /// The number of restarts.
     pub(crate) restarts: u32,
-    /// Where it runs or has run.
+    /// The node on which the task runs or ran.
     pub(crate) node: Option<String>,
 }
 
 impl Cluster {
-    /// Submits a batch script, which is a file of the test's folder, with options before it.
+    /// Submits a batch script of the test's folder, after the options of sbatch.
     #[track_caller]
     pub(crate) fn sbatch(&self, arguments: &[&str]) -> Job {
         self.sbatch_with(&[], arguments)
     }
 
-    /// The same, with more in the job's environment. An option `--export` with names would do it too, but has the
-    /// node start a login shell for each job (`--get-user-env`), which takes seconds on a busy machine.
+    /// Submits a batch script with additional variables in the job's environment. The option `--export` with names would
+    /// make the node start a login shell for each job (`--get-user-env`), which takes seconds on a busy machine.
     #[track_caller]
     pub(crate) fn sbatch_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Job {
         let mut sbatch = self.command("sbatch", &[&["--parsable"], arguments].concat());
@@ -53,7 +53,7 @@ impl Cluster {
         Job::named(&printed)
     }
 
-    /// Waits until all tasks of a job have left the queue; what became of them, by task id.
+    /// Waits until all tasks of a job have left the queue, and returns them by index.
     #[track_caller]
     pub(crate) fn wait_for(&self, job: Job) -> BTreeMap<u32, Task> {
         let job_id = job.to_string();
@@ -63,7 +63,7 @@ impl Cluster {
         self.job_states(job)
     }
 
-    /// Waits until the tasks of a job are as is wanted; how they are, by task id.
+    /// Waits until the tasks of a job fulfil a condition, and returns them by index.
     #[track_caller]
     pub(crate) fn wait_until(
         &self,
@@ -76,15 +76,15 @@ impl Cluster {
         })
     }
 
-    /// How the tasks of a job are, by task id; a job that is no array has task 0. Tasks of an array that Slurm
-    /// has not thought of starting yet are one record to it, and are left out.
+    /// Returns the tasks of a job by index, which is 0 without an array. Tasks that Slurm has not scheduled yet share one
+    /// record, and are omitted.
     #[track_caller]
     pub(crate) fn job_states(&self, job: Job) -> BTreeMap<u32, Task> {
         let shown = self.run("scontrol", &["show", "job", "--oneliner", &job.to_string()]);
         shown.lines().filter_map(task_of).collect()
     }
 
-    /// Where a job that is no array runs, once it does.
+    /// Waits until a job without an array runs, and returns its node.
     #[track_caller]
     pub(crate) fn node_of(&self, job: Job) -> String {
         let tasks = self.wait_until(job, "to run", |tasks| tasks[&0].state == "RUNNING");
@@ -92,7 +92,7 @@ impl Cluster {
     }
 }
 
-/// Reads a line of `NAME=VALUE` pairs. Some values have blanks, but none that is looked at here.
+/// Reads a line of `NAME=VALUE` pairs. Some values contain blanks, but none of those that are read here.
 fn task_of(line: &str) -> Option<(u32, Task)> {
     let find = |name| line.split(' ').find_map(|pair| pair.strip_prefix(name));
     let get = |name| find(name).unwrap_or_else(|| panic!("no {name} in {line}")).to_owned();

@@ -1,16 +1,18 @@
-//! What outlives the daemons of a cluster: the processes of its jobs and their keepers (`slurmstepd`), which Slurm
-//! means to survive, and the cgroups that they were kept in.
+//! Removes what outlives the daemons of a cluster: the processes of its jobs with their `slurmstepd`, which Slurm lets
+//! survive on purpose, and their cgroups.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Kills every process that has this configuration in its environment, as all have that a node starts, and every
-/// one in the cgroups of these nodes, until there is neither process nor cgroup. A process that is in none and
-/// has no such environment dies with its parent, as a guest of ours does.
+/// Kills all processes with this configuration in their environment and all in the cgroups of these nodes, until neither
+/// processes nor cgroups are left.
+///
+/// Every process that a node starts has the configuration in its environment. A guest process has not, and dies with its
+/// parent.
 pub(super) fn end(conf: &Path, nodes: &[String]) {
     let started = Instant::now();
-    // What cannot be killed must not keep all other tests from going on.
+    // A process that cannot be killed must not block all other tests.
     while started.elapsed() < Duration::from_secs(60) {
         let processes = processes_of(conf);
         for pid in &processes {
@@ -24,8 +26,8 @@ pub(super) fn end(conf: &Path, nodes: &[String]) {
     }
 }
 
-/// The processes that have this configuration in their environment. One that has ended has no environment, even
-/// if nobody has asked for its end yet.
+/// Returns the processes that have this configuration in their environment. A process that has ended has no environment,
+/// even before its parent waits for it.
 pub(crate) fn processes_of(conf: &Path) -> Vec<Pid> {
     let wanted = [b"SLURM_CONF=", conf.as_os_str().as_encoded_bytes()].concat();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
@@ -37,12 +39,12 @@ pub(crate) fn processes_of(conf: &Path) -> Vec<Pid> {
     processes.collect()
 }
 
-/// The cgroup of all jobs of a node.
+/// Returns the cgroup of all jobs of a node.
 pub(crate) fn cgroup_of(node: &str) -> PathBuf {
     Path::new("/sys/fs/cgroup/freezer").join(format!("slurm_{node}"))
 }
 
-/// Removes a cgroup and those in it, or kills what is in the way; whether it is gone.
+/// Removes a cgroup with its children, or kills the processes in it. Returns whether the cgroup is gone.
 fn remove_cgroup(cgroup: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(cgroup) else { return true };
     for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
@@ -51,7 +53,7 @@ fn remove_cgroup(cgroup: &Path) -> bool {
     if std::fs::remove_dir(cgroup).is_ok() {
         return true;
     }
-    // Slurm freezes processes to kill them, and frozen ones do not even die of KILL.
+    // Slurm freezes processes before it kills them, and a frozen process does not die of KILL.
     let _ = std::fs::write(cgroup.join("freezer.state"), "THAWED");
     for pid in std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default().lines() {
         if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {

@@ -1,4 +1,4 @@
-//! What other tests rely on in their clusters: nodes that fall silent, controllers that restart, preemption.
+//! Tests of the clusters themselves: silent nodes, restarted controllers, preemption.
 
 use crate::scene::Scene;
 use crate::slurm::cluster::{Cluster, Options, Proctrack};
@@ -7,7 +7,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::Path;
 use std::time::Duration;
 
-/// Notes who it is, and then runs until somebody ends it, or until it was started again and is told to be short.
+/// A script that writes its ids to a file and sleeps. With the argument `short` it ends immediately after a restart.
 const JOB: &str = "#!/bin/bash
 #SBATCH --requeue --open-mode=append
 echo $SLURM_JOB_ID ${SLURM_RESTART_COUNT:-0} $SLURMD_NODENAME $$ >>starts
@@ -69,7 +69,7 @@ fn a_job_of_low_makes_room_for_one_of_high_and_is_run_again() {
     assert_eq!((low.state.as_str(), low.exit_code.as_str(), low.restarts), ("COMPLETED", "0:0", 1));
 }
 
-/// What a start of [`JOB`] has noted.
+/// A line that [`JOB`] has written.
 struct Start {
     job_id: String,
     restarts: String,
@@ -83,17 +83,17 @@ fn start(line: &str) -> Start {
     Start { job_id, restarts, node, pid }
 }
 
-/// Whether a process is there and has not ended: then it has an environment.
+/// Returns whether a process exists and has not ended. Only then it has an environment.
 fn runs(pid: &str) -> bool {
     std::fs::read(Path::new("/proc").join(pid).join("environ")).is_ok_and(|text| !text.is_empty())
 }
 
-/// Waits until a process that is not our child has ended.
+/// Waits until a process that is not a child has ended.
 #[track_caller]
 fn wait_for_end(pid: &str) {
     let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
     let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
-    let patience = Timespec::try_from(Duration::from_secs(60)).unwrap();
-    let n_ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience)).unwrap();
+    let timeout = Timespec::try_from(Duration::from_secs(60)).unwrap();
+    let n_ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&timeout)).unwrap();
     assert_eq!(n_ended, 1, "process {pid:?} is still there");
 }

@@ -86,11 +86,13 @@ pub(super) fn nothing_to_submit(
 pub(super) fn refusal(findings: &[Finding]) -> Option<CommandError> {
     let errors: Vec<&Finding> =
         findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
-    let help: Vec<&str> = errors
-        .iter()
-        .map(|finding| finding.advice.as_str())
-        .filter(|advice| !advice.is_empty())
-        .collect();
+    let mut help: Vec<&str> = Vec::new();
+    for finding in &errors {
+        let advice = finding.advice.as_str();
+        if !advice.is_empty() && !help.contains(&advice) {
+            help.push(advice);
+        }
+    }
     let causes = errors.iter().rev().map(|finding| finding.found.clone());
     let cause = causes.map(anyhow::Error::msg).reduce(|error, text| error.context(text))?;
     Some(CommandError {

@@ -97,7 +97,7 @@ pub(in crate::commands::submit) fn check_file(
         (true, None) => return None,
         (true, Some(other)) if other == of => return None,
         (true, Some(other)) => {
-            let other = other.trim_start_matches("Of ");
+            let other = other.trim_start_matches("For ");
             format!("`{shown}` exists and belongs to {other}")
         }
         (false, _) => format!("`{shown}` exists and was not written by `trialbox submit`"),
