@@ -126,7 +126,11 @@ fn where_slurm_does_not_answer_hearts_tell_and_the_run_goes_on() {
 fn a_job_has_itself_started_again_but_a_copy_of_it_does_not() {
     for (restarts, why, asked) in [
         ("0", "job 12_3 waits to be started again", &["squeue", "scontrol"][..]),
-        ("1", "is not started again: Slurm has restarted it elsewhere, and this process is an old copy", &["squeue"]),
+        (
+            "1",
+            "is not started again: Slurm has restarted it elsewhere, and this process is an old copy",
+            &["squeue"],
+        ),
     ] {
         let scene = Scene::new(&format!("lost-jobs-requeue-{restarts}"));
         let squeue = format!("printf '18|12|4|9|5:00|\\n17|12|3|{restarts}|5:00|\\n'");
