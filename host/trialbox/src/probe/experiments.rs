@@ -27,6 +27,7 @@ const NEW: &str = "new";
 
 /// The results of one side.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Found {
     /// The messages with the other side's time.
     pub(crate) messages: Vec<Message>,
@@ -44,6 +45,7 @@ pub(crate) struct Found {
 
 /// The times of a message in seconds since 1970: sent by the sender's clock, seen by the receiver's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Message {
     pub(crate) sent: f64,
     pub(crate) seen: f64,
@@ -51,6 +53,7 @@ pub(crate) struct Message {
 
 /// The result of requesting a lock that the other side held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum LockSeen {
     /// Refused, as it should be.
@@ -64,6 +67,7 @@ pub(crate) enum LockSeen {
 /// True where a read returned the new contents of a file, directly after the other side had written, synced and closed
 /// it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct CacheSeen {
     /// A read through a descriptor that was open all the time.
     pub(crate) kept: bool,

@@ -14,6 +14,7 @@ use trialbox_storage::platform::process::{boot_id, host_name};
 
 /// The description of a node by a task that runs there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Facts {
     /// Slurm's name of the node, or outside of a job the machine's.
     pub(crate) node: String,
@@ -49,6 +50,7 @@ pub(crate) struct Facts {
 
 /// The limits of `ulimit` on a process; `None` for no limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rlimits {
     pub(crate) address_space_bytes: Option<u64>,
     pub(crate) file_size_bytes: Option<u64>,
@@ -59,6 +61,7 @@ pub(crate) struct Rlimits {
 
 /// A directory and its file system.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Directory {
     pub(crate) path: PathBuf,
     /// The type, as in [`trialbox_storage::platform::mount::Mount`]; empty if unknown.

@@ -39,6 +39,7 @@ pub(crate) struct ProbeArgs {
 
 /// The results of one task.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Report {
     /// The task's node.
     pub(crate) facts: Facts,

@@ -6,6 +6,7 @@ use trialbox_storage::doctor;
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
     /// The command's subject cannot be used: data is lost, Python cannot read it, or Slurm would not run it.
@@ -20,6 +21,7 @@ pub(crate) enum Severity {
 
 /// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Finding {
     /// The stable code in kebab case, which names the check.
     pub(crate) code: &'static str,
@@ -34,6 +36,7 @@ pub(crate) struct Finding {
 
 /// The number of findings by severity, as a summary shows them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Counts {
     pub(crate) errors: usize,
     pub(crate) warnings: usize,

@@ -8,10 +8,11 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::finding::{Counts, Finding, Severity};
 use crate::view::output::Output;
+use crate::view::record::{
+    DatabaseFinding, DatabaseSummary, FindingRecord, Record, SummaryRecord, View,
+};
 use crate::view::trial::show_bytes;
 use cluster::ClusterCheck;
-use serde::Serialize;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -84,50 +85,8 @@ struct Diagnosis {
     /// The repaired findings; `None` without `--repair`.
     repaired: Option<Vec<doctor::Finding>>,
     copy: Option<PathBuf>,
-}
-
-/// A line of the JSON output.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line<'a> {
-    Finding(DatabaseFinding<'a>),
-    Summary(Summary<'a>),
-}
-
-/// A finding with its place in the database and its repair.
-#[derive(Serialize)]
-struct DatabaseFinding<'a> {
-    #[serde(flatten)]
-    finding: Finding,
-    #[serde(skip)]
-    place: &'a doctor::Place,
-    study: Option<&'a str>,
-    trial_number: Option<i64>,
-    trial_id: Option<i64>,
-    key: Option<&'a str>,
-    file: Option<String>,
-    repairable: bool,
-    repaired: bool,
-    repair: Option<String>,
-    not_repaired_because: Option<&'static str>,
-}
-
-/// The last line of the JSON output.
-#[derive(Serialize)]
-struct Summary<'a> {
-    database: String,
-    #[serde(flatten)]
-    counts: Counts,
-    repaired: Option<usize>,
-    copy: Option<String>,
-    file_system: Option<&'a str>,
-    mount_point: Option<String>,
-    mount_source: Option<&'a str>,
-    mount_options: Option<&'a [String]>,
-    locks: Option<&'static str>,
-    free_bytes: Option<u64>,
-    sqlite_version: &'a str,
-    trialbox_version: &'static str,
+    /// True if the text shows all findings of one kind.
+    is_verbose: bool,
 }
 
 impl DoctorArgs {
@@ -141,21 +100,14 @@ impl DoctorArgs {
         let storage = self.storage.options(Create::Never, WaitCancellation::default());
         let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());
         let options = Options { storage, spool, grace: self.grace, now };
-        let diagnosis = if self.repair {
+        let (report, repaired, copy) = if self.repair {
             let done = repair(&path, &options)?;
-            let (repaired, copy) = (Some(done.done), done.copy);
-            Diagnosis { path, report: done.report, repaired, copy }
+            (done.report, Some(done.done), done.copy)
         } else {
-            let report = examine(&path, &options);
-            Diagnosis { path, report, repaired: None, copy: None }
+            (examine(&path, &options), None, None)
         };
-        if output.is_json() {
-            for line in diagnosis.lines() {
-                output.result("", || serde_json::to_value(&line).unwrap_or_default());
-            }
-        } else {
-            output.result(&diagnosis.to_text(output.is_verbose()), || Value::Null);
-        }
+        let diagnosis = Diagnosis { path, report, repaired, copy, is_verbose: output.is_verbose() };
+        output.print(&diagnosis);
         Ok(diagnosis.counts().exit_code(ExitCode::Storage))
     }
 
@@ -171,19 +123,19 @@ impl DoctorArgs {
     }
 }
 
-impl Diagnosis {
-    /// Returns the text: a line about the file, the findings, and a line with their numbers.
-    fn to_text(&self, is_verbose: bool) -> String {
+impl View for Diagnosis {
+    /// Returns a line about the file, the findings, and a line with their numbers.
+    fn text(&self) -> String {
         let mut texts = Vec::new();
         for finding in self.repaired.iter().flatten() {
-            texts.push(self.finding(finding, true).to_text(false));
+            texts.push(self.finding_text(finding, true));
         }
         let mut shown: BTreeMap<&str, usize> = BTreeMap::new();
         for finding in &self.report.findings {
             let n_shown = shown.entry(finding.kind.code).or_default();
             *n_shown += 1;
-            if is_verbose || *n_shown <= MAX_SHOWN {
-                texts.push(self.finding(finding, false).to_text(self.repaired.is_some()));
+            if self.is_verbose || *n_shown <= MAX_SHOWN {
+                texts.push(self.finding_text(finding, false));
             } else if *n_shown == MAX_SHOWN + 1 {
                 let code = finding.kind.code;
                 let same = self.report.findings.iter().filter(|other| other.kind.code == code);
@@ -197,6 +149,16 @@ impl Diagnosis {
         parts.join("\n\n")
     }
 
+    /// Returns the findings, the repaired ones first, and the summary.
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        let repaired = self.repaired.iter().flatten().map(|finding| self.record(finding, true));
+        let left = self.report.findings.iter().map(|finding| self.record(finding, false));
+        let findings = repaired.chain(left).map(Record::Finding);
+        Box::new(findings.chain([Record::Summary(Box::new(self.summary()))]))
+    }
+}
+
+impl Diagnosis {
     /// Returns the line about the file and its file system.
     fn header(&self) -> String {
         let machine = &self.report.machine;
@@ -227,74 +189,72 @@ impl Diagnosis {
         Counts::of(self.report.findings.iter().map(|finding| finding.kind.severity.into()))
     }
 
-    /// Returns a line for each finding, the repaired ones first, and the summary.
-    fn lines(&self) -> Vec<Line<'_>> {
-        let repaired = self.repaired.iter().flatten().map(|finding| self.finding(finding, true));
-        let left = self.report.findings.iter().map(|finding| self.finding(finding, false));
-        let findings = repaired.chain(left).map(Line::Finding);
-        findings.chain([Line::Summary(self.summary())]).collect()
+    fn finding(&self, finding: &doctor::Finding) -> Finding {
+        let kind = finding.kind;
+        Finding::new(Severity::from(kind.severity), kind.code, &*finding.found)
+            .meaning(kind.meaning)
+            .advice(finding.advice(&self.path))
     }
 
-    fn finding<'a>(&self, finding: &'a doctor::Finding, is_repaired: bool) -> DatabaseFinding<'a> {
-        let (kind, place) = (finding.kind, &finding.place);
-        DatabaseFinding {
-            finding: Finding::new(Severity::from(kind.severity), kind.code, &*finding.found)
-                .meaning(kind.meaning)
-                .advice(finding.advice(&self.path)),
-            place,
-            study: place.study.as_deref(),
-            trial_number: place.number,
-            trial_id: place.trial_id,
-            key: place.key.as_deref(),
-            file: place.file.as_deref().map(format_path),
-            repairable: finding.fix.is_some(),
-            repaired: is_repaired,
-            repair: finding.fix.as_ref().map(ToString::to_string),
-            not_repaired_because: finding.fix.is_none().then_some(finding.why_not),
+    /// Returns the text of a finding with its place and its repair.
+    fn finding_text(&self, finding: &doctor::Finding, is_repaired: bool) -> String {
+        let found = format!("{}: {}", finding.place, finding.found);
+        let repair = finding.fix.as_ref().map(|fix| format!("\n  --repair {fix}"));
+        if is_repaired {
+            let code = finding.kind.code;
+            return format!("repaired[{code}]: {found}{}", repair.unwrap_or_default());
         }
-    }
-
-    fn summary(&self) -> Summary<'_> {
-        let mount = self.report.mount.as_ref();
-        Summary {
-            database: format_path(&self.path),
-            counts: self.counts(),
-            repaired: self.repaired.as_ref().map(Vec::len),
-            copy: self.copy.as_deref().map(format_path),
-            file_system: mount.map(|mount| mount.fs_type.as_str()),
-            mount_point: mount.map(|mount| format_path(&mount.mount_point)),
-            mount_source: mount.map(|mount| mount.source.as_str()),
-            mount_options: mount.map(|mount| mount.options.as_slice()),
-            locks: mount.map(|mount| match mount.locks {
-                Locks::Local => "local",
-                Locks::Network => "network",
-                Locks::Unknown => "unknown",
-            }),
-            free_bytes: self.report.machine.free_bytes,
-            sqlite_version: &self.report.machine.sqlite_version,
-            trialbox_version: env!("CARGO_PKG_VERSION"),
-        }
-    }
-}
-
-impl DatabaseFinding<'_> {
-    /// Returns the text of the finding with its place, and a line about its repair.
-    /// `explains_refusal` says why the repair left the finding alone.
-    fn to_text(&self, explains_refusal: bool) -> String {
-        let found = format!("{}: {}", self.place, self.finding.found);
-        if self.repaired {
-            let repair = self.repair.as_deref().unwrap_or_default();
-            return format!("repaired[{}]: {found}\n  --repair {repair}", self.finding.code);
-        }
-        let mut text = Finding { found, ..self.finding.clone() }.to_text();
-        match (&self.repair, self.not_repaired_because) {
-            (Some(repair), _) => text.push_str(&format!("\n  --repair {repair}")),
-            (None, Some(why)) if explains_refusal => {
-                text.push_str(&format!("\n  not repaired: {why}"));
+        let text = Finding { found, ..self.finding(finding) }.to_text();
+        match repair {
+            Some(repair) => text + &repair,
+            None if self.repaired.is_some() => {
+                format!("{text}\n  not repaired: {}", finding.why_not)
             }
-            _ => {}
+            None => text,
         }
-        text
+    }
+
+    fn record(&self, finding: &doctor::Finding, is_repaired: bool) -> FindingRecord {
+        let place = &finding.place;
+        FindingRecord {
+            finding: self.finding(finding),
+            database: Some(DatabaseFinding {
+                study: place.study.clone(),
+                trial_number: place.number,
+                trial_id: place.trial_id,
+                key: place.key.clone(),
+                file: place.file.as_deref().map(format_path),
+                repairable: finding.fix.is_some(),
+                repaired: is_repaired,
+                repair: finding.fix.as_ref().map(ToString::to_string),
+                not_repaired_because: finding.fix.is_none().then_some(finding.why_not),
+            }),
+        }
+    }
+
+    fn summary(&self) -> SummaryRecord {
+        let (mount, machine) = (self.report.mount.as_ref(), &self.report.machine);
+        SummaryRecord {
+            counts: self.counts(),
+            trialbox_version: env!("CARGO_PKG_VERSION"),
+            database: Some(DatabaseSummary {
+                database: format_path(&self.path),
+                repaired: self.repaired.as_ref().map(Vec::len),
+                copy: self.copy.as_deref().map(format_path),
+                file_system: mount.map(|mount| mount.fs_type.clone()),
+                mount_point: mount.map(|mount| format_path(&mount.mount_point)),
+                mount_source: mount.map(|mount| mount.source.clone()),
+                mount_options: mount.map(|mount| mount.options.clone()),
+                locks: mount.map(|mount| match mount.locks {
+                    Locks::Local => "local",
+                    Locks::Network => "network",
+                    Locks::Unknown => "unknown",
+                }),
+                free_bytes: machine.free_bytes,
+                sqlite_version: machine.sqlite_version,
+            }),
+            cluster: None,
+        }
     }
 }
 

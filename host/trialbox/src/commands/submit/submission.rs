@@ -9,8 +9,8 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::finding::Finding;
 use crate::view::output::Output;
+use crate::view::record::{DryRunRecord, Record, Rendered, SubmissionShape, SubmittedRecord};
 use crate::view::trial::count;
-use serde::Serialize;
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
@@ -53,42 +53,6 @@ pub(super) struct Sheet {
 struct JobIds {
     array: String,
     closing: Option<String>,
-}
-
-/// The line of the JSON output.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line<'a> {
-    DryRun {
-        #[serde(flatten)]
-        shape: Shape<'a>,
-        script_text: &'a str,
-        closing_script_text: Option<&'a str>,
-    },
-    Submitted {
-        #[serde(flatten)]
-        shape: Shape<'a>,
-        job_id: &'a str,
-        closing_job_id: Option<&'a str>,
-    },
-}
-
-/// The members that the JSON of a dry run and of a submission share.
-#[derive(Serialize)]
-struct Shape<'a> {
-    study: &'a str,
-    storage: &'a str,
-    n_trials: u64,
-    n_present: u64,
-    n_missing: u64,
-    n_tasks: u64,
-    parallel: u64,
-    trials_per_task: u64,
-    script: String,
-    closing_script: Option<String>,
-    log: String,
-    report: Option<&'a str>,
-    checks: &'a [Finding],
 }
 
 impl Submission {
@@ -152,12 +116,12 @@ impl Submission {
     /// Prints the result of a dry run. The text is the script alone, so that it can be redirected to a file.
     pub(super) fn print(&self, findings: &[Finding], output: &Output) {
         let (array, closing) = (self.array().text, self.closing().map(|closing| closing.text));
-        let line = Line::DryRun {
+        let record = DryRunRecord {
             shape: self.shape(self.log.clone(), findings),
-            script_text: &array,
-            closing_script_text: closing.as_deref(),
+            script_text: array.clone(),
+            closing_script_text: closing.clone(),
         };
-        output.result(&array, || serde_json::to_value(&line).unwrap_or_default());
+        output.print(&Rendered::new(array, Record::DryRun(Box::new(record))));
         match closing {
             Some(closing) if output.is_verbose() => output.note(&format!("\n{closing}")),
             Some(_) => output
@@ -185,12 +149,12 @@ impl Submission {
             }
         };
         let jobs = JobIds { array, closing };
-        let line = Line::Submitted {
+        let record = SubmittedRecord {
             shape: self.shape(self.log_of(&jobs.array), findings),
-            job_id: &jobs.array,
-            closing_job_id: jobs.closing.as_deref(),
+            job_id: jobs.array.clone(),
+            closing_job_id: jobs.closing.clone(),
         };
-        output.result(&self.text(&jobs), || serde_json::to_value(&line).unwrap_or_default());
+        output.print(&Rendered::new(self.text(&jobs), Record::Submitted(Box::new(record))));
         output.note(&self.next_commands(&jobs));
         Ok(ExitCode::Done)
     }
@@ -286,11 +250,11 @@ impl Submission {
         ["%N", "%a", "%j", "%n", "%t"].iter().fold(log, |log, pattern| log.replace(pattern, "*"))
     }
 
-    fn shape<'a>(&'a self, log: String, checks: &'a [Finding]) -> Shape<'a> {
+    fn shape(&self, log: String, checks: &[Finding]) -> SubmissionShape {
         let closing = self.report.as_ref().map(|_| self.closing_path().display().to_string());
-        Shape {
-            study: &self.study,
-            storage: &self.url,
+        SubmissionShape {
+            study: self.study.clone(),
+            storage: self.url.clone(),
             n_trials: self.plan.n_trials,
             n_present: self.plan.n_present,
             n_missing: self.plan.n_missing(),
@@ -300,8 +264,8 @@ impl Submission {
             script: self.script.display().to_string(),
             closing_script: closing,
             log,
-            report: self.report.as_deref(),
-            checks,
+            report: self.report.clone(),
+            checks: checks.to_vec(),
         }
     }
 }

@@ -4,9 +4,15 @@
 //! Two rules hold for every record. A key that is there keeps its name and its meaning from version to version. `null`
 //! means that there is no value; a key that is left out means that the command did not look for one.
 
+mod finding;
+mod submission;
 mod trial;
 mod value;
 
+pub(crate) use finding::{
+    ClusterSummary, DatabaseFinding, DatabaseSummary, FindingRecord, SummaryRecord,
+};
+pub(crate) use submission::{DryRunRecord, SubmissionShape, SubmittedRecord};
 pub(crate) use trial::{FailureRecord, TrialRecord};
 pub(crate) use value::{Float, floats, object, params, to_value};
 
@@ -21,6 +27,14 @@ pub(crate) enum Record {
     /// A trial: one that has just finished (`run`, `eval`), or as the database holds it (`study trials`,
     /// `study best`, `trial show`).
     Trial(Box<TrialRecord>),
+    /// A finding of `doctor` or `doctor --slurm`.
+    Finding(FindingRecord),
+    /// The end of `doctor` or `doctor --slurm`.
+    Summary(Box<SummaryRecord>),
+    /// The jobs that `submit --dry-run` would submit.
+    DryRun(Box<DryRunRecord>),
+    /// The jobs that `submit` has submitted.
+    Submitted(Box<SubmittedRecord>),
 }
 
 /// Data that a command prints: a text for people, records for programs.

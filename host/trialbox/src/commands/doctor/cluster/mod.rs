@@ -16,13 +16,12 @@ use crate::exit_code::ExitCode;
 use crate::probe::{Facts, Report, folder_error, read_from_server, report_name};
 use crate::view::finding::{Counts, Finding, sort};
 use crate::view::output::Output;
+use crate::view::record::{ClusterSummary, Record, SummaryRecord, View};
 use crate::view::trial::show_duration;
 use anyhow::Context as _;
 use config::Config;
 use job::{Job, ProbeFolder, State};
 use pair::Pair;
-use serde::Serialize;
-use serde_json::Value;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_core::session::objective::Interruption;
@@ -52,24 +51,11 @@ struct JobResults {
     one_node: Option<String>,
 }
 
-/// A line of the JSON output.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-enum Line<'a> {
-    Finding(&'a Finding),
-    Summary(Summary<'a>),
-}
-
-/// The last line of the JSON output.
-#[derive(Serialize)]
-struct Summary<'a> {
-    #[serde(flatten)]
+/// The findings of an examination, and its summary.
+struct Examination {
+    findings: Vec<Finding>,
     counts: Counts,
-    job_id: &'a str,
-    here: &'a Facts,
-    nodes: &'a [Report],
-    slurm_version: Option<&'a str>,
-    trialbox_version: &'static str,
+    cluster: ClusterSummary,
 }
 
 impl ClusterCheck<'_> {
@@ -82,15 +68,13 @@ impl ClusterCheck<'_> {
         let config = ask("scontrol", &["show", "config"]).map(|text| Config::read(&text));
         let findings = self.judge(&here, &results, &config);
         let counts = Counts::of(findings.iter().map(|finding| finding.severity));
-        let summary = Summary {
-            counts,
-            job_id: &results.job.id,
-            here: &here,
-            nodes: &results.reports,
-            slurm_version: config.as_ref().ok().and_then(Config::version),
-            trialbox_version: env!("CARGO_PKG_VERSION"),
+        let cluster = ClusterSummary {
+            job_id: results.job.id.clone(),
+            here,
+            nodes: results.reports,
+            slurm_version: config.as_ref().ok().and_then(Config::version).map(str::to_owned),
         };
-        print(&findings, summary, output);
+        output.print(&Examination { findings, counts, cluster });
         Ok(counts.exit_code(ExitCode::Storage))
     }
 
@@ -266,24 +250,29 @@ fn missing_results(results: &JobResults) -> Option<Finding> {
     Some(Finding::error(code, found).meaning(details.join(", ")).advice(advice))
 }
 
-fn print(findings: &[Finding], summary: Summary<'_>, output: &Output) {
-    if output.is_json() {
-        let lines = findings.iter().map(Line::Finding).chain([Line::Summary(summary)]);
-        for line in lines {
-            output.result("", || serde_json::to_value(&line).unwrap_or_default());
-        }
-        return;
+impl View for Examination {
+    fn text(&self) -> String {
+        let header = format!(
+            "job {} of Slurm {}; trialbox {}",
+            self.cluster.job_id,
+            self.cluster.slurm_version.as_deref().unwrap_or("of an unknown version"),
+            env!("CARGO_PKG_VERSION")
+        );
+        let texts: Vec<String> = self.findings.iter().map(Finding::to_text).collect();
+        let verdict = verdict(&self.findings, self.counts);
+        format!("{header}\n\n{}\n\n{}\n{verdict}", texts.join("\n"), self.counts)
     }
-    let header = format!(
-        "job {} of Slurm {}; trialbox {}",
-        summary.job_id,
-        summary.slurm_version.unwrap_or("of an unknown version"),
-        summary.trialbox_version
-    );
-    let texts: Vec<String> = findings.iter().map(Finding::to_text).collect();
-    let (counts, verdict) = (summary.counts, verdict(findings, summary.counts));
-    let text = format!("{header}\n\n{}\n\n{counts}\n{verdict}", texts.join("\n"));
-    output.result(&text, || Value::Null);
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        let summary = SummaryRecord {
+            counts: self.counts,
+            trialbox_version: env!("CARGO_PKG_VERSION"),
+            database: None,
+            cluster: Some(self.cluster.clone()),
+        };
+        let findings = self.findings.iter().cloned().map(Record::from);
+        Box::new(findings.chain([Record::Summary(Box::new(summary))]))
+    }
 }
 
 /// Returns the last line of the text, which answers the question that the command was run for.
