@@ -123,12 +123,12 @@ fn where_slurm_does_not_answer_hearts_tell_and_the_run_goes_on() {
 }
 
 #[test]
-fn a_job_has_itself_started_again_but_a_copy_of_it_does_not() {
+fn a_job_requeues_itself_but_an_old_copy_of_it_does_not() {
     for (restarts, why, asked) in [
-        ("0", "job 12_3 waits to be started again", &["squeue", "scontrol"][..]),
+        ("0", "job 12_3 was requeued", &["squeue", "scontrol"][..]),
         (
             "1",
-            "is not started again: Slurm has restarted it elsewhere, and this process is an old copy",
+            "was not requeued: Slurm has restarted it elsewhere, and this process is an old copy",
             &["squeue"],
         ),
     ] {
@@ -152,7 +152,7 @@ fn a_slurm_that_does_not_answer_at_first_is_asked_again_when_the_job_ends() {
     slurm.surround(&mut command, &[("SLURM_JOB_ID", "17")]).env_remove("SLURM_JOB_END_TIME");
     let ended = Ended::from(command.output().unwrap());
     assert_eq!(ended.code, Some(75), "{ended:?}");
-    assert!(ended.stderr.contains("when job 17 ends is not known yet"), "{ended:?}");
+    assert!(ended.stderr.contains("the end of job 17 is not known yet"), "{ended:?}");
     let failure = &trials(&scene)[0]["system_attrs"]["trialbox:failure"];
     assert_eq!(failure["code"], "E-INTERRUPTED");
 }

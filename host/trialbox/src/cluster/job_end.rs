@@ -16,23 +16,23 @@ use trialbox_runtime::SharedDeadline;
 /// database, or else into a file.
 const RESERVE: Duration = Duration::from_secs(15);
 
-/// Of a short job, at most this part is held back.
+/// The largest part of a short job that is reserved, as a divisor.
 const LARGEST_PART: u32 = 4;
 
-/// When the end is asked for again: the limit of a job can be changed while it runs (`scontrol update TimeLimit`).
+/// The time before the end at which Slurm is asked again: the limit of a job can change while the job runs
+/// (`scontrol update TimeLimit`).
 const LAST_QUESTION: Duration = Duration::from_secs(60);
 
-/// By how much at most that question comes earlier: the tasks of an array that began together should not ask
-/// together.
+/// The largest random time by which that question comes earlier, so that tasks that started together do not ask together.
 const SPREAD: Duration = Duration::from_secs(30);
 
-/// When Slurm does not answer, it is asked again after this time, then after ever longer ones.
+/// The pause after the first question without an answer. Each further pause is twice as long.
 const FIRST_BACKOFF: Duration = Duration::from_secs(5);
 
-/// How often it is asked whether a job without a limit has got one.
-const LONG: Duration = Duration::from_secs(3600);
+/// The pause between questions about a job without a time limit, which may get one.
+const UNLIMITED_PAUSE: Duration = Duration::from_secs(3600);
 
-/// How long before the end a process that still waits for a database gives up on that: what it has goes to a file.
+/// The time before the end at which a process stops waiting for the database, and writes its results to a file.
 const LAST_CALL: Duration = Duration::from_secs(8);
 
 /// How often a job is started again that gets on each time: as good as always, and not for ever.
@@ -98,44 +98,46 @@ pub(crate) struct JobEnd {
 }
 
 impl JobEnd {
-    /// How much time is left, if that is too little for another trial. `longest` is what the longest trial of this
-    /// process took.
+    /// Returns the time that is left, if it is too short for another trial. `longest` is the duration of this process's
+    /// longest trial.
     pub(crate) fn too_little_left(&self, longest: Duration) -> Option<Duration> {
         let left = self.deadline.remaining()?;
         let wanted = self.min_time.unwrap_or(longest);
         (left.is_zero() || left < wanted).then_some(left)
     }
 
-    /// Has Slurm start the job again, if that is wanted and was not done before: up to `max_restarts` times in all, or as
-    /// long as it gets on up to a thousand times. Returns whether what was wanted did not happen, of which it says why.
+    /// Requeues the job, if the user wants that and it was not done before. Returns true if the requeue failed, after a
+    /// note with the reason.
+    ///
+    /// Allows `max_restarts` restarts in all, or a thousand for a job that makes progress.
     pub(crate) fn fails_to_requeue(
         &self,
         max_restarts: u32,
-        gets_on: bool,
+        makes_progress: bool,
         output: &Output,
     ) -> bool {
         if !self.requeue || self.was_requeued.swap(true, Ordering::Relaxed) {
             return false;
         }
         let Some(job) = SlurmJob::current() else {
-            output.note("--requeue: this is no job of Slurm's, so nobody starts it again");
+            output.note("--requeue: this process does not belong to a job of Slurm");
             return true;
         };
-        let most = if gets_on { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
+        let most = if makes_progress { max_restarts.max(MAX_RESTARTS) } else { max_restarts };
         match own_job::requeue(&job, most) {
             Ok(name) => {
-                output.note(&format!("job {name} waits to be started again"));
+                output.note(&format!("job {name} was requeued"));
                 false
             }
             Err(why) => {
-                output.note(&format!("job {} is not started again: {why}", job.name()));
+                output.note(&format!("job {} was not requeued: {why}", job.name()));
                 true
             }
         }
     }
 }
 
-/// Who keeps the deadline up to date.
+/// The thread that keeps the deadlines up to date.
 struct Watch {
     deadline: Arc<SharedDeadline>,
     last_call: Arc<SharedDeadline>,
@@ -144,7 +146,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// Sets the deadline from what the job has left. What is not known changes nothing.
+    /// Sets the deadlines from the time that the job has left. An unknown time changes nothing.
     fn set(&mut self, left: Left) {
         match left {
             Left::Unknown => {}
@@ -153,7 +155,7 @@ impl Watch {
                 self.last_call.set(None);
             }
             Left::Time(left) => {
-                // How much is held back is decided once: later there is less left of the job.
+                // The reserve is computed once: later, a quarter of the rest would be less.
                 let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
                 let after = |time: Duration| Instant::now().checked_add(time);
                 self.deadline.set(after(left.saturating_sub(reserve)));
@@ -162,7 +164,7 @@ impl Watch {
         }
     }
 
-    /// Asks Slurm when the job ends, unless it has told already, and again before that.
+    /// Asks Slurm when the job ends, unless the environment told it, and again before the end.
     fn keep(&mut self, job: &SlurmJob, told: Option<Left>) {
         let mut backoff = FIRST_BACKOFF;
         let mut is_first = true;
@@ -170,8 +172,8 @@ impl Watch {
         loop {
             let pause = match heard {
                 Some(Left::Time(left)) => until_next_question(left, is_first),
-                Some(Left::Unlimited) => Some(LONG),
-                // Slurm is busy, or away; many ask at the start of an array.
+                Some(Left::Unlimited) => Some(UNLIMITED_PAUSE),
+                // Slurm is busy or down. At the start of an array, many tasks ask.
                 Some(Left::Unknown) => Some(backoff),
                 None => None,
             };
@@ -186,7 +188,8 @@ impl Watch {
         }
     }
 
-    /// How long the job has left by what Slurm says now; `None` if that is of this process's copy of it no more.
+    /// Asks Slurm how long the job may still run. Returns `None` if asking again is useless: this process belongs to an
+    /// old copy of the job, or there is no squeue.
     fn ask(&mut self, job: &SlurmJob) -> Option<Left> {
         let problem = match Standing::of(job) {
             Ok(Some(now)) if now.supersedes(job) => return None,
@@ -195,9 +198,9 @@ impl Watch {
                 self.set(now.left);
                 return Some(now.left);
             }
-            Ok(None) => "squeue does not list it".to_owned(),
+            Ok(None) => "squeue does not list the job".to_owned(),
             Err(error @ SlurmError::NoCommand { .. }) => {
-                tracing::info!(%error, "when the job ends is not known");
+                tracing::info!(%error, "cannot find out when the job ends");
                 return None;
             }
             Err(error) => error.to_string(),
@@ -205,7 +208,7 @@ impl Watch {
         let is_news = !std::mem::replace(&mut self.has_warned, true);
         if is_news && self.deadline.remaining().is_none() {
             tracing::warn!(
-                "when job {} ends is not known yet ({problem}): its trial may not be stopped in time; --job-time says it",
+                "the end of job {} is not known yet ({problem}), so its trial may not be stopped in time; --job-time sets it",
                 job.name()
             );
         }
@@ -213,36 +216,36 @@ impl Watch {
     }
 }
 
-/// How long to wait before the end is asked for again; `None` for no more. `left` is what the job has left.
+/// Returns the pause before the next question, or `None` after the last one. `left` is the time that the job has left.
 fn until_next_question(left: Duration, is_first: bool) -> Option<Duration> {
     let early = LAST_QUESTION + SPREAD.mul_f64(rand::random());
     match left.checked_sub(early) {
         Some(pause) if pause > LAST_QUESTION => Some(pause),
-        // Of a short job, half of it is as good a time as any.
+        // A short job asks once more, after half of its time.
         _ => is_first.then_some(left / 2),
     }
 }
 
-/// How long it is until a time in seconds since 1970.
+/// Returns the time until a point in seconds since 1970, or zero if it is past.
 fn until(seconds: i64, now: SystemTime) -> Duration {
     let at =
         u64::try_from(seconds).map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     at.ok().and_then(|at| at.duration_since(now).ok()).unwrap_or_default()
 }
 
-/// What to tell a user whose batch script keeps Slurm's signals from this process; nothing if it does not.
+/// Returns a note for the user if the batch script keeps Slurm's signals from this process.
 pub(crate) fn explain_lost_signals() -> Option<String> {
     let listener = SlurmJob::current()?.task_pid?;
-    // A script with a trap for it has it do something: pass it on, as far as we know.
+    // A script with a trap is assumed to pass the signal on.
     let is_lost = listener != std::process::id() && !catches_sigterm(listener);
     is_lost.then(|| {
-        "note: Slurm sends its signals to the batch script's shell, not to this process. Start it as `exec trialbox \
-         run …`, the script's last line, so that a trial is recorded when its job is cancelled or preempted"
+        "note: Slurm sends its signals to the batch script's shell, not to this process. End the script with `exec \
+         trialbox run …`, so that a trial is recorded when its job is cancelled or preempted"
             .to_owned()
     })
 }
 
-/// Whether a process does something at SIGTERM, by the mask of caught signals (proc_pid_status(5)).
+/// Returns whether a process catches SIGTERM, from its mask of caught signals (proc_pid_status(5)).
 fn catches_sigterm(pid: u32) -> bool {
     const SIGTERM: u32 = 15;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_asked_for_again_before_the_last_minute_and_once_in_a_short_job() {
+    fn slurm_is_asked_again_before_the_last_minute_and_once_in_a_short_job() {
         for is_first in [true, false] {
             let pause = until_next_question(secs(3600), is_first).expect("a long job");
             assert!((secs(3510)..=secs(3540)).contains(&pause), "{pause:?}");
@@ -277,7 +280,7 @@ mod tests {
             let mut watch = Watch { deadline, last_call, reserve, has_warned: false };
             watch.set(Left::Time(left));
             let remaining = watch.deadline.remaining().expect("a deadline");
-            // Some of it is over when it is read.
+            // Some of the time is over when it is read.
             (remaining.as_secs_f64()).ceil() as u64
         };
         assert_eq!(set(None, secs(3600)), 3585);
@@ -287,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_is_begun_only_if_there_is_time_for_it() {
+    fn a_trial_starts_only_if_there_is_time_for_it() {
         let end = |left: Option<Duration>, min_time| {
             let deadline = Arc::new(SharedDeadline::default());
             deadline.set(left.map(|left| Instant::now() + left));
