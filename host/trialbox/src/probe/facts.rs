@@ -63,6 +63,7 @@ pub(crate) struct Rlimits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Directory {
+    #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) path: PathBuf,
     /// The type, as in [`trialbox_storage::platform::mount::Mount`]; empty if unknown.
     pub(crate) fs_type: String,

@@ -153,7 +153,7 @@ impl View for Diagnosis {
     fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
         let repaired = self.repaired.iter().flatten().map(|finding| self.record(finding, true));
         let left = self.report.findings.iter().map(|finding| self.record(finding, false));
-        let findings = repaired.chain(left).map(Record::Finding);
+        let findings = repaired.chain(left).map(|finding| Record::Finding(Box::new(finding)));
         Box::new(findings.chain([Record::Summary(Box::new(self.summary()))]))
     }
 }

@@ -83,6 +83,6 @@ pub(crate) struct ClusterSummary {
 
 impl From<Finding> for Record {
     fn from(finding: Finding) -> Self {
-        Record::Finding(FindingRecord { finding, database: None })
+        Record::Finding(Box::new(FindingRecord { finding, database: None }))
     }
 }

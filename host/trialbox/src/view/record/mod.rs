@@ -28,7 +28,7 @@ pub(crate) enum Record {
     /// `study best`, `trial show`).
     Trial(Box<TrialRecord>),
     /// A finding of `doctor` or `doctor --slurm`.
-    Finding(FindingRecord),
+    Finding(Box<FindingRecord>),
     /// The end of `doctor` or `doctor --slurm`.
     Summary(Box<SummaryRecord>),
     /// The jobs that `submit --dry-run` would submit.
