@@ -73,13 +73,13 @@ pub fn next(
         return Ok(Next::Stop(reason));
     }
     let reason = stop_reason(&budgets.rules, || {
-        Ok(History::new(study.directions.clone(), storage.outcomes(study.id)?))
+        Ok::<_, StorageError>(History::new(study.directions.clone(), storage.outcomes(study.id)?))
     })?;
     if let Some(reason) = reason {
         return Ok(Next::Stop(reason));
     }
     let is_exhausted = is_exhausted(sampler, || {
-        Ok(History::new(study.directions.clone(), storage.history(study.id)?))
+        Ok::<_, StorageError>(History::new(study.directions.clone(), storage.history(study.id)?))
     })?;
     Ok(if is_exhausted { Next::Stop(StopReason::SearchExhausted) } else { Next::Start })
 }
