@@ -1,6 +1,6 @@
 //! The tables, their version, and how a new database comes to be.
 
-use crate::sqlite::TxError;
+use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,8 +1,26 @@
-//! One cell of a table, of whatever type it is: the rows are read to see what is wrong with them.
+//! Rows and their cells, of any type: the checks look for what is wrong with them.
 
-use rusqlite::Row;
 use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
 use std::fmt;
+
+/// Calls `check` for each row of a query, all its cells read.
+pub(super) fn each<const N: usize>(
+    connection: &Connection,
+    sql: &str,
+    mut check: impl FnMut(&[Cell; N]),
+) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let mut cells = [const { Cell::Null }; N];
+        for (index, cell) in cells.iter_mut().enumerate() {
+            *cell = Cell::read(row, index)?;
+        }
+        check(&cells);
+    }
+    Ok(())
+}
 
 /// A cell as SQLite holds it.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
 //! Trials that run, wait or were retried.
 
-use super::cell::Cell;
-use super::studies::{check_datetime, each};
+use super::cell::{Cell, each};
+use super::studies::check_datetime;
 use super::survey::{Survey, Trial};
 use super::{Findings, Fix, Options, Place, kinds};
 use crate::platform::process::{Life, ProcessId, boot_id, host_name};
@@ -111,8 +111,16 @@ fn is_of_earlier_boot(process: &ProcessId) -> bool {
         && process.boot_id != ours
 }
 
-/// Whether a trial is RUNNING at this moment.
-pub(super) fn is_running(connection: &Connection, place: &Place) -> bool {
+/// Drops the findings about dead workers whose trials are not RUNNING any more: a worker that recorded its result and
+/// exited after the rows were read is not dead.
+pub(super) fn drop_finished(findings: &mut Findings, connection: &Connection) {
+    findings.list.retain(|finding| {
+        finding.kind != &kinds::STUCK_RUNNING || is_running(connection, &finding.place)
+    });
+}
+
+/// Returns whether a trial is RUNNING at this moment.
+fn is_running(connection: &Connection, place: &Place) -> bool {
     let sql = "SELECT state = 'RUNNING' FROM trials WHERE trial_id = ?1";
     connection.query_row(sql, [place.trial_id], |row| row.get(0)).unwrap_or_default()
 }
@@ -242,5 +250,30 @@ pub(super) fn show_seconds(seconds: u64) -> String {
         120..7200 => format!("{} min", seconds / 60),
         7200..172_800 => format!("{} h", seconds / 3600),
         _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_that_finishes_between_the_two_looks_is_not_reported() {
+        let connection = Connection::open_in_memory().expect("a database");
+        let sql = "CREATE TABLE trials (trial_id INTEGER PRIMARY KEY, state TEXT);
+            INSERT INTO trials VALUES (1, 'RUNNING'), (2, 'RUNNING'), (3, 'COMPLETE');";
+        connection.execute_batch(sql).expect("a table");
+        let place = |id| Place { trial_id: Some(id), ..Place::default() };
+        let mut findings = Findings::default();
+        for id in [1, 2, 4] {
+            findings.add(&kinds::STUCK_RUNNING, place(id), "its process is gone");
+        }
+        findings.add(&kinds::FAIL_WITH_VALUES, place(3), "another kind");
+        let sql = "UPDATE trials SET state = 'COMPLETE' WHERE trial_id = 1";
+        connection.execute_batch(sql).expect("it is there");
+        drop_finished(&mut findings, &connection);
+        let left: Vec<Option<i64>> =
+            findings.list.iter().map(|finding| finding.place.trial_id).collect();
+        assert_eq!(left, [Some(2), Some(3)], "trial 4 was deleted");
     }
 }

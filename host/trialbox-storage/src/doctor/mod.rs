@@ -120,6 +120,13 @@ pub struct Finding {
     pub why_not: &'static str,
 }
 
+impl Column {
+    /// Returns the table of the column.
+    pub fn table(&self) -> &'static str {
+        self.table
+    }
+}
+
 impl Finding {
     /// What to do about it, with the name of the database where a command needs one.
     pub fn advice(&self, path: &Path) -> String {
@@ -253,11 +260,7 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
         return;
     }
     check_rows(findings, connection, options);
-    // A process that has recorded its result and ended since the rows were read is no dead one.
-    let is_over = |finding: &Finding| {
-        finding.kind == &kinds::STUCK_RUNNING && !life::is_running(connection, &finding.place)
-    };
-    findings.list.retain(|finding| !is_over(finding));
+    life::drop_finished(findings, connection);
     let unsound = [
         &kinds::INTEGRITY,
         &kinds::COLUMN_MISSING,

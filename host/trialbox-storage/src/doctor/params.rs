@@ -1,7 +1,7 @@
 //! The rows of parameters and attributes.
 
-use super::cell::Cell;
-use super::studies::{check_name, each};
+use super::cell::{Cell, each};
+use super::studies::check_name;
 use super::survey::Survey;
 use super::{Findings, Kind, Place, kinds};
 use rusqlite::Connection;

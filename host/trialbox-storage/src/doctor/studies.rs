@@ -1,6 +1,6 @@
 //! The rows of studies and trials.
 
-use super::cell::Cell;
+use super::cell::{Cell, each};
 use super::survey::{Study, Survey, Trial};
 use super::values::upper_case;
 use super::{Column, Findings, Fix, Place, count, kinds};
@@ -15,24 +15,6 @@ const STATE: Column = Column { table: "trials", id: "trial_id", name: "state" };
 
 /// Clocks of machines differ by less than this; time zones by more.
 const ZONE_SECONDS: i64 = 600;
-
-/// Calls `check` for each row of a query, all its cells read.
-pub(super) fn each<const N: usize>(
-    connection: &Connection,
-    sql: &str,
-    mut check: impl FnMut(&[Cell; N]),
-) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let mut cells = [const { Cell::Null }; N];
-        for (index, cell) in cells.iter_mut().enumerate() {
-            *cell = Cell::read(row, index)?;
-        }
-        check(&cells);
-    }
-    Ok(())
-}
 
 pub(super) fn check_name(findings: &mut Findings, place: Place, what: &str, name: &Cell) {
     let chars = name.text().map_or(0, |name| name.chars().count());

@@ -1,7 +1,6 @@
 //! The rows of final and intermediate values.
 
-use super::cell::Cell;
-use super::studies::each;
+use super::cell::{Cell, each};
 use super::survey::Survey;
 use super::{Column, Findings, Fix, Place, count, kinds};
 use rusqlite::Connection;

@@ -21,16 +21,24 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_core::Json;
 
-/// How long a lock must stand still before a stranger breaks it.
-const STALE_AFTER: Duration = Duration::from_secs(60);
-
-/// How often a holder touches its lock.
-const TOUCH_INTERVAL: Duration = Duration::from_secs(10);
+/// A holder may miss a few touches, on a busy machine or server, before its lock is broken.
+const TIMING: Timing =
+    Timing { stale_after: Duration::from_secs(60), touch_interval: Duration::from_secs(10) };
 
 /// The lock of one database.
 #[derive(Debug, Clone)]
 pub(crate) struct LockFile {
     path: PathBuf,
+    timing: Timing,
+}
+
+/// The times after which a lock is touched and broken.
+#[derive(Debug, Clone, Copy)]
+struct Timing {
+    /// The time for which a lock must stand still before another process breaks it.
+    stale_after: Duration,
+    /// The time between two touches of a holder.
+    touch_interval: Duration,
 }
 
 /// Why there is no lock.
@@ -58,9 +66,9 @@ pub(crate) struct HeldLock {
 }
 
 impl LockFile {
-    /// The lock of this database: `study.db.lock`.
+    /// Returns the lock of a database: `study.db.lock`.
     pub(crate) fn of(database: &Path) -> Self {
-        LockFile { path: with_suffix(database, ".lock") }
+        LockFile { path: with_suffix(database, ".lock"), timing: TIMING }
     }
 
     /// Waits for the lock.
@@ -71,7 +79,7 @@ impl LockFile {
         let mut seen: Option<Sighting> = None;
         loop {
             match try_link(&own, &self.path) {
-                Ok(Some(kind)) => return Ok(HeldLock::new(self.path.clone(), own, token, kind)),
+                Ok(Some(kind)) => return Ok(self.held(own, token, kind)),
                 Ok(None) => {}
                 Err(error) => {
                     let _ = fs::remove_file(&own);
@@ -79,7 +87,9 @@ impl LockFile {
                 }
             }
             seen = Sighting::again(seen, &self.path);
-            if let Some(sighting) = seen.as_ref().filter(|sighting| sighting.is_stale()) {
+            if let Some(sighting) = &seen
+                && sighting.is_stale(self.timing.stale_after)
+            {
                 self.break_lock(sighting, &token);
             }
             if !patience.wait() {
@@ -96,7 +106,7 @@ impl LockFile {
             // Somebody else is; unless that one died, too.
             let since = fs::metadata(&breaking).and_then(|metadata| metadata.modified());
             let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
-            if age.is_some_and(|age| age >= STALE_AFTER) {
+            if age.is_some_and(|age| age >= self.timing.stale_after) {
                 let _ = fs::remove_file(&breaking);
             }
             return;
@@ -125,6 +135,19 @@ impl LockFile {
         }
     }
 
+    /// Starts to touch a lock that was just taken.
+    fn held(&self, own: PathBuf, token: String, kind: LinkKind) -> HeldLock {
+        let (stop, stopped) = channel();
+        let lock = self.path.clone();
+        let touched = match kind {
+            LinkKind::Linked => own.clone(),
+            LinkKind::Separate => lock.clone(),
+        };
+        let interval = self.timing.touch_interval;
+        let keeper = std::thread::spawn(move || keep_alive(&touched, interval, &stopped));
+        HeldLock { lock, own, token, keeper: Some((stop, keeper)) }
+    }
+
     /// The file that only the attempt with this token knows.
     fn file_of(&self, token: &str) -> PathBuf {
         with_suffix(&self.path, &format!(".{token}"))
@@ -132,16 +155,6 @@ impl LockFile {
 }
 
 impl HeldLock {
-    fn new(lock: PathBuf, own: PathBuf, token: String, kind: LinkKind) -> Self {
-        let (stop, stopped) = channel();
-        let touched = match kind {
-            LinkKind::Linked => own.clone(),
-            LinkKind::Separate => lock.clone(),
-        };
-        let keeper = std::thread::spawn(move || keep_alive(&touched, &stopped));
-        HeldLock { lock, own, token, keeper: Some((stop, keeper)) }
-    }
-
     /// Whether the lock is still this holder's: not, when it was suspended for so long that others took it
     /// for dead.
     pub(crate) fn is_ours(&self) -> bool {
@@ -163,8 +176,8 @@ impl Drop for HeldLock {
 }
 
 /// Touches the lock until told to stop, so that strangers see that its holder lives.
-fn keep_alive(own: &Path, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(TOUCH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+fn keep_alive(own: &Path, interval: Duration, stopped: &Receiver<()>) {
+    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
         if let Ok(file) = fs::File::options().write(true).open(own) {
             let _ = file.set_modified(SystemTime::now());
         }
@@ -197,10 +210,10 @@ impl Sighting {
         }
     }
 
-    fn is_stale(&self) -> bool {
+    fn is_stale(&self, stale_after: Duration) -> bool {
         let is_gone =
             self.process.as_ref().is_some_and(|process| matches!(process.life(), Life::Gone(_)));
-        is_gone || self.since.elapsed() >= STALE_AFTER
+        is_gone || self.since.elapsed() >= stale_after
     }
 
     fn holder(&self) -> Option<String> {
@@ -257,17 +270,25 @@ enum LinkKind {
     Separate,
 }
 
-/// Tries to make the lock; what it is if it is ours then. With hard links the link count decides, because
-/// over a network the answer to a successful link may be lost and its repetition fail.
+/// Tries to create the lock, and returns its kind if it is this attempt's then. With hard links the link count
+/// decides, because over a network the answer to a successful link may be lost and its repetition fail.
 fn try_link(own: &Path, lock: &Path) -> io::Result<Option<LinkKind>> {
+    try_link_by(|own, lock| fs::hard_link(own, lock), own, lock)
+}
+
+fn try_link_by(
+    link: impl Fn(&Path, &Path) -> io::Result<()>,
+    own: &Path,
+    lock: &Path,
+) -> io::Result<Option<LinkKind>> {
     use io::ErrorKind::{AlreadyExists, PermissionDenied, Unsupported};
-    match fs::hard_link(own, lock) {
+    match link(own, lock) {
         Ok(()) => Ok(Some(LinkKind::Linked)),
         Err(error) if error.kind() == AlreadyExists => {
             let is_ours = fs::metadata(own)?.nlink() == 2;
             Ok(is_ours.then_some(LinkKind::Linked))
         }
-        // An exclusive creation is the next best.
+        // File systems without hard links answer so; an exclusive creation is the next best.
         Err(error) if matches!(error.kind(), PermissionDenied | Unsupported) => {
             match write_new(lock, &fs::read_to_string(own)?) {
                 Ok(()) => Ok(Some(LinkKind::Separate)),
@@ -350,5 +371,67 @@ mod tests {
         assert!(!held.is_ours() && other.is_ours());
         drop(held);
         assert!(other.is_ours());
+    }
+
+    /// Writes the lock of a process on another machine, of which only the file says whether it is alive.
+    fn write_strangers_lock(lock: &LockFile) {
+        let process = ProcessId { host: "elsewhere".to_owned(), ..ProcessId::current() };
+        let mut members = vec![("token", Json::from("t"))];
+        members.extend(process.to_members());
+        fs::write(&lock.path, Json::object(members).to_string()).expect("a file");
+    }
+
+    fn quick(lock: LockFile, stale_after: Duration) -> LockFile {
+        LockFile { timing: Timing { stale_after, touch_interval: stale_after / 50 }, ..lock }
+    }
+
+    #[test]
+    fn a_lock_that_is_touched_is_never_broken() {
+        let lock = quick(lock("touched"), Duration::from_secs(1));
+        let held = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
+        let other = lock.acquire(&mut patience(Duration::from_millis(2500)));
+        assert!(matches!(other, Err(LockError::Busy { .. })), "{other:?}");
+        assert!(held.is_ours());
+    }
+
+    #[test]
+    fn a_strangers_lock_that_stands_still_is_broken_after_its_time() {
+        let lock = quick(lock("still"), Duration::from_millis(300));
+        write_strangers_lock(&lock);
+        let early = lock.acquire(&mut patience(Duration::from_millis(100)));
+        let Err(LockError::Busy { holder: Some(holder) }) = early else { panic!("{early:?}") };
+        assert!(holder.ends_with(" on elsewhere"), "{holder}");
+        let started = Instant::now();
+        let held = lock.acquire(&mut patience(Duration::from_secs(20))).expect("it stands still");
+        assert!(started.elapsed() >= Duration::from_millis(300));
+        assert!(held.is_ours());
+    }
+
+    #[test]
+    fn without_hard_links_the_lock_is_a_file_of_its_own_that_one_creates() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+            let lock = lock("linkless");
+            let [a, b] = ["a", "b"].map(|token| lock.file_of(token));
+            fs::write(&a, "a").expect("a file");
+            fs::write(&b, "b").expect("a file");
+            let refused = |_: &Path, _: &Path| Err(kind.into());
+            let first = try_link_by(refused, &a, &lock.path).expect("it is created");
+            assert_eq!(first, Some(LinkKind::Separate));
+            assert_eq!(try_link_by(refused, &b, &lock.path).expect("it is there"), None);
+            assert_eq!(fs::read_to_string(&lock.path).expect("it is there"), "a");
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_link_that_says_nothing_about_links_is_reported() {
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound] {
+            let lock = lock("full");
+            let own = lock.file_of("a");
+            fs::write(&own, "a").expect("a file");
+            let refused = |_: &Path, _: &Path| Err(kind.into());
+            let error = try_link_by(refused, &own, &lock.path).expect_err("there is no lock");
+            assert_eq!(error.kind(), kind);
+            assert!(!lock.path.exists());
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::platform::mount::{Locks, mount_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
 use crate::sqlite::errors::{
-    backend, cannot_copy, cannot_create, cannot_lock, cannot_look, not_a_database,
+    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, not_a_database,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
@@ -53,27 +53,6 @@ struct Kept {
 
 /// What is done with a connection, and with the lock file that is held meanwhile, if one is.
 type Body<'a, T> = dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError> + 'a;
-
-/// What goes wrong inside a transaction.
-#[derive(Debug)]
-pub(crate) enum TxError {
-    Sqlite(rusqlite::Error),
-    Storage(StorageError),
-    /// The lock file was taken from us while we were suspended; nothing was written.
-    LockLost,
-}
-
-impl From<rusqlite::Error> for TxError {
-    fn from(error: rusqlite::Error) -> Self {
-        TxError::Sqlite(error)
-    }
-}
-
-impl From<StorageError> for TxError {
-    fn from(error: StorageError) -> Self {
-        TxError::Storage(error)
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -455,5 +434,38 @@ fn not_ours(path: &Path, error: StorageError) -> StorageError {
             },
         },
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_with_a_write_ahead_log_is_refused_where_machines_share_it() {
+        let folder = std::env::temp_dir().join(format!("trialbox-wal-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        for (mode, has_log) in [("delete", false), ("wal", true)] {
+            let path = folder.join(mode);
+            let connection = Connection::open(&path).expect("a database");
+            connection.pragma_update(None, "journal_mode", mode).expect("a mode");
+            connection.execute_batch("CREATE TABLE t (a)").expect("a table");
+            drop(connection);
+            assert_eq!(has_write_ahead_log(&path), has_log, "{mode}");
+        }
+        assert!(!has_write_ahead_log(&folder.join("missing")));
+        let path = Path::new("/net/s.db");
+        assert!(refuse_wal(false, path).is_ok());
+        match refuse_wal(true, path) {
+            Err(StorageError::WrongDatabase { problem, help }) => {
+                assert_eq!(
+                    problem,
+                    "`/net/s.db` lies on a network file system and has a write-ahead log, which loses rows there"
+                );
+                assert!(help.ends_with("sqlite3 /net/s.db 'PRAGMA journal_mode=DELETE'"), "{help}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! lock, while everybody else waits for it. Ended trials never change. So what was found before, outside the
 //! lock, still holds under it, and only the trials after it are looked at there.
 
-use crate::sqlite::connection::TxError;
+use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{StudyId, TrialState};
@@ -36,7 +36,7 @@ impl EndedPart {
             Some(known) if known.still_holds(tx, study)? => Some(known.clone()),
             _ => None,
         };
-        let (first_open, n_failed) = first_open(tx, study, after(known.as_ref()))?;
+        let (first_open, n_uncounted) = first_open(tx, study, after(known.as_ref()))?;
         let (n_new, last): (i64, Option<i64>) = tx
             .prepare_cached(
                 "SELECT count(*), max(trial_id) FROM trials
@@ -46,7 +46,7 @@ impl EndedPart {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
         let Some(last) = last else { return Ok(known) };
-        let n_counted = n_counted(known.as_ref()) + n_new.unsigned_abs() - n_failed;
+        let n_counted = n_counted(known.as_ref()) + n_new.unsigned_abs() - n_uncounted;
         Ok(Some(EndedPart { last: LastEnded::read(tx, last)?, n_counted }))
     }
 
@@ -77,16 +77,17 @@ fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialI
          WHERE study_id = ?1 AND trial_id > ?2 AND state <> 'COMPLETE' ORDER BY trial_id",
     )?;
     let mut rows = statement.query(params![study.0, after.0])?;
-    let mut n_failed = 0;
+    let mut n_uncounted = 0;
     while let Some(row) = rows.next()? {
         // A state that makes no sense is for those to report who read whole trials.
         match TrialState::parse(row.get_ref(1)?.as_str().unwrap_or_default()) {
-            Some(TrialState::Fail) => n_failed += 1,
-            Some(state) if state.is_finished() => {}
-            _ => return Ok((TrialId(row.get(0)?), n_failed)),
+            Some(state) if state.is_finished() => {
+                n_uncounted += u64::from(!state.counts_towards_budget());
+            }
+            _ => return Ok((TrialId(row.get(0)?), n_uncounted)),
         }
     }
-    Ok((TrialId(i64::MAX), n_failed))
+    Ok((TrialId(i64::MAX), n_uncounted))
 }
 
 /// The id after which the trials begin that may not have ended.

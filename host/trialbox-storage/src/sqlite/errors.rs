@@ -1,8 +1,31 @@
-//! SQLite's and the system's errors in our words: what was being done, and what can be done about it.
+//! The errors of SQLite and of the system as storage errors: the action that failed, and the remedy.
 
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use trialbox_core::StorageError;
+
+/// An error inside a transaction.
+#[derive(Debug)]
+pub(crate) enum TxError {
+    /// SQLite's error.
+    Sqlite(rusqlite::Error),
+    /// A storage's error.
+    Storage(StorageError),
+    /// Another process took the lock file while this one was suspended; nothing was written.
+    LockLost,
+}
+
+impl From<rusqlite::Error> for TxError {
+    fn from(error: rusqlite::Error) -> Self {
+        TxError::Sqlite(error)
+    }
+}
+
+impl From<StorageError> for TxError {
+    fn from(error: StorageError) -> Self {
+        TxError::Storage(error)
+    }
+}
 
 pub(crate) fn cannot_create(path: &Path, error: std::io::Error) -> StorageError {
     let folder = folder_of(path);
@@ -84,4 +107,53 @@ pub(crate) fn backend(action: &str, error: rusqlite::Error) -> StorageError {
 /// The folder that a file lies in.
 fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    fn help(error: StorageError) -> Option<String> {
+        match error {
+            StorageError::Backend { help, .. } => help,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_help_for_an_error_of_sqlite_names_its_remedy() {
+        for (code, want) in [
+            (ffi::SQLITE_FULL, Some("free some space")),
+            (ffi::SQLITE_READONLY, Some("must be writable")),
+            (ffi::SQLITE_PERM, Some("must be writable")),
+            (ffi::SQLITE_CANTOPEN, Some("check the path")),
+            (ffi::SQLITE_CORRUPT, Some(".recover")),
+            (ffi::SQLITE_INTERRUPT, None),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            let help = help(backend("write", error));
+            match want {
+                Some(want) => {
+                    assert!(help.as_ref().is_some_and(|help| help.contains(want)), "{help:?}")
+                }
+                None => assert_eq!(help, None, "{code}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_help_for_a_database_that_cannot_be_created_names_its_remedy() {
+        use std::io::ErrorKind;
+        for (kind, want) in [
+            (ErrorKind::NotFound, "the folder `data`"),
+            (ErrorKind::PermissionDenied, "cannot be written"),
+            (ErrorKind::ReadOnlyFilesystem, "cannot be written"),
+            (ErrorKind::StorageFull, "free some space"),
+            (ErrorKind::QuotaExceeded, "free some space"),
+        ] {
+            let help = help(cannot_create(Path::new("data/s.db"), kind.into()));
+            assert!(help.as_ref().is_some_and(|help| help.contains(want)), "{kind}: {help:?}");
+        }
+    }
 }

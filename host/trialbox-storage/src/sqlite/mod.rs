@@ -5,17 +5,18 @@
 
 mod connection;
 mod ended;
-mod errors;
+pub(crate) mod errors;
 mod reader;
 mod studies;
 mod trials;
 
-pub(crate) use connection::{GUARD_SQL, TxError, is_on_network, lock_file_of};
+pub(crate) use connection::{GUARD_SQL, is_on_network, lock_file_of};
 
 use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
 use crate::sqlite::ended::EndedPart;
+use crate::sqlite::errors::TxError;
 use crate::sqlite::reader::{TrialFilter, TrialReader};
 use crate::sqlite::studies::{
     AttrScope, all_ids, delete_study, find_study, insert_study, read_stop, read_study,

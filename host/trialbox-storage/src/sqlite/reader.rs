@@ -4,7 +4,7 @@ use crate::rows::{
     decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
     decode_state, decode_value, unreadable,
 };
-use crate::sqlite::connection::TxError;
+use crate::sqlite::errors::TxError;
 use crate::sqlite::studies::AttrScope;
 use rusqlite::Connection;
 use std::borrow::Cow;

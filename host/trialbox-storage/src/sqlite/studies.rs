@@ -1,7 +1,7 @@
 //! What is done to studies inside a transaction.
 
 use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
-use crate::sqlite::connection::TxError;
+use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use trialbox_core::seam::storage::check_name;

@@ -3,8 +3,8 @@
 use crate::rows::{
     decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
 };
-use crate::sqlite::connection::TxError;
 use crate::sqlite::ended::{EndedPart, after, n_counted};
+use crate::sqlite::errors::TxError;
 use crate::sqlite::studies::{AttrScope, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::run::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
@@ -34,19 +34,25 @@ pub(crate) fn upsert_trial_attr(
     Ok(())
 }
 
-/// Trials that count against `--max-trials`: failed ones do not, or a broken objective would use it up.
+/// Counts the trials that use up a study's budget.
 pub(crate) fn count_towards_budget(
     tx: &Connection,
     study: StudyId,
     ended: Option<&EndedPart>,
 ) -> rusqlite::Result<u64> {
-    let n_later: i64 = tx
-        .prepare_cached(
-            "SELECT count(*) FROM trials
-             WHERE study_id = ?1 AND trial_id > ?2 AND state IN ('COMPLETE', 'PRUNED', 'RUNNING')",
-        )?
-        .query_row([study.0, after(ended).0], |row| row.get(0))?;
+    let sql = format!(
+        "SELECT count(*) FROM trials WHERE study_id = ?1 AND trial_id > ?2 AND state IN ({})",
+        states_towards_budget()
+    );
+    let n_later: i64 =
+        tx.prepare_cached(&sql)?.query_row([study.0, after(ended).0], |row| row.get(0))?;
     Ok(n_counted(ended) + n_later.unsigned_abs())
+}
+
+/// Returns the states that count towards a study's budget, as a list of SQL.
+fn states_towards_budget() -> String {
+    let states = TrialState::ALL.into_iter().filter(|state| state.counts_towards_budget());
+    states.map(|state| format!("'{state}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// Takes the lowest WAITING trial. The state is compared again in the UPDATE, which Optuna does not do.
@@ -407,4 +413,14 @@ pub(crate) fn read_params_of(
         found.push((name, param));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_and_waiting_trials_do_not_count_towards_the_budget() {
+        assert_eq!(states_towards_budget(), "'COMPLETE', 'PRUNED', 'RUNNING'");
+    }
 }
