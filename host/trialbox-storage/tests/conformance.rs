@@ -297,8 +297,9 @@ fn attributes_are_replaced_and_a_studys_defaults_are_set_once() {
 #[test]
 fn studies_keep_their_directions_and_have_unique_names_of_at_most_512_characters() {
     each("studies", |storage| {
+        // Not the same when read backwards.
         let directions =
-            [StudyDirection::Maximize, StudyDirection::Minimize, StudyDirection::Maximize];
+            [StudyDirection::Maximize, StudyDirection::Maximize, StudyDirection::Minimize];
         for name in ["", "a\nb", "é 😀 '\"; --", &"x".repeat(512)] {
             let made = storage.create_study(&new_study(name, &directions)).unwrap();
             assert_eq!(storage.open_study(name).unwrap(), made);
@@ -521,5 +522,115 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
                 (trial.number, trial.state, &trial.values, &trial.system_attrs)
             );
         }
+    });
+}
+
+fn float(low: f64, high: f64) -> Distribution {
+    Distribution::float(low, high, false, None).unwrap()
+}
+
+/// Runs a trial that has one parameter `x`, of this distribution, to its end.
+fn run(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    x: &Distribution,
+    outcome: &Outcome,
+) -> TrialNumber {
+    let claim = begin(storage, study, "o").claim;
+    let param = Param { distribution: x.clone(), internal: 1.0 };
+    let batch = TrialBatch { params: vec![("x".to_owned(), param)], ..TrialBatch::default() };
+    storage.record(&claim, &batch).unwrap();
+    finish(storage, &claim, outcome).unwrap();
+    claim.number
+}
+
+#[test]
+fn two_studies_at_work_have_their_own_parameters_and_budgets() {
+    each("two-studies", |storage| {
+        let a = study(storage);
+        let b = storage.create_study(&new_study("b", &[StudyDirection::Maximize])).unwrap();
+        let (of_a, of_b) = (float(0.0, 2.0), Distribution::int(1, 9, false, 1).unwrap());
+        let complete = Outcome::Complete(vec![0.5]);
+        // Before a study has the parameter, the other's range does not count.
+        run(storage, &a, &of_a, &complete);
+        let first_of_b = begin(storage, &b, "o").claim;
+        assert_eq!(storage.recorded_distribution(b.id, first_of_b.id, "x").unwrap(), None);
+        finish(storage, &first_of_b, &Outcome::Fail).unwrap();
+        // The trials of the two alternate, and each study's failed ones stand between the other's good ones.
+        for _ in 0..2 {
+            run(storage, &b, &of_b, &complete);
+            run(storage, &a, &of_a, &Outcome::Pruned(None));
+            run(storage, &b, &of_b, &Outcome::Fail);
+        }
+        for (study, wanted) in [(&a, &of_a), (&b, &of_b)] {
+            let running = begin(storage, study, "o").claim;
+            let found = storage.recorded_distribution(study.id, running.id, "x").unwrap();
+            assert_eq!(found.as_ref(), Some(wanted), "{}", study.name);
+            finish(storage, &running, &Outcome::Fail).unwrap();
+        }
+        // Three count of each: COMPLETE and PRUNED ones of `a`, two COMPLETE ones and a RUNNING one of `b`.
+        let running = begin(storage, &b, "o").claim;
+        for study in [&a, &b] {
+            let full = start(storage, study, "o", Some(3));
+            assert_eq!(full, TrialStart::BudgetReached { n_trials: 3 }, "{}", study.name);
+        }
+        finish(storage, &running, &Outcome::Fail).unwrap();
+        assert!(matches!(start(storage, &b, "o", Some(3)), TrialStart::Begun(_)));
+        assert!(matches!(start(storage, &a, "o", Some(4)), TrialStart::Begun(_)));
+        for study in [&a, &b] {
+            let n_running = storage.running_trials(study.id).unwrap().len();
+            assert_eq!(n_running, 1, "{}", study.name);
+        }
+    });
+}
+
+#[test]
+fn a_study_in_a_deleted_ones_place_counts_its_own_trials() {
+    each("in-its-place", |storage| {
+        let (a, x) = (study(storage), float(0.0, 2.0));
+        let complete = Outcome::Complete(vec![0.5]);
+        let directions = [StudyDirection::Maximize];
+        let b = storage.create_study(&new_study("b", &directions)).unwrap();
+        run(storage, &b, &x, &complete);
+        let full = start(storage, &b, "o", Some(1));
+        assert_eq!(full, TrialStart::BudgetReached { n_trials: 1 });
+        storage.delete_study(b.id).unwrap();
+        // SQLite gives the ids of the deleted study and of its trial away again, the trial's to another study.
+        run(storage, &a, &x, &complete);
+        let again = storage.create_study(&new_study("b", &directions)).unwrap();
+        run(storage, &again, &x, &Outcome::Fail);
+        assert!(matches!(start(storage, &again, "o", Some(1)), TrialStart::Begun(_)));
+        let full = start(storage, &again, "o", Some(1));
+        assert_eq!(full, TrialStart::BudgetReached { n_trials: 1 });
+    });
+}
+
+#[test]
+fn a_pruned_trial_after_a_running_one_counts_towards_the_budget() {
+    each("pruned-later", |storage| {
+        let study = study(storage);
+        let running = begin(storage, &study, "first").claim;
+        run(storage, &study, &float(0.0, 2.0), &Outcome::Pruned(None));
+        let full = start(storage, &study, "o", Some(2));
+        assert_eq!(full, TrialStart::BudgetReached { n_trials: 2 });
+        finish(storage, &running, &Outcome::Fail).unwrap();
+        assert!(matches!(start(storage, &study, "o", Some(2)), TrialStart::Begun(_)));
+    });
+}
+
+#[test]
+fn a_study_starts_with_the_first_of_its_trials() {
+    each("start", |storage| {
+        let study = study(storage);
+        let times = ["01:02:03", "01:00:00", "01:04:00"]
+            .map(|time| parse_datetime(&format!("2026-11-24 {time}")).expect("a date and time"));
+        for at in times {
+            let request =
+                BeginTrial { owner: "o".into(), has_heartbeat: false, max_trials: None, at };
+            storage.begin_trial(study.id, &request).unwrap();
+        }
+        let summary = storage.list_studies().unwrap().remove(0);
+        assert_eq!(summary.datetime_start, Some(times[1]));
+        assert_eq!(summary.n_trials, [(TrialState::Running, 3)].into());
     });
 }

@@ -7,14 +7,15 @@
 mod common;
 
 use rusqlite::Connection;
-use std::collections::BTreeSet;
+use rusqlite::types::ValueRef;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_storage::LockMode;
-use trialbox_storage::doctor::{Finding, Options, Report, Severity, examine, kinds, repair};
+use trialbox_storage::doctor::{Finding, Fix, Options, Report, Severity, examine, kinds, repair};
 use trialbox_storage::platform::process::{ProcessId, boot_id, host_name};
 
 const CREATE: &str = include_str!("../src/create.sql");
@@ -168,6 +169,95 @@ fn a_repair_mends_what_can_be_proven_and_nothing_else() {
         }
         assert_eq!(repaired.copy.is_some(), !repaired.done.is_empty(), "{}", case.name);
     }
+}
+
+/// All rows of a database, by table and row id.
+fn rows(path: &Path) -> BTreeMap<(String, i64), String> {
+    let connection = Connection::open(path).unwrap();
+    let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+    let mut statement = connection.prepare(tables).unwrap();
+    let tables: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let mut found = BTreeMap::new();
+    for table in tables {
+        let mut statement = connection.prepare(&format!("SELECT rowid, * FROM {table}")).unwrap();
+        let n_columns = statement.column_count();
+        let mut rows = statement.query([]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            let cells: Vec<String> = (1..n_columns)
+                .map(|index| match row.get_ref(index).unwrap() {
+                    ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                    other => format!("{other:?}"),
+                })
+                .collect();
+            found.insert((table.clone(), row.get(0).unwrap()), cells.join(" "));
+        }
+    }
+    found
+}
+
+/// The row that a repair says it changes; none for the trigger and for files.
+fn row_of(fix: &Fix) -> Option<(String, i64)> {
+    match fix {
+        Fix::Number { trial_id, .. } | Fix::EndTrial { trial_id, .. } => {
+            Some(("trials".to_owned(), *trial_id))
+        }
+        Fix::DeleteValue { value_id } => Some(("trial_values".to_owned(), *value_id)),
+        Fix::ClearNumber { column, row_id } | Fix::UpperCase { column, row_id, .. } => {
+            Some((column.table().to_owned(), *row_id))
+        }
+        Fix::MakeGuard | Fix::RemoveFile(_) => None,
+    }
+}
+
+/// The rows that differ between two databases.
+fn changed_rows(
+    before: &BTreeMap<(String, i64), String>,
+    after: &BTreeMap<(String, i64), String>,
+) -> BTreeSet<(String, i64)> {
+    let keys = before.keys().chain(after.keys());
+    keys.filter(|key| before.get(*key) != after.get(*key)).cloned().collect()
+}
+
+#[test]
+fn a_repair_changes_the_rows_that_it_reports_and_no_others() {
+    let mut n_rows = 0;
+    for case in cases() {
+        let path = database(&format!("only/{}", case.name), &case.sql);
+        let before = rows(&path);
+        let repaired = repair(&path, &options()).unwrap();
+        let after = rows(&path);
+        let fixes = || repaired.done.iter().filter_map(|finding| finding.fix.as_ref());
+        let mut wanted: BTreeSet<(String, i64)> = fixes().filter_map(row_of).collect();
+        let reasons = after.iter().filter(|(key, row)| {
+            key.0 == "trial_system_attributes" && row.contains("trialbox:failure")
+        });
+        if fixes().any(|fix| matches!(fix, Fix::EndTrial { .. })) {
+            wanted.extend(reasons.map(|(key, _)| key.clone()));
+        }
+        assert_eq!(changed_rows(&before, &after), wanted, "{}", case.name);
+        n_rows += wanted.len();
+    }
+    assert!(n_rows > 8, "only {n_rows} rows were repaired");
+}
+
+#[test]
+fn the_repair_of_a_dead_trial_leaves_living_ones_running() {
+    let dead = cases().into_iter().find(|case| case.name == "stuck-running").unwrap();
+    let living = "
+        INSERT INTO trials VALUES (8, 6, 1, 'RUNNING', '2026-11-24 01:03:00.000000', NULL), (9, 7, 1, 'RUNNING', '2026-11-24 01:04:00.000000', NULL);
+        INSERT INTO trial_heartbeats VALUES (8, 8, '2026-11-24 01:59:30'), (9, 9, '2026-11-24 01:59:40');
+        INSERT INTO trial_system_attributes VALUES (20, 4, 'trialbox:failure', '\"left by Optuna\"');";
+    let path = database("living", &[&dead.sql, living].concat());
+    let repaired = repair(&path, &options()).unwrap();
+    let done: Vec<&str> = repaired.done.iter().map(|finding| finding.kind.code).collect();
+    assert_eq!(done, ["stuck-running"]);
+    let states = "SELECT group_concat(trial_id || state, ' ' ORDER BY trial_id) FROM trials WHERE trial_id IN (4, 8, 9)";
+    assert_eq!(query::<String>(&path, states), "4FAIL 8RUNNING 9RUNNING");
+    let reason =
+        "SELECT value_json FROM trial_system_attributes WHERE trial_system_attribute_id = 20";
+    let reason: String = query(&path, reason);
+    assert!(reason.contains("E-LOST"), "{reason}");
 }
 
 #[test]

@@ -397,3 +397,24 @@ fn a_study_made_anew_under_its_name_is_looked_at_from_its_beginning() {
     };
     assert_eq!(begun.claim.number.0, 0, "the trial that waits");
 }
+
+#[test]
+fn a_heartbeat_is_renewed_for_one_trial_only() {
+    let path = fresh("one-heartbeat");
+    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+    let id = study(&mut storage);
+    let claims = ["silent", "alive", "silent, too"].map(|owner| {
+        match storage.begin_trial(id, &request(owner, None)).unwrap() {
+            TrialStart::Begun(begun) => begun.claim,
+            other => panic!("{other:?}"),
+        }
+    });
+    let other = Connection::open(&path).unwrap();
+    let old = "2026-11-24 01:00:00";
+    other.execute("UPDATE trial_heartbeats SET heartbeat = ?1", [old]).unwrap();
+    storage.record(&claims[1], &TrialBatch::default()).unwrap();
+    let running = storage.running_trials(id).unwrap();
+    let is_old: Vec<bool> =
+        running.iter().map(|trial| trial.heartbeat.as_ref().unwrap().stamp == old).collect();
+    assert_eq!(is_old, [true, false, true]);
+}
