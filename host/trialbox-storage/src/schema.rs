@@ -36,8 +36,8 @@ pub(crate) const OLDER_REVISIONS: [&str; 9] = [
     "v3.0.0.d",
 ];
 
-/// Makes a whole database aside and links it into place, so that nobody ever sees half of one. Of several
-/// processes that do so at once, the first wins and the others go on with its file.
+/// Creates a whole database aside and links it into place, so that no process sees half of one. Of several processes
+/// that do so at the same time, the first wins and the others use its file.
 pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -106,7 +106,7 @@ pub(crate) enum Version {
     /// One without any table.
     Empty,
     /// One whose tables are not all there, or not yet: Optuna makes them one by one, and what it is says the
-    /// error only if nobody goes on.
+    /// error only if no other process continues.
     Unfinished(StorageError),
 }
 

@@ -1,4 +1,4 @@
-//! Results that could not be written: a file each, until somebody can.
+//! Results that could not be written: each waits in a file until a later job writes it.
 //!
 //! The file is written aside, synced and renamed, so it is there wholly or not at all. It lies beside the
 //! database, where the next job looks; if nothing can be written there either, in a folder of the user's. What
@@ -15,33 +15,33 @@ use trialbox_core::{Distribution, Json, Param, TrialNumber, TrialState};
 /// The format of the files. A later one may add members, and changes this number if it changes any.
 const VERSION: i64 = 1;
 
-/// Where results wait.
+/// The folders in which the results of a database wait.
 #[derive(Debug, Clone)]
 pub struct Spool {
     folders: Vec<PathBuf>,
     database: PathBuf,
 }
 
-/// A result that waits.
+/// A finished result that is not recorded yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SpooledResult {
     /// The study's name.
     pub study: String,
-    /// What is to be written.
+    /// The trial that is to be written.
     pub trial: UnrecordedTrial,
 }
 
 /// A file of the spool.
 #[derive(Debug)]
 pub struct SpoolEntry {
-    /// Where it lies.
+    /// The file's path.
     pub path: PathBuf,
-    /// What it holds, or why it cannot be read.
+    /// The result in it, or the reason why it cannot be read.
     pub result: Result<SpooledResult, String>,
 }
 
 impl Spool {
-    /// The spool of a database: `study.db.spool` beside it, and after that the folders given.
+    /// Returns the spool of a database: `study.db.spool` beside it, and after that the folders given.
     pub fn of(database: &Path, others: impl IntoIterator<Item = PathBuf>) -> Self {
         let database = fs::canonicalize(database)
             .or_else(|_| std::path::absolute(database))
@@ -50,7 +50,7 @@ impl Spool {
         Spool { folders: std::iter::once(beside).chain(others).collect(), database }
     }
 
-    /// Keeps a result; returns where.
+    /// Saves a result and returns the path of its file.
     ///
     /// # Errors
     /// Each folder that was tried, with its problem.
@@ -71,10 +71,10 @@ impl Spool {
         Err(problems)
     }
 
-    /// What waits for this database, in the order of the files' names.
+    /// Reads the results that wait for this database, in the order of the files' names.
     ///
     /// # Errors
-    /// When a folder is there but cannot be read: then results may be waiting that nobody sees.
+    /// When a folder exists but cannot be read: results may be waiting in it.
     pub fn entries(&self) -> io::Result<Vec<SpoolEntry>> {
         let mut entries = Vec::new();
         for folder in &self.folders {
@@ -87,7 +87,7 @@ impl Spool {
         Ok(entries)
     }
 
-    /// Forgets a result that was written.
+    /// Removes the file of a result that was written.
     ///
     /// # Errors
     /// When the file cannot be removed.
@@ -133,7 +133,7 @@ impl Spool {
 fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
     let (aside, path) = (folder.join(format!(".{name}.tmp")), folder.join(name));
     let create = || fs::create_dir_all(folder).and_then(|()| fs::File::create(&aside));
-    // Once more if somebody has just removed the folder with its last file.
+    // Once more if another process has just removed the folder with its last file.
     let written = create().or_else(|_| create()).and_then(|mut file| {
         file.write_all(text.as_bytes())?;
         file.sync_all()

@@ -18,11 +18,11 @@ const LONGEST_CREATION: Duration = Duration::from_secs(24 * 3600);
 pub(super) enum Journal {
     /// A rollback journal, which is there during a transaction.
     Rollback,
-    /// A write-ahead log, and nobody has the database open.
+    /// A write-ahead log; no process has the database open.
     WalAtRest,
     /// A write-ahead log, with transactions in it.
     WalInUse,
-    /// The same, without the index that those who have the database open share: nobody has.
+    /// A write-ahead log without its index, which the processes that have the database open share: none has.
     WalAlone,
 }
 
@@ -32,7 +32,7 @@ impl Journal {
     }
 }
 
-/// Checks all that can be checked without SQLite. `None` if there is no database to open.
+/// Checks all that can be checked without SQLite. Returns `None` if there is no database to open.
 pub(super) fn check(findings: &mut Findings, path: &Path, options: &Options) -> Option<Journal> {
     check_beside(findings, path, options);
     let journal = match header(path) {

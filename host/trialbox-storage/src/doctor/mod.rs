@@ -177,7 +177,7 @@ pub enum Fix {
     },
     /// Makes the guard trigger.
     MakeGuard,
-    /// Deletes a file that nobody will open again.
+    /// Deletes a file that no process will open again.
     RemoveFile(PathBuf),
 }
 
@@ -314,7 +314,7 @@ impl Drop for Opened {
 }
 
 /// Opens without write access, and so that SQLite makes no file beside the database: one in WAL mode that
-/// nobody has open is read as a plain file, and one whose log is there without its index is copied first.
+/// no process has open is read as a plain file, and one whose log is there without its index is copied first.
 fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::Result<Opened> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = None;

@@ -3,10 +3,10 @@
 //! What every network file system does keep is an atomic change of its names, and that a file opened after
 //! another machine has closed it shows what that one wrote. So the lock is a hard link to a file that only
 //! this attempt knows (open(2) describes the trick: the link count tells the truth even when the server's
-//! answer is lost), and whoever holds it opens the database inside and closes it before letting go.
+//! answer is lost), and its holder opens the database after taking it and closes the database before releasing it.
 //!
-//! A holder that died leaves its lock behind. It is broken by whoever can show that the holder is gone, or
-//! has seen the file stand still for a minute by its own clock; a living holder touches it. Only one at a
+//! A holder that died leaves its lock behind. Another process breaks the lock if it can show that the holder is gone,
+//! or has seen the file stand still for a minute by its own clock; a living holder touches the file. Only one at a
 //! time breaks, behind a lock of its own, or a slow breaker could take the next holder's lock for the dead
 //! one's. A holder that was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
 
@@ -41,7 +41,7 @@ struct Timing {
     touch_interval: Duration,
 }
 
-/// Why there is no lock.
+/// The reason why a lock was not taken.
 #[derive(Debug)]
 pub(crate) enum LockError {
     /// Others hold it for longer than we may wait; who, as far as the file tells.
@@ -99,11 +99,11 @@ impl LockFile {
         }
     }
 
-    /// Takes a dead holder's lock away, if nobody else is about to.
+    /// Removes a dead holder's lock, unless another process is doing so.
     fn break_lock(&self, dead: &Sighting, token: &str) {
         let breaking = with_suffix(&self.path, ".breaking");
         let Ok(()) = write_new(&breaking, &describe(token)) else {
-            // Somebody else is; unless that one died, too.
+            // Another process is doing so, unless it died, too.
             let since = fs::metadata(&breaking).and_then(|metadata| metadata.modified());
             let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
             if age.is_some_and(|age| age >= self.timing.stale_after) {
@@ -155,8 +155,8 @@ impl LockFile {
 }
 
 impl HeldLock {
-    /// Whether the lock is still this holder's: not, when it was suspended for so long that others took it
-    /// for dead.
+    /// Returns whether the lock is still this holder's. It is not if the holder was suspended for so long that others
+    /// took it for dead.
     pub(crate) fn is_ours(&self) -> bool {
         read_lock(&self.lock).is_some_and(|found| found.token.as_deref() == Some(&self.token))
     }
@@ -184,7 +184,7 @@ fn keep_alive(own: &Path, interval: Duration, stopped: &Receiver<()>) {
     }
 }
 
-/// What was seen of somebody else's lock, and since when it has been so.
+/// A sighting of another process's lock, with the time since which the lock has looked so.
 struct Sighting {
     text: String,
     process: Option<ProcessId>,

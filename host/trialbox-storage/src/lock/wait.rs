@@ -4,8 +4,8 @@ use crate::location::{Options, WaitCancellation};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Whoever has waited for a time asks again within this part of it. So a few processes hand the database on without
-/// a long gap, hundreds do not use up their processors with asking, and nobody needs to know how many they are.
+/// A process that has waited for a time asks again within this part of it. A few processes hand the database on
+/// without a long gap, hundreds do not use up their processors with asking, and no process needs to know their number.
 const PART_OF_THE_WAIT: u32 = 2;
 
 /// The first waits are this short: most transactions of others last a few milliseconds.
@@ -14,13 +14,13 @@ const SHORTEST_STEP: Duration = Duration::from_millis(1);
 /// The longest; a herd of hundreds asks often enough together.
 const LONGEST_STEP: Duration = Duration::from_millis(128);
 
-/// How often somebody who waits says so.
+/// The time between two warnings of a process that waits.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A lock file costs the server of a network file system several calls at each look.
 const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
 
-/// How long a process that was told to end still waits. Schedulers give it half a minute by default and some sites
+/// The time for which a process that was told to end still waits. Schedulers give it half a minute by default and some sites
 /// less; whatever cannot be written by then is kept in a file.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
@@ -49,17 +49,17 @@ impl LockWait {
         }
     }
 
-    /// The same, at the pace of a lock file on a network file system.
+    /// Sets the pace of a lock file on a network file system.
     pub(crate) fn for_lock_file(self) -> Self {
         LockWait { longest_step: LONGEST_STEP_OF_LOCK_FILE, ..self }
     }
 
-    /// How long it has lasted.
+    /// Returns the time waited so far.
     pub(crate) fn waited(&self) -> Duration {
         self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
-    /// Waits a little; `false` when it is enough. The wait is drawn at random up to a step that grows, so that
+    /// Waits a little; returns `false` when the wait is over. The wait is drawn at random up to a step that grows, so that
     /// a herd that was refused together does not come back together.
     pub(crate) fn wait(&mut self) -> bool {
         let waited = self.started.get_or_insert_with(Instant::now).elapsed();
@@ -92,8 +92,8 @@ impl LockWait {
     }
 }
 
-/// Which process of this machine holds a lock on the file, as the kernel lists them (proc_locks(5)). It does
-/// not open the file: closing it again would give up this process's own locks on it.
+/// Returns the process of this machine that holds a lock on the file, from the kernel's list (proc_locks(5)). The file
+/// is not opened: closing it again would give up this process's own locks on it.
 pub(crate) fn holder_of(path: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
     let metadata = std::fs::metadata(path).ok()?;

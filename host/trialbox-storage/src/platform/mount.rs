@@ -154,7 +154,7 @@ fn choose(path: &Path, magic: u32, mountinfo: &str) -> Mount {
     mount
 }
 
-/// Whose locks a file system has. Its name decides, and its number where nobody knows the name.
+/// Whose locks a file system has. Its name decides, and its number where the name is unknown.
 fn judge(fs_type: &str, magic: u32) -> Locks {
     let names = |list: &[(&str, u32)]| list.iter().any(|(name, _)| *name == fs_type);
     let numbers = |list: &[(&str, u32)]| list.iter().any(|(_, known)| *known == magic);

@@ -87,7 +87,7 @@ impl ProcessId {
         }
     }
 
-    /// The machine is this one. In another container of it the number is another process's, or nobody's.
+    /// The machine is this one. In another container of it the number is another process's, or no process's.
     fn life_here(&self) -> Life {
         if self.pid_namespace.is_none() || self.pid_namespace != pid_namespace() {
             return Life::Unknown;
@@ -144,7 +144,7 @@ enum Seen {
         start_ticks: u64,
     },
     Ended,
-    /// It is there, but belongs to somebody else, and `/proc` hides it (`hidepid`), as on many clusters.
+    /// It is there, but belongs to another user, and `/proc` hides it (`hidepid`), as on many clusters.
     Hidden,
 }
 

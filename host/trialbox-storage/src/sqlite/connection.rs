@@ -1,4 +1,4 @@
-//! Transactions on a SQLite file, whoever else is writing it.
+//! Transactions on a SQLite file that other processes write at the same time.
 
 use crate::location::{Create, LockMode, Options};
 use crate::lock::file::{HeldLock, LockError, LockFile, with_suffix};
@@ -22,7 +22,7 @@ CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON tria
 WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
 BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
 
-/// How long a file that is no whole database may have been left alone before nobody is making it.
+/// The time without a change after which an incomplete database is taken for abandoned.
 const BEING_MADE: Duration = Duration::from_secs(5);
 
 /// A database, and how its transactions are kept apart from others'.
@@ -40,8 +40,8 @@ pub(crate) struct Database {
 enum Access {
     /// SQLite's locks hold between all who have the file open: one connection serves for good.
     Kept(Box<Kept>),
-    /// They do not reach other machines: a lock file is held around opening, transacting and closing, so that
-    /// nobody's page cache outlives somebody else's transaction.
+    /// They do not reach other machines: a lock file is held around opening, transacting and closing, so that no page
+    /// cache outlives another machine's transaction.
     Reopened(LockFile),
 }
 
@@ -262,7 +262,7 @@ impl Database {
         }
     }
 
-    /// Whether somebody may still be making the database: its file has just changed.
+    /// Returns whether another process may still be creating the database: its file has just changed.
     fn is_being_made(&self) -> bool {
         let modified = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
         let age = modified.ok().and_then(|modified| modified.elapsed().ok());
@@ -422,7 +422,7 @@ fn missing(path: &Path) -> StorageError {
     }
 }
 
-/// A file that SQLite cannot read is no database; that says more than SQLite's words.
+/// Turns SQLite's error about a file that is not a database into one that says so.
 fn not_ours(path: &Path, error: StorageError) -> StorageError {
     match error {
         StorageError::Backend { source, .. } => match source.downcast::<rusqlite::Error>() {

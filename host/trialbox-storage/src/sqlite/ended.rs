@@ -1,7 +1,7 @@
 //! The beginning of a study, in which every trial has ended: what need not be looked at again.
 //!
-//! Whoever begins a trial looks for one that waits and counts those that use the budget up, under the write
-//! lock, while everybody else waits for it. Ended trials never change. So what was found before, outside the
+//! A worker that starts a trial looks for a waiting one and counts those that use up the budget, under the write
+//! lock, while all other workers wait for it. Finished trials never change. So what was found before, outside the
 //! lock, still holds under it, and only the trials after it are looked at there.
 
 use crate::sqlite::errors::TxError;
@@ -79,7 +79,7 @@ fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialI
     let mut rows = statement.query(params![study.0, after.0])?;
     let mut n_uncounted = 0;
     while let Some(row) = rows.next()? {
-        // A state that makes no sense is for those to report who read whole trials.
+        // The readers of whole trials report an unknown state.
         match TrialState::parse(row.get_ref(1)?.as_str().unwrap_or_default()) {
             Some(state) if state.is_finished() => {
                 n_uncounted += u64::from(!state.counts_towards_budget());

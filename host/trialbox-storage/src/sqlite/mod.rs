@@ -63,7 +63,7 @@ impl SqliteStorage {
     /// Opens a database, or makes it if `options` say so.
     ///
     /// # Errors
-    /// A missing or unwritable file; a file that is no database of Optuna's, or one of another version.
+    /// A missing or unwritable file; a file that is not a database of Optuna's, or of another version.
     pub fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let database = Database::open(path, options)?;
         Ok(SqliteStorage { database, names: HashMap::new(), ended: HashMap::new() })

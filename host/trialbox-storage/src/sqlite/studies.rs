@@ -1,4 +1,4 @@
-//! What is done to studies inside a transaction.
+//! The SQL for studies; every function runs inside a transaction.
 
 use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
 use crate::sqlite::errors::TxError;

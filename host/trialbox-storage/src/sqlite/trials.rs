@@ -1,4 +1,4 @@
-//! What is done to trials inside a transaction.
+//! The SQL for trials; every function runs inside a transaction.
 
 use crate::rows::{
     decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
@@ -223,7 +223,7 @@ pub(crate) fn beat_again(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
     .map(|_| ())
 }
 
-/// Fails unless the trial is RUNNING and has our token.
+/// Fails unless the trial is RUNNING and has the claim's owner.
 pub(crate) fn require_ours(tx: &Connection, claim: &Claim) -> Result<(), TxError> {
     let found: Option<(String, Option<String>)> = tx
         .prepare_cached(
@@ -295,8 +295,8 @@ pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Res
     Ok(())
 }
 
-/// Ends a trial that is known to be RUNNING, never before it starts: whoever reaps it may have looked at the
-/// clock before it began, and has another clock if it is on another machine.
+/// Finishes a trial that is known to be RUNNING, never before it started: a reaper may have read its clock before the
+/// start, and has another clock if it is on another machine.
 pub(crate) fn set_finished(
     tx: &Connection,
     id: TrialId,
@@ -356,7 +356,7 @@ fn decode_held(row: &rusqlite::Row) -> Result<LeasedTrial, TxError> {
     Ok(LeasedTrial {
         id: TrialId(row.get(0)?),
         number,
-        // A stamp that is no date has no age: then it counts as ancient, and watching decides.
+        // A stamp that is not a date counts as ancient, so that watching decides.
         heartbeat: stamp
             .map(|stamp| Heartbeat { stamp, age_secs: age_secs.unwrap_or(f64::INFINITY) }),
         owner: json(4, OWNER_ATTR)?,
