@@ -27,7 +27,10 @@ pub enum FileError {
         limit: u64,
     },
     /// Other users could change a folder that must be the user's alone.
-    #[error("`{}`: expected a folder that only this user can change, found one {problem}", path.display())]
+    #[error(
+        "`{}`: expected a folder that only this user can change, found one {problem}",
+        path.display()
+    )]
     NotPrivate {
         /// The path of the folder.
         path: PathBuf,

@@ -1,13 +1,12 @@
-//! A folder that is opened once and used through its handle.
+//! A folder that is opened once and used through its handle, and files that are written aside in it.
 
-use crate::aside::Aside;
 use crate::error::FileError;
 use crate::kind::FileKind;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -101,7 +100,7 @@ impl Folder {
         aside.push(name);
         aside.push(format!(".{:016x}.tmp", rand::random::<u64>()));
         let file = self.create_new(&aside)?;
-        Ok(Aside::new(self, file, name, aside))
+        Ok(Aside { folder: self, file, name: name.to_owned(), aside })
     }
 
     /// Writes a file: aside, synced, renamed. A file or link of that name is replaced.
@@ -198,19 +197,14 @@ impl Folder {
     }
 
     /// Makes changes of names durable. Some network file systems cannot sync a folder; their servers do.
-    pub(crate) fn sync(&self) -> Result<(), FileError> {
+    fn sync(&self) -> Result<(), FileError> {
         match rustix::fs::fsync(self) {
             Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::BADF) => Ok(()),
             Err(error) => Err(self.io_error("sync", OsStr::new(""), error.into())),
         }
     }
 
-    pub(crate) fn io_error(
-        &self,
-        operation: &'static str,
-        name: &OsStr,
-        source: io::Error,
-    ) -> FileError {
+    fn io_error(&self, operation: &'static str, name: &OsStr, source: io::Error) -> FileError {
         FileError::Io { operation, path: self.path.join(name), source }
     }
 
@@ -265,6 +259,62 @@ impl Folder {
 impl AsFd for Folder {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
+    }
+}
+
+/// A new file under a random name, which takes its final name when it is whole.
+///
+/// Dropping it without [`Aside::replace`] or [`Aside::publish`] removes it.
+#[derive(Debug)]
+pub struct Aside<'a> {
+    folder: &'a Folder,
+    file: File,
+    name: OsString,
+    aside: OsString,
+}
+
+impl Aside<'_> {
+    /// Syncs the file and gives it its name, in place of an earlier file or link of that name.
+    ///
+    /// # Errors
+    /// Fails if the disk is full, or a directory stands under the name; nothing of the new file is left then.
+    pub fn replace(self) -> Result<(), FileError> {
+        self.sync()?;
+        rustix::fs::renameat(self.folder, &self.aside, self.folder, &self.name)
+            .map_err(|error| self.folder.io_error("replace", &self.name, error.into()))?;
+        self.folder.sync()
+    }
+
+    /// Syncs the file and gives it its name, unless the name is taken.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken, also by a link that leads nowhere.
+    pub fn publish(self) -> Result<(), FileError> {
+        self.sync()?;
+        rustix::fs::linkat(self.folder, &self.aside, self.folder, &self.name, AtFlags::empty())
+            .map_err(|error| self.folder.io_error("create", &self.name, error.into()))?;
+        self.folder.sync()
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        self.file.sync_all().map_err(|error| self.folder.io_error("write", &self.name, error))
+    }
+}
+
+impl Write for Aside<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        // After `replace` the name is gone, and after a failure it is all that can be done.
+        let _ = rustix::fs::unlinkat(self.folder, &self.aside, AtFlags::empty());
     }
 }
 

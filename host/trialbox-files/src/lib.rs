@@ -12,12 +12,10 @@
 //! The crate knows neither studies nor databases. `cargo xtask tidy` refuses `File::create` and its like elsewhere.
 #![forbid(unsafe_code)]
 
-mod aside;
 mod error;
 mod folder;
 mod kind;
 
-pub use aside::Aside;
 pub use error::FileError;
-pub use folder::Folder;
+pub use folder::{Aside, Folder};
 pub use kind::FileKind;
