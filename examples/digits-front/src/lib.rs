@@ -1,7 +1,7 @@
-//! Recognises handwritten digits with as few numbers as possible: two objectives that contradict each
-//! other, and a constraint.
+//! Recognises handwritten digits with as few weights as possible: two conflicting objectives and a
+//! constraint.
 //!
-//! Data, network and training are those of the example `digits`, whose files this one shares.
+//! Data, network and training are shared with the example `digits`.
 
 #[path = "../../digits/src/data.rs"]
 pub mod data;
@@ -19,13 +19,13 @@ use trialbox_guest::{Result, Trial, objective};
 use mlp::Activation;
 use train::{Settings, Training};
 
-/// How often each trial passes over the training images.
+/// The number of passes over the training images in each trial.
 pub const EPOCHS: u32 = 15;
 
-/// A network that recognises less is of no use to anybody, however small it is.
+/// The constraint: a network below this accuracy is useless, however small it is.
 const LEAST_ACCURACY: f64 = 0.8;
 
-/// The file in the sandbox, and in tests the same file where it is.
+/// The data file: in the sandbox its granted path, in tests its path in the repository.
 const DATA: &str = if cfg!(target_family = "wasm") {
     "/data/digits.csv"
 } else {
@@ -51,12 +51,12 @@ pub fn digits_front(trial: &mut Trial) -> Result<(f64, f64)> {
         training.epoch(&training_images);
     }
     let accuracy = training.accuracy(&validation_images);
-    // Satisfied when it is not above 0.
+    // A constraint is satisfied if its value is at most 0.
     trial.set_constraint("missing_accuracy", LEAST_ACCURACY - accuracy);
     Ok((accuracy, training.mlp.n_parameters() as f64))
 }
 
-/// The width decides how large the network is; everything else, how much it makes of that.
+/// Suggests all parameters. The width alone decides the size of the network.
 fn suggest(trial: &mut Trial) -> Settings {
     Settings {
         depth: 1,

@@ -1,7 +1,7 @@
-//! Trains with fixed settings outside of the sandbox, to compare the two:
+//! Trains with fixed settings outside the sandbox, for comparison:
 //! `cargo run --release --example native [repetitions]`.
 //!
-//! Prints the least seconds of the training loop alone, and of the complete objective.
+//! Prints the shortest times of the training loop alone and of the complete objective.
 
 use std::error::Error;
 use std::path::Path;
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The shortest time that `work` took, and what it last returned.
+/// Returns the shortest time of `work` and its last result.
 fn least<T>(repetitions: usize, mut work: impl FnMut() -> T) -> (Duration, T) {
     let timed = |work: &mut dyn FnMut() -> T| {
         let start = Instant::now();

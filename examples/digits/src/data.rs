@@ -1,4 +1,4 @@
-//! The handwritten digits: reading them, and setting some aside for validation.
+//! The handwritten digits: the file format, and the split into training and validation images.
 
 use std::error::Error;
 use std::fmt;
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 
 /// The width and the height of an image.
 const SIDE: usize = 8;
-/// Pixels of an image.
+/// The number of pixels of an image.
 pub const PIXELS: usize = SIDE * SIDE;
-/// The digits 0 to 9.
+/// The number of classes: the digits 0 to 9.
 pub const CLASSES: usize = 10;
 /// The value of a black pixel in the file.
 const BLACK: u8 = 16;
 
-/// Images and what they show.
+/// Images and their labels.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Digits {
-    /// n × [`PIXELS`], row-major, from 0 to 1.
+    /// Pixels from 0 to 1: n × [`PIXELS`], row-major.
     pub images: Vec<f32>,
-    /// n digits.
+    /// Digits from 0 to 9: n.
     pub labels: Vec<u8>,
 }
 
-/// Why there are no digits.
+/// An error while reading the digits.
 #[derive(Debug)]
 pub enum DataError {
     /// The file could not be read.
@@ -40,7 +40,7 @@ pub fn read(path: &Path) -> Result<Digits, DataError> {
     parse(&text)
 }
 
-/// Reads the digits from the text of such a file.
+/// Reads the digits from the text of the CSV file.
 pub fn parse(text: &str) -> Result<Digits, DataError> {
     let mut digits = Digits::default();
     for (index, line) in text.lines().enumerate() {
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<Digits, DataError> {
 fn parse_line(line: &str, digits: &mut Digits) -> Result<(), String> {
     let values: Vec<&str> = line.split(',').collect();
     let Some((label, pixels)) = values.split_last().filter(|(_, rest)| rest.len() == PIXELS) else {
-        return Err(format!("found {} values, wanted {PIXELS} pixels and a digit", values.len()));
+        return Err(format!("expected {PIXELS} pixels and a digit, found {} values", values.len()));
     };
     for (index, pixel) in pixels.iter().enumerate() {
         let pixel = parse_up_to(BLACK, pixel, || format!("pixel {}", index + 1))?;
@@ -66,14 +66,14 @@ fn parse_line(line: &str, digits: &mut Digits) -> Result<(), String> {
 fn parse_up_to(most: u8, text: &str, what: impl Fn() -> String) -> Result<u8, String> {
     match text.trim().parse() {
         Ok(value) if value <= most => Ok(value),
-        _ => Err(format!("{}: found `{text}`, wanted an integer from 0 to {most}", what())),
+        _ => Err(format!("{}: expected an integer from 0 to {most}, found `{text}`", what())),
     }
 }
 
 impl Digits {
-    /// Sets every fifth image aside: `(training, validation)`.
+    /// Returns `(training, validation)`: every fifth image is for validation.
     ///
-    /// The same ones for every trial, for otherwise a trial could be better by luck alone.
+    /// The split is the same for every trial, so that luck makes no trial better than another.
     pub fn split(&self) -> (Digits, Digits) {
         let (mut training, mut validation) = (Digits::default(), Digits::default());
         for index in 0..self.labels.len() {
@@ -84,8 +84,8 @@ impl Digits {
         (training, validation)
     }
 
-    /// These images, and each of them moved by a pixel to the left, right, top and bottom: a digit
-    /// stays the same where it is moved, and a network learns that only from examples.
+    /// Returns these images and copies that are shifted by a pixel to the left, right, top and bottom. A
+    /// shifted digit is the same digit, which the network learns only from examples.
     pub fn with_shifts(&self) -> Digits {
         let mut shifted = self.clone();
         for (right, down) in [(-1, 0), (1, 0), (0, -1), (0, 1)] {
@@ -97,7 +97,7 @@ impl Digits {
         shifted
     }
 
-    /// The images at `indices`, in their order.
+    /// Returns the images at `indices`, in their order.
     pub fn select(&self, indices: &[usize]) -> Digits {
         Digits {
             images: indices.iter().flat_map(|&index| self.image(index)).copied().collect(),
@@ -110,7 +110,7 @@ impl Digits {
     }
 }
 
-/// Moves an image by whole pixels. What comes in at the edge is white.
+/// Shifts an image by whole pixels, with white pixels at the edge.
 fn shift(image: &[f32], right: isize, down: isize) -> impl Iterator<Item = f32> {
     (0..PIXELS).map(move |index| {
         let column = (index % SIDE).checked_add_signed(-right).filter(|&column| column < SIDE);
@@ -124,7 +124,8 @@ impl fmt::Display for DataError {
         match self {
             DataError::Read { path, .. } => write!(
                 f,
-                "failed to read `{}`; the directory `data` of this example should be granted as `/data`",
+                "failed to read `{}`; \
+                 the directory `data` of this example should be granted as `/data`",
                 path.display()
             ),
             DataError::Line { line, message } => write!(f, "line {line} of the digits: {message}"),
@@ -156,17 +157,23 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_named_with_what_was_wanted() {
+    fn a_bad_line_is_named_with_what_was_expected() {
         let good = line("16", "9");
         check(
             &format!("{good}\n{}\n", line("x", "9")),
-            "line 2 of the digits: pixel 64: found `x`, wanted an integer from 0 to 16",
+            "line 2 of the digits: pixel 64: expected an integer from 0 to 16, found `x`",
         );
-        check(&line("17", "9"), "line 1 of the digits: pixel 64: found `17`, wanted");
-        check(&line("-1", "9"), "pixel 64: found `-1`, wanted");
-        check(&line("16", "10"), "digit: found `10`, wanted an integer from 0 to 9");
-        check("1,2,3", "line 1 of the digits: found 3 values, wanted 64 pixels and a digit");
-        check(&format!("{good}\n\n{good}"), "line 2 of the digits: found 1 values");
+        check(
+            &line("17", "9"),
+            "line 1 of the digits: pixel 64: expected an integer from 0 to 16, found `17`",
+        );
+        check(&line("-1", "9"), "pixel 64: expected an integer from 0 to 16, found `-1`");
+        check(&line("16", "10"), "digit: expected an integer from 0 to 9, found `10`");
+        check("1,2,3", "line 1 of the digits: expected 64 pixels and a digit, found 3 values");
+        check(
+            &format!("{good}\n\n{good}"),
+            "line 2 of the digits: expected 64 pixels and a digit, found 1 values",
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Recognises handwritten digits: a real, if small, training with data, pruning, a seed and checkpoints.
+//! Recognises handwritten digits: a small but complete training with data, pruning, a seed and checkpoints.
 //!
-//! The objective is here; [`train`] knows the loop over batches, [`mlp`] the mathematics, [`data`]
-//! the file and [`progress`] what is kept for the case of an interruption.
+//! The objective is here. [`train`] holds the loop over batches, [`mlp`] the mathematics, [`data`] the
+//! file format and [`progress`] the checkpoint.
 
 pub mod data;
 pub mod mlp;
@@ -17,10 +17,10 @@ use mlp::Activation;
 use progress::Progress;
 use train::{Settings, Training};
 
-/// How often each trial passes over the training images.
+/// The number of passes over the training images in each trial.
 pub const EPOCHS: u32 = 15;
 
-/// The file in the sandbox, and in tests the same file where it is.
+/// The data file: in the sandbox its granted path, in tests its path in the repository.
 const DATA: &str = if cfg!(target_family = "wasm") {
     "/data/digits.csv"
 } else {
@@ -47,7 +47,7 @@ pub fn digits(trial: &mut Trial) -> Result<f64> {
 
     let mut progress = Progress::load(trial, &settings, &mut training)?;
     for (epoch, &accuracy) in (0..).zip(&progress.accuracies) {
-        // Reported again and not judged again: the pruner has let them pass.
+        // A retry starts without reports. The pruner already let these steps pass, so it is not asked again.
         trial.report(accuracy, epoch);
     }
     for epoch in progress.epochs()..EPOCHS {
@@ -60,7 +60,7 @@ pub fn digits(trial: &mut Trial) -> Result<f64> {
     Ok(progress.accuracies[EPOCHS as usize - 1])
 }
 
-/// All parameters at once, before anything that takes time or can fail.
+/// Suggests all parameters, before any work that takes time or can fail.
 fn suggest(trial: &mut Trial) -> Settings {
     Settings {
         depth: trial.suggest_int("depth", 1, 3) as usize,
@@ -110,7 +110,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("digits-resumed-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         for epoch in 1..EPOCHS {
-            // The trial sees its end after the epoch that it has not yet saved.
+            // The pruner stops the trial between the epoch and its checkpoint.
             let mut interrupted = good().with_seed(1).with_checkpoint(&dir).prune_at(epoch);
             assert_eq!(digits(&mut interrupted), Err(Stop::Pruned));
             assert_eq!(interrupted.reports().len() as u32, epoch + 1);

@@ -1,14 +1,14 @@
 //! A multi-layer perceptron that classifies, and its training by gradient descent with momentum.
 //!
-//! Matrices are slices, row-major, one row for each image of a batch. All the time goes into
-//! [`add_product`], whose inner loop runs along rows of both operands, so that the compiler can use
-//! vector instructions without changing the order of any sum.
+//! Matrices are slices, row-major, with one row for each image of a batch. Nearly all time is spent in
+//! [`add_product`]. Its inner loop runs along rows of both operands, so that the compiler can use vector
+//! instructions without changing the order of any sum.
 
 use trialbox_guest::Choice;
 
 use crate::rng::Rng;
 
-/// What each hidden unit applies to its weighted sum.
+/// The function that each hidden unit applies to its weighted sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
     Relu,
@@ -20,7 +20,7 @@ pub enum Activation {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
     outputs: usize,
-    /// inputs × outputs.
+    /// Inputs × outputs.
     weights: Vec<f32>,
     biases: Vec<f32>,
 }
@@ -36,7 +36,7 @@ pub struct Mlp {
 #[derive(Debug)]
 pub struct Sgd {
     pub learning_rate: f32,
-    /// What is left of the last step's velocity, from 0 up to 1.
+    /// The share of the last step's velocity that remains, from 0 up to 1.
     pub momentum: f32,
     /// The loss grows by `l2 / 2` times the sum of the squared weights.
     pub l2: f32,
@@ -44,30 +44,30 @@ pub struct Sgd {
 }
 
 impl Mlp {
-    /// A network with random weights. `units` are those of the inputs, of each hidden layer, and of
-    /// the outputs, one for each class.
+    /// Creates a network with random weights. `units` holds the number of inputs, of units in each hidden
+    /// layer, and of outputs, one for each class.
     pub fn new(units: &[usize], activation: Activation, rng: &mut Rng) -> Self {
         let layers =
             units.windows(2).map(|pair| Layer::random(pair[0], pair[1], activation, rng)).collect();
         Mlp { activation, layers }
     }
 
-    /// The number of weights and biases.
+    /// Returns the number of weights and biases.
     pub fn n_parameters(&self) -> usize {
         self.parameters().count()
     }
 
-    /// The weights and biases.
+    /// Returns the weights and biases.
     pub fn parameters(&self) -> impl Iterator<Item = &f32> {
         parameters(&self.layers)
     }
 
-    /// The same, to be changed.
+    /// Returns the weights and biases, mutable.
     pub fn parameters_mut(&mut self) -> impl Iterator<Item = &mut f32> {
         parameters_mut(&mut self.layers)
     }
 
-    /// The share of `images` whose most probable class is their label.
+    /// Returns the share of `images` whose most probable class is their label.
     pub fn accuracy(&self, images: &[f32], labels: &[u8]) -> f64 {
         let outputs = self.forward(images).pop().unwrap_or_default();
         let classes = outputs.len() / labels.len();
@@ -79,7 +79,7 @@ impl Mlp {
         right as f64 / labels.len() as f64
     }
 
-    /// The gradient, for a batch, of the mean cross-entropy between the predicted classes and `labels`.
+    /// Returns the gradient, for a batch, of the mean cross-entropy between the predicted classes and `labels`.
     pub fn gradients(&self, images: &[f32], labels: &[u8]) -> Vec<Layer> {
         let values = self.forward(images);
         let mut deltas = output_deltas(&values[self.layers.len() - 1], labels);
@@ -96,7 +96,7 @@ impl Mlp {
         gradients
     }
 
-    /// What each layer gives for a batch; the last one's are scores, one for each class.
+    /// Returns the outputs of each layer for a batch. The last layer's are scores, one for each class.
     fn forward(&self, images: &[f32]) -> Vec<Vec<f32>> {
         let mut values: Vec<Vec<f32>> = Vec::with_capacity(self.layers.len());
         for (index, layer) in self.layers.iter().enumerate() {
@@ -111,8 +111,8 @@ impl Mlp {
 }
 
 impl Layer {
-    /// Uniform in ± √(6 / inputs) for units that are off half the time, and in ± √(3 / inputs) for
-    /// others, so that the values keep their variance from layer to layer. He et al. 2015,
+    /// Creates a layer with weights uniform in ± √(6 / inputs) for units that are off half the time, and in
+    /// ± √(3 / inputs) for others. The values then keep their variance from layer to layer. He et al. 2015,
     /// "Delving Deep into Rectifiers", section 2.2.
     fn random(inputs: usize, outputs: usize, activation: Activation, rng: &mut Rng) -> Self {
         let gain = if activation == Activation::Relu { 6.0 } else { 3.0 };
@@ -142,7 +142,7 @@ impl Layer {
         outputs
     }
 
-    /// The gradient with respect to the inputs, from that with respect to the outputs.
+    /// Returns the gradient with respect to the inputs, given that with respect to the outputs.
     fn backward(&self, deltas: &[f32]) -> Vec<f32> {
         let batch = deltas.len() / self.outputs;
         let mut input_deltas = vec![0.0; batch * self.inputs()];
@@ -151,7 +151,7 @@ impl Layer {
         input_deltas
     }
 
-    /// The gradient with respect to weights and biases, from that with respect to the outputs.
+    /// Returns the gradient with respect to weights and biases, given that with respect to the outputs.
     fn gradient(&self, inputs: &[f32], deltas: &[f32]) -> Layer {
         let mut gradient = Layer::zeros_like(self);
         let inputs = transpose(inputs, self.inputs());
@@ -182,7 +182,7 @@ impl Activation {
         }
     }
 
-    /// Multiplies `deltas` by the derivatives, which follow from what `forward` gave.
+    /// Multiplies `deltas` by the derivatives, computed from the outputs of `forward`.
     fn backward(self, values: &[f32], deltas: &mut [f32]) {
         for (delta, &value) in deltas.iter_mut().zip(values) {
             *delta *= match self {
@@ -205,18 +205,18 @@ impl From<Activation> for Choice {
 }
 
 impl Sgd {
-    /// A descent that has not begun.
+    /// Creates a descent without velocity.
     pub fn new(mlp: &Mlp, learning_rate: f32, momentum: f32, l2: f32) -> Self {
         let velocity = mlp.layers.iter().map(Layer::zeros_like).collect();
         Sgd { learning_rate, momentum, l2, velocity }
     }
 
-    /// What each weight and bias was last changed by.
+    /// Returns the last change of each weight and bias.
     pub fn velocities(&self) -> impl Iterator<Item = &f32> {
         parameters(&self.velocity)
     }
 
-    /// The same, to be changed.
+    /// Returns the last changes, mutable.
     pub fn velocities_mut(&mut self) -> impl Iterator<Item = &mut f32> {
         parameters_mut(&mut self.velocity)
     }
@@ -235,7 +235,7 @@ impl Sgd {
                 momentum,
                 self.l2,
             );
-            // Biases are few and do not overfit: they do not decay.
+            // Weight decay does not apply to biases: they are few and do not overfit.
             descend(&mut layer.biases, &mut velocity.biases, &gradient.biases, rate, momentum, 0.0);
         }
     }
@@ -255,7 +255,7 @@ fn descend(
     }
 }
 
-/// The gradient of the mean cross-entropy with respect to the scores.
+/// Returns the gradient of the mean cross-entropy with respect to the scores.
 fn output_deltas(scores: &[f32], labels: &[u8]) -> Vec<f32> {
     let batch = labels.len();
     let classes = scores.len() / batch;
@@ -270,7 +270,7 @@ fn output_deltas(scores: &[f32], labels: &[u8]) -> Vec<f32> {
 
 /// Turns scores into probabilities.
 fn softmax(scores: &mut [f32]) {
-    // The largest becomes exp(0), so that none overflows.
+    // The largest score becomes exp(0), so that no exponential overflows.
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - largest).exp());
     let sum: f32 = scores.iter().sum();
@@ -287,11 +287,11 @@ fn largest(scores: &[f32]) -> usize {
     best
 }
 
-/// `out += a · b`, where `b` and `out` have `columns` columns.
+/// Computes `out += a · b`, where `b` and `out` have `columns` columns.
 fn add_product(out: &mut [f32], a: &[f32], b: &[f32], columns: usize) {
     let inner = b.len() / columns;
     for (out, a) in out.chunks_exact_mut(columns).zip(a.chunks_exact(inner)) {
-        // Four rows of `b` at once, for each element of `out` is then loaded and stored once for four
+        // With four rows of `b` at a time, each element of `out` is loaded and stored once for four
         // multiplications.
         let mut quads = b.chunks_exact(4 * columns);
         let mut factors = a.chunks_exact(4);
@@ -305,13 +305,13 @@ fn add_product(out: &mut [f32], a: &[f32], b: &[f32], columns: usize) {
     }
 }
 
-/// Adds to `out` four rows of its length, which follow each other in `rows`, each by its factor.
+/// Adds four rows to `out`, each multiplied by its factor. `rows` holds one after the other.
 fn add_four_scaled(out: &mut [f32], factors: &[f32], rows: &[f32]) {
     let columns = out.len();
     let (first, rows) = rows.split_at(columns);
     let (second, rows) = rows.split_at(columns);
     let (third, fourth) = rows.split_at(columns);
-    // The length says that no index is out of bounds, which `zip` of five would say less readably.
+    // This slice proves to the compiler that no index is out of bounds; a `zip` of five is harder to read.
     let fourth = &fourth[..columns];
     for column in 0..columns {
         out[column] += factors[0] * first[column]
@@ -327,7 +327,7 @@ fn add_scaled(out: &mut [f32], factor: f32, row: &[f32]) {
     }
 }
 
-/// The transpose of a matrix with `columns` columns.
+/// Returns the transpose of a matrix with `columns` columns.
 fn transpose(matrix: &[f32], columns: usize) -> Vec<f32> {
     let rows = matrix.len() / columns;
     let mut transposed = vec![0.0; matrix.len()];
@@ -349,7 +349,7 @@ mod tests {
     fn gradients_agree_with_finite_differences() {
         check_gradients(Activation::Tanh, 1.0 / 128.0, 2e-4);
         check_gradients(Activation::Logistic, 1.0 / 128.0, 2e-4);
-        // Small steps, for a larger one takes some unit across the kink at 0.
+        // The step is small, because a larger one takes some unit across the kink at 0.
         check_gradients(Activation::Relu, 1.0 / 4096.0, 2e-3);
     }
 

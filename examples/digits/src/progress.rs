@@ -1,4 +1,4 @@
-//! How far a training is, kept so that a trial which is interrupted goes on from there.
+//! The progress of a training in its checkpoint, from which a retry resumes.
 
 use std::io;
 
@@ -6,23 +6,23 @@ use trialbox_guest::{Checkpoint, Trial};
 
 use crate::train::{Settings, Training, take};
 
-/// The file: a line that says whose it is, the number of epochs, their accuracies, and the
+/// The checkpoint file: a header line, the number of epochs, their accuracies, and the
 /// [state](Training::state) of the training. Numbers are little-endian.
 const FILE: &str = "training";
 
-/// The epochs that are done.
+/// The completed epochs.
 #[derive(Debug)]
 pub struct Progress {
-    /// Of each epoch.
+    /// The accuracy after each epoch.
     pub accuracies: Vec<f64>,
     checkpoint: Checkpoint,
-    /// What begins the file. A version of this program that trains or writes differently should
-    /// have another number here.
+    /// The header line. Change its number with every version of this program that trains or writes
+    /// differently.
     header: String,
 }
 
 impl Progress {
-    /// What an earlier attempt has saved, which `training` then goes on from; otherwise nothing is done yet.
+    /// Loads the progress of an earlier attempt and restores `training` from it, if there is one.
     pub fn load(
         trial: &mut Trial,
         settings: &Settings,
@@ -38,18 +38,18 @@ impl Progress {
             None => {
                 let header = file.split(|&byte| byte == b'\n').next().unwrap_or_default();
                 let found = String::from_utf8_lossy(header);
-                trial.warning(format_args!("begins anew: the checkpoint is one of {found}"));
+                trial.warning(format_args!("starts anew: the checkpoint was saved by {found}"));
             }
         }
         Ok(progress)
     }
 
-    /// How many epochs are done.
+    /// Returns the number of completed epochs.
     pub fn epochs(&self) -> u32 {
         self.accuracies.len() as u32
     }
 
-    /// Keeps it for the next attempt.
+    /// Saves the progress for the next attempt.
     pub fn save(&self, training: &Training) -> io::Result<()> {
         if self.checkpoint == Checkpoint::Unavailable {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Random numbers from a seed, the same on every machine. Not for secrets.
+//! Random numbers from a seed, the same on every machine. Not for cryptography.
 
 /// The generator SplitMix64: Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number
 /// Generators", figure 16.
@@ -6,19 +6,19 @@
 pub struct Rng(u64);
 
 impl Rng {
-    /// A generator whose numbers follow from `seed` alone. A [state](Rng::state) is a seed, too.
+    /// Creates a generator whose numbers follow from `seed` alone. A [state](Rng::state) is a seed, too.
     pub fn new(seed: u64) -> Self {
         Rng(seed)
     }
 
-    /// All that its next numbers follow from.
+    /// Returns the state, from which all further numbers follow.
     pub fn state(&self) -> u64 {
         self.0
     }
 
-    /// A number from -1 up to 1, without 1.
+    /// Returns a number from -1 up to 1, without 1.
     pub fn uniform(&mut self) -> f32 {
-        // 24 bits are all that an `f32` holds.
+        // An `f32` has 24 bits of precision.
         let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
         2.0 * unit - 1.0
     }

@@ -1,4 +1,4 @@
-//! Training a network on the digits with given settings, without knowing of trials.
+//! The training of a network on the digits with given settings, independent of trials.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use crate::data::{CLASSES, Digits, PIXELS};
 use crate::mlp::{Activation, Mlp, Sgd};
 use crate::rng::Rng;
 
-/// Everything that is searched.
+/// The hyperparameters.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The number of hidden layers.
@@ -20,7 +20,7 @@ pub struct Settings {
     pub batch_size: usize,
 }
 
-/// A training under way.
+/// A training in progress.
 #[derive(Debug)]
 pub struct Training {
     pub mlp: Mlp,
@@ -31,7 +31,7 @@ pub struct Training {
 }
 
 impl Training {
-    /// Begins, with weights and an order of the images that follow from `seed`.
+    /// Creates a training whose weights and order of images follow from `seed`.
     pub fn new(settings: &Settings, n_images: usize, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let mut units = vec![PIXELS];
@@ -47,7 +47,7 @@ impl Training {
         Training { mlp, sgd, batch_size: settings.batch_size, order: (0..n_images).collect(), rng }
     }
 
-    /// All that the rest of the training depends on, to be [restored](Training::restore).
+    /// Returns everything that the rest of the training depends on, for [`restore`](Training::restore).
     pub fn state(&self) -> Vec<u8> {
         let mut state = self.rng.state().to_le_bytes().to_vec();
         state.extend(self.order.iter().flat_map(|&index| (index as u32).to_le_bytes()));
@@ -56,7 +56,7 @@ impl Training {
         state
     }
 
-    /// Goes on where another training was that had the same settings and as many images.
+    /// Resumes from the state of a training with the same settings and number of images.
     pub fn restore(&mut self, mut state: &[u8]) -> io::Result<()> {
         self.rng = Rng::new(u64::from_le_bytes(take(&mut state)?));
         for index in &mut self.order {
@@ -78,7 +78,7 @@ impl Training {
         }
     }
 
-    /// The share of `digits` that the network recognises.
+    /// Returns the share of `digits` that the network recognises.
     pub fn accuracy(&self, digits: &Digits) -> f64 {
         self.mlp.accuracy(&digits.images, &digits.labels)
     }

@@ -6,8 +6,8 @@ use crate::Choice;
 
 /// The value of a user attribute, for [`Trial::set_user_attr`](crate::Trial::set_user_attr).
 ///
-/// Booleans, numbers, texts, and vectors, slices and options of these convert into it. Its `Display`
-/// is JSON as Python's `json` module reads it:
+/// Booleans, numbers and texts convert into it, and so do vectors, slices and options of these. Its
+/// `Display` is JSON as Python's `json` module reads it:
 ///
 /// ```
 /// use trialbox_guest::Attr;
@@ -18,11 +18,11 @@ use crate::Choice;
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum Attr {
-    /// JSON's `null`.
+    /// `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// An integer; wide enough for `i64` and `u64`.
+    /// An integer, wide enough for `i64` and `u64`.
     Int(i128),
     /// A floating-point number. The infinities and NaN are allowed.
     Float(f64),
@@ -32,7 +32,7 @@ pub enum Attr {
     List(Vec<Attr>),
 }
 
-/// JSON text, with `NaN`, `Infinity` and `-Infinity` as Python's `json` module writes them.
+/// Writes JSON, with `NaN`, `Infinity` and `-Infinity` as in Python's `json` module.
 impl fmt::Display for Attr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,7 +54,7 @@ fn write_float(value: f64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     } else if value == f64::NEG_INFINITY {
         f.write_str("-Infinity")
     } else {
-        // `Debug` and not `Display`: 1.0 must not become the integer 1.
+        // `Display` would write 1.0 as the integer 1; `Debug` keeps the point.
         write!(f, "{value:?}")
     }
 }

@@ -4,17 +4,17 @@
 #[allow(dead_code, clippy::all)]
 pub mod trialbox {
     pub mod objective {
-        /// What a running objective may ask of its trial. Implemented by the host.
+        /// The calls that a running objective can make to its trial. Implemented by the host.
         ///
-        /// One instance runs one trial, so "the trial" is ambient and there is no handle to pass around.
-        /// No function returns a string or a list, so a guest needs no allocator for the host's answers.
+        /// One instance runs one trial, so the functions need no handle of a trial. No function returns a
+        /// string or a list, so a guest needs no allocator for the host's answers.
         ///
         /// Misuse (`low > high`, `log` together with `step`, a name used again with another distribution,
         /// any call outside `evaluate`) ends the guest: the call does not return, and the trial is recorded
         /// as FAIL with the host's message.
         ///
-        /// Only the functions that a guest really calls become imports of its component, so adding a function
-        /// here is compatible. Changing a signature, a record or a case of a variant is not.
+        /// Only the functions that a guest calls become imports of its component, so a new function here is
+        /// compatible. A change of a signature, a record or a case of a variant is not.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod trial {
             #[used]
@@ -88,15 +88,15 @@ pub mod trialbox {
                     }
                 }
             }
-            /// What there is in the directory `/checkpoint`, where a trial may keep files across interruptions.
+            /// The state of the directory `/checkpoint`, where a trial can keep files across interruptions.
             #[repr(u8)]
             #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
             pub enum CheckpointState {
-                /// This run offers no such directory.
+                /// The run has no such directory.
                 Unavailable,
-                /// The directory is there, and empty: the trial starts from nothing.
+                /// The directory is empty.
                 Fresh,
-                /// The directory holds what an earlier, interrupted attempt at this trial left.
+                /// The directory holds the files of an earlier attempt that was interrupted.
                 Resumed,
             }
             impl ::core::fmt::Debug for CheckpointState {
@@ -132,7 +132,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The trial's number in its study, counted from 0.
+            /// Returns the trial's number in its study, counted from 0.
             #[allow(async_fn_in_trait)]
             pub fn number() -> u32 {
                 unsafe {
@@ -151,7 +151,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// A seed derived from the study's seed and the trial's number: the same whenever the trial is run again.
+            /// Returns a seed derived from the study's seed and the trial's number. It is the same when the trial runs again.
             #[allow(async_fn_in_trait)]
             pub fn seed() -> u64 {
                 unsafe {
@@ -170,8 +170,8 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// A value in [low, high]; on the grid low, low + step, ... when `step` is given.
-            /// `step`, when given, is > 0; `log` needs low > 0 and excludes `step`.
+            /// Suggests a value in [low, high], with `step` on the grid low, low + step, ...
+            /// A `step` is > 0. `log` needs low > 0 and excludes `step`.
             #[allow(async_fn_in_trait)]
             pub fn suggest_float(
                 name: &str,
@@ -230,7 +230,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// A value in [low, high] on the grid low, low + step, ...; step >= 1.
+            /// Suggests a value in [low, high] on the grid low, low + step, ...; step >= 1.
             /// `log` needs low >= 1 and step = 1.
             #[allow(async_fn_in_trait)]
             pub fn suggest_int(
@@ -283,7 +283,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// The index of the chosen element of `choices`, which must not be empty.
+            /// Suggests an element of `choices`, which must not be empty, and returns its index.
             #[allow(async_fn_in_trait)]
             pub fn suggest_categorical(name: &str, choices: &[Choice]) -> u32 {
                 unsafe {
@@ -379,7 +379,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Whether the trial should stop now and return `pruned`, judged by what was reported so far.
+            /// Returns whether the pruner wants the trial to stop and return `pruned`, given the values reported so far.
             #[allow(async_fn_in_trait)]
             pub fn should_prune() -> bool {
                 unsafe {
@@ -398,7 +398,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Attaches `value`, which is JSON text, to the trial. The last value of a key stays.
+            /// Sets a user attribute; `value` is JSON text. Of several values for one key, the last is kept.
             #[allow(async_fn_in_trait)]
             pub fn set_user_attr(key: &str, value: &str) -> () {
                 unsafe {
@@ -427,7 +427,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Records a named constraint, satisfied when `value` <= 0. NaN is refused.
+            /// Records a named constraint, which is satisfied if `value` <= 0. NaN is refused.
             #[allow(async_fn_in_trait)]
             pub fn set_constraint(name: &str, value: f64) -> () {
                 unsafe {
@@ -448,7 +448,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Seconds until the host ends this trial; +infinity when nothing limits it.
+            /// Returns the seconds until the host ends the trial; +infinity without a limit.
             #[allow(async_fn_in_trait)]
             pub fn remaining_seconds() -> f64 {
                 unsafe {
@@ -467,7 +467,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Whether the trial may keep files in `/checkpoint`, and whether it resumes from some.
+            /// Returns the state of the directory `/checkpoint`.
             #[allow(async_fn_in_trait)]
             pub fn checkpoint() -> CheckpointState {
                 unsafe {
@@ -486,6 +486,7 @@ pub mod trialbox {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
+            /// Logs a message.
             #[allow(async_fn_in_trait)]
             pub fn log(level: LogLevel, message: &str) -> () {
                 unsafe {
@@ -512,8 +513,8 @@ pub mod trialbox {
 pub mod exports {
     pub mod trialbox {
         pub mod objective {
-            /// What the objective says of itself. Optional; called before a study is opened, never during a trial.
-            /// No function of `trial` may be called meanwhile.
+            /// The description of the objective. Optional; called before a study is opened, never during a trial.
+            /// Meanwhile the guest must not call a function of `trial`.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod describe {
                 #[used]
@@ -556,7 +557,7 @@ pub mod exports {
                 }
                 #[derive(Clone)]
                 pub struct Metric {
-                    /// A name for plots and tables; absent for the unnamed value of a single objective.
+                    /// A name for plots and tables, which a single metric may lack.
                     pub name: ::core::option::Option<_rt::String>,
                     pub direction: Direction,
                 }
@@ -574,11 +575,11 @@ pub mod exports {
                 /// A file or directory that the objective reads.
                 #[derive(Clone)]
                 pub struct DataSource {
-                    /// Where the guest expects it, an absolute path such as `/data` or `/data/train.csv`.
+                    /// An absolute path in the guest, such as `/data` or `/data/train.csv`.
                     pub path: _rt::String,
-                    /// What it is and where to get it, in a sentence.
+                    /// The content and its source, in a sentence.
                     pub summary: _rt::String,
-                    /// The SHA-256 of the file in lower-case hexadecimal, when only these bytes will do.
+                    /// The SHA-256 of the file in lower-case hexadecimal, if the objective depends on these bytes.
                     pub sha256: ::core::option::Option<_rt::String>,
                 }
                 impl ::core::fmt::Debug for DataSource {
@@ -599,12 +600,12 @@ pub mod exports {
                     pub name: _rt::String,
                     /// A semantic version.
                     pub version: _rt::String,
-                    /// What the objective does, in a sentence; may be empty.
+                    /// A summary in a sentence; may be empty.
                     pub summary: _rt::String,
                     /// One entry for each value that `evaluate` returns, in their order; at least one.
                     pub metrics: _rt::Vec<Metric>,
                     pub data: _rt::Vec<DataSource>,
-                    /// (key, JSON text): room to grow within 0.1.
+                    /// Further entries, (key, JSON text): room for additions within 0.1.
                     pub extra: _rt::Vec<(_rt::String, _rt::String)>,
                 }
                 impl ::core::fmt::Debug for Description {
@@ -964,6 +965,7 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
+                    /// Returns the description.
                     #[allow(async_fn_in_trait)]
                     fn describe() -> Description;
                 }
@@ -994,7 +996,7 @@ pub mod exports {
                         * ::core::mem::size_of::<*const u8>()],
                 );
             }
-            /// The objective itself. Implemented by the guest, called once in the life of an instance.
+            /// The objective itself. Implemented by the guest, called once per instance.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod objective {
                 #[used]
@@ -1119,7 +1121,7 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// One value for each objective of the study, in the order of the description's metrics.
+                    /// Runs the trial. Returns one value for each objective of the study, in the order of the description's metrics.
                     #[allow(async_fn_in_trait)]
                     fn evaluate() -> ::core::result::Result<_rt::Vec<f64>, Failure>;
                 }

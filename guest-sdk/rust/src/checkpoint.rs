@@ -4,17 +4,18 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// A directory for what a trial wants to find again after an interruption, such as half-trained
-/// weights. From [`Trial::checkpoint`](crate::Trial::checkpoint).
+/// A directory for files that a trial needs after an interruption, such as half-trained weights.
+/// [`Trial::checkpoint`](crate::Trial::checkpoint) returns it.
 ///
-/// It follows the trial when it is tried again, and is removed when the trial has ended. A trial that
-/// resumes should end with the value of one that was never interrupted. So what it saves is all that
-/// the rest of its work depends on, the state of its random numbers included, and it reports once more
-/// what it had reported. Keep that in one file: of several, an interruption may leave one of them older
-/// than the others. How much may be saved is the file system's to say.
+/// A retry of the trial starts from a copy of the directory; the directory is removed when the trial
+/// finishes. A trial that resumes should return the value that it would have returned without the
+/// interruption. Save therefore everything that the rest of the work depends on, including the state of
+/// random number generators, and report the earlier values again. Keep it all in one file: an
+/// interruption between two files leaves one of them older than the other. Only the file system limits
+/// the size.
 ///
-/// When the run offers no such directory, [`save`](Checkpoint::save) does nothing and
-/// [`load`](Checkpoint::load) finds nothing, so an objective is written once for both cases:
+/// In a run without such a directory [`save`](Checkpoint::save) does nothing and
+/// [`load`](Checkpoint::load) finds nothing, so the same code serves both cases:
 ///
 /// ```
 /// use trialbox_guest::{Result, Trial};
@@ -32,16 +33,16 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Checkpoint {
-    /// This run offers no such directory.
+    /// The run has no checkpoint directory.
     Unavailable,
-    /// The directory is empty: the trial starts from nothing.
+    /// The directory is empty: this is the first attempt, or an earlier one saved nothing.
     Fresh(PathBuf),
-    /// The directory holds what an earlier, interrupted attempt at this trial left.
+    /// The directory holds the files of an earlier attempt that was interrupted.
     Resumed(PathBuf),
 }
 
 impl Checkpoint {
-    /// The directory, when there is one.
+    /// Returns the directory, if the run has one.
     pub fn dir(&self) -> Option<&Path> {
         match self {
             Checkpoint::Unavailable => None,
@@ -49,11 +50,11 @@ impl Checkpoint {
         }
     }
 
-    /// The content of the file `name`; `None` when there is no such file, or no directory.
+    /// Returns the content of the file `name`, or `None` without such a file or without a directory.
     ///
     /// # Errors
     ///
-    /// When the file is there but cannot be read.
+    /// Fails if the file exists but cannot be read.
     pub fn load(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(dir) = self.dir() else { return Ok(None) };
         match fs::read(dir.join(name)) {
@@ -63,15 +64,15 @@ impl Checkpoint {
         }
     }
 
-    /// Writes the file `name`, as a whole or not at all. Does nothing when there is no directory.
+    /// Writes the file `name` atomically. Does nothing without a directory.
     ///
     /// # Errors
     ///
-    /// When the file cannot be written.
+    /// Fails if the file cannot be written.
     pub fn save(&self, name: &str, content: &[u8]) -> io::Result<()> {
         let Some(dir) = self.dir() else { return Ok(()) };
-        // A trial may be interrupted at any moment: the old content must survive until the new one
-        // is complete, which the renaming achieves.
+        // A trial can be interrupted at any moment. The rename keeps the old content until the new one is
+        // complete.
         let unfinished = dir.join(format!("{name}.unfinished"));
         write_synced(&unfinished, content)
             .and_then(|()| fs::rename(unfinished, dir.join(name)))
@@ -79,14 +80,15 @@ impl Checkpoint {
     }
 }
 
-/// A machine that dies may know of a renaming before it knows of what was written, unless that is synced.
+/// Writes a file and syncs it. Without the sync, a machine that crashes may keep the later rename but lose the
+/// content.
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(content)?;
     file.sync_all()
 }
 
-/// The same error, with the file in its message, which the standard library leaves out.
+/// Adds the file to the message of an error, which the standard library leaves out.
 fn named(error: io::Error, action: &str, name: &str) -> io::Error {
     io::Error::new(error.kind(), format!("failed to {action} the checkpoint `{name}`: {error}"))
 }

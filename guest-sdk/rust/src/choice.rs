@@ -4,8 +4,8 @@ use std::fmt;
 
 /// One choice of a categorical parameter, with the types that Optuna stores.
 ///
-/// [`Trial::suggest_categorical`](crate::Trial::suggest_categorical) takes choices of any type that
-/// converts into this one, so it is seldom written out. It is for choices of different types:
+/// [`Trial::suggest_categorical`](crate::Trial::suggest_categorical) accepts choices of any type that
+/// converts into this one. Objectives name it only for choices of different types:
 ///
 /// ```
 /// use trialbox_guest::{Choice, Trial};
@@ -22,7 +22,7 @@ use std::fmt;
 /// assert_eq!(used, 8.0);
 /// ```
 ///
-/// A type of one's own becomes a choice through `From`:
+/// A custom type becomes a choice through `From`:
 ///
 /// ```
 /// use trialbox_guest::{Choice, Trial};
@@ -59,7 +59,7 @@ pub enum Choice {
     Str(String),
 }
 
-/// As in Rust source: texts in quotes, whole floats with `.0`.
+/// Writes the choice as in Rust source: texts in quotes, whole floats with `.0`.
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -118,17 +118,17 @@ macro_rules! from_integers {
     )+};
 }
 
-// The wider ones, `u64` among them, may not fit into an `i64`.
+// `u64` and wider types may not fit into an `i64`.
 from_integers! { i8 i16 i32 i64 u8 u16 u32 }
 
 /// # Panics
 ///
-/// When the number is greater than `i64::MAX`, which no study can store.
+/// Panics if the number is greater than `i64::MAX`, the largest that a study can store.
 impl From<usize> for Choice {
     fn from(value: usize) -> Self {
         match i64::try_from(value) {
             Ok(value) => Choice::Int(value),
-            Err(_) => panic!("a choice must not be greater than {}, but found {value}", i64::MAX),
+            Err(_) => panic!("expected a choice of at most {}, found {value}", i64::MAX),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What `#[objective]` adds to a crate. The procedural macro only reads; all that it writes is here.
+//! The code that `#[objective]` adds to a crate. The procedural macro only reads its input; all output is here.
 
-/// What `#[objective]` adds to a crate: the checks, on WebAssembly the exports, and a name that can
-/// be defined only once.
+/// The code that `#[objective]` adds to a crate: the checks, the exports (on WebAssembly), and a macro whose
+/// name can be defined only once in a crate.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __component {

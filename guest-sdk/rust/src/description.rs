@@ -1,59 +1,59 @@
-//! What an objective says of itself, as far as it is known when it is compiled.
+//! The description of an objective, as far as it is known at compile time.
 
 use crate::outcome::Outcome;
 use crate::{Attr, Result, Stop};
 
-/// What `#[objective]` knows of the crate and the function it stands on.
+/// The facts that `#[objective]` knows about the crate and the function.
 #[derive(Debug)]
 pub struct Metadata {
     /// The objective's name.
     pub name: &'static str,
     /// The package's version.
     pub version: &'static str,
-    /// As Cargo has it: names separated by `:`. Empty or absent means none; so for the next two.
+    /// The authors in Cargo's form, separated by `:`; empty or absent for none.
     pub authors: Option<&'static str>,
-    /// An SPDX expression.
+    /// An SPDX expression; empty or absent for none.
     pub license: Option<&'static str>,
-    /// A URL.
+    /// A URL; empty or absent for none.
     pub repository: Option<&'static str>,
     /// The lines of the function's documentation.
     pub docs: &'static [&'static str],
-    /// One for each value that the objective returns.
+    /// One metric for each value that the objective returns.
     pub metrics: &'static [Metric],
-    /// What the objective reads.
+    /// The files and directories that the objective reads.
     pub data: &'static [DataSource],
 }
 
 /// One of the values that the objective returns.
 #[derive(Debug)]
 pub struct Metric {
-    /// Absent for the unnamed value of a single objective.
+    /// The name, which a single metric may lack.
     pub name: Option<&'static str>,
-    /// Which values are the better ones.
+    /// The direction of better values.
     pub direction: Direction,
 }
 
-/// Whether less or more is better.
+/// The direction of better values.
 #[derive(Debug, Clone, Copy)]
 pub enum Direction {
-    /// Less is better.
+    /// Smaller is better.
     Minimize,
-    /// More is better.
+    /// Larger is better.
     Maximize,
 }
 
 /// A file or directory that the objective reads.
 #[derive(Debug)]
 pub struct DataSource {
-    /// An absolute path, in the guest.
+    /// An absolute path in the guest.
     pub path: &'static str,
-    /// What it is and where to get it.
+    /// Its content and its source.
     pub summary: &'static str,
-    /// The file's checksum, when only these bytes will do.
+    /// The file's checksum, if the objective depends on these bytes.
     pub sha256: Option<&'static str>,
 }
 
-/// The only element, if there is one: how a macro's optional argument becomes an `Option`.
+/// Returns the only element, if there is one. A macro's optional argument becomes an `Option` this way.
 pub const fn optional(texts: &[&'static str]) -> Option<&'static str> {
     match texts {
         [text, ..] => Some(text),
@@ -61,17 +61,17 @@ pub const fn optional(texts: &[&'static str]) -> Option<&'static str> {
     }
 }
 
-/// The first element.
+/// Returns the first element.
 pub const fn first(texts: &[&'static str]) -> &'static str {
     texts[0]
 }
 
 impl Metadata {
-    /// Refuses to compile what a host would refuse to run.
+    /// Rejects at compile time the descriptions that a host would reject.
     ///
     /// # Panics
     ///
-    /// During constant evaluation, which the compiler shows as an error with this message.
+    /// Panics in constant evaluation, which the compiler shows as an error with the message.
     pub const fn check<R: Outcome>(&self) {
         if let Some(values) = R::LEN {
             assert!(
@@ -90,12 +90,12 @@ impl Metadata {
         }
     }
 
-    /// The values of `outcome`, when they are as many as the metrics.
+    /// Returns the values of `outcome`, after comparing their number with that of the metrics.
     pub fn checked_values(&self, outcome: impl Outcome) -> Result<Vec<f64>> {
         let values = outcome.into_outcome()?;
         let (found, wanted) = (values.len(), self.metrics.len());
         if found != wanted {
-            // Only a `Vec` gets here: the other lengths were checked by `check`.
+            // Only a `Vec` gets here: `check` compared the lengths of all other types.
             return Err(Stop::failed(format_args!(
                 "the objective returned {found} values, but declares {wanted} metrics"
             )));
@@ -103,7 +103,7 @@ impl Metadata {
         Ok(values)
     }
 
-    /// The first paragraph of the documentation, in one line.
+    /// Returns the first paragraph of the documentation in one line.
     pub fn summary(&self) -> String {
         let docs = self.docs.join("\n");
         let lines = docs.lines().map(str::trim);
@@ -112,7 +112,7 @@ impl Metadata {
         paragraph.join(" ")
     }
 
-    /// The entries of `extra`: keys, and JSON texts.
+    /// Returns the entries of `extra`: keys and JSON texts.
     pub fn extra(&self) -> Vec<(String, String)> {
         let sdk = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
         let authors =
@@ -144,7 +144,7 @@ impl DataSource {
     }
 }
 
-/// Cargo sets the variables of absent keys to the empty text.
+/// Returns a variable's text, if it has one: Cargo sets the variables of absent keys to the empty text.
 fn given(variable: Option<&'static str>) -> Option<&'static str> {
     variable.filter(|text| !text.is_empty())
 }

@@ -1,4 +1,4 @@
-//! The trial of a test: its parameters are given, and what it is told can be looked at.
+//! The trial of a test, with given parameters and with access to everything that the objective told it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{Attr, Checkpoint, Choice, Level, Trial};
 
-/// The counterpart of the host's trial. It panics where the host would end the guest.
+/// The counterpart of the host's trial. It panics in the cases in which the host would end the guest.
 #[derive(Debug)]
 pub(crate) struct Backend {
     given: BTreeMap<String, Choice>,
@@ -30,9 +30,9 @@ enum Distribution {
     Categorical(Vec<Choice>),
 }
 
-/// For tests, and not available on WebAssembly.
+/// Trials for tests. Not available on WebAssembly.
 impl Trial {
-    /// A trial with given parameters, as Optuna's `FixedTrial`, to run an objective without a host.
+    /// Creates a trial with given parameters, like Optuna's `FixedTrial`, to run an objective without a host.
     ///
     /// ```
     /// use trialbox_guest::{Result, Trial};
@@ -51,18 +51,18 @@ impl Trial {
     /// assert_eq!(trial.user_attrs()["power"], 2.into());
     /// ```
     ///
-    /// Its number and seed are 0, nothing limits its time, it has no checkpoint directory, and it is
-    /// never told to prune; the `with_` methods and [`prune_at`](Trial::prune_at) change that.
+    /// Its number and seed are 0. It has no time limit and no checkpoint directory, and the pruner never
+    /// stops it. The `with_` methods and [`prune_at`](Trial::prune_at) change that.
     ///
     /// # Panics
     ///
-    /// Not itself, but later, when the objective asks for a parameter that was not given, or was
-    /// given a value that it cannot have:
+    /// A call of the trial panics if the objective asks for a parameter without a given value, or with a value
+    /// outside its range:
     ///
     /// ```should_panic
     /// # use trialbox_guest::Trial;
     /// Trial::fixed([("x", 2.0.into())]).suggest_float("x", 0.0, 1.0);
-    /// // parameter `x`: found 2.0, wanted a float in [0.0, 1.0]
+    /// // parameter `x`: expected a float in [0.0, 1.0], found 2.0
     /// ```
     pub fn fixed<'a>(params: impl IntoIterator<Item = (&'a str, Choice)>) -> Self {
         Trial::new(Backend {
@@ -80,7 +80,7 @@ impl Trial {
         })
     }
 
-    /// From the report of `step` on, tells the objective to prune.
+    /// Lets the pruner stop the trial from the report of `step` on.
     pub fn prune_at(mut self, step: u32) -> Self {
         self.backend.prune_at = Some(step);
         self
@@ -104,7 +104,7 @@ impl Trial {
         self
     }
 
-    /// Sets [`checkpoint`](Trial::checkpoint): the trial resumes when `dir` has files in it.
+    /// Sets [`checkpoint`](Trial::checkpoint). The trial resumes if `dir` holds files.
     pub fn with_checkpoint(mut self, dir: impl Into<PathBuf>) -> Self {
         let dir = dir.into();
         let is_empty = dir.read_dir().map_or(true, |mut files| files.next().is_none());
@@ -113,22 +113,22 @@ impl Trial {
         self
     }
 
-    /// What was [reported](Trial::report), by step.
+    /// Returns the [reported](Trial::report) values by step.
     pub fn reports(&self) -> &BTreeMap<u32, f64> {
         &self.backend.reports
     }
 
-    /// The attributes that were [set](Trial::set_user_attr).
+    /// Returns the attributes that were [set](Trial::set_user_attr).
     pub fn user_attrs(&self) -> &BTreeMap<String, Attr> {
         &self.backend.user_attrs
     }
 
-    /// The constraints that were [set](Trial::set_constraint).
+    /// Returns the constraints that were [set](Trial::set_constraint).
     pub fn constraints(&self) -> &BTreeMap<String, f64> {
         &self.backend.constraints
     }
 
-    /// What was [logged](Trial::log), in order.
+    /// Returns the [logged](Trial::log) messages in order.
     pub fn logs(&self) -> &[(Level, String)] {
         &self.backend.logs
     }
@@ -155,7 +155,7 @@ impl Backend {
         let distribution = Distribution::Float { low, high, log, step };
         let given = self.ask(name, &distribution);
         match given {
-            // As Optuna's `FixedTrial`, which takes 1 for 1.0.
+            // Optuna's `FixedTrial` accepts 1 for 1.0, too.
             Choice::Int(value) if distribution.contains_float(*value as f64) => *value as f64,
             Choice::Float(value) if distribution.contains_float(*value) => *value,
             _ => refuse(name, given, &distribution),
@@ -179,7 +179,7 @@ impl Backend {
         }
     }
 
-    /// The index of the chosen one.
+    /// Returns the index of the given choice.
     #[track_caller]
     pub(crate) fn suggest_categorical(&mut self, name: &str, choices: Vec<Choice>) -> usize {
         let distribution = Distribution::Categorical(choices.clone());
@@ -191,7 +191,7 @@ impl Backend {
     }
 
     pub(crate) fn report(&mut self, value: f64, step: u32) {
-        // As Optuna's `Trial.report`: a step that was reported already is left as it is.
+        // Optuna's `Trial.report` keeps the first value of a step, too.
         self.reports.entry(step).or_insert(value);
     }
 
@@ -206,7 +206,7 @@ impl Backend {
 
     #[track_caller]
     pub(crate) fn set_constraint(&mut self, name: &str, value: f64) {
-        assert!(!value.is_nan(), "constraint `{name}`: found NaN, wanted a number");
+        assert!(!value.is_nan(), "constraint `{name}`: expected a number, found NaN");
         self.constraints.insert(name.to_owned(), value);
     }
 
@@ -222,7 +222,7 @@ impl Backend {
         self.logs.push((level, message));
     }
 
-    /// The value given for a parameter, after the checks that need no value.
+    /// Returns the value given for a parameter, after checking its distribution.
     #[track_caller]
     fn ask(&mut self, name: &str, distribution: &Distribution) -> &Choice {
         if let Err(message) = distribution.check() {
@@ -231,14 +231,14 @@ impl Backend {
         let asked = self.asked.entry(name.to_owned()).or_insert_with(|| distribution.clone());
         assert!(
             asked == distribution,
-            "parameter `{name}`: asked for as {distribution}, but before as {asked}"
+            "parameter `{name}`: expected {asked} as before, found {distribution}"
         );
         match self.given.get(name) {
             Some(value) => value,
             None => {
                 let given: Vec<_> = self.given.keys().map(|name| format!("`{name}`")).collect();
                 panic!(
-                    "parameter `{name}`: no value was given, wanted {distribution}; given are [{}]",
+                    "parameter `{name}`: expected {distribution}, found no value; given are [{}]",
                     given.join(", ")
                 )
             }
@@ -248,11 +248,14 @@ impl Backend {
 
 #[track_caller]
 fn refuse(name: &str, found: &Choice, wanted: &Distribution) -> ! {
-    panic!("parameter `{name}`: found {found}, wanted {wanted}")
+    panic!("parameter `{name}`: expected {wanted}, found {found}")
 }
 
 impl Distribution {
-    /// Says what the host would not accept.
+    /// Checks what the host would check.
+    ///
+    /// # Errors
+    /// Fails with the rule that the distribution breaks.
     fn check(&self) -> Result<(), String> {
         match self {
             Distribution::Float { low, high, .. } if !low.is_finite() || !high.is_finite() => {
@@ -270,7 +273,7 @@ impl Distribution {
             Distribution::Int { low, log: true, .. } if *low < 1 => {
                 Err(format!("a log-scaled integer needs `low` >= 1, but `low` is {low}"))
             }
-            // Written so that NaN is refused too.
+            // The negation also rejects NaN.
             Distribution::Float { step: Some(step), .. } if !(*step > 0.0 && step.is_finite()) => {
                 Err(format!("`step` must be greater than 0, but is {step:?}"))
             }
@@ -287,7 +290,7 @@ impl Distribution {
     fn contains_float(&self, value: f64) -> bool {
         let &Distribution::Float { low, high, step, .. } = self else { return false };
         let on_grid = step.is_none_or(|step| {
-            // 0.3 counts as 3 × 0.1, although it is not, to the last bit.
+            // 0.3 is not exactly 3 × 0.1 in floating point, and counts as it.
             let steps = (value - low) / step;
             (steps - steps.round()).abs() < 1e-8
         });
@@ -296,7 +299,7 @@ impl Distribution {
 
     fn contains_int(&self, value: i64) -> bool {
         let &Distribution::Int { low, high, step, .. } = self else { return false };
-        // `i128`, for the distance of two `i64` may not fit into one.
+        // The distance of two `i64` may not fit into an `i64`.
         (low..=high).contains(&value)
             && (i128::from(value) - i128::from(low)) % i128::from(step) == 0
     }
@@ -345,40 +348,41 @@ mod tests {
         assert_eq!(trial.suggest_int_step("units", 16, 128, 16), 64);
         assert!(trial.suggest_categorical("bias", &[true, false]));
         assert_eq!(trial.suggest_categorical("depth", &[Some(3), None]), None);
-        assert_eq!(trial.suggest_float("x", 0.0, 1.0), 1.0, "asked again");
+        assert_eq!(trial.suggest_float("x", 0.0, 1.0), 1.0, "suggested again");
     }
 
     #[test]
-    fn a_value_that_does_not_fit_is_named_with_what_was_wanted() {
+    fn a_value_out_of_range_is_named_with_the_range() {
         check(
             |t| t.suggest_float("half", 1.0, 2.0),
-            "parameter `half`: found 0.5, wanted a float in [1.0, 2.0]",
+            "parameter `half`: expected a float in [1.0, 2.0], found 0.5",
         );
         check(
             |t| t.suggest_int("half", 0, 2),
-            "parameter `half`: found 0.5, wanted an integer in [0, 2]",
+            "parameter `half`: expected an integer in [0, 2], found 0.5",
         );
-        check(|t| t.suggest_int("three", 4, 9), "found 3, wanted an integer in [4, 9]");
+        check(|t| t.suggest_int("three", 4, 9), "expected an integer in [4, 9], found 3");
         check(
             |t| t.suggest_int_step("three", 0, 8, 2),
-            "wanted an integer in [0, 8] in steps of 2",
+            "expected an integer in [0, 8] in steps of 2, found 3",
         );
         check(|t| t.suggest_float_step("half", 0.0, 1.0, 0.2), "[0.0, 1.0] in steps of 0.2");
         check(
             |t| t.suggest_int_log("relu", 1, 8),
-            "found \"relu\", wanted an integer in [1, 8] (log)",
+            "expected an integer in [1, 8] (log), found \"relu\"",
         );
         check(
             |t| t.suggest_categorical("relu", &["tanh"]),
-            "found \"relu\", wanted one of [\"tanh\"]",
+            "expected one of [\"tanh\"], found \"relu\"",
         );
     }
 
     #[test]
-    fn a_missing_value_is_named_with_those_that_are_there() {
+    fn a_missing_value_is_named_with_the_given_ones() {
         check(
             |t| t.suggest_float("x", 0.0, 1.0),
-            "parameter `x`: no value was given, wanted a float in [0.0, 1.0]; given are [`half`, `relu`, `three`]",
+            "parameter `x`: expected a float in [0.0, 1.0], found no value; \
+             given are [`half`, `relu`, `three`]",
         );
     }
 
@@ -397,11 +401,11 @@ mod tests {
         check(|t| t.suggest_categorical::<bool>("relu", &[]), "at least one choice");
         check(
             |t| t.set_constraint("size", f64::NAN),
-            "constraint `size`: found NaN, wanted a number",
+            "constraint `size`: expected a number, found NaN",
         );
         check(
             |t| (t.suggest_int("three", 0, 9), t.suggest_int("three", 0, 8)),
-            "asked for as an integer in [0, 8], but before as an integer in [0, 9]",
+            "expected an integer in [0, 9] as before, found an integer in [0, 8]",
         );
     }
 
@@ -427,7 +431,7 @@ mod tests {
         assert!(matches!(trial.checkpoint(), Checkpoint::Fresh(_)));
     }
 
-    /// `misuse` must panic with a message that has `wanted` in it.
+    /// Checks that `misuse` panics with a message that contains `wanted`.
     #[track_caller]
     fn check<T>(misuse: impl FnOnce(&mut Trial) -> T, wanted: &str) {
         let mut trial =

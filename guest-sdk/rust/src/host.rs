@@ -1,4 +1,4 @@
-//! The trial of the host, and what the host calls: the only users of the generated bindings.
+//! The trial that the host offers, and the bodies of the exports: the only users of the generated bindings.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::description::{DataSource, Direction, Metadata, Metric};
 use crate::outcome::Outcome;
 use crate::{Attr, Checkpoint, Choice, Level, Stop, Trial};
 
-/// The trial that this instance of the component runs. The host checks what it is asked for, and
-/// ends the guest on misuse, so nothing is checked here.
+/// The trial that this instance of the component runs. It checks nothing: the host checks all
+/// arguments and ends the guest on misuse.
 #[derive(Debug)]
 pub(crate) struct Backend;
 
@@ -44,7 +44,7 @@ impl Backend {
         trial::suggest_int(name, low, high, log, step)
     }
 
-    /// The index of the chosen one.
+    /// Returns the index of the suggested choice.
     pub(crate) fn suggest_categorical(&mut self, name: &str, choices: Vec<Choice>) -> usize {
         let choices: Vec<_> = choices.into_iter().map(trial::Choice::from).collect();
         trial::suggest_categorical(name, &choices) as usize
@@ -68,7 +68,7 @@ impl Backend {
 
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let seconds = trial::remaining_seconds();
-        // Infinity, and whatever else no `Duration` can hold, is no limit.
+        // The contract sends infinity for "no limit", which does not fit into a `Duration`.
         Duration::try_from_secs_f64(seconds.max(0.0)).ok()
     }
 
@@ -103,7 +103,7 @@ impl From<Choice> for trial::Choice {
     }
 }
 
-/// The body of the export `evaluate`.
+/// Runs the objective once: the body of the export `evaluate`.
 pub fn evaluate<R: Outcome>(
     objective: fn(&mut Trial) -> R,
     metadata: &Metadata,
@@ -115,7 +115,7 @@ pub fn evaluate<R: Outcome>(
     })
 }
 
-/// The body of the export `describe`. There is no trial yet, and it must not be asked for.
+/// Returns the description: the body of the export `describe`. Calls to the trial are illegal here.
 pub fn describe(metadata: &Metadata) -> exported::Description {
     exported::Description {
         name: metadata.name.to_owned(),

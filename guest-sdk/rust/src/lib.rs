@@ -1,7 +1,7 @@
-//! Write a hyperparameter-optimisation objective in Rust, for [trialbox] to run in its sandbox.
+//! Objectives for hyperparameter optimisation, written in Rust and run by [trialbox] in its sandbox.
 //!
-//! An objective is a function with an attribute. It asks its [`Trial`] for parameters, in the words
-//! of Optuna, and returns the value to minimise or maximise:
+//! An objective is a function with an attribute. It asks its [`Trial`] for parameters, with Optuna's
+//! names for the calls, and returns the value to minimise or maximise:
 //!
 //! ```
 //! use trialbox_guest::{Result, Trial, objective};
@@ -22,10 +22,10 @@
 //! # }
 //! ```
 //!
-//! `Cargo.toml` asks for `crate-type = ["cdylib", "rlib"]`, the first for trialbox and the second
-//! for tests, and `cargo build --release --target wasm32-wasip2` then gives the component.
+//! `Cargo.toml` sets `crate-type = ["cdylib", "rlib"]`: the first for trialbox, the second for tests.
+//! `cargo build --release --target wasm32-wasip2` then builds the component.
 //!
-//! A training loop reports as it goes, and ends early when the study's pruner says so:
+//! A training loop reports its intermediate values, and stops early when the study's pruner decides so:
 //!
 //! ```
 //! use trialbox_guest::{Result, Trial, objective};
@@ -46,10 +46,10 @@
 //! }
 //! ```
 //!
-//! Any error that `?` meets makes the trial fail with its message, see [`Stop`]. So does a panic.
+//! An error that `?` passes on fails the trial with the error's message, see [`Stop`]. So does a panic.
 //!
-//! On other targets than WebAssembly there is no host, and the only trial is [`Trial::fixed`]; on
-//! WebAssembly the only one is that of the host, and `Trial::fixed` is not there.
+//! On WebAssembly the host creates the trial. On other targets there is no host, and a test creates
+//! its trial with [`Trial::fixed`], which exists only there.
 //!
 //! [trialbox]: https://docs.rs/trialbox
 
@@ -66,7 +66,7 @@ mod choice;
 mod outcome;
 mod stop;
 
-// The attributes cover what wit-bindgen writes. All unsafe code of this crate is in there.
+// The attributes are for the code that wit-bindgen writes. All unsafe code of this crate is in there.
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 #[allow(missing_docs, unreachable_pub, reason = "generated")]
@@ -85,7 +85,7 @@ mod host;
 #[cfg(doctest)]
 mod misuse;
 
-/// The examples there are tested too.
+/// The examples of the README, as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
@@ -97,19 +97,19 @@ pub use crate::outcome::Values;
 pub use crate::stop::{Result, Stop};
 pub use crate::trial::{Level, Trial};
 
-/// Makes a function the objective of its crate, which has exactly one.
+/// Marks a function as the objective of its crate, which has exactly one.
 ///
-/// The function has one parameter, a [`&mut Trial`](Trial), and returns a [`Result`] with a value
-/// for each metric: see [`Values`]. It stays an ordinary function, to be called in tests.
+/// The function has one parameter, a [`&mut Trial`](Trial), and returns a [`Result`] with one value
+/// for each metric, see [`Values`]. It stays an ordinary function that tests can call.
 ///
-/// The arguments, all optional, become the objective's description, which trialbox shows and names
-/// the study after:
+/// The arguments, all optional, become the objective's description. trialbox shows the description
+/// and names the study after it:
 ///
 /// * `minimize = "loss"`, `maximize = "accuracy"`: the metrics, in the order of the returned values.
-///   A single one may do without a name: `maximize`. None at all means `minimize`.
-/// * `name = "…"`: the objective's name, which otherwise is the package's.
-/// * `data("/data/train.csv", "what it is and where to get it", sha256 = "…")`: a file or directory
-///   that the objective reads; the checksum is optional. May be repeated.
+///   A single metric needs no name: `maximize`. Without a metric, `minimize` is the default.
+/// * `name = "…"`: the objective's name; the package's name is the default.
+/// * `data("/data/train.csv", "the content and its source", sha256 = "…")`: a file or directory
+///   that the objective reads. The checksum is optional. The argument may be repeated.
 ///
 /// The first paragraph of the function's documentation becomes the summary. Version, authors,
 /// licence and repository come from `Cargo.toml`.
@@ -130,7 +130,7 @@ pub use crate::trial::{Level, Trial};
 /// }
 /// ```
 ///
-/// A mistake is found while compiling, for example a number of values other than that of the metrics:
+/// The compiler finds mistakes, such as two metrics for one value:
 ///
 /// ```compile_fail
 /// # use trialbox_guest::{Result, Trial, objective};
@@ -142,7 +142,7 @@ pub use crate::trial::{Level, Trial};
 #[doc(inline)]
 pub use trialbox_guest_macros::objective;
 
-/// What the glue of `#[objective]` uses. Not for others, and free to change.
+/// The items that the glue of `#[objective]` uses. They are not part of the public interface.
 #[doc(hidden)]
 pub mod __private {
     pub use crate::description::{DataSource, Direction, Metadata, Metric, first, optional};

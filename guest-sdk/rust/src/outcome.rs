@@ -1,11 +1,11 @@
-//! What an objective may return.
+//! The return types of objectives.
 
 use crate::Stop;
 
 /// The values that an objective returns, one for each of its metrics.
 ///
-/// A plain number, a tuple or an array has its length checked against the metrics while compiling, a
-/// `Vec` when the objective returns.
+/// The compiler checks the length of a number, tuple or array against the metrics. The length of a
+/// `Vec` is checked when the objective returns.
 ///
 /// ```
 /// use trialbox_guest::{Result, Trial, objective};
@@ -17,10 +17,10 @@ use crate::Stop;
 /// }
 /// ```
 pub trait Values {
-    /// How many values there are, when the type says it.
+    /// The number of values, if the type fixes it.
     const LEN: Option<usize>;
 
-    /// The values, in the order of the metrics.
+    /// Returns the values in the order of the metrics.
     fn into_values(self) -> Vec<f64>;
 }
 
@@ -74,10 +74,10 @@ impl Values for Vec<f64> {
 
 /// The whole return type of an objective.
 pub trait Outcome {
-    /// As [`Values::LEN`].
+    /// The number of values, as in [`Values::LEN`].
     const LEN: Option<usize>;
 
-    /// The values, or why there are none.
+    /// Returns the values, or the reason why there are none.
     fn into_outcome(self) -> Result<Vec<f64>, Stop>;
 }
 

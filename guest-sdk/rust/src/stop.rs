@@ -1,9 +1,9 @@
-//! Why an objective ends without a value.
+//! The reasons for which an objective ends without a value.
 
 use std::error::Error;
 use std::fmt;
 
-/// What an objective returns: its value, or why it stops without one.
+/// The result of an objective: its value, or the reason to stop without one.
 ///
 /// ```
 /// use trialbox_guest::{Result, Trial};
@@ -21,10 +21,10 @@ use std::fmt;
 /// ```
 pub type Result<T = f64> = std::result::Result<T, Stop>;
 
-/// Why an objective ends without a value.
+/// The reason for which an objective ends without a value.
 ///
-/// Every [`Error`] turns into [`Stop::Failed`], so `?` works on all of them. The message has the
-/// causes too:
+/// Every [`Error`] converts into [`Stop::Failed`], so `?` works on all of them. The message includes
+/// the causes:
 ///
 /// ```
 /// use trialbox_guest::{Result, Stop};
@@ -36,21 +36,22 @@ pub type Result<T = f64> = std::result::Result<T, Stop>;
 /// assert_eq!(parse("x").unwrap_err(), Stop::failed("invalid float literal"));
 /// ```
 ///
-/// `Stop` is itself no [`Error`], for otherwise it could not be made from each of them.
+/// `Stop` does not implement [`Error`] itself: the conversion from every error would then overlap with
+/// the conversion from `Stop` to `Stop`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "return it from the objective"]
 pub enum Stop {
-    /// The trial was told to stop early: it is recorded as PRUNED, with its last reported value.
+    /// The pruner stopped the trial, which is recorded as PRUNED with its last reported value.
     Pruned,
-    /// The objective could not be evaluated: the trial is recorded as FAIL, with this message.
+    /// The objective could not be evaluated. The trial is recorded as FAIL with this message.
     Failed(String),
 }
 
 impl Stop {
-    /// The trial fails, with this message: a text, [`format_args!`], or an error.
+    /// Returns a failure with this message: a text, [`format_args!`] or an error.
     ///
-    /// It takes whatever can be displayed, so it also serves for what is no [`Error`], such as a
-    /// `Box<dyn Error>`:
+    /// The message is any value with a `Display`. That includes types which do not implement [`Error`],
+    /// such as `Box<dyn Error>`:
     ///
     /// ```
     /// use trialbox_guest::{Result, Stop};

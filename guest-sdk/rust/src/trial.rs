@@ -9,34 +9,34 @@ use crate::fixed::Backend;
 use crate::host::Backend;
 use crate::{Attr, Checkpoint, Choice, Result, Stop};
 
-/// One evaluation of the objective: it gives the parameters, and takes what there is to tell.
+/// One evaluation of the objective: a source of parameters, and a sink for reports and attributes.
 ///
-/// The host makes it; a test makes its own with [`Trial::fixed`].
+/// The host creates it; a test creates its own with [`Trial::fixed`].
 ///
-/// Misuse is a bug of the objective and ends it there and then: an empty range, `log` with a bound
-/// that is not positive, a name used again for another range or other choices. The trial is then
-/// recorded as FAIL, and a test panics. Asking again for the same parameter gives the same value.
+/// Misuse is a bug of the objective and ends it immediately: an empty range, a logarithmic scale with
+/// a bound that is not positive, a name used again for another range or other choices. The trial is
+/// then recorded as FAIL; in a test the call panics. A parameter that is suggested again keeps its value.
 #[derive(Debug)]
 pub struct Trial {
     pub(crate) backend: Backend,
 }
 
-/// How much a message of [`Trial::log`] matters.
+/// The importance of a message of [`Trial::log`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For whoever works on the objective.
+    /// Details for the author of the objective.
     Debug,
-    /// For whoever runs it.
+    /// News for the user who runs the study.
     Info,
-    /// Something is odd.
+    /// A problem that may spoil the result.
     Warning,
-    /// Something went wrong.
+    /// A problem that did spoil it.
     Error,
 }
 
 /// Parameters.
 impl Trial {
-    /// A number in [`low`, `high`].
+    /// Suggests a number in [`low`, `high`].
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("momentum", 0.9.into())]);
@@ -48,7 +48,7 @@ impl Trial {
         self.backend.suggest_float(name, low, high, false, None)
     }
 
-    /// A number in [`low`, `high`], searched on a logarithmic scale. `low` must be above 0.
+    /// Suggests a number in [`low`, `high`] on a logarithmic scale. `low` must be above 0.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("lr", 0.01.into())]);
@@ -60,7 +60,7 @@ impl Trial {
         self.backend.suggest_float(name, low, high, true, None)
     }
 
-    /// One of the numbers `low`, `low + step`, … that are not above `high`.
+    /// Suggests one of the numbers `low`, `low + step`, … up to `high`.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("dropout", 0.3.into())]);
@@ -72,7 +72,7 @@ impl Trial {
         self.backend.suggest_float(name, low, high, false, Some(step))
     }
 
-    /// An integer in [`low`, `high`]: `high` can be chosen too.
+    /// Suggests an integer in [`low`, `high`], both bounds included.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("layers", 2.into())]);
@@ -84,7 +84,7 @@ impl Trial {
         self.backend.suggest_int(name, low, high, false, 1)
     }
 
-    /// An integer in [`low`, `high`], searched on a logarithmic scale. `low` must be at least 1.
+    /// Suggests an integer in [`low`, `high`] on a logarithmic scale. `low` must be at least 1.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("units", 32.into())]);
@@ -96,7 +96,7 @@ impl Trial {
         self.backend.suggest_int(name, low, high, true, 1)
     }
 
-    /// One of the integers `low`, `low + step`, … that are not above `high`.
+    /// Suggests one of the integers `low`, `low + step`, … up to `high`.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([("batch", 48.into())]);
@@ -108,8 +108,8 @@ impl Trial {
         self.backend.suggest_int(name, low, high, false, step)
     }
 
-    /// One of `choices`, which have no order. Numbers, texts and booleans can be choices, and
-    /// whatever else converts into a [`Choice`].
+    /// Suggests one of `choices`, which have no order. Numbers, texts, booleans and all other types that
+    /// convert into a [`Choice`] can be choices.
     ///
     /// ```
     /// # use trialbox_guest::{Choice, Trial};
@@ -127,22 +127,22 @@ impl Trial {
 
 /// Intermediate values and pruning.
 impl Trial {
-    /// Tells the value that the objective has reached at `step`, for the study's pruner and for
-    /// plots. It may be NaN or infinite. The first value of a step stays.
+    /// Reports the intermediate value at `step`, for the study's pruner and for plots. It may be NaN or
+    /// infinite. Of several values for one step, the first is kept.
     ///
-    /// [`step`](Trial::step) does this and obeys the pruner.
+    /// [`step`](Trial::step) reports and obeys the pruner in one call.
     pub fn report(&mut self, value: f64, step: u32) {
         self.backend.report(value, step);
     }
 
-    /// Whether the trial should stop now, judged by what was reported so far. To stop it, return
-    /// [`Stop::Pruned`].
+    /// Returns whether the study's pruner wants the trial to stop, given the values reported so far.
+    /// The objective stops by returning [`Stop::Pruned`].
     pub fn should_prune(&mut self) -> bool {
         self.backend.should_prune()
     }
 
-    /// [Reports](Trial::report) `value`, and gives [`Stop::Pruned`] when the trial should stop now,
-    /// for `?` to pass on.
+    /// [Reports](Trial::report) `value`, and returns [`Stop::Pruned`] if the trial should stop, for `?` to
+    /// pass on.
     ///
     /// ```
     /// use trialbox_guest::{Result, Stop, Trial};
@@ -161,16 +161,16 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// [`Stop::Pruned`], and no other.
+    /// [`Stop::Pruned`] is the only error.
     pub fn step(&mut self, value: f64, step: u32) -> Result<()> {
         self.report(value, step);
         if self.should_prune() { Err(Stop::Pruned) } else { Ok(()) }
     }
 }
 
-/// What else there is to tell.
+/// Attributes, constraints and messages.
 impl Trial {
-    /// Attaches a value to the trial, under a name. The last value of a name stays.
+    /// Sets a user attribute of the trial. Of several values for one key, the last is kept.
     ///
     /// ```
     /// use trialbox_guest::{Attr, Trial};
@@ -184,7 +184,7 @@ impl Trial {
         self.backend.set_user_attr(key, value.into());
     }
 
-    /// Records a constraint, which is satisfied when `value` <= 0. It must not be NaN.
+    /// Records a constraint, which is satisfied if `value` <= 0. It must not be NaN.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([]);
@@ -197,17 +197,17 @@ impl Trial {
         self.backend.set_constraint(name, value);
     }
 
-    /// Logs a message: anything that can be displayed, such as a text or [`format_args!`].
+    /// Logs a message: any value with a `Display`, such as a text or [`format_args!`].
     pub fn log(&mut self, level: Level, message: impl fmt::Display) {
         self.backend.log(level, message.to_string());
     }
 
-    /// Logs a message for whoever works on the objective.
+    /// Logs a message for the author of the objective.
     pub fn debug(&mut self, message: impl fmt::Display) {
         self.log(Level::Debug, message);
     }
 
-    /// Logs a message for whoever runs the objective.
+    /// Logs a message for the user who runs the study.
     ///
     /// ```
     /// # let mut trial = trialbox_guest::Trial::fixed([]);
@@ -219,35 +219,35 @@ impl Trial {
         self.log(Level::Info, message);
     }
 
-    /// Logs that something is odd.
+    /// Logs a problem that may spoil the result.
     pub fn warning(&mut self, message: impl fmt::Display) {
         self.log(Level::Warning, message);
     }
 
-    /// Logs that something went wrong.
+    /// Logs a problem that did spoil the result.
     pub fn error(&mut self, message: impl fmt::Display) {
         self.log(Level::Error, message);
     }
 }
 
-/// What the trial knows of itself.
+/// Properties of the trial.
 impl Trial {
-    /// The trial's number in its study, counted from 0.
+    /// Returns the trial's number in its study, counted from 0.
     pub fn number(&self) -> u32 {
         self.backend.number()
     }
 
-    /// A seed for the objective's own random numbers: the same whenever this trial is run again.
+    /// Returns a seed for the objective's own random numbers. It is the same when the trial runs again.
     pub fn seed(&self) -> u64 {
         self.backend.seed()
     }
 
-    /// The time until the host ends this trial; `None` when nothing limits it.
+    /// Returns the time until the host ends the trial, or `None` without a limit.
     pub fn remaining(&self) -> Option<Duration> {
         self.backend.remaining()
     }
 
-    /// The directory where this trial may keep files across interruptions.
+    /// Returns the directory where the trial can keep files across interruptions.
     pub fn checkpoint(&self) -> Checkpoint {
         self.backend.checkpoint()
     }

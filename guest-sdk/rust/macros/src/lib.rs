@@ -1,9 +1,9 @@
 //! The attribute `#[objective]` of [`trialbox-guest`](https://docs.rs/trialbox-guest), where it is
 //! re-exported and explained.
 //!
-//! It reads its arguments and the head of the function, leaves the function as it is, and adds one
-//! call of `trialbox_guest::__component!`, which holds all that can be said without a procedural
-//! macro. It does without syn: a guest's first build should take seconds.
+//! It reads its arguments and the head of the function, keeps the function, and adds one call of
+//! `trialbox_guest::__component!`, which holds everything that does not need a procedural macro. It does
+//! not use syn: a guest's first build should take seconds.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
@@ -13,10 +13,10 @@ use proc_macro::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenSt
 
 use parse::{Arguments, Data, Direction, Error, Kind, Metric, Parsed, Signature, Token};
 
-/// Makes a function the objective of this crate: see `trialbox_guest::objective`.
+/// Marks a function as the objective of this crate, see `trialbox_guest::objective`.
 #[proc_macro_attribute]
 pub fn objective(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    // The function stays whatever happens, so that one mistake gives one error.
+    // The function stays in any case: without it, one mistake would give many errors.
     let mut output = item.clone();
     match expand(tokens(arguments), tokens(item)) {
         Ok(glue) => output.extend(glue),
@@ -34,12 +34,12 @@ fn expand(
     Ok(component(&arguments, &signature))
 }
 
-/// The tokens as [`parse`] wants them.
+/// Converts tokens for [`parse`].
 fn tokens(stream: TokenStream) -> Vec<Token<TokenTree>> {
     let mut tokens = Vec::new();
     for tree in stream {
         let kind = match &tree {
-            // What `macro_rules!` passes on as `$text:literal` comes in an invisible group.
+            // `macro_rules!` passes `$text:literal` on in an invisible group.
             TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
                 tokens.extend(self::tokens(group.stream()));
                 continue;
@@ -61,7 +61,7 @@ fn tokens(stream: TokenStream) -> Vec<Token<TokenTree>> {
     tokens
 }
 
-/// `::trialbox_guest::__component! { function: …, … }`
+/// Builds `::trialbox_guest::__component! { function: …, … }`.
 fn component(
     arguments: &Arguments<TokenTree>,
     signature: &Signature<'_, TokenTree>,
@@ -103,17 +103,17 @@ fn data(data: &Data<TokenTree>) -> [TokenTree; 2] {
     ])
 }
 
-/// `(…),`
+/// Builds `(…),`.
 fn entry(content: impl IntoIterator<Item = TokenTree>) -> [TokenTree; 2] {
     [group(Delimiter::Parenthesis, content.into_iter().collect()), punct(',')]
 }
 
-/// `[…]`
+/// Builds `[…]`.
 fn list(content: impl IntoIterator<Item = TokenTree>) -> TokenTree {
     group(Delimiter::Bracket, content.into_iter().collect())
 }
 
-/// `[]` or `[value]`; the receiving macro turns it into an `Option`.
+/// Builds `[]` or `[value]`, which the receiving macro turns into an `Option`.
 fn option(value: Option<&TokenTree>) -> TokenTree {
     list(value.cloned())
 }
@@ -138,7 +138,7 @@ fn punct_joint(character: char) -> TokenTree {
     Punct::new(character, Spacing::Joint).into()
 }
 
-/// `::core::compile_error! { "message" }`, shown at the offending token.
+/// Builds `::core::compile_error! { "message" }`, shown at the offending token.
 fn compile_error(error: Error<TokenTree>) -> TokenStream {
     let span = error.at.map_or_else(Span::call_site, |tree| tree.span());
     let message: TokenTree = Literal::string(&error.message).into();

@@ -1,9 +1,9 @@
 //! Reads the arguments of `#[objective(…)]` and the head of the function below it.
 //!
-//! The compiler lends its token types only to a running macro. The functions here therefore take
-//! [`Token`]s of their own, each carrying a `source` of any type, and can be tested like any code.
+//! The compiler's token types exist only in a running macro. The functions here therefore take their
+//! own [`Token`]s, each with a `source` of any type, so that ordinary tests can call them.
 
-/// A token, and where it came from.
+/// A token and its source.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Token<S> {
     pub(crate) kind: Kind<S>,
@@ -14,14 +14,14 @@ pub(crate) struct Token<S> {
 pub(crate) enum Kind<S> {
     /// An identifier or keyword.
     Word(String),
-    /// A literal as it is written: a string still has its quotes.
+    /// A literal as written: a string includes its quotes.
     Literal(String),
     Punct(char),
-    /// The opening bracket, and what is inside.
+    /// The opening bracket and the content.
     Group(char, Vec<Token<S>>),
 }
 
-/// What is wrong, and at which token; `None` stands for the attribute as a whole.
+/// A mistake and its token; `None` stands for the attribute as a whole.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Error<S> {
     pub(crate) message: String,
@@ -33,7 +33,7 @@ pub(crate) type Parsed<T, S> = Result<T, Error<S>>;
 /// The arguments of the attribute; every `S` is a string literal.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Arguments<S> {
-    /// At least one.
+    /// The metrics, at least one.
     pub(crate) metrics: Vec<Metric<S>>,
     pub(crate) name: Option<S>,
     pub(crate) data: Vec<Data<S>>,
@@ -58,7 +58,7 @@ pub(crate) struct Data<S> {
     pub(crate) sha256: Option<S>,
 }
 
-/// What the glue needs to know of the function.
+/// The parts of the function that the glue needs.
 #[derive(Debug)]
 pub(crate) struct Signature<'a, S> {
     pub(crate) name: S,
@@ -67,7 +67,7 @@ pub(crate) struct Signature<'a, S> {
     pub(crate) docs: Vec<&'a [Token<S>]>,
 }
 
-/// Reads `minimize = "loss", name = "…", data("/path", "what it is")`.
+/// Reads `minimize = "loss", name = "…", data("/path", "the content")`.
 pub(crate) fn arguments<S: Clone>(tokens: &[Token<S>]) -> Parsed<Arguments<S>, S> {
     let mut arguments = Arguments { metrics: Vec::new(), name: None, data: Vec::new() };
     let mut names = Vec::new();
@@ -88,8 +88,8 @@ pub(crate) fn arguments<S: Clone>(tokens: &[Token<S>]) -> Parsed<Arguments<S>, S
                 return error(
                     part,
                     format!(
-                        "unknown key `{other}`, wanted `minimize = \"…\"`, `maximize = \"…\"`, \
-                         `name = \"…\"` or `data(\"/path\", \"what it is\")`"
+                        "expected `minimize = \"…\"`, `maximize = \"…\"`, `name = \"…\"` or \
+                         `data(\"/path\", \"the content\")`, found `{other}`"
                     ),
                 );
             }
@@ -102,7 +102,7 @@ pub(crate) fn arguments<S: Clone>(tokens: &[Token<S>]) -> Parsed<Arguments<S>, S
     Ok(arguments)
 }
 
-/// Reads everything of a function but its body.
+/// Reads a function up to its body.
 pub(crate) fn signature<S: Clone>(item: &[Token<S>]) -> Parsed<Signature<'_, S>, S> {
     let (docs, item) = take_attributes(item);
     let (name, rest) = take_function_name(skip_visibility(item))?;
@@ -111,7 +111,7 @@ pub(crate) fn signature<S: Clone>(item: &[Token<S>]) -> Parsed<Signature<'_, S>,
     };
     match &parameters.kind {
         Kind::Group('(', parameters) => check_parameters(name, parameters)?,
-        _ => return error_at(parameters, "an objective cannot be generic"),
+        _ => return error_at(parameters, "expected a function without generic parameters"),
     }
     Ok(Signature { name: name.source.clone(), returns: returned_type(name, rest)?, docs })
 }
@@ -137,7 +137,7 @@ fn text<S>(token: &Token<S>) -> Option<Text<'_, S>> {
     }
 }
 
-/// The parts between the commas; a last comma is optional.
+/// Returns the parts between the commas; a last comma is optional.
 fn split_at_commas<S>(tokens: &[Token<S>]) -> Vec<&[Token<S>]> {
     let mut parts: Vec<_> = tokens.split(|token| is_punct(token, ',')).collect();
     if parts.last().is_some_and(|last| last.is_empty()) {
@@ -154,12 +154,12 @@ fn split_key<S: Clone>(part: &[Token<S>]) -> Parsed<(&str, &[Token<S>]), S> {
     }
 }
 
-/// The text of `key = "text"`.
+/// Returns the text of `key = "text"`.
 fn assigned_text<'a, S: Clone>(key: &str, part: &'a [Token<S>]) -> Parsed<Text<'a, S>, S> {
     match part {
         [_, equals, value] if is_punct(equals, '=') => match text(value) {
             Some(text) => Ok(text),
-            None => error_at(value, format!("`{key}` wants a string literal")),
+            None => error_at(value, format!("expected a string literal for `{key}`")),
         },
         _ => error(part, format!("expected `{key} = \"…\"`")),
     }
@@ -171,10 +171,16 @@ fn check_metric_name<'a, S: Clone>(
 ) -> Parsed<(), S> {
     let Some(name) = name else { return Ok(()) };
     if name.written == "\"\"" {
-        return error_at(name.token, "a metric's name must not be empty; leave it out instead");
+        return error_at(
+            name.token,
+            "expected a metric's name, found an empty one; leave it out instead",
+        );
     }
     if seen.contains(&name.written) {
-        return error_at(name.token, format!("there are two metrics named {}", name.written));
+        return error_at(
+            name.token,
+            format!("expected different names, found two metrics named {}", name.written),
+        );
     }
     seen.push(name.written);
     Ok(())
@@ -184,16 +190,17 @@ fn check_unnamed<S: Clone>(tokens: &[Token<S>], metrics: &[Metric<S>]) -> Parsed
     if metrics.len() > 1 && metrics.iter().any(|metric| metric.name.is_none()) {
         return error(
             tokens,
-            "of several metrics each needs a name, as in `minimize = \"loss\", maximize = \"accuracy\"`",
+            "expected a name for each of several metrics, \
+             as in `minimize = \"loss\", maximize = \"accuracy\"`",
         );
     }
     Ok(())
 }
 
-/// Reads `data("/path", "what it is", sha256 = "…")`; `rest` is what follows the word `data`.
+/// Reads `data("/path", "the content", sha256 = "…")`. `rest` follows the word `data`.
 fn data<S: Clone>(part: &[Token<S>], rest: &[Token<S>]) -> Parsed<Data<S>, S> {
     const WANTED: &str =
-        "expected `data(\"/path\", \"what it is\")`, and after these perhaps `sha256 = \"…\"`";
+        "expected `data(\"/path\", \"the content\")`, optionally with `sha256 = \"…\"` at the end";
     let [Token { kind: Kind::Group('(', content), .. }] = rest else {
         return error(part, WANTED);
     };
@@ -209,14 +216,14 @@ fn data<S: Clone>(part: &[Token<S>], rest: &[Token<S>]) -> Parsed<Data<S>, S> {
         Some(&part) => match split_key(part)? {
             ("sha256", _) => Some(assigned_text("sha256", part)?.source()),
             (other, _) => {
-                return error(part, format!("unknown key `{other}` in `data`, wanted `sha256`"));
+                return error(part, format!("expected `sha256` in `data`, found `{other}`"));
             }
         },
     };
     Ok(Data { path: path.source(), summary: summary.source(), sha256 })
 }
 
-/// The lines of documentation among the attributes, and what follows the attributes.
+/// Splits an item into the lines of documentation among its attributes, and the tokens after the attributes.
 fn take_attributes<S>(mut item: &[Token<S>]) -> (Vec<&[Token<S>]>, &[Token<S>]) {
     let mut docs = Vec::new();
     while let [hash, Token { kind: Kind::Group('[', content), .. }, rest @ ..] = item {
@@ -252,35 +259,35 @@ fn take_function_name<S: Clone>(item: &[Token<S>]) -> Parsed<(&Token<S>, &[Token
                 "async" | "const" | "unsafe" | "extern"
                     if item.iter().any(|t| is_word(t, "fn")) =>
                 {
-                    format!("an objective is a plain function and cannot be `{word}`")
+                    format!("expected a plain function, found `{word}`")
                 }
-                _ => format!("`#[objective]` belongs on a function, but found `{word}`"),
+                _ => format!("expected a function below `#[objective]`, found `{word}`"),
             };
             Err(Error { message, at: Some(source.clone()) })
         }
-        _ => error(item, "`#[objective]` belongs on a function"),
+        _ => error(item, "expected a function below `#[objective]`"),
     }
 }
 
 fn check_parameters<S: Clone>(function: &Token<S>, parameters: &[Token<S>]) -> Parsed<(), S> {
-    const WANTED: &str = "an objective has one parameter, `trial: &mut Trial`";
+    const WANTED: &str = "expected one parameter, `trial: &mut Trial`";
     let mut parts = split_at_commas(parameters).into_iter();
     let Some(first) = parts.next() else {
-        return error_at(function, format!("{WANTED}, but found none"));
+        return error_at(function, format!("{WANTED}, found none"));
     };
     if let Some(receiver) = first.iter().find(|token| is_word(token, "self")) {
-        return error_at(receiver, format!("{WANTED}, and is not a method"));
+        return error_at(receiver, format!("{WANTED}, found a method"));
     }
-    // The types are the compiler's business: the glue uses the function as `fn(&mut Trial) -> …`.
+    // The compiler checks the types: the glue uses the function as `fn(&mut Trial) -> …`.
     match parts.next() {
         Some(second) if !first.iter().any(|token| is_punct(token, '<')) => {
-            error(second, format!("{WANTED}, but found a second one"))
+            error(second, format!("{WANTED}, found a second one"))
         }
         _ => Ok(()),
     }
 }
 
-/// The tokens between `->` and the body.
+/// Returns the tokens between `->` and the body.
 fn returned_type<'a, S: Clone>(
     function: &Token<S>,
     rest: &'a [Token<S>],
@@ -291,10 +298,10 @@ fn returned_type<'a, S: Clone>(
         {
             returned
         }
-        _ => return error_at(function, "an objective returns its value, as in `-> Result<f64>`"),
+        _ => return error_at(function, "expected a returned value, as in `-> Result<f64>`"),
     };
     match returned.iter().find(|token| is_word(token, "where")) {
-        Some(clause) => error_at(clause, "an objective cannot have a `where` clause"),
+        Some(clause) => error_at(clause, "expected a function without a `where` clause"),
         None => Ok(returned),
     }
 }
@@ -307,7 +314,7 @@ fn is_word<S>(token: &Token<S>, wanted: &str) -> bool {
     matches!(&token.kind, Kind::Word(found) if found == wanted)
 }
 
-/// An error at the first of `tokens`, or at the attribute when there are none.
+/// Returns an error at the first of `tokens`, or at the attribute if there are none.
 fn error<T, S: Clone>(tokens: &[Token<S>], message: impl Into<String>) -> Parsed<T, S> {
     Err(Error { message: message.into(), at: tokens.first().map(|token| token.source.clone()) })
 }
@@ -360,25 +367,25 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_arguments_is_named_where_it_is() {
-        check_arguments(
-            "minimise = \"loss\"",
-            "unknown key `minimise`, wanted `minimize",
-            "minimise",
-        );
+        check_arguments("minimise = \"loss\"", "found `minimise`", "minimise");
         check_arguments("\"loss\"", "expected a key, such as", "\"loss\"");
         check_arguments(", minimize", "expected a key before the comma", "");
-        check_arguments("minimize = loss", "`minimize` wants a string literal", "loss");
+        check_arguments("minimize = loss", "expected a string literal for `minimize`", "loss");
         check_arguments("minimize \"loss\"", "expected `minimize = \"…\"`", "minimize");
         check_arguments("name", "expected `name = \"…\"`", "name");
-        check_arguments("name = 3", "`name` wants a string literal", "3");
+        check_arguments("name = 3", "expected a string literal for `name`", "3");
         check_arguments("name = \"a\", name = \"b\"", "`name` is given twice", "name");
-        check_arguments("minimize = \"\"", "must not be empty", "\"\"");
+        check_arguments("minimize = \"\"", "found an empty one", "\"\"");
         check_arguments("minimize = \"a\", maximize = \"a\"", "two metrics named \"a\"", "\"a\"");
-        check_arguments("minimize = \"a\", maximize", "each needs a name", "minimize");
+        check_arguments("minimize = \"a\", maximize", "expected a name for each", "minimize");
         check_arguments("data = \"/data\"", "expected `data(\"/path\"", "data");
         check_arguments("data(\"/data\")", "expected `data(\"/path\"", "data");
         check_arguments("data(\"/data\", all)", "expected `data(\"/path\"", "data");
-        check_arguments("data(\"/d\", \"all\", sha1 = \"0\")", "unknown key `sha1`", "sha1");
+        check_arguments(
+            "data(\"/d\", \"all\", sha1 = \"0\")",
+            "expected `sha256` in `data`, found `sha1`",
+            "sha1",
+        );
     }
 
     #[test]
@@ -399,14 +406,22 @@ mod tests {
 
     #[test]
     fn a_mistake_in_the_function_is_named_where_it_is() {
-        check_signature("struct Quadratic;", "belongs on a function, but found `struct`", "struct");
-        check_signature("async fn f(t: T) -> R {}", "cannot be `async`", "async");
-        check_signature("const LOSS: f64 = 1.0;", "but found `const`", "const");
-        check_signature("fn f<T>(t: T) -> R {}", "cannot be generic", "<");
-        check_signature("fn f() -> R {}", "`trial: &mut Trial`, but found none", "f");
-        check_signature("fn f(&self) -> R {}", "and is not a method", "self");
-        check_signature("fn f(t: T, n: u32) -> R {}", "but found a second one", "n");
-        check_signature("fn f(t: T) {}", "returns its value, as in `-> Result<f64>`", "f");
+        check_signature(
+            "struct Quadratic;",
+            "expected a function below `#[objective]`, found `struct`",
+            "struct",
+        );
+        check_signature(
+            "async fn f(t: T) -> R {}",
+            "expected a plain function, found `async`",
+            "async",
+        );
+        check_signature("const LOSS: f64 = 1.0;", "found `const`", "const");
+        check_signature("fn f<T>(t: T) -> R {}", "without generic parameters", "<");
+        check_signature("fn f() -> R {}", "`trial: &mut Trial`, found none", "f");
+        check_signature("fn f(&self) -> R {}", "found a method", "self");
+        check_signature("fn f(t: T, n: u32) -> R {}", "found a second one", "n");
+        check_signature("fn f(t: T) {}", "expected a returned value, as in `-> Result<f64>`", "f");
         check_signature("fn f(t: T) -> R where R: X {}", "`where` clause", "where");
     }
 

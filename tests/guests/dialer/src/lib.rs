@@ -1,10 +1,10 @@
-//! An objective that wants the network: it names a host, connects to it, and speaks.
+//! An objective that tries to use the network: it resolves a host, connects to it and sends data.
 
 use std::io::Write as _;
 use std::net::{TcpStream, UdpSocket};
 use trialbox_guest::{Result, Trial, objective};
 
-/// Its value is the port that answers.
+/// Returns the port that answers.
 #[objective(minimize)]
 pub fn dialer(_trial: &mut Trial) -> Result<f64> {
     let mut stream = TcpStream::connect("localhost:80")?;

@@ -1,5 +1,5 @@
-//! An objective that misbehaves as the environment variable `MISFIT` says: what a guest does by way of its
-//! language's standard library, which no few lines of WebAssembly text would show.
+//! An objective that misbehaves in the way that the environment variable `MISFIT` names. It covers what a guest does
+//! through its language's standard library, which would take many lines of WebAssembly text.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use trialbox_guest::{Checkpoint, Result, Stop, Trial, objective};
 
-/// Its value is 0 where what it does leaves it one; else what it has seen.
+/// Returns the value that it saw, or 0 for misbehaviour without one.
 #[objective(minimize)]
 pub fn misfit(trial: &mut Trial) -> Result<f64> {
     let what = std::env::var("MISFIT").unwrap_or_default();
@@ -26,12 +26,12 @@ pub fn misfit(trial: &mut Trial) -> Result<f64> {
         "count" => count(trial)?,
         "scribble" => scribble(trial),
         other => {
-            return Err(Stop::failed(format_args!("MISFIT is `{other}`, which is nothing to do")));
+            return Err(Stop::failed(format_args!("expected a kind of misbehaviour in MISFIT, found `{other}`")));
         }
     })
 }
 
-/// Keeps more and more, until something gives.
+/// Allocates until a limit is reached.
 fn allocate() -> f64 {
     let mut kept = Vec::new();
     loop {
@@ -45,7 +45,7 @@ fn sleep() -> f64 {
     0.0
 }
 
-/// Its parameter, after as many seconds as `MISFIT_SECONDS` says and a report of it at once.
+/// Reports its parameter, sleeps for `MISFIT_SECONDS`, and returns the parameter.
 fn slow(trial: &mut Trial) -> f64 {
     let x = trial.suggest_float("x", 0.0, 1.0);
     trial.report(x, 0);
@@ -54,25 +54,25 @@ fn slow(trial: &mut Trial) -> f64 {
     x
 }
 
-/// How much there is to read.
+/// Returns the number of bytes on standard input.
 fn bytes_of_input() -> Result<f64> {
     let mut bytes = Vec::new();
     std::io::stdin().read_to_end(&mut bytes)?;
     Ok(bytes.len() as f64)
 }
 
-/// The time of day, as a value that differs from trial to trial.
+/// Returns the time of day, a value that differs from trial to trial.
 fn since_1970() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The order in which a map with random hashes lists ten keys, as a number.
+/// Returns the order in which a map with random hashes lists ten keys, as a number.
 fn order_of_hashes() -> f64 {
     let map: HashMap<u32, ()> = (0..10).map(|key| (key, ())).collect();
     map.keys().fold(0.0, |order, key| order * 10.0 + f64::from(*key))
 }
 
-/// More than is kept, with sequences that a terminal would obey.
+/// Prints more than the host keeps, with sequences that a terminal would obey.
 fn print(trial: &mut Trial) -> f64 {
     for line in 0..5_000 {
         println!("\u{1b}[2J\u{1b}]0;title\u{7}line {line} \u{9b}31m\r");
@@ -81,8 +81,8 @@ fn print(trial: &mut Trial) -> f64 {
     0.0
 }
 
-/// Takes twelve steps, of which each depends on the one before, and keeps what it has in its checkpoint. After as many
-/// as `STEPS` says it hangs.
+/// Takes twelve steps, each of which depends on the one before, and saves them in its checkpoint. It hangs after
+/// `STEPS` steps.
 fn count(trial: &mut Trial) -> io::Result<f64> {
     let steps = std::env::var("STEPS").ok().and_then(|steps| steps.parse().ok()).unwrap_or(12);
     let checkpoint = trial.checkpoint();
@@ -103,7 +103,7 @@ fn count(trial: &mut Trial) -> io::Result<f64> {
     for step in 0..12 - number {
         if step == steps {
             loop {
-                // With --deterministic a sleep is over at once.
+                // A deterministic clock advances immediately, so a single sleep would return.
                 sleep();
             }
         }
@@ -115,12 +115,12 @@ fn count(trial: &mut Trial) -> io::Result<f64> {
     Ok(fraction(last))
 }
 
-/// From 0 up to 1, with all the bits that a float holds.
+/// Returns a number from 0 up to 1, with all the bits that a float holds.
 fn fraction(number: u64) -> f64 {
     (number >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Which of these paths lead anywhere. Of `leak` the test has made a link.
+/// Returns those of these paths that exist. The test creates `leak` as a link.
 fn within_reach() -> String {
     let paths = [
         "/",
@@ -135,7 +135,7 @@ fn within_reach() -> String {
     paths.into_iter().filter(|path| fs::metadata(path).is_ok()).collect::<Vec<_>>().join(" ")
 }
 
-/// Writes other numbers to its checkpoint for ever, whatever comes of it.
+/// Writes new numbers to its checkpoint for ever, and ignores errors.
 fn scribble(trial: &mut Trial) -> f64 {
     let checkpoint = trial.checkpoint();
     for number in 0_u64.. {

@@ -1,17 +1,17 @@
-//! Attempts, and what comes of them.
+//! Attempts to escape, and their outcomes.
 //!
 //! An attempt is a line of steps, such as `symlink ../outside rw/made; read rw/made/secret`: a verb with its paths.
-//! Paths without a slash at their beginning are of the scene, wherever that is. It is also compiled natively, by the
-//! tests of what the kernel refuses without WASI.
+//! A relative path starts at the scene, a directory that the test chooses. The tests of the kernel's part compile this
+//! file natively, without WASI.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// More than any limit in these tests, so that what has none comes to an end too.
+/// A bound above every limit of these tests, so that attempts without a limit end too.
 const MOST: usize = 20_000;
 
-/// What came of the last step: `got …` or `refused: …`.
+/// Makes an attempt and returns the outcome of its last step: `got …` or `refused: …`.
 pub(crate) fn make(scene: &Path, attempt: &str) -> String {
     let results = attempt.split("; ").map(|step| take(scene, step));
     match results.last() {
@@ -47,7 +47,7 @@ fn take(scene: &Path, step: &str) -> io::Result<String> {
         ["environment"] => Ok(environment()),
         ["open-many", path] => Ok(open_many(&at(path))),
         ["fill", path] => Ok(fill(&at(path))),
-        _ => Err(io::Error::other(format!("`{step}` is nothing to do"))),
+        _ => Err(io::Error::other(format!("expected a step, found `{step}`"))),
     }
 }
 
@@ -57,26 +57,26 @@ fn list(path: &Path) -> io::Result<String> {
     names.collect::<io::Result<Vec<_>>>().map(|names| names.join(" "))
 }
 
-/// The only way that Rust has on every system.
+/// Creates a symbolic link with the only function that Rust has on every system.
 #[expect(deprecated, reason = "what follows it is different for each system")]
 fn symlink(target: &str, path: &Path) -> io::Result<()> {
     fs::soft_link(target, path)
 }
 
-/// The variables but the one that says what to try, and the arguments.
+/// Returns the environment without `ATTEMPT`, and the arguments.
 fn environment() -> String {
     let variables = std::env::vars().filter(|(name, _)| name != "ATTEMPT");
     let variables = variables.map(|(name, value)| format!("{name}={value}"));
     variables.chain(std::env::args()).collect::<Vec<_>>().join(" ")
 }
 
-/// How often a file can be open at once.
+/// Returns how often a file can be open at a time.
 fn open_many(path: &Path) -> String {
     let opened: Vec<File> = (0..MOST).map_while(|_| File::open(path).ok()).collect();
     opened.len().to_string()
 }
 
-/// How many KiB a file takes, and what comes then.
+/// Writes to a file until it is refused, and returns the size.
 fn fill(path: &Path) -> String {
     let Ok(mut file) = File::create(path) else { return "0 KiB".to_owned() };
     let written = (0..MOST).map_while(|_| file.write_all(&[b'x'; 1024]).ok()).count();

@@ -1,5 +1,5 @@
-//! An objective that tries to get out of its sandbox, by way of its language's standard library: the environment
-//! variable `ATTEMPT` says how, one attempt a line, and each comes back as a user attribute.
+//! An objective that tries to escape from its sandbox through its language's standard library. The environment
+//! variable `ATTEMPT` holds one attempt a line, and each outcome becomes a user attribute.
 
 mod attempt;
 
@@ -10,7 +10,7 @@ use std::os::fd::FromRawFd as _;
 use std::path::Path;
 use trialbox_guest::{Result, Trial, objective};
 
-/// Its value is how many attempts it has made.
+/// Returns the number of attempts.
 #[objective(minimize)]
 pub fn prober(trial: &mut Trial) -> Result<f64> {
     let attempts = std::env::var("ATTEMPT").unwrap_or_default();
