@@ -11,11 +11,11 @@ pub use conversation::protocol;
 use std::path::Path;
 use trialbox_core::space::transform::{bounds, untransform};
 use trialbox_core::{Distribution, Json};
-use trialbox_runtime::ObjectiveFile;
+use trialbox_runtime::check_artifact;
 
 /// Any file is an objective with its digest, or is refused with a message and what to do about it.
 pub fn precheck(bytes: &[u8]) {
-    match ObjectiveFile::from_bytes(Path::new("fuzzed.wasm"), bytes.to_vec()) {
+    match check_artifact(Path::new("fuzzed.wasm"), bytes.to_vec()) {
         Ok(file) => assert!(file.bytes == bytes && file.contract_version.starts_with("0.1")),
         Err(rejection) => {
             assert!(rejection.message.starts_with("`fuzzed.wasm` "), "{rejection:?}");

@@ -1,12 +1,12 @@
 //! Objectives in a sandbox.
 //!
-//! Two processes share the work. The *host* process holds a [`Sandbox`], which is an
-//! [`Objective`](trialbox_core::session::objective::Objective): it owns the deadline, the signals and the trial's
-//! session. The *guest* process ([`run_guest`], the same binary) owns the wasm engine and nothing else: no
-//! environment, no database. They exchange the framed messages of `protocol`. Whatever a guest does to its
-//! process, the host lives to record it.
+//! Two processes share the work. The *host* process holds a [`Door`](trialbox_core::session::door::Door) to the
+//! objective ([`open`]): it owns the deadline, the signals and the trial's session. The *guest* process
+//! ([`run_guest`], the same binary) owns the wasm engine and nothing else: no environment, no database. They exchange
+//! framed messages. Whatever a guest does to its process, the host process survives and records it.
 //!
-//! This is the only crate that names wasmtime.
+//! The rooms of the crate are the two processes: `host` never names the engine, `guest` never names a session or a
+//! storage, and `wire` holds the values that they exchange. This is the only crate that links wasmtime.
 #![deny(unsafe_code)]
 
 #[cfg(feature = "fuzzing")]
@@ -23,11 +23,10 @@ pub use host::config::SandboxConfig;
 pub use host::deadline::SharedDeadline;
 pub use host::interrupt::{Cancellation, Interrupts};
 pub use host::isolation::Isolation;
-pub use host::precheck::ObjectiveFile;
-pub use host::sandbox::Sandbox;
+pub use host::open::open;
+pub use host::precheck::{check_artifact, read_artifact};
 pub use wire::contract::{CHECKPOINT_PATH, CONTRACT};
-pub use wire::protocol::{CheckpointDir, DataSource, Description, Grant, Loaded, Metric};
-pub use wire::rejection::{Rejection, RejectionCode};
+pub use wire::protocol::Grant;
 
 /// The version of the wasm engine, for bug reports. `cargo xtask tidy` holds it against the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";

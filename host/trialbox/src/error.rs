@@ -4,7 +4,7 @@ use crate::exit_code::ExitCode;
 use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
-use trialbox_runtime::Rejection;
+use trialbox_core::session::door::Rejection;
 
 /// A command that could not do its work.
 #[derive(Debug)]

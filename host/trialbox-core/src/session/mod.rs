@@ -12,6 +12,7 @@ mod activity;
 mod attach;
 mod bounds;
 mod context;
+pub mod door;
 pub mod event;
 pub mod objective;
 mod params;

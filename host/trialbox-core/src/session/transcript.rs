@@ -1,6 +1,7 @@
 //! What an objective logged and printed, line by line.
 
 use crate::value::text::clean;
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
 /// A line that the objective logged or printed.
@@ -26,7 +27,7 @@ pub enum LogSource {
 }
 
 /// The severity of a line of the guest's log, as its author sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum LogLevel {
     /// Detail for the objective's author.
     Debug,

@@ -3,6 +3,7 @@
 use crate::study::limits::LimitHit;
 use crate::value::json::Json;
 use crate::value::text::{clean, shorten};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The system attribute that says why a trial is FAIL.
@@ -16,7 +17,7 @@ const MAX_LINES: usize = 10;
 const MAX_LINE_CHARS: usize = 120;
 
 /// Why a trial ended as FAIL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable code of its kind.
     pub code: FailureCode,
@@ -79,7 +80,7 @@ impl Failure {
 }
 
 /// The kinds of failure. Each has a stable text, which scripts may rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureCode {
     /// The objective said that it failed.
     Guest,

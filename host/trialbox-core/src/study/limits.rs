@@ -5,11 +5,12 @@
 
 use crate::value::json::Json;
 use crate::value::text::{byte_size, counted};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// A bound on what an objective may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Limit {
     /// The memory of one trial, over all memories of the component.
     Memory,
@@ -206,7 +207,7 @@ impl Limits {
 }
 
 /// A limit that an objective met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
     /// The limit.
     pub limit: Limit,

@@ -4,6 +4,7 @@
 pub mod record;
 pub mod trial;
 
+pub mod artifact;
 pub mod search_space;
 
 pub mod history;

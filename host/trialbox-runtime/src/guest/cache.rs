@@ -108,7 +108,7 @@ impl CacheEntry {
     /// The entry for the component that is to be loaded, compiled by this engine.
     fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
         let mut key = Sha256::new();
-        key.update(request.digest);
+        key.update(&request.sha256);
         key.update(env!("CARGO_PKG_VERSION"));
         key.update(crate::WASMTIME_VERSION);
         key.update(CONTRACT);

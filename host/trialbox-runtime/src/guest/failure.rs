@@ -1,7 +1,8 @@
 //! What wasmtime says when a guest does not return, in our words.
 
 use crate::guest::meter::LimitReached;
-use crate::wire::protocol::{Break, BreakKind, GuestLimits};
+use crate::wire::protocol::GuestLimits;
+use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -40,7 +41,7 @@ const GLUE: &str = "wit-component:";
 const POST_RETURN: &str = "cabi_post_";
 
 /// How a guest broke. `last_stderr` is where Rust and C write a panic's text.
-pub(crate) fn classify(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
+pub(crate) fn classify(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
     let mut found = explain(error, last_stderr, limits);
     let names = error.downcast_ref().map(function_names).unwrap_or_default();
     if names.last().is_some_and(|outermost| outermost.starts_with(POST_RETURN)) {
@@ -55,7 +56,7 @@ fn is_panicking(name: &str) -> bool {
     name == "abort" || PANICKING.iter().any(|begin| name.starts_with(begin))
 }
 
-fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
+fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
     if let Some(LimitReached(hit)) = error.downcast_ref() {
         return limit_reached(*hit);
     }
@@ -63,19 +64,19 @@ fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Break {
         // WASI 0.2 does not pass the number on.
         let status = if *status == 0 { "exit(0)" } else { "exit() with an error status" };
         let message = format!("the guest called {status} instead of returning");
-        return Break::new(BreakKind::Exit, message);
+        return Failure::new(FailureCode::Exit, message);
     }
     if let Some(call) = error.downcast_ref::<IllegalCall>() {
-        return Break::new(BreakKind::Call, call.to_string());
+        return Failure::new(FailureCode::Call, call.to_string());
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => {
-            Break::new(BreakKind::Panic, panic_message(last_stderr))
+            Failure::new(FailureCode::Panic, panic_message(last_stderr))
         }
         Some(Trap::StackOverflow) => limit_reached(hit(Limit::Stack, limits.stack_bytes)),
         Some(Trap::OutOfFuel) => limit_reached(hit(Limit::Fuel, limits.fuel.unwrap_or_default())),
         Some(trap) => {
-            Break::new(BreakKind::Trap, format!("the guest trapped: {}", describe(*trap)))
+            Failure::new(FailureCode::Trap, format!("the guest trapped: {}", describe(*trap)))
         }
         None => explain_text(&error.root_cause().to_string(), limits),
     }
@@ -85,20 +86,22 @@ fn hit(limit: Limit, allowed: u64) -> LimitHit {
     LimitHit { limit, allowed, used: None }
 }
 
-fn limit_reached(hit: LimitHit) -> Break {
-    let (kind, what) = match hit.limit {
-        Limit::Memory => (BreakKind::Memory, "the guest asked for memory of"),
-        Limit::Memories => (BreakKind::Memory, "the guest's memories:"),
-        Limit::TableElements => (BreakKind::Table, "elements of one of the guest's tables:"),
-        Limit::Stack => (BreakKind::Stack, "the guest's stack is exhausted:"),
-        Limit::Fuel => (BreakKind::Fuel, "the guest's fuel is used up:"),
-        Limit::Payload => (BreakKind::DataSize, "one call passed too much:"),
-        Limit::Handles => (BreakKind::Limit, "the guest holds too many resources, such as files:"),
-        Limit::RandomBytes => (BreakKind::Limit, "one call asked for too many random bytes:"),
-        Limit::Instances => (BreakKind::Limit, "the guest has too many instances or tables:"),
-        _ => (BreakKind::Limit, "the guest met a limit:"),
+fn limit_reached(hit: LimitHit) -> Failure {
+    let (code, what) = match hit.limit {
+        Limit::Memory => (FailureCode::Memory, "the guest asked for memory of"),
+        Limit::Memories => (FailureCode::Memory, "the guest's memories:"),
+        Limit::TableElements => (FailureCode::Table, "elements of one of the guest's tables:"),
+        Limit::Stack => (FailureCode::Stack, "the guest's stack is exhausted:"),
+        Limit::Fuel => (FailureCode::Fuel, "the guest's fuel is used up:"),
+        Limit::Payload => (FailureCode::DataSize, "one call passed too much:"),
+        Limit::Handles => {
+            (FailureCode::Limit, "the guest holds too many resources, such as files:")
+        }
+        Limit::RandomBytes => (FailureCode::Limit, "one call asked for too many random bytes:"),
+        Limit::Instances => (FailureCode::Limit, "the guest has too many instances or tables:"),
+        _ => (FailureCode::Limit, "the guest met a limit:"),
     };
-    Break { limit: Some(hit.into()), ..Break::new(kind, format!("{what} {hit}")) }
+    Failure::of_limit(code, what, hit)
 }
 
 /// A trap in words for those who do not know WebAssembly's.
@@ -167,7 +170,7 @@ const LIMIT_TEXTS: [(&str, Limit); 8] = [
     ("memory count too high", Limit::Memories),
 ];
 
-fn explain_text(text: &str, limits: &GuestLimits) -> Break {
+fn explain_text(text: &str, limits: &GuestLimits) -> Failure {
     if let Some((_, limit)) = LIMIT_TEXTS.iter().find(|(piece, _)| text.contains(piece)) {
         let allowed = match limit {
             Limit::Payload => limits.payload_bytes,
@@ -179,7 +182,7 @@ fn explain_text(text: &str, limits: &GuestLimits) -> Break {
         return limit_reached(LimitHit { used: asked_for(text), ..hit(*limit, allowed) });
     }
     let said = TEXTS.iter().find(|(piece, _)| text.contains(piece)).map_or(text, |(_, said)| said);
-    Break::new(BreakKind::Data, format!("the guest passed data that makes no sense: {said}"))
+    Failure::new(FailureCode::Data, format!("the guest passed data that makes no sense: {said}"))
 }
 
 /// The amount that a text names as `requested len 7 exceeds limit 5`.

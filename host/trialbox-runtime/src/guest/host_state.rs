@@ -1,15 +1,17 @@
 //! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
 
-use crate::guest::bindings::trialbox::objective::trial::{CheckpointState, Choice, Host, LogLevel};
+use crate::guest::bindings::trialbox::objective::trial::{self, Choice, Host};
 use crate::guest::counting_clock::{CountingClock, fix_clocks};
 use crate::guest::failure::IllegalCall;
 use crate::guest::link::Link;
 use crate::guest::meter::Meter;
 use crate::guest::seen_files::SeenFiles;
-use crate::wire::protocol::{self, FromGuest, Grant, GuestLimits, Level, ToGuest, TrialRequest};
+use crate::wire::protocol::{self, FromGuest, Grant, GuestLimits, ToGuest, TrialRequest};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use trialbox_core::seam::rng::guest_wasi_rng;
+use trialbox_core::session::door::CheckpointState;
+use trialbox_core::session::transcript::LogLevel;
 use wasmtime::Result;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
@@ -168,20 +170,20 @@ impl Host for HostState {
         }
     }
 
-    fn checkpoint(&mut self) -> Result<CheckpointState> {
+    fn checkpoint(&mut self) -> Result<trial::CheckpointState> {
         Ok(match self.trial("checkpoint")?.checkpoint {
-            protocol::CheckpointState::Unavailable => CheckpointState::Unavailable,
-            protocol::CheckpointState::Fresh => CheckpointState::Fresh,
-            protocol::CheckpointState::Resumed => CheckpointState::Resumed,
+            CheckpointState::Unavailable => trial::CheckpointState::Unavailable,
+            CheckpointState::Fresh => trial::CheckpointState::Fresh,
+            CheckpointState::Resumed => trial::CheckpointState::Resumed,
         })
     }
 
-    fn log(&mut self, level: LogLevel, message: String) -> Result<()> {
+    fn log(&mut self, level: trial::LogLevel, message: String) -> Result<()> {
         let level = match level {
-            LogLevel::Debug => Level::Debug,
-            LogLevel::Info => Level::Info,
-            LogLevel::Warning => Level::Warning,
-            LogLevel::Error => Level::Error,
+            trial::LogLevel::Debug => LogLevel::Debug,
+            trial::LogLevel::Info => LogLevel::Info,
+            trial::LogLevel::Warning => LogLevel::Warning,
+            trial::LogLevel::Error => LogLevel::Error,
         };
         self.tell("log", &FromGuest::Log { level, text: message })
     }

@@ -13,16 +13,14 @@ use crate::guest::place::{GuestEnvironment, InterruptHandle};
 use crate::guest::refusal::{does_not_fit, not_valid};
 use crate::guest::signals;
 use crate::guest::signature;
-use crate::wire::protocol::{
-    DataSource, Description, FromGuest, GuestEnd, LoadRequest, Loaded, Metric, ToGuest,
-    TrialRequest,
-};
-use crate::wire::rejection::{Rejection, RejectionCode};
+use crate::wire::protocol::{FromGuest, GuestEnd, LoadRequest, ToGuest, TrialRequest};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Instant;
+use trialbox_core::session::door::{Loaded, Rejection, RejectionCode};
+use trialbox_core::study::artifact::{DataSource, Description, Metric};
 use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiView as _;

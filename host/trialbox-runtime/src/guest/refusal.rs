@@ -2,7 +2,7 @@
 
 use crate::guest::proposals;
 use crate::wire::contract::CONTRACT;
-use crate::wire::rejection::{Rejection, RejectionCode};
+use trialbox_core::session::door::{Rejection, RejectionCode};
 
 /// A component that the engine refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
 pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {

@@ -1,7 +1,7 @@
 //! Whether an objective's exports have the contract's types, found out before a trial is begun for it.
 
 use crate::wire::contract::CONTRACT;
-use crate::wire::rejection::{Rejection, RejectionCode};
+use trialbox_core::session::door::{Rejection, RejectionCode};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};

@@ -4,15 +4,12 @@ use crate::host::config::SandboxConfig;
 use crate::host::deadline::Deadline;
 use crate::host::interrupt::Cancellation;
 use crate::host::running_guest::{Received, RunningGuest, TICK};
-use crate::wire::protocol::{
-    Break, BreakKind, CheckpointState, Choice, FromGuest, GuestEnd, GuestLimits, Level, ToGuest,
-    TrialRequest,
-};
+use crate::wire::protocol::{Choice, FromGuest, GuestEnd, GuestLimits, ToGuest, TrialRequest};
 use std::io;
 use std::time::Duration;
 use trialbox_core::Json;
+use trialbox_core::session::door::CheckpointState;
 use trialbox_core::session::objective::Evaluation;
-use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
@@ -175,7 +172,7 @@ impl<'a> Call<'a> {
                 None
             }
             FromGuest::Log { level, text } => {
-                session.log(LogSource::Log(level.into()), &format!("{text}\n"));
+                session.log(LogSource::Log(level), &format!("{text}\n"));
                 None
             }
             FromGuest::Output { stderr, bytes } => {
@@ -208,40 +205,46 @@ pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
         GuestEnd::Pruned => Evaluation::Pruned,
         GuestEnd::Error(message) => Evaluation::Fail(Failure::new(FailureCode::Guest, message)),
-        GuestEnd::Broke(broke) => Evaluation::Fail(failure_of(broke)),
+        GuestEnd::Broke(failure) => Evaluation::Fail(failure_of(failure)),
     }
 }
 
-fn failure_of(broke: Break) -> Failure {
-    let (code, help) = match broke.kind {
-        BreakKind::Panic => (FailureCode::Panic, None),
-        BreakKind::Trap => (FailureCode::Trap, None),
-        BreakKind::Memory => (
-            FailureCode::Memory,
-            Some(
-                "use smaller arrays, or raise --max-memory (with --override where the study remembers it); in a job of Slurm's, ask for more with --mem",
-            ),
+/// The kinds of failure that only the guest process can see, and so may report.
+const CODES_OF_GUEST: [FailureCode; 11] = [
+    FailureCode::Panic,
+    FailureCode::Trap,
+    FailureCode::Memory,
+    FailureCode::Table,
+    FailureCode::Limit,
+    FailureCode::Fuel,
+    FailureCode::Stack,
+    FailureCode::Exit,
+    FailureCode::Data,
+    FailureCode::DataSize,
+    FailureCode::Call,
+];
+
+/// Returns a reported failure as the host records it. The host does not trust the guest process: other codes are
+/// refused, because some of them let a trial run again, and texts are cleaned and cut.
+fn failure_of(reported: Failure) -> Failure {
+    if !CODES_OF_GUEST.contains(&reported.code) {
+        let message = format!("the guest process reported a failure {}", reported.code);
+        return Failure::new(FailureCode::Data, message);
+    }
+    let failure = Failure::new(reported.code, reported.message).with_backtrace(&reported.backtrace);
+    Failure { help: help_for(reported.code).map(str::to_owned), limit: reported.limit, ..failure }
+}
+
+fn help_for(code: FailureCode) -> Option<&'static str> {
+    match code {
+        FailureCode::Memory => Some(
+            "use smaller arrays, or raise --max-memory (with --override where the study remembers it); in a job of Slurm's, ask for more with --mem",
         ),
-        BreakKind::Table => (FailureCode::Table, None),
-        BreakKind::Limit => (FailureCode::Limit, None),
-        BreakKind::Fuel => (FailureCode::Fuel, None),
-        BreakKind::Stack => (
-            FailureCode::Stack,
-            Some("look for recursion without end, or large arrays on the stack"),
-        ),
-        BreakKind::Exit => {
-            (FailureCode::Exit, Some("return a value or an error from the objective"))
-        }
-        BreakKind::Data => (FailureCode::Data, None),
-        BreakKind::DataSize => {
-            (FailureCode::DataSize, Some("pass large data in pieces, or through a file"))
-        }
-        BreakKind::Call => (FailureCode::Call, None),
-    };
-    let mut failure = Failure::new(code, broke.message).with_backtrace(&broke.backtrace);
-    failure.help = help.map(str::to_owned);
-    failure.limit = broke.limit.and_then(|limit| limit.received());
-    failure
+        FailureCode::Stack => Some("look for recursion without end, or large arrays on the stack"),
+        FailureCode::Exit => Some("return a value or an error from the objective"),
+        FailureCode::DataSize => Some("pass large data in pieces, or through a file"),
+        _ => None,
+    }
 }
 
 impl From<Choice> for Json {
@@ -256,13 +259,19 @@ impl From<Choice> for Json {
     }
 }
 
-impl From<Level> for LogLevel {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Debug => LogLevel::Debug,
-            Level::Info => LogLevel::Info,
-            Level::Warning => LogLevel::Warning,
-            Level::Error => LogLevel::Error,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_process_cannot_report_what_only_the_host_can_see() {
+        for code in [FailureCode::Lost, FailureCode::Interrupted, FailureCode::Time] {
+            assert_eq!(failure_of(Failure::new(code, "let me run again")).code, FailureCode::Data);
         }
+        let reported = Failure {
+            help: Some("run as root".to_owned()),
+            ..Failure::new(FailureCode::Trap, "x")
+        };
+        assert_eq!(failure_of(reported), Failure::new(FailureCode::Trap, "x"));
     }
 }

@@ -13,7 +13,7 @@ pub struct SandboxConfig {
     pub program: PathBuf,
     /// Whether there is a guest process.
     pub isolation: Isolation,
-    /// Where compiled code is kept; `None` to keep none.
+    /// The directories for compiled code, the preferred one first; empty to save none.
     pub cache_dirs: Vec<PathBuf>,
     /// Directories that the guest may see.
     pub grants: Vec<Grant>,

@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod deadline;
 pub(crate) mod interrupt;
 pub(crate) mod isolation;
+pub(crate) mod open;
 pub(crate) mod precheck;
 pub(crate) mod running_guest;
 pub(crate) mod sandbox;

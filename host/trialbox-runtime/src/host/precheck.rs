@@ -2,9 +2,10 @@
 
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
-use crate::wire::rejection::{Rejection, RejectionCode};
 use sha2::{Digest as _, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use trialbox_core::session::door::{Rejection, RejectionCode};
+use trialbox_core::study::artifact::{Artifact, ArtifactKind};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
 use wasmparser::{Encoding, Parser, Payload};
 
@@ -12,80 +13,56 @@ const PACKAGE: &str = "trialbox:objective/";
 const TRIAL: &str = "trialbox:objective/trial";
 const OBJECTIVE: &str = "trialbox:objective/objective";
 
-/// A file that looks like an objective for this host.
-#[derive(Debug, Clone)]
-pub struct ObjectiveFile {
-    /// Where it was read from.
-    pub path: PathBuf,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
-    /// The SHA-256 of the bytes.
-    pub digest: [u8; 32],
-    /// The contract's version that it was built for, such as `0.1.0`.
-    pub contract_version: String,
-    /// The interfaces that it imports.
-    pub imports: Vec<String>,
-    /// The interfaces that it exports.
-    pub exports: Vec<String>,
-}
-
 const HOW_TO_BUILD: &str = "an objective is built with `cargo build --release --target wasm32-wasip2`; \
                             the file is target/wasm32-wasip2/release/NAME.wasm";
 
-impl ObjectiveFile {
-    /// Reads a file and looks at its outside: what it is, what it imports and exports, for which version
-    /// of the contract. Code is neither compiled nor run.
-    ///
-    /// # Errors
-    /// Says what the file is instead.
-    pub fn read(path: &Path, limits: &Limits) -> Result<Self, Rejection> {
-        let shown = path.display();
-        let cannot_read = |error: std::io::Error| {
-            let help = "give the path of a .wasm file";
-            Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
-        };
-        let length = std::fs::metadata(path).map_err(cannot_read)?.len();
-        let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
-        if length > allowed {
-            let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
-            return Err(Rejection::new(
-                RejectionCode::ModuleSize,
-                format!("`{shown}` has {hit}"),
-                "leave data out of the module, and grant it with --dir; large files take minutes to compile",
-            ));
-        }
-        Self::from_bytes(path, std::fs::read(path).map_err(cannot_read)?)
+/// Reads an objective's file and checks it from outside: the format, the imports and exports, the version of the
+/// contract. The code is neither compiled nor run.
+///
+/// # Errors
+/// Fails if the file cannot be read, or is not an objective that can be run here.
+pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection> {
+    let shown = path.display();
+    let cannot_read = |error: std::io::Error| {
+        let help = "give the path of a .wasm file";
+        Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
+    };
+    let length = std::fs::metadata(path).map_err(cannot_read)?.len();
+    let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
+    if length > allowed {
+        let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
+        return Err(Rejection::new(
+            RejectionCode::ModuleSize,
+            format!("`{shown}` has {hit}"),
+            "leave data out of the module, and grant it with --dir; large files take minutes to compile",
+        ));
     }
+    check_artifact(path, std::fs::read(path).map_err(cannot_read)?)
+}
 
-    /// Looks at the outside of bytes that were read from `path`, as [`Self::read`] does.
-    ///
-    /// # Errors
-    /// Says what they are instead.
-    pub fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Rejection> {
-        let shown = path.display();
-        let outside = Outside::parse(&bytes).map_err(|mut rejection| {
-            rejection.message = format!("`{shown}` {}", rejection.message);
-            rejection
-        })?;
-        let digest = Sha256::digest(&bytes).into();
-        let contract_version = outside.check().map_err(|mut rejection| {
-            rejection.message = format!("`{shown}` {}", rejection.message);
-            rejection
-        })?;
-        let Outside { imports, exports } = outside;
-        Ok(ObjectiveFile {
+/// Checks the bytes of an objective that were read from `path`, as [`read_artifact`] does.
+///
+/// # Errors
+/// Fails if the bytes are not an objective that can be run here.
+pub fn check_artifact(path: &Path, bytes: Vec<u8>) -> Result<Artifact, Rejection> {
+    let checked = Outside::parse(&bytes).and_then(|outside| {
+        let contract_version = outside.check()?;
+        Ok((outside, contract_version))
+    });
+    match checked {
+        Ok((Outside { imports, exports }, contract_version)) => Ok(Artifact {
             path: path.to_owned(),
+            kind: ArtifactKind::Component,
+            sha256: hex(&Sha256::digest(&bytes)),
             bytes,
-            digest,
             contract_version,
             imports,
             exports,
-        })
-    }
-
-    /// The digest in hexadecimal.
-    pub fn digest_hex(&self) -> String {
-        hex(&self.digest)
+        }),
+        Err(mut rejection) => {
+            rejection.message = format!("`{}` {}", path.display(), rejection.message);
+            Err(rejection)
+        }
     }
 }
 

@@ -4,17 +4,17 @@ use crate::host::config::SandboxConfig;
 use crate::host::deadline::Deadline;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::{GuestHandle, Isolation};
-use crate::host::precheck::ObjectiveFile;
 use crate::wire::protocol::{
-    CheckpointDir, FrameBuffer, FromGuest, GuestLimits, LoadRequest, Loaded, ToGuest, write_frame,
+    FrameBuffer, FromGuest, GuestLimits, LoadRequest, ToGuest, write_frame,
 };
-use crate::wire::rejection::{Rejection, RejectionCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
+use trialbox_core::session::door::{CheckpointDir, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::Interruption;
+use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
 
@@ -42,7 +42,7 @@ pub(crate) enum Received {
 impl RunningGuest {
     /// Starts a guest process and asks it to load the objective.
     pub(crate) fn spawn(
-        file: &ObjectiveFile,
+        artifact: &Artifact,
         config: &SandboxConfig,
         checkpoint: Option<&CheckpointDir>,
     ) -> Result<Self, Rejection> {
@@ -55,7 +55,7 @@ impl RunningGuest {
         let body = body.map_err(cannot)?;
         let mut guest = RunningGuest { body, stream, frames: FrameBuffer::new(&config.limits) };
         let request = LoadRequest {
-            digest: file.digest,
+            sha256: artifact.sha256.clone(),
             cache_dirs: config.cache_dirs.clone(),
             grants: config.grants.clone(),
             checkpoint_dir: checkpoint.map(|dir| dir.host.clone()),
@@ -106,7 +106,7 @@ impl RunningGuest {
     /// Waits until the objective is ready, within the limits for compiling.
     pub(crate) fn wait_loaded(
         &mut self,
-        file: &ObjectiveFile,
+        artifact: &Artifact,
         config: &SandboxConfig,
     ) -> Result<Loaded, Rejection> {
         let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
@@ -144,7 +144,7 @@ impl RunningGuest {
             {
                 match message {
                     FromGuest::NeedModule => {
-                        let module = ToGuest::Module(file.bytes.clone());
+                        let module = ToGuest::Module(artifact.bytes.clone());
                         self.send(&module).map_err(|error| died(&error.to_string()))?;
                     }
                     FromGuest::Loaded(loaded) => return Ok(loaded),

@@ -4,43 +4,40 @@
 use crate::host::call::{Call, CallEnd, to_evaluation};
 use crate::host::config::SandboxConfig;
 use crate::host::isolation::Isolation;
-use crate::host::precheck::ObjectiveFile;
 use crate::host::running_guest::{RunningGuest, died};
-use crate::wire::protocol::{CheckpointDir, CheckpointState, Loaded};
-use crate::wire::rejection::Rejection;
 use std::sync::Arc;
 use trialbox_core::session::TrialSession;
+use trialbox_core::session::door::{CheckpointDir, CheckpointState, Door, Loaded, Rejection};
 use trialbox_core::session::objective::{Evaluation, Objective};
+use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::Limits;
 
 /// An objective in its guest process.
 #[derive(Debug)]
-pub struct Sandbox {
-    file: Arc<ObjectiveFile>,
+pub(crate) struct Sandbox {
+    artifact: Arc<Artifact>,
     config: SandboxConfig,
     checkpoint: Option<CheckpointDir>,
     guest: Option<RunningGuest>,
 }
 
 impl Sandbox {
-    /// Starts the guest process, which gets the objective ready while the caller does something else.
+    /// Starts the guest process, which loads the objective while the caller does something else.
     ///
     /// # Errors
-    /// When no process can be started.
-    pub fn start(file: Arc<ObjectiveFile>, config: SandboxConfig) -> Result<Self, Rejection> {
-        let guest = RunningGuest::spawn(&file, &config, None)?;
-        Ok(Sandbox { file, config, checkpoint: None, guest: Some(guest) })
+    /// Fails if no process can be started.
+    pub(crate) fn start(artifact: Arc<Artifact>, config: SandboxConfig) -> Result<Self, Rejection> {
+        let guest = RunningGuest::spawn(&artifact, &config, None)?;
+        Ok(Sandbox { artifact, config, checkpoint: None, guest: Some(guest) })
     }
+}
 
-    /// Waits until the objective is ready.
-    ///
-    /// # Errors
-    /// When the file is no objective after all, or takes too long to compile.
-    pub fn wait_loaded(&mut self) -> Result<Loaded, Rejection> {
+impl Door for Sandbox {
+    fn describe(&mut self) -> Result<Loaded, Rejection> {
         let loaded = match &mut self.guest {
-            Some(guest) => guest.wait_loaded(&self.file, &self.config),
-            None => Err(died("the guest process was already ended")),
+            Some(guest) => guest.wait_loaded(&self.artifact, &self.config),
+            None => Err(died("the host already ended it")),
         };
         if loaded.is_err() {
             self.guest = None;
@@ -48,54 +45,54 @@ impl Sandbox {
         loaded
     }
 
-    /// Sets the limits of the trials to come, and whether they must give the same bits on every machine. A study may
-    /// decide that after the objective was loaded; where other code is needed then, it is loaded anew.
-    ///
-    /// # Errors
-    /// As for [`Self::wait_loaded`], when it is.
-    pub fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
+    fn confinement(&self, loaded: &Loaded) -> String {
+        if self.config.isolation == Isolation::Thread {
+            return "WebAssembly alone; it runs on a thread of this process".to_owned();
+        }
+        let mut mechanisms = Vec::new();
+        if loaded.landlock_abi > 0 {
+            mechanisms.push(format!("Landlock {}", loaded.landlock_abi));
+        }
+        if loaded.seccomp {
+            mechanisms.push("seccomp".to_owned());
+        }
+        if mechanisms.is_empty() {
+            return "WebAssembly alone; this kernel offers neither Landlock nor seccomp".to_owned();
+        }
+        format!("WebAssembly, and by the kernel with {}", mechanisms.join(" and "))
+    }
+
+    fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
         let before = self.config.engine();
         self.config.limits = limits;
         self.config.deterministic = deterministic;
         if self.config.engine() != before {
             self.guest = None;
-            // Now, and not in a trial that has begun.
+            // A trial that has started must not wait for the compiler.
             self.prepare()?;
         }
         Ok(())
     }
 
-    /// Gives the trial to come a directory of its own, or takes it away. What a guest process may see is settled when
-    /// it starts: one that has such a directory, or is to have one, makes way for a new one.
-    pub fn set_checkpoint(&mut self, checkpoint: Option<CheckpointDir>) {
+    fn set_checkpoint(&mut self, checkpoint: Option<CheckpointDir>) {
+        // A guest process gets its rights when it starts, so a process with other rights must be a new one.
         if self.checkpoint.is_some() || checkpoint.is_some() {
             self.guest = None;
         }
         self.checkpoint = checkpoint;
     }
 
-    /// Where the objective's code runs.
-    pub fn isolation(&self) -> Isolation {
-        self.config.isolation
-    }
-
-    /// Makes sure that there is a guest process which is ready, in the place of one that was ended: a trial that has
-    /// begun should not wait for the compiler.
-    ///
-    /// # Errors
-    /// As for [`Self::wait_loaded`].
-    pub fn prepare(&mut self) -> Result<(), Rejection> {
+    fn prepare(&mut self) -> Result<(), Rejection> {
         if self.guest.is_none() {
             let checkpoint = self.checkpoint.as_ref();
-            let mut guest = RunningGuest::spawn(&self.file, &self.config, checkpoint)?;
-            guest.wait_loaded(&self.file, &self.config)?;
+            let mut guest = RunningGuest::spawn(&self.artifact, &self.config, checkpoint)?;
+            guest.wait_loaded(&self.artifact, &self.config)?;
             self.guest = Some(guest);
         }
         Ok(())
     }
 
-    /// Ends the guest process; the next trial gets a new one.
-    pub fn restart(&mut self) {
+    fn restart(&mut self) {
         self.guest = None;
     }
 }

@@ -3,4 +3,3 @@
 pub(crate) mod contract;
 pub(crate) mod digest;
 pub(crate) mod protocol;
-pub(crate) mod rejection;

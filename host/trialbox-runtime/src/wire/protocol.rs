@@ -4,13 +4,14 @@
 //! call that breaks a rule gets no answer; the host ends the guest process instead.
 
 use crate::wire::contract::CHECKPOINT_PATH;
-use crate::wire::rejection::Rejection;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
-use std::time::Duration;
-use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+use trialbox_core::session::door::{CheckpointState, Loaded, Rejection};
+use trialbox_core::session::transcript::LogLevel;
+use trialbox_core::study::failure::Failure;
+use trialbox_core::study::limits::{Limit, Limits};
 
 /// What framing adds to the payload of a host call, at most.
 const FRAMING_BYTES: usize = 64 << 10;
@@ -42,9 +43,9 @@ pub(crate) enum ToGuest {
 /// What a guest process needs to know before it can load the objective.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoadRequest {
-    /// SHA-256 of the component.
-    pub(crate) digest: [u8; 32],
-    /// Where compiled code is kept; `None` to keep none.
+    /// The SHA-256 of the component in hexadecimal.
+    pub(crate) sha256: String,
+    /// The directories for compiled code, the preferred one first; empty to save none.
     pub(crate) cache_dirs: Vec<PathBuf>,
     /// Directories that the guest may see.
     pub(crate) grants: Vec<Grant>,
@@ -138,33 +139,6 @@ pub(crate) struct TrialRequest {
     pub(crate) limits: GuestLimits,
 }
 
-/// What a trial finds at [`CHECKPOINT_PATH`].
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum CheckpointState {
-    Unavailable,
-    Fresh,
-    Resumed,
-}
-
-/// The directory where a trial may keep files across interruptions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CheckpointDir {
-    /// Where it is, an absolute path.
-    pub host: PathBuf,
-    /// Whether it holds what an earlier attempt at the trial left.
-    pub resumed: bool,
-}
-
-impl From<Option<&CheckpointDir>> for CheckpointState {
-    fn from(dir: Option<&CheckpointDir>) -> Self {
-        match dir {
-            None => CheckpointState::Unavailable,
-            Some(CheckpointDir { resumed: false, .. }) => CheckpointState::Fresh,
-            Some(CheckpointDir { resumed: true, .. }) => CheckpointState::Resumed,
-        }
-    }
-}
-
 /// A directory that the guest may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -216,7 +190,7 @@ pub(crate) enum FromGuest {
     },
     RemainingSeconds,
     Log {
-        level: Level,
+        level: LogLevel,
         text: String,
     },
     Output {
@@ -235,62 +209,6 @@ pub(crate) enum FromGuest {
     },
 }
 
-/// An objective that is ready to be called.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Loaded {
-    /// What it says of itself, if it says anything.
-    pub description: Option<Description>,
-    /// Whether compiled code was found in the cache.
-    pub from_cache: bool,
-    /// Why compiled code could not be kept, if it should have been.
-    pub cache_problem: Option<String>,
-    /// The version of Landlock by which the kernel holds the guest process to its grants; 0 if it does not.
-    pub landlock_abi: u32,
-    /// Whether the kernel refuses the guest process all system calls that it does not need (seccomp).
-    pub seccomp: bool,
-    /// Whether the address space is limited (`ulimit -v`), so that memories are checked in code and slower.
-    pub small_address_space: bool,
-    /// How long loading or compiling took.
-    pub load_time: Duration,
-}
-
-/// What an objective says of itself. All text is the author's, and as hostile as the author.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Description {
-    /// Its name, from which a study takes its own.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-    /// What it does.
-    pub summary: String,
-    /// One entry for each value it returns.
-    pub metrics: Vec<Metric>,
-    /// Files and directories that it reads.
-    pub data: Vec<DataSource>,
-    /// Further (key, JSON text) pairs.
-    pub extra: Vec<(String, String)>,
-}
-
-/// One value of an objective's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metric {
-    /// Its name for tables and plots.
-    pub name: Option<String>,
-    /// Whether large values are good.
-    pub maximize: bool,
-}
-
-/// A file or directory that an objective reads.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DataSource {
-    /// Where the guest looks for it.
-    pub path: String,
-    /// What it is and where to get it.
-    pub summary: String,
-    /// The SHA-256 it must have, in hexadecimal.
-    pub sha256: Option<String>,
-}
-
 /// A choice of a categorical parameter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Choice {
@@ -301,15 +219,6 @@ pub(crate) enum Choice {
     Text(String),
 }
 
-/// The contract's log levels.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Level {
-    Debug,
-    Info,
-    Warning,
-    Error,
-}
-
 /// How a call of the objective ended inside the guest process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum GuestEnd {
@@ -317,62 +226,8 @@ pub(crate) enum GuestEnd {
     Pruned,
     /// The objective returned an error, with its message.
     Error(String),
-    /// It did not return.
-    Broke(Break),
-}
-
-/// How and why a guest did not return.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Break {
-    pub(crate) kind: BreakKind,
-    pub(crate) message: String,
-    pub(crate) limit: Option<SentHit>,
-    /// The functions that were running, innermost first.
-    pub(crate) backtrace: Vec<String>,
-}
-
-impl Break {
-    pub(crate) fn new(kind: BreakKind, message: String) -> Self {
-        Break { kind, message, limit: None, backtrace: Vec::new() }
-    }
-}
-
-/// A [`LimitHit`] on its way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct SentHit {
-    name: String,
-    allowed: u64,
-    used: Option<u64>,
-}
-
-impl From<LimitHit> for SentHit {
-    fn from(LimitHit { limit, allowed, used }: LimitHit) -> Self {
-        SentHit { name: limit.name().to_owned(), allowed, used }
-    }
-}
-
-impl SentHit {
-    /// What was sent; `None` for a limit that does not exist.
-    pub(crate) fn received(&self) -> Option<LimitHit> {
-        let limit = Limit::parse(&self.name)?;
-        Some(LimitHit { limit, allowed: self.allowed, used: self.used })
-    }
-}
-
-/// Why a guest did not return.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum BreakKind {
-    Panic,
-    Trap,
-    Memory,
-    Table,
-    Limit,
-    Fuel,
-    Stack,
-    Exit,
-    Data,
-    DataSize,
-    Call,
+    /// It did not return. The text is the guest's, and only some codes are a guest's to report.
+    Broke(Failure),
 }
 
 /// Writes one frame.
@@ -463,7 +318,7 @@ mod tests {
         let limits = GuestLimits::from(&Limits::default());
         let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
         let mut request = LoadRequest {
-            digest: [0; 32],
+            sha256: String::new(),
             cache_dirs: vec![],
             grants: vec![data.clone()],
             checkpoint_dir: None,
@@ -491,7 +346,7 @@ mod tests {
         let sent = [
             FromGuest::ShouldPrune,
             FromGuest::Report { value: f64::NEG_INFINITY, step: 7 },
-            FromGuest::Log { level: Level::Info, text: "é".repeat(1000) },
+            FromGuest::Log { level: LogLevel::Info, text: "é".repeat(1000) },
         ];
         for message in &sent {
             write_frame(&mut wire, message).expect("a vector can be written");

@@ -3,7 +3,8 @@
 use crate::error::CommandError;
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
-use trialbox_runtime::{DataSource, Grant};
+use trialbox_core::study::artifact::DataSource;
+use trialbox_runtime::Grant;
 
 /// Files larger than this are not hashed before every trial.
 const MAX_HASHED_BYTES: u64 = 256 << 20;

@@ -8,13 +8,12 @@ use crate::error::CommandError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use trialbox_core::session::door::{Door, Loaded, Rejection, RejectionCode};
+use trialbox_core::study::artifact::{Artifact, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
-use trialbox_runtime::{
-    Cancellation, DataSource, Grant, Isolation, Loaded, ObjectiveFile, Rejection, RejectionCode,
-    Sandbox, SandboxConfig,
-};
+use trialbox_runtime::{Cancellation, Grant, Isolation, SandboxConfig, open};
 
 /// What an objective may see and use.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,13 +72,13 @@ pub(crate) struct ObjectiveArgs {
 
 /// The way to get an objective ready, with the flags resolved.
 pub(crate) struct ObjectivePlan {
-    file: Arc<ObjectiveFile>,
+    artifact: Arc<Artifact>,
     config: SandboxConfig,
 }
 
 /// An objective that is ready to be called.
 pub(crate) struct ReadyObjective {
-    pub(crate) sandbox: Sandbox,
+    pub(crate) door: Box<dyn Door>,
     pub(crate) loaded: Loaded,
 }
 
@@ -121,7 +120,7 @@ impl ObjectiveArgs {
     /// When a directory to be granted is missing.
     pub(crate) fn plan(
         &self,
-        file: &Arc<ObjectiveFile>,
+        artifact: &Arc<Artifact>,
         stops: &Cancellation,
     ) -> Result<ObjectivePlan, CommandError> {
         let config = SandboxConfig {
@@ -134,16 +133,16 @@ impl ObjectiveArgs {
             limits: self.limits(),
             stops: stops.clone(),
         };
-        Ok(ObjectivePlan { file: Arc::clone(file), config })
+        Ok(ObjectivePlan { artifact: Arc::clone(artifact), config })
     }
 
     /// Gets the objective ready.
     pub(crate) fn load(
         &self,
-        file: &Arc<ObjectiveFile>,
+        artifact: &Arc<Artifact>,
         stops: &Cancellation,
     ) -> Result<ReadyObjective, CommandError> {
-        self.plan(file, stops)?.load()
+        self.plan(artifact, stops)?.load()
     }
 
     /// Checks that the data that the objective reads is granted and there.
@@ -166,8 +165,8 @@ impl ObjectiveArgs {
 
 impl ObjectivePlan {
     /// Returns the file of the objective.
-    pub(crate) fn file(&self) -> &ObjectiveFile {
-        &self.file
+    pub(crate) fn artifact(&self) -> &Artifact {
+        &self.artifact
     }
 
     /// Returns the directories that the objective may see.
@@ -180,10 +179,10 @@ impl ObjectivePlan {
         check_data(described_data(loaded), self.grants())
     }
 
-    /// Gets the objective ready, in a sandbox of its own.
+    /// Opens the objective and waits until it is ready.
     pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
-        let mut sandbox = Sandbox::start(Arc::clone(&self.file), self.config.clone())?;
-        let loaded = sandbox.wait_loaded()?;
+        let mut door = open(&self.artifact, self.config.clone())?;
+        let loaded = door.describe()?;
         check_described_name(&loaded)?;
         check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
@@ -205,7 +204,7 @@ impl ObjectivePlan {
                 "the address space is limited (ulimit -v): memory is checked in code, 1.3 to 1.7 times slower"
             );
         }
-        Ok(ReadyObjective { sandbox, loaded })
+        Ok(ReadyObjective { door, loaded })
     }
 }
 

@@ -4,10 +4,9 @@ use crate::args::objective::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
 use crate::args::param::{check_unique, parse_param};
-use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::owner::new_owner;
+use crate::study::scratch::Scratch;
 use crate::view;
 use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
@@ -17,17 +16,17 @@ use crate::view::trial::{show_constraint, show_value};
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
+use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::trace::{Difference, Trace};
-use trialbox_core::run::{FinishedTrial, TrialEnd, run_trial};
 use trialbox_core::seam::pruner::NopPruner;
-use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, Studies as _, Trials as _};
+use trialbox_core::session::SessionLimits;
+use trialbox_core::session::door::Door;
 use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Objective;
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, Json, StudyDirection, StudyRecord, TrialState};
-use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile, Sandbox};
+use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
+use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -87,7 +86,7 @@ enum Defaults {
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         check_unique("--param", &self.param)?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };
         let mut ready = self.sandbox.load(&file, &stops)?;
@@ -111,57 +110,35 @@ impl EvalArgs {
             _ => {}
         };
         if self.check {
-            return self.check(output, &study, &mut ready.sandbox, &mut observer);
+            return self.check(output, &study, ready.door.as_mut(), &mut observer);
         }
-        let (study, trial) = self.call(&study, &mut ready.sandbox, &mut observer)?;
+        let (study, trial) = self.call(&study, ready.door.as_mut(), &mut observer)?;
         self.report(output, &study, &trial)
     }
 
-    /// Calls the objective in a study of this process's own memory.
+    /// Calls the objective once, in a study of this process's memory.
     fn call(
         &self,
         study: &NewStudy,
         objective: &mut dyn Objective,
         observer: &mut dyn FnMut(Event),
     ) -> Result<(StudyRecord, FinishedTrial), CommandError> {
-        let mut storage = trialbox_storage::MemoryStorage::new();
-        let study = storage.create_study(study)?;
-        let given = EnqueueTrial { params: self.param.clone(), ..EnqueueTrial::default() };
-        storage.enqueue_trial(study.id, &given)?;
-        let clock = SystemClock::new();
-        let sampler = match self.defaults {
-            Defaults::Mid => SamplerConfig::Midpoint,
-            Defaults::Random => SamplerConfig::Random,
-        };
-        let sampler = sampler.build();
-        let context = TrialContext {
-            study: &study,
+        let scratch = Scratch {
+            study: study.clone(),
+            params: self.param.clone(),
+            sampler: match self.defaults {
+                Defaults::Mid => SamplerConfig::Midpoint,
+                Defaults::Random => SamplerConfig::Random,
+            },
             seed: self.seed,
-            sampler: sampler.as_ref(),
             pruner: &NopPruner,
-            clock: &clock,
             limits: SessionLimits {
                 limits: self.sandbox.limits(),
                 strict_fixed_params: true,
                 ..SessionLimits::default()
             },
-            retry: None,
-            on_deadline: OnDeadline::default(),
-            provenance: &[],
         };
-        let request = BeginTrial {
-            owner: new_owner(),
-            has_heartbeat: true,
-            max_trials: None,
-            at: clock.utc_now(),
-        };
-        match run_trial(&context, &mut storage, objective, &request, observer)? {
-            TrialEnd::Finished(trial) => Ok((study, *trial)),
-            // The storage is this process's own memory: nobody else can take or limit the trial.
-            TrialEnd::BudgetReached { .. } | TrialEnd::Stopped(_) | TrialEnd::ClaimLost { .. } => {
-                unreachable!("nobody shares this study")
-            }
-        }
+        scratch.run(objective, observer)
     }
 
     /// Calls the objective several times, each in a process of its own, and says in what the calls differ.
@@ -169,7 +146,7 @@ impl EvalArgs {
         &self,
         output: &Output,
         study: &NewStudy,
-        sandbox: &mut Sandbox,
+        door: &mut dyn Door,
         observer: &mut dyn FnMut(Event),
     ) -> CommandResult {
         let mut first: Option<(Trace, FinishedTrial)> = None;
@@ -182,7 +159,7 @@ impl EvalArgs {
                     observer(event);
                 }
             };
-            let (_, trial) = self.call(study, sandbox, &mut both)?;
+            let (_, trial) = self.call(study, door, &mut both)?;
             trace.finish(&trial);
             if trial.interruption.is_some() {
                 output.note("the check was interrupted; nothing was compared");
@@ -190,14 +167,14 @@ impl EvalArgs {
             }
             let Some((expected, _)) = &first else {
                 first = Some((trace, trial));
-                sandbox.restart();
+                door.restart();
                 continue;
             };
             if let Some(difference) = expected.first_difference(&trace) {
                 self.report_difference(output, &study.name, run, &difference);
                 return Ok(ExitCode::TrialFailed);
             }
-            sandbox.restart();
+            door.restart();
         }
         let Some((trace, trial)) = first else { unreachable!("there is at least one run") };
         self.check_params(&trial)?;

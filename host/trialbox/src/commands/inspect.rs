@@ -4,10 +4,9 @@ use crate::args::objective::{
     ObjectiveArgs, ReadyObjective, described_directions, objective_name, show_directions,
 };
 use crate::args::storage::parse_duration;
-use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::study::owner::new_owner;
+use crate::study::scratch::Scratch;
 use crate::view::output::Output;
 use crate::view::record::to_value;
 use crate::view::trial::{show_bytes, show_duration};
@@ -15,16 +14,14 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::seam::storage::BeginTrial;
-use trialbox_core::seam::storage::Studies as _;
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::session::SessionLimits;
+use trialbox_core::study::artifact::{Artifact, Description};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, History, Json, Param, StudyDirection};
-use trialbox_runtime::{Cancellation, Description, Isolation, ObjectiveFile};
+use trialbox_core::{History, Json, Param, StudyDirection};
+use trialbox_runtime::{Cancellation, read_artifact};
 use trialbox_samplers::SamplerConfig;
 
 const EXAMPLES: &str = "\
@@ -58,7 +55,7 @@ pub(crate) struct InspectArgs {
 
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         let mut ready = self.sandbox.load(&file, &Cancellation::default())?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
@@ -70,37 +67,22 @@ impl InspectArgs {
     fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
         let mut limits = self.sandbox.limits();
         limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
-        ready.sandbox.set_terms(limits, self.sandbox.deterministic)?;
-        let study = NewStudy {
-            name: objective_name(&ready.loaded, &self.objective),
-            directions: described_directions(&ready.loaded)
-                .unwrap_or_else(|| vec![StudyDirection::Minimize]),
-            user_attrs: vec![],
-            system_attrs: vec![],
-        };
-        let mut storage = trialbox_storage::MemoryStorage::new();
-        let study = storage.create_study(&study)?;
-        let clock = SystemClock::new();
-        let sampler = SamplerConfig::Midpoint.build();
-        let context = TrialContext {
-            study: &study,
+        ready.door.set_terms(limits, self.sandbox.deterministic)?;
+        let scratch = Scratch {
+            study: NewStudy {
+                name: objective_name(&ready.loaded, &self.objective),
+                directions: described_directions(&ready.loaded)
+                    .unwrap_or_else(|| vec![StudyDirection::Minimize]),
+                user_attrs: vec![],
+                system_attrs: vec![],
+            },
+            params: vec![],
+            sampler: SamplerConfig::Midpoint,
             seed: 0,
-            sampler: sampler.as_ref(),
             pruner: &AlwaysPruner,
-            clock: &clock,
             limits: SessionLimits { limits, ..SessionLimits::default() },
-            retry: None,
-            on_deadline: OnDeadline::default(),
-            provenance: &[],
         };
-        let request = BeginTrial {
-            owner: new_owner(),
-            has_heartbeat: true,
-            max_trials: None,
-            at: clock.utc_now(),
-        };
-        let end = run_trial(&context, &mut storage, &mut ready.sandbox, &request, &mut |_| ())?;
-        let TrialEnd::Finished(trial) = end else { return Ok(Probe::default()) };
+        let (_, trial) = scratch.run(ready.door.as_mut(), &mut |_| ())?;
         // A call that was cut short has told what it was made for.
         let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);
         Ok(Probe {
@@ -131,16 +113,19 @@ impl Pruner for AlwaysPruner {
     }
 }
 
-fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) -> String {
+fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> String {
     let mut text = match &ready.loaded.description {
         Some(description) => heading(description),
-        None => format!("{}: says nothing of itself\n", file.path.display()),
+        None => format!("{}: says nothing of itself\n", artifact.path.display()),
     };
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
-    line("file", format!("{}, {}", file.path.display(), show_bytes(file.bytes.len() as u64)));
-    line("sha256", file.digest_hex());
-    line("contract", format!("trialbox:objective@{}", file.contract_version));
-    line("imports", file.imports.join(", "));
+    line(
+        "file",
+        format!("{}, {}", artifact.path.display(), show_bytes(artifact.bytes.len() as u64)),
+    );
+    line("sha256", artifact.sha256.clone());
+    line("contract", format!("trialbox:objective@{}", artifact.contract_version));
+    line("imports", artifact.imports.join(", "));
     let load_time = show_duration(ready.loaded.load_time);
     line(
         "ready in",
@@ -149,7 +134,7 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
             if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
         ),
     );
-    line("confined by", confinement(ready));
+    line("confined by", ready.door.confinement(&ready.loaded));
     if ready.loaded.small_address_space {
         line("note", "addresses are limited (ulimit -v): 1.3 to 1.7 times slower".to_owned());
     }
@@ -170,21 +155,6 @@ fn describe_text(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
         ));
     }
     text
-}
-
-/// What keeps an objective from what it was not granted.
-fn confinement(ready: &ReadyObjective) -> String {
-    let loaded = &ready.loaded;
-    if ready.sandbox.isolation() == Isolation::Thread {
-        return "WebAssembly alone; it runs on a thread of this process".to_owned();
-    }
-    let landlock = (loaded.landlock_abi > 0).then(|| format!("Landlock {}", loaded.landlock_abi));
-    let seccomp = loaded.seccomp.then(|| "seccomp".to_owned());
-    let found: Vec<String> = landlock.into_iter().chain(seccomp).collect();
-    match &found[..] {
-        [] => "WebAssembly alone; this kernel offers neither Landlock nor seccomp".to_owned(),
-        found => format!("WebAssembly, and by the kernel with {}", found.join(" and ")),
-    }
 }
 
 fn heading(description: &Description) -> String {
@@ -210,7 +180,7 @@ fn heading(description: &Description) -> String {
     text
 }
 
-fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) -> Value {
+fn describe_json(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> Value {
     let description = ready.loaded.description.as_ref().map(|found| {
         let metrics = found.metrics.iter().map(|metric| {
             json!({ "name": metric.name, "direction": if metric.maximize { "maximize" } else { "minimize" } })
@@ -235,12 +205,12 @@ fn describe_json(file: &ObjectiveFile, ready: &ReadyObjective, probe: &Probe) ->
     });
     json!({
         "event": "objective",
-        "file": file.path.display().to_string(),
-        "size_bytes": file.bytes.len(),
-        "sha256": file.digest_hex(),
-        "contract_version": file.contract_version,
-        "imports": file.imports,
-        "exports": file.exports,
+        "file": artifact.path.display().to_string(),
+        "size_bytes": artifact.bytes.len(),
+        "sha256": artifact.sha256,
+        "contract_version": artifact.contract_version,
+        "imports": artifact.imports,
+        "exports": artifact.exports,
         "from_cache": ready.loaded.from_cache,
         "landlock_abi": ready.loaded.landlock_abi,
         "seccomp": ready.loaded.seccomp,

@@ -3,11 +3,10 @@
 use crate::args::limit::apply_recorded;
 use crate::args::objective::ObjectiveArgs;
 use crate::args::storage::StudyArgs;
-use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::owner::new_owner;
 use crate::study::provenance::{module_digest, provenance, provenance_differences};
+use crate::study::scratch::Scratch;
 use crate::view;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
@@ -16,16 +15,17 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::run::replay::{RecordedAnswers, Replay, recorded_seed, replay};
-use trialbox_core::seam::storage::{BeginTrial, Studies as _, TrialStart, Trials as _};
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::seam::storage::{TrialStart, Trials as _};
+use trialbox_core::session::SessionLimits;
+use trialbox_core::session::objective::Objective;
+use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::PROVENANCE_ATTR;
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, FrozenTrial, Json, StudyRecord, TrialNumber};
-use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile};
+use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
+use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
 use trialbox_samplers::SamplerConfig;
-use trialbox_storage::MemoryStorage;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +59,7 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let recorded = storage.trial(study.id, TrialNumber(self.number))?;
@@ -76,8 +76,8 @@ impl ReplayArgs {
         let limits = self.sandbox.limits_over(limits);
         let mut ready = self.sandbox.load(&file, &stops)?;
         self.sandbox.check_data(&ready.loaded)?;
-        ready.sandbox.set_terms(limits, deterministic)?;
-        let replayed = run_again(&study, &recorded, seed, limits, &mut ready.sandbox)?;
+        ready.door.set_terms(limits, deterministic)?;
+        let replayed = run_again(&study, &recorded, seed, limits, ready.door.as_mut())?;
         if let Some(interruption) = replayed.interruption {
             output.note("the replay was interrupted; nothing was compared");
             return Ok(ExitCode::of(interruption));
@@ -101,7 +101,7 @@ impl ReplayArgs {
     fn check<'a>(
         &self,
         recorded: &'a FrozenTrial,
-        file: &ObjectiveFile,
+        file: &Artifact,
     ) -> Result<(u64, &'a Json), CommandError> {
         let number = recorded.number;
         if !recorded.state.is_finished() {
@@ -190,44 +190,31 @@ impl ReplayArgs {
     }
 }
 
-/// Runs the trial in a study of this process's own memory.
+/// Runs the trial again, in a study of this process's memory.
 fn run_again(
     study: &StudyRecord,
     recorded: &FrozenTrial,
     seed: u64,
     limits: Limits,
-    objective: &mut trialbox_runtime::Sandbox,
+    objective: &mut dyn Objective,
 ) -> Result<Replay, CommandError> {
-    let mut scratch = MemoryStorage::new();
-    let copy = NewStudy {
-        name: study.name.clone(),
-        directions: study.directions.clone(),
-        user_attrs: vec![],
-        system_attrs: vec![],
-    };
-    let copy = scratch.create_study(&copy)?;
-    let clock = SystemClock::new();
-    let sampler = SamplerConfig::Midpoint.build();
-    let pruner = RecordedAnswers::of(recorded);
-    let context = TrialContext {
-        study: &copy,
+    let scratch = Scratch {
+        study: NewStudy {
+            name: study.name.clone(),
+            directions: study.directions.clone(),
+            user_attrs: vec![],
+            system_attrs: vec![],
+        },
+        params: vec![],
+        sampler: SamplerConfig::Midpoint,
         seed: 0,
-        sampler: sampler.as_ref(),
-        pruner: &pruner,
-        clock: &clock,
+        pruner: &RecordedAnswers::of(recorded),
         limits: SessionLimits { limits, ..SessionLimits::default() },
-        retry: None,
-        on_deadline: OnDeadline::default(),
-        provenance: &[],
     };
-    let request = BeginTrial {
-        owner: new_owner(),
-        has_heartbeat: true,
-        max_trials: None,
-        at: clock.utc_now(),
-    };
-    let TrialStart::Begun(begun) = scratch.begin_trial(copy.id, &request)? else {
-        unreachable!("a study of this process's own memory has no limit")
-    };
-    Ok(replay(&context, &mut scratch, *begun, objective, recorded, seed))
+    scratch.with(|context, storage, request| {
+        let TrialStart::Begun(begun) = storage.begin_trial(context.study.id, request)? else {
+            unreachable!("the study has no limit")
+        };
+        Ok(replay(context, storage, *begun, objective, recorded, seed))
+    })
 }

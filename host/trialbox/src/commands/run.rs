@@ -34,7 +34,7 @@ use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::{Json, StudyDirection, StudyRecord, UtcDateTime};
-use trialbox_runtime::{Cancellation, Interrupts, ObjectiveFile};
+use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
 use trialbox_storage::spool::Spool;
 use trialbox_storage::{Create, WaitCancellation};
 
@@ -208,7 +208,7 @@ impl RunArgs {
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
             provenance: &provenance(
-                plan.objective.file(),
+                plan.objective.artifact(),
                 &ready.loaded,
                 plan.objective.grants(),
                 self.sandbox.env_names(),
@@ -239,7 +239,7 @@ impl RunArgs {
     pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
         check_unique("--fix", &self.fix)?;
         let mut settings = self.setting_flags()?;
-        let file = Arc::new(ObjectiveFile::read(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         settings.module = Some(ModuleFlags {
             digest: module_digest(&file),
             may_change: self.allow_module_change,

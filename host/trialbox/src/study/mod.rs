@@ -5,4 +5,5 @@ pub(crate) mod owner;
 pub(crate) mod provenance;
 pub(crate) mod recovery;
 pub(crate) mod resolve;
+pub(crate) mod scratch;
 pub(crate) mod settings;

@@ -4,18 +4,20 @@
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use trialbox_core::Json;
+use trialbox_core::session::door::Loaded;
+use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::RESUMED_FROM;
-use trialbox_runtime::{Grant, Loaded, ObjectiveFile, WASMTIME_VERSION};
+use trialbox_runtime::{Grant, WASMTIME_VERSION};
 
 /// A component's digest as it is stored.
-pub(crate) fn module_digest(file: &ObjectiveFile) -> String {
-    format!("sha256:{}", file.digest_hex())
+pub(crate) fn module_digest(artifact: &Artifact) -> String {
+    format!("sha256:{}", artifact.sha256)
 }
 
 /// Returns the members of the provenance that all trials of this process share.
 pub(crate) fn provenance<'a>(
-    file: &ObjectiveFile,
+    artifact: &Artifact,
     loaded: &Loaded,
     grants: &[Grant],
     env_names: impl Iterator<Item = &'a str>,
@@ -23,8 +25,8 @@ pub(crate) fn provenance<'a>(
     deterministic: bool,
 ) -> Vec<(String, Json)> {
     let members = [
-        ("module", Json::from(module_digest(file))),
-        ("contract", Json::from(file.contract_version.as_str())),
+        ("module", Json::from(module_digest(artifact))),
+        ("contract", Json::from(artifact.contract_version.as_str())),
         ("sdk", sdk(loaded).unwrap_or(Json::Null)),
         ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
         ("wasmtime", Json::from(WASMTIME_VERSION)),

@@ -7,9 +7,9 @@ use crate::error::CommandError;
 use crate::study::settings::{SettingFlags, Settings};
 use crate::view::output::Output;
 use std::collections::BTreeMap;
+use trialbox_core::session::door::Loaded;
 use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
 use trialbox_core::{Json, Storage, StorageError, StudyDirection, StudyId, StudyRecord};
-use trialbox_runtime::Loaded;
 
 /// A study as the flags and the objective want it.
 #[derive(Debug, Clone)]

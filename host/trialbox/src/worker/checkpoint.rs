@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::reap::Reaped;
 use trialbox_core::run::retry::origin;
+use trialbox_core::session::door::{CheckpointDir, Door, Rejection};
 use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
-use trialbox_runtime::{Cancellation, CheckpointDir, Rejection, Sandbox};
+use trialbox_runtime::Cancellation;
 
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
 pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
@@ -231,9 +232,9 @@ fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAt
     Ok(earlier)
 }
 
-/// A sandboxed objective, each of whose trials has its directory if checkpoints are wanted.
+/// An objective whose trials have directories for checkpoints, if the run has any.
 pub(crate) struct Checkpointed<'a> {
-    sandbox: &'a mut Sandbox,
+    door: &'a mut dyn Door,
     checkpoints: Option<&'a Checkpoints>,
     stops: &'a Cancellation,
     /// The first attempt at the trial that was evaluated last.
@@ -242,16 +243,16 @@ pub(crate) struct Checkpointed<'a> {
 
 impl<'a> Checkpointed<'a> {
     pub(crate) fn new(
-        sandbox: &'a mut Sandbox,
+        door: &'a mut dyn Door,
         checkpoints: Option<&'a Checkpoints>,
         stops: &'a Cancellation,
     ) -> Self {
-        Checkpointed { sandbox, checkpoints, stops, origin: None }
+        Checkpointed { door, checkpoints, stops, origin: None }
     }
 
-    /// See [`Sandbox::prepare`].
+    /// Prepares the objective, see [`Door::prepare`].
     pub(crate) fn prepare(&mut self) -> Result<(), Rejection> {
-        self.sandbox.prepare()
+        self.door.prepare()
     }
 
     /// Removes the checkpoints of the trial that was evaluated last, unless a retry or the user may need them.
@@ -304,20 +305,20 @@ impl<'a> Checkpointed<'a> {
 
 impl Objective for Checkpointed<'_> {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
-        let Some(checkpoints) = self.checkpoints else { return self.sandbox.evaluate(session) };
+        let Some(checkpoints) = self.checkpoints else { return self.door.evaluate(session) };
         self.origin = Some(session.origin());
         let attempt = match self.directory(checkpoints, session) {
             Ok(attempt) => attempt,
             Err(CallAborted::Halt) => return Evaluation::Halted,
             Err(CallAborted::Fail(failure)) => return Evaluation::Fail(failure),
         };
-        self.sandbox.set_checkpoint(attempt.as_ref().map(|attempt| CheckpointDir {
+        self.door.set_checkpoint(attempt.as_ref().map(|attempt| CheckpointDir {
             host: attempt.dir.clone(),
             resumed: attempt.resumed_from.is_some(),
         }));
-        let evaluation = self.sandbox.evaluate(session);
+        let evaluation = self.door.evaluate(session);
         // Whoever removes the directory should find nobody in it.
-        self.sandbox.set_checkpoint(None);
+        self.door.set_checkpoint(None);
         match attempt {
             Some(attempt) if evaluation.interruption().is_some() => {
                 note_progress(&attempt, session);

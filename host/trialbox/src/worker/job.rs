@@ -14,11 +14,12 @@ use crate::worker::counters::Counters;
 use std::cell::Cell;
 use trialbox_core::run::RunError;
 use trialbox_core::run::next::{NextError, NextTrial, ProcessBounds, Step, run_next};
+use trialbox_core::session::door::Rejection;
 use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::{Json, Sampler, Storage, StorageError, StudyRecord};
-use trialbox_runtime::{Cancellation, Rejection};
+use trialbox_runtime::Cancellation;
 use trialbox_samplers::PartialFixedSampler;
 
 /// The work of this process, which its workers share.
@@ -67,7 +68,7 @@ impl Job<'_> {
         mut storage: Box<dyn Storage>,
     ) -> CommandResult {
         let plan = self.plan;
-        ready.sandbox.set_terms(plan.limits, plan.deterministic)?;
+        ready.door.set_terms(plan.limits, plan.deterministic)?;
         let (sampler, pruner) = (self.sampler(), plan.pruner.build());
         let context = TrialContext {
             study: self.study,
@@ -84,7 +85,7 @@ impl Job<'_> {
             on_deadline: plan.on_deadline,
             provenance: self.provenance,
         };
-        let mut objective = Checkpointed::new(&mut ready.sandbox, self.checkpoints, self.stops);
+        let mut objective = Checkpointed::new(ready.door.as_mut(), self.checkpoints, self.stops);
         let mut exit = ExitCode::Done;
         // A worker that is told to stop, or that has no trial left, does not touch the database again.
         while self.stops.signal().is_none() && self.counters.is_left() {

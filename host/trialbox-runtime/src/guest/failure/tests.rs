@@ -46,7 +46,7 @@ fn component(body: &str, pointer: u32) -> String {
 }
 
 /// How a guest with this body breaks, which may pass 1000 bytes at once.
-fn broken(body: &str, pointer: u32) -> Break {
+fn broken(body: &str, pointer: u32) -> Failure {
     let engine = Engine::default();
     let bytes = wat::parse_str(component(body, pointer)).expect("valid text");
     let component = Component::new(&engine, bytes).expect("a valid component");
@@ -95,14 +95,14 @@ fn data_that_makes_no_sense_is_told_in_our_words() {
     ] {
         let found = broken(body, pointer);
         let want = format!("the guest passed data that makes no sense: {want}");
-        assert_eq!((found.kind, found.message), (BreakKind::Data, want), "{body}");
+        assert_eq!((found.code, found.message), (FailureCode::Data, want), "{body}");
     }
 }
 
 #[test]
 fn too_much_data_is_told_with_the_limit() {
     let found = broken("(call $add (i32.const 0) (i32.const 1000))", 64);
-    assert_eq!(found.kind, BreakKind::DataSize);
+    assert_eq!(found.code, FailureCode::DataSize);
     assert_eq!(found.message, "one call passed too much: --limit payload allows 1000 bytes");
 }
 
@@ -112,7 +112,7 @@ fn the_amount_of_random_bytes_is_told() {
     let found = explain_text("requested len 67108865 exceeds limit 67108864", &limits);
     let message =
         "one call asked for too many random bytes: 65 MiB, and --limit random-bytes allows 64 MiB";
-    assert_eq!((found.kind, &found.message[..]), (BreakKind::Limit, message));
+    assert_eq!((found.code, &found.message[..]), (FailureCode::Limit, message));
 }
 
 #[test]

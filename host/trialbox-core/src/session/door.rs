@@ -1,0 +1,158 @@
+//! The seam for ways to run an objective, such as a sandbox of WebAssembly.
+
+use crate::session::objective::Objective;
+use crate::study::artifact::Description;
+use crate::study::limits::Limits;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// An objective behind a boundary, such as another process. The callers prepare and call it, and know nothing of the
+/// way in which it runs.
+///
+/// [`Objective::evaluate`] runs one trial. The other methods are for the time between trials.
+pub trait Door: Objective {
+    /// Waits until the objective is ready for its first trial, and describes it.
+    ///
+    /// # Errors
+    /// Fails if the objective cannot be run.
+    fn describe(&mut self) -> Result<Loaded, Rejection>;
+
+    /// Returns, for people, the mechanisms that confine the objective to its grants.
+    fn confinement(&self, loaded: &Loaded) -> String;
+
+    /// Sets the limits of later trials, and whether they must give the same bits on every machine. A study may decide
+    /// that after the objective was loaded; the objective is loaded again where that takes other code.
+    ///
+    /// # Errors
+    /// Fails if the objective must be loaded again and cannot be.
+    fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection>;
+
+    /// Gives later trials a directory for their checkpoints, or takes it away.
+    fn set_checkpoint(&mut self, checkpoint: Option<CheckpointDir>);
+
+    /// Makes the objective ready for the next trial, so that a trial that has started does not wait for that.
+    ///
+    /// # Errors
+    /// Fails if the objective must be loaded again and cannot be.
+    fn prepare(&mut self) -> Result<(), Rejection>;
+
+    /// Forgets everything that earlier trials left, such as their process.
+    fn restart(&mut self);
+}
+
+/// An objective that is ready to be called, and the conditions under which it runs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Loaded {
+    /// The description, if the objective has one.
+    pub description: Option<Description>,
+    /// True if compiled code was found in the cache.
+    pub from_cache: bool,
+    /// The reason why compiled code could not be saved, if it should have been.
+    pub cache_problem: Option<String>,
+    /// The version of Landlock with which the kernel enforces the grants; 0 without.
+    pub landlock_abi: u32,
+    /// True if the kernel refuses all system calls that are not on a list (seccomp).
+    pub seccomp: bool,
+    /// True if the address space is limited (`ulimit -v`), so that code checks the bounds of memories and is slower.
+    pub small_address_space: bool,
+    /// The time for loading or compiling.
+    pub load_time: Duration,
+}
+
+/// The directory where a trial keeps files across interruptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckpointDir {
+    /// The absolute path on the host.
+    pub host: PathBuf,
+    /// True if the directory holds files of an earlier attempt at the trial.
+    pub resumed: bool,
+}
+
+/// The state of a trial's checkpoint directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CheckpointState {
+    /// The trial has no directory.
+    Unavailable,
+    /// The directory is empty.
+    Fresh,
+    /// The directory holds files of an earlier attempt.
+    Resumed,
+}
+
+impl From<Option<&CheckpointDir>> for CheckpointState {
+    fn from(dir: Option<&CheckpointDir>) -> Self {
+        match dir {
+            None => CheckpointState::Unavailable,
+            Some(CheckpointDir { resumed: false, .. }) => CheckpointState::Fresh,
+            Some(CheckpointDir { resumed: true, .. }) => CheckpointState::Resumed,
+        }
+    }
+}
+
+/// The reason for which an objective cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The kind.
+    pub code: RejectionCode,
+    /// A sentence with what was expected and what was found.
+    pub message: String,
+    /// The way to mend it.
+    pub help: Option<String>,
+}
+
+impl Rejection {
+    /// Returns a rejection with a way to mend it.
+    pub fn new(code: RejectionCode, message: impl Into<String>, help: impl Into<String>) -> Self {
+        Rejection { code, message: message.into(), help: Some(help.into()) }
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Rejection {}
+
+/// The kinds of rejection. Each has a stable text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RejectionCode {
+    /// The file cannot be read.
+    Read,
+    /// The file is not valid WebAssembly.
+    Invalid,
+    /// The file is WebAssembly but not a component.
+    NotComponent,
+    /// The component is not an objective, or was built for another version of the contract.
+    Abi,
+    /// The component imports an interface that the host does not offer.
+    Capability,
+    /// The component uses a proposal to WebAssembly that the host does not offer.
+    Feature,
+    /// The file is larger than its limit.
+    ModuleSize,
+    /// Compiling reached its limit of time or memory.
+    CompileLimit,
+    /// The guest process died while it loaded the objective.
+    Died,
+}
+
+impl RejectionCode {
+    /// Returns the stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RejectionCode::Read => "E-READ",
+            RejectionCode::Invalid => "E-INVALID",
+            RejectionCode::NotComponent => "E-NOT-COMPONENT",
+            RejectionCode::Abi => "E-ABI",
+            RejectionCode::Capability => "E-CAPABILITY",
+            RejectionCode::Feature => "E-FEATURE",
+            RejectionCode::ModuleSize => "E-MODULE-SIZE",
+            RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
+            RejectionCode::Died => "E-DIED",
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! The file of an objective, and the description that the objective gives of itself.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// The file of an objective, read but not run.
+#[derive(Debug, Clone)]
+pub struct Artifact {
+    /// The path that it was read from.
+    pub path: PathBuf,
+    /// The way to run it.
+    pub kind: ArtifactKind,
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The SHA-256 of the content in hexadecimal.
+    pub sha256: String,
+    /// The version of the contract that it was built for, such as `0.1.0`.
+    pub contract_version: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// The interfaces that it exports.
+    pub exports: Vec<String>,
+}
+
+impl Artifact {
+    /// Returns a name for an objective without a description: the file's, without its extension.
+    pub fn name(&self) -> String {
+        match self.path.file_stem() {
+            Some(stem) => stem.to_string_lossy().into_owned(),
+            None => "objective".to_owned(),
+        }
+    }
+}
+
+/// The ways to run an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArtifactKind {
+    /// A WebAssembly component, which a sandbox runs.
+    Component,
+}
+
+/// The description of an objective by its author, whose text is not trusted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Description {
+    /// The name, after which a study is named.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// A summary in a sentence.
+    pub summary: String,
+    /// One metric for each value that the objective returns.
+    pub metrics: Vec<Metric>,
+    /// The files and directories that the objective reads.
+    pub data: Vec<DataSource>,
+    /// Further (key, JSON text) pairs.
+    pub extra: Vec<(String, String)>,
+}
+
+/// One value of an objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The name for tables and plots.
+    pub name: Option<String>,
+    /// True if larger values are better.
+    pub maximize: bool,
+}
+
+/// A file or directory that an objective reads.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    /// The path in the guest.
+    pub path: String,
+    /// The content and its source, in a sentence.
+    pub summary: String,
+    /// The expected SHA-256 in hexadecimal.
+    pub sha256: Option<String>,
+}
