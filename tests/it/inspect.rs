@@ -52,7 +52,8 @@ fn a_file_that_is_no_objective_is_refused_in_a_sentence_and_no_database_is_touch
         (
             "nothing.wasm",
             &wat::parse_str("(component)").unwrap(),
-            "is a component but no objective: it exports nothing",
+            "is a component but not an objective: \
+             expected the export trialbox:objective/objective@0.1.0, found nothing",
         ),
     ];
     for (name, bytes, message) in files {

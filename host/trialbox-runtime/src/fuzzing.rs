@@ -1,12 +1,12 @@
-//! What `fuzz` reaches into: the host's side of a conversation, without a process on the other.
+//! The entrance for fuzzing: the host's side of a conversation, without a process on the other side.
 
-use crate::host::call::{Call, nonsense, to_evaluation};
+use crate::host::call::{Call, protocol_error, to_evaluation};
 use crate::wire::protocol::{FrameBuffer, FromGuest};
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::{CallAborted, TrialSession};
 
-/// Takes `bytes` for all that a guest process says during a trial, received in pieces of `piece_bytes`, which is at
-/// least 1. One that goes silent has failed.
+/// Answers a guest process that sends `bytes` during a trial, received in pieces of `piece_bytes`, which is at least 1.
+/// A guest process that stops sending has failed.
 pub fn converse(bytes: &[u8], piece_bytes: usize, session: &mut TrialSession) -> Evaluation {
     match listen(bytes, piece_bytes, session) {
         Ok(evaluation) => evaluation,
@@ -23,12 +23,12 @@ fn listen(
     let mut frames = FrameBuffer::default();
     for piece in bytes.chunks(piece_bytes) {
         frames.extend(piece);
-        while let Some(message) = frames.next().map_err(|error| nonsense(&error))? {
+        while let Some(message) = frames.next().map_err(|error| protocol_error(&error))? {
             if let FromGuest::Ended { end, .. } = message {
                 return Ok(to_evaluation(end));
             }
             Call::answer(f64::INFINITY, message, session)?;
         }
     }
-    Err(nonsense(&std::io::Error::other("it went silent")))
+    Err(protocol_error(&std::io::Error::other("expected the end of the trial, found no message")))
 }

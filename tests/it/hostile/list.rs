@@ -178,7 +178,7 @@ pub(super) const REFUSED: &[Entry] = &[
     entry("H28", "newer-import", Wat("newer-import"), "", Refused("E-ABI", "forecast")),
     entry("H28", "later-patch", Wat("later-patch"), "", Complete),
     entry("H28", "import-escapes", Made(guests::import_with_escapes), "", Refused("E-CAPABILITY", "imports `.evice")),
-    entry("H29", "other-component", Made(guests::other_component), "", Refused("E-ABI", "it exports nothing")),
+    entry("H29", "other-component", Made(guests::other_component), "", Refused("E-ABI", "found nothing")),
     entry("H29", "no-evaluate", Wat("no-evaluate"), "", Refused("E-ABI", "evaluate")),
     entry("H29", "wrong-type", Wat("wrong-type"), "", Refused("E-ABI", "evaluate")),
     entry("H29", "extra-exports", Wat("extra-exports"), "", Complete),

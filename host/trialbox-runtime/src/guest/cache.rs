@@ -1,12 +1,12 @@
 //! Compiled code on disk, so that only the first of a thousand jobs compiles.
 //!
-//! The code is native and runs unchecked, so an entry is used only if nobody but the user can have written
-//! it: its directory and itself are owned by the user, writable by nobody else, and no symbolic links. Its
-//! name holds a digest of everything that the code depends on, and it begins with a digest of the code.
-//! Entries are written aside and renamed, so any number of processes may write one at once. Of many that start
-//! together one compiles and the others wait for it, as far as locks on files reach: where they end at the
-//! machine, each machine compiles once. Whatever is wrong with an entry, the module is compiled again; a cache
-//! never fails a trial.
+//! The code is native and runs unchecked, so an entry is used only if the user alone can have written it: the entry and
+//! its directory belong to the user, are not writable by others, and are not symbolic links. The name of an entry holds
+//! a digest of everything that the code depends on, and the entry starts with a digest of the code.
+//!
+//! Entries are written aside and renamed, so any number of processes may write one at a time. Of many processes that
+//! start together one compiles and the others wait for it, as far as file locks reach: without locks across machines,
+//! each machine compiles once. A damaged entry leads to a new compilation, and the cache never fails a trial.
 
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
@@ -23,35 +23,36 @@ use wasmtime::Engine;
 
 const DIGEST_BYTES: usize = 32;
 
-/// How long to wait for another process's compiler, which is longer than nearly all compiling takes. It may be stopped.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The time to wait for another process's compiler, longer than nearly all compilations take. That process may have
+/// been stopped.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The first look at the lock of another process is this soon, the others ever later.
-const SHORTEST_STEP: Duration = Duration::from_millis(5);
-const LONGEST_STEP: Duration = Duration::from_millis(200);
+/// The interval of attempts to take the lock grows from the first to the second value.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// The places where the compiled code of one component may be, the one to prefer first.
+/// The entries for the compiled code of one component, the preferred one first.
 pub(crate) struct Cache {
     entries: Vec<CacheEntry>,
 }
 
 impl Cache {
-    /// The cache for the component that is to be loaded, compiled by this engine.
+    /// Returns the cache for the component of a request, compiled by this engine.
     pub(crate) fn new(request: &LoadRequest, engine: &Engine) -> Self {
         let entry = |directory: &PathBuf| CacheEntry::new(directory, request, engine);
         Cache { entries: request.cache_dirs.iter().map(entry).collect() }
     }
 
-    /// The compiled code, if there is an entry that can be trusted.
+    /// Returns the compiled code, if there is an entry that can be trusted.
     pub(crate) fn read(&self) -> Option<Vec<u8>> {
         self.entries.iter().find_map(CacheEntry::read)
     }
 
-    /// Takes the right to compile for everybody, in the first place that can be written; waits while another
-    /// process has it, but not for long. Without any place there is none.
+    /// Takes the right to compile for all processes, in the first directory that can be written. Waits a while for
+    /// another process that has it. Returns `None` without a directory.
     ///
     /// # Errors
-    /// When no place can be written: why the first one cannot.
+    /// Fails with the problem of the first directory if no directory can be written.
     pub(crate) fn reserve(&self) -> io::Result<Option<Reservation<'_>>> {
         let mut problem = None;
         for entry in &self.entries {
@@ -64,26 +65,26 @@ impl Cache {
     }
 }
 
-/// The right to compile for everybody who waits; given back when dropped.
+/// The right to compile for all processes that wait. Dropping it gives it back.
 pub(crate) struct Reservation<'a> {
     entry: &'a CacheEntry,
-    /// Locked, where the file system has locks.
+    /// The locked file. Without locks in the file system, the file is just open.
     _lock: File,
-    /// Whether another process kept it for too long.
-    is_anothers: bool,
+    /// True if another process still holds the lock after the timeout.
+    is_held_by_other: bool,
     path: PathBuf,
 }
 
 impl Reservation<'_> {
-    /// Where the entry will be.
+    /// Returns the directory of the entry.
     pub(crate) fn directory(&self) -> &Path {
         &self.entry.directory
     }
 
-    /// Writes the compiled code where other processes find it.
+    /// Writes the compiled code for other processes.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails if the entry cannot be written.
     pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
         self.entry.write(code)
     }
@@ -91,36 +92,36 @@ impl Reservation<'_> {
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        // Those who wait have it open, and look for the entry next.
-        if !self.is_anothers {
+        // The waiting processes have the file open, and look for the entry next.
+        if !self.is_held_by_other {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Where the compiled code of one component belongs.
+/// The file for the compiled code of one component.
 struct CacheEntry {
     directory: PathBuf,
     file: PathBuf,
 }
 
 impl CacheEntry {
-    /// The entry for the component that is to be loaded, compiled by this engine.
+    /// Returns the entry for the component of a request, compiled by this engine.
     fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
         let mut key = Sha256::new();
         key.update(&request.sha256);
         key.update(env!("CARGO_PKG_VERSION"));
         key.update(crate::WASMTIME_VERSION);
         key.update(CONTRACT);
-        // wasmtime would load code that was compiled with the other answer.
+        // wasmtime does not check this setting when it loads code.
         key.update([u8::from(request.engine.deterministic)]);
-        // Covers the target, the CPU's features, most compiler settings and wasmtime's full version.
+        // The hash covers the target, the CPU's features, most compiler settings and wasmtime's full version.
         engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
         let name = format!("{}.cwasm", hex(&key.finalize()));
         CacheEntry { directory: directory.to_owned(), file: directory.join(name) }
     }
 
-    /// The compiled code, if there is an entry that can be trusted.
+    /// Returns the compiled code, if there is an entry that can be trusted.
     fn read(&self) -> Option<Vec<u8>> {
         let directory = fs::symlink_metadata(&self.directory).ok()?;
         let mut file = OpenOptions::new()
@@ -138,7 +139,7 @@ impl CacheEntry {
         intact.then(|| bytes.split_off(DIGEST_BYTES))
     }
 
-    /// Makes the directory, if it is not there, and takes the lock for this entry in it.
+    /// Creates the directory if necessary, and takes the lock for this entry in it.
     fn reserve(&self) -> io::Result<Reservation<'_>> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
         self.check_directory()?;
@@ -146,26 +147,26 @@ impl CacheEntry {
         let mut options = OpenOptions::new();
         let lock = options.create(true).write(true).truncate(false).mode(0o600).open(&path)?;
         let started = Instant::now();
-        let mut step = SHORTEST_STEP;
-        let mut is_anothers = false;
-        // A file system without locks gives another error, and everybody compiles.
+        let mut interval = MIN_POLL_INTERVAL;
+        let mut is_held_by_other = false;
+        // A file system without locks gives another error, and each process compiles.
         while let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            if started.elapsed() >= PATIENCE {
-                is_anothers = true;
+            if started.elapsed() >= LOCK_TIMEOUT {
+                is_held_by_other = true;
                 break;
             }
-            std::thread::sleep(step);
-            step = (step * 2).min(LONGEST_STEP);
+            std::thread::sleep(interval);
+            interval = (interval * 2).min(MAX_POLL_INTERVAL);
         }
-        Ok(Reservation { entry: self, _lock: lock, is_anothers, path })
+        Ok(Reservation { entry: self, _lock: lock, is_held_by_other, path })
     }
 
-    /// Refuses a directory in which others could write, too.
+    /// Checks that only the user can write to the directory.
     fn check_directory(&self) -> io::Result<()> {
         if is_private(&fs::symlink_metadata(&self.directory)?) {
             return Ok(());
         }
-        Err(io::Error::other("it belongs to, or can be written by, somebody else"))
+        Err(io::Error::other("expected a directory that only its owner, the user, can write to"))
     }
 
     fn write(&self, code: &[u8]) -> io::Result<()> {
@@ -173,7 +174,7 @@ impl CacheEntry {
         let aside = self.file.with_extension(format!("{}.tmp", unique_suffix()));
         let written = write_new_file(&aside, code).and_then(|()| fs::rename(&aside, &self.file));
         if written.is_err() {
-            // Best effort: what is left over is only disk space.
+            // A file that stays costs only disk space.
             let _ = fs::remove_file(&aside);
         }
         written
@@ -187,21 +188,21 @@ fn write_new_file(path: &Path, code: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Whether only the user can have written it. A link has mode 0777 and fails this too.
+/// Returns whether only the user can have written a file. A symbolic link has mode 0777 and does not count.
 fn is_private(metadata: &fs::Metadata) -> bool {
     metadata.uid() == geteuid().as_raw()
         && metadata.mode() & 0o022 == 0
         && !metadata.file_type().is_symlink()
 }
 
-/// A name that no other process on any node writes to: two nodes can have the same process id.
+/// Returns a suffix that no other process uses. Two nodes can have the same process id, so it includes the node.
 fn unique_suffix() -> String {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
     format!("{host}.{}.{nanos}", std::process::id())
 }
 
-/// Feeds what is hashed into SHA-256, because `DefaultHasher` may change with the compiler.
+/// A hasher that feeds SHA-256, because `DefaultHasher` may change with the compiler.
 struct HashInto<'a>(&'a mut Sha256);
 
 impl Hasher for HashInto<'_> {
@@ -220,7 +221,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// An entry that is yet to be written, in a fresh directory.
+    /// Returns an entry in a fresh directory, before it is written.
     fn entry(test: &str) -> CacheEntry {
         let directory =
             std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));

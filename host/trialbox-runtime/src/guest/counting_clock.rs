@@ -1,4 +1,4 @@
-//! A clock for `--deterministic`, the same in every run.
+//! The clock of deterministic trials, the same in every run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,29 +6,31 @@ use std::time::Duration;
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::clocks::{HostMonotonicClock, HostWallClock};
 
-/// How far the clocks go with each look at one: a guest that waits for time to pass does not wait for ever. Who sleeps
-/// finds that as much time has passed, and has not slept.
+/// The step of the clocks at each reading, so that a guest that waits for time to pass does not wait for ever. A guest
+/// that sleeps finds that the time has passed, and has not slept.
 const TICK: Duration = Duration::from_millis(1);
 
-/// What the wall clock begins with: 2000-01-01 00:00 UTC. Programs that take their clock for unset refuse 1970.
+/// The start of the wall clock: 2000-01-01 00:00 UTC. Some programs take 1970 for a clock that is not set.
 const EPOCH: Duration = Duration::from_secs(946_684_800);
 
-/// A clock that counts the looks at it.
+/// A clock that counts its readings.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CountingClock(Arc<AtomicU64>);
 
 impl CountingClock {
-    /// The time since the trial began, and goes on.
-    fn look(&self) -> Duration {
+    /// Returns the time since the start of the trial, and moves the clock by one step.
+    fn read(&self) -> Duration {
         Duration::from_nanos(self.0.fetch_add(TICK.as_nanos() as u64, Ordering::Relaxed))
     }
 
+    /// Moves the clock by a time.
     pub(crate) fn advance(&self, nanos: u64) {
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
             Some(now.saturating_add(nanos))
         });
     }
 
+    /// Moves the clock to a time, if it has not passed.
     pub(crate) fn advance_to(&self, nanos: u64) {
         self.0.fetch_max(nanos, Ordering::Relaxed);
     }
@@ -40,7 +42,7 @@ impl HostWallClock for CountingClock {
     }
 
     fn now(&self) -> Duration {
-        EPOCH + self.look()
+        EPOCH + self.read()
     }
 }
 
@@ -50,7 +52,7 @@ impl HostMonotonicClock for CountingClock {
     }
 
     fn now(&self) -> u64 {
-        self.look().as_nanos() as u64
+        self.read().as_nanos() as u64
     }
 }
 

@@ -1,10 +1,9 @@
-//! What `--deterministic` takes from a guest: everything that WASI tells it and that differs from run to run or
-//! from machine to machine.
+//! Deterministic trials: WASI without the answers that differ from run to run or from machine to machine.
 //!
-//! Random numbers follow from the trial's seed in any case. Here the clocks count how often they are read and how long
-//! the guest wants to sleep, the entries of a directory are sorted, files have no times, directories no size, and
-//! identities are numbered in the order in which the guest looks at them. The engine does its part by compiling NaNs
-//! to one bit pattern.
+//! Random numbers follow from the trial's seed in any case. In a deterministic trial the clocks count their readings
+//! and the time for which the guest wants to sleep, the entries of a directory are sorted, files have no times,
+//! directories have no size, and identities are numbered in the order in which the guest asks for them. The engine
+//! compiles NaNs to one bit pattern.
 
 use crate::guest::counting_clock::CountingClock;
 use crate::guest::host_state::HostState;
@@ -23,7 +22,7 @@ const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
 
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 
-/// A time that has come.
+/// A point in time that has passed.
 struct Now;
 
 #[wasmtime_wasi::async_trait]
@@ -31,8 +30,8 @@ impl Pollable for Now {
     async fn ready(&mut self) {}
 }
 
-/// Puts functions in the place of those of WASI whose answers depend on the machine. They need what is defined there
-/// before.
+/// Replaces the functions of WASI whose answers depend on the machine. The linker must already hold the functions of
+/// WASI.
 pub(crate) fn fix_functions(linker: &mut Linker<HostState>) -> Result<()> {
     linker.allow_shadowing(true);
     fix_sleep(linker)?;
@@ -41,7 +40,7 @@ pub(crate) fn fix_functions(linker: &mut Linker<HostState>) -> Result<()> {
     Ok(())
 }
 
-/// Lets sleeping be a step of the clock: how long the machine takes over it is nothing that two runs agree on.
+/// Turns a sleep into a step of the clock, because the real duration differs from run to run.
 fn fix_sleep(linker: &mut Linker<HostState>) -> Result<()> {
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
     clock.func_wrap("subscribe-duration", |store, (nanos,): (u64,)| {
@@ -53,7 +52,7 @@ fn fix_sleep(linker: &mut Linker<HostState>) -> Result<()> {
     Ok(())
 }
 
-/// Moves the clock, and gives what waits for that.
+/// Moves the clock, and returns a pollable that is ready.
 fn pass(
     mut store: StoreContextMut<'_, HostState>,
     step: impl FnOnce(&CountingClock),
@@ -80,10 +79,10 @@ fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
         },
     )?;
     types.func_wrap("[method]descriptor.stat", |store, (file,)| {
-        answer(store, |state| state.filesystem().stat(file).map(as_content_has_it))
+        answer(store, |state| state.filesystem().stat(file).map(without_times))
     })?;
     types.func_wrap("[method]descriptor.stat-at", |store, (dir, flags, path)| {
-        answer(store, |state| state.filesystem().stat_at(dir, flags, path).map(as_content_has_it))
+        answer(store, |state| state.filesystem().stat_at(dir, flags, path).map(without_times))
     })?;
     types.func_wrap("[method]descriptor.metadata-hash", |store, (file,)| {
         answer(store, |state| {
@@ -103,7 +102,7 @@ fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
     Ok(())
 }
 
-/// Calls what may fail as functions of the file system do, and answers as they do.
+/// Calls a function of the file system, and converts its error as WASI does.
 fn answer<T>(
     mut store: StoreContextMut<'_, HostState>,
     call: impl FnOnce(&mut HostState) -> FsResult<T>,
@@ -126,7 +125,7 @@ fn read_directory(
         match state.filesystem().read_directory_entry(again()) {
             Ok(Some(entry)) => entries.push(Ok(entry)),
             Ok(None) => break,
-            // Of a single entry, such as a name that is not UTF-8.
+            // An error may concern a single entry, such as a name that is not UTF-8.
             Err(error) => {
                 let code = state.filesystem().convert_error_code(error);
                 entries.push(Err(code.map_err(FsError::trap)?));
@@ -137,14 +136,14 @@ fn read_directory(
         (Ok(a), Ok(b)) => a.name.cmp(&b.name),
         (a, b) => b.is_ok().cmp(&a.is_ok()),
     });
-    // Of a stream that was dropped, the number may be used again.
+    // The number may be that of an earlier stream, which was dropped.
     state.seen_files.listings.insert(stream.rep(), entries.into());
     Ok(stream)
 }
 
-/// What a file's own content and its place do not say. How large a directory is, and how many links lead to it, is up
-/// to the file system.
-fn as_content_has_it(stat: DescriptorStat) -> DescriptorStat {
+/// Removes the times of a file, which the content does not determine. The file system alone determines the size of a
+/// directory and the number of links to it.
+fn without_times(stat: DescriptorStat) -> DescriptorStat {
     let is_directory = stat.type_ == DescriptorType::Directory;
     DescriptorStat {
         size: if is_directory { 0 } else { stat.size },

@@ -4,21 +4,21 @@ use crate::wire::protocol::EngineSettings;
 use rustix::process::{Resource, getrlimit};
 use wasmtime::{Config, Engine};
 
-/// wasmtime reserves 4 GiB and more of addresses for each memory, so that hardware checks its bounds; a component has
-/// a few memories.
+/// The address space that is enough for reservations. wasmtime reserves 4 GiB and more of addresses for each memory, so
+/// that hardware checks its bounds, and a component has a few memories.
 const AMPLE_ADDRESS_SPACE: u64 = 64 << 30;
 
-/// The engine of a guest process.
+/// Creates the engine of a guest process.
 ///
-/// Epochs are compiled in only where there is no guest process that the host could end, and fuel only where the user
-/// wants it counted: they make tight SIMD loops 2.2 to 2.4 times slower.
+/// Epoch checks are compiled in only without a guest process that the host could kill, and fuel only if the user wants
+/// it counted: they make tight SIMD loops 2.2 to 2.4 times slower.
 ///
-/// A `deterministic` one gives every NaN the same bits, on every machine; that costs 1.4 to 2.8 times the time of
-/// tight floating-point loops.
+/// A deterministic engine gives every NaN the same bits on every machine. Tight floating-point loops then take 1.4 to
+/// 2.8 times as long.
 pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.wasm_memory64(false);
-    // Costs nothing measurable, and makes relaxed SIMD give the same bits everywhere.
+    // Without measurable cost, relaxed SIMD then gives the same bits everywhere.
     config.relaxed_simd_deterministic(true);
     config.cranelift_nan_canonicalization(settings.deterministic);
     config.consume_fuel(settings.metered);
@@ -37,7 +37,7 @@ pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// Whether there is too little room for reservations, as where a site limits jobs by `ulimit -v`.
+/// Returns whether the address space is too small for reservations, as on clusters that limit jobs by `ulimit -v`.
 pub fn address_space_is_small() -> bool {
     getrlimit(Resource::As).current.is_some_and(|most| most < AMPLE_ADDRESS_SPACE)
 }

@@ -1,4 +1,4 @@
-//! What wasmtime says when a guest does not return, in our words.
+//! The errors of wasmtime when a guest does not return, in the words of this project.
 
 use crate::guest::meter::LimitReached;
 use crate::wire::protocol::GuestLimits;
@@ -12,10 +12,10 @@ use wasmtime_wasi::I32Exit;
 #[error("{0}")]
 pub(crate) struct IllegalCall(pub(crate) String);
 
-/// How many functions of a backtrace are kept, the innermost ones.
+/// The number of functions that are kept of a backtrace, the innermost ones.
 const MAX_FRAMES: usize = 10;
 
-/// What begins the names of functions that tell of a panic or an abort, and are not where it came from.
+/// The prefixes of functions that report a panic or an abort and are not its origin.
 const PANICKING: [&str; 15] = [
     "__rust",
     "rust_panic",
@@ -34,13 +34,13 @@ const PANICKING: [&str; 15] = [
     "alloc::raw_vec::",
 ];
 
-/// What toolchains begin the names of modules with that only pass calls on.
+/// The prefix of modules that toolchains generate to pass calls on.
 const GLUE: &str = "wit-component:";
 
-/// What begins the name of the function that a guest is called with when its result was read.
+/// The prefix of the function that the host calls after it has read the result.
 const POST_RETURN: &str = "cabi_post_";
 
-/// How a guest broke. `last_stderr` is where Rust and C write a panic's text.
+/// Returns the failure of a guest that did not return. Rust and C write the text of a panic to `last_stderr`.
 pub(crate) fn classify(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
     let mut found = explain(error, last_stderr, limits);
     let names = error.downcast_ref().map(function_names).unwrap_or_default();
@@ -61,7 +61,7 @@ fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
         return limit_reached(*hit);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        // WASI 0.2 does not pass the number on.
+        // WASI 0.2 passes on only success or failure.
         let status = if *status == 0 { "exit(0)" } else { "exit() with an error status" };
         let message = format!("the guest called {status} instead of returning");
         return Failure::new(FailureCode::Exit, message);
@@ -99,12 +99,12 @@ fn limit_reached(hit: LimitHit) -> Failure {
         }
         Limit::RandomBytes => (FailureCode::Limit, "one call asked for too many random bytes:"),
         Limit::Instances => (FailureCode::Limit, "the guest has too many instances or tables:"),
-        _ => (FailureCode::Limit, "the guest met a limit:"),
+        _ => (FailureCode::Limit, "the guest reached a limit:"),
     };
     Failure::of_limit(code, what, hit)
 }
 
-/// A trap in words for those who do not know WebAssembly's.
+/// Describes a trap for readers who do not know WebAssembly.
 fn describe(trap: Trap) -> &'static str {
     match trap {
         Trap::MemoryOutOfBounds => "it read or wrote memory out of bounds",
@@ -113,24 +113,26 @@ fn describe(trap: Trap) -> &'static str {
         Trap::BadSignature => "it called a function by a pointer to one of another type",
         Trap::IntegerOverflow => "an integer division overflows",
         Trap::IntegerDivisionByZero => "an integer was divided by zero (divide by zero)",
-        Trap::BadConversionToInteger => "a float that is NaN or too large was made an integer",
+        Trap::BadConversionToInteger => {
+            "a float that is NaN or too large was converted to an integer"
+        }
         Trap::HeapMisaligned => "an atomic access is not aligned",
         Trap::NullReference | Trap::CastFailure | Trap::ArrayOutOfBounds => {
-            "it used a reference that is not what it takes it for"
+            "it used a reference as one of another type"
         }
-        Trap::AllocationTooLarge => "it allocated too much at once",
-        Trap::UncaughtException | Trap::UnhandledTag => "it threw an exception that nobody catches",
+        Trap::AllocationTooLarge => "one allocation was too large",
+        Trap::UncaughtException | Trap::UnhandledTag => "it threw an exception without a handler",
         Trap::CannotLeaveComponent => "it called the host while the host was passing it data",
         Trap::CannotEnterComponent => "it was called while it was running",
         Trap::StringOutOfBounds | Trap::ListOutOfBounds => "it passed data that is out of bounds",
         Trap::InvalidDiscriminant => "it passed a case that its type does not have",
         Trap::UnalignedPointer => "it passed a pointer that is not aligned",
-        _ => "it did what WebAssembly does not allow",
+        _ => "it broke a rule of WebAssembly",
     }
 }
 
-/// What the texts of errors without a type hold, and what we say: their functions are wasmtime's lifting and lowering
-/// of values, and its tables.
+/// Parts of texts of errors without a type, and the descriptions that replace them. wasmtime reports errors in lifting
+/// and lowering values this way, and errors of its tables.
 const TEXTS: [(&str, &str); 21] = [
     ("return pointer not aligned", "the pointer to its result is not aligned"),
     ("realloc return: result not aligned", "its `realloc` gave a pointer that is not aligned"),
@@ -147,7 +149,7 @@ const TEXTS: [(&str, &str); 21] = [
     ("utf-8", "a string is not utf-8"),
     ("utf-16", "a string is not utf-16"),
     ("surrogate", "a string is not utf-16"),
-    ("for `char`", "a character is none of Unicode's"),
+    ("for `char`", "a character is not in Unicode"),
     ("discriminant", "a value has a case that its type does not have"),
     ("unknown handle index", "it used a resource that it does not hold"),
     ("resource not present", "it used a resource that it does not hold"),
@@ -158,7 +160,7 @@ const TEXTS: [(&str, &str); 21] = [
     ("borrow handles still remain", "it kept a resource that it had only borrowed"),
 ];
 
-/// Texts that speak of a limit.
+/// Parts of texts that report a limit.
 const LIMIT_TEXTS: [(&str, Limit); 8] = [
     ("fuel allocated for hostcalls", Limit::Payload),
     ("handle limit", Limit::Handles),
@@ -182,19 +184,21 @@ fn explain_text(text: &str, limits: &GuestLimits) -> Failure {
         return limit_reached(LimitHit { used: asked_for(text), ..hit(*limit, allowed) });
     }
     let said = TEXTS.iter().find(|(piece, _)| text.contains(piece)).map_or(text, |(_, said)| said);
-    Failure::new(FailureCode::Data, format!("the guest passed data that makes no sense: {said}"))
+    Failure::new(FailureCode::Data, format!("the guest passed invalid data: {said}"))
 }
 
-/// The amount that a text names as `requested len 7 exceeds limit 5`.
+/// Returns the amount in a text such as `requested len 7 exceeds limit 5`.
 fn asked_for(text: &str) -> Option<u64> {
     let (_, amount) = text.split_once("requested len ")?;
     amount.split(' ').next()?.parse().ok()
 }
 
-/// The text of a Rust panic, or what is known without one.
+/// Returns the text of a Rust panic, or a description without one.
 fn panic_message(stderr: &str) -> String {
     let Some(start) = stderr.rfind("panicked at ") else {
-        return "the guest aborted: it reached code that it declares unreachable, as a panic or abort() does".to_owned();
+        return "the guest aborted: it reached code that it declares unreachable, \
+                as a panic or abort() does"
+            .to_owned();
     };
     let mut lines = stderr[start..].lines();
     let place =
@@ -203,13 +207,13 @@ fn panic_message(stderr: &str) -> String {
     format!("the objective panicked at {place}: {}", text.join(" ").trim())
 }
 
-/// The functions that were running, innermost first, as far as the component names them.
+/// Returns the running functions, innermost first, as far as the component names them.
 fn function_names(backtrace: &WasmBacktrace) -> Vec<String> {
     let frames = backtrace.frames().iter();
     let frames =
         frames.filter(|frame| !frame.module().name().unwrap_or_default().starts_with(GLUE));
     let names = frames.filter_map(|frame| frame.func_name());
-    // Without the hash of Rust's symbols.
+    // `#` omits the hash of Rust's symbols.
     names.map(|name| format!("{:#}", rustc_demangle::demangle(name))).collect()
 }
 

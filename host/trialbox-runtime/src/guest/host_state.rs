@@ -1,4 +1,4 @@
-//! What a guest sees: the contract's imports, forwarded to the host process, and a WASI without rights.
+//! The imports of a guest: the contract's, forwarded to the host process, and WASI without rights.
 
 use crate::guest::bindings::trialbox::objective::trial::{self, Choice, Host};
 use crate::guest::counting_clock::{CountingClock, fix_clocks};
@@ -22,7 +22,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 /// The state of one instance.
 pub(crate) struct HostState {
     link: Link,
-    /// `None` while no trial runs.
+    /// The running trial; `None` while the objective describes itself.
     trial: Option<TrialRequest>,
     wasi: WasiCtx,
     table: ResourceTable,
@@ -31,7 +31,7 @@ pub(crate) struct HostState {
     pub(crate) meter: Meter,
 }
 
-/// What an instance is given.
+/// The rights of an instance.
 pub(crate) struct Rights<'a> {
     pub(crate) grants: &'a [Grant],
     pub(crate) env: &'a [(String, String)],
@@ -40,11 +40,11 @@ pub(crate) struct Rights<'a> {
 }
 
 impl HostState {
-    /// The state of an instance that runs a trial, or that only describes itself.
+    /// Creates the state of an instance that runs a trial, or that only describes itself.
     pub(crate) fn new(link: &Link, trial: Option<TrialRequest>, rights: &Rights) -> Result<Self> {
         let mut wasi = WasiCtxBuilder::new();
         let clock = CountingClock::default();
-        // One thread is all that a guest process needs, and blocking it is what a guest may do.
+        // The guest has this thread for itself, so it may block it.
         wasi.allow_blocking_current_thread(true);
         wasi.stdout(Output { link: link.clone(), stderr: false });
         wasi.stderr(Output { link: link.clone(), stderr: true });
@@ -64,7 +64,7 @@ impl HostState {
         wasi.max_random_size(rights.limits.random_bytes);
         let mut table = ResourceTable::new();
         table.set_max_capacity(rights.limits.handles.try_into().unwrap_or(usize::MAX));
-        // Nobody asks what describing an objective has used.
+        // Only a trial has a peak of memory to report.
         let meter = Meter::new(rights.limits, trial.map(|_| link.clone()));
         Ok(HostState {
             link: link.clone(),
@@ -77,6 +77,7 @@ impl HostState {
         })
     }
 
+    /// Returns the running trial, or the error of a call without one.
     fn trial(&self, call: &str) -> Result<TrialRequest> {
         self.trial.ok_or_else(|| {
             IllegalCall(format!("the guest called `{call}` while no trial was running")).into()
@@ -95,7 +96,7 @@ impl HostState {
 }
 
 fn unexpected<T>(answer: &ToGuest) -> Result<T> {
-    Err(wasmtime::Error::msg(format!("the host answered something else: {answer:?}")))
+    Err(wasmtime::Error::msg(format!("expected another answer of the host, found {answer:?}")))
 }
 
 impl Host for HostState {
@@ -222,7 +223,7 @@ impl IsTerminal for Output {
 
 impl StdoutStream for Output {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        // Only WASI 0.3 asks for this, and it is not offered.
+        // WASI 0.3 alone asks for this, and the host does not offer it.
         Box::new(tokio::io::sink())
     }
 

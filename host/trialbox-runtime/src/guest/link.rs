@@ -7,27 +7,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use wasmtime::Result;
 
-/// How much of the guest's standard error is kept here, to quote a panic from.
+/// The bytes of the guest's standard error that are kept to quote a panic from.
 const STDERR_TAIL_BYTES: usize = 64 << 10;
 
-/// Output is passed on in pieces of at most this size, well below the largest frame.
+/// The largest piece of output in one message, well below the largest frame.
 const OUTPUT_PIECE_BYTES: usize = 64 << 10;
 
-/// How long a message that can wait is kept back at most, so that many go out in one system call.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// The longest delay of a message that can wait, so that many leave in one system call.
+const SEND_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// How much may be kept back.
-const PATIENCE_BYTES: usize = 32 << 10;
+/// The size of the buffer at which delayed messages leave immediately.
+const MAX_UNSENT_BYTES: usize = 32 << 10;
 
-/// The socket to the host process, shared by all that speaks on it.
+/// The socket to the host process, shared by all senders.
 #[derive(Debug, Clone)]
 pub(crate) struct Link(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     inner: Mutex<Inner>,
-    /// Told when something is kept back.
-    kept_back: Condvar,
+    /// Notified when a message is delayed.
+    delayed: Condvar,
 }
 
 #[derive(Debug)]
@@ -36,8 +36,8 @@ struct Inner {
     unsent: Vec<u8>,
     last_sent: Instant,
     has_sender: bool,
-    /// Whether the sender knows that something is kept back, or was a moment ago.
-    sender_is_told: bool,
+    /// True if the sender was notified of a delayed message and has not sent it yet.
+    sender_is_notified: bool,
     has_hung_up: bool,
     stderr_tail: String,
 }
@@ -49,50 +49,50 @@ impl Link {
             unsent: Vec::new(),
             last_sent: Instant::now(),
             has_sender: false,
-            sender_is_told: false,
+            sender_is_notified: false,
             has_hung_up: false,
             stderr_tail: String::new(),
         };
-        Link(Arc::new(Shared { inner: Mutex::new(inner), kept_back: Condvar::new() }))
+        Link(Arc::new(Shared { inner: Mutex::new(inner), delayed: Condvar::new() }))
     }
 
-    /// Sends a message, and before it what was kept back.
+    /// Sends the delayed messages and then this one.
     pub(crate) fn send(&self, message: &FromGuest) -> Result<()> {
         let mut inner = self.lock();
         append_frame(&mut inner.unsent, message)?;
         Ok(inner.flush()?)
     }
 
-    /// Sends a message of which there may be very many, within [`PATIENCE`]. At once if none was sent for so long.
+    /// Sends a message of a frequent kind within [`SEND_TIMEOUT`]; immediately if none was sent for that long.
     pub(crate) fn send_soon(&self, message: &FromGuest) -> Result<()> {
         let mut inner = self.lock();
         append_frame(&mut inner.unsent, message)?;
-        if inner.unsent.len() >= PATIENCE_BYTES
-            || inner.last_sent.elapsed() >= PATIENCE
+        if inner.unsent.len() >= MAX_UNSENT_BYTES
+            || inner.last_sent.elapsed() >= SEND_TIMEOUT
             || !self.has_sender(&mut inner)
         {
             return Ok(inner.flush()?);
         }
-        // Once in a while, and not with each message: a thread that is woken up wants the lock, which whoever
-        // asks holds until the answer is there.
-        if !std::mem::replace(&mut inner.sender_is_told, true) {
-            self.0.kept_back.notify_one();
+        // A notified thread takes the lock, for which a caller that waits for an answer would have to wait. So the
+        // sender is notified once per delay and not with each message.
+        if !std::mem::replace(&mut inner.sender_is_notified, true) {
+            self.0.delayed.notify_one();
         }
         Ok(())
     }
 
-    /// The host process's next message; `None` when it has closed.
+    /// Waits for the host process's next message; returns `None` when the host process has closed the socket.
     pub(crate) fn receive(&self) -> Result<Option<ToGuest>> {
         Ok(read_frame(&mut self.lock().stream)?)
     }
 
-    /// Asks, and waits for the answer. No answer comes to a question that breaks a rule.
+    /// Sends a call and waits for the answer. A call that breaks a rule gets none: the host process ends this process.
     pub(crate) fn ask(&self, question: &FromGuest) -> Result<ToGuest> {
         self.send(question)?;
         self.receive()?.ok_or_else(|| wasmtime::Error::msg("the host has ended the trial"))
     }
 
-    /// Passes on what the guest printed.
+    /// Sends output of the guest.
     pub(crate) fn output(&self, stderr: bool, bytes: &[u8]) -> Result<()> {
         for piece in bytes.chunks(OUTPUT_PIECE_BYTES) {
             self.send(&FromGuest::Output { stderr, bytes: piece.to_vec() })?;
@@ -108,50 +108,50 @@ impl Link {
         Ok(())
     }
 
-    /// How much can be written to [`Self::output`] at once, in bytes.
+    /// Returns the number of bytes that one call of [`Self::output`] should get.
     pub(crate) fn output_piece(&self) -> usize {
         OUTPUT_PIECE_BYTES
     }
 
-    /// The last that the guest printed to its standard error.
+    /// Takes the end of the guest's standard error.
     pub(crate) fn take_stderr_tail(&self) -> String {
         std::mem::take(&mut self.lock().stderr_tail)
     }
 
-    /// Whether there is a thread that sends what is kept back; the first time it is started. The guest may fall
-    /// silent for hours after a message, and nobody else would send it.
+    /// Starts the thread that sends delayed messages, if it does not run, and returns whether it runs. Without the
+    /// thread, a message would wait for the next one, which may be hours away.
     fn has_sender(&self, inner: &mut Inner) -> bool {
         if !inner.has_sender {
             let link = self.clone();
             let sender = std::thread::Builder::new().name("sender".to_owned());
-            inner.has_sender = sender.spawn(move || link.send_what_is_kept_back()).is_ok();
+            inner.has_sender = sender.spawn(move || link.send_delayed()).is_ok();
         }
         inner.has_sender
     }
 
-    fn send_what_is_kept_back(&self) {
+    fn send_delayed(&self) {
         let mut inner = self.lock();
         loop {
-            while !inner.sender_is_told {
-                inner = self.0.kept_back.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            while !inner.sender_is_notified {
+                inner = self.0.delayed.wait(inner).unwrap_or_else(PoisonError::into_inner);
             }
             drop(inner);
-            std::thread::sleep(PATIENCE);
+            std::thread::sleep(SEND_TIMEOUT);
             inner = self.lock();
-            inner.sender_is_told = false;
+            inner.sender_is_notified = false;
             if inner.has_hung_up || inner.flush().is_err() {
-                // The host process has gone, and the thread that runs the guest learns it by itself.
+                // The host process has gone. The thread that runs the guest notices that at its next message.
                 return;
             }
         }
     }
 
-    /// Closes the socket, whoever still has it, and has the thread that sends end. A process that ends does as much.
+    /// Closes the socket for all holders and ends the sending thread, as the end of a process would.
     pub(crate) fn hang_up(&self) {
         let mut inner = self.lock();
         let _ = inner.stream.shutdown(std::net::Shutdown::Both);
-        (inner.has_hung_up, inner.sender_is_told) = (true, true);
-        self.0.kept_back.notify_one();
+        (inner.has_hung_up, inner.sender_is_notified) = (true, true);
+        self.0.delayed.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -177,7 +177,7 @@ mod tests {
     use crate::wire::protocol::FrameBuffer;
     use std::io::Read as _;
 
-    /// Reads until so many messages have come; gives them as text.
+    /// Reads until this many messages have arrived, and returns them as text.
     fn receive(host: &mut UnixStream, count: usize) -> Vec<String> {
         let (mut frames, mut received) = (FrameBuffer::default(), Vec::new());
         let mut bytes = [0; 4096];
@@ -200,7 +200,7 @@ mod tests {
         for step in 0..100 {
             link.send_soon(&report(step)).expect("the host's end is open");
         }
-        // Nothing else is said, and still everything comes.
+        // Without a further message, the delayed ones still arrive.
         let want: Vec<String> = (0..100).map(|step| format!("{:?}", report(step))).collect();
         assert_eq!(receive(&mut host, 100), want);
         link.send_soon(&report(100)).expect("the host's end is open");

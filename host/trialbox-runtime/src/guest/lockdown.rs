@@ -1,10 +1,9 @@
-//! What the guest process gives up, so that the kernel holds it to its grants even where WebAssembly or WASI
-//! should fail to.
+//! The lockdown of the guest process: the kernel confines it to its grants even if WebAssembly or WASI fails to.
 //!
-//! In three steps, each as early as it can be: descriptors, rights and system calls that it never needs, before
-//! anything is received; all files but the grants and the cache, before the objective's bytes are; the cache,
-//! before its code runs. None is needed for the sandbox to hold, so a kernel that cannot do one loses a
-//! precaution, and the trial runs.
+//! The process gives up its rights in three steps, each as early as possible. Descriptors, rights and system calls that
+//! it never needs go before it receives anything. All files but the grants and the cache go before it receives the
+//! objective's bytes. The cache goes before the objective's code runs. The sandbox holds without these steps, so a
+//! kernel that lacks one costs a precaution, and the trial runs.
 
 mod omitted;
 mod system_calls;
@@ -23,41 +22,41 @@ use rustix::process::{
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-/// How many descriptors the guest process may have, its own and those of the files that the guest opens.
+/// The most descriptors of the guest process, including those of the files that the guest opens.
 const MAX_DESCRIPTORS: u64 = 512;
 
-/// What functions of the host need of the stack below those of WebAssembly.
+/// The stack that the functions of the host need beyond WebAssembly's.
 const STACK_OF_HOST_FUNCTIONS: u64 = 4 << 20;
 
-/// WebAssembly always gets as much.
+/// The stack that WebAssembly always gets.
 const LEAST_STACK: u64 = 64 << 10;
 
-/// All that the newest kernels can refuse; an older one refuses what it knows of it. The guest process needs
-/// nothing of a later version either, because after loading it opens nothing but what is granted.
+/// The version with everything that the newest kernels can refuse; an older kernel refuses the part that it knows.
+/// After loading, the guest process opens nothing but its grants, so a refusal never affects an honest guest.
 const LANDLOCK_ABI: ABI = ABI::V10;
 
-/// In a directory that is granted read-only.
+/// The accesses in a directory that is granted read-only.
 const READING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
 
-/// In a directory that is granted for writing too: no devices, pipes or sockets are made there, nothing is run.
+/// The accesses in a directory that is granted for writing: no devices, pipes or sockets, and no execution.
 const WRITING: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
     ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile | RemoveDir | Refer
 });
 
-/// In the directory of compiled code: an entry is written aside and renamed.
+/// The accesses in the directory of compiled code, where an entry is written aside and renamed.
 const CACHING: BitFlags<AccessFs> =
     make_bitflags!(AccessFs::{ReadFile | WriteFile | MakeReg | RemoveFile});
 
-/// What a kernel can do for a guest process beyond what WebAssembly does.
+/// The precautions of the kernel beyond those of WebAssembly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Precautions {
-    /// The version of Landlock that it enforces; 0 for none.
+    /// The version of Landlock that the kernel enforces; 0 for none.
     pub landlock_abi: u32,
-    /// Whether it refuses system calls that are not on a list.
+    /// True if the kernel refuses system calls that are not on a list.
     pub seccomp: bool,
 }
 
-/// Finds out what this machine's kernel does, by having it done to a thread that ends at once.
+/// Returns the precautions that this machine's kernel offers, by applying them to a thread that ends immediately.
 pub fn precautions() -> Precautions {
     let confined = std::thread::spawn(|| {
         let _ = rustix::thread::set_no_new_privs(true);
@@ -67,17 +66,17 @@ pub fn precautions() -> Precautions {
     confined.join().unwrap_or(Precautions { landlock_abi: 0, seccomp: false })
 }
 
-/// Closes all descriptors but the standard three. Whoever started the host process may have left one of a
-/// secret open. To be called before anything else in the process.
+/// Closes all descriptors but the standard three: the host process may have inherited one of a secret file. Call it
+/// before anything else in the process.
 #[expect(unsafe_code, reason = "a descriptor that was inherited has no owner to drop")]
 pub(crate) fn close_inherited_descriptors() {
     let (first, last, flags) = (3 as libc::c_uint, libc::c_uint::MAX, 0 as libc::c_uint);
-    // The C library's own function is younger than the C libraries of many clusters.
-    // SAFETY: no memory is touched, and nobody in this process has opened a descriptor yet.
+    // The C libraries of many clusters are older than the function of this name.
+    // SAFETY: the call touches no memory, and no code in this process has opened a descriptor yet.
     if unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) } == 0 {
         return;
     }
-    // Linux before 5.9. What cannot be listed stays open, as it would without this precaution.
+    // Linux before 5.9 lacks the call. Descriptors that cannot be listed stay open, as without this precaution.
     let names = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let open: Vec<i32> =
         names.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
@@ -87,23 +86,23 @@ pub(crate) fn close_inherited_descriptors() {
     }
 }
 
-/// Gives up what no guest process needs.
+/// Gives up the rights that no guest process needs.
 pub(crate) fn give_up_rights() {
     let _ = rustix::thread::set_no_new_privs(true);
     lower_limit(Resource::Core, 0);
     lower_limit(Resource::Nofile, MAX_DESCRIPTORS);
     lower_limit(Resource::Memlock, 0);
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
-    // The parent may have died before the kernel was told to watch it. It says itself who it is, because in
-    // a container it may well be process 1, to which orphans go.
+    // The parent may have died before the kernel watched it. The parent passes its own id, because in a container it
+    // may be process 1, to which orphans go.
     let parent = std::env::args().nth(2).and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
     if parent.is_some() && getppid() != parent {
         std::process::exit(1);
     }
 }
 
-/// Does something with this much memory for data at most. What it allocates beyond ends the process, and the host
-/// process reads why.
+/// Runs `work` with a limit on the memory for data. An allocation beyond it ends the process, and the host process
+/// reads the reason from standard error.
 pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
     let found = getrlimit(Resource::Data);
     let current = Some(found.current.map_or(bytes, |found| found.min(bytes)));
@@ -113,8 +112,8 @@ pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Lets this thread's stack grow as far as WebAssembly's may, and a little more for the host's functions. Returns how
-/// far WebAssembly's can: less where the system allows no more (`ulimit -Hs`).
+/// Lets this thread's stack grow to WebAssembly's limit plus the need of the host's functions. Returns the size that
+/// WebAssembly can use, which is less if the system allows no more (`ulimit -Hs`).
 pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
     let found = getrlimit(Resource::Stack);
     let wanted = wasm_bytes.saturating_add(STACK_OF_HOST_FUNCTIONS);
@@ -135,14 +134,13 @@ fn lower_limit(resource: Resource, most: u64) {
     );
 }
 
-/// Leaves this thread, and those that it starts from now on, nothing but the grants and the directory of
-/// compiled code, if one is given: no other file, no TCP, no signals to other processes. It can be called
-/// again, to leave less.
+/// Confines this thread, and the threads that it starts later, to the grants and the directory of compiled code, if
+/// there is one: no other file, no TCP, no signals to other processes. A second call can only confine it further.
 ///
-/// Returns the version of Landlock by which the kernel enforces it, 0 if it does not; see landlock(7) for
-/// what each version covers.
+/// Returns the version of Landlock with which the kernel enforces this, or 0 if it does not. The manual page
+/// landlock(7) lists the rules of each version.
 pub(crate) fn leave_only(grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
-    // An error means that the kernel has Landlock and cannot do with it what its version promises.
+    // An error means that the kernel has Landlock but does not do what its version promises.
     restrict(grants, cache_dir).unwrap_or(0)
 }
 
@@ -154,7 +152,7 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
         let access = if grant.writable { WRITING } else { READING };
         (grant.host.as_path(), access)
     });
-    // A directory that cannot be opened now gets no rule, and whoever wants it later learns why.
+    // A directory that cannot be opened now gets no rule; the code that opens it later reports the error.
     let rules = granted.chain(cache_dir.map(|dir| (dir, CACHING))).filter_map(|(dir, access)| {
         let dir = open_directory(dir).ok()?;
         Some(Ok::<_, RulesetError>(PathBeneath::new(dir, access)))
@@ -172,8 +170,8 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
     })
 }
 
-/// Names a directory to the kernel. `DIRECTORY` has it mounted if it is an automounter's and nobody has used
-/// it yet, which `PATH` alone does not do; the rule would be for the empty place below the mount.
+/// Opens a directory for a rule. `DIRECTORY` makes an automounter mount it, which `PATH` alone does not: the rule would
+/// then be for the empty directory below the mount.
 fn open_directory(path: &Path) -> rustix::io::Result<OwnedFd> {
     rustix::fs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }

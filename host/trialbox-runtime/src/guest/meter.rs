@@ -1,10 +1,10 @@
-//! The limits that the guest process enforces itself, and what a trial has used of them.
+//! The limits that the guest process enforces, and the use of them by a trial.
 
 use crate::guest::link::Link;
 use crate::wire::protocol::{FromGuest, GuestLimits};
 use trialbox_core::study::limits::{Limit, LimitHit};
 
-/// A guest met a limit.
+/// The error of a guest that reached a limit.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct LimitReached(pub(crate) LimitHit);
@@ -15,26 +15,27 @@ impl LimitReached {
     }
 }
 
-/// Counts the memory of a store over all its memories, and refuses what is too much.
+/// A counter for the memory of a store over all its memories. It refuses growth beyond the limits.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: GuestLimits,
     memory_bytes: u64,
     peak_memory_bytes: u64,
-    /// Whom to tell of the peak, and what was told last: a guest that is killed cannot say it any more.
-    teller: Option<(Link, u64)>,
+    /// The link for the peak, and the last peak that was sent. A guest that is killed cannot send it at its end.
+    peak_link: Option<(Link, u64)>,
 }
 
-/// A peak is told when it is this much above the last that was: many allocators grow by a page at a time.
-const TELLING_BYTES: u64 = 1 << 20;
+/// The least growth of the peak that is sent: many allocators grow by one page at a time.
+const MIN_PEAK_STEP: u64 = 1 << 20;
 
 impl Meter {
-    /// `link` leads to whoever keeps the peak, if somebody does.
+    /// Creates a counter. It sends the peak to `link`, if there is one.
     pub(crate) fn new(limits: GuestLimits, link: Option<Link>) -> Self {
-        let teller = link.map(|link| (link, 0));
-        Meter { limits, memory_bytes: 0, peak_memory_bytes: 0, teller }
+        let peak_link = link.map(|link| (link, 0));
+        Meter { limits, memory_bytes: 0, peak_memory_bytes: 0, peak_link }
     }
 
+    /// Returns the largest memory so far, in bytes.
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
         self.peak_memory_bytes
     }
@@ -42,9 +43,9 @@ impl Meter {
     fn note_peak(&mut self) -> wasmtime::Result<()> {
         self.peak_memory_bytes = self.peak_memory_bytes.max(self.memory_bytes);
         let peak_memory_bytes = self.peak_memory_bytes;
-        match &mut self.teller {
-            Some((link, told)) if peak_memory_bytes > *told + (*told / 8).max(TELLING_BYTES) => {
-                *told = peak_memory_bytes;
+        match &mut self.peak_link {
+            Some((link, sent)) if peak_memory_bytes > *sent + (*sent / 8).max(MIN_PEAK_STEP) => {
+                *sent = peak_memory_bytes;
                 link.send_soon(&FromGuest::PeakMemory { peak_memory_bytes })
             }
             _ => Ok(()),
@@ -53,7 +54,7 @@ impl Meter {
 }
 
 impl wasmtime::ResourceLimiter for Meter {
-    /// An error and not `false`: allocators abort with a poor message when growing fails.
+    /// Fails beyond the limit. With `Ok(false)`, allocators would abort with a poor message.
     fn memory_growing(
         &mut self,
         current: usize,

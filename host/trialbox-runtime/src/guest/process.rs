@@ -1,15 +1,15 @@
-//! The guest process: compiles or loads one objective, then runs it as often as the host process asks.
+//! The guest process: it loads one objective and runs it as often as the host process asks.
 
 use crate::guest::bindings::Described;
 use crate::guest::bindings::exports::trialbox::objective::{describe, objective};
 use crate::guest::cache::{Cache, Reservation};
 use crate::guest::deterministic;
 use crate::guest::engine::{address_space_is_small, new_engine};
+use crate::guest::environment::{GuestEnvironment, InterruptHandle};
 use crate::guest::failure::classify;
 use crate::guest::host_state::{HostState, Rights};
 use crate::guest::link::Link;
 use crate::guest::lockdown;
-use crate::guest::place::{GuestEnvironment, InterruptHandle};
 use crate::guest::refusal::{does_not_fit, not_valid};
 use crate::guest::signals;
 use crate::guest::signature;
@@ -29,12 +29,12 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::random::WasiRandom;
 
-/// The whole life of a guest process: standard input is the socket to the host process.
+/// Runs the guest process from start to end. Standard input is the socket to the host process.
 pub fn run_guest() -> ExitCode {
     match serve_as_process() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The host process reads this as the reason of an untimely end.
+            // The host process reads the reason from standard error.
             let _ = io::Write::write_all(&mut io::stderr(), format!("{error:#}\n").as_bytes());
             ExitCode::FAILURE
         }
@@ -44,7 +44,7 @@ pub fn run_guest() -> ExitCode {
 /// Does the work of a guest process on a thread of the host process, which has the socket's other end.
 ///
 /// # Errors
-/// When the conversation fails: the reason, for people.
+/// Fails with the reason, for people, if the conversation breaks off.
 pub(crate) fn serve_on_thread(
     socket: UnixStream,
     interrupt: InterruptHandle,
@@ -55,6 +55,7 @@ pub(crate) fn serve_on_thread(
     serve(&link, GuestEnvironment::Thread(interrupt)).map_err(|error| format!("{error:#}"))
 }
 
+/// Closes the socket when it is dropped.
 struct HangUp(Link);
 
 impl Drop for HangUp {
@@ -68,16 +69,16 @@ fn serve_as_process() -> wasmtime::Result<()> {
     lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
     signals::leave_signals_to_host()?;
-    // Compiled code is kept in a file.
+    // Compiled code is saved in a file.
     signals::survive_file_limits()?;
     let seccomp = lockdown::filter_system_calls();
     serve(&link, GuestEnvironment::Process { seccomp })
 }
 
-fn serve(link: &Link, place: GuestEnvironment) -> wasmtime::Result<()> {
+fn serve(link: &Link, environment: GuestEnvironment) -> wasmtime::Result<()> {
     let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
-    request.engine.stack_bytes = place.make_room_for_stack(request.engine.stack_bytes);
-    let guest = match Guest::load(link, request, place) {
+    request.engine.stack_bytes = environment.make_room_for_stack(request.engine.stack_bytes);
+    let guest = match Guest::load(link, request, environment) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
     };
@@ -85,7 +86,7 @@ fn serve(link: &Link, place: GuestEnvironment) -> wasmtime::Result<()> {
         let ToGuest::Evaluate(mut trial) = message else {
             return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
         };
-        // The system may allow less than was asked for.
+        // The system may allow a smaller stack than the limit.
         let stack_bytes = guest.request.engine.stack_bytes;
         trial.limits.stack_bytes = trial.limits.stack_bytes.min(stack_bytes);
         let ended = guest.evaluate(trial);
@@ -94,7 +95,7 @@ fn serve(link: &Link, place: GuestEnvironment) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Takes the socket from standard input, and leaves nothing there to read.
+/// Takes the socket from standard input, and puts `/dev/null` there.
 fn take_socket() -> io::Result<UnixStream> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
     let nothing = std::fs::File::open("/dev/null")?;
@@ -105,7 +106,7 @@ fn take_socket() -> io::Result<UnixStream> {
 /// An objective that is ready to run.
 struct Guest {
     link: Link,
-    place: GuestEnvironment,
+    environment: GuestEnvironment,
     request: LoadRequest,
     engine: Engine,
     instance_pre: InstancePre<HostState>,
@@ -113,7 +114,11 @@ struct Guest {
 }
 
 impl Guest {
-    fn load(link: &Link, request: LoadRequest, place: GuestEnvironment) -> Result<Self, Rejection> {
+    fn load(
+        link: &Link,
+        request: LoadRequest,
+        environment: GuestEnvironment,
+    ) -> Result<Self, Rejection> {
         let started = Instant::now();
         let internal = |error: wasmtime::Error| {
             Rejection::new(
@@ -123,10 +128,10 @@ impl Guest {
             )
         };
         let engine = new_engine(request.engine).map_err(internal)?;
-        place.has_engine(&engine);
-        let compiled = compile(link, &request, &engine, &place)?;
-        // From here on the objective's code may run, `describe` for one.
-        let landlock_abi = place.leave_only(&request.grants_of_trial(), None);
+        environment.set_engine(&engine);
+        let compiled = compile(link, &request, &engine, &environment)?;
+        // The objective's code runs only after this: `describe` is its first call.
+        let landlock_abi = environment.leave_only(&request.grants_of_trial(), None);
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_functions(&mut linker).map_err(internal)?;
@@ -137,14 +142,15 @@ impl Guest {
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let objective = objective::GuestIndices::new(&instance_pre)
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
-        let guest = Guest { link: link.clone(), place, request, engine, instance_pre, objective };
+        let guest =
+            Guest { link: link.clone(), environment, request, engine, instance_pre, objective };
         let description = guest.describe()?;
         let loaded = Loaded {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
             landlock_abi,
-            seccomp: guest.place.seccomp(),
+            seccomp: guest.environment.seccomp(),
             small_address_space: address_space_is_small(),
             load_time: started.elapsed(),
         };
@@ -152,7 +158,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// What the objective says of itself; `None` if it exports no `describe`.
+    /// Returns the description of the objective, or `None` if it does not export `describe`.
     fn describe(&self) -> Result<Option<Description>, Rejection> {
         let Ok(indices) = describe::GuestIndices::new(&self.instance_pre) else { return Ok(None) };
         let described = self.instantiate(None).and_then(|(mut store, instance)| {
@@ -217,31 +223,32 @@ impl Guest {
         store.set_hostcall_fuel(size(limits.payload_bytes));
         store.set_max_component_handles(size(limits.handles));
         if self.request.engine.metered {
-            // Describing takes as much as it takes.
+            // Fuel limits trials only. The compile time limits `describe`.
             store.set_fuel(trial.and(limits.fuel).unwrap_or(u64::MAX))?;
         }
         if self.request.engine.interruptible {
             store.set_epoch_deadline(1);
-            self.place.check_brake()?;
+            self.environment.check_interrupt()?;
         }
         let instance = self.instance_pre.instantiate(&mut store)?;
         Ok((store, instance))
     }
 }
 
+/// A compiled component and its origin.
 struct Compiled {
     component: Component,
     from_cache: bool,
     cache_problem: Option<String>,
 }
 
-/// Takes compiled code from the cache, or compiles and leaves it there. Compiling is the first that is done
-/// with the objective's bytes, so only the grants and the cache are within reach by then.
+/// Takes compiled code from the cache, or compiles the component and saves the code there. Compiling is the first
+/// operation on the objective's bytes, so the process is confined to the grants and the cache before it.
 fn compile(
     link: &Link,
     request: &LoadRequest,
     engine: &Engine,
-    place: &GuestEnvironment,
+    environment: &GuestEnvironment,
 ) -> Result<Compiled, Rejection> {
     let cache = Cache::new(request, engine);
     let cached = || deserialize(engine, &cache.read()?).ok();
@@ -250,14 +257,14 @@ fn compile(
         return Ok(from_cache(component));
     }
     let reserved = cache.reserve();
-    // Another process may have compiled it meanwhile.
+    // Another process may have compiled it while this one waited for the lock.
     if let Some(component) = cached() {
         return Ok(from_cache(component));
     }
     let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
-    place.leave_only(&request.grants_of_trial(), reservation.map(Reservation::directory));
+    environment.leave_only(&request.grants_of_trial(), reservation.map(Reservation::directory));
     let module = receive_module(link)?;
-    let compiled = place
+    let compiled = environment
         .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
     let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
     let kept = reserved.and_then(|it| it.map_or(Ok(()), |reservation| reservation.write(&code)));
@@ -286,11 +293,11 @@ fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` runs what it is given as native code. `code` is either what
     // `precompile_component` has just returned, or an entry that `CacheEntry::read` vouches for: written by
     // this user with this version, engine and CPU, out of reach of others, and intact by its digest. It is
-    // held in memory, so nobody can change it afterwards.
+    // held in memory, so no other process can change it.
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// The imports that an objective may use: the contract, and of WASI 0.2 all but sockets.
+/// Returns the imports that an objective may use: the contract, and WASI 0.2 without sockets.
 fn new_linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     Described::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;

@@ -2,7 +2,7 @@
 
 use wasmparser::{Validator, WasmFeatures};
 
-/// What is not offered: it would be attack surface, or the engine does not have it. `offered` takes it away.
+/// The proposals that are not offered: they would be attack surface, or the engine does not have them.
 #[rustfmt::skip]
 const PROPOSALS: [(WasmFeatures, &str); 18] = [
     (WasmFeatures::GC_TYPES, "GC"),
@@ -35,10 +35,10 @@ const NAMES: WasmFeatures = WasmFeatures::CM_NESTED_NAMES
     .union(WasmFeatures::CM_IMPLEMENTS)
     .union(WasmFeatures::CM_CANON_NAMES);
 
-/// The first proposal without which a component is not valid, and which is not offered. `None` if nothing but
-/// proposals could make it valid, or if it is.
+/// Returns the first proposal that a component needs and that is not offered. Returns `None` for a component that is
+/// valid, or that no proposal would make valid.
 ///
-/// It validates the component up to twenty times, so it is for those that were refused.
+/// It validates the component up to twenty times, so call it only for refused components.
 pub(crate) fn missing(component: &[u8]) -> Option<&'static str> {
     let all = WasmFeatures::all();
     if !is_valid(component, all) || is_valid(component, offered()) {
@@ -48,7 +48,7 @@ pub(crate) fn missing(component: &[u8]) -> Option<&'static str> {
     needed.map(|(_, name)| *name)
 }
 
-/// What the engine accepts.
+/// Returns the features that the engine accepts.
 fn offered() -> WasmFeatures {
     PROPOSALS.iter().fold(WasmFeatures::all(), |offered, (features, _)| offered - *features)
 }

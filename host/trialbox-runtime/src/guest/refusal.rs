@@ -4,7 +4,8 @@ use crate::guest::proposals;
 use crate::wire::contract::CONTRACT;
 use trialbox_core::session::door::{Rejection, RejectionCode};
 
-/// A component that the engine refuses, with its complaint, such as `type mismatch (at offset 0x16)`.
+/// Returns the rejection of a component that the engine refuses. `complaint` is the engine's, such as
+/// `type mismatch (at offset 0x16)`.
 pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {
     if let Some(proposal) = proposals::missing(component) {
         return Rejection::new(
@@ -29,8 +30,8 @@ pub(crate) fn not_valid(component: &[u8], complaint: &str) -> Rejection {
     )
 }
 
-/// An objective whose imports or exports are not the contract's. `complaints` are the linker's, from the outermost to
-/// the root; each names something between backticks.
+/// Returns the rejection of an objective whose imports or exports are not the contract's. `complaints` are the
+/// linker's, from the outermost to the root, and each has a name between backticks.
 pub(crate) fn does_not_fit(complaints: impl Iterator<Item = String>) -> Rejection {
     let complaints: Vec<String> = complaints.collect();
     let names = complaints.iter().filter_map(|complaint| complaint.split('`').nth(1));

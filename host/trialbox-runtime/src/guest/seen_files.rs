@@ -1,4 +1,4 @@
-//! The files that one instance has seen, for `--deterministic`.
+//! The files that one instance has seen, for deterministic trials.
 
 use std::collections::{HashMap, VecDeque};
 use wasmtime::Result;
@@ -6,16 +6,17 @@ use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
     DirectoryEntry, ErrorCode, MetadataHashValue,
 };
 
-/// What one instance has seen of its directories.
+/// The listings and identities of files that one instance has seen.
 #[derive(Debug, Default)]
 pub(crate) struct SeenFiles {
-    /// Entries that are yet to be handed out, by the number of their stream.
+    /// The entries that are still to be handed out, by the number of their stream.
     pub(crate) listings: HashMap<u32, VecDeque<Result<DirectoryEntry, ErrorCode>>>,
-    /// Which numbers stand for which files.
+    /// The numbers that stand for the identities of files.
     numbers: HashMap<(u64, u64), u64>,
 }
 
 impl SeenFiles {
+    /// Replaces an identity by a number, in the order in which the instance asks.
     pub(crate) fn number(&mut self, hash: MetadataHashValue) -> MetadataHashValue {
         let next = self.numbers.len() as u64;
         let lower = *self.numbers.entry((hash.lower, hash.upper)).or_insert(next);

@@ -1,4 +1,4 @@
-//! Whether an objective's exports have the contract's types, found out before a trial is begun for it.
+//! A check of the types of an objective's exports, before its first trial starts.
 
 use crate::wire::contract::CONTRACT;
 use trialbox_core::session::door::{Rejection, RejectionCode};
@@ -8,7 +8,7 @@ use wasmtime::component::types::{ComponentFunc, ComponentItem, Type};
 
 const OBJECTIVE: &str = "trialbox:objective/objective";
 
-/// Looks at the type of `evaluate`, which wasmtime checks only when it is called.
+/// Checks the type of `evaluate`, which wasmtime itself checks only at the call.
 pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), Rejection> {
     let ty = component.component_type();
     let mut exports = ty.exports(engine);
@@ -16,16 +16,16 @@ pub(crate) fn check(component: &Component, engine: &Engine) -> Result<(), Reject
     let Some((_, ComponentItem::ComponentInstance(instance))) =
         instance.map(|(name, found)| (name, found.ty))
     else {
-        return Err(wrong("it exports no interface `objective`"));
+        return Err(wrong("found no interface `objective`"));
     };
     match instance.get_export(engine, "evaluate").map(|found| found.ty) {
         Some(ComponentItem::ComponentFunc(evaluate)) if fits(&evaluate) => Ok(()),
-        Some(_) => Err(wrong("its `evaluate` has another type")),
-        None => Err(wrong("it has no `evaluate`")),
+        Some(_) => Err(wrong("found an `evaluate` of another type")),
+        None => Err(wrong("found no `evaluate`")),
     }
 }
 
-/// `func() -> result<list<f64>, failure>`.
+/// Returns whether a function has the type `func() -> result<list<f64>, failure>`.
 fn fits(evaluate: &ComponentFunc) -> bool {
     let mut results = evaluate.results();
     let (Some(Type::Result(result)), None) = (results.next(), results.next()) else { return false };
@@ -43,8 +43,8 @@ fn wrong(what: &str) -> Rejection {
     Rejection::new(
         RejectionCode::Abi,
         format!(
-            "the component does not fit the contract {CONTRACT}: {what}; it is to be \
-             `evaluate: func() -> result<list<f64>, failure>`"
+            "the component does not fit the contract {CONTRACT}: \
+             expected `evaluate: func() -> result<list<f64>, failure>`, {what}"
         ),
         "build the objective again with a current SDK",
     )

@@ -22,15 +22,15 @@ pub(crate) struct Call<'a> {
     deterministic: bool,
     checkpoint: CheckpointState,
     deadline: Deadline,
-    stops: &'a Cancellation,
-    /// What the guest process has told so far.
+    cancellation: &'a Cancellation,
+    /// The last peak that the guest process sent.
     peak_memory_bytes: Option<u64>,
     fuel: Option<u64>,
 }
 
 /// The end of a call, as the host process sees it.
 pub(crate) enum CallEnd {
-    /// The guest process has answered, and can be called again.
+    /// The objective has returned or failed, and the guest process can be called again.
     Returned(GuestEnd),
     /// The trial is over, and the guest process must be ended.
     Ended(Evaluation),
@@ -51,13 +51,13 @@ impl<'a> Call<'a> {
             deterministic: config.deterministic,
             checkpoint,
             deadline: Deadline::new(config.limits.duration(Limit::TrialTime)),
-            stops: &config.stops,
+            cancellation: &config.cancellation,
             peak_memory_bytes: None,
             fuel: None,
         }
     }
 
-    /// Runs one trial to its end, whatever that is.
+    /// Runs one trial to its end.
     pub(crate) fn run(mut self, session: &mut TrialSession) -> CallEnd {
         let request = TrialRequest {
             number: session.number().0,
@@ -65,7 +65,7 @@ impl<'a> Call<'a> {
             checkpoint: self.checkpoint,
             limits: GuestLimits::from(&self.limits),
         };
-        let cpu_before = self.guest.body.cpu_time();
+        let cpu_before = self.guest.handle.cpu_time();
         if self.guest.send(&ToGuest::Evaluate(request)).is_err() {
             return CallEnd::Died;
         }
@@ -77,15 +77,15 @@ impl<'a> Call<'a> {
                 Err(CallAborted::Halt) => break CallEnd::Ended(Evaluation::Halted),
             }
         };
-        let cpu = self.guest.body.cpu_time().zip(cpu_before);
+        let cpu = self.guest.handle.cpu_time().zip(cpu_before);
         let cpu = cpu.map(|(after, before)| after.saturating_sub(before));
         session.measured(cpu, self.peak_memory_bytes, self.fuel);
         end
     }
 
-    /// Handles what has come, or waits a little for something to come.
+    /// Waits for messages, at most until the session has work to do, and handles them.
     fn step(&mut self, session: &mut TrialSession) -> Result<Option<CallEnd>, CallAborted> {
-        if let Some(interruption) = self.stops.pending() {
+        if let Some(interruption) = self.cancellation.pending() {
             return Ok(Some(CallEnd::Ended(Evaluation::Interrupted(interruption))));
         }
         if self.deadline.is_over() {
@@ -94,19 +94,22 @@ impl<'a> Call<'a> {
         session.tick()?;
         let wait = session.until_tick().min(TICK);
         let wait = self.remaining().map_or(wait, |remaining| remaining.min(wait));
-        match self.guest.receive(wait, self.stops) {
+        match self.guest.receive(wait, self.cancellation) {
             Ok(Received::Nothing) => Ok(None),
             Ok(Received::Closed) => Ok(Some(CallEnd::Died)),
             Ok(Received::Messages) => self.handle_messages(session),
-            Err(error) => Err(nonsense(&error)),
+            Err(error) => Err(protocol_error(&error)),
         }
     }
 
+    /// Handles the messages that have arrived.
     fn handle_messages(
         &mut self,
         session: &mut TrialSession,
     ) -> Result<Option<CallEnd>, CallAborted> {
-        while let Some(message) = self.guest.frames.next().map_err(|error| nonsense(&error))? {
+        while let Some(message) =
+            self.guest.frames.next().map_err(|error| protocol_error(&error))?
+        {
             match message {
                 FromGuest::Ended { end, peak_memory_bytes, fuel } => {
                     self.peak_memory_bytes = Some(peak_memory_bytes);
@@ -129,18 +132,22 @@ impl<'a> Call<'a> {
         Ok(None)
     }
 
-    /// How long the guest has left; `None` if nothing limits it.
+    /// Returns the time that the guest has left, or `None` without a limit.
     fn remaining(&self) -> Option<Duration> {
-        [self.deadline.remaining(), self.stops.remaining()].into_iter().flatten().min()
+        [self.deadline.remaining(), self.cancellation.remaining()].into_iter().flatten().min()
     }
 
-    /// How long the guest has left, in seconds. How long a trial has been running is nothing that two runs agree
-    /// on, so a deterministic one is not told.
+    /// Returns the time that the guest has left, in seconds. It differs from run to run, so a deterministic trial sees
+    /// no limit.
     fn remaining_seconds(&self) -> f64 {
         let remaining = self.remaining().filter(|_| !self.deterministic);
         remaining.map_or(f64::INFINITY, |left| left.as_secs_f64())
     }
 
+    /// Passes a message on to the session and returns the answer, if the call has one.
+    ///
+    /// # Errors
+    /// Fails if the call breaks a rule, or the trial cannot continue.
     pub(crate) fn answer(
         remaining_seconds: f64,
         message: FromGuest,
@@ -180,7 +187,11 @@ impl<'a> Call<'a> {
                 session.log(source, &String::from_utf8_lossy(&bytes));
                 None
             }
-            other => return Err(nonsense(&io::Error::other(format!("{other:?} during a trial")))),
+            other => {
+                return Err(protocol_error(&io::Error::other(format!(
+                    "expected a call of a trial, found {other:?}"
+                ))));
+            }
         })
     }
 
@@ -188,18 +199,20 @@ impl<'a> Call<'a> {
         let allowed = self.limits.get(Limit::TrialTime).unwrap_or_default();
         let hit = LimitHit { limit: Limit::TrialTime, allowed, used: None };
         Failure::of_limit(FailureCode::Time, "the trial's time is over:", hit).with_help(
-            "raise --trial-timeout, or ask for `remaining` time in the objective and return early",
+            "raise the limit, or ask for the remaining time in the objective and return early",
         )
     }
 }
 
-pub(crate) fn nonsense(error: &io::Error) -> CallAborted {
+/// Returns the failure of a guest process that breaks the protocol.
+pub(crate) fn protocol_error(error: &io::Error) -> CallAborted {
     CallAborted::Fail(Failure::new(
         FailureCode::Data,
-        format!("the guest process sent something that makes no sense: {error}"),
+        format!("the guest process sent an invalid message: {error}"),
     ))
 }
 
+/// Returns the evaluation for an end that the guest process reported.
 pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
     match end {
         GuestEnd::Complete(values) => Evaluation::Complete(values),
@@ -238,7 +251,7 @@ fn failure_of(reported: Failure) -> Failure {
 fn help_for(code: FailureCode) -> Option<&'static str> {
     match code {
         FailureCode::Memory => Some(
-            "use smaller arrays, or raise --max-memory (with --override where the study remembers it); in a job of Slurm's, ask for more with --mem",
+            "use smaller arrays, or raise the limit on memory; in a Slurm job, the job's memory bounds it",
         ),
         FailureCode::Stack => Some("look for recursion without end, or large arrays on the stack"),
         FailureCode::Exit => Some("return a value or an error from the objective"),

@@ -6,28 +6,29 @@ use crate::wire::protocol::{EngineSettings, Grant};
 use std::path::PathBuf;
 use trialbox_core::study::limits::{Limit, Limits};
 
-/// How to run an objective.
+/// The settings with which an objective runs.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// The program that becomes the guest process when it is called with `__guest`: this one.
+    /// This program, which becomes the guest process when its first argument is `__guest`.
     pub program: PathBuf,
-    /// Whether there is a guest process.
+    /// The place where the code runs.
     pub isolation: Isolation,
     /// The directories for compiled code, the preferred one first; empty to save none.
     pub cache_dirs: Vec<PathBuf>,
-    /// Directories that the guest may see.
+    /// The directories that are granted to the guest.
     pub grants: Vec<Grant>,
-    /// Environment variables that the guest gets.
+    /// The environment variables of the guest, which inherits none.
     pub env: Vec<(String, String)>,
-    /// Whether the same trial must give the same bits on every machine: fixed clocks, sorted directories, one NaN.
+    /// True if the same trial must give the same bits on every machine: fixed clocks, sorted directories, one NaN.
     pub deterministic: bool,
-    /// What it may use.
+    /// The limits of each trial.
     pub limits: Limits,
-    /// What ends a trial early.
-    pub stops: Cancellation,
+    /// The events outside that end a trial early.
+    pub cancellation: Cancellation,
 }
 
 impl SandboxConfig {
+    /// Returns the settings of the engine that follow from these.
     pub(crate) fn engine(&self) -> EngineSettings {
         EngineSettings {
             deterministic: self.deterministic,

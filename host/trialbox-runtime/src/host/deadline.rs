@@ -1,31 +1,31 @@
-//! When a call of the objective must be over.
+//! The points in time at which a call of the objective must be over.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A point in time by which everything must be over, which may move while a trial runs: the end of the job.
+/// The time at which the job ends. It may move while a trial runs.
 #[derive(Debug, Default)]
 pub struct SharedDeadline(Mutex<Option<Instant>>);
 
 impl SharedDeadline {
-    /// Sets it, or with `None` lifts it.
+    /// Sets the deadline; `None` removes it.
     pub fn set(&self, at: Option<Instant>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 
-    /// What is left; `None` without a deadline.
+    /// Returns the time that is left, or `None` without a deadline.
     pub fn remaining(&self) -> Option<Duration> {
         let at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether it has passed.
+    /// Returns whether the deadline has passed.
     pub fn is_over(&self) -> bool {
         self.remaining() == Some(Duration::ZERO)
     }
 }
 
-/// When a call must be over by its own limit.
+/// The time limit of one call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     started: Instant,
@@ -33,15 +33,17 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// Starts the clock of a limit.
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
         Deadline { started: Instant::now(), timeout }
     }
 
-    /// What is left; `None` without a limit.
+    /// Returns the time that is left, or `None` without a limit.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.timeout.map(|timeout| timeout.saturating_sub(self.started.elapsed()))
     }
 
+    /// Returns whether the time is over.
     pub(crate) fn is_over(&self) -> bool {
         self.remaining() == Some(Duration::ZERO)
     }
@@ -52,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shared_deadline_can_be_set_moved_and_lifted() {
+    fn a_shared_deadline_can_be_set_moved_and_removed() {
         let deadline = SharedDeadline::default();
         assert_eq!(deadline.remaining(), None);
         assert!(!deadline.is_over());

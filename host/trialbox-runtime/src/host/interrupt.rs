@@ -11,23 +11,23 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
 
-/// Notices SIGINT, and what asks the process to go: SIGTERM, SIGUSR1 and SIGUSR2 (which users have schedulers send
-/// some time before the end), SIGHUP (its terminal is gone) and SIGXCPU (its processor time is used up). A second
-/// SIGINT ends the process at once.
+/// The signals that ask the process to end: SIGINT, SIGTERM, SIGUSR1 and SIGUSR2 (which schedulers can send some time
+/// before the end of a job), SIGHUP (the terminal has closed) and SIGXCPU (the limit on processor time is reached). A
+/// second SIGINT ends the process immediately.
 #[derive(Debug)]
 pub struct Interrupts {
-    // Readable for ever once the signal has come, because nobody reads: there is no way back.
+    // No code reads from these sockets, so they stay readable: a signal cannot be undone.
     terminated: UnixStream,
     interrupted: UnixStream,
 }
 
 impl Interrupts {
-    /// Installs the handlers; to be called once in a process.
+    /// Installs the handlers. Call it once in a process.
     ///
     /// # Errors
-    /// When the system has no more descriptors.
+    /// Fails if the system has no more descriptors.
     pub fn install() -> io::Result<Self> {
-        // Conditional first: at the first Ctrl-C the flag is not yet set.
+        // The order matters: at the first Ctrl-C the conditional handler must see the flag unset.
         let armed = Arc::new(AtomicBool::new(false));
         signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&armed))?;
         signal_hook::flag::register(SIGINT, armed)?;
@@ -42,12 +42,12 @@ impl Interrupts {
         })
     }
 
-    /// The descriptors to wait for.
+    /// Returns the descriptors that become readable with a signal.
     pub(crate) fn as_fds(&self) -> [BorrowedFd<'_>; 2] {
         [self.terminated.as_fd(), self.interrupted.as_fd()]
     }
 
-    /// What has come, if anything has.
+    /// Returns the interruption that a received signal stands for.
     pub fn pending(&self) -> Option<Interruption> {
         let mut fds = self.as_fds().map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
         poll(&mut fds, Some(&rustix::event::Timespec::default())).ok()?;
@@ -59,34 +59,34 @@ impl Interrupts {
     }
 }
 
-/// What may end a trial early from outside.
+/// The events outside that end a trial early.
 #[derive(Debug, Clone, Default)]
 pub struct Cancellation {
-    /// Signals.
+    /// The signals to this process.
     pub interrupts: Option<Arc<Interrupts>>,
-    /// The end of the job's time.
+    /// The end of the job.
     pub job_end: Option<Arc<SharedDeadline>>,
 }
 
 impl Cancellation {
-    /// What has come, if anything has.
+    /// Returns the interruption that has occurred.
     pub fn pending(&self) -> Option<Interruption> {
         let is_over = self.job_end.as_deref().is_some_and(SharedDeadline::is_over);
         self.signal().or_else(|| is_over.then_some(Interruption::Deadline))
     }
 
-    /// The same of signals alone.
+    /// Returns the interruption that a received signal stands for; the end of the job does not count.
     pub fn signal(&self) -> Option<Interruption> {
         self.interrupts.as_deref().and_then(Interrupts::pending)
     }
 
-    /// How long until the end of the job's time; `None` if there is none.
+    /// Returns the time until the job ends, if that is known.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         self.job_end.as_deref().and_then(SharedDeadline::remaining)
     }
 }
 
-/// Whether whoever started this process has it ignore a signal, as `nohup` does with SIGHUP.
+/// Returns whether this process was started with the signal ignored, as `nohup` does with SIGHUP.
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
@@ -94,7 +94,8 @@ fn is_ignored(signal: i32) -> bool {
     mask >> (signal - 1) & 1 == 1
 }
 
-/// Makes a write beyond the limit on the size of files an error, like a full disk, where it would be death.
+/// Turns a write beyond the limit on file sizes into an error, as a full disk gives, in place of the end of the
+/// process.
 fn survive_file_limits() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(|_| ())
 }

@@ -1,6 +1,6 @@
-//! Where a guest's code runs, as the host process sees it: how it is started there, and how it ended.
+//! The process or thread that runs a guest's code, as the host process sees it: its start and its end.
 
-use crate::guest::place::InterruptHandle;
+use crate::guest::environment::InterruptHandle;
 use crate::guest::process::serve_on_thread;
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -11,62 +11,62 @@ use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Where an objective's code runs.
+/// The place where an objective's code runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// In a process of its own, which gives up what it does not need and can be ended at any time.
+    /// A separate process. It gives up all rights that it does not need, and the host can end it at any time.
     #[default]
     Process,
-    /// On a thread of the host process, for tests and benchmarks. WebAssembly alone confines it, and nothing protects
-    /// the host process from a compiler that takes all memory or never ends. The code is interruptible, which makes
-    /// it slower.
+    /// A thread of the host process, for tests and benchmarks. WebAssembly alone confines the code, and nothing
+    /// protects the host process from a compiler that takes all memory or never ends. The code is interruptible, which
+    /// makes it slower.
     Thread,
 }
 
-/// What a dying guest process may say about it.
-const MAX_LAST_WORDS: u64 = 4096;
+/// The most bytes that are read from the standard error of a guest process that has ended.
+const MAX_STDERR_BYTES: u64 = 4096;
 
-/// One that has closed its socket ends by itself within this time, with a status worth knowing.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time for a guest process that has closed its socket to exit by itself, with a status that says more than a kill.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The stack of a thread that compiles.
+/// The stack that the compiler needs on a thread.
 const STACK_OF_COMPILER: u64 = 8 << 20;
 
-/// What runs a guest's code. Dropping it ends it.
+/// The process or thread that runs a guest's code. Dropping it ends the guest.
 #[derive(Debug)]
 pub(crate) enum GuestHandle {
-    Process(ProcessBody),
-    Thread(ThreadBody),
+    Process(GuestProcess),
+    Thread(GuestThread),
 }
 
-/// How a guest's process or thread ended.
-pub(crate) struct BodyEnd {
-    /// Such as `the guest process ended with code 1`.
-    pub(crate) how: String,
-    /// What it said last, as it was said.
-    pub(crate) words: String,
+/// The end of a guest's process or thread.
+pub(crate) struct GuestExit {
+    /// A sentence, such as `the guest process ended with code 1`.
+    pub(crate) cause: String,
+    /// The last text on its standard error, unchanged.
+    pub(crate) stderr: String,
 }
 
 impl GuestHandle {
-    /// Starts the program as a guest process that has this socket.
+    /// Starts the program as a guest process with this socket.
     ///
     /// # Errors
-    /// When no process can be started.
+    /// Fails if no process can be started.
     pub(crate) fn new_process(program: &Path, socket: UnixStream) -> io::Result<Self> {
-        ProcessBody::spawn(program, socket).map(GuestHandle::Process)
+        GuestProcess::spawn(program, socket).map(GuestHandle::Process)
     }
 
-    /// Starts a thread that has this socket, and so much stack for WebAssembly.
+    /// Starts a thread with this socket and this much stack for WebAssembly.
     ///
     /// # Errors
-    /// When no thread can be started.
+    /// Fails if no thread can be started.
     pub(crate) fn new_thread(socket: UnixStream, stack_bytes: u64) -> io::Result<Self> {
         let stack_bytes = stack_bytes.saturating_add(STACK_OF_COMPILER);
-        ThreadBody::spawn(stack_bytes, |brake| serve_on_thread(socket, brake))
+        GuestThread::spawn(stack_bytes, |interrupt| serve_on_thread(socket, interrupt))
             .map(GuestHandle::Thread)
     }
 
-    /// The CPU time of the process so far, if it is still there. Nobody knows that of a thread.
+    /// Returns the CPU time of the process so far, if it still runs. That of a thread is unknown.
     pub(crate) fn cpu_time(&self) -> Option<Duration> {
         match self {
             GuestHandle::Process(process) => process.cpu_time(),
@@ -74,23 +74,24 @@ impl GuestHandle {
         }
     }
 
-    /// Makes sure that it ends, and says how. One that has hung up, which is that it closed its socket, is about to.
-    pub(crate) fn end(&mut self, has_hung_up: bool) -> BodyEnd {
-        let patience = if has_hung_up { PATIENCE } else { Duration::ZERO };
+    /// Ends the guest and returns how it ended. A guest that has closed its socket gets a moment to exit by itself.
+    pub(crate) fn end(&mut self, has_hung_up: bool) -> GuestExit {
+        let timeout = if has_hung_up { EXIT_TIMEOUT } else { Duration::ZERO };
         match self {
-            GuestHandle::Process(process) => process.end(patience),
-            GuestHandle::Thread(thread) => thread.end(patience),
+            GuestHandle::Process(process) => process.end(timeout),
+            GuestHandle::Thread(thread) => thread.end(timeout),
         }
     }
 }
 
+/// A guest process.
 #[derive(Debug)]
-pub(crate) struct ProcessBody {
+pub(crate) struct GuestProcess {
     child: Child,
-    last_words: Option<ChildStderr>,
+    stderr: Option<ChildStderr>,
 }
 
-impl ProcessBody {
+impl GuestProcess {
     fn spawn(program: &Path, socket: UnixStream) -> io::Result<Self> {
         let mut command = Command::new(program);
         command
@@ -111,15 +112,15 @@ impl ProcessBody {
                 .map(|names| (crate::wire::protocol::OMITTED_PRECAUTIONS, names)),
         );
         let mut child = command.spawn()?;
-        let last_words = child.stderr.take();
-        Ok(ProcessBody { child, last_words })
+        let stderr = child.stderr.take();
+        Ok(GuestProcess { child, stderr })
     }
 
     #[expect(unsafe_code, reason = "rustix has no clocks of other processes")]
     fn cpu_time(&self) -> Option<Duration> {
         let pid = libc::pid_t::try_from(self.child.id()).ok()?;
         let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
-        // SAFETY: both functions only write to the places that they are given.
+        // SAFETY: both functions write only to the variables that they get.
         let found = unsafe {
             libc::clock_getcpuclockid(pid, &mut clock) == 0
                 && libc::clock_gettime(clock, &mut time) == 0
@@ -128,28 +129,24 @@ impl ProcessBody {
         found.then(|| Duration::new(seconds, nanos))
     }
 
-    fn end(&mut self, patience: Duration) -> BodyEnd {
-        let status = self.status(patience);
-        let mut words = Vec::new();
-        if let Some(stderr) = self.last_words.take() {
-            let _ = stderr.take(MAX_LAST_WORDS).read_to_end(&mut words);
+    fn end(&mut self, timeout: Duration) -> GuestExit {
+        let status = self.status(timeout);
+        let mut text = Vec::new();
+        if let Some(stderr) = self.stderr.take() {
+            let _ = stderr.take(MAX_STDERR_BYTES).read_to_end(&mut text);
         }
-        let how = match status.and_then(|status| status.signal().map(Ok).or(status.code().map(Err)))
-        {
-            Some(Ok(9)) => {
-                "was killed (signal 9), as the kernel does when a job's memory is used up"
-                    .to_owned()
-            }
-            Some(Ok(signal)) => format!("was killed by signal {signal}"),
-            Some(Err(code)) => format!("ended with code {code}"),
+        let cause = match status {
+            Some(status) => cause_of_exit(status),
             None => "ended".to_owned(),
         };
-        let words = String::from_utf8_lossy(&words).into_owned();
-        BodyEnd { how: format!("the guest process {how}"), words }
+        GuestExit {
+            cause: format!("the guest process {cause}"),
+            stderr: String::from_utf8_lossy(&text).into_owned(),
+        }
     }
 
-    fn status(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let until = Instant::now() + patience;
+    fn status(&mut self, timeout: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + timeout;
         while Instant::now() < until {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status);
@@ -161,56 +158,70 @@ impl ProcessBody {
     }
 }
 
-impl Drop for ProcessBody {
+fn cause_of_exit(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(9), _) => {
+            "was killed (signal 9), as the kernel does when a job's memory is used up".to_owned()
+        }
+        (Some(signal), _) => format!("was killed by signal {signal}"),
+        (None, Some(code)) => format!("ended with code {code}"),
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+impl Drop for GuestProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
+/// A thread in the place of a guest process.
 #[derive(Debug)]
-pub(crate) struct ThreadBody {
+pub(crate) struct GuestThread {
     thread: Option<JoinHandle<Result<(), String>>>,
-    brake: InterruptHandle,
+    interrupt: InterruptHandle,
 }
 
-impl ThreadBody {
+impl GuestThread {
     fn spawn(
         stack_bytes: u64,
         work: impl FnOnce(InterruptHandle) -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {
-        let brake = InterruptHandle::default();
-        let theirs = brake.clone();
+        let interrupt = InterruptHandle::default();
+        let theirs = interrupt.clone();
         let thread = std::thread::Builder::new()
             .name("guest".to_owned())
             .stack_size(usize::try_from(stack_bytes).unwrap_or(usize::MAX))
             .spawn(move || work(theirs))?;
-        Ok(ThreadBody { thread: Some(thread), brake })
+        Ok(GuestThread { thread: Some(thread), interrupt })
     }
 
-    /// One that does not end by itself is left alone: a guest that waits for something is not interrupted.
-    fn end(&mut self, patience: Duration) -> BodyEnd {
-        self.brake.pull();
-        let until = Instant::now() + patience;
+    /// Asks the thread to end. A thread that does not is left alone: a guest that waits in a host call cannot be
+    /// interrupted.
+    fn end(&mut self, timeout: Duration) -> GuestExit {
+        self.interrupt.interrupt();
+        let until = Instant::now() + timeout;
         while Instant::now() < until && self.thread.as_ref().is_some_and(|it| !it.is_finished()) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let (how, words) = match self.thread.take_if(|it| it.is_finished()).map(JoinHandle::join) {
+        let (cause, stderr) = match self.thread.take_if(|it| it.is_finished()).map(JoinHandle::join)
+        {
             Some(Err(panic)) => ("panicked", panic_text(&*panic)),
             Some(Ok(Err(error))) => ("ended", error),
             Some(Ok(Ok(()))) | None => ("ended", String::new()),
         };
-        BodyEnd { how: format!("the guest's thread {how}"), words }
+        GuestExit { cause: format!("the guest's thread {cause}"), stderr }
     }
 }
 
-impl Drop for ThreadBody {
+impl Drop for GuestThread {
     fn drop(&mut self) {
-        self.brake.pull();
+        self.interrupt.interrupt();
     }
 }
 
-/// What a thread panicked with, if it is a text.
+/// Returns the text that a thread panicked with, if it is one.
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
@@ -221,9 +232,9 @@ mod tests {
     use super::*;
 
     fn end_of(work: fn(InterruptHandle) -> Result<(), String>) -> (String, String) {
-        let mut body = ThreadBody::spawn(1 << 20, work).expect("a thread");
+        let mut body = GuestThread::spawn(1 << 20, work).expect("a thread");
         let end = body.end(Duration::from_secs(60));
-        (end.how, end.words)
+        (end.cause, end.stderr)
     }
 
     #[test]

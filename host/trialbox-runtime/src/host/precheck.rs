@@ -1,4 +1,4 @@
-//! Whether a file is an objective for this host, found out before anything is compiled.
+//! Checks of an objective's file from outside, before anything is compiled.
 
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
@@ -34,7 +34,7 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
         return Err(Rejection::new(
             RejectionCode::ModuleSize,
             format!("`{shown}` has {hit}"),
-            "leave data out of the module, and grant it with --dir; large files take minutes to compile",
+            "keep data out of the module and grant its directory; large files take minutes to compile",
         ));
     }
     check_artifact(path, std::fs::read(path).map_err(cannot_read)?)
@@ -66,7 +66,7 @@ pub fn check_artifact(path: &Path, bytes: Vec<u8>) -> Result<Artifact, Rejection
     }
 }
 
-/// What a component shows of itself without being run.
+/// The imports and exports of a component.
 #[derive(Debug, Default)]
 struct Outside {
     imports: Vec<String>,
@@ -103,7 +103,10 @@ impl Outside {
         Ok(outside)
     }
 
-    /// The contract's version that the component was built for, if it is ours to serve.
+    /// Returns the version of the contract that the component was built for.
+    ///
+    /// # Errors
+    /// Fails if this host cannot run the component.
     fn check(&self) -> Result<String, Rejection> {
         let ours = CONTRACT.rsplit('@').next().unwrap_or_default();
         let both = self.imports.iter().chain(&self.exports);
@@ -115,7 +118,8 @@ impl Outside {
         if let Some(other) = versions.iter().find(|version| minor(version) != minor(ours)) {
             let newer = minor(other) > minor(ours);
             let message = format!(
-                "is built for version {other} of the contract trialbox:objective; this trialbox has version {ours}"
+                "is built for version {other} of the contract trialbox:objective; \
+                 this trialbox has version {ours}"
             );
             let help = if newer {
                 "use a newer trialbox, or build the objective with an older SDK"
@@ -134,7 +138,7 @@ impl Outside {
                 self.exports.join(", ")
             };
             let message = format!(
-                "is a component but no objective: it exports {exports}, and an objective exports {OBJECTIVE}@{ours}"
+                "is a component but not an objective: expected the export {OBJECTIVE}@{ours}, found {exports}"
             );
             return Err(Rejection::new(
                 RejectionCode::Abi,
@@ -149,7 +153,8 @@ impl Outside {
                 "something that this trialbox does not offer"
             };
             let message = format!("imports `{import}`: {wants}");
-            let help = "an objective may use trialbox:objective/trial and, of WASI 0.2, io, cli, clocks, random and filesystem";
+            let help = "an objective may use trialbox:objective/trial and, of WASI 0.2, \
+                        io, cli, clocks, random and filesystem";
             return Err(Rejection::new(RejectionCode::Capability, message, help));
         }
         Ok(versions.iter().max().map_or(ours, |version| *version).to_owned())
@@ -163,7 +168,8 @@ fn is_offered(import: &str) -> bool {
         || (version.starts_with("0.2.") && wasi.iter().any(|prefix| interface.starts_with(prefix)))
 }
 
-/// Major and minor: within 0.1 the contract only grows. `0.01` and `+0.1`, which a parser of numbers takes, are none.
+/// Returns the major and minor version; within 0.1 the contract only grows. A parser of numbers would also accept
+/// `0.01` and `+0.1`, which are not versions.
 fn minor(version: &str) -> Option<(u64, u64)> {
     let read = |part: &str| part.parse().ok().filter(|number: &u64| number.to_string() == part);
     let mut parts = version.split('.').map(read);
@@ -188,7 +194,7 @@ fn core_module() -> Rejection {
     )
 }
 
-/// Recognises what people pass by mistake, by its first bytes.
+/// Recognises files that are passed by mistake, by their first bytes.
 fn sniff(bytes: &[u8]) -> Result<(), Rejection> {
     let invalid = |what: &str, help: &str| Err(Rejection::new(RejectionCode::Invalid, what, help));
     match bytes {
@@ -209,6 +215,6 @@ fn sniff(bytes: &[u8]) -> Result<(), Rejection> {
         _ if bytes.trim_ascii_start().starts_with(b"<") => {
             invalid("is an HTML or XML page, not wasm", "look at what was downloaded")
         }
-        _ => invalid("is not wasm: it does not begin with `\\0asm`", HOW_TO_BUILD),
+        _ => invalid("is not wasm: expected `\\0asm` at its start", HOW_TO_BUILD),
     }
 }

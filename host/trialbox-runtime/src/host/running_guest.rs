@@ -18,24 +18,24 @@ use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
 
-/// How often the session may write and beat its heart while the guest has nothing to ask.
+/// The interval at which the session may write and send heartbeats while the guest makes no call.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
 
-/// A running guest process, or a thread in the place of one. Dropping it ends it.
+/// A running guest process, or a thread in its place. Dropping it ends the guest.
 #[derive(Debug)]
 pub(crate) struct RunningGuest {
-    pub(crate) body: GuestHandle,
+    pub(crate) handle: GuestHandle,
     stream: UnixStream,
     pub(crate) frames: FrameBuffer,
 }
 
 /// The outcome of waiting for a message.
 pub(crate) enum Received {
-    /// Something came that may be a message.
+    /// Bytes have arrived, which may complete a message.
     Messages,
-    /// Nothing came in time, or a signal did.
+    /// The time is over, or a signal has arrived.
     Nothing,
-    /// The guest process has closed its end.
+    /// The guest process has closed the socket.
     Closed,
 }
 
@@ -48,12 +48,12 @@ impl RunningGuest {
     ) -> Result<Self, Rejection> {
         let cannot = |error: io::Error| died(&format!("cannot start the guest process: {error}"));
         let (stream, theirs) = UnixStream::pair().map_err(cannot)?;
-        let body = match config.isolation {
+        let handle = match config.isolation {
             Isolation::Process => GuestHandle::new_process(&config.program, theirs),
             Isolation::Thread => GuestHandle::new_thread(theirs, config.engine().stack_bytes),
         };
-        let body = body.map_err(cannot)?;
-        let mut guest = RunningGuest { body, stream, frames: FrameBuffer::new(&config.limits) };
+        let handle = handle.map_err(cannot)?;
+        let mut guest = RunningGuest { handle, stream, frames: FrameBuffer::new(&config.limits) };
         let request = LoadRequest {
             sha256: artifact.sha256.clone(),
             cache_dirs: config.cache_dirs.clone(),
@@ -73,11 +73,15 @@ impl RunningGuest {
         write_frame(&mut self.stream, message)
     }
 
-    /// Waits for bytes, at most as long as told and not beyond a signal.
-    pub(crate) fn receive(&mut self, wait: Duration, stops: &Cancellation) -> io::Result<Received> {
+    /// Waits for bytes, until the time is over or a signal arrives.
+    pub(crate) fn receive(
+        &mut self,
+        wait: Duration,
+        cancellation: &Cancellation,
+    ) -> io::Result<Received> {
         let mut fds = vec![PollFd::new(&self.stream, PollFlags::IN)];
         fds.extend(
-            stops
+            cancellation
                 .interrupts
                 .iter()
                 .flat_map(|found| found.as_fds())
@@ -104,6 +108,9 @@ impl RunningGuest {
     }
 
     /// Waits until the objective is ready, within the limits for compiling.
+    ///
+    /// # Errors
+    /// Fails if the objective is rejected, a limit is reached, or the process is interrupted.
     pub(crate) fn wait_loaded(
         &mut self,
         artifact: &Artifact,
@@ -111,88 +118,102 @@ impl RunningGuest {
     ) -> Result<Loaded, Rejection> {
         let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
         loop {
-            if let Some(interruption) = config.stops.pending() {
-                let message = match interruption {
-                    Interruption::Deadline => {
-                        "the job's time was over before the objective was compiled"
-                    }
-                    _ => "interrupted while the objective was compiled",
-                };
-                let message = message.to_owned();
-                return Err(Rejection { code: RejectionCode::Died, message, help: None });
+            if let Some(interruption) = config.cancellation.pending() {
+                return Err(interrupted(interruption));
             }
             if deadline.is_over() {
                 return Err(compile_limit(config, Limit::CompileTime, "takes too long"));
             }
-            let wait = deadline.remaining().into_iter().chain(config.stops.remaining());
+            let wait = deadline.remaining().into_iter().chain(config.cancellation.remaining());
             let wait = wait.min().unwrap_or(TICK);
-            let received =
-                self.receive(wait, &config.stops).map_err(|error| died(&error.to_string()))?;
-            if matches!(received, Received::Closed) {
-                let death = self.cause_of_death();
-                if death.code == FailureCode::Memory {
-                    return Err(compile_limit(
-                        config,
-                        Limit::CompileMemory,
-                        "takes too much memory",
-                    ));
-                }
-                return Err(died(&death.message));
-            }
-            while let Some(message) =
-                self.frames.next().map_err(|error| died(&error.to_string()))?
-            {
-                match message {
-                    FromGuest::NeedModule => {
-                        let module = ToGuest::Module(artifact.bytes.clone());
-                        self.send(&module).map_err(|error| died(&error.to_string()))?;
+            match self.receive(wait, &config.cancellation) {
+                Ok(Received::Nothing) => {}
+                Ok(Received::Closed) => return Err(self.cause_of_failed_load(config)),
+                Ok(Received::Messages) => {
+                    if let Some(loaded) = self.handle_loading(artifact)? {
+                        return Ok(loaded);
                     }
-                    FromGuest::Loaded(loaded) => return Ok(loaded),
-                    FromGuest::Rejected(rejection) => return Err(rejection),
-                    // What `describe` prints is nobody's business.
-                    FromGuest::Output { .. } => {}
-                    other => return Err(died(&format!("it sent {other:?} while loading"))),
                 }
+                Err(error) => return Err(died(&error.to_string())),
             }
         }
     }
 
-    /// Why the process closed its socket in the middle of a trial.
+    /// Handles the messages that have arrived while the objective is loaded.
+    fn handle_loading(&mut self, artifact: &Artifact) -> Result<Option<Loaded>, Rejection> {
+        let failed = |error: io::Error| died(&error.to_string());
+        while let Some(message) = self.frames.next().map_err(failed)? {
+            match message {
+                FromGuest::NeedModule => {
+                    self.send(&ToGuest::Module(artifact.bytes.clone())).map_err(failed)?;
+                }
+                FromGuest::Loaded(loaded) => return Ok(Some(loaded)),
+                FromGuest::Rejected(rejection) => return Err(rejection),
+                // Output of `describe` belongs to no trial and is dropped.
+                FromGuest::Output { .. } => {}
+                other => {
+                    return Err(died(&format!("expected the loaded objective, found {other:?}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn cause_of_failed_load(&mut self, config: &SandboxConfig) -> Rejection {
+        let failure = self.cause_of_death();
+        if failure.code == FailureCode::Memory {
+            return compile_limit(config, Limit::CompileMemory, "takes too much memory");
+        }
+        died(&failure.message)
+    }
+
+    /// Returns the reason for which the process closed its socket in the middle of a trial.
     pub(crate) fn post_mortem(mut self) -> Failure {
         self.cause_of_death()
     }
 
+    /// Ends the process and returns its failure.
     fn cause_of_death(&mut self) -> Failure {
-        let end = self.body.end(self.has_hung_up());
-        let words = end.words.chars().map(|c| if c.is_control() { ' ' } else { c });
-        let words: String = words.collect();
-        let words = words.trim();
-        if words.contains("memory allocation of") {
-            return Failure::new(
-                FailureCode::Memory,
-                format!("the guest process ran out of memory: {words}"),
-            )
-            .with_help("give the job more memory");
+        let end = self.handle.end(self.has_hung_up());
+        let stderr: String =
+            end.stderr.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let stderr = stderr.trim();
+        // Rust's standard library prints this before it aborts.
+        if stderr.contains("memory allocation of") {
+            let message = format!("the guest process ran out of memory: {stderr}");
+            return Failure::new(FailureCode::Memory, message)
+                .with_help("give the job more memory");
         }
-        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-        Failure::new(FailureCode::Died, format!("{}{said}", end.how))
+        let message = match stderr {
+            "" => end.cause,
+            stderr => format!("{}: {stderr}", end.cause),
+        };
+        Failure::new(FailureCode::Died, message)
     }
 
-    /// Whether the other end of the socket is closed.
+    /// Returns whether the other end of the socket is closed.
     fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::RDHUP)];
         poll(&mut fds, Some(&Timespec::default())).is_ok() && !fds[0].revents().is_empty()
     }
 }
 
-/// Getting the objective ready took more than it may.
+fn interrupted(interruption: Interruption) -> Rejection {
+    let message = match interruption {
+        Interruption::Deadline => "the job's time was over before the objective was compiled",
+        _ => "interrupted while the objective was compiled",
+    };
+    Rejection { code: RejectionCode::Died, message: message.to_owned(), help: None }
+}
+
+/// Returns the rejection of an objective whose loading reached a limit.
 fn compile_limit(config: &SandboxConfig, limit: Limit, what: &str) -> Rejection {
     let allowed = config.limits.get(limit).unwrap_or_default();
     let hit = LimitHit { limit, allowed, used: None };
     Rejection::new(
         RejectionCode::CompileLimit,
         format!("compiling and describing the objective {what}: {hit}"),
-        format!("raise {} if you trust its author", limit.flag()),
+        "raise the limit if you trust the author of the objective",
     )
 }
 

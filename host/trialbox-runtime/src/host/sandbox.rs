@@ -1,5 +1,4 @@
-//! The host's side of a sandboxed objective: starts the guest process, answers its calls from the trial's
-//! session, and ends it when its time is over.
+//! A door to an objective in a guest process, which the sandbox starts, prepares, calls and replaces.
 
 use crate::host::call::{Call, CallEnd, to_evaluation};
 use crate::host::config::SandboxConfig;
@@ -101,7 +100,7 @@ impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
         let checkpoint = CheckpointState::from(self.checkpoint.as_ref());
         if let Err(rejection) = self.prepare() {
-            return match self.config.stops.pending() {
+            return match self.config.cancellation.pending() {
                 Some(interruption) => Evaluation::Interrupted(interruption),
                 None => Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message)),
             };
@@ -109,7 +108,7 @@ impl Objective for Sandbox {
         let Some(guest) = &mut self.guest else { unreachable!("a guest was just prepared") };
         match Call::new(guest, &self.config, checkpoint).run(session) {
             CallEnd::Returned(end) => to_evaluation(end),
-            // The process is of no more use: dropping it ends it.
+            // The process is in the middle of a call and cannot be called again. Dropping it ends it.
             CallEnd::Ended(evaluation) => {
                 self.guest = None;
                 evaluation

@@ -1,4 +1,4 @@
-//! The vocabulary of the two processes: the messages that they exchange and the values in them.
+//! The language of the two processes: the messages that they exchange and the values in them.
 
 pub(crate) mod contract;
 pub(crate) mod digest;

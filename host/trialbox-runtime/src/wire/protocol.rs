@@ -1,7 +1,7 @@
-//! What the host process and the guest process say to each other: length-prefixed frames over a socket.
+//! The messages between the host process and the guest process: length-prefixed frames over a socket.
 //!
-//! The guest process is not trusted: the host bounds the size of its frames and checks every argument. A
-//! call that breaks a rule gets no answer; the host ends the guest process instead.
+//! The host process does not trust the guest process. It bounds the size of frames and checks every argument. A call
+//! that breaks a rule gets no answer: the host process ends the guest process instead.
 
 use crate::wire::contract::CHECKPOINT_PATH;
 use serde::de::DeserializeOwned;
@@ -13,7 +13,7 @@ use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::limits::{Limit, Limits};
 
-/// What framing adds to the payload of a host call, at most.
+/// The most bytes that framing adds to the payload of a host call.
 const FRAMING_BYTES: usize = 64 << 10;
 
 /// The environment variable that names the precautions to leave out, for benchmarks of what they cost; never in a
@@ -21,12 +21,12 @@ const FRAMING_BYTES: usize = 64 << 10;
 #[cfg(feature = "failpoints")]
 pub(crate) const OMITTED_PRECAUTIONS: &str = "TRIALBOX_WITHOUT";
 
-/// From the host process.
+/// A message from the host process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToGuest {
-    /// The first message: make the objective ready.
+    /// Load the objective. This is the first message.
     Load(LoadRequest),
-    /// The answer to [`FromGuest::NeedModule`].
+    /// The component, in answer to [`FromGuest::NeedModule`].
     Module(Vec<u8>),
     /// Run one trial.
     Evaluate(TrialRequest),
@@ -40,29 +40,29 @@ pub(crate) enum ToGuest {
     Bool(bool),
 }
 
-/// What a guest process needs to know before it can load the objective.
+/// The facts that a guest process needs to load the objective.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LoadRequest {
     /// The SHA-256 of the component in hexadecimal.
     pub(crate) sha256: String,
     /// The directories for compiled code, the preferred one first; empty to save none.
     pub(crate) cache_dirs: Vec<PathBuf>,
-    /// Directories that the guest may see.
+    /// The directories that are granted to the guest.
     pub(crate) grants: Vec<Grant>,
-    /// The directory that its trial finds at [`CHECKPOINT_PATH`], if there is one.
+    /// The directory that is mounted at [`CHECKPOINT_PATH`] during trials.
     pub(crate) checkpoint_dir: Option<PathBuf>,
-    /// Environment variables that the guest gets; it inherits none.
+    /// The environment variables of the guest, which inherits none.
     pub(crate) env: Vec<(String, String)>,
-    /// How its code is compiled.
+    /// The settings of the compiler.
     pub(crate) engine: EngineSettings,
-    /// What it may use while it describes itself.
+    /// The limits while the objective describes itself.
     pub(crate) limits: GuestLimits,
-    /// What the compiler may use.
+    /// The limit on the memory of the compiler.
     pub(crate) compile_memory_bytes: u64,
 }
 
 impl LoadRequest {
-    /// The directories that a trial may see; whoever describes itself has no checkpoint.
+    /// Returns the directories that are granted to a trial. While an objective describes itself it has no checkpoint.
     pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
         let checkpoint = self.checkpoint_dir.iter().map(|dir| Grant {
             host: dir.clone(),
@@ -73,20 +73,20 @@ impl LoadRequest {
     }
 }
 
-/// How code is compiled and run. Code that was compiled with other settings is other code.
+/// The settings with which code is compiled and run. Other settings produce other code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EngineSettings {
-    /// Whether the same call must give the same bits on every machine.
+    /// True if the same call must give the same bits on every machine.
     pub(crate) deterministic: bool,
-    /// Whether instructions are counted.
+    /// True if instructions are counted.
     pub(crate) metered: bool,
-    /// Whether loops look up if they are to end, because no process of its own can be ended.
+    /// True if epoch checks are compiled in. Only thread isolation needs them: there is no process to kill.
     pub(crate) interruptible: bool,
-    /// The stack of WebAssembly.
+    /// The size of WebAssembly's stack.
     pub(crate) stack_bytes: u64,
 }
 
-/// What the guest process itself lets a guest use, in the units of the limits of the same names.
+/// The limits that the guest process enforces, in the units of the limits of the same names.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct GuestLimits {
     pub(crate) memory_bytes: u64,
@@ -101,8 +101,8 @@ pub(crate) struct GuestLimits {
 }
 
 impl GuestLimits {
-    /// What an objective may use to describe itself. Its code may begin with memories that are too large for a trial,
-    /// and a trial is what fails for it.
+    /// Returns the limits while an objective describes itself. A component that starts with more memory than a trial
+    /// may have can still be described; its trials fail.
     pub(crate) fn for_describing(self) -> Self {
         let defaults = GuestLimits::from(&Limits::default());
         GuestLimits { memory_bytes: self.memory_bytes.max(defaults.memory_bytes), ..self }
@@ -126,34 +126,34 @@ impl From<&Limits> for GuestLimits {
     }
 }
 
-/// One trial to run.
+/// A trial to run.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct TrialRequest {
-    /// The trial's number.
+    /// The trial's number in its study.
     pub(crate) number: u32,
     /// The seed for the guest's random numbers.
     pub(crate) seed: u64,
-    /// What it finds at [`CHECKPOINT_PATH`].
+    /// The state of the directory at [`CHECKPOINT_PATH`].
     pub(crate) checkpoint: CheckpointState,
-    /// What it may use.
+    /// The limits of the trial.
     pub(crate) limits: GuestLimits,
 }
 
-/// A directory that the guest may see.
+/// A directory that is granted to the guest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
-    /// Where it is, an absolute path.
+    /// The absolute path on the host.
     pub host: PathBuf,
-    /// What the guest calls it, an absolute path.
+    /// The absolute path in the guest.
     pub guest: String,
-    /// Whether the guest may change what is in it.
+    /// True if the guest may write to it.
     pub writable: bool,
 }
 
-/// From the guest process.
+/// A message from the guest process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromGuest {
-    /// There is no compiled code for this digest.
+    /// The cache has no code for the component, so the guest process needs the component itself.
     NeedModule,
     Loaded(Loaded),
     Rejected(Rejection),
@@ -197,14 +197,14 @@ pub(crate) enum FromGuest {
         stderr: bool,
         bytes: Vec<u8>,
     },
-    /// The memory has grown notably.
+    /// The peak of the memory, sent when it has grown considerably: a guest that is killed cannot send it.
     PeakMemory {
         peak_memory_bytes: u64,
     },
     Ended {
         end: GuestEnd,
         peak_memory_bytes: u64,
-        /// How many instructions were executed, if they were counted.
+        /// The number of executed instructions, if they were counted.
         fuel: Option<u64>,
     },
 }
@@ -219,25 +219,25 @@ pub(crate) enum Choice {
     Text(String),
 }
 
-/// How a call of the objective ended inside the guest process.
+/// The end of a call of the objective, as the guest process saw it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum GuestEnd {
     Complete(Vec<f64>),
     Pruned,
     /// The objective returned an error, with its message.
     Error(String),
-    /// It did not return. The text is the guest's, and only some codes are a guest's to report.
+    /// The objective did not return. The host process trusts neither the texts nor the code.
     Broke(Failure),
 }
 
-/// Writes one frame.
+/// Writes a message as one frame.
 pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
     let mut frame = Vec::new();
     append_frame(&mut frame, message)?;
     to.write_all(&frame)
 }
 
-/// Appends one frame to those that wait to be written.
+/// Appends a message to a buffer as one frame.
 pub(crate) fn append_frame(to: &mut Vec<u8>, message: &impl Serialize) -> io::Result<()> {
     let payload = postcard::to_allocvec(message).map_err(io::Error::other)?;
     let length = u32::try_from(payload.len()).map_err(io::Error::other)?;
@@ -246,7 +246,7 @@ pub(crate) fn append_frame(to: &mut Vec<u8>, message: &impl Serialize) -> io::Re
     Ok(())
 }
 
-/// Reads one frame, waiting for it; `None` when the other side has closed.
+/// Waits for a frame and reads it; returns `None` when the other side has closed.
 pub(crate) fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length) {
@@ -273,13 +273,13 @@ impl Default for FrameBuffer {
 }
 
 impl FrameBuffer {
-    /// A buffer for a guest process whose host calls have payloads within these limits.
+    /// Creates a buffer for a guest process whose host calls have payloads within these limits.
     pub(crate) fn new(limits: &Limits) -> Self {
         let max_frame_bytes = limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
         FrameBuffer { bytes: Vec::new(), start: 0, max_frame_bytes }
     }
 
-    /// Adds what was received.
+    /// Adds received bytes.
     pub(crate) fn extend(&mut self, received: &[u8]) {
         if self.start > 0 {
             self.bytes.drain(..self.start);
@@ -288,10 +288,10 @@ impl FrameBuffer {
         self.bytes.extend_from_slice(received);
     }
 
-    /// The next whole message, if there is one.
+    /// Returns the next whole message, if there is one.
     ///
     /// # Errors
-    /// A frame that is too large or is no message.
+    /// Fails if a frame is too large or does not hold a message.
     pub(crate) fn next(&mut self) -> io::Result<Option<FromGuest>> {
         let pending = &self.bytes[self.start..];
         let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
@@ -299,7 +299,7 @@ impl FrameBuffer {
         if length > self.max_frame_bytes {
             let most = self.max_frame_bytes;
             return Err(io::Error::other(format!(
-                "a message of {length} bytes; at most {most} are allowed"
+                "expected a message of at most {most} bytes, found {length}"
             )));
         }
         let Some(payload) = rest.get(..length) else { return Ok(None) };
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_too_large_or_no_message_is_refused() {
+    fn a_frame_that_is_too_large_or_not_a_message_is_refused() {
         let mut buffer = FrameBuffer::default();
         buffer.extend(&u32::MAX.to_le_bytes());
         assert!(buffer.next().expect_err("too large").to_string().contains("at most"));

@@ -131,7 +131,7 @@ impl ObjectiveArgs {
             env: self.env.clone(),
             deterministic: self.deterministic,
             limits: self.limits(),
-            stops: stops.clone(),
+            cancellation: stops.clone(),
         };
         Ok(ObjectivePlan { artifact: Arc::clone(artifact), config })
     }

@@ -3,8 +3,8 @@ use trialbox_core::study::limits::Limits;
 use wasmtime::component::{Component, Linker, Resource, ResourceType};
 use wasmtime::{Engine, Store};
 
-/// A component that imports one function for each kind of data, and in whose only export `body` is run. Its memory has
-/// one page, with a byte that is no utf-8 at 0; its `realloc` gives `pointer`.
+/// Returns a component with an import for each kind of data, whose only export runs `body`. Its memory has
+/// one page, with a byte at 0 that is not UTF-8; its `realloc` returns `pointer`.
 fn component(body: &str, pointer: u32) -> String {
     format!(
         r#"(component
@@ -45,7 +45,7 @@ fn component(body: &str, pointer: u32) -> String {
     )
 }
 
-/// How a guest with this body breaks, which may pass 1000 bytes at once.
+/// Returns the failure of a guest with this body, whose calls may pass 1000 bytes.
 fn broken(body: &str, pointer: u32) -> Failure {
     let engine = Engine::default();
     let bytes = wat::parse_str(component(body, pointer)).expect("valid text");
@@ -69,7 +69,7 @@ fn broken(body: &str, pointer: u32) -> Failure {
 }
 
 #[test]
-fn data_that_makes_no_sense_is_told_in_our_words() {
+fn invalid_data_is_described_in_our_words() {
     for (body, pointer, want) in [
         (
             "(call $say (i32.const 65530) (i32.const 100))",
@@ -83,7 +83,7 @@ fn data_that_makes_no_sense_is_told_in_our_words() {
             "a string or list is out of bounds of its memory",
         ),
         ("(call $add (i32.const 1) (i32.const 1))", 64, "a pointer is not aligned"),
-        ("(call $spell (i32.const 0xd800))", 64, "a character is none of Unicode's"),
+        ("(call $spell (i32.const 0xd800))", 64, "a character is not in Unicode"),
         ("(call $ask (i32.const 1))", 64, "a pointer is not aligned"),
         ("(call $ask (i32.const 65536))", 64, "a pointer is out of bounds of its memory"),
         (
@@ -94,7 +94,7 @@ fn data_that_makes_no_sense_is_told_in_our_words() {
         ("(call $close (i32.const 7))", 64, "it used a resource that it does not hold"),
     ] {
         let found = broken(body, pointer);
-        let want = format!("the guest passed data that makes no sense: {want}");
+        let want = format!("the guest passed invalid data: {want}");
         assert_eq!((found.code, found.message), (FailureCode::Data, want), "{body}");
     }
 }
@@ -132,7 +132,8 @@ fn only_what_tells_of_a_panic_is_left_out_of_a_backtrace() {
 
 #[test]
 fn a_rust_panic_is_quoted_with_its_place() {
-    let stderr = "epoch 3\nthread '<unnamed>' panicked at src/lib.rs:7:5:\nindex 3 is out of range\nnote: run with `RUST_BACKTRACE=1`\n";
+    let stderr = "epoch 3\nthread '<unnamed>' panicked at src/lib.rs:7:5:\n\
+                  index 3 is out of range\nnote: run with `RUST_BACKTRACE=1`\n";
     assert_eq!(
         panic_message(stderr),
         "the objective panicked at src/lib.rs:7:5: index 3 is out of range"

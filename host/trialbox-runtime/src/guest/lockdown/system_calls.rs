@@ -1,8 +1,8 @@
-//! The system calls that a guest process may make: what wasmtime, the file system of wasmtime-wasi and Rust's
-//! std need, and no other. A bug in the kernel that needs a rare call is out of reach.
+//! The system calls that a guest process may make: those that wasmtime, the file system of wasmtime-wasi and Rust's
+//! std need. A bug in the kernel that needs a rare call is out of reach.
 //!
-//! The filter (seccomp) sees a call's number and its plain arguments, and not what pointers lead to. Which
-//! files may be opened is therefore Landlock's part.
+//! The filter (seccomp) sees the number of a call and its plain arguments, and no memory behind pointers. Landlock
+//! therefore decides which files may be opened.
 
 use crate::guest::lockdown::omitted::is_omitted;
 use rustix::process::getpid;
@@ -12,7 +12,7 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
-/// Leaves this thread, and those that it starts from now on, the calls of this file.
+/// Restricts this thread, and the threads that it starts later, to the calls of this file.
 ///
 /// Returns whether the kernel enforces it.
 pub(crate) fn filter_system_calls() -> bool {
@@ -31,13 +31,13 @@ fn filter() -> Result<SeccompFilter, BackendError> {
     });
     let rules: BTreeMap<_, _> =
         always.map(Ok).chain(sometimes).collect::<Result<_, BackendError>>()?;
-    // As if the kernel did not know the call: that is the error which libraries have another way for, such as
-    // glibc for `clone3`, whose flags lie behind a pointer.
+    // `ENOSYS` stands for a call that the kernel does not know, and libraries then use another one: glibc does so for
+    // `clone3`, whose flags are behind a pointer.
     let refuse = SeccompAction::Errno(libc::ENOSYS as u32);
     SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)
 }
 
-/// What may be called with any arguments.
+/// The calls that are allowed with any arguments.
 const ALLOWED: &[i64] = &[
     // Memory. Compiled code is made executable, and the image of a memory is a file without a name.
     libc::SYS_brk,
@@ -48,7 +48,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    // Threads, and how they and the process end.
+    // Threads, and the end of threads and of the process.
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
@@ -58,13 +58,13 @@ const ALLOWED: &[i64] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
     libc::SYS_set_robust_list,
-    // Signals of its own: a trap of the guest's arrives as one.
+    // Signals within the process: a trap of the guest arrives as one.
     libc::SYS_restart_syscall,
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
     libc::SYS_sigaltstack,
-    // Time, chance, and who we are.
+    // Time, random numbers and identity.
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -79,15 +79,15 @@ const ALLOWED: &[i64] = &[
     libc::SYS_nanosleep,
     libc::SYS_sysinfo,
     libc::SYS_uname,
-    // The socket to the host process, which is there already.
+    // The socket to the host process, which is open already.
     libc::SYS_recvfrom,
-    // What waits: std for the socket, tokio for all that wasmtime-wasi lets it do.
+    // Waiting: std for the socket, tokio for wasmtime-wasi.
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
     libc::SYS_eventfd2,
     libc::SYS_ppoll,
-    // Files, whichever Landlock lets it open. Neither owners nor modes are changed, nor devices made.
+    // Files that Landlock allows. Calls that change owners or modes, or create devices, are absent.
     libc::SYS_close,
     libc::SYS_faccessat,
     libc::SYS_fadvise64,
@@ -119,13 +119,13 @@ const ALLOWED: &[i64] = &[
     libc::SYS_utimensat,
     libc::SYS_write,
     libc::SYS_writev,
-    // It may always give up more.
+    // Giving up more rights.
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
 ];
 
-/// Older calls for some of these, which only older architectures have and C libraries still use there.
+/// Older variants of some of these, which C libraries still use on older architectures.
 #[cfg(target_arch = "x86_64")]
 const ALLOWED_OF_OLD: &[i64] = &[
     libc::SYS_access,
@@ -145,13 +145,13 @@ const ALLOWED_OF_OLD: &[i64] = &[
     libc::SYS_time,
     libc::SYS_unlink,
 ];
-/// `renameat`, which the crate libc does not name.
+/// Older variants: `renameat`, which the crate libc does not name.
 #[cfg(target_arch = "aarch64")]
 const ALLOWED_OF_OLD: &[i64] = &[38];
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const ALLOWED_OF_OLD: &[i64] = &[];
 
-/// What may be called if one of these conditions on its arguments holds.
+/// Returns the calls that are allowed if one of the conditions on their arguments holds.
 fn conditions() -> Vec<(i64, Vec<Result<SeccompCondition, BackendError>>)> {
     let new_namespaces = libc::CLONE_NEWCGROUP
         | libc::CLONE_NEWIPC
@@ -164,28 +164,28 @@ fn conditions() -> Vec<(i64, Vec<Result<SeccompCondition, BackendError>>)> {
     let of_clone = SeccompCmpOp::MaskedEq(thread | new_namespaces as u64);
     let own_pid = getpid().as_raw_nonzero().get() as u64;
     vec![
-        // A thread is one more of this process.
+        // A new thread of this process, and no new process or namespace.
         (
             libc::SYS_clone,
             vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, of_clone, thread)],
         ),
-        // Not the commands that have the kernel send a signal to another process.
+        // Without the commands that make the kernel send signals to other processes.
         (libc::SYS_fcntl, FCNTL_COMMANDS.map(|command| equals(1, command as u64)).into()),
-        // The name of a thread, and again the promise that `landlock_restrict_self` wants.
+        // The name of a thread, and the promise that `landlock_restrict_self` requires.
         (
             libc::SYS_prctl,
             [libc::PR_SET_NAME, libc::PR_SET_NO_NEW_PRIVS]
                 .map(|option| equals(0, option as u64))
                 .into(),
         ),
-        // Its own limits.
+        // Limits of this process only.
         (libc::SYS_prlimit64, vec![equals(0, 0)]),
-        // To the socket's other end, and to no address.
+        // Without an address: only to the other end of the socket.
         (
             libc::SYS_sendto,
             vec![SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)],
         ),
-        // `abort`.
+        // Signals to this process: `abort` sends one.
         (libc::SYS_tgkill, vec![equals(0, own_pid)]),
     ]
 }
@@ -200,24 +200,24 @@ const FCNTL_COMMANDS: [i32; 7] = [
     libc::F_SETFL,
 ];
 
-/// That an argument of 32 bits has this value.
+/// Returns the condition that an argument of 32 bits has this value.
 fn equals(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }
 
-/// Gives a program to the kernel.
+/// Installs a filter in the kernel.
 ///
-/// Before Linux 5.16 the kernel takes a process with a filter for one that runs hostile code beside its own
-/// secrets, and makes all of it slower. Ours has no secrets, so it says that it wants none of that.
+/// Before Linux 5.16 the kernel assumes that a process with a filter runs hostile code beside its own secrets, and
+/// slows it down with mitigations. The guest process has no secrets, so the flag turns the mitigations off.
 fn install(program: &BpfProgram) -> bool {
-    // `seccomp` has known this since Linux 4.17.
+    // `seccomp` has the flag since Linux 4.17.
     install_with(program, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW) || install_with(program, 0)
 }
 
 #[expect(unsafe_code, reason = "neither std nor rustix has this call")]
 fn install_with(program: &BpfProgram, flags: libc::c_ulong) -> bool {
     let Ok(len) = u16::try_from(program.len()) else { return false };
-    // The kernel only reads it, whatever the type of the pointer says.
+    // The kernel only reads the filter, although the pointer is mutable.
     let filter = program.as_ptr().cast::<libc::sock_filter>().cast_mut();
     let description = libc::sock_fprog { len, filter };
     let operation = libc::SECCOMP_SET_MODE_FILTER;

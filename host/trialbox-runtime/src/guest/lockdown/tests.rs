@@ -1,6 +1,6 @@
-//! What a confined process can still do, tried with WASI out of the way: a bug there opens no more than this.
+//! The abilities of a confined process without WASI: a bug in WASI opens no more than this.
 //!
-//! There is no way back out of Landlock, so each test runs itself again as a process of its own.
+//! Landlock cannot be undone, so each test runs itself again in a separate process.
 
 mod calls;
 mod escapes;
@@ -20,13 +20,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use trialbox_core::study::limits::Limits;
 
-/// Tells a process that it is the confined one, and where its scene is.
+/// The variable that marks the confined process and holds the path of its scene.
 const SCENE: &str = "TRIALBOX_CONFINED_IN";
 
-/// Where the confined process leaves what it found, in the directory granted for writing.
+/// The file for the results of the confined process, in the directory granted for writing.
 const FOUND: &str = "rw/found";
 
-/// One line for each thing that is tried, with what came of it.
+/// One line for each attempt, with its outcome.
 #[derive(Default)]
 struct Attempts(String);
 
@@ -38,15 +38,15 @@ impl Attempts {
 }
 
 #[test]
-fn asking_what_the_kernel_can_do_confines_nobody_who_asks() {
+fn asking_for_the_precautions_does_not_confine_the_caller() {
     let found = precautions();
     assert_eq!(precautions(), found);
     // Landlock would refuse the first, seccomp the second.
-    File::open("/proc/self/status").expect("a file that nobody has granted");
+    File::open("/proc/self/status").expect("a file that is not granted");
     TcpListener::bind("127.0.0.1:0").expect("a socket");
 }
 
-/// A folder with a directory granted for reading, one for writing, one for compiled code, and one of others'.
+/// Creates a directory granted for reading, one for writing, one for compiled code, and one that is not granted.
 fn new_scene(test: &str) -> PathBuf {
     let scene = std::env::temp_dir().join(format!("trialbox-{test}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&scene);
@@ -70,13 +70,13 @@ fn grants(scene: &Path) -> [Grant; 2] {
     [grant("ro", false), grant("rw", true)]
 }
 
-/// Runs the test of this name again, with the part for the confined process, and gives what that found.
-/// `None` where the kernel cannot confine it.
+/// Runs the part of a test for the confined process, and returns its results, or `None` if the kernel cannot confine
+/// it.
 fn found_by_confined(test: &str, arguments: &[(&str, String)]) -> Option<(u32, String)> {
     let scene = new_scene(test);
     let program = std::env::current_exe().expect("this test's program");
     let ran = Command::new(program)
-        .args(["--exact", &format!("lockdown::tests::{test}")])
+        .args(["--exact", &full_name(test)])
         .env(SCENE, &scene)
         .envs(arguments.iter().map(|(name, value)| (name, value)))
         .output()
@@ -93,6 +93,12 @@ fn found_by_confined(test: &str, arguments: &[(&str, String)]) -> Option<(u32, S
     }
     assert_eq!(secret.expect("still there"), b"outside/secret");
     Some((abi, attempts.to_owned()))
+}
+
+/// Returns the name by which the test harness knows a test of this module.
+fn full_name(test: &str) -> String {
+    let (_, module) = module_path!().split_once("::").expect("a crate and its module");
+    format!("{module}::{test}")
 }
 
 /// Opens the grants for an instance.
@@ -237,7 +243,7 @@ fn try_cache(scene: &Path) {
     leave_found(scene, abi, &attempts);
 }
 
-/// Tells the confined process where somebody listens.
+/// The variable with the address of a listener.
 const PORT: &str = "TRIALBOX_LISTENING_ON";
 
 #[test]
@@ -279,7 +285,7 @@ fn try_others(scene: &Path) {
     leave_found(scene, abi, &attempts);
 }
 
-/// An address in the abstract namespace that no other test uses.
+/// Returns an address in the abstract namespace that no other test uses.
 fn abstract_address(port: &str) -> SocketAddr {
     SocketAddr::from_abstract_name(format!("trialbox-lockdown-{port}")).expect("short enough")
 }

@@ -1,5 +1,5 @@
 //! System calls of a filtered process, made as one that has been taken over would make them. None does any harm where
-//! the filter fails: no descriptor or path in their arguments is anybody's, and no signal is sent.
+//! the filter fails: their arguments name no open descriptor and no existing path, and no signal is sent.
 
 use super::*;
 use std::io::Read as _;
@@ -124,7 +124,7 @@ fn try_system_calls(scene: &Path) {
     leave_found(scene, abi, &attempts);
 }
 
-/// Tells a process how it is to end.
+/// The variable that tells a process how to end.
 const ABORTS: &str = "TRIALBOX_ABORTS_BY";
 
 #[test]
@@ -139,14 +139,14 @@ fn a_filtered_process_that_aborts_says_why_and_is_ended_by_its_own_signal() {
     let test = "calls::a_filtered_process_that_aborts_says_why_and_is_ended_by_its_own_signal";
     let ended = |how: &str| {
         Command::new(std::env::current_exe().expect("this test's program"))
-            .args(["--exact", "--nocapture", &format!("lockdown::tests::{test}")])
+            .args(["--exact", "--nocapture", &full_name(test)])
             .env(ABORTS, how)
             .output()
             .expect("the program starts")
     };
     assert_eq!(ended("abort").status.signal(), Some(Signal::ABORT.as_raw()));
     let panicked = ended("panic");
-    // What the harness of tests makes of a panic.
+    // The exit code of the test harness after a panic.
     assert_eq!(panicked.status.code(), Some(101), "{panicked:?}");
     assert!(String::from_utf8_lossy(&panicked.stderr).contains("panicked at"), "{panicked:?}");
 }
