@@ -28,6 +28,13 @@ pub(crate) fn build(folder: &str) -> Result<()> {
     run(cargo_at(folder).args(["build", "--release", "--locked", "--target", TARGET]))
 }
 
+/// Compiles the examples' own tests.
+pub(crate) fn build_tests() -> Result<()> {
+    for_each(EXAMPLES, |example| {
+        run(cargo_in(example).args(["test", "--release", "--locked", "--no-run"]))
+    })
+}
+
 /// Tests the examples natively, as their authors would.
 pub(crate) fn test_all(tally: &mut Tally) -> Result<()> {
     for_each(EXAMPLES, |example| {

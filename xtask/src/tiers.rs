@@ -211,6 +211,7 @@ fn build() -> Result<()> {
         shell::run(cargo_test(packages).arg("--no-run"))?;
     }
     shell::run(cargo_test(&HOST).args(["--features", FAILPOINTS, "--no-run"]))?;
+    guests::build_tests()?;
     guests::build_all()?;
     Ok(())
 }

@@ -74,7 +74,7 @@ const RULES: [Rule; 14] = [
     Rule {
         name: "worker",
         finds: "names of the command line where trials run",
-        standing: Goal,
+        standing: Law,
         find: |tree| walls::names(walls::WORKER, &tree.sources),
     },
     Rule {
