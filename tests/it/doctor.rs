@@ -19,7 +19,7 @@ fn has_code(findings: &[Value], code: &str) -> bool {
     findings.iter().any(|finding| finding["code"] == code)
 }
 
-/// What Python's script prints.
+/// Returns the output of the Python script.
 fn python(scene: &Scene, arguments: &[&str]) -> Value {
     let interpreter = root().join("target/venv/bin/python");
     assert!(interpreter.exists(), "{} is missing: run `cargo xtask test`", interpreter.display());

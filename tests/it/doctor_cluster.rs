@@ -1,5 +1,5 @@
-//! `trialbox doctor --slurm` on a Slurm that is a few shell scripts: its job's two tasks are real, and run on two
-//! "nodes" of this machine.
+//! `trialbox doctor --slurm` on a fake Slurm of shell scripts. The two tasks of the job are real, and run on two "nodes"
+//! of this machine.
 
 use crate::scene::{Ran, Scene};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Reads the flags, and leaves the program and the folder as `$2` and `$3`.
+/// A script that reads the flags, and leaves the program and the folder in `$2` and `$3`.
 const SBATCH: &str = r#"
 case $1 in --version) echo "slurm 23.11.4"; exit;; esac
 while [ $# -gt 3 ]; do
@@ -24,7 +24,7 @@ task() { # RANK NODE FOLDER
 program=$2
 "#;
 
-/// Each setting as Slurm prints it.
+/// A script that prints settings in Slurm's format.
 const SCONTROL: &str = r#"
 case $2 in
     job) echo "JobId=17 JobState=FAILED ExitCode=1:0 NodeList=n[1-2]";;
@@ -54,7 +54,7 @@ fn two_nodes_that_share_locks_caches_and_names_are_said_to() {
         assert_eq!(findings[code]["severity"], "ok", "{code}: {findings:?}");
     }
     assert_eq!(findings["signals"]["severity"], "note");
-    // On a busy machine messages take their time.
+    // On a busy machine messages are slow.
     assert_ne!(findings["clocks"]["severity"], "warning");
     assert_eq!((&summary["errors"], &summary["warnings"]), (&Value::from(0), &Value::from(0)));
     assert_eq!(summary["slurm_version"], "23.11.4");
@@ -140,7 +140,7 @@ fn a_task_whose_other_never_comes_reports_that_and_what_it_is_itself() {
     missing.assert_error(2, &["cannot find the folder `no/such` on this node"]);
 }
 
-/// What needs bindfs.
+/// Tests that need bindfs.
 mod two_nodes {
     use super::FakeSlurm;
     use crate::scene::Scene;
@@ -171,14 +171,14 @@ mod two_nodes {
     }
 }
 
-/// Slurm's commands as scripts.
+/// The commands of a fake Slurm.
 struct FakeSlurm<'a> {
     scene: &'a Scene,
     bin: PathBuf,
 }
 
 impl<'a> FakeSlurm<'a> {
-    /// `submit` is what sbatch does once it has read its flags.
+    /// Writes the commands. `submit` is the code of sbatch after its flags.
     fn new(scene: &'a Scene, submit: &str) -> Self {
         let bin = scene.path("bin");
         std::fs::create_dir(&bin).unwrap();
@@ -197,7 +197,7 @@ impl<'a> FakeSlurm<'a> {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// Runs it for a study in a folder.
+    /// Runs `doctor --slurm` for a study in a folder.
     fn run(&self, folder: &Path, arguments: &[&str]) -> Ran {
         let database = folder.join("s.db").display().to_string();
         let own = ["doctor", "--slurm", "--storage", &database];
@@ -207,7 +207,7 @@ impl<'a> FakeSlurm<'a> {
         command.output().unwrap().into()
     }
 
-    /// The exit code, the findings by their codes, and the summary.
+    /// Returns the exit code, the findings by code, and the summary.
     #[track_caller]
     fn doctor(
         &self,

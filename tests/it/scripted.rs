@@ -222,8 +222,8 @@ impl Script {
         format!("(i32.const {at}) (i32.const {})", text.len())
     }
 
-    /// Returns the address and the length of a list of choices. Each has its case in the first byte, and its value from the
-    /// eighth on.
+    /// Returns the address and the length of a list of choices. Each has its case in the first byte, and its value from
+    /// the eighth on.
     fn choices(&mut self, choices: &[Choice]) -> String {
         let mut list = Vec::new();
         for choice in choices {

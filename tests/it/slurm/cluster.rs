@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 /// The way in which Slurm tracks the processes of a job, and so chooses those that it signals.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Proctrack {
-    /// As in production. Every signal but KILL goes to the batch script or to the processes that `srun` started, and not
-    /// to their children.
+    /// As in production. Every signal but KILL goes to the batch script or to the processes that `srun` started, and
+    /// not to their children.
     Cgroup,
     /// By the parents in the process table. Signals reach children too, and a child whose parent died outlives its job.
     Linuxproc,
@@ -103,8 +103,8 @@ impl Cluster {
         &self.layout.nodes
     }
 
-    /// Returns a command in the environment of a user of the cluster, which jobs inherit. The home is the test's folder,
-    /// so that each test has caches and databases of its own.
+    /// Returns a command in the environment of a user of the cluster, which jobs inherit. The home is the test's
+    /// folder, so that each test has caches and databases of its own.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&self.layout.home).env_clear();
@@ -154,8 +154,8 @@ impl Cluster {
         self.wait_until_up(&[node.to_owned()]);
     }
 
-    /// Stops the controller as for maintenance, and restarts it. A killed controller would hold every running job for an
-    /// administrator (`launch_failed_requeued_held`).
+    /// Stops the controller as for maintenance, and restarts it. A killed controller would hold every running job for
+    /// an administrator (`launch_failed_requeued_held`).
     #[track_caller]
     pub(crate) fn restart_controller(&mut self) {
         let mut controller = self.controller.take().unwrap();
@@ -177,8 +177,8 @@ impl Cluster {
         self.slurmds.insert(node.to_owned(), slurmd);
     }
 
-    /// Starts a daemon that does not fork, so that it is a child of this process. It dies with the test's thread, so that
-    /// an interrupted test run leaves no cluster behind.
+    /// Starts a daemon that does not fork, so that it is a child of this process. It dies with the test's thread, so
+    /// that an interrupted test run leaves no cluster behind.
     fn daemon(&self, program: &str, arguments: &[&str], name: &str) -> Child {
         let mut command = self.command("setpriv", &["--pdeathsig", "SIGKILL", program]);
         command.args(arguments).arg("-f").arg(&self.layout.conf);

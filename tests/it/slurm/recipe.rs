@@ -1,5 +1,5 @@
-//! The recipe for Optuna of the Alliance's (Compute Canada's) wiki: an array job whose tasks create or open the study and
-//! run one trial each. Only its Python line is replaced.
+//! The recipe for Optuna of the Alliance's (Compute Canada's) wiki: an array job whose tasks create or open the study
+//! and run one trial each. Only its Python line is replaced.
 
 use super::cluster::{Cluster, Task};
 use crate::scene::{Scene, guest};

@@ -1,8 +1,7 @@
 //! The end of the batch job that this process runs in, and the thread that watches it.
 //!
-//! No signal is needed, because the usual batch script delivers none: Slurm sends its signals to the script's
-//! shell, which dies of them or keeps them to itself. So the end is asked for, trials are stopped some seconds
-//! before it, and what they have is recorded.
+//! A usual batch script delivers no signal: Slurm sends its signals to the script's shell, which dies of them or
+//! ignores them. So this process asks Slurm for the end, and interrupts and records trials some seconds before it.
 
 use crate::cluster::own_job::{self, Left, Standing};
 use crate::cluster::slurm::{SlurmError, SlurmJob};
@@ -12,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_runtime::SharedDeadline;
 
-/// How long before the end of the job a trial is stopped where nobody says: enough to write its end into a busy
-/// database, or else into a file.
+/// The default time before the end of the job at which a trial is interrupted: enough to record it in a busy database,
+/// or else in a file.
 const RESERVE: Duration = Duration::from_secs(15);
 
 /// The largest part of a short job that is reserved, as a divisor.
@@ -23,7 +22,8 @@ const LARGEST_PART: u32 = 4;
 /// (`scontrol update TimeLimit`).
 const LAST_QUESTION: Duration = Duration::from_secs(60);
 
-/// The largest random time by which that question comes earlier, so that tasks that started together do not ask together.
+/// The largest random time by which that question comes earlier, so that tasks that started together do not ask
+/// together.
 const SPREAD: Duration = Duration::from_secs(30);
 
 /// The pause after the first question without an answer. Each further pause is twice as long.
@@ -35,7 +35,7 @@ const UNLIMITED_PAUSE: Duration = Duration::from_secs(3600);
 /// The time before the end at which a process stops waiting for the database, and writes its results to a file.
 const LAST_CALL: Duration = Duration::from_secs(8);
 
-/// How often a job is started again that gets on each time: as good as always, and not for ever.
+/// The number of restarts of a job that makes progress each time: practically unlimited, but finite.
 const MAX_RESTARTS: u32 = 1000;
 
 /// The user's orders about the end of the job's time.
@@ -70,12 +70,12 @@ impl JobEndPlan {
         match (self.job_time, SlurmJob::current()) {
             (Some(time), _) => watch.set(Left::Time(time)),
             (None, Some(job)) => {
-                // Where Slurm has told already, the first trial need not begin without knowing.
-                // An end that is past was moved, or is another job's.
+                // With the end from the environment, the first trial starts with a deadline.
+                // An end that is past was moved, or belongs to another job.
                 let told = job.end_time.map(|end| until(end, SystemTime::now()));
                 let told = told.filter(|left| !left.is_zero()).map(Left::Time);
                 told.into_iter().for_each(|left| watch.set(left));
-                // It ends with the process; nobody waits for it.
+                // The thread ends with the process, and is not joined.
                 std::thread::spawn(move || watch.keep(&job, told));
             }
             (None, None) => {}
@@ -87,12 +87,12 @@ impl JobEndPlan {
 /// The end of the job, as the workers of this process see it.
 #[derive(Debug)]
 pub(crate) struct JobEnd {
-    /// When trials must be over.
+    /// The time at which trials are interrupted.
     pub(crate) deadline: Arc<SharedDeadline>,
-    /// When there is no time to wait for a database any more.
+    /// The time at which waits for the database end.
     pub(crate) last_call: Arc<SharedDeadline>,
     min_time: Option<Duration>,
-    /// Whether the job is to be started again if there is more to do.
+    /// True if the job is to be requeued when there is more to do.
     requeue: bool,
     was_requeued: AtomicBool,
 }
@@ -189,7 +189,7 @@ impl Watch {
     }
 
     /// Asks Slurm how long the job may still run. Returns `None` if asking again is useless: this process belongs to an
-    /// old copy of the job, or there is no squeue.
+    /// old copy of the job, or squeue is missing.
     fn ask(&mut self, job: &SlurmJob) -> Option<Left> {
         let problem = match Standing::of(job) {
             Ok(Some(now)) if now.supersedes(job) => return None,
@@ -208,7 +208,8 @@ impl Watch {
         let is_news = !std::mem::replace(&mut self.has_warned, true);
         if is_news && self.deadline.remaining().is_none() {
             tracing::warn!(
-                "the end of job {} is not known yet ({problem}), so its trial may not be stopped in time; --job-time sets it",
+                "the end of job {} is not known yet ({problem}), so its trial may not be stopped in \
+                 time; --job-time sets it",
                 job.name()
             );
         }

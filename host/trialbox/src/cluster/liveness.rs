@@ -216,8 +216,8 @@ struct ListedJobs {
     is_whole: bool,
 }
 
-/// Returns the job of an owner's process. An owner without a process took its trial with `trial ask`: the trial outlives
-/// the job, because the result may come from elsewhere.
+/// Returns the job of an owner's process. An owner without a process took its trial with `trial ask`: the trial
+/// outlives the job, because the result may come from elsewhere.
 fn job_of(owner: &Json) -> Option<JobStart> {
     owner.get("pid").and_then(|_| JobStart::from_members(owner))
 }

@@ -1,7 +1,7 @@
 //! Asks Slurm about the job of this process, and requeues it.
 //!
-//! The environment alone proves nothing. A job that was submitted from within a task inherits the task's variables. When
-//! a silent node comes back, two copies of a job have the same variables.
+//! The environment alone proves nothing. A job that was submitted from within a task inherits the task's variables.
+//! When a silent node comes back, two copies of a job have the same variables.
 
 use super::slurm::{SlurmError, SlurmJob, ask, read_time};
 use std::time::Duration;

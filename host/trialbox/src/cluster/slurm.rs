@@ -143,9 +143,9 @@ fn read_complaint(program: &str, stderr: &str) -> String {
     stderr.trim().lines().map(line).collect::<Vec<_>>().join("; ")
 }
 
-/// Returns whether a variable changes the output of Slurm's commands, or the cluster that they ask (squeue(1), sacct(1),
-/// scontrol(1)). Users set such variables for their own reading: with `SQUEUE_PARTITION`, jobs of other partitions seem
-/// to be gone.
+/// Returns whether a variable changes the output of Slurm's commands, or the cluster that they ask (squeue(1),
+/// sacct(1), scontrol(1)). Users set such variables for their own reading: with `SQUEUE_PARTITION`, jobs of other
+/// partitions seem to be gone.
 fn changes_answers(program: &str, variable: &str) -> bool {
     let is_filter = ["SQUEUE_", "SACCT_"].iter().any(|prefix| variable.starts_with(prefix));
     if program == "sbatch" {
@@ -237,8 +237,8 @@ fn read_job_id(said: &str) -> Option<&str> {
 }
 
 /// Reads a time in the formats of Slurm: minutes, `minutes:seconds`, `hours:minutes:seconds`, `days-hours`,
-/// `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). Returns `None` for anything else, such as
-/// `UNLIMITED`.
+/// `days-hours:minutes` or `days-hours:minutes:seconds` (sbatch(1), `--time`). Returns `None` for anything else, such
+/// as `UNLIMITED`.
 pub(crate) fn read_time(text: &str) -> Option<Duration> {
     let (days, rest) = match text.split_once('-') {
         Some((days, rest)) => (Some(days), rest),

@@ -44,8 +44,8 @@ impl Cluster {
         self.sbatch_with(&[], arguments)
     }
 
-    /// Submits a batch script with additional variables in the job's environment. The option `--export` with names would
-    /// make the node start a login shell for each job (`--get-user-env`), which takes seconds on a busy machine.
+    /// Submits a batch script with additional variables in the job's environment. The option `--export` with names
+    /// would make the node start a login shell for each job (`--get-user-env`), which takes seconds on a busy machine.
     #[track_caller]
     pub(crate) fn sbatch_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Job {
         let mut sbatch = self.command("sbatch", &[&["--parsable"], arguments].concat());
@@ -76,8 +76,8 @@ impl Cluster {
         })
     }
 
-    /// Returns the tasks of a job by index, which is 0 without an array. Tasks that Slurm has not scheduled yet share one
-    /// record, and are omitted.
+    /// Returns the tasks of a job by index, which is 0 without an array. Tasks that Slurm has not scheduled yet share
+    /// one record, and are omitted.
     #[track_caller]
     pub(crate) fn job_states(&self, job: Job) -> BTreeMap<u32, Task> {
         let shown = self.run("scontrol", &["show", "job", "--oneliner", &job.to_string()]);

@@ -5,11 +5,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Kills all processes with this configuration in their environment and all in the cgroups of these nodes, until neither
-/// processes nor cgroups are left.
+/// Kills all processes with this configuration in their environment and all in the cgroups of these nodes, until
+/// neither processes nor cgroups are left.
 ///
-/// Every process that a node starts has the configuration in its environment. A guest process has not, and dies with its
-/// parent.
+/// Every process that a node starts has the configuration in its environment. A guest process has not, and dies with
+/// its parent.
 pub(super) fn end(conf: &Path, nodes: &[String]) {
     let started = Instant::now();
     // A process that cannot be killed must not block all other tests.
@@ -26,8 +26,8 @@ pub(super) fn end(conf: &Path, nodes: &[String]) {
     }
 }
 
-/// Returns the processes that have this configuration in their environment. A process that has ended has no environment,
-/// even before its parent waits for it.
+/// Returns the processes that have this configuration in their environment. A process that has ended has no
+/// environment, even before its parent waits for it.
 pub(crate) fn processes_of(conf: &Path) -> Vec<Pid> {
     let wanted = [b"SLURM_CONF=", conf.as_os_str().as_encoded_bytes()].concat();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {

@@ -152,7 +152,7 @@ mod tests {
         // Parallel trials of one task do not know each other's results either.
         let jobs = Plan { jobs: 4, ..plan(40, 0, 4, 2) };
         assert_eq!(jobs.knowledge(2).at_a_time, 8);
-        // Two tasks cannot run eight trials at once.
+        // Two tasks cannot run eight trials at a time.
         assert_eq!(plan(40, 0, 20, 8).knowledge(8).at_a_time, 2);
     }
 

@@ -236,7 +236,8 @@ mod tests {
 
     #[test]
     fn the_end_of_a_job_is_read_with_its_nodes() {
-        let text = "JobId=17 JobName=x JobState=FAILED Reason=NonZeroExitCode ExitCode=1:0 ReqNodeList=(null) NodeList=n[1-2]";
+        let text = "JobId=17 JobName=x JobState=FAILED Reason=NonZeroExitCode \
+            ExitCode=1:0 ReqNodeList=(null) NodeList=n[1-2]";
         assert_eq!(read_end(text).as_deref(), Some("FAILED, exit code 1:0, on n[1-2]"));
         assert_eq!(
             read_end("JobState=CANCELLED ExitCode=0:0 NodeList=(null)").as_deref(),

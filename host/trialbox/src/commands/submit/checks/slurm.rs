@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn the_array_size_is_read_from_scontrols_lines() {
-        let config = "MailProg                = /bin/mail\nMaxArraySize            = 1001\nMaxDBDMsgs              = 20016\n";
+        let config = "MailProg                = /bin/mail\nMaxArraySize            = 1001\n\
+            MaxDBDMsgs              = 20016\n";
         assert_eq!(max_array_size(config), Some(1001));
         assert_eq!(max_array_size("MaxJobCount = 10000\n"), None);
         assert_eq!(max_array_size("MaxArraySize = (null)\n"), None);

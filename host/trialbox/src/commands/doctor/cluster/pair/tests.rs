@@ -94,7 +94,8 @@ fn two_nodes_that_share_everything_are_as_they_should_be() {
     let text = findings[0].to_text();
     assert_eq!(
         text,
-        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): they share the studies in it"
+        "ok[same-folder]: login, n1 and n2 see the same folder, `/home/u` (nfs4, filer:/home): \
+         they share the studies in it"
     );
 }
 
