@@ -1,10 +1,9 @@
-//! A guest process that says whatever it likes, and a trial that ends all the same.
+//! A guest process that sends arbitrary bytes, and a trial that finishes all the same.
 
 use std::time::Duration;
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::pruner::NopPruner;
-use trialbox_core::seam::storage::BeginTrial;
-use trialbox_core::seam::storage::{Reader as _, Studies as _};
+use trialbox_core::seam::storage::{BeginTrial, Reader as _, Studies as _};
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
@@ -14,7 +13,7 @@ use trialbox_runtime::fuzzing::converse;
 use trialbox_samplers::RandomSampler;
 use trialbox_storage::MemoryStorage;
 
-/// Whatever is said during a trial, the trial is recorded as what the host says of it, finished and alone.
+/// Checks that a trial is recorded as the host reports it, finished and alone, whatever bytes the guest sends.
 ///
 /// The first byte is the size of the pieces in which the others arrive.
 pub fn protocol(bytes: &[u8]) {
@@ -46,7 +45,8 @@ pub fn protocol(bytes: &[u8]) {
     }
 }
 
-/// Not [`Distribution::contains`]: of a grid finer than floats are, no value is a point.
+/// Returns whether a value is in its range. [`Distribution::contains`] is stricter: where a grid is finer than floats
+/// are, no value is a point of it.
 fn is_in_range(param: &Param) -> bool {
     match &param.distribution {
         Distribution::Float(float) => (float.low()..=float.high()).contains(&param.internal),

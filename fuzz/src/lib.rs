@@ -1,8 +1,8 @@
-//! What must hold of bytes and texts that anybody may have written, whatever they are.
+//! The laws that hold for bytes and texts from any source.
 //!
-//! Each function takes the bytes that a fuzzer thinks of, and panics where a law is broken. The programs of
-//! `src/bin` hand them to libFuzzer; the tests hand them every input that is kept in `corpus`, those that once broke a
-//! law among them. The programs are built by `cargo xtask fuzz` only.
+//! Each function takes the bytes that a fuzzer proposes, and panics if a law is broken. The programs of `src/bin` hand
+//! the functions to libFuzzer. The tests call them with every input in `corpus`, which includes those that once broke a
+//! law. Only `cargo xtask fuzz` builds the programs.
 
 mod conversation;
 
@@ -13,7 +13,7 @@ use trialbox_core::space::transform::{bounds, untransform};
 use trialbox_core::{Distribution, Json};
 use trialbox_runtime::check_artifact;
 
-/// Any file is an objective with its digest, or is refused with a message and what to do about it.
+/// Checks that any file is either an objective with its digest, or rejected with a message and help.
 pub fn precheck(bytes: &[u8]) {
     match check_artifact(Path::new("fuzzed.wasm"), bytes.to_vec()) {
         Ok(file) => assert!(file.bytes == bytes && file.contract_version.starts_with("0.1")),
@@ -24,7 +24,7 @@ pub fn precheck(bytes: &[u8]) {
     }
 }
 
-/// What is read is written as a text that is read as the same, and written as the same again.
+/// Checks that a value is written as a text that is read as the same value, and written as the same text again.
 pub fn json(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match Json::parse(text) {
@@ -39,7 +39,7 @@ pub fn json(bytes: &[u8]) {
     }
 }
 
-/// Whether an object somewhere has a key twice: only the last counts, so it does not even equal itself.
+/// Returns whether an object somewhere has a key twice. Only the last counts, so such a value does not equal itself.
 fn has_a_key_twice(value: &Json) -> bool {
     match value {
         Json::Array(items) => items.iter().any(has_a_key_twice),
@@ -53,7 +53,7 @@ fn has_a_key_twice(value: &Json) -> bool {
     }
 }
 
-/// A distribution that is read is written as one that is read as the same, and what is drawn from it is in its range.
+/// Checks that a distribution is written as one that is read as the same, and that draws from it are in its range.
 pub fn distribution(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(distribution) = Distribution::from_json_text(text) else { return };
@@ -90,7 +90,7 @@ fn draw(distribution: &Distribution) {
 mod tests {
     use super::*;
 
-    /// Holds the law against all inputs that are kept for it.
+    /// Checks a law with all inputs of its corpus.
     fn check(target: &str, law: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
         let inputs = std::fs::read_dir(&folder).expect("a folder of inputs");

@@ -449,7 +449,7 @@ fn a_result_that_cannot_be_written_is_kept_and_recorded_once_by_sync_or_the_next
         ran.assert_error(
             3,
             &[
-                "trial 0 ended as COMPLETE, but its result could not be recorded",
+                "trial 0 finished as COMPLETE, but its result could not be recorded",
                 "the database is locked by others",
                 "trialbox.db.spool/0-",
                 "`trialbox study sync` records it",
@@ -550,7 +550,7 @@ fn a_silent_heart_is_only_a_suspect_until_it_was_watched_for_the_whole_grace() {
     signal(&child, "CONT");
     let ran = end(child);
     assert_eq!(ran.code, Some(6), "{ran:?}");
-    assert!(ran.stdout.contains("somebody else ended it as FAIL"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("another worker finished it as FAIL"), "{}", ran.stdout);
     assert_eq!((count(&scene, "fail"), count(&scene, "waiting")), (1, 1));
 }
 

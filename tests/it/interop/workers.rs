@@ -63,7 +63,7 @@ fn a_trial_that_the_dashboard_ends_is_lost_to_its_worker_and_stays_as_told() {
     assert_eq!(seen["status"], 204);
     assert_eq!(seen["end"]["code"], 6);
     assert_eq!(seen["end"]["lines"][0]["event"], "claim_lost");
-    assert_eq!(seen["end"]["lines"][0]["reason"], "somebody else ended it as COMPLETE");
+    assert_eq!(seen["end"]["lines"][0]["reason"], "another worker finished it as COMPLETE");
     assert_eq!(seen["trials"][0]["values"], json!([0.5]));
     assert_same(&scene.trials("study.db", "s"), &seen["trials"]);
 }
@@ -96,7 +96,7 @@ fn a_trial_that_another_process_ends_is_lost_to_its_worker_and_stays_as_ended() 
         let objective = scene.script("never", &NEVER, &Ending::Never);
         let seen = scene.case(&["end_under_a_worker", "study.db", &objective, how]);
         assert_eq!(seen["end"]["code"], 6, "{how}");
-        let reason = format!("somebody else ended it as {state}");
+        let reason = format!("another worker finished it as {state}");
         assert_eq!(seen["end"]["lines"][0]["reason"], reason, "{how}");
         assert_eq!(seen["trials"][0]["state"], state);
         assert_eq!(seen["trials"][0]["values"], values);

@@ -1,4 +1,4 @@
-//! Trials whose objective runs outside: one process asks, another, later, tells.
+//! Trials whose objective runs outside: one process asks for parameters, and later another tells the result.
 
 use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
 use crate::seam::storage::{
@@ -14,37 +14,37 @@ use crate::study::stopping::StudyStop;
 use crate::study::trial::{FrozenTrial, Param, TrialNumber, TrialState, UtcDateTime};
 use crate::value::json::Json;
 
-/// What came of [`ask`].
+/// The result of [`ask`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
-    /// A trial was begun.
+    /// A trial was started.
     Begun {
-        /// The right to write it, for [`Tell::owner`].
+        /// The claim, whose token is for [`Tell::owner`].
         claim: Claim,
-        /// Its parameters, those that it brought from an earlier life included.
+        /// The parameters, those of an earlier attempt included.
         params: Vec<(String, Param)>,
     },
     /// The study has all the trials it may have.
     BudgetReached {
-        /// How many it has.
+        /// The number of its trials.
         n_trials: u64,
     },
-    /// Somebody has stopped the study; no trial was begun.
+    /// The study was stopped; no trial was started.
     Stopped(StudyStop),
-    /// A trial was begun, but a parameter cannot be suggested; the trial is FAIL.
+    /// A trial was started, but a parameter cannot be suggested; the trial failed.
     Refused {
         /// The trial.
         number: TrialNumber,
-        /// Why.
+        /// The failure.
         failure: Failure,
     },
 }
 
-/// Begins a trial and suggests the parameters of `space`, in its order. The trial stays RUNNING until
-/// somebody tells.
+/// Starts a trial and suggests the parameters of `space`, in its order. The trial stays RUNNING until its result is
+/// told.
 ///
 /// # Errors
-/// Only of the storage.
+/// Only errors of the storage.
 pub fn ask(
     context: &TrialContext,
     storage: &mut dyn Storage,
@@ -66,14 +66,14 @@ pub fn ask(
     let refused = match suggested {
         Ok(()) => None,
         Err(CallAborted::Fail(failure)) => Some(failure),
-        Err(CallAborted::Halt) => finished.error.take().map(|error| cannot_go_on(&error)),
+        Err(CallAborted::Halt) => finished.error.take().map(|error| cannot_continue(&error)),
     };
     if refused.is_none() {
         match record_params(storage, &finished) {
             Ok(()) => return Ok(Asked::Begun { claim: finished.claim, params: finished.params }),
-            // Nobody would ever tell of it: the process that asked gets no answer.
+            // The process that asked gets no answer, so the result would never be told.
             Err(source) => {
-                end_as_fail(context, storage, &mut finished, &cannot_go_on(&source));
+                end_as_fail(context, storage, &mut finished, &cannot_continue(&source));
                 return Err(RunError::Halted { number, source });
             }
         }
@@ -83,8 +83,8 @@ pub fn ask(
     Ok(Asked::Refused { number, failure })
 }
 
-fn cannot_go_on(error: &StorageError) -> Failure {
-    Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"))
+fn cannot_continue(error: &StorageError) -> Failure {
+    Failure::new(FailureCode::Lost, format!("the trial could not continue: {error}"))
 }
 
 fn record_params(
@@ -98,7 +98,7 @@ fn record_params(
     }
 }
 
-/// Ends a trial that nobody will tell of. If that fails too, it is left to whoever reaps.
+/// Fails a trial whose result will not be told. If that does not work either, the trial is left to `reap`.
 fn end_as_fail(
     context: &TrialContext,
     storage: &mut dyn Storage,
@@ -108,53 +108,53 @@ fn end_as_fail(
     finished.batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending = Ending::new(Outcome::Fail, context.clock.utc_now());
     if let Err(error) = storage.finish_trial(&finished.claim, &finished.batch, &ending) {
-        tracing::warn!(trial = finished.claim.number.0, %error, "could not end a trial that was begun in vain");
+        tracing::warn!(trial = finished.claim.number.0, %error, "could not fail a trial that was started in vain");
     }
 }
 
-/// What is told of a trial that was asked for.
+/// The result of a trial that was asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tell {
     /// One value for each objective.
     pub values: Vec<f64>,
-    /// COMPLETE, PRUNED or FAIL; if not said, COMPLETE if the values make a result, else FAIL.
+    /// COMPLETE, PRUNED or FAIL. `None` for COMPLETE if the values are a result, else FAIL.
     pub state: Option<TrialState>,
-    /// The token that [`ask`] gave out. With it, only that attempt can tell; without, anybody.
+    /// The token that [`ask`] returned. With it only that attempt can tell; without it any process can.
     pub owner: Option<String>,
-    /// Intermediate values and attributes that are added at once.
+    /// Intermediate values and attributes that are added in the same transaction.
     pub batch: TrialBatch,
-    /// Why the trial failed.
+    /// The reason of a failure.
     pub reason: Option<String>,
-    /// Whether a trial that has ended already is left as it is, rather than refused.
+    /// True to leave a trial that is already finished as it is, instead of an error.
     pub skip_if_finished: bool,
 }
 
-/// What came of [`tell`].
+/// The outcome of [`tell`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Told {
-    /// The trial was ended.
+    /// The trial was finished.
     Recorded {
-        /// How.
+        /// The outcome.
         outcome: Outcome,
-        /// Why it is FAIL.
+        /// The failure, if it is FAIL.
         failure: Option<Failure>,
     },
-    /// It had ended already, as this, and was left as it is.
+    /// The trial was already finished in this state, and was left as it is.
     Skipped(TrialState),
 }
 
-/// Why a trial was not told.
+/// The reason why a result was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum TellError {
-    /// It is not running: it waits, or has ended.
+    /// The trial is not running: it waits, or is finished.
     #[error("trial {number} is {state}; only a RUNNING trial can be told")]
     NotRunning {
         /// The trial.
         number: TrialNumber,
-        /// Where it stands.
+        /// The trial's state.
         state: TrialState,
     },
-    /// Another attempt runs it now.
+    /// Another attempt runs the trial now.
     #[error("trial {number} is not (any more) the one that was asked for: its token is another")]
     OtherOwner {
         /// The trial.
@@ -163,24 +163,24 @@ pub enum TellError {
     /// The state and the values do not go together.
     #[error("{problem}")]
     Contradiction {
-        /// How they do not.
+        /// The contradiction.
         problem: String,
     },
     /// The result could not be written.
     #[error("the result of trial {} could not be recorded", .trial.claim.number)]
     NotRecorded {
-        /// What was to be written, as for [`RunError::NotRecorded`].
+        /// The result, as for [`RunError::NotRecorded`].
         trial: Box<UnrecordedTrial>,
-        /// What happened.
+        /// The error of the storage.
         #[source]
         source: StorageError,
     },
-    /// The storage refused.
+    /// The storage returned an error.
     #[error(transparent)]
     Storage(#[from] StorageError),
 }
 
-/// Ends a RUNNING trial, by the rules of Optuna's `_tell.py`.
+/// Finishes a RUNNING trial, by the rules of Optuna's `_tell.py`.
 ///
 /// # Errors
 /// [`TellError`]; then nothing is written.
@@ -212,7 +212,7 @@ pub fn tell(
     let claim = Claim { id: trial.id, number, owner };
     match storage.finish_trial(&claim, &batch, &ending) {
         Ok(_) => Ok(Told::Recorded { outcome: verdict.outcome, failure: verdict.failure }),
-        // Somebody ended it between our look and our write.
+        // Another process finished it between the read and the write.
         Err(StorageError::ClaimLost { reason: ClaimLoss::Finished(state), .. }) => {
             if tell.skip_if_finished {
                 Ok(Told::Skipped(state))

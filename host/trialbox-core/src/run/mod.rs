@@ -1,4 +1,4 @@
-//! One trial, from taking it to ending it.
+//! One trial, from its start to its end.
 
 pub mod ask_tell;
 pub mod next;
@@ -27,27 +27,27 @@ use crate::value::text::counted;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What came of [`run_trial`].
+/// The result of [`run_trial`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrialEnd {
     /// A trial was run and recorded.
     Finished(Box<FinishedTrial>),
-    /// The study has all the trials it may have; none was begun.
+    /// The study has all the trials it may have; none was started.
     BudgetReached {
-        /// How many it has.
+        /// The number of its trials.
         n_trials: u64,
     },
-    /// Somebody has stopped the study; no trial was begun.
+    /// The study was stopped; no trial was started.
     Stopped(StudyStop),
-    /// A trial was run, but somebody else ended, took or deleted it meanwhile: it was not touched.
+    /// A trial was run, but another process finished, took or deleted it meanwhile: it was left as it was.
     ClaimLost {
         /// The trial.
         number: TrialNumber,
-        /// What became of it.
+        /// The reason.
         reason: ClaimLoss,
-        /// The result that found no place, if there was one.
+        /// The result that could not be recorded, if there was one.
         values: Vec<f64>,
-        /// Where the result was kept instead: a user attribute of the study.
+        /// The user attribute of the study that holds the result instead.
         kept_as: Option<String>,
     },
 }
@@ -55,89 +55,93 @@ pub enum TrialEnd {
 /// A trial that was run and recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinishedTrial {
-    /// Its number.
+    /// The trial's number.
     pub number: TrialNumber,
-    /// How it ended.
+    /// The final state.
     pub state: TrialState,
-    /// What was stored: one value for each objective, or the last intermediate value if PRUNED.
+    /// The values that were stored: one for each objective, or the last intermediate value if PRUNED.
     pub values: Vec<f64>,
-    /// Its parameters, in the order in which they were asked for.
+    /// The parameters, in the order in which they were suggested.
     pub params: Vec<(String, Param)>,
-    /// What the objective attached.
+    /// The attributes that the objective set.
     pub user_attrs: BTreeMap<String, Json>,
-    /// Its constraints, each satisfied when its value is <= 0, in the order in which they were first set.
+    /// The constraints, each satisfied when its value is <= 0, in the order in which they were first set.
     pub constraints: Vec<(String, f64)>,
-    /// How many times it reported a value.
+    /// The number of reports.
     pub n_reports: u64,
-    /// How many of these are stored: see [`crate::study::limits::Limit::Reports`].
+    /// The number of reports that are stored: see [`crate::study::limits::Limit::Reports`].
     pub n_reports_stored: usize,
-    /// Why it is FAIL.
+    /// The failure, if the trial failed.
     pub failure: Option<Failure>,
-    /// Who stopped it, if somebody did.
+    /// The cause of an interruption, if there was one.
     pub interruption: Option<Interruption>,
-    /// Whether it was interrupted and had got further than the attempt before it: then it does not count against the
-    /// retries.
+    /// True if the trial was interrupted and had got further than the attempt before it. Then it does not count against
+    /// the retries.
     pub made_progress: bool,
-    /// The number of the copy that waits for another try, if there is one.
+    /// The number of the trial as which it was requeued, if it was.
     pub retry: Option<TrialNumber>,
-    /// How long the objective ran.
+    /// The time that the objective ran.
     pub duration: Duration,
-    /// What it used.
+    /// The resources that it used.
     pub usage: Usage,
-    /// Parameters that were fixed for it and that it never asked for.
+    /// The fixed parameters that the objective never asked for.
     pub unused_fixed_params: Vec<String>,
-    /// What it logged and printed.
+    /// The end of its log.
     pub transcript: Transcript,
 }
 
-/// Why a trial could not be run or recorded.
+/// The reason why a trial could not be run or recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No trial was begun.
-    #[error("failed to begin a trial")]
+    /// No trial was started.
+    #[error("failed to start a trial")]
     Begin(#[source] StorageError),
-    /// The study could not be read or written while the trial ran; the trial is FAIL and queued again.
-    #[error("trial {number} could not go on")]
+    /// The study could not be read or written while the trial ran; the trial failed and was requeued.
+    #[error("trial {number} could not continue")]
     Halted {
         /// The trial.
         number: TrialNumber,
-        /// What happened.
+        /// The error of the storage.
         #[source]
         source: StorageError,
     },
-    /// The trial ended, and its result could not be written.
-    #[error("trial {} ended as {}, but its result could not be recorded", .trial.claim.number, .trial.ending.outcome.state())]
+    /// The trial finished, and its result could not be written.
+    #[error(
+        "trial {} finished as {}, but its result could not be recorded",
+        .trial.claim.number,
+        .trial.ending.outcome.state()
+    )]
     NotRecorded {
-        /// What was to be written; whoever keeps it can write it later with [`Storage::finish_trial`].
+        /// The result, which [`record_later`] can write once the storage works again.
         trial: Box<UnrecordedTrial>,
-        /// What happened.
+        /// The error of the storage.
         #[source]
         source: StorageError,
     },
 }
 
-/// A trial that has ended, but does not know it yet.
+/// A trial that has finished but is not recorded yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UnrecordedTrial {
     /// The right to write it.
     pub claim: Claim,
-    /// What was not yet written while it ran.
+    /// The changes that were not written while it ran.
     pub batch: TrialBatch,
-    /// How it ended.
+    /// The end of the trial.
     pub ending: Ending,
 }
 
-/// What begins the user attribute of a study that keeps a result which came too late: when its trial had
-/// been ended by others. Finished trials are never changed, so it stands beside them.
+/// The prefix of the user attributes of a study that keep late results, whose trials another process had finished.
+/// Finished trials are never changed, so these results stand beside them.
 pub const LATE_RESULT_PREFIX: &str = "trialbox:late_result:";
 
-/// How much of a failed trial's log is stored with it.
+/// The number of lines of a failed trial's log that are stored with it.
 const LOG_LINES_KEPT: usize = 10;
 
-/// Runs one trial of the study: begins it, evaluates the objective, judges what came of it, records it.
+/// Runs one trial of the study: starts it, evaluates the objective, judges the result and records it.
 ///
 /// # Errors
-/// Only of the storage. Whatever the objective does is recorded with the trial.
+/// Only errors of the storage. All that the objective does is recorded with the trial.
 pub fn run_trial(
     context: &TrialContext,
     storage: &mut dyn Storage,
@@ -203,7 +207,7 @@ pub fn run_trial(
     }
 }
 
-/// A trial that the end of the job's time stops may count as pruned.
+/// Turns an interruption by the end of the job's time into a pruning, where the user wants that.
 fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
     match evaluation {
         Evaluation::Interrupted(Interruption::Deadline)
@@ -215,7 +219,7 @@ fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
     }
 }
 
-/// Who presses Ctrl-C wants no other try.
+/// Returns whether an interrupted trial is requeued. A user who presses Ctrl-C does not want another try.
 fn deserves_retry(interruption: Option<Interruption>, on_deadline: OnDeadline) -> bool {
     match interruption {
         Some(Interruption::Scheduler) => true,
@@ -240,11 +244,11 @@ impl FinishedSession {
     }
 }
 
-/// Writes what an earlier process could not, exactly once: the claim says whether it still is to be written.
-/// `study` is what the study was called then.
+/// Records a result that an earlier process could not write. The claim makes it count once, however often this is
+/// called. `study` is the study's name at that time.
 ///
 /// # Errors
-/// Only of the storage.
+/// Only errors of the storage.
 pub fn record_later(
     storage: &mut dyn Storage,
     study: &str,
@@ -266,26 +270,26 @@ pub fn record_later(
     Ok(LateRecord::TooLate { reason, kept_as })
 }
 
-/// What came of [`record_later`].
+/// The result of [`record_later`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LateRecord {
-    /// The trial has its result.
+    /// The result is recorded.
     Recorded,
-    /// It had it: the write that seemed to fail, or somebody else's of the same result, went through.
+    /// The same result was recorded before: the write that seemed to fail went through.
     RecordedBefore,
-    /// Others had ended the trial.
+    /// Another process had finished the trial.
     TooLate {
-        /// As what.
+        /// The state of the trial that ended the claim.
         reason: ClaimLoss,
-        /// Where the result was kept instead: a user attribute of the study.
+        /// The user attribute of the study that holds the result instead.
         kept_as: Option<String>,
     },
-    /// The trial is not in this database, or not any more; whoever has the result should keep it.
+    /// The trial is not in this database. The caller should keep the result.
     Homeless,
 }
 
-/// The trial of which this claim was the attempt. A trial of another attempt with the same number is another
-/// study's, or another database's.
+/// Returns the trial of which this claim was the attempt. A trial of the same number whose owner differs belongs to
+/// another study, or to another database.
 fn find_attempt(
     storage: &mut dyn Storage,
     study: &str,
@@ -305,8 +309,8 @@ fn find_attempt(
     }
 }
 
-/// The end of a trial that could not go on for a reason outside the objective. If the database could not be
-/// read, the trial is lost like one whose process dies, only that we know it, and can say so.
+/// Finishes a trial that could not continue for a reason outside the objective. If the database could not be read, the
+/// trial is lost like one whose worker dies, with the difference that this process knows the reason.
 fn end_halted(
     context: &TrialContext,
     storage: &mut dyn Storage,
@@ -317,7 +321,7 @@ fn end_halted(
     if let StorageError::ClaimLost { reason, .. } = error {
         return Ok(claim_lost(context, storage, &finished.claim, reason, outcome));
     }
-    let failure = Failure::new(FailureCode::Lost, format!("the trial could not go on: {error}"));
+    let failure = Failure::new(FailureCode::Lost, format!("the trial could not continue: {error}"));
     finished.batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending =
         Ending { outcome: Outcome::Fail, at: context.clock.utc_now(), retry: context.retry };
@@ -348,7 +352,7 @@ fn claim_lost(
     TrialEnd::ClaimLost { number: claim.number, reason, values, kept_as }
 }
 
-/// Keeps a result whose trial was ended by others beside it, as a user attribute of the study.
+/// Keeps a result whose trial another process had finished, as a user attribute of the study.
 fn keep_late_result(
     storage: &mut dyn Storage,
     study: StudyId,
@@ -370,20 +374,20 @@ fn keep_late_result(
     let attrs = StudyAttrs { user: vec![(key.clone(), value)], system: vec![] };
     match storage.set_study_attrs(study, &attrs) {
         Ok(_) => Ok(Some(key)),
-        // The study was deleted or renamed away under us: then there is no place.
+        // The study was deleted or renamed meanwhile, so nothing can hold the result.
         Err(StorageError::NoSuchStudy { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }
 
-/// A legal ending, and why it is FAIL.
+/// A legal outcome, with the failure if it is FAIL.
 pub(crate) struct Verdict {
     pub(crate) outcome: Outcome,
     pub(crate) failure: Option<Failure>,
 }
 
-/// Turns what the objective did into a legal ending, as Optuna's `_tell.py` does: a NaN or a wrong number
-/// of values is FAIL; a pruned trial of a single objective takes the value at its largest step.
+/// Turns the end of an objective into a legal outcome, as Optuna's `_tell.py` does. NaN or a wrong number of values is
+/// FAIL. A pruned trial of a single objective takes the value at its largest step.
 pub(crate) fn judge(
     evaluation: Evaluation,
     directions: &[StudyDirection],

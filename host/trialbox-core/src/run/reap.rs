@@ -1,9 +1,9 @@
-//! Finds RUNNING trials that nobody works on any more, and ends them.
+//! Finds RUNNING trials whose workers died, and fails them.
 //!
-//! First those are asked who can know: the scheduler, the process table ([`OwnerProbe`]). Where they cannot
-//! tell, silence decides, but never two clocks: a trial is lost when one observer saw the same heartbeat
-//! stand still, by its own clock, for the whole grace. As processes are short-lived, an observation is noted
-//! with the trial, and the next process of the same machine goes on with it.
+//! The scheduler and the process table are asked first ([`OwnerProbe`]). Where they cannot tell, the heartbeat decides,
+//! but two clocks are never compared: a trial is lost when one observer saw the same heartbeat stand still, by its own
+//! clock, for the whole grace period. Processes are short-lived, so an observation is stored with the trial, and the
+//! next process of the same machine continues it.
 
 use crate::seam::storage::{LeasedTrial, LostTrial, RetryPolicy, Storage, StorageError};
 use crate::study::failure::{Failure, FailureCode};
@@ -12,56 +12,56 @@ use crate::study::trial::{TrialNumber, UtcDateTime};
 use crate::value::json::Json;
 use std::time::Duration;
 
-/// How many observers' notes of one heartbeat a trial keeps: more than a study has machines at once.
+/// The number of observations of one heartbeat that a trial keeps: more than a study has machines at a time.
 const MAX_WATCHERS: usize = 1000;
 
-/// Something that can know whether the owner of a trial still lives.
+/// A source of evidence on the workers that own trials.
 pub trait OwnerProbe {
-    /// One answer for each trial, in their order. All have an owner of ours ([`LeasedTrial::owner_of_this`]).
+    /// Returns one answer for each trial, in their order. All have an owner ([`LeasedTrial::owner_of_this`]).
     fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState>;
 }
 
-/// What is known of an owner.
+/// The state of an owner, as far as it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnerState {
-    /// It lives.
+    /// The worker is alive.
     Alive,
-    /// It is gone.
+    /// The worker died.
     Gone(Loss),
-    /// This probe cannot tell.
+    /// The probe cannot tell.
     Unknown,
 }
 
-/// Why a trial counts as lost.
+/// The reason why a trial counts as lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
-    /// One sentence for people, without a full stop.
+    /// A sentence for people, without a full stop.
     pub reason: String,
-    /// Who or what knows.
-    pub known_by: Witness,
-    /// What the scheduler calls the end of the job, as it spells it, such as `TIMEOUT`; if it said so.
+    /// The evidence.
+    pub known_by: Evidence,
+    /// The scheduler's word for the end of the job, such as `TIMEOUT`, if it has one.
     pub scheduler_state: Option<String>,
 }
 
 impl Loss {
-    /// Something knows that the process is gone; `evidence` is the end of "its process is gone: …".
-    pub fn of_process(known_by: Witness, evidence: &str) -> Self {
-        let reason = format!("its process is gone: {evidence}");
+    /// Creates the loss of a trial whose process is known to be gone; `details` ends "its process is gone: …".
+    pub fn of_process(known_by: Evidence, details: &str) -> Self {
+        let reason = format!("its process is gone: {details}");
         Loss { reason, known_by, scheduler_state: None }
     }
 
-    /// Its heart was silent for too long before our eyes.
+    /// Creates the loss of a trial whose heartbeat was seen to stand still for too long.
     pub fn of_silence(watched: Duration) -> Self {
         let reason = format!("its heartbeat has stood still for {} s", watched.as_secs());
-        Loss { reason, known_by: Witness::Heartbeat, scheduler_state: None }
+        Loss { reason, known_by: Evidence::Heartbeat, scheduler_state: None }
     }
 
-    /// Somebody says so.
+    /// Creates the loss of a trial that a user declares lost.
     pub fn by_hand(reason: impl Into<String>) -> Self {
-        Loss { reason: reason.into(), known_by: Witness::User, scheduler_state: None }
+        Loss { reason: reason.into(), known_by: Evidence::User, scheduler_state: None }
     }
 
-    /// What is stored with the trial, as any [`Failure`], with the scheduler's word as a member of its own.
+    /// Returns the failure that is stored with the trial, with the scheduler's word as a member of its own.
     pub fn to_failure_json(&self) -> Json {
         let mut failure = Failure::new(FailureCode::Lost, self.reason.as_str()).to_json(&[]);
         if let (Json::Object(members), Some(state)) = (&mut failure, &self.scheduler_state) {
@@ -71,93 +71,93 @@ impl Loss {
     }
 }
 
-/// Who or what knows that a trial is lost.
+/// The evidence that a trial is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Witness {
+pub enum Evidence {
     /// The process table of the machine.
     ProcessTable,
     /// The batch system.
     Scheduler,
-    /// Its heartbeat, which stands still.
+    /// A heartbeat that stands still.
     Heartbeat,
-    /// Somebody at a terminal.
+    /// A user's word.
     User,
 }
 
-impl Witness {
-    /// The stable text.
+impl Evidence {
+    /// Returns the stable text.
     pub fn as_str(self) -> &'static str {
         match self {
-            Witness::ProcessTable => "process_table",
-            Witness::Scheduler => "scheduler",
-            Witness::Heartbeat => "heartbeat",
-            Witness::User => "user",
+            Evidence::ProcessTable => "process_table",
+            Evidence::Scheduler => "scheduler",
+            Evidence::Heartbeat => "heartbeat",
+            Evidence::User => "user",
         }
     }
 }
 
-/// Who looks, and by which clock.
+/// The machine that observes heartbeats, and its clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observer {
-    /// Tells machines, and their restarts, apart.
+    /// The id of the machine's boot, which tells machines and their restarts apart.
     pub boot_id: String,
-    /// The time since then: a clock that no other process of the machine disagrees with.
+    /// The time since that boot: a clock that all processes of the machine share.
     pub since_boot: Duration,
 }
 
-/// How to reap.
+/// The settings of [`reap`].
 pub struct ReapRequest<'a> {
-    /// Whom to ask.
+    /// The probe that is asked first.
     pub probe: &'a dyn OwnerProbe,
-    /// Who looks.
+    /// The observer of silent heartbeats.
     pub observer: Observer,
-    /// How long a heartbeat of ours must stand still.
+    /// The time that a heartbeat of trialbox must stand still.
     pub grace: Duration,
-    /// The same for trials that others run, such as Python's workers: how often their hearts beat is theirs.
+    /// The same for trials of other programs, such as Python workers, which choose the interval of their heartbeats.
     pub foreign_grace: Duration,
-    /// Whether the result of a trial waits to be recorded, although its process is gone. Asked last, when all
-    /// else is known: whoever has a result keeps it before it ends.
+    /// Returns whether the result of a trial waits to be recorded, although its process is gone. It is asked last: a
+    /// worker saves its result before it exits.
     pub has_result: &'a dyn Fn(&LeasedTrial) -> bool,
-    /// What becomes of lost trials.
+    /// The policy for retries of lost trials.
     pub retry: Option<RetryPolicy>,
-    /// When.
+    /// The time at which lost trials finish.
     pub at: UtcDateTime,
 }
 
-/// What came of [`reap`].
+/// The result of [`reap`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ReapReport {
-    /// The trials that were ended.
+    /// The trials that were failed.
     pub lost: Vec<Reaped>,
-    /// The trials whose hearts have been silent, but not yet for long enough before our eyes.
+    /// The trials whose heartbeats stand still, but were not observed for long enough.
     pub suspects: Vec<Suspect>,
-    /// How many RUNNING trials are left as they are, suspects included.
+    /// The number of RUNNING trials that were left as they are, suspects included.
     pub n_running: usize,
 }
 
-/// A trial that was ended.
+/// A trial that was failed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reaped {
-    /// Which, and its retry.
+    /// The trial and its retry.
     pub trial: LostTrial,
-    /// Why.
+    /// The reason.
     pub loss: Loss,
 }
 
 /// A trial that may be lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Suspect {
-    /// Its number.
+    /// The trial's number.
     pub number: TrialNumber,
-    /// For how long we saw its heartbeat stand still.
+    /// The time for which its heartbeat was observed to stand still.
     pub watched: Duration,
 }
 
-/// Ends the lost trials of a study. Reads once, asks the probe without any lock, and writes only what is
-/// needed: nothing in a study whose trials are all well.
+/// Fails the lost trials of a study. It reads once, asks the probe without holding a lock, and writes nothing if all
+/// workers are alive.
 ///
 /// # Errors
-/// Only of the storage.
+/// Only errors of the storage.
 pub fn reap(
     storage: &mut dyn Storage,
     study: StudyId,
@@ -196,7 +196,7 @@ pub fn reap(
     Ok(report)
 }
 
-/// What the probe says, in the order of `held`; a trial whose owner is none of ours is nobody's we know.
+/// Returns the probe's answers in the order of `held`. An owner that is not trialbox's is unknown.
 fn states(held: &[LeasedTrial], probe: &dyn OwnerProbe) -> Vec<OwnerState> {
     let owned: Vec<&LeasedTrial> =
         held.iter().filter(|trial| trial.owner_of_this().is_some()).collect();
@@ -216,7 +216,7 @@ enum Silence {
 }
 
 fn judge_silence(trial: &LeasedTrial, request: &ReapRequest) -> Silence {
-    // Without a heartbeat silence says nothing: who asks and tells by hand never beats.
+    // Without a heartbeat, silence says nothing: a trial that is asked for and told by hand never has one.
     let Some(heartbeat) = &trial.heartbeat else { return Silence::Beats };
     let is_ours = trial.owner_of_this().is_some();
     let grace = if is_ours { request.grace } else { request.foreign_grace };
@@ -237,7 +237,7 @@ fn judge_silence(trial: &LeasedTrial, request: &ReapRequest) -> Silence {
     }
 }
 
-/// When this observer first saw this heartbeat, by its own clock.
+/// Returns the time at which this observer first saw this heartbeat, by its own clock.
 fn watched_since(watch: &Json, observer: &Observer, stamp: &str) -> Option<Duration> {
     let note = watch.get(&observer.boot_id)?;
     let seen_secs = note.get("since_boot_secs").and_then(Json::as_f64)?;
@@ -250,7 +250,7 @@ fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
         Some(Json::Object(notes)) => notes.clone(),
         _ => vec![],
     };
-    // What others saw of an earlier heartbeat is of no use any more.
+    // Observations of an earlier heartbeat are out of date.
     let is_current = |note: &Json| note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
     notes.retain(|(boot_id, note)| *boot_id != observer.boot_id && is_current(note));
     notes.push((
@@ -271,8 +271,8 @@ mod tests {
     use crate::seam::storage::Heartbeat;
     use crate::study::trial::TrialId;
 
-    struct Nobody;
-    impl OwnerProbe for Nobody {
+    struct NoProbe;
+    impl OwnerProbe for NoProbe {
         fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState> {
             vec![OwnerState::Unknown; trials.len()]
         }
@@ -290,7 +290,7 @@ mod tests {
 
     fn request(machine: &str, since_boot_secs: u64) -> ReapRequest<'static> {
         ReapRequest {
-            probe: &Nobody,
+            probe: &NoProbe,
             observer: Observer {
                 boot_id: machine.to_owned(),
                 since_boot: Duration::from_secs(since_boot_secs),

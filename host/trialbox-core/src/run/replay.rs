@@ -16,19 +16,19 @@ use crate::value::json::Json;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What came of [`replay`].
+/// The result of [`replay`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replay {
     /// The first thing in which the new run differs: parameters and reports in the order in which the objective asked
     /// and made them, then attributes, constraints, and how it ended.
     pub difference: Option<Difference>,
-    /// How the new run ended.
+    /// The state in which the new run finished.
     pub state: TrialState,
     /// Its values.
     pub values: Vec<f64>,
-    /// Why it failed, if it did.
+    /// The failure of the new run, if it failed.
     pub failure: Option<Failure>,
-    /// Who cut it short, if somebody did: then nothing was compared.
+    /// The cause of an interruption, if there was one. Then nothing was compared.
     pub interruption: Option<Interruption>,
 }
 
@@ -101,10 +101,10 @@ pub fn replay(
     }
 }
 
-/// What is recorded of a trial, held against what happens now.
+/// The comparison of a recorded trial with the events of its replay.
 struct Comparison<'a> {
     recorded: &'a FrozenTrial,
-    /// Whether every reported step is stored.
+    /// True if every reported step is stored.
     has_all_reports: bool,
     asked: BTreeSet<String>,
     reported: BTreeSet<i64>,
@@ -170,7 +170,7 @@ impl<'a> Comparison<'a> {
             .or_else(|| self.end_difference(verdict))
     }
 
-    /// What was recorded, and does not happen any more.
+    /// Finds recorded data that the replay does not produce any more.
     fn missing(&self) -> Option<Difference> {
         let param = self.recorded.params.iter().find(|(name, _)| !self.asked.contains(name));
         let gone =

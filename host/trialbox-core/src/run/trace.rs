@@ -8,20 +8,20 @@ use crate::value::text::shorten;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// How many calls are kept; an objective that goes beyond is compared up to there, and by its end.
+/// The number of calls that are kept. A longer run is compared up to there, and by its end.
 const MAX_ACTS: usize = 100_000;
 
-/// How much is shown of what differs.
+/// The length at which a value that differs is cut.
 const MAX_SHOWN_CHARS: usize = 200;
 
 /// The first thing in which two runs differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What differs, such as "the report at step 3".
+    /// The event that differs, such as "the report at step 3".
     pub what: String,
-    /// What it was in the first run, or in the study.
+    /// Its value in the first run, or in the study.
     pub was: String,
-    /// What it is in the other.
+    /// Its value in the other run.
     pub is: String,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What an objective did in one trial.
+/// The events of one trial.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trace {
     acts: Vec<Act>,
@@ -72,7 +72,7 @@ struct End {
 }
 
 impl Trace {
-    /// Takes what happened. What is logged is no result, and left out.
+    /// Takes an event. Lines of the log are not results, and are left out.
     pub fn observe(&mut self, event: &Event) {
         let act = match event {
             Event::Suggested { name, param } => Act::Suggested {
@@ -110,7 +110,7 @@ impl Trace {
         });
     }
 
-    /// How many calls the objective made that are compared: suggests, reports, questions to the pruner, attributes
+    /// Returns the number of calls that are compared: suggests, reports, questions to the pruner, attributes
     /// and constraints.
     pub fn n_calls(&self) -> u64 {
         self.calls

@@ -1,13 +1,13 @@
-//! The seam for pruners: whether a running trial is worth going on with.
+//! The seam for pruners, which judge whether a running trial should continue.
 
 use crate::study::history::History;
 use crate::study::trial::TrialNumber;
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
-/// Judges a running trial by what it and the others reported. A pure function, for studies of one objective.
+/// Judges a running trial by its reports and those of the others. A pure function, for studies of one objective.
 pub trait Pruner: Send + Sync {
-    /// Whether any call looks at the trials of `history`; if not, the study's trials are not even read.
+    /// Returns whether any call looks at the trials of `history`. If not, the study's trials are not even read.
     fn uses_history(&self) -> bool {
         true
     }
@@ -18,10 +18,10 @@ pub trait Pruner: Send + Sync {
     fn judge(&self, history: &History, current: &RunningTrial) -> Judgement;
 }
 
-/// What a pruner sees of the trial that asks.
+/// The trial that asks, as a pruner sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct RunningTrial<'a> {
-    /// What the study is called.
+    /// The study's name.
     pub study_name: &'a str,
     /// The trial's number.
     pub number: TrialNumber,
@@ -31,13 +31,13 @@ pub struct RunningTrial<'a> {
     pub system_attrs: &'a BTreeMap<String, Json>,
 }
 
-/// What a pruner says of a trial.
+/// A pruner's judgement of a trial.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Judgement {
-    /// Whether the trial should stop now.
+    /// True if the trial should stop now.
     pub should_prune: bool,
-    /// What others need to know of this judgement, such as the rungs that the trial has reached. It is stored
-    /// with the trial, soon, so that the others see it.
+    /// The attributes that tell other trials of this judgement, such as the rungs that the trial has reached. They are
+    /// stored with the trial soon, so that the others see them.
     pub system_attrs: Vec<(String, Json)>,
 }
 

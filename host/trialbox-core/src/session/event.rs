@@ -1,15 +1,15 @@
-//! What happens inside a trial, for whoever watches.
+//! The events of a trial, for observers.
 
 use crate::session::transcript::LogLine;
 use crate::study::trial::{Param, TrialNumber};
 use crate::value::json::Json;
 
-/// Something that happened inside a trial.
+/// An event of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event<'a> {
-    /// The trial was begun; the first event of all.
+    /// The trial started. This is always the first event.
     Begun(TrialNumber),
-    /// A parameter was asked for, the first time.
+    /// A parameter was suggested for the first time.
     Suggested {
         /// Its name.
         name: &'a str,
@@ -18,14 +18,14 @@ pub enum Event<'a> {
     },
     /// A value was reported.
     Reported {
-        /// Where the objective stands.
+        /// The step.
         step: i64,
         /// The value.
         value: f64,
     },
-    /// The objective asked whether it should stop, and this was the answer.
+    /// The objective asked whether it should stop, and got this answer.
     Judged {
-        /// Whether it should.
+        /// True if it should stop.
         should_prune: bool,
     },
     /// A user attribute was set.

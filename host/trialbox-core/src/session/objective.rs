@@ -3,10 +3,10 @@
 use crate::session::TrialSession;
 use crate::study::failure::Failure;
 
-/// Something that can be evaluated at the parameters that a session suggests: a sandboxed guest, or a
-/// closure in a test.
+/// An objective that is evaluated at the parameters that a session suggests: a sandboxed guest, or a closure in a
+/// test.
 pub trait Objective {
-    /// Runs one trial. Whatever goes wrong inside is data, never an error of the host's.
+    /// Runs one trial. A failure inside is data, never an error of the host.
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation;
 }
 
@@ -16,23 +16,23 @@ impl<F: FnMut(&mut TrialSession) -> Evaluation> Objective for F {
     }
 }
 
-/// How a call of the objective ended.
+/// The end of a call of the objective.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Evaluation {
-    /// It returned its values; whether they fit the study is not yet judged.
+    /// The objective returned values, which may not fit the study.
     Complete(Vec<f64>),
-    /// It stopped early, as it was told.
+    /// The objective stopped early, as the pruner advised.
     Pruned,
-    /// It broke, or broke a rule.
+    /// The objective failed, or broke a rule.
     Fail(Failure),
-    /// It was stopped before its end, by no fault of its own.
+    /// The objective was stopped before its end, by no fault of its own.
     Interrupted(Interruption),
-    /// A call did not return because the trial cannot go on ([`crate::session::CallAborted::Halt`]).
+    /// A call did not return because the trial cannot continue ([`crate::session::CallAborted::Halt`]).
     Halted,
 }
 
 impl Evaluation {
-    /// Who stopped it, if somebody did.
+    /// Returns the cause of an interruption.
     pub fn interruption(&self) -> Option<Interruption> {
         match self {
             Evaluation::Interrupted(interruption) => Some(*interruption),
@@ -41,13 +41,13 @@ impl Evaluation {
     }
 }
 
-/// Who stopped a trial before its end.
+/// The cause of an interruption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interruption {
-    /// The scheduler, or whoever else sends SIGTERM or another signal that asks the process to go.
+    /// The scheduler, or another sender of SIGTERM or of a signal that asks the process to exit.
     Scheduler,
     /// The user, with Ctrl-C.
     User,
-    /// Nobody: the time of the job that runs it was nearly over.
+    /// The end of the job's time, which was near.
     Deadline,
 }

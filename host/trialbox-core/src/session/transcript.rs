@@ -1,4 +1,4 @@
-//! What an objective logged and printed, line by line.
+//! The log and the output of an objective, line by line.
 
 use crate::value::text::clean;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 /// A line that the objective logged or printed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// Where it came from.
+    /// The source of the line.
     pub source: LogSource,
     /// The text, without control characters.
     pub text: String,
 }
 
-/// Where a line of the transcript came from.
+/// The source of a line of the transcript.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogSource {
     /// The contract's `log`.
@@ -46,7 +46,7 @@ pub struct Transcript {
     lines: VecDeque<LogLine>,
     bytes: usize,
     dropped_bytes: u64,
-    /// Beginnings of lines that have not ended yet, one for each source.
+    /// The beginnings of lines that are not complete yet, one for each source.
     open: Vec<LogLine>,
 }
 
@@ -55,17 +55,17 @@ impl Transcript {
         Transcript { max_bytes, ..Transcript::default() }
     }
 
-    /// The lines that were kept, oldest first.
+    /// Returns the lines that were kept, oldest first.
     pub fn lines(&self) -> impl DoubleEndedIterator<Item = &LogLine> {
         self.lines.iter()
     }
 
-    /// The texts of the last `n` lines, oldest first.
+    /// Returns the texts of the last `n` lines, oldest first.
     pub fn last_texts(&self, n: usize) -> impl Iterator<Item = &str> {
         self.lines.iter().skip(self.lines.len().saturating_sub(n)).map(|line| line.text.as_str())
     }
 
-    /// How many bytes before them were not kept.
+    /// Returns the number of bytes before them that were not kept.
     pub fn dropped_bytes(&self) -> u64 {
         self.dropped_bytes
     }
@@ -97,7 +97,8 @@ impl Transcript {
     fn close(&mut self, source: LogSource, sink: &mut dyn FnMut(&LogLine)) {
         let Some(index) = self.open.iter().position(|line| line.source == source) else { return };
         let mut line = self.open.remove(index);
-        // It could move the reader's cursor or recolour a terminal; an escape sequence may have come in pieces.
+        // The text could move the cursor or recolour a terminal. An escape sequence may have arrived in pieces, so the
+        // line is cleaned as a whole.
         line.text = clean(&line.text);
         if line.text.is_empty() {
             return;

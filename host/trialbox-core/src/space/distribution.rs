@@ -45,7 +45,7 @@ pub struct CategoricalDistribution {
     choices: Vec<Json>,
 }
 
-/// Why a range is none.
+/// The reason why a range is invalid.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DistributionError {
     /// A bound or the step is NaN.
@@ -105,7 +105,7 @@ pub enum DistributionError {
     NoChoices,
 }
 
-/// Why a text is not a distribution that Optuna would read.
+/// The reason why a text is not a distribution that Optuna would read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum DistributionJsonError {
     /// The text is not JSON.
@@ -132,7 +132,7 @@ pub enum DistributionJsonError {
     Range(#[source] DistributionError),
 }
 
-/// Why one name cannot have both distributions within a study (`check_distribution_compatibility`).
+/// The reason why one name cannot have both distributions within a study (`check_distribution_compatibility`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Incompatible {
     /// A float here, an integer or a choice there.
@@ -146,7 +146,7 @@ pub enum Incompatible {
     Choices,
 }
 
-/// Why an external value is none of a distribution.
+/// The reason why an external value does not belong to a distribution.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum ValueError {
     /// Not a number where one is wanted.
@@ -306,7 +306,7 @@ impl Distribution {
         }
     }
 
-    /// Whether the internal value lies in the range and on the grid.
+    /// Returns whether the internal value lies in the range and on the grid.
     pub fn contains(&self, internal: f64) -> bool {
         match self {
             Distribution::Float(FloatDistribution { low, high, step, .. }) => {
@@ -375,7 +375,7 @@ impl Distribution {
         }
     }
 
-    /// Whether both are the same to Optuna: bounds, step, `log` and choices, these by Python's `==` with NaN
+    /// Returns whether both are the same to Optuna: bounds, step, `log` and choices, these by Python's `==` with NaN
     /// equal to itself.
     pub fn is_same(&self, other: &Distribution) -> bool {
         match (self, other) {
@@ -387,7 +387,7 @@ impl Distribution {
         }
     }
 
-    /// Whether a study may hold both distributions under one name: ranges and steps may differ,
+    /// Returns whether a study may hold both distributions under one name: ranges and steps may differ,
     /// the kind, `log` and the choices may not.
     ///
     /// # Errors
@@ -475,7 +475,7 @@ impl FloatDistribution {
         self.high
     }
 
-    /// Whether values are spread evenly over their logarithms.
+    /// Returns whether values are spread evenly over their logarithms.
     pub fn log(&self) -> bool {
         self.log
     }
@@ -506,7 +506,7 @@ impl IntDistribution {
         self.high
     }
 
-    /// Whether values are spread evenly over their logarithms.
+    /// Returns whether values are spread evenly over their logarithms.
     pub fn log(&self) -> bool {
         self.log
     }
@@ -524,7 +524,7 @@ impl CategoricalDistribution {
     }
 }
 
-/// How people read it: `float 1e-05 to 0.1, log`, `int 1 to 9, step 2`, `one of "relu", "tanh"`.
+/// Formats it for people: `float 1e-05 to 0.1, log`, `int 1 to 9, step 2`, `one of "relu", "tanh"`.
 impl std::fmt::Display for Distribution {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -61,7 +61,7 @@ impl fmt::Display for ClaimLoss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ClaimLoss::Vanished => f.write_str("it was deleted"),
-            ClaimLoss::Finished(state) => write!(f, "somebody else ended it as {state}"),
+            ClaimLoss::Finished(state) => write!(f, "another worker finished it as {state}"),
             ClaimLoss::TakenOver => f.write_str("another process has taken it over"),
         }
     }

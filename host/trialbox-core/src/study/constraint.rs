@@ -1,4 +1,4 @@
-//! Constraints: which values of a trial besides its objectives must not be positive, how they are written and read.
+//! Constraints: values of a trial besides its objectives that must not be positive, and their forms in a database.
 
 use crate::study::batch::TrialBatch;
 use crate::study::trial::{CONSTRAINT_PREFIX, FrozenTrial};
@@ -14,7 +14,7 @@ pub const CONSTRAINT_LIST: &str = "constraints";
 /// The user attribute that names the constraints of a list which trialbox wrote.
 pub const CONSTRAINT_NAMES: &str = "trialbox:constraint_names";
 
-/// How the constraints of a trial are written: in one form, never in both, for readers add the forms up.
+/// The form in which constraints are written. A trial never has both forms: readers add them up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConstraintFormat {
     /// A system attribute for each, under [`CONSTRAINT_PREFIX`].
@@ -25,7 +25,7 @@ pub enum ConstraintFormat {
 }
 
 impl ConstraintFormat {
-    /// The word on the command line and in a study.
+    /// Returns the word on the command line and in a study.
     pub fn as_str(self) -> &'static str {
         match self {
             ConstraintFormat::Named => "named",
@@ -65,19 +65,19 @@ impl fmt::Display for ConstraintFormat {
     }
 }
 
-/// Whether a constraint of this value is satisfied: at most 0, and no NaN.
+/// Returns whether a constraint of this value is satisfied: at most 0, and not NaN.
 pub fn is_satisfied(value: f64) -> bool {
     value <= 0.0
 }
 
-/// Whether a system attribute holds constraints, in either form.
+/// Returns whether a system attribute holds constraints, in either form.
 pub fn is_constraint_attr(key: &str) -> bool {
     key == CONSTRAINT_LIST || key.starts_with(CONSTRAINT_PREFIX)
 }
 
 /// Constraints, each satisfied when its value is <= 0.
 impl FrozenTrial {
-    /// The constraints by name: Optuna 5's attributes `constraints:<name>` laid over the older list
+    /// Returns the constraints by name: Optuna 5's attributes `constraints:<name>` laid over the older list
     /// `constraints`, whose entries are named by index.
     pub fn constraints(&self) -> BTreeMap<String, f64> {
         let mut constraints = BTreeMap::new();
@@ -96,8 +96,8 @@ impl FrozenTrial {
         constraints
     }
 
-    /// The constraints for people: those of a list under the names that trialbox wrote beside it, in the
-    /// order of the list, then the others.
+    /// Returns the constraints for people: those of a list under the names that trialbox wrote beside it, in the order
+    /// of the list, then the others.
     pub fn constraints_shown(&self) -> Vec<(String, f64)> {
         let mut constraints = self.constraints();
         let Some(Json::Array(names)) = self.user_attrs.get(CONSTRAINT_NAMES) else {
@@ -113,12 +113,12 @@ impl FrozenTrial {
         named.into_iter().chain(constraints).collect()
     }
 
-    /// Whether every constraint is satisfied; a trial without any is feasible, as in Optuna 5.
+    /// Returns whether every constraint is satisfied. A trial without any is feasible, as in Optuna 5.
     pub fn is_feasible(&self) -> bool {
         !self.has_constraints() || self.constraints().values().copied().all(is_satisfied)
     }
 
-    /// By how much the constraints are violated: the sum of the positive values, as Optuna's samplers have it.
+    /// Returns the violation of the constraints: the sum of the positive values, as in Optuna's samplers.
     pub fn violation(&self) -> f64 {
         if !self.has_constraints() {
             return 0.0;
@@ -126,7 +126,7 @@ impl FrozenTrial {
         self.constraints().values().filter(|value| **value > 0.0).sum()
     }
 
-    /// Most trials have no constraint, and building the map of them would cost more than all the rest.
+    /// Returns whether the trial has a constraint, without building the map of them: most trials have none.
     fn has_constraints(&self) -> bool {
         let from = (Bound::Included(CONSTRAINT_LIST), Bound::Unbounded);
         let attrs = self.system_attrs.range::<str, _>(from);

@@ -1,4 +1,4 @@
-//! Why a trial is FAIL, for people and for programs.
+//! The reason why a trial failed, for people and for programs.
 
 use crate::study::limits::LimitHit;
 use crate::value::json::Json;
@@ -6,7 +6,7 @@ use crate::value::text::{clean, shorten};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The system attribute that says why a trial is FAIL.
+/// The system attribute that holds the reason why a trial failed.
 pub const FAILURE_ATTR: &str = "trialbox:failure";
 
 const MAX_MESSAGE_CHARS: usize = 1000;
@@ -16,31 +16,31 @@ const MAX_LINES: usize = 10;
 
 const MAX_LINE_CHARS: usize = 120;
 
-/// Why a trial ended as FAIL.
+/// The reason why a trial failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// The stable code of its kind.
     pub code: FailureCode,
-    /// One sentence for people, without a full stop.
+    /// A sentence for people, without a full stop.
     pub message: String,
-    /// What they can do about it, if we know.
+    /// The next step for the user, where one is known.
     pub help: Option<String>,
-    /// The limit that was met, if one was.
+    /// The limit that was reached, if one was.
     pub limit: Option<LimitHit>,
     /// The functions that were running, innermost first, as far as the component names them.
     pub backtrace: Vec<String>,
 }
 
 impl Failure {
-    /// A failure of which there is no more to say than what happened. The message may quote the guest: what in it
-    /// could move the reader's cursor or recolour a terminal is left out, and what is beyond 1000 characters.
+    /// Creates a failure from its message, which may quote the guest. Characters that could move the cursor or recolour
+    /// a terminal are left out, and so is all text beyond 1000 characters.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         let message = shorten(&clean(&message.into()), MAX_MESSAGE_CHARS);
         Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }
 
-    /// A limit that was met; `what` is the beginning of a sentence that [`LimitHit`] ends, such as
-    /// `the objective asked for memory of`.
+    /// Creates the failure of a limit that was reached. `what` is the beginning of a sentence that [`LimitHit`] ends,
+    /// such as `the objective asked for memory of`.
     pub fn of_limit(code: FailureCode, what: &str, hit: LimitHit) -> Self {
         let mut failure = Failure::new(code, format!("{what} {hit}"));
         failure.limit = Some(hit);
@@ -54,14 +54,14 @@ impl Failure {
         self
     }
 
-    /// Adds what to do about it.
+    /// Adds the next step for the user.
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// What is stored with the trial, as the system attribute [`FAILURE_ATTR`]: at most about 4 kB, which is what
-    /// Optuna's dashboard and every database show and hold with ease. `log` is the end of what it logged.
+    /// Returns the JSON that is stored with the trial, as the system attribute [`FAILURE_ATTR`]. It has at most about
+    /// 4 kB, which Optuna's dashboard and every database can show and hold. `log` is the end of the trial's log.
     pub fn to_json(&self, log: &[&str]) -> Json {
         let lines = |lines: &[&str]| {
             let lines = lines.iter().take(MAX_LINES);
@@ -88,7 +88,7 @@ pub enum FailureCode {
     Panic,
     /// The guest's code trapped: a division by zero, an access out of bounds.
     Trap,
-    /// The trial's time was over.
+    /// The time limit of the trial was reached.
     Time,
     /// It executed more instructions than it may.
     Fuel,
@@ -96,7 +96,7 @@ pub enum FailureCode {
     Memory,
     /// The guest asked for a larger table than it may have.
     Table,
-    /// It met another limit of the sandbox, such as that of open resources.
+    /// Another limit of the sandbox was reached, such as that of open resources.
     Limit,
     /// The guest's stack was exhausted.
     Stack,
@@ -106,7 +106,7 @@ pub enum FailureCode {
     Suggest,
     /// A value that is fixed for this trial, but that the distribution cannot take.
     FixedParam,
-    /// Another call with arguments that make no sense.
+    /// Another call with invalid arguments.
     Call,
     /// Values that are no result: NaN, or too many or too few of them.
     Value,
@@ -120,12 +120,12 @@ pub enum FailureCode {
     Died,
     /// The trial was interrupted by the scheduler or the user.
     Interrupted,
-    /// The process that ran the trial is gone, and somebody else noticed.
+    /// The worker died, and another process noticed.
     Lost,
 }
 
 impl FailureCode {
-    /// The stable text.
+    /// Returns the stable text.
     pub fn as_str(self) -> &'static str {
         match self {
             FailureCode::Guest => "E-GUEST",

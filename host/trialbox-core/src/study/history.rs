@@ -24,14 +24,14 @@ struct Derived {
     best: OnceLock<Option<usize>>,
 }
 
-/// What there is of COMPLETE trials.
+/// The index of COMPLETE trials.
 #[derive(Debug, Clone, Copy)]
 struct Complete {
     n_trials: usize,
     last_step: Option<i64>,
 }
 
-/// What COMPLETE trials reported at one step.
+/// The values that COMPLETE trials reported at one step.
 #[derive(Debug, Clone, Default)]
 struct StepValues {
     /// By trial.
@@ -43,7 +43,7 @@ struct StepValues {
 /// The parameters of all trials, close together.
 ///
 /// Nearly always all trials have the same parameters, with the same distributions, in the same order: one
-/// *schema*. Whoever looks at parameters need only look at one trial of each schema, and at the values.
+/// *schema*. A reader of parameters need only read one trial of each schema, and the values.
 #[derive(Debug, Clone)]
 struct Table {
     /// The schema of each trial, and where its values begin in `values`.
@@ -118,12 +118,12 @@ impl History {
         })
     }
 
-    /// How many schemas there are.
+    /// Returns the number of schemas.
     pub fn n_schemas(&self) -> usize {
         self.table().firsts.len()
     }
 
-    /// How many trials are COMPLETE. O(trials) the first time.
+    /// Returns the number of COMPLETE trials. O(trials) the first time.
     pub fn n_complete(&self) -> usize {
         self.complete().n_trials
     }
@@ -133,8 +133,8 @@ impl History {
         self.complete().last_step
     }
 
-    /// What COMPLETE trials reported at exactly this step, in ascending order, NaN last. O(reports) the first
-    /// time, and O(n log n) the first time for a step of n reports.
+    /// Returns the values that COMPLETE trials reported at exactly this step, in ascending order, NaN last. O(reports)
+    /// the first time, and O(n log n) the first time for a step of n reports.
     pub fn complete_values_at(&self, step: i64) -> &[f64] {
         let steps = self.derived.steps.get_or_init(|| {
             let mut steps = HashMap::<i64, StepValues>::new();
@@ -219,7 +219,7 @@ impl Table {
     }
 }
 
-/// How many schemas a trial is compared with before it gets one of its own: where ranges change all the time,
+/// The number of schemas that a trial is compared with before it gets one of its own: where ranges change all the time,
 /// comparing with all of them would cost more than it saves.
 const MAX_TRIED: usize = 16;
 

@@ -1,7 +1,7 @@
-//! What an objective may use: every bound has a name, a default, and a flag that moves it.
+//! The limits on an objective: each has a name, a unit and a default.
 //!
-//! The defaults are meant never to be met by honest code; a bound that is met is named with its value, with what
-//! was asked for, and with the flag.
+//! Honest code should never reach a default. A message about a limit that is reached names its value and the amount
+//! that was asked for.
 
 use crate::value::json::Json;
 use crate::value::text::{byte_size, counted};
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// A bound on what an objective may use.
+/// A limit on the resources and data of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Limit {
     /// The memory of one trial, over all memories of the component.
     Memory,
-    /// How long one trial may take.
+    /// The time of one trial.
     TrialTime,
-    /// How many instructions one trial may execute, about; not counted unless it is set.
+    /// The instructions of one trial, approximately; not counted unless the limit is set.
     Fuel,
-    /// How long loading and compiling may take.
+    /// The time for loading and compiling.
     CompileTime,
     /// The memory of the compiler.
     CompileMemory,
@@ -28,17 +28,17 @@ pub enum Limit {
     Stack,
     /// The elements of one table, which holds functions to be called indirectly.
     TableElements,
-    /// How many memories a component may have.
+    /// The memories of a component.
     Memories,
-    /// How many core instances, and how many tables, a component may have.
+    /// The core instances of a component, and its tables.
     Instances,
-    /// How many resources, such as open files, the component may hold at once.
+    /// The resources, such as open files, that a component holds at a time.
     Handles,
     /// The lists and strings that one call may pass.
     Payload,
     /// The random bytes that one call may ask for.
     RandomBytes,
-    /// How many parameters one trial may ask for.
+    /// The parameters of one trial.
     Params,
     /// The choices of a categorical parameter.
     Choices,
@@ -50,15 +50,15 @@ pub enum Limit {
     UserAttrs,
     /// The JSON text of one user attribute.
     AttrLength,
-    /// What a trial leaves in the study, but for its reports: its parameters' ranges and choices, and its attributes.
+    /// The data that a trial leaves in the study besides its reports: ranges and choices of parameters, and attributes.
     TrialData,
     /// The reported steps that are stored; a longer curve is thinned.
     Reports,
-    /// What is kept of what an objective logs and prints: the last of it.
+    /// The log and output that are kept: the end of them.
     Log,
 }
 
-/// What a limit counts.
+/// The unit of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes.
@@ -114,32 +114,32 @@ const TABLE: [Row; 22] = {
 };
 
 impl Limit {
-    /// All limits, in the order of the table.
+    /// Returns all limits, in the order of the table.
     pub fn all() -> impl Iterator<Item = Limit> {
         TABLE.iter().map(|row| row.limit)
     }
 
-    /// The limit of this name.
+    /// Returns the limit of this name.
     pub fn parse(name: &str) -> Option<Limit> {
         TABLE.iter().find(|row| row.name == name).map(|row| row.limit)
     }
 
-    /// Its stable name, in JSON and for `--limit`.
+    /// Returns the stable name.
     pub fn name(self) -> &'static str {
         self.row().name
     }
 
-    /// What it counts.
+    /// Returns the unit.
     pub fn unit(self) -> Unit {
         self.row().unit
     }
 
-    /// What it bounds, in a few words.
+    /// Returns a description in a few words.
     pub fn summary(self) -> &'static str {
         self.row().summary
     }
 
-    /// The flag that moves it.
+    /// Returns the flag that sets it.
     pub fn flag(self) -> String {
         match self {
             Limit::Memory => "--max-memory".to_owned(),
@@ -150,7 +150,7 @@ impl Limit {
         }
     }
 
-    /// An amount of what it counts, as people read it.
+    /// Formats an amount in the limit's unit.
     pub fn show(self, amount: u64) -> String {
         match self.unit() {
             Unit::Bytes => byte_size(amount),
@@ -165,7 +165,7 @@ impl Limit {
     }
 }
 
-/// The value of every limit; `None` where there is none.
+/// The value of every limit; `None` for no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits([Option<u64>; TABLE.len()]);
 
@@ -176,27 +176,27 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The value of a limit, in its unit; `None` for as much as one likes.
+    /// Returns the value of a limit, in its unit; `None` for no limit.
     pub fn get(&self, limit: Limit) -> Option<u64> {
         self.0[limit as usize]
     }
 
-    /// The value of a limit as a size, as much as can be for none.
+    /// Returns the value of a limit as a size; the largest size for no limit.
     pub fn size(&self, limit: Limit) -> usize {
         self.get(limit).and_then(|value| value.try_into().ok()).unwrap_or(usize::MAX)
     }
 
-    /// The value of a limit of time.
+    /// Returns the value of a limit of time.
     pub fn duration(&self, limit: Limit) -> Option<Duration> {
         self.get(limit).map(Duration::from_millis)
     }
 
-    /// Moves a limit.
+    /// Sets a limit.
     pub fn set(&mut self, limit: Limit, value: Option<u64>) {
         self.0[limit as usize] = value;
     }
 
-    /// Those that differ from the defaults, as a JSON object from names to values in their units.
+    /// Returns the limits that differ from the defaults, as a JSON object from names to values in their units.
     pub fn to_json(&self) -> Json {
         let defaults = Limits::default();
         let moved = Limit::all().filter(|limit| self.get(*limit) != defaults.get(*limit));
@@ -206,19 +206,19 @@ impl Limits {
     }
 }
 
-/// A limit that an objective met.
+/// A limit that an objective reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
     /// The limit.
     pub limit: Limit,
     /// Its value, in its unit.
     pub allowed: u64,
-    /// What was asked for or used, in the same unit, where it is known.
+    /// The amount that was asked for or used, in the same unit, where it is known.
     pub used: Option<u64>,
 }
 
 impl LimitHit {
-    /// For programs: `{"name": "memory", "allowed": 1024, "used": 2048, "unit": "bytes", "flag": "--max-memory"}`.
+    /// Returns the JSON for programs: `{"name": "memory", "allowed": 1024, "used": 2048, "unit": "bytes", …}`.
     pub fn to_json(self) -> Json {
         let unit = match self.limit.unit() {
             Unit::Bytes => "bytes",

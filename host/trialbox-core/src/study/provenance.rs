@@ -1,23 +1,23 @@
-//! What a trial's values depend on besides its parameters, kept with it so that it can be run again.
+//! The inputs of a trial's values besides its parameters, kept with it so that it can be run again.
 
 use crate::study::trial::FrozenTrial;
 use crate::value::json::Json;
 
-/// The system attribute that says what ran a trial: the component's digest, versions, limits, grants, the machine,
-/// and the seed of its random numbers.
+/// The system attribute that holds the inputs of a trial: the component's digest, versions, limits, grants, the
+/// machine, and the seed of its random numbers.
 pub const PROVENANCE_ATTR: &str = "trialbox:provenance";
 
 /// The member of the provenance that names the attempt whose checkpoint the trial resumed from, if it did.
 pub const RESUMED_FROM: &str = "resumed_from";
 
-/// The system attribute that keeps what the pruner answered, if it ever said yes. The answers follow from what the
-/// other trials had reported by then, which nobody can find out later.
+/// The system attribute that keeps the pruner's answers, if it ever said yes. The answers follow from the reports of
+/// the other trials at that time, which cannot be reconstructed later.
 pub const ANSWERS_ATTR: &str = "trialbox:prune_answers";
 
-/// More changes of the pruner's mind than these are not kept: an objective that is told to stop stops.
+/// The number of runs of equal answers that are kept: an objective that is told to stop stops.
 const MAX_RUNS: usize = 100;
 
-/// What the pruner answered a trial, in order: how many times no, then yes, then no, and so on.
+/// The pruner's answers to a trial, as the lengths of runs: of no, then of yes, then of no, and so on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answers {
     runs: Vec<u64>,
@@ -40,7 +40,7 @@ impl Answers {
         }
     }
 
-    /// The answer to the question with this index; no, where none was given.
+    /// Returns the answer to the question with this index; no, where none was given.
     pub fn get(&self, index: u64) -> bool {
         let mut end = 0;
         let place = self.runs.iter().position(|run| {
@@ -50,13 +50,13 @@ impl Answers {
         place.is_some_and(|place| place % 2 == 1)
     }
 
-    /// As it is stored, unless every answer was no.
+    /// Returns the attribute that is stored; none if every answer was no.
     pub fn to_attr(&self) -> Option<(String, Json)> {
         let runs = self.runs.iter().copied().map(Json::from).collect();
         (self.runs.len() > 1).then(|| (ANSWERS_ATTR.to_owned(), Json::Array(runs)))
     }
 
-    /// What is stored with a trial.
+    /// Reads the answers that are stored with a trial.
     pub fn of(trial: &FrozenTrial) -> Self {
         let Some(Json::Array(runs)) = trial.system_attrs.get(ANSWERS_ATTR) else {
             return Answers::default();

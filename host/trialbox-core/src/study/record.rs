@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StudyId(pub i64);
 
-/// Whether small or large values of an objective are good.
+/// The direction in which an objective is optimised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StudyDirection {
     /// Small values are good.
@@ -76,9 +76,9 @@ pub struct StudyRecord {
     pub name: String,
     /// One for each objective.
     pub directions: Vec<StudyDirection>,
-    /// What users attached, and under `trialbox:` what every job of the study shares.
+    /// The attributes of users, and under `trialbox:` those that all jobs of the study share.
     pub user_attrs: BTreeMap<String, Json>,
-    /// What samplers and Optuna attached.
+    /// The attributes of samplers and of Optuna.
     pub system_attrs: BTreeMap<String, Json>,
 }
 
@@ -100,9 +100,9 @@ pub const METRIC_NAMES: &str = "study:metric_names";
 pub struct StudySummary {
     /// The study.
     pub study: StudyRecord,
-    /// How many trials are in each state; states without any are left out.
+    /// The number of trials in each state; states without any are left out.
     pub n_trials: BTreeMap<TrialState, u64>,
-    /// When its first trial was begun.
+    /// The time at which its first trial started.
     pub datetime_start: Option<UtcDateTime>,
 }
 

@@ -19,10 +19,10 @@ pub const MADE_PROGRESS_ATTR: &str = "trialbox:made_progress";
 /// The system attribute of a retry that counts the attempts before it that made progress.
 pub const RESUMES_ATTR: &str = "trialbox:resumes";
 
-/// How often a trial is tried that makes progress each time: a guest that only seems to must not go on for ever.
+/// The number of attempts at a trial that makes progress each time: a guest that only seems to must not run for ever.
 pub const MAX_ATTEMPTS: usize = 1000;
 
-/// The WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` makes it: its parameters
+/// Returns the WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` makes it: its parameters
 /// and attributes, but not what it reported. `None` when it was retried often enough: attempts that made progress
 /// do not count, up to [`MAX_ATTEMPTS`].
 ///
@@ -58,7 +58,7 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
     })
 }
 
-/// How many attempts at a trial made progress, this one and those before it.
+/// Returns the number of attempts at a trial that made progress, this one and those before it.
 fn resumes(trial: &FrozenTrial) -> usize {
     let before = trial.system_attrs.get(RESUMES_ATTR).and_then(Json::as_i64);
     let made_progress = trial.system_attrs.get(MADE_PROGRESS_ATTR) == Some(&Json::Bool(true));
@@ -67,12 +67,12 @@ fn resumes(trial: &FrozenTrial) -> usize {
     before + usize::from(made_progress)
 }
 
-/// The first of the trials of which this one is a retry, or itself.
+/// Returns the first of the trials of which this one is a retry, or the trial itself.
 pub fn origin(number: TrialNumber, system_attrs: &BTreeMap<String, Json>) -> TrialNumber {
     system_attrs.get(FAILED_TRIAL_ATTR).and_then(read_number).unwrap_or(number)
 }
 
-/// Trials that get the numbers from `first` on, with what they say of each other's numbers. A retry of a trial
+/// Renumbers trials from `first` on, in their references to each other too. A retry of a trial
 /// that does not come along is a trial by itself.
 pub fn renumbered(trials: &[FrozenTrial], first: TrialNumber) -> Vec<FrozenTrial> {
     let numbers: BTreeMap<TrialNumber, TrialNumber> =
@@ -99,7 +99,7 @@ pub fn renumbered(trials: &[FrozenTrial], first: TrialNumber) -> Vec<FrozenTrial
     trials.iter().map(renumber).collect()
 }
 
-/// The trial that an enqueueing makes, as Optuna's `enqueue_trial` does. The number and the id are the
+/// Returns the trial that an enqueueing creates, as Optuna's `enqueue_trial` does. The number and the id are the
 /// storage's to give.
 pub fn enqueued(trial: &EnqueueTrial) -> FrozenTrial {
     let fixed = Json::object(trial.params.iter().cloned());
@@ -117,8 +117,8 @@ pub fn enqueued(trial: &EnqueueTrial) -> FrozenTrial {
     }
 }
 
-/// Whether a trial has just these parameters, fixed or else suggested, as Optuna's `skip_if_exists` looks
-/// at it: the same names, and values that are equal, numbers to a relative 1e-5.
+/// Returns whether a trial has exactly these parameters, fixed or else suggested, by the rule of Optuna's
+/// `skip_if_exists`: the same names, and equal values, numbers to a relative 1e-5.
 pub fn has_params(trial: &FrozenTrial, params: &[(String, Json)]) -> bool {
     let found: Vec<(String, Json)> = match trial.system_attrs.get(FIXED_PARAMS_ATTR) {
         Some(Json::Object(members)) => members.clone(),

@@ -40,7 +40,7 @@ impl SearchSpace {
             .collect()
     }
 
-    /// Whether there is nothing to draw jointly.
+    /// Returns whether the space has no parameter.
     pub fn is_empty(&self) -> bool {
         self.distributions.is_empty()
     }

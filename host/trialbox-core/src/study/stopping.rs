@@ -13,10 +13,10 @@ use crate::value::json::Json;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// When a study of one objective needs no further trial. Of a study of several objectives no rule ever holds:
-/// its trials have no best value.
+/// A rule by which a study of one objective needs no further trial. With several objectives no rule ever holds, because
+/// trials have no best value.
 ///
-/// A rule is a function of the history alone. It may cease to hold when a trial that is running ends better.
+/// A rule is a function of the history alone. It may cease to hold when a running trial finishes with a better value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum StopRule {
     /// The best trial is as good as this value: `<=` it when minimising, `>=` when maximising.

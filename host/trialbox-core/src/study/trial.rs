@@ -22,18 +22,18 @@ impl fmt::Display for TrialNumber {
     }
 }
 
-/// Where a trial stands.
+/// The state of a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrialState {
-    /// Enqueued; nobody has taken it yet.
+    /// Enqueued, and not started yet.
     Waiting,
-    /// Taken by a process.
+    /// Started by a worker, and not finished yet.
     Running,
-    /// Ended with a value for each objective.
+    /// Finished with a value for each objective.
     Complete,
-    /// Ended early on a pruner's advice.
+    /// Finished early on a pruner's advice.
     Pruned,
-    /// Ended without a result.
+    /// Finished without a result.
     Fail,
 }
 
@@ -47,7 +47,7 @@ impl TrialState {
         TrialState::Waiting,
     ];
 
-    /// The database's word, in upper case.
+    /// Returns the database's word, in upper case.
     pub fn as_str(self) -> &'static str {
         match self {
             TrialState::Waiting => "WAITING",
@@ -63,7 +63,7 @@ impl TrialState {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 
-    /// Whether the trial has ended. An ended trial is never changed again: readers cache it for good.
+    /// Returns whether the trial is finished. A finished trial is never changed again: readers cache it for good.
     pub fn is_finished(self) -> bool {
         matches!(self, TrialState::Complete | TrialState::Pruned | TrialState::Fail)
     }
@@ -91,7 +91,7 @@ pub struct Param {
 }
 
 impl Param {
-    /// The value as the objective sees it.
+    /// Returns the value as the objective sees it.
     pub fn external(&self) -> Json {
         self.distribution.to_external(self.internal)
     }
@@ -104,36 +104,36 @@ pub struct FrozenTrial {
     pub id: TrialId,
     /// The place in the study.
     pub number: TrialNumber,
-    /// Where it stands.
+    /// The state.
     pub state: TrialState,
     /// One value for each objective if the trial is COMPLETE; the last intermediate value, or nothing, if PRUNED.
     pub values: Vec<f64>,
-    /// When it was begun.
+    /// The time of its start.
     pub datetime_start: Option<UtcDateTime>,
-    /// When it ended.
+    /// The time of its end.
     pub datetime_complete: Option<UtcDateTime>,
-    /// The parameters, in the order in which they were asked for.
+    /// The parameters, in the order in which they were suggested.
     pub params: Vec<(String, Param)>,
-    /// What users attached.
+    /// The attributes of users and objectives.
     pub user_attrs: BTreeMap<String, Json>,
-    /// What samplers, pruners and trialbox attached.
+    /// The attributes of samplers, pruners and trialbox.
     pub system_attrs: BTreeMap<String, Json>,
     /// The reported values, by step.
     pub intermediate_values: BTreeMap<i64, f64>,
 }
 
 impl FrozenTrial {
-    /// A parameter by its name.
+    /// Returns a parameter by its name.
     pub fn param(&self, name: &str) -> Option<&Param> {
         self.params.iter().find(|(found, _)| found == name).map(|(_, param)| param)
     }
 
-    /// The value of a single objective.
+    /// Returns the value of a single objective.
     pub fn value(&self) -> Option<f64> {
         if let [value] = self.values[..] { Some(value) } else { None }
     }
 
-    /// How long it ran.
+    /// Returns the time that it ran.
     pub fn duration(&self) -> Option<std::time::Duration> {
         let (start, complete) = (self.datetime_start?, self.datetime_complete?);
         complete.duration_since(start).try_into().ok()

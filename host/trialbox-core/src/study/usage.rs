@@ -1,34 +1,34 @@
-//! What a trial used of what it was allowed.
+//! The resources that a trial used.
 
 use crate::value::json::Json;
 use std::time::Duration;
 
-/// The system attribute that says what a trial used.
+/// The system attribute that holds the usage of a trial.
 pub const USAGE_ATTR: &str = "trialbox:usage";
 
-/// What a trial used. What nobody measured is `None`.
+/// The resources that a trial used. `None` for those that were not measured.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Usage {
-    /// How long the objective ran.
+    /// The time that the objective ran.
     pub wall: Duration,
-    /// The CPU time of whatever ran it.
+    /// The CPU time of the process that ran it.
     pub cpu: Option<Duration>,
-    /// The most memory that it had at once, over all memories.
+    /// The most memory that it had at a time, over all memories.
     pub peak_memory_bytes: Option<u64>,
-    /// How many instructions it executed, about, where they were counted.
+    /// The number of instructions, approximately, where they were counted.
     pub fuel: Option<u64>,
-    /// How many calls of the contract it made.
+    /// The number of calls of the contract.
     pub host_calls: u64,
-    /// How many values it reported.
+    /// The number of reports.
     pub reports: u64,
-    /// How many user attributes it set.
+    /// The number of user attributes.
     pub user_attrs: u64,
-    /// How much it logged and printed.
+    /// The bytes that it logged and printed.
     pub log_bytes: u64,
 }
 
 impl Usage {
-    /// Reads what [`Self::to_json`] has written; what is missing is 0, or not known.
+    /// Reads the result of [`Self::to_json`]. A member that is missing is 0, or not known.
     pub fn from_json(json: &Json) -> Self {
         let count = |name: &str| json.get(name).and_then(Json::as_u64);
         let seconds = |name: &str| {
@@ -47,7 +47,7 @@ impl Usage {
         }
     }
 
-    /// As it is stored; times in seconds.
+    /// Returns the JSON that is stored; times are in seconds.
     pub fn to_json(&self) -> Json {
         let count = |name: &'static str, count: Option<u64>| Some((name, Json::from(count?)));
         let members = [

@@ -3,11 +3,11 @@
 //! It differs from RFC 8259 in what real databases contain: the tokens `NaN`, `Infinity` and
 //! `-Infinity`, integers of any size, and strings with unpaired surrogates. The type of each value is
 //! kept, because to Optuna `1`, `1.0` and `true` are different choices of a categorical parameter
-//! when it writes them. It is no general JSON library: what the command line prints is made elsewhere.
+//! when it writes them. It is not a general JSON library: the output of the command line is made elsewhere.
 
 use std::fmt::Write as _;
 
-/// How deep arrays and objects may nest: a bound on recursion over text that anybody may have written.
+/// The depth to which arrays and objects may nest: a bound on recursion over text from any source.
 const MAX_DEPTH: usize = 128;
 
 /// A JSON value in Python's dialect.
@@ -33,13 +33,13 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// Why a text is not JSON in Python's dialect.
+/// The reason why a text is not JSON in Python's dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid JSON at byte {offset}: expected {expected}")]
 pub struct JsonError {
-    /// Where the text stops making sense, in bytes from its start.
+    /// The position of the error, in bytes from the start of the text.
     pub offset: usize,
-    /// What should have stood there.
+    /// The text that was expected there.
     pub expected: &'static str,
 }
 
@@ -108,7 +108,7 @@ impl Json {
         }
     }
 
-    /// Whether Python's `==` holds, with NaN equal to itself: `1`, `1.0` and `True` are one value.
+    /// Returns whether Python's `==` holds, with NaN equal to itself: `1`, `1.0` and `True` are one value.
     ///
     /// This is how Optuna finds a categorical choice and compares choices between trials
     /// (`optuna/distributions.py`, `_categorical_choice_equal`).

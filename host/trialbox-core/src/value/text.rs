@@ -22,8 +22,12 @@ pub fn byte_size(bytes: u64) -> String {
     }
 }
 
-/// Leaves out of a text what a terminal would obey: escape sequences as a whole, control characters but line breaks and
-/// tabs, and what turns the direction of writing, which can make text look like other text.
+/// Removes from a text all that a terminal would obey: escape sequences as a whole, control characters except line
+/// breaks and tabs, and marks that turn the direction of writing, which can make text look like other text.
+///
+/// A general stripper of escape sequences follows the states of a terminal, in which a title that is never terminated
+/// swallows all text up to the end of the input. Here it ends with its line, so that a guest cannot hide the rest of a
+/// message.
 pub fn clean(text: &str) -> String {
     if text.chars().all(is_harmless) {
         return text.to_owned();
@@ -42,7 +46,7 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
-/// The beginning of a text, and `…` where there is more of it.
+/// Returns the beginning of a text, followed by `…` if it is longer.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let mut short: String = text.chars().take(max_chars).collect();
     if text.chars().nth(max_chars).is_some() {
@@ -51,7 +55,7 @@ pub fn shorten(text: &str, max_chars: usize) -> String {
     short
 }
 
-/// Whether a terminal only shows a character, ends a line for it or fills a column.
+/// Returns whether a terminal merely shows a character, ends a line for it or fills a column.
 pub fn is_harmless(c: char) -> bool {
     match c {
         '\n' | '\t' => true,
@@ -60,7 +64,7 @@ pub fn is_harmless(c: char) -> bool {
     }
 }
 
-/// What follows an escape sequence, of ECMA-48, whose first character was just read.
+/// Returns the text after an escape sequence of ECMA-48 whose first character was just read.
 fn after_escape(rest: std::str::Chars) -> std::str::Chars {
     let mut after = rest.clone();
     match after.next() {
@@ -91,7 +95,7 @@ fn after_control_sequence(rest: std::str::Chars) -> std::str::Chars {
     }
 }
 
-/// `None` for a string that does not end, on its line: one that began in a name could else hide what follows it.
+/// Returns the text after a control string; `None` if the string does not end on its line.
 fn after_string(rest: std::str::Chars) -> Option<std::str::Chars> {
     let text = rest.as_str();
     let line = text.split('\n').next().unwrap_or_default();

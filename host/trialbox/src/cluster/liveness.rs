@@ -7,7 +7,7 @@ use super::slurm::{Answer, COMMAND_TIMEOUT, SlurmError, ask_within};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trialbox_core::Json;
-use trialbox_core::run::reap::{Loss, OwnerProbe, OwnerState, Witness};
+use trialbox_core::run::reap::{Evidence, Loss, OwnerProbe, OwnerState};
 use trialbox_core::seam::storage::LeasedTrial;
 
 /// The age of a heartbeat from which a trial may be lost: at least one heartbeat is missing.
@@ -233,12 +233,12 @@ fn restarted(restart_count: u32) -> String {
 
 fn ended(job: &JobStart, state: &'static str) -> OwnerState {
     let evidence = format!("job {} ended as {state}", job.name);
-    let loss = Loss::of_process(Witness::Scheduler, &evidence);
+    let loss = Loss::of_process(Evidence::Scheduler, &evidence);
     OwnerState::Gone(Loss { scheduler_state: Some(state.to_owned()), ..loss })
 }
 
 fn gone(job: &JobStart, what: &str) -> OwnerState {
-    OwnerState::Gone(Loss::of_process(Witness::Scheduler, &format!("job {} {what}", job.name)))
+    OwnerState::Gone(Loss::of_process(Evidence::Scheduler, &format!("job {} {what}", job.name)))
 }
 
 /// Reads the line `ClusterName = …` of `scontrol show config`.

@@ -118,7 +118,7 @@ fn a_loss_that_slurm_knows_has_the_final_state_as_a_member() {
     let [OwnerState::Gone(loss)] = &probe.look(&[&of_job(0, 0.0, "2")])[..] else { panic!("gone") };
     assert_eq!(
         (loss.known_by, loss.scheduler_state.as_deref()),
-        (Witness::Scheduler, Some("TIMEOUT"))
+        (Evidence::Scheduler, Some("TIMEOUT"))
     );
     let failure = loss.to_failure_json();
     assert_eq!(failure.get("code").and_then(Json::as_str), Some("E-LOST"));
