@@ -200,9 +200,10 @@ fn what_is_told_of_a_trial_can_have_constraints_in_the_form_of_the_study() {
         scene.json(&["study", "create", "--study-name", "s", "--constraint-format", format]);
         scene.json(&["trial", "ask"]);
         let tell = ["trial", "tell", "0", "--values", "1", "--constraint", "size=-0.5"];
-        for (constraint, problem) in
-            [("size=1", "--constraint size was given twice"), ("time=nan", "is no NAME=VALUE")]
-        {
+        for (constraint, problem) in [
+            ("size=1", "--constraint size was given twice"),
+            ("time=nan", "expected NAME=VALUE with a number"),
+        ] {
             let ran = scene.trialbox(&[&tell[..], &["--constraint", constraint]].concat());
             ran.assert_error(2, &[problem]);
         }
@@ -274,8 +275,8 @@ fn what_does_not_reach_the_reference_point_covers_nothing() {
     assert_eq!((&line["hypervolume"], &line["n_beyond"]), (&json!(1.0), &json!(2)));
     for (reference, problem) in [
         ("2", "--reference-point has 1 values, and study `s` has 2 objectives"),
-        ("2,x", "`x` is no number"),
-        ("2,nan", "`nan` is no number"),
+        ("2,x", "expected a number, found `x`"),
+        ("2,nan", "expected a number, found `nan`"),
         ("loss=2,1", "study `s` has no objective `loss`"),
         ("value 1=2,3", "says `value 1` twice"),
     ] {

@@ -11,9 +11,8 @@ use crate::view;
 use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
-use crate::view::record::{FailureRecord, Rendered, TrialRecord};
+use crate::view::record::{CallDifference, CheckRecord, FailureRecord, Rendered, TrialRecord};
 use crate::view::trial::{show_constraint, show_value};
-use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::run::FinishedTrial;
@@ -187,11 +186,16 @@ impl EvalArgs {
             text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
             text.push_str(&show_backtrace(failure));
         }
-        output.result(&text, || {
-            json!({ "event": "check", "objective": study.name, "runs": CHECK_RUNS, "deterministic": true,
-                    "calls": trace.n_calls(), "state": trial.state.as_str(),
-                    "failure": trial.failure.as_ref().map(FailureRecord::of) })
-        });
+        let record = CheckRecord {
+            objective: study.name.clone(),
+            runs: CHECK_RUNS,
+            deterministic: true,
+            calls: Some(trace.n_calls()),
+            state: Some(trial.state.as_str()),
+            failure: Some(trial.failure.as_ref().map(FailureRecord::of)),
+            difference: None,
+        };
+        output.print(&Rendered::new(text, record));
         Ok(if trial.failure.is_some() { ExitCode::TrialFailed } else { ExitCode::Done })
     }
 
@@ -202,10 +206,16 @@ impl EvalArgs {
                 "\n  help: clocks and the order of directories differ from run to run; --deterministic fixes them",
             );
         }
-        output.result(&text, || {
-            json!({ "event": "check", "objective": name, "runs": run, "deterministic": false,
-                    "difference": { "what": difference.what, "first": difference.was, "other": difference.is } })
-        });
+        let record = CheckRecord {
+            objective: name.to_owned(),
+            runs: run,
+            deterministic: false,
+            calls: None,
+            state: None,
+            failure: None,
+            difference: Some(CallDifference::of(difference)),
+        };
+        output.print(&Rendered::new(text, record));
     }
 
     /// Refuses values of `--param` that the objective cannot take, or does not ask for.

@@ -1,22 +1,22 @@
 //! `trialbox inspect`: what an objective is, wants and asks for.
 
-use crate::args::objective::{
-    ObjectiveArgs, ReadyObjective, described_directions, objective_name, show_directions,
-};
+use crate::args::objective::{ObjectiveArgs, ReadyObjective, described_directions, objective_name};
 use crate::args::storage::parse_duration;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
 use crate::view::output::Output;
-use crate::view::record::to_value;
+use crate::view::record::{
+    ComponentRecord, DataRecord, DescriptionRecord, MetricRecord, ParamRecord, Rendered,
+    distribution, to_value,
+};
 use crate::view::trial::{show_bytes, show_duration};
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::session::SessionLimits;
-use trialbox_core::study::artifact::{Artifact, Description};
+use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
@@ -59,7 +59,7 @@ impl InspectArgs {
         let mut ready = self.sandbox.load(&file, &Cancellation::default())?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
-        output.result(&text, || describe_json(&file, &ready, &probe));
+        output.print(&Rendered::new(text, component_record(&file, &ready, &probe)));
         Ok(ExitCode::Done)
     }
 
@@ -162,10 +162,8 @@ fn heading(description: &Description) -> String {
         .metrics
         .iter()
         .map(|metric| {
-            let direction =
-                if metric.maximize { StudyDirection::Maximize } else { StudyDirection::Minimize };
             let name = metric.name.as_deref().unwrap_or("its value");
-            format!("{} {}", show_directions(&[direction]), clean(name))
+            format!("{} {}", direction_of(metric), clean(name))
         })
         .collect();
     let mut text = format!(
@@ -180,46 +178,55 @@ fn heading(description: &Description) -> String {
     text
 }
 
-fn describe_json(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> Value {
-    let description = ready.loaded.description.as_ref().map(|found| {
-        let metrics = found.metrics.iter().map(|metric| {
-            json!({ "name": metric.name, "direction": if metric.maximize { "maximize" } else { "minimize" } })
-        });
-        let data = found.data.iter().map(|source| {
-            json!({ "path": source.path, "summary": source.summary, "sha256": source.sha256 })
-        });
-        json!({
-            "name": found.name,
-            "version": found.version,
-            "summary": found.summary,
-            "metrics": metrics.collect::<Vec<_>>(),
-            "data": data.collect::<Vec<_>>(),
-            "extra": found.extra.iter().map(|(key, text)| {
-                (key.clone(), Json::parse(text).map_or(Value::from(text.clone()), |value| to_value(&value)))
-            }).collect::<serde_json::Map<_, _>>(),
-        })
+fn component_record(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> ComponentRecord {
+    let params = probe.params.iter().map(|(name, param)| ParamRecord {
+        name: name.clone(),
+        distribution: distribution(&param.distribution),
     });
-    let params = probe.params.iter().map(|(name, param)| {
-        let distribution = Json::parse(&param.distribution.to_json_text());
-        json!({ "name": name, "distribution": distribution.map_or(Value::Null, |json| to_value(&json)) })
+    ComponentRecord {
+        file: artifact.path.display().to_string(),
+        size_bytes: artifact.bytes.len(),
+        sha256: artifact.sha256.clone(),
+        contract_version: artifact.contract_version.clone(),
+        imports: artifact.imports.clone(),
+        exports: artifact.exports.clone(),
+        from_cache: ready.loaded.from_cache,
+        landlock_abi: ready.loaded.landlock_abi,
+        seccomp: ready.loaded.seccomp,
+        small_address_space: ready.loaded.small_address_space,
+        load_seconds: ready.loaded.load_time.as_secs_f64(),
+        description: ready.loaded.description.as_ref().map(description_record),
+        params: params.collect(),
+        probe_problem: probe.problem.clone(),
+    }
+}
+
+fn description_record(description: &Description) -> DescriptionRecord {
+    let metrics = description.metrics.iter().map(|metric| MetricRecord {
+        name: metric.name.clone(),
+        direction: direction_of(metric).to_string(),
     });
-    json!({
-        "event": "objective",
-        "file": artifact.path.display().to_string(),
-        "size_bytes": artifact.bytes.len(),
-        "sha256": artifact.sha256,
-        "contract_version": artifact.contract_version,
-        "imports": artifact.imports,
-        "exports": artifact.exports,
-        "from_cache": ready.loaded.from_cache,
-        "landlock_abi": ready.loaded.landlock_abi,
-        "seccomp": ready.loaded.seccomp,
-        "small_address_space": ready.loaded.small_address_space,
-        "load_seconds": ready.loaded.load_time.as_secs_f64(),
-        "description": description,
-        "params": params.collect::<Vec<_>>(),
-        "probe_problem": probe.problem,
-    })
+    let data = description.data.iter().map(|source| DataRecord {
+        path: source.path.clone(),
+        summary: source.summary.clone(),
+        sha256: source.sha256.clone(),
+    });
+    let extra = description.extra.iter().map(|(key, text)| match Json::parse(text) {
+        Ok(value) => (key.clone(), to_value(&value)),
+        Err(_) => (key.clone(), text.clone().into()),
+    });
+    DescriptionRecord {
+        name: description.name.clone(),
+        version: description.version.clone(),
+        summary: description.summary.clone(),
+        metrics: metrics.collect(),
+        data: data.collect(),
+        extra: extra.collect(),
+    }
+}
+
+fn direction_of(metric: &Metric) -> StudyDirection {
+    if metric.maximize { StudyDirection::Maximize } else { StudyDirection::Minimize }
 }
 
 /// Text of the author's, in one line of bounded length.

@@ -7,11 +7,9 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::provenance::{module_digest, provenance, provenance_differences};
 use crate::study::scratch::Scratch;
-use crate::view;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
-use crate::view::record::FailureRecord;
-use serde_json::json;
+use crate::view::record::{DifferenceRecord, FailureRecord, Rendered, ReplayRecord, floats};
 use std::path::PathBuf;
 use std::sync::Arc;
 use trialbox_core::run::replay::{RecordedAnswers, Replay, recorded_seed, replay};
@@ -170,23 +168,18 @@ impl ReplayArgs {
         for note in notes.iter().filter(|_| replayed.difference.is_some()) {
             text.push_str(&format!("\n  note: {note}"));
         }
-        output.result(&text, || {
-            let difference = replayed.difference.as_ref().map(|difference| {
-                json!({ "what": difference.what, "recorded": difference.was, "replayed": difference.is })
-            });
-            json!({
-                "event": "replay",
-                "study": study.name,
-                "number": number.0,
-                "equal": replayed.difference.is_none(),
-                "difference": difference,
-                "recorded_state": recorded.state.as_str(),
-                "state": replayed.state.as_str(),
-                "failure": replayed.failure.as_ref().map(FailureRecord::of),
-                "values": view::record::floats(&replayed.values),
-                "notes": notes,
-            })
-        });
+        let record = ReplayRecord {
+            study: study.name.clone(),
+            number: number.0,
+            equal: replayed.difference.is_none(),
+            difference: replayed.difference.as_ref().map(DifferenceRecord::of),
+            recorded_state: recorded.state.as_str(),
+            state: replayed.state.as_str(),
+            failure: replayed.failure.as_ref().map(FailureRecord::of),
+            values: floats(&replayed.values),
+            notes: notes.to_vec(),
+        };
+        output.print(&Rendered::new(text, record));
     }
 }
 

@@ -1,23 +1,84 @@
-//! Studies as JSON lines that lose nothing: what `study export` writes and `study import` reads.
+//! Studies as JSON lines that lose nothing: `study export` writes them, `study import` reads them.
 //!
 //! The first line is the study, each further one a trial, in strict JSON. What strict JSON lacks is a string
 //! where a float is expected (`"nan"`, `"inf"`, `"-inf"`), and elsewhere an object `{"$json": "…"}` with the
 //! value as Python writes it: a NaN, an integer beyond 64 bits, a string with an unpaired surrogate.
 
-use serde_json::{Map, Value, json};
+use crate::view::record::{Float, floats};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::trial::{TrialId, format_rfc3339, parse_datetime};
-use trialbox_core::value::json::python_repr;
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, TrialNumber, TrialState,
     UtcDateTime,
 };
 
-/// The member that holds what strict JSON cannot.
+/// The member that holds a value which strict JSON cannot.
 const ESCAPE: &str = "$json";
 
-/// What a file holds.
+/// A line of an exported study. Its values are strict JSON and lose nothing: what JSON lacks is an object
+/// `{"$json": "…"}` with the value as Python writes it.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum ExportLine {
+    /// The first line: the study.
+    Study(ExportedStudy),
+    /// Each further line: a trial.
+    Trial(Box<ExportedTrial>),
+}
+
+/// An exported study.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ExportedStudy {
+    /// The study's name.
+    study: String,
+    /// `minimize` or `maximize` for each objective.
+    directions: Vec<String>,
+    /// The names of the objectives, if the study names them.
+    metric_names: Option<Vec<String>>,
+    /// The attributes that users attached, and those that all jobs of the study share.
+    user_attrs: BTreeMap<String, Value>,
+    /// The attributes of Optuna and its samplers.
+    system_attrs: BTreeMap<String, Value>,
+}
+
+/// An exported trial.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ExportedTrial {
+    /// The trial's number in its study, from 0.
+    number: u32,
+    /// `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING` or `WAITING`.
+    state: &'static str,
+    /// One value for each objective.
+    values: Vec<Float>,
+    /// The time at which the trial started (rfc3339 3339, UTC).
+    datetime_start: Option<String>,
+    /// The time at which the trial finished (rfc3339 3339, UTC).
+    datetime_complete: Option<String>,
+    /// The seconds from the trial's start to its end.
+    duration_seconds: Option<f64>,
+    /// The parameters by name, as the objective saw them.
+    params: BTreeMap<String, Value>,
+    /// The names of the parameters in the order in which the objective asked for them.
+    params_order: Vec<String>,
+    /// The parameters by name, as the database stores them.
+    params_internal: BTreeMap<String, Float>,
+    /// The range or the choices of each parameter, in Optuna's form.
+    distributions: BTreeMap<String, Value>,
+    /// The reported values as pairs of step and value.
+    intermediate_values: Vec<(i64, Float)>,
+    /// The attributes that the objective or a user attached.
+    user_attrs: BTreeMap<String, Value>,
+    /// The attributes of trialbox and of Optuna's samplers.
+    system_attrs: BTreeMap<String, Value>,
+}
+
+/// The content of an exported file.
 #[derive(Debug, Default)]
 pub(crate) struct ImportedStudy {
     pub(crate) name: Option<String>,
@@ -27,52 +88,58 @@ pub(crate) struct ImportedStudy {
     pub(crate) trials: Vec<FrozenTrial>,
 }
 
-/// The lines of a study.
+/// Returns the lines of a study.
 pub(crate) fn encode(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
-    let head = json!({
-        "event": "study",
-        "study": study.name,
-        "directions": study.directions.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "metric_names": study.metric_names(),
-        "user_attrs": attrs(&study.user_attrs),
-        "system_attrs": attrs(&study.system_attrs),
+    let head = ExportLine::Study(ExportedStudy {
+        study: study.name.clone(),
+        directions: study.directions.iter().map(ToString::to_string).collect(),
+        metric_names: study.metric_names(),
+        user_attrs: attrs(&study.user_attrs),
+        system_attrs: attrs(&study.system_attrs),
     });
-    let lines = std::iter::once(head).chain(trials.iter().map(encode_trial));
-    lines.map(|line| format!("{line}\n")).collect()
+    let mut text = encode_line(&head);
+    for trial in trials {
+        text.push_str(&encode_line(&ExportLine::Trial(Box::new(encode_trial(trial)))));
+    }
+    text
 }
 
-fn encode_trial(trial: &FrozenTrial) -> Value {
-    let at = |at: Option<UtcDateTime>| at.map(format_rfc3339);
-    let params = trial.params.iter().map(|(name, param)| (name.clone(), escape(&param.external())));
-    let internal = trial.params.iter().map(|(name, param)| (name.clone(), float(param.internal)));
-    let distributions = trial.params.iter().map(|(name, param)| {
-        let json = Json::parse(&param.distribution.to_json_text()).unwrap_or(Json::Null);
-        (name.clone(), escape(&json))
-    });
-    let names: Vec<&String> = trial.params.iter().map(|(name, _)| name).collect();
+fn encode_line(line: &ExportLine) -> String {
+    // Only a map with keys that are no strings cannot be written, and no line has one.
+    let value = serde_json::to_value(line).unwrap_or_default();
+    format!("{value}\n")
+}
+
+fn encode_trial(trial: &FrozenTrial) -> ExportedTrial {
+    let by_name = |value: &dyn Fn(&Param) -> Value| {
+        trial.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
+    };
+    let internal = trial.params.iter().map(|(name, param)| (name.clone(), Float(param.internal)));
     let steps = trial.intermediate_values.iter();
-    json!({
-        "event": "trial",
-        "number": trial.number.0,
-        "state": trial.state.as_str(),
-        "values": trial.values.iter().map(|value| float(*value)).collect::<Vec<_>>(),
-        "datetime_start": at(trial.datetime_start),
-        "datetime_complete": at(trial.datetime_complete),
-        "duration_seconds": trial.duration().map(|duration| duration.as_secs_f64()),
-        "params": params.collect::<Map<_, _>>(),
-        "params_order": names,
-        "params_internal": internal.collect::<Map<_, _>>(),
-        "distributions": distributions.collect::<Map<_, _>>(),
-        "intermediate_values": steps.map(|(step, value)| json!([step, float(*value)])).collect::<Vec<_>>(),
-        "user_attrs": attrs(&trial.user_attrs),
-        "system_attrs": attrs(&trial.system_attrs),
-    })
+    ExportedTrial {
+        number: trial.number.0,
+        state: trial.state.as_str(),
+        values: floats(&trial.values),
+        datetime_start: trial.datetime_start.map(format_rfc3339),
+        datetime_complete: trial.datetime_complete.map(format_rfc3339),
+        duration_seconds: trial.duration().map(|duration| duration.as_secs_f64()),
+        params: by_name(&|param| escape(&param.external())),
+        params_order: trial.params.iter().map(|(name, _)| name.clone()).collect(),
+        params_internal: internal.collect(),
+        distributions: by_name(&|param| {
+            let json = Json::parse(&param.distribution.to_json_text());
+            escape(&json.unwrap_or(Json::Null))
+        }),
+        intermediate_values: steps.map(|(step, value)| (*step, Float(*value))).collect(),
+        user_attrs: attrs(&trial.user_attrs),
+        system_attrs: attrs(&trial.system_attrs),
+    }
 }
 
 /// Reads the lines of a study; the line of the study itself may be missing.
 ///
 /// # Errors
-/// The line, and what is wrong with it.
+/// The number of the line, and its fault.
 pub(crate) fn decode(text: &str) -> Result<ImportedStudy, String> {
     let mut imported = ImportedStudy::default();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -86,7 +153,7 @@ pub(crate) fn decode(text: &str) -> Result<ImportedStudy, String> {
     Ok(imported)
 }
 
-/// A trial as it is in a copy of its study: nobody runs it there, so one that is RUNNING ends.
+/// Returns a trial as it is in a copy of its study. No job runs it there, so a RUNNING trial becomes FAIL.
 pub(crate) fn as_copied(mut trial: FrozenTrial) -> FrozenTrial {
     if trial.state == TrialState::Running {
         trial.state = TrialState::Fail;
@@ -103,7 +170,7 @@ fn decode_study(json: &Json, imported: &mut ImportedStudy) -> Result<(), String>
     let directions = array(json, "directions")?.iter().map(|direction| {
         let word = direction.as_str().unwrap_or_default();
         StudyDirection::parse(&word.to_uppercase())
-            .ok_or_else(|| format!("`{word}` is no direction"))
+            .ok_or_else(|| format!("expected minimize or maximize, found `{word}`"))
     });
     imported.directions = Some(directions.collect::<Result<_, _>>()?);
     imported.user_attrs = members(json, "user_attrs")?;
@@ -113,7 +180,8 @@ fn decode_study(json: &Json, imported: &mut ImportedStudy) -> Result<(), String>
 
 fn decode_trial(json: &Json) -> Result<FrozenTrial, String> {
     let state = text(json, "state")?;
-    let state = TrialState::parse(state).ok_or_else(|| format!("`{state}` is no state"))?;
+    let state = TrialState::parse(state)
+        .ok_or_else(|| format!("expected the state of a trial, found `{state}`"))?;
     let values =
         array(json, "values")?.iter().map(read_float).collect::<Result<Vec<f64>, String>>()?;
     let trial = FrozenTrial {
@@ -137,7 +205,7 @@ fn decode_trial(json: &Json) -> Result<FrozenTrial, String> {
     Ok(trial)
 }
 
-/// The rules of Optuna's `add_trial`: a trial that breaks them would break its readers.
+/// Checks the rules of Optuna's `add_trial`, which the readers of a database rely on.
 fn check(trial: &FrozenTrial) -> Result<(), String> {
     let has_ended = trial.state.is_finished();
     if trial.values.iter().any(|value| value.is_nan()) {
@@ -150,10 +218,13 @@ fn check(trial: &FrozenTrial) -> Result<(), String> {
         return Err("a FAIL trial has values".to_owned());
     }
     if has_ended && (trial.datetime_start.is_none() || trial.datetime_complete.is_none()) {
-        return Err(format!("a trial that is {} has no beginning or end", trial.state));
+        return Err(format!(
+            "a trial that is {} needs the times of its start and its end",
+            trial.state
+        ));
     }
     if !has_ended && trial.datetime_complete.is_some() {
-        return Err(format!("a trial that is {} has an end", trial.state));
+        return Err(format!("a trial that is {} cannot have a time of its end", trial.state));
     }
     Ok(())
 }
@@ -163,7 +234,7 @@ fn decode_params(json: &Json) -> Result<Vec<(String, Param)>, String> {
     let distributions = members(json, "distributions")?;
     let mut params = Vec::with_capacity(internal.len());
     for name in array(json, "params_order")? {
-        let name = name.as_str().ok_or("a name in `params_order` is no string")?;
+        let name = name.as_str().ok_or("expected strings in `params_order`")?;
         let find = |members: &[(String, Json)], what: &str| {
             let found = members.iter().find(|(found, _)| found == name);
             found.map(|(_, value)| value.clone()).ok_or_else(|| format!("`{name}` has no {what}"))
@@ -174,7 +245,7 @@ fn decode_params(json: &Json) -> Result<Vec<(String, Param)>, String> {
         let internal = read_float(&find(&internal, "value")?)?;
         let is_choice = matches!(distribution, Distribution::Categorical(_));
         if is_choice && !distribution.contains(internal) {
-            return Err(format!("parameter `{name}`: there is no choice {internal}"));
+            return Err(format!("parameter `{name}`: choice {internal} does not exist"));
         }
         params.push((name.to_owned(), Param { distribution, internal }));
     }
@@ -185,16 +256,11 @@ fn decode_step(json: &Json) -> Result<(i64, f64), String> {
     let pair = if let Json::Array(parts) = json { &parts[..] } else { &[] };
     match pair {
         [step, value] => {
-            let step = step.as_i64().ok_or("a step is no integer")?;
+            let step = step.as_i64().ok_or("expected an integer as step")?;
             Ok((step, read_float(value)?))
         }
-        _ => Err("an intermediate value is no pair of step and value".to_owned()),
+        _ => Err("expected pairs of step and value in `intermediate_values`".to_owned()),
     }
-}
-
-/// A float as strict JSON.
-fn float(value: f64) -> Value {
-    if value.is_finite() { Value::from(value) } else { Value::from(python_repr(value)) }
 }
 
 fn read_float(json: &Json) -> Result<f64, String> {
@@ -202,17 +268,16 @@ fn read_float(json: &Json) -> Result<f64, String> {
         Some("nan") => Ok(f64::NAN),
         Some("inf") => Ok(f64::INFINITY),
         Some("-inf") => Ok(f64::NEG_INFINITY),
-        _ => json.as_f64().ok_or_else(|| format!("`{json}` is no number")),
+        _ => json.as_f64().ok_or_else(|| format!("expected a number, found `{json}`")),
     }
 }
 
-fn attrs(attrs: &BTreeMap<String, Json>) -> Value {
-    Value::Object(attrs.iter().map(|(key, value)| (key.clone(), escape(value))).collect())
+fn attrs(attrs: &BTreeMap<String, Json>) -> BTreeMap<String, Value> {
+    attrs.iter().map(|(key, value)| (key.clone(), escape(value))).collect()
 }
 
-/// A value as strict JSON.
+/// Returns a value as strict JSON.
 fn escape(json: &Json) -> Value {
-    let escaped = || json!({ ESCAPE: json.to_string() });
     match json {
         Json::Null => Value::Null,
         Json::Bool(value) => Value::from(*value),
@@ -223,7 +288,9 @@ fn escape(json: &Json) -> Value {
         Json::Object(members) if members.iter().all(|(key, _)| key != ESCAPE) => {
             Value::Object(members.iter().map(|(key, value)| (key.clone(), escape(value))).collect())
         }
-        Json::BigInt(_) | Json::Float(_) | Json::IllFormedString(_) | Json::Object(_) => escaped(),
+        Json::BigInt(_) | Json::Float(_) | Json::IllFormedString(_) | Json::Object(_) => {
+            Value::Object(Map::from_iter([(ESCAPE.to_owned(), Value::from(json.to_string()))]))
+        }
     }
 }
 
@@ -245,30 +312,30 @@ fn unescape(json: &Json) -> Result<Json, String> {
 }
 
 fn text<'a>(json: &'a Json, key: &str) -> Result<&'a str, String> {
-    json.get(key).and_then(Json::as_str).ok_or_else(|| format!("there is no text `{key}`"))
+    json.get(key).and_then(Json::as_str).ok_or_else(|| format!("expected a string as `{key}`"))
 }
 
 fn array<'a>(json: &'a Json, key: &str) -> Result<&'a [Json], String> {
     match json.get(key) {
         Some(Json::Array(items)) => Ok(items),
-        _ => Err(format!("there is no array `{key}`")),
+        _ => Err(format!("expected an array as `{key}`")),
     }
 }
 
 fn members(json: &Json, key: &str) -> Result<Vec<(String, Json)>, String> {
     match json.get(key).map(unescape).transpose()? {
         Some(Json::Object(members)) => Ok(members),
-        _ => Err(format!("there is no object `{key}`")),
+        _ => Err(format!("expected an object as `{key}`")),
     }
 }
 
 fn read_time(json: &Json, key: &str) -> Result<Option<UtcDateTime>, String> {
     match json.get(key) {
         None | Some(Json::Null) => Ok(None),
-        Some(Json::String(text)) => {
-            parse_datetime(text).map(Some).ok_or_else(|| format!("`{text}` is no date and time"))
-        }
-        Some(other) => Err(format!("`{other}` is no date and time")),
+        Some(Json::String(text)) => parse_datetime(text)
+            .map(Some)
+            .ok_or_else(|| format!("expected a date and time as `{key}`, found `{text}`")),
+        Some(other) => Err(format!("expected a date and time as `{key}`, found `{other}`")),
     }
 }
 
@@ -325,15 +392,18 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_makes_no_sense_is_named() {
+    fn a_malformed_line_is_named() {
         let trial = r#"{"state": "COMPLETE", "values": [], "datetime_start": null, "params_internal": {}, "params_order": [], "distributions": {}, "user_attrs": {}, "system_attrs": {}, "intermediate_values": []}"#;
         for (text, problem) in [
             ("{", "line 1: invalid JSON"),
-            ("\n{}", "line 2: there is no text `state`"),
+            ("\n{}", "line 2: expected a string as `state`"),
             (trial, "line 1: a COMPLETE trial has no values"),
-            (&trial.replace("COMPLETE", "DONE"), "line 1: `DONE` is no state"),
+            (
+                &trial.replace("COMPLETE", "DONE"),
+                "line 1: expected the state of a trial, found `DONE`",
+            ),
         ] {
-            let error = decode(text).expect_err("it makes no sense");
+            let error = decode(text).expect_err("a malformed line");
             assert!(error.starts_with(problem), "{error}");
         }
     }

@@ -1,8 +1,8 @@
 //! Where everything that the program says goes: results to standard output, the rest to standard error.
 
 use crate::error::CommandError;
-use crate::view::record::View;
-use serde_json::{Value, json};
+use crate::view::record::{ErrorRecord, Record, View};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use trialbox_core::value::text::{clean, is_harmless};
@@ -62,7 +62,18 @@ impl Output {
         let _ = writeln!(io::stdout().lock(), "{line}");
     }
 
-    /// A remark for people, which is no result.
+    /// Writes the text of a file to standard output, unchanged. A closed pipe is not an error.
+    ///
+    /// # Errors
+    /// Those of writing.
+    pub(crate) fn write_file(&self, text: &str) -> io::Result<()> {
+        match io::stdout().lock().write_all(text.as_bytes()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written,
+        }
+    }
+
+    /// Prints a remark for people, which is not a result.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             // In one piece: other threads and standard output may share the pipe.
@@ -74,15 +85,7 @@ impl Output {
     pub(crate) fn error(&self, error: &CommandError) {
         let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
         if self.is_json() {
-            let causes: Vec<String> = error.error.chain().map(ToString::to_string).collect();
-            let line = json!({
-                "event": "error",
-                "code": error.code,
-                "exit_code": error.exit as u8,
-                "message": clean(&causes.join(": ")),
-                "help": error.help,
-            });
-            let _ = writeln!(io::stdout().lock(), "{}", escape_controls(&line.to_string()));
+            write_line(&escape_controls(&Record::from(ErrorRecord::of(error)).to_json()));
         }
     }
 }
@@ -119,6 +122,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {

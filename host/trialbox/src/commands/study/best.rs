@@ -3,14 +3,12 @@
 use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::view;
 use crate::view::objectives::{objective_names, show_objectives, show_values};
 use crate::view::output::{Output, table};
-use crate::view::record::{Rendered, TrialRecord};
+use crate::view::record::{Float, Hypervolume, Record, TrialRecord, View, floats};
 use crate::view::trial::{
     count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
 };
-use serde_json::{Value, json};
 use trialbox_core::study::record::best_trial;
 use trialbox_core::{FrozenTrial, StudyRecord, TrialState};
 use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
@@ -38,25 +36,40 @@ impl BestArgs {
             return Err(no_best_trial(&study, &trials));
         }
         let covered = reference.map(|reference| Covered::of(&study, &best, reference));
-        if output.is_json() {
-            best.iter().for_each(|trial| {
-                output.print(&Rendered::new("", TrialRecord::of_stored(&study, trial)))
-            });
-            covered.iter().for_each(|covered| output.result("", || covered.to_json(&study)));
-        } else if let [trial] = best[..]
-            && study.directions.len() == 1
-        {
-            output.result(&best_text(&study, trial), || Value::Null);
-        } else {
-            let mut text = front_text(&study, &best);
-            covered.iter().for_each(|it| text.push_str(&format!("\n{}", it.to_text(&study))));
-            output.result(&text, || Value::Null);
-        }
+        output.print(&Best { study: &study, trials: best, covered });
         Ok(ExitCode::Done)
     }
 }
 
-/// The best trial of a single objective, the Pareto front of several.
+/// The best trial of a single objective, or the Pareto front of several.
+struct Best<'a> {
+    study: &'a StudyRecord,
+    trials: Vec<&'a FrozenTrial>,
+    /// The front's hypervolume, if a reference point was given.
+    covered: Option<Covered>,
+}
+
+impl View for Best<'_> {
+    fn text(&self) -> String {
+        if let ([trial], [_]) = (&self.trials[..], &self.study.directions[..]) {
+            return best_text(self.study, trial);
+        }
+        let mut text = front_text(self.study, &self.trials);
+        if let Some(covered) = &self.covered {
+            text.push_str(&format!("\n{}", covered.to_text(self.study)));
+        }
+        text
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        let trials =
+            self.trials.iter().map(|trial| TrialRecord::of_stored(self.study, trial).into());
+        let covered = self.covered.iter().map(|covered| covered.record(self.study).into());
+        Box::new(trials.chain(covered))
+    }
+}
+
+/// Returns the best trial of a single objective, or the Pareto front of several.
 pub(crate) fn best_trials<'a>(
     study: &StudyRecord,
     trials: &'a [FrozenTrial],
@@ -67,7 +80,7 @@ pub(crate) fn best_trials<'a>(
     }
 }
 
-/// Why there is none: nothing is COMPLETE, or nothing of it feasible.
+/// Returns the error for a study without a best trial: no trial is COMPLETE, or none of them is feasible.
 fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
     let complete = || trials.iter().filter(|trial| trial.state == TrialState::Complete);
     let least = complete().min_by(|a, b| a.violation().total_cmp(&b.violation()));
@@ -122,12 +135,12 @@ fn front_text(study: &StudyRecord, front: &[&FrozenTrial]) -> String {
     table(&header, rows)
 }
 
-/// What a front covers, measured from a point that is worse.
+/// The volume that a front covers, measured from a reference point that is worse.
 struct Covered {
-    /// In the study's own directions.
+    /// The reference point, in the study's own directions.
     reference: Vec<f64>,
     hypervolume: f64,
-    /// How many trials of the front do not reach the reference point, and so cover nothing.
+    /// The number of trials on the front that do not reach the reference point, and so cover nothing.
     n_beyond: usize,
 }
 
@@ -155,14 +168,13 @@ impl Covered {
         text
     }
 
-    fn to_json(&self, study: &StudyRecord) -> Value {
-        json!({
-            "event": "hypervolume",
-            "study": study.name,
-            "hypervolume": view::record::Float(self.hypervolume),
-            "reference_point": view::record::floats(&self.reference),
-            "n_beyond": self.n_beyond,
-        })
+    fn record(&self, study: &StudyRecord) -> Hypervolume {
+        Hypervolume {
+            study: study.name.clone(),
+            hypervolume: Float(self.hypervolume),
+            reference_point: floats(&self.reference),
+            n_beyond: self.n_beyond,
+        }
     }
 }
 
@@ -175,7 +187,7 @@ fn read_reference(study: &StudyRecord, text: &str) -> Result<Vec<f64>, CommandEr
         CommandError::usage(problem, help)
     };
     if names.len() == 1 {
-        let problem = format!("study `{}` has 1 objective, and so no front", study.name);
+        let problem = format!("study `{}` has one objective, and so no Pareto front", study.name);
         return Err(CommandError::usage(problem, "leave --reference-point out"));
     }
     let parts: Vec<&str> = text.split(',').map(str::trim).collect();
@@ -197,9 +209,9 @@ fn read_reference(study: &StudyRecord, text: &str) -> Result<Vec<f64>, CommandEr
             })?,
         };
         let read = value.trim().parse().ok().filter(|value: &f64| !value.is_nan());
-        let value = read.ok_or_else(|| usage(format!("`{value}` is no number")))?;
+        let value = read.ok_or_else(|| usage(format!("expected a number, found `{value}`")))?;
         if point[place].replace(value).is_some() {
-            return Err(usage(format!("--reference-point says `{}` twice", names[place])));
+            return Err(usage(format!("--reference-point names `{}` twice", names[place])));
         }
     }
     // As many different places as objectives: all of them.

@@ -9,7 +9,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::settings::{SettingFlags, parse_constraint_format};
 use crate::view::output::Output;
-use serde_json::json;
+use crate::view::record::{Rendered, StudyOverview};
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
 use trialbox_core::{Json, StorageError, StudyDirection};
@@ -126,10 +126,11 @@ impl CreateArgs {
             }
             other => other.map(|_| true)?,
         };
-        output.result(
-            &self.study_name,
-            || json!({ "event": "study", "study": self.study_name, "created": created }),
-        );
+        let studies = storage.list_studies()?;
+        if let Some(summary) = studies.iter().find(|found| found.study.name == self.study_name) {
+            let record = StudyOverview::of(summary).with_created(created);
+            output.print(&Rendered::new(&self.study_name, record));
+        }
         if created {
             output.note(&format!("to watch it: optuna-dashboard {}", storage.url()));
         }

@@ -5,10 +5,10 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::exchange::{self, ImportedStudy};
 use crate::view::output::Output;
+use crate::view::record::Imported;
 use crate::view::trial::count;
 use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
-use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::record::NewStudy;
@@ -32,11 +32,11 @@ pub(crate) struct ImportArgs {
     #[command(flatten)]
     storage: StorageArgs,
 
-    /// What `study export --format json` wrote; `-` for standard input
+    /// A file that `study export --format json` wrote; `-` for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// The study to add to, made if it is not there [default: as in the file]
+    /// The study to add to, created if it does not exist [default: as in the file]
     #[arg(
         long,
         visible_alias = "optuna-study-name",
@@ -69,17 +69,10 @@ impl ExportArgs {
                     path.display()
                 ));
             }
-            None => {
-                let written =
-                    std::io::Write::write_all(&mut std::io::stdout().lock(), text.as_bytes());
-                // A reader that has seen enough is no error.
-                if let Err(error) = written
-                    && error.kind() != std::io::ErrorKind::BrokenPipe
-                {
-                    let problem = format!("cannot write to standard output: {error}");
-                    return Err(CommandError::usage(problem, "write to a file with --output"));
-                }
-            }
+            None => output.write_file(&text).map_err(|error| {
+                let problem = format!("cannot write to standard output: {error}");
+                CommandError::usage(problem, "write to a file with --output")
+            })?,
         }
         Ok(ExitCode::Done)
     }
@@ -98,7 +91,7 @@ impl ImportArgs {
         let Some(name) = name.or_else(|| imported.name.clone()) else {
             return Err(CommandError::usage(
                 format!("`{}` does not name its study", self.file.display()),
-                "say which with --study-name",
+                "name it with --study-name",
             ));
         };
         let mut storage =
@@ -106,26 +99,18 @@ impl ImportArgs {
         let created = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
                 let study = new_study(&name, &imported)?;
-                refuse_other_arity(&name, study.directions.len(), &imported)?;
+                check_n_objectives(&name, study.directions.len(), &imported)?;
                 storage.import_study(&study, &trials)?;
                 true
             }
             found => {
                 let found = found?;
-                refuse_other_arity(&name, found.directions.len(), &imported)?;
+                check_n_objectives(&name, found.directions.len(), &imported)?;
                 storage.add_trials(found.id, &trials)?;
                 false
             }
         };
-        let text = format!(
-            "{} {} {} study `{name}`",
-            if created { "imported" } else { "added" },
-            count(trials.len() as u64, "trial"),
-            if created { "into the new" } else { "to" },
-        );
-        output.result(&text, || {
-            json!({ "event": "imported", "study": name, "created": created, "n_trials": trials.len() })
-        });
+        output.print(&Imported { study: name, created, n_trials: trials.len() });
         Ok(ExitCode::Done)
     }
 }
@@ -146,14 +131,14 @@ fn read_text(path: &Path) -> Result<String, CommandError> {
 fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandError> {
     let Some(directions) = imported.directions.clone() else {
         return Err(CommandError::usage(
-            format!("there is no study `{name}`, and the file does not say its directions"),
-            "make the study first with `trialbox study create`",
+            format!("study `{name}` does not exist, and the file does not say its directions"),
+            "create the study first with `trialbox study create`",
         ));
     };
     Ok(NewStudy {
         name: name.to_owned(),
         directions,
-        // Its trials are others, whatever their numbers.
+        // No attempt of the new trials has a checkpoint yet.
         user_attrs: imported
             .user_attrs
             .iter()
@@ -164,7 +149,7 @@ fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandEr
     })
 }
 
-fn refuse_other_arity(
+fn check_n_objectives(
     study: &str,
     wanted: usize,
     imported: &ImportedStudy,
@@ -183,7 +168,7 @@ fn refuse_other_arity(
     }
 }
 
-/// The trials with the columns of Optuna's `trials_dataframe()`, nested ones sorted by name.
+/// Returns the trials with the columns of Optuna's `trials_dataframe()`, nested ones sorted by name.
 fn to_csv(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
     let params: BTreeSet<&String> =
         trials.iter().flat_map(|trial| trial.params.iter().map(|(name, _)| name)).collect();
@@ -201,37 +186,30 @@ fn to_csv(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
     let mut csv = csv_line(&header);
     for trial in trials {
         let mut row = vec![trial.number.to_string()];
-        row.extend(
-            (0..study.directions.len())
-                .map(|index| trial.values.get(index).copied().map(python_repr).unwrap_or_default()),
-        );
-        row.extend(
-            [trial.datetime_start, trial.datetime_complete]
-                .map(|at| at.map(format_datetime).unwrap_or_default()),
-        );
-        row.push(
-            trial
-                .duration()
-                .map(|duration| python_repr(duration.as_secs_f64()))
-                .unwrap_or_default(),
-        );
+        let value = |index| trial.values.get(index).copied().map(python_repr);
+        row.extend((0..study.directions.len()).map(|index| value(index).unwrap_or_default()));
+        for at in [trial.datetime_start, trial.datetime_complete] {
+            row.push(at.map(format_datetime).unwrap_or_default());
+        }
+        let duration = trial.duration().map(|duration| python_repr(duration.as_secs_f64()));
+        row.push(duration.unwrap_or_default());
         row.extend(params.iter().map(|name| {
             trial.param(name).map(|param| csv_value(&param.external())).unwrap_or_default()
         }));
-        row.extend(
-            user_attrs
-                .iter()
-                .map(|key| trial.user_attrs.get(*key).map(csv_value).unwrap_or_default()),
-        );
-        row.extend(
-            system_attrs
-                .iter()
-                .map(|key| trial.system_attrs.get(*key).map(csv_value).unwrap_or_default()),
-        );
+        row.extend(cells(&trial.user_attrs, &user_attrs));
+        row.extend(cells(&trial.system_attrs, &system_attrs));
         row.push(trial.state.to_string());
         csv.push_str(&csv_line(&row));
     }
     csv
+}
+
+/// Returns a cell for each of the keys, empty where the trial has no such attribute.
+fn cells<'a>(
+    attrs: &'a BTreeMap<String, Json>,
+    keys: &'a BTreeSet<&String>,
+) -> impl Iterator<Item = String> + 'a {
+    keys.iter().map(|key| attrs.get(*key).map(csv_value).unwrap_or_default())
 }
 
 fn value_columns(study: &StudyRecord) -> Vec<String> {
@@ -250,17 +228,18 @@ fn csv_value(value: &Json) -> String {
     }
 }
 
-/// One line as RFC 4180 has it.
+/// Returns one line as RFC 4180 has it.
 fn csv_line(fields: &[String]) -> String {
-    let quoted: Vec<String> = fields
-        .iter()
-        .map(|field| {
-            if field.contains([',', '"', '\n', '\r']) {
-                format!("\"{}\"", field.replace('"', "\"\""))
-            } else {
-                field.clone()
-            }
-        })
-        .collect();
-    quoted.join(",") + "\r\n"
+    let mut line = String::new();
+    for (index, field) in fields.iter().enumerate() {
+        if index > 0 {
+            line.push(',');
+        }
+        if field.contains([',', '"', '\n', '\r']) {
+            line.push_str(&format!("\"{}\"", field.replace('"', "\"\"")));
+        } else {
+            line.push_str(field);
+        }
+    }
+    line + "\r\n"
 }

@@ -1,11 +1,10 @@
-//! `trialbox study importance`: how much each parameter matters.
+//! `trialbox study importance`: assesses how much each parameter matters.
 
 use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::{Output, table};
-use crate::view::record::Float;
-use serde_json::{Value, json};
+use crate::view::record::{Float, ImportanceRecord, Record, View};
 use trialbox_core::{History, StudyRecord};
 use trialbox_samplers::importance::{
     ImportanceError, Importances, Target, fanova, mean_decrease_impurity, normalize, ped_anova,
@@ -16,19 +15,20 @@ pub(crate) struct ImportanceArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// How importances are assessed
+    /// The method that assesses importances
     #[arg(long, value_name = "ped-anova|fanova|mdi", value_enum, default_value_t = Evaluator::PedAnova, hide_possible_values = true)]
     evaluator: Evaluator,
 
-    /// Which objective the parameters are to matter for, by its name or its index from 0 [default: all]
+    /// The objective, by its name or its index from 0 [default: all]
     #[arg(long, value_name = "NAME|INDEX")]
     objective: Option<String>,
 
-    /// Assess only this parameter; may be repeated [default: all; for fanova and mdi, those that every trial has with the same range]
+    /// Assess only this parameter; may be repeated [default: all; for fanova and mdi, those that every trial has with
+    /// the same range]
     #[arg(long = "param", value_name = "NAME")]
     params: Vec<String>,
 
-    /// Print importances as they are assessed, and not divided by their sum
+    /// Print importances without dividing them by their sum
     #[arg(long)]
     no_normalize: bool,
 
@@ -55,7 +55,7 @@ impl Evaluator {
     }
 }
 
-/// What was assessed for one target.
+/// The importances for one target.
 struct Assessed {
     target: Target,
     /// The objective's name, if it has one.
@@ -84,27 +84,32 @@ impl ImportanceArgs {
         let targets = self.targets(&study)?;
         let history = History::new(study.directions.clone(), storage.history(study.id)?);
         let metric_names = study.metric_names().unwrap_or_default();
-        let assess = |target: Target| {
+        let mut assessed = Vec::new();
+        for target in targets {
             let metric_name = match target {
                 Target::Objective(index) => metric_names.get(index).cloned(),
                 Target::AllObjectives => None,
             };
             let importances = self.assess(&history, target).map_err(|it| explain(it, &name))?;
-            Ok(Assessed { target, metric_name, importances })
-        };
-        let assessed = targets.into_iter().map(assess).collect::<Result<Vec<_>, CommandError>>()?;
-        if output.is_json() {
-            assessed.iter().for_each(|assessed| self.print_json(&name, assessed, output));
-        } else {
-            output.result(&to_text(&assessed, study.directions.len()), || Value::Null);
+            assessed.push(Assessed { target, metric_name, importances });
         }
-        if assessed.iter().any(|it| it.target == Target::AllObjectives) {
-            output.note("for a place near the Pareto front; --objective chooses one objective");
+        let is_of_front = assessed.iter().any(|it| it.target == Target::AllObjectives);
+        let n_objectives = study.directions.len();
+        output.print(&Assessment {
+            study: name,
+            evaluator: self.evaluator,
+            n_objectives,
+            assessed,
+        });
+        if is_of_front {
+            output.note(
+                "assessed for a place near the Pareto front; --objective chooses one objective",
+            );
         }
         Ok(ExitCode::Done)
     }
 
-    /// One for each column: what the user chose, else all objectives, together if the evaluator can.
+    /// Returns the targets, one for each column: the chosen objective, else all of them, together if the evaluator can.
     fn targets(&self, study: &StudyRecord) -> Result<Vec<Target>, CommandError> {
         let n_objectives = study.directions.len();
         match (&self.objective, self.evaluator) {
@@ -130,29 +135,47 @@ impl ImportanceArgs {
         }
         Ok(importances)
     }
+}
 
-    fn print_json(&self, study: &str, assessed: &Assessed, output: &Output) {
+/// The importances of a study's parameters.
+struct Assessment {
+    study: String,
+    evaluator: Evaluator,
+    n_objectives: usize,
+    assessed: Vec<Assessed>,
+}
+
+impl View for Assessment {
+    fn text(&self) -> String {
+        to_text(&self.assessed, self.n_objectives)
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        Box::new(self.assessed.iter().flat_map(|assessed| self.records_of(assessed)))
+    }
+}
+
+impl Assessment {
+    fn records_of<'a>(&'a self, assessed: &'a Assessed) -> impl Iterator<Item = Record> + 'a {
         let objective = match assessed.target {
             Target::Objective(index) => Some(index),
             Target::AllObjectives => None,
         };
-        for (param, importance) in &assessed.importances {
-            output.result("", || {
-                json!({
-                    "event": "importance",
-                    "study": study,
-                    "evaluator": self.evaluator.as_str(),
-                    "objective": objective,
-                    "metric_name": assessed.metric_name,
-                    "param": param,
-                    "importance": Float(*importance),
-                })
-            });
-        }
+        assessed.importances.iter().map(move |(param, importance)| {
+            let record = ImportanceRecord {
+                study: self.study.clone(),
+                evaluator: self.evaluator.as_str(),
+                objective,
+                metric_name: assessed.metric_name.clone(),
+                param: param.clone(),
+                importance: Float(*importance),
+            };
+            record.into()
+        })
     }
 }
 
-/// An objective by its name, else by its index.
+/// Finds an objective by its name, else by its index.
 fn find_objective(text: &str, study: &StudyRecord) -> Result<usize, CommandError> {
     let n_objectives = study.directions.len();
     let names = study.metric_names().unwrap_or_default();
@@ -175,7 +198,8 @@ fn explain(error: ImportanceError, study: &str) -> CommandError {
     let help = match error {
         ImportanceError::TooFewTrials { .. } => "`trialbox study trials` shows how they ended",
         ImportanceError::NoCommonParams => {
-            "--evaluator ped-anova assesses parameters that only some trials have or whose range changes; --param names some that trials have together"
+            "--evaluator ped-anova assesses parameters that only some trials have or whose range changes; \
+             --param names some that trials have together"
         }
         ImportanceError::NeverTogether { .. } | ImportanceError::ChangingRange { .. } => {
             "name others with --param, or take --evaluator ped-anova"
@@ -190,7 +214,7 @@ fn explain(error: ImportanceError, study: &str) -> CommandError {
     CommandError { exit: ExitCode::Usage, code: None, error, help: Some(help.to_owned()) }
 }
 
-/// A row for each parameter, in the order of the first column; a number with a bar for each target.
+/// Returns a row for each parameter, in the order of the first column, with a number and a bar for each target.
 fn to_text(assessed: &[Assessed], n_objectives: usize) -> String {
     let width = if assessed.len() == 1 { 30 } else { 12 };
     let largest = assessed.iter().flat_map(|it| &it.importances).map(|(_, value)| *value);
@@ -211,7 +235,7 @@ fn cell(value: Option<f64>, largest: f64, width: usize) -> String {
     format!("{value:.4} {}", bar(value / largest, width))
 }
 
-/// A bar of at most `width` characters, in eighths of one.
+/// Returns a bar of at most `width` characters, in eighths of one.
 fn bar(share: f64, width: usize) -> String {
     const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
     // NaN, where all importances are 0, is 0 as an integer.

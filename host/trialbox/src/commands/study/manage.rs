@@ -7,9 +7,9 @@ use crate::exit_code::ExitCode;
 use crate::study::recovery::{Synced, sync_spool, synced_json, synced_text};
 use crate::view::exchange::as_copied;
 use crate::view::output::Output;
+use crate::view::record::{AttributesSet, Copied, Deleted, Renamed, Rendered, SnapshotRecord};
 use crate::view::trial::count;
 use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
-use serde_json::json;
 use std::path::PathBuf;
 use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::record::NewStudy;
@@ -78,7 +78,7 @@ pub(crate) struct SnapshotArgs {
     #[command(flatten)]
     storage: StorageArgs,
 
-    /// The copy, which must not be there yet
+    /// The copy, a file that must not exist
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }
@@ -93,7 +93,7 @@ impl CopyArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         if self.to_study_name.is_none() && self.to_storage.is_none() {
             return Err(CommandError::usage(
-                "the copy would have the name of its original",
+                "the copy needs another name than its original",
                 "give it another with --to-study-name, or another database with --to-storage",
             ));
         }
@@ -101,9 +101,9 @@ impl CopyArgs {
         let study = source.open_study(&self.study)?;
         let trials: Vec<_> = source.trials(study.id)?.into_iter().map(as_copied).collect();
         let copy = NewStudy {
-            name: self.to_study_name.clone().unwrap_or_else(|| study.name.clone()),
+            name: self.to_study_name.unwrap_or_else(|| study.name.clone()),
             directions: study.directions,
-            // A copy is there to go on with, and its trials are others.
+            // The copy is to continue, and no attempt of its trials has a checkpoint yet.
             user_attrs: study
                 .user_attrs
                 .into_iter()
@@ -121,15 +121,11 @@ impl CopyArgs {
             None => source,
         };
         other.import_study(&copy, &trials)?;
-        let text = format!(
-            "copied {} of `{}` to study `{}` in {}",
-            count(trials.len() as u64, "trial"),
-            self.study,
-            copy.name,
-            other.url()
-        );
-        output.result(&text, || {
-            json!({ "event": "copied", "study": copy.name, "storage": other.url(), "n_trials": trials.len() })
+        output.print(&Copied {
+            study: copy.name,
+            storage: other.url().to_owned(),
+            n_trials: trials.len(),
+            source: study.name,
         });
         Ok(ExitCode::Done)
     }
@@ -140,10 +136,7 @@ impl RenameArgs {
         let mut storage = self.storage.open()?;
         let study = storage.open_study(&self.study)?;
         storage.rename_study(study.id, &self.name)?;
-        output.result(
-            &format!("study `{}` is called `{}` now", self.study, self.name),
-            || json!({ "event": "renamed", "study": self.name, "was": self.study }),
-        );
+        output.print(&Renamed { study: self.name, was: study.name });
         Ok(ExitCode::Done)
     }
 }
@@ -165,10 +158,7 @@ impl DeleteArgs {
             ));
         }
         storage.delete_study(study.id)?;
-        output.result(
-            &format!("study `{}` is deleted", self.study),
-            || json!({ "event": "deleted", "study": self.study }),
-        );
+        output.print(&Deleted { study: study.name });
         Ok(ExitCode::Done)
     }
 }
@@ -182,10 +172,9 @@ impl SetAttrArgs {
         storage.set_study_attrs(study.id, &attrs)?;
         let shown: Vec<String> =
             self.attrs.iter().map(|(key, value)| format!("{key} = {value}")).collect();
-        output.result(&format!("study `{name}`: {}", shown.join(", ")), || {
-            let keys: Vec<&String> = self.attrs.iter().map(|(key, _)| key).collect();
-            json!({ "event": "attributes_set", "study": name, "keys": keys })
-        });
+        let text = format!("study `{name}`: {}", shown.join(", "));
+        let keys = self.attrs.into_iter().map(|(key, _)| key).collect();
+        output.print(&Rendered::new(text, AttributesSet { study: name, keys }));
         Ok(ExitCode::Done)
     }
 }
@@ -194,17 +183,16 @@ impl SnapshotArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         if self.file.exists() {
             return Err(CommandError::usage(
-                format!("`{}` is there already", self.file.display()),
-                "choose another name: a snapshot overwrites nothing",
+                format!("`{}` exists", self.file.display()),
+                "choose another name: a snapshot does not overwrite files",
             ));
         }
         let mut storage = self.storage.open()?;
         storage.snapshot(&self.file)?;
-        let file = self.file.display().to_string();
-        output.result(
-            &format!("wrote a copy of {} to {file}", storage.url()),
-            || json!({ "event": "snapshot", "storage": storage.url(), "file": file }),
-        );
+        output.print(&SnapshotRecord {
+            storage: storage.url().to_owned(),
+            file: self.file.display().to_string(),
+        });
         Ok(ExitCode::Done)
     }
 }
@@ -213,8 +201,8 @@ impl SyncArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let Some(spool) = self.storage.spool() else {
             return Err(CommandError::usage(
-                "this storage keeps no results in files",
-                "name a database with --storage",
+                format!("`{}` is not a file, so no results wait beside it", self.storage.url()),
+                "name a database file with --storage",
             ));
         };
         let mut storage: Box<dyn Storage> = self.storage.open()?;
@@ -223,7 +211,7 @@ impl SyncArgs {
             output.result(&synced_text(result), || synced_json(result));
         }
         if synced.is_empty() {
-            output.note("no results are waiting");
+            output.note("no results wait in files");
         }
         let is_left = synced.iter().any(Synced::is_left);
         Ok(if is_left { ExitCode::Storage } else { ExitCode::Done })

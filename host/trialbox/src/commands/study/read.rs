@@ -5,17 +5,15 @@ use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::commands::study::best::best_trials;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::study::budget::{MAX_TRIALS, show_stopped, stop_json};
+use crate::study::budget::show_stopped;
 use crate::study::settings::{PRUNER, SAMPLER};
 use crate::view::objectives::{objective_names, show_objectives};
 use crate::view::output::{Output, table};
-use crate::view::record::{Record, TrialRecord, View, object};
+use crate::view::record::{Record, StudyOverview, TrialRecord, View, n_missing, stop_of};
 use crate::view::trial::{show_duration, show_float, show_floats, show_params, show_violated};
-use serde_json::{Value, json};
 use std::fmt::Display;
 use trialbox_core::study::record::StudySummary;
-use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::study::trial::format_rfc3339;
+use trialbox_core::study::stopping::STOP_ATTR;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord, TrialState};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
@@ -30,7 +28,7 @@ pub(crate) struct TrialsArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// Only trials in this state
+    /// List only trials in this state
     #[arg(long, value_name = "complete|pruned|fail|running|waiting", value_parser = parse_state)]
     state: Option<TrialState>,
 }
@@ -38,31 +36,36 @@ pub(crate) struct TrialsArgs {
 impl ListArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let studies = self.storage.open()?.list_studies()?;
-        if output.is_json() {
-            for summary in &studies {
-                output.result("", || summary_json(summary));
-            }
-            return Ok(ExitCode::Done);
-        }
-        let rows = studies.iter().map(|summary| {
+        output.print(&StudyTable(studies));
+        Ok(ExitCode::Done)
+    }
+}
+
+/// The studies of a database: a row or a record for each.
+struct StudyTable(Vec<StudySummary>);
+
+impl View for StudyTable {
+    fn text(&self) -> String {
+        let rows = self.0.iter().map(|summary| {
+            let begun = summary.datetime_start.map(|at| at.strftime("%Y-%m-%d %H:%M UTC"));
             vec![
                 summary.study.name.clone(),
                 show_directions(&summary.study.directions),
                 summary.n_trials.values().sum::<u64>().to_string(),
                 show_counts(summary),
-                summary
-                    .datetime_start
-                    .map(|at| format!("{} UTC", at.strftime("%Y-%m-%d %H:%M")))
-                    .unwrap_or_default(),
+                begun.map(|at| at.to_string()).unwrap_or_default(),
                 stop_of(&summary.study).map(|stop| show_stopped(&stop)).unwrap_or_default(),
             ]
         });
-        let header = ["study", "directions", "trials", "of them", "begun", "stopped"];
-        output.result(&table(&header, rows), || Value::Null);
-        Ok(ExitCode::Done)
+        table(&["study", "directions", "trials", "of them", "started", "stopped"], rows)
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        Box::new(self.0.iter().map(|summary| StudyOverview::of(summary).into()))
     }
 }
 
+/// Shows a study and its progress.
 pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
     let (mut storage, name) = args.open()?;
     let study = storage.open_study(&name)?;
@@ -72,48 +75,61 @@ pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
         return Err(StorageError::NoSuchStudy { name, known: vec![] }.into());
     };
     let best = best_trials(&study, &trials);
-    let mut text = format!("{}: {}\n", study.name, show_directions(&study.directions));
-    let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
-    line("database", storage.url().to_owned());
-    line("objectives", show_objectives(&study).join(", "));
-    line("trials", format!("{} ({})", trials.len(), show_counts(&summary)));
-    if let Some(n_missing) = n_missing(&summary) {
-        // PRUNED counts, as it does for --max-trials.
-        let text = if n_missing == 0 { "none".to_owned() } else { n_missing.to_string() };
-        line("missing", text);
-    }
-    line("sampler", show_sampler(&study));
-    line("pruner", show_pruner(&study));
-    if let Some(stop) = stop_of(&study) {
-        line("stopped", show_stopped(&stop));
-    }
-    let is_other = |key: &str| ![SAMPLER, PRUNER, STOP_ATTR].contains(&key);
-    for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
-        line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
-    }
-    line("best", show_best(&study, &best));
-    output.result(&text, || {
-        let mut value = summary_json(&summary);
-        if study.directions.len() == 1 {
-            value["best_trial"] = best
-                .first()
-                .map_or(Value::Null, |best| json!(TrialRecord::of_stored(&study, best)));
-        } else {
-            value["best_trials"] = best.iter().map(|trial| trial.number.0).collect();
-        }
-        value
-    });
+    output.print(&StudyDetails { url: storage.url(), summary, best });
     Ok(ExitCode::Done)
 }
 
-fn stop_of(study: &StudyRecord) -> Option<StudyStop> {
-    study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json)
+/// A study with its progress and its best trials.
+struct StudyDetails<'a> {
+    url: &'a str,
+    summary: StudySummary,
+    best: Vec<&'a FrozenTrial>,
 }
 
-/// The best trial, or which trials the front has.
+impl View for StudyDetails<'_> {
+    fn text(&self) -> String {
+        let (study, summary) = (&self.summary.study, &self.summary);
+        let n_trials: u64 = summary.n_trials.values().sum();
+        let mut text = format!("{}: {}\n", study.name, show_directions(&study.directions));
+        let mut line =
+            |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
+        line("database", self.url.to_owned());
+        line("objectives", show_objectives(study).join(", "));
+        line("trials", format!("{n_trials} ({})", show_counts(summary)));
+        match n_missing(summary) {
+            Some(0) => line("missing", "none".to_owned()),
+            Some(n_missing) => line("missing", n_missing.to_string()),
+            None => {}
+        }
+        line("sampler", show_sampler(study));
+        line("pruner", show_pruner(study));
+        if let Some(stop) = stop_of(study) {
+            line("stopped", show_stopped(&stop));
+        }
+        let is_other = |key: &str| ![SAMPLER, PRUNER, STOP_ATTR].contains(&key);
+        for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
+            line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
+        }
+        line("best", show_best(study, &self.best));
+        text
+    }
+
+    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
+        let (study, overview) = (&self.summary.study, StudyOverview::of(&self.summary));
+        let overview = if study.directions.len() == 1 {
+            let best = self.best.first().map(|best| TrialRecord::of_stored(study, best));
+            overview.with_best_trial(best)
+        } else {
+            overview.with_front(self.best.iter().map(|trial| trial.number.0).collect())
+        };
+        Box::new(std::iter::once(overview.into()))
+    }
+}
+
+/// Returns the best trial, or the numbers of the trials on the front.
 fn show_best(study: &StudyRecord, best: &[&FrozenTrial]) -> String {
     match best {
-        [] => "none yet that is COMPLETE and feasible".to_owned(),
+        [] => "no trial is COMPLETE and feasible yet".to_owned(),
         [best] if study.directions.len() == 1 => format!(
             "{} in trial {}: {}",
             show_floats(&best.values),
@@ -130,12 +146,12 @@ fn show_best(study: &StudyRecord, best: &[&FrozenTrial]) -> String {
     }
 }
 
-/// What samples the study: what it remembers, with the options that are not the default's.
+/// Returns the sampler that the study remembers, with the options that are not the default's.
 fn show_sampler(study: &StudyRecord) -> String {
     show_choice(study, SAMPLER, SamplerConfig::from_json)
 }
 
-/// What prunes the study's trials, as [`show_sampler`].
+/// Returns the pruner that the study remembers, as [`show_sampler`].
 fn show_pruner(study: &StudyRecord) -> String {
     show_choice(study, PRUNER, PrunerConfig::from_json)
 }
@@ -146,7 +162,7 @@ fn show_choice<C: Default + Display>(
     read: impl Fn(&Json) -> Result<C, ConfigError>,
 ) -> String {
     match study.user_attrs.get(key) {
-        None => format!("not chosen yet; `trialbox run` takes {}", C::default()),
+        None => format!("not chosen yet; `trialbox run` uses {}", C::default()),
         Some(kept) => read(kept).map_or_else(|_| kept.to_string(), |it| it.to_string()),
     }
 }
@@ -202,14 +218,6 @@ fn show_params_or_problem(trial: &FrozenTrial) -> String {
     text
 }
 
-/// How many trials are missing to those that the study may have; nothing without such a bound.
-fn n_missing(summary: &StudySummary) -> Option<u64> {
-    let most = summary.study.user_attrs.get(MAX_TRIALS)?.as_u64()?;
-    let counted = [TrialState::Complete, TrialState::Pruned];
-    let n_done: u64 = counted.iter().filter_map(|state| summary.n_trials.get(state)).sum();
-    Some(most.saturating_sub(n_done))
-}
-
 fn show_counts(summary: &StudySummary) -> String {
     let counts = TrialState::ALL
         .into_iter()
@@ -217,27 +225,8 @@ fn show_counts(summary: &StudySummary) -> String {
     counts.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
 }
 
-fn summary_json(summary: &StudySummary) -> Value {
-    let counts = summary
-        .n_trials
-        .iter()
-        .map(|(state, count)| (state.as_str().to_owned(), Value::from(*count)));
-    json!({
-        "event": "study",
-        "study": summary.study.name,
-        "directions": summary.study.directions.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "metric_names": summary.study.metric_names(),
-        "n_trials": summary.n_trials.values().sum::<u64>(),
-        "n_missing": n_missing(summary),
-        "states": counts.collect::<serde_json::Map<_, _>>(),
-        "datetime_start": summary.datetime_start.map(format_rfc3339),
-        "stopped": stop_of(&summary.study).as_ref().map(stop_json),
-        "user_attrs": object(&summary.study.user_attrs),
-    })
-}
-
 fn parse_state(text: &str) -> Result<TrialState, String> {
     TrialState::parse(&text.to_uppercase()).ok_or_else(|| {
-        format!("`{text}` is no state; choose complete, pruned, fail, running or waiting")
+        format!("expected complete, pruned, fail, running or waiting, found `{text}`")
     })
 }

@@ -1,12 +1,13 @@
-//! `trialbox study stop | resume`: ends a study for all its jobs, and lets it go on.
+//! `trialbox study stop | resume`: stops a study for all its jobs, and resumes it.
 
 use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::study::budget::{show_stop, stop_json};
+use crate::study::budget::show_stop;
 use crate::view::output::Output;
-use serde_json::json;
+use crate::view::record::{Rendered, Resumed, StopRecord, Stopped, stop_of};
+use crate::view::trial::count;
 use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::{Clock as _, Json};
@@ -17,7 +18,7 @@ pub(crate) struct StopArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// Why, for whoever finds the study stopped
+    /// The reason, which `study show` and stopped jobs print
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 }
@@ -26,9 +27,9 @@ impl StopArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let earlier = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
+        let earlier = stop_of(&study);
         let (stop, was) = match (earlier, self.reason) {
-            // Who stopped it first, and why, says more than that it was tried again.
+            // The first stop tells more than a second one without a reason.
             (Some(earlier), None) => (earlier, " already"),
             (_, reason) => {
                 let (at, by) = (Some(SystemClock::new().utc_now()), Some(user_and_host()));
@@ -40,26 +41,20 @@ impl StopArgs {
         let n_running = storage.running_trials(study.id)?.len();
         let running = match n_running {
             0 => String::new(),
-            n => format!("; {n} are RUNNING and go on"),
+            n => format!("; {} continue", count(n as u64, "RUNNING trial")),
         };
-        output.result(
-            &format!("study `{name}` is{was} stopped: no trial is begun{running}"),
-            || {
-                let mut value = stop_json(&stop);
-                value["event"] = "stopped".into();
-                value["study"] = name.as_str().into();
-                value["n_running"] = n_running.into();
-                value
-            },
-        );
+        let text = format!("study `{name}` is{was} stopped: no further trial starts{running}");
+        let stop = StopRecord::of(&stop);
+        output.print(&Rendered::new(text, Stopped { study: name, n_running, stop }));
         Ok(ExitCode::Done)
     }
 }
 
+/// Lifts the stop of a study.
 pub(crate) fn resume(args: &StudyArgs, output: &Output) -> CommandResult {
     let (mut storage, name) = args.open()?;
     let study = storage.open_study(&name)?;
-    let stop = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
+    let stop = stop_of(&study);
     let text = match &stop {
         Some(stop) => {
             storage.set_study_attrs(study.id, &stop_attr(Json::Null))?;
@@ -67,10 +62,8 @@ pub(crate) fn resume(args: &StudyArgs, output: &Output) -> CommandResult {
         }
         None => format!("study `{name}` was not stopped"),
     };
-    output.result(
-        &text,
-        || json!({ "event": "resumed", "study": name, "was": stop.as_ref().map(stop_json) }),
-    );
+    let was = stop.as_ref().map(StopRecord::of);
+    output.print(&Rendered::new(text, Resumed { study: name, was }));
     Ok(ExitCode::Done)
 }
 
@@ -78,11 +71,12 @@ fn stop_attr(value: Json) -> StudyAttrs {
     StudyAttrs { user: vec![(STOP_ATTR.to_owned(), value)], ..StudyAttrs::default() }
 }
 
-/// Who stops it: `anna@node7`, or the machine alone where the environment names nobody.
+/// Returns the user and the machine, such as `anna@node7`; the machine alone where the environment names no user.
 fn user_and_host() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
-    match named("USER").or_else(|| named("LOGNAME")) {
-        Some(user) => format!("{user}@{}", host_name()),
-        None => host_name(),
+    for variable in ["USER", "LOGNAME"] {
+        if let Some(user) = std::env::var(variable).ok().filter(|user| !user.is_empty()) {
+            return format!("{user}@{}", host_name());
+        }
     }
+    host_name()
 }

@@ -4,37 +4,106 @@
 //! Two rules hold for every record. A key that is there keeps its name and its meaning from version to version. `null`
 //! means that there is no value; a key that is left out means that the command did not look for one.
 
+#[cfg(test)]
+mod docs;
+mod error;
 mod finding;
+mod objective;
+mod study;
 mod submission;
+mod told;
 mod trial;
 mod value;
 
+pub(crate) use error::ErrorRecord;
 pub(crate) use finding::{
     ClusterSummary, DatabaseFinding, DatabaseSummary, FindingRecord, SummaryRecord,
 };
+pub(crate) use objective::{
+    CallDifference, CheckRecord, ComponentRecord, DataRecord, DescriptionRecord, DifferenceRecord,
+    MetricRecord, ParamRecord, ReplayRecord,
+};
+pub(crate) use study::{
+    AttributesSet, Copied, Deleted, Hypervolume, ImportanceRecord, Imported, Renamed, Resumed,
+    SnapshotRecord, StopRecord, Stopped, StudyOverview, n_missing, stop_of,
+};
 pub(crate) use submission::{DryRunRecord, SubmissionShape, SubmittedRecord};
+pub(crate) use told::{Asked, Enqueued, Skipped, Told};
 pub(crate) use trial::{FailureRecord, TrialRecord};
-pub(crate) use value::{Float, floats, object, params, to_value};
+pub(crate) use value::{Float, distribution, floats, params, to_value};
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One line of JSON, told apart by its key `event`.
-#[derive(Debug, Clone, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Record {
-    /// A trial: one that has just finished (`run`, `eval`), or as the database holds it (`study trials`,
-    /// `study best`, `trial show`).
-    Trial(Box<TrialRecord>),
-    /// A finding of `doctor` or `doctor --slurm`.
-    Finding(Box<FindingRecord>),
-    /// The end of `doctor` or `doctor --slurm`.
-    Summary(Box<SummaryRecord>),
+/// Declares [`Record`] from the list of its types.
+macro_rules! records {
+    ($($(#[$doc:meta])* $event:ident($record:ty),)*) => {
+        /// One line of JSON, told apart by its key `event`.
+        #[derive(Debug, Clone, Serialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(tag = "event", rename_all = "snake_case")]
+        pub(crate) enum Record {
+            $($(#[$doc])* $event(Box<$record>),)*
+        }
+
+        $(impl From<$record> for Record {
+            fn from(record: $record) -> Self {
+                Record::$event(Box::new(record))
+            }
+        })*
+    };
+}
+
+records! {
+    /// A trial was taken for an objective outside the sandbox (`trial ask`).
+    Asked(Asked),
+    /// Attributes were attached to a study (`study set-attr`).
+    AttributesSet(AttributesSet),
+    /// Calls of an objective were compared (`eval --check`).
+    Check(CheckRecord),
+    /// A study was copied (`study copy`).
+    Copied(Copied),
+    /// A study was deleted (`study delete`).
+    Deleted(Deleted),
     /// The jobs that `submit --dry-run` would submit.
-    DryRun(Box<DryRunRecord>),
+    DryRun(DryRunRecord),
+    /// A trial was queued (`trial enqueue`).
+    Enqueued(Enqueued),
+    /// The command failed. It is the last line, and the exit code is not 0.
+    Error(ErrorRecord),
+    /// A finding of `doctor` or `doctor --slurm`.
+    Finding(FindingRecord),
+    /// The hypervolume of a study's Pareto front (`study best --reference-point`).
+    Hypervolume(Hypervolume),
+    /// The importance of one parameter for one objective (`study importance`).
+    Importance(ImportanceRecord),
+    /// Trials were read from a file (`study import`).
+    Imported(Imported),
+    /// An objective and what it asks for (`inspect`).
+    Objective(ComponentRecord),
+    /// A study was renamed (`study rename`).
+    Renamed(Renamed),
+    /// A recorded trial was run again (`trial replay`).
+    Replay(ReplayRecord),
+    /// A stopped study was resumed (`study resume`).
+    Resumed(Resumed),
+    /// A trial had already finished, and `trial tell --skip-if-finished` left it as it was.
+    Skipped(Skipped),
+    /// A copy of the database was written (`study snapshot`).
+    Snapshot(SnapshotRecord),
+    /// A study was stopped for all its jobs (`study stop`).
+    Stopped(Stopped),
+    /// A study (`study list`, `study show`, `study create`).
+    Study(StudyOverview),
     /// The jobs that `submit` has submitted.
-    Submitted(Box<SubmittedRecord>),
+    Submitted(SubmittedRecord),
+    /// The end of `doctor` or `doctor --slurm`.
+    Summary(SummaryRecord),
+    /// The end of a trial was recorded (`trial tell`).
+    Told(Told),
+    /// A trial: one that has just finished (`run`, `eval`), or one from the database (`study trials`, `study best`,
+    /// `trial show`).
+    Trial(TrialRecord),
 }
 
 /// Data that a command prints: a text for people, records for programs.
@@ -90,11 +159,5 @@ impl Record {
     pub(crate) fn to_json(&self) -> String {
         // Only a map with keys that are no strings cannot be written, and no record has one.
         serde_json::to_value(self).as_ref().map(Value::to_string).unwrap_or_default()
-    }
-}
-
-impl From<TrialRecord> for Record {
-    fn from(trial: TrialRecord) -> Self {
-        Record::Trial(Box::new(trial))
     }
 }

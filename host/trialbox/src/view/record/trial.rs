@@ -1,6 +1,6 @@
 //! The record of a trial.
 
-use super::value::{Float, floats, object, params, to_value};
+use super::value::{Float, distribution, floats, object, params, to_value};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use trialbox_core::study::constraint::is_satisfied;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure};
 use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
-use trialbox_core::{FrozenTrial, Json, Param, StudyRecord, UtcDateTime};
+use trialbox_core::{FrozenTrial, Json, Param, StudyRecord};
 
 /// A trial.
 #[derive(Debug, Clone, Serialize)]
@@ -158,8 +158,8 @@ impl TrialRecord {
     pub(crate) fn of_stored(study: &StudyRecord, trial: &FrozenTrial) -> Self {
         let usage = trial.system_attrs.get(USAGE_ATTR).map(Usage::from_json);
         let stored = StoredTrial {
-            datetime_start: trial.datetime_start.map(rfc3339),
-            datetime_complete: trial.datetime_complete.map(rfc3339),
+            datetime_start: trial.datetime_start.map(format_rfc3339),
+            datetime_complete: trial.datetime_complete.map(format_rfc3339),
             intermediate_values: trial
                 .intermediate_values
                 .iter()
@@ -269,17 +269,9 @@ fn metrics(study: &StudyRecord, values: &[f64]) -> Option<BTreeMap<String, Float
 }
 
 fn distributions(params: &[(String, Param)]) -> BTreeMap<String, Value> {
-    let distribution = |param: &Param| match Json::parse(&param.distribution.to_json_text()) {
-        Ok(json) => to_value(&json),
-        Err(_) => Value::Null,
-    };
-    params.iter().map(|(name, param)| (name.clone(), distribution(param))).collect()
+    params.iter().map(|(name, param)| (name.clone(), distribution(&param.distribution))).collect()
 }
 
 fn constraints(constraints: &[(String, f64)]) -> BTreeMap<String, Float> {
     constraints.iter().map(|(name, value)| (name.clone(), Float(*value))).collect()
-}
-
-fn rfc3339(at: UtcDateTime) -> String {
-    format_rfc3339(at)
 }

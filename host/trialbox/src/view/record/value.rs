@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use trialbox_core::value::json::python_repr;
-use trialbox_core::{Json, Param};
+use trialbox_core::{Distribution, Json, Param};
 
 /// A number, or one of the strings `"nan"`, `"inf"`, `"-inf"`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -73,6 +73,14 @@ pub(crate) fn object<'a>(
 /// Returns parameters by name, as the objective saw them.
 pub(crate) fn params(params: &[(String, Param)]) -> BTreeMap<String, Value> {
     params.iter().map(|(name, param)| (name.clone(), to_value(&param.external()))).collect()
+}
+
+/// Returns a distribution in Optuna's form.
+pub(crate) fn distribution(distribution: &Distribution) -> Value {
+    match Json::parse(&distribution.to_json_text()) {
+        Ok(json) => to_value(&json),
+        Err(_) => Value::Null,
+    }
 }
 
 #[cfg(test)]

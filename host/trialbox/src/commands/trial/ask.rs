@@ -1,0 +1,146 @@
+//! `trialbox trial ask`: takes a trial whose objective runs outside the sandbox.
+
+use crate::args::stopping::StoppingArgs;
+use crate::args::storage::{StudyArgs, parse_duration};
+use crate::clock::SystemClock;
+use crate::error::{CommandError, CommandResult};
+use crate::exit_code::ExitCode;
+use crate::study::budget::stop_text;
+use crate::study::owner::owner_of_ask;
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
+use crate::study::settings::{SettingFlags, Settings};
+use crate::view::output::Output;
+use crate::view::record::{self, params};
+use std::time::Duration;
+use trialbox_core::run::ask_tell::{Asked, ask};
+use trialbox_core::seam::pruner::NopPruner;
+use trialbox_core::seam::storage::{BeginTrial, check_name};
+use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::study::stopping::{StopReason, stop_reason};
+use trialbox_core::{Clock as _, Distribution, History, Json, Storage, StorageError, StudyRecord};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The parameters to suggest: a JSON object of distributions, as Optuna's command line takes it
+    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_search_space)]
+    search_space: SpaceArg,
+
+    #[command(flatten)]
+    stopping: StoppingArgs,
+
+    /// Let --max-trials, --stop-when-value and --patience change a study that remembers others
+    #[arg(long = "override")]
+    overrule: bool,
+
+    /// The process that will tell, in a shell script $$. If it dies before it tells, the next job on the same
+    /// machine ends the trial and queues it again. Otherwise, and on other machines, use `trialbox reap --trial`
+    #[arg(long, value_name = "PID")]
+    owner_pid: Option<u32>,
+
+    /// The time without a heartbeat after which another job's trial counts as lost
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
+    grace: Duration,
+}
+
+/// Parameters in the order given.
+#[derive(Debug, Clone)]
+struct SpaceArg(Vec<(String, Distribution)>);
+
+impl AskArgs {
+    pub(super) fn run(self, output: &Output) -> CommandResult {
+        // Before a trial is started for it.
+        for (name, _) in &self.search_space.0 {
+            check_name("parameter name", name)?;
+        }
+        let owner = owner_of_ask(self.owner_pid)?;
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let flags = SettingFlags {
+            stopping: self.stopping,
+            overrule: self.overrule,
+            ..SettingFlags::default()
+        };
+        let (study, settings) = flags.resolve(storage.as_mut(), study)?;
+        let spool = self.study.storage.spool();
+        let reaping = Reaping::at_start(&study, self.grace);
+        recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
+        let reason = stop_reason(&settings.budgets.rules, || {
+            let outcomes = storage.outcomes(study.id)?;
+            Ok::<_, StorageError>(History::new(study.directions.clone(), outcomes))
+        })?;
+        let asked = match reason {
+            Some(reason) => Err(reason),
+            None => begin(storage.as_mut(), &study, &settings, owner, &self.search_space.0)?,
+        };
+        match asked {
+            Ok(asked) => output.print(&asked),
+            // A script has nothing to do, and so nothing is printed.
+            Err(reason) => output.note(&stop_text(&reason, &name)),
+        }
+        Ok(ExitCode::Done)
+    }
+}
+
+/// Starts a trial and suggests its parameters; the inner error is the reason why the study takes no trial.
+fn begin(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    settings: &Settings,
+    owner: Json,
+    space: &[(String, Distribution)],
+) -> Result<Result<record::Asked, StopReason>, CommandError> {
+    let clock = SystemClock::new();
+    let sampler = settings.sampler.build();
+    let context = TrialContext {
+        study,
+        seed: settings.seed,
+        sampler: sampler.as_ref(),
+        pruner: &NopPruner,
+        clock: &clock,
+        limits: SessionLimits::default(),
+        retry: None,
+        on_deadline: OnDeadline::default(),
+        provenance: &[],
+    };
+    let request = BeginTrial {
+        owner,
+        has_heartbeat: false,
+        max_trials: settings.budgets.max_trials,
+        at: clock.utc_now(),
+    };
+    match ask(&context, storage, &request, space)? {
+        Asked::Begun { claim, params: suggested } => Ok(Ok(record::Asked {
+            number: claim.number.0,
+            params: params(&suggested),
+            owner: claim.owner.get("uuid").and_then(Json::as_str).map(str::to_owned),
+        })),
+        Asked::BudgetReached { n_trials } => {
+            let max_trials = settings.budgets.max_trials.unwrap_or(n_trials);
+            Ok(Err(StopReason::BudgetReached { n_trials, max_trials }))
+        }
+        Asked::Stopped(stop) => Ok(Err(StopReason::Stopped(stop))),
+        Asked::Refused { number, failure } => Err(CommandError::usage(
+            format!("{}; trial {number} is FAIL", failure.message),
+            "change --search-space, or choose another study",
+        )),
+    }
+}
+
+fn parse_search_space(text: &str) -> Result<SpaceArg, String> {
+    let wanted =
+        "write {\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}";
+    let json = Json::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+    let Json::Object(members) = json else {
+        return Err(format!("expected a JSON object as search space; {wanted}"));
+    };
+    let mut space = Vec::with_capacity(members.len());
+    for (name, distribution) in members {
+        let distribution = Distribution::from_json_text(&distribution.to_string())
+            .map_err(|error| format!("parameter `{name}`: {error}"))?;
+        space.push((name, distribution));
+    }
+    Ok(SpaceArg(space))
+}

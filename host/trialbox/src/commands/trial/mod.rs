@@ -1,0 +1,74 @@
+//! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
+
+mod ask;
+mod enqueue;
+mod show;
+mod tell;
+
+use super::replay::{self, ReplayArgs};
+use crate::error::CommandResult;
+use crate::view::output::Output;
+use ask::AskArgs;
+use enqueue::EnqueueArgs;
+use show::ShowArgs;
+use tell::TellArgs;
+
+/// Enqueue, ask for, tell, show and replay single trials.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum TrialCommand {
+    /// Queue a trial with parameters of your choice, for the next job to run
+    #[command(after_help = ENQUEUE_EXAMPLES)]
+    Enqueue(EnqueueArgs),
+    /// Take a trial whose objective runs outside the sandbox; prints its number and parameters as JSON, or nothing
+    /// if the study is complete or stopped
+    #[command(after_help = ASK_EXAMPLES)]
+    Ask(AskArgs),
+    /// Record the end of a trial that was asked for
+    #[command(after_help = TELL_EXAMPLES)]
+    Tell(TellArgs),
+    /// Run a recorded trial again and compare the results
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Show one trial
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
+}
+
+const ENQUEUE_EXAMPLES: &str = "\
+Examples:
+  trialbox trial enqueue --param lr=0.1 --param depth=3
+  trialbox trial enqueue --param activation=tanh --skip-if-exists --user-attr why=baseline";
+
+const ASK_EXAMPLES: &str = "\
+Examples:
+  trialbox trial ask --search-space '{\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}'
+
+  In an array job, with any program that prints its result:
+    asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ --search-space \"$(cat space.json)\") || exit
+    [ -n \"$asked\" ] || exit 0                                  # the study is complete
+    value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
+    trialbox trial tell \"$(jq .number <<< \"$asked\")\" --values \"$value\" --owner \"$(jq -r .owner <<< \"$asked\")\"";
+
+const TELL_EXAMPLES: &str = "\
+Examples:
+  trialbox trial tell 3 --values 0.92
+  trialbox trial tell 4 --state fail --reason 'out of memory'
+  trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4
+  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  trialbox trial show 3
+  trialbox trial show 3 --format json | jq .system_attrs";
+
+impl TrialCommand {
+    pub(crate) fn run(self, output: &Output) -> CommandResult {
+        match self {
+            TrialCommand::Enqueue(args) => args.run(output),
+            TrialCommand::Ask(args) => args.run(output),
+            TrialCommand::Tell(args) => args.run(output),
+            TrialCommand::Show(args) => args.run(output),
+            TrialCommand::Replay(args) => args.run(output),
+        }
+    }
+}

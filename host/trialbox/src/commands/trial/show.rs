@@ -1,0 +1,87 @@
+//! `trialbox trial show`: shows one trial.
+
+use crate::args::storage::StudyArgs;
+use crate::error::CommandResult;
+use crate::exit_code::ExitCode;
+use crate::view::finished::show_usage;
+use crate::view::objectives::show_values;
+use crate::view::output::Output;
+use crate::view::record::{Rendered, TrialRecord};
+use crate::view::trial::{show_constraint, show_duration, show_float, show_value};
+use trialbox_core::study::constraint::is_constraint_attr;
+use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::trial::format_datetime;
+use trialbox_core::study::usage::{USAGE_ATTR, Usage};
+use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The trial's number
+    #[arg(value_name = "NUMBER")]
+    number: u32,
+}
+
+impl ShowArgs {
+    pub(super) fn run(self, output: &Output) -> CommandResult {
+        let (mut storage, name) = self.study.open()?;
+        let study = storage.open_study(&name)?;
+        let trial = storage.trial(study.id, TrialNumber(self.number))?;
+        let record = TrialRecord::of_stored(&study, &trial);
+        output.print(&Rendered::new(show_text(&study, &trial), record));
+        Ok(ExitCode::Done)
+    }
+}
+
+fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
+    let mut text = format!("trial {} of study `{}`: {}", trial.number, study.name, trial.state);
+    if !trial.values.is_empty() {
+        text.push_str(&format!("  {}", show_values(study, &trial.values)));
+    }
+    for (label, at) in [("begun", trial.datetime_start), ("ended", trial.datetime_complete)] {
+        if let Some(at) = at {
+            text.push_str(&format!("\n  {label} {} UTC", format_datetime(at)));
+        }
+    }
+    if let Some(duration) = trial.duration() {
+        text.push_str(&format!(", took {}", show_duration(duration)));
+    }
+    for (name, param) in &trial.params {
+        let value = show_value(&param.external());
+        text.push_str(&format!("\n  {name} = {value}   ({})", param.distribution));
+    }
+    for constraint in &trial.constraints_shown() {
+        text.push_str(&format!("\n  constraint {}", show_constraint(constraint)));
+    }
+    for (step, value) in &trial.intermediate_values {
+        text.push_str(&format!("\n  step {step}: {}", show_float(*value)));
+    }
+    for (key, value) in &trial.user_attrs {
+        text.push_str(&format!("\n  user attribute {key}: {value}"));
+    }
+    if let Some(usage) = trial.system_attrs.get(USAGE_ATTR) {
+        text.push_str(&format!("\n  used {}", show_usage(&Usage::from_json(usage))));
+    }
+    text.push_str(&show_failure(trial));
+    let is_shown = |key: &str| is_constraint_attr(key) || [FAILURE_ATTR, USAGE_ATTR].contains(&key);
+    for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
+        text.push_str(&format!("\n  system attribute {key}: {value}"));
+    }
+    text
+}
+
+/// Why a trial is FAIL: code and message, the functions that were running, the end of its log.
+fn show_failure(trial: &FrozenTrial) -> String {
+    let Some(failure) = trial.system_attrs.get(FAILURE_ATTR) else { return String::new() };
+    let member = |name: &str| failure.get(name).and_then(Json::as_str).unwrap_or_default();
+    let mut text = format!("\n  {}: {}", member("code"), member("message"));
+    for (name, prefix) in [("backtrace", "at "), ("log", "| ")] {
+        let Some(Json::Array(lines)) = failure.get(name) else { continue };
+        for line in lines.iter().filter_map(Json::as_str) {
+            text.push_str(&format!("\n    {prefix}{line}"));
+        }
+    }
+    text
+}

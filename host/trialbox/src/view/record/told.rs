@@ -1,0 +1,83 @@
+//! The records of trials that are queued, asked for and told.
+
+use super::value::Float;
+use super::{Line, Record};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A trial that was queued.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Enqueued {
+    /// The study's name.
+    pub(crate) study: String,
+    /// The number of the queued trial; null if the study has a trial with these parameters.
+    pub(crate) number: Option<u32>,
+}
+
+/// A trial whose objective runs outside the sandbox.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Asked {
+    /// The trial's number.
+    pub(crate) number: u32,
+    /// The suggested parameters by name.
+    pub(crate) params: BTreeMap<String, Value>,
+    /// The token of this attempt, for `trial tell --owner`.
+    pub(crate) owner: Option<String>,
+}
+
+/// The end of a trial, as it was recorded.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Told {
+    /// The study's name.
+    pub(crate) study: String,
+    /// The trial's number.
+    pub(crate) number: u32,
+    /// `COMPLETE`, `PRUNED` or `FAIL`.
+    pub(crate) state: &'static str,
+    /// The recorded values.
+    pub(crate) values: Vec<Float>,
+}
+
+/// A trial that had already finished.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Skipped {
+    /// The study's name.
+    pub(crate) study: String,
+    /// The trial's number.
+    pub(crate) number: u32,
+    /// `COMPLETE`, `PRUNED` or `FAIL`.
+    pub(crate) state: &'static str,
+}
+
+impl Line for Enqueued {
+    fn text(&self) -> String {
+        let study = &self.study;
+        match self.number {
+            Some(number) => format!("trial {number} is queued in study `{study}`"),
+            None => {
+                format!("study `{study}` has a trial with these parameters; nothing was queued")
+            }
+        }
+    }
+}
+
+/// JSON in either format, as Optuna's `ask` prints it: the line is for scripts.
+impl Line for Asked {
+    fn text(&self) -> String {
+        Record::from(self.clone()).to_json()
+    }
+}
+
+impl Line for Skipped {
+    fn text(&self) -> String {
+        format!(
+            "trial {} has already finished as {}; it was left as it is",
+            self.number, self.state
+        )
+    }
+}
