@@ -90,7 +90,7 @@ fn what_is_no_database_ends_with_3_and_is_not_touched() {
         .assert_error(2, &["and `memory:` is not a file", "sqlite:///study.db"]);
     scene
         .trialbox(&["doctor", "--storage", "mysql://anna:secret@host/db"])
-        .assert_error(2, &["`mysql://anna:***@host/db` is no storage"]);
+        .assert_error(2, &["unsupported storage URL `mysql://anna:***@host/db`"]);
 }
 
 #[test]

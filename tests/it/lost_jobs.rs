@@ -23,7 +23,7 @@ fn reap_asks_slurm_once_and_says_how_each_loss_is_known() {
     assert_eq!(known(0), ["scheduler", "TIMEOUT"]);
     assert_eq!(lost[0]["reason"], "its process is gone: job 17 ended as TIMEOUT");
     assert_eq!(known(1), [&serde_json::json!("scheduler"), &serde_json::Value::Null]);
-    assert_eq!(lost[1]["reason"], "its process is gone: job 19 is none that Slurm knows any more");
+    assert_eq!(lost[1]["reason"], "its process is gone: job 19 is not known to Slurm any more");
     // In the end accounting, which knows no more here.
     assert_eq!(slurm.asked(), ["scontrol", "squeue", "sacct"]);
 

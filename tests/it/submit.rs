@@ -4,6 +4,7 @@ use crate::scene::{Ran, Scene, digits_data, guest};
 use crate::scripted::objective_of;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Runs trialbox where Slurm's commands are missing.
@@ -83,7 +84,7 @@ exec {1} run {quadratic} \\
     --n-trials 1",
         scene.folder.display(),
         env!("CARGO_BIN_EXE_trialbox"),
-        scene.folder.parent().unwrap().join("cache").display()
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").display()
     );
     let script = ran.stdout.replace(" \\\n    --requeue", "");
     assert_eq!(script.trim_end(), want);
