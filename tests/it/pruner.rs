@@ -45,7 +45,7 @@ fn a_pruner_that_makes_no_sense_is_refused_and_touches_no_database() {
         let run = [&["run", &quadratic], arguments].concat();
         scene.trialbox(&run).assert_error(2, pieces);
     };
-    refused(&["--pruner", "prune"], &["there is no pruner `prune`; there are: median, percentile"]);
+    refused(&["--pruner", "prune"], &["unknown pruner `prune`: expected median, percentile"]);
     refused(
         &["--pruner-opt", "gamma=3"],
         &["pruner `median` has no option `gamma`", "n_startup_trials=5", "n_min_trials=1"],
@@ -102,7 +102,7 @@ fn the_studys_own_pruner_may_be_named_without_its_options() {
     assert!(shown.contains("pruner       successive-halving, min_resource=2\n"), "{shown}");
     scene
         .trialbox(&[&run[..2], &["--pruner-opt", "min_resource=3"]].concat())
-        .assert_error(2, &["without --pruner they are those of the default one"]);
+        .assert_error(2, &["without --pruner they are those of the default, `median`"]);
     // To overrule the study is to mean what is said, the defaults too.
     scene.json(&[&run[..], &["--override"]].concat());
     let shown = scene.trialbox(&["study", "show"]).stdout;

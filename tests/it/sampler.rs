@@ -35,10 +35,11 @@ fn an_unknown_option_lists_those_there_are_and_touches_no_database() {
     );
     scene
         .trialbox(&[&run[..], &["n_ei_candidates=0"]].concat())
-        .assert_error(2, &["`n_ei_candidates`", "must be a whole number, 1 or more, but it is 0"]);
-    scene
-        .trialbox(&["run", &guest("quadratic"), "--sampler", "tea"])
-        .assert_error(2, &["there is no sampler `tea`; there are: tpe, random"]);
+        .assert_error(2, &["`n_ei_candidates`", "expected a whole number of at least 1, found 0"]);
+    scene.trialbox(&["run", &guest("quadratic"), "--sampler", "tea"]).assert_error(
+        2,
+        &["unknown sampler `tea`: expected tpe, random, qmc, grid or brute-force"],
+    );
     assert!(!scene.path("trialbox.db").exists());
 }
 

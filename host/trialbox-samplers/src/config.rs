@@ -1,157 +1,266 @@
-//! Which sampler a study has, as a user names it and as the study remembers it.
+//! The sampler or pruner of a study, as a user names it and as the study remembers it.
+//!
+//! Both are chosen from a list ([`Kind::LIST`]). An entry of the list holds functions that know the options' type,
+//! so that everything else here is written once, for every sampler and every pruner.
 
-use crate::options::{self, ConfigError, OptionsOf};
-use crate::tpe::{TpeOptions, TpeSampler};
-use crate::{
-    BruteForceOptions, BruteForceSampler, GridOptions, GridSampler, MidpointSampler, QmcOptions,
-    QmcSampler, RandomSampler,
-};
-use trialbox_core::{Json, Sampler};
+use crate::error::{ConfigError, OptionsOf};
+use crate::options::{self, Options, Values};
+use trialbox_core::Json;
 
-/// A sampler with its options.
-///
-/// To add one: a variant that holds its options, and an arm in each of the functions below.
-#[derive(Debug, Clone, PartialEq)]
-pub enum SamplerConfig {
-    /// [`TpeSampler`].
-    Tpe(TpeOptions),
-    /// [`RandomSampler`].
-    Random,
-    /// [`QmcSampler`].
-    Qmc(QmcOptions),
-    /// [`GridSampler`].
-    Grid(GridOptions),
-    /// [`BruteForceSampler`].
-    BruteForce(BruteForceOptions),
-    /// [`MidpointSampler`], which proposes the same again and again: nobody can choose it for a study.
-    Midpoint,
-}
+/// Options that build a sampler (`S` is `dyn Sampler`) or a pruner (`dyn Pruner`).
+pub trait Configured<S: Kind + ?Sized>: Options {
+    /// The name that users give.
+    const NAME: &'static str;
+    /// Other names that are understood.
+    const ALIASES: &'static [&'static str] = &[];
+    /// The class in Optuna that decides the same.
+    const OPTUNA: &'static str;
+    /// A description for the documentation, of half a line.
+    const SUMMARY: &'static str;
 
-impl Default for SamplerConfig {
-    fn default() -> Self {
-        SamplerConfig::Tpe(TpeOptions::default())
-    }
-}
+    /// Returns the sampler or pruner. Options that fail [`Self::check_complete`] build one that does nothing wrong.
+    fn build(&self) -> Box<S>;
 
-impl SamplerConfig {
-    /// The samplers that a study can have; the first is the default.
-    pub const NAMES: &'static [&'static str] = &["tpe", "random", "qmc", "grid", "brute-force"];
-
-    /// The sampler of that name, with default options.
+    /// Checks that every option without a default is given, and that the options fit each other.
     ///
     /// # Errors
-    /// Lists the samplers there are.
-    pub fn parse(name: &str) -> Result<Self, ConfigError> {
-        match name.to_ascii_lowercase().as_str() {
-            "tpe" => Ok(SamplerConfig::Tpe(TpeOptions::default())),
-            "random" => Ok(SamplerConfig::Random),
-            "qmc" => Ok(SamplerConfig::Qmc(QmcOptions::default())),
-            "grid" => Ok(SamplerConfig::Grid(GridOptions::default())),
-            "brute-force" => Ok(SamplerConfig::BruteForce(BruteForceOptions::default())),
-            _ => Err(ConfigError::unknown_name("sampler", name, Self::NAMES)),
+    /// Names the option that is missing or does not fit.
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        Ok(())
+    }
+
+    /// Returns the name as errors show it.
+    fn owner() -> OptionsOf {
+        OptionsOf { kind: S::WORD, name: Self::NAME }
+    }
+}
+
+/// Samplers, or pruners: what a study has one of.
+pub trait Kind: 'static {
+    /// `sampler` or `pruner`.
+    const WORD: &'static str;
+    /// All that a study can have; the first is the default.
+    const LIST: &'static [Entry<Self>];
+}
+
+/// One sampler or pruner of the list.
+pub struct Entry<S: ?Sized> {
+    name: &'static str,
+    aliases: &'static [&'static str],
+    optuna: &'static str,
+    summary: &'static str,
+    options: fn() -> Vec<&'static str>,
+    set: fn(&mut Values, &str, &Json) -> Result<(), ConfigError>,
+    check_complete: fn(&Values) -> Result<(), ConfigError>,
+    build: fn(&Values) -> Box<S>,
+}
+
+impl<S: Kind + ?Sized> Entry<S> {
+    /// Returns the entry of the sampler or pruner with these options.
+    pub const fn of<T: Configured<S>>() -> Self {
+        Entry {
+            name: T::NAME,
+            aliases: T::ALIASES,
+            optuna: T::OPTUNA,
+            summary: T::SUMMARY,
+            options: options::names::<T>,
+            set: |changed, option, value| {
+                let mut options: T = options::restored(changed);
+                options::set(&mut options, T::owner(), option, value)?;
+                *changed = options::changed(&options);
+                Ok(())
+            },
+            check_complete: |changed| options::restored::<T>(changed).check_complete(),
+            build: |changed| options::restored::<T>(changed).build(),
         }
     }
 
-    /// The name.
-    pub fn name(&self) -> &'static str {
-        match self {
-            SamplerConfig::Tpe(_) => "tpe",
-            SamplerConfig::Random => "random",
-            SamplerConfig::Qmc(_) => "qmc",
-            SamplerConfig::Grid(_) => "grid",
-            SamplerConfig::BruteForce(_) => "brute-force",
-            SamplerConfig::Midpoint => "midpoint",
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.aliases.contains(&name)
+    }
+}
+
+/// A sampler or a pruner with its options.
+pub struct Config<S: Kind + ?Sized> {
+    entry: &'static Entry<S>,
+    /// The options that differ from their defaults, which is all that a study remembers.
+    changed: Values,
+}
+
+impl<S: Kind + ?Sized> Config<S> {
+    /// Returns every sampler or pruner that a study can have, with default options; the first is the default.
+    pub fn all() -> impl Iterator<Item = Self> {
+        S::LIST.iter().map(|entry| Config { entry, changed: Values::new() })
+    }
+
+    /// Returns the names in a sentence, aliases in brackets: `median, successive-halving (asha) or nop`.
+    pub fn names() -> String {
+        let mut names: Vec<String> = Vec::new();
+        for Entry { name, aliases, .. } in S::LIST {
+            match aliases {
+                [] => names.push((*name).to_owned()),
+                aliases => names.push(format!("{name} ({})", aliases.join(", "))),
+            }
         }
+        in_words(&names)
+    }
+
+    /// Returns the sampler or pruner of that name, with default options.
+    ///
+    /// # Errors
+    /// Lists the known names.
+    pub fn parse(name: &str) -> Result<Self, ConfigError> {
+        let lower = name.to_ascii_lowercase();
+        match S::LIST.iter().find(|entry| entry.is_called(&lower)) {
+            Some(entry) => Ok(Config { entry, changed: Values::new() }),
+            None => {
+                let (name, known) = (name.to_owned(), Self::names());
+                Err(ConfigError::UnknownName { kind: S::WORD, name, known })
+            }
+        }
+    }
+
+    /// Returns the name.
+    pub fn name(&self) -> &'static str {
+        self.entry.name
+    }
+
+    /// Returns the name and its aliases.
+    pub fn all_names(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.entry.name).chain(self.entry.aliases.iter().copied())
+    }
+
+    /// Returns the names of the options.
+    pub fn options(&self) -> Vec<&'static str> {
+        (self.entry.options)()
     }
 
     /// Sets an option given as `NAME=VALUE`, the value being JSON, one of Python's `True`, `False` and
     /// `None`, or else a text.
     ///
     /// # Errors
-    /// Lists the options there are, or says what the value must be.
+    /// Lists the options, or says what values the option takes.
     pub fn set_option(&mut self, text: &str) -> Result<(), ConfigError> {
-        let (name, value) = options::parse(OptionsOf::Sampler(self.name()), text)?;
+        let Some((name, value)) = options::parse(text) else {
+            return Err(ConfigError::NoValue { kind: S::WORD, text: text.to_owned() });
+        };
         self.set(name, &value)
     }
 
     /// Sets an option.
     ///
     /// # Errors
-    /// Lists the options there are, or says what the value must be.
+    /// Lists the options, or says what values the option takes.
     pub fn set(&mut self, option: &str, value: &Json) -> Result<(), ConfigError> {
-        let sampler = OptionsOf::Sampler(self.name());
-        match self {
-            SamplerConfig::Tpe(tpe) => options::set(tpe, sampler, option, value),
-            SamplerConfig::Qmc(qmc) => options::set(qmc, sampler, option, value),
-            SamplerConfig::Grid(grid) => options::set(grid, sampler, option, value),
-            SamplerConfig::BruteForce(search) => options::set(search, sampler, option, value),
-            SamplerConfig::Random | SamplerConfig::Midpoint => {
-                options::set(&mut (), sampler, option, value)
-            }
-        }
+        (self.entry.set)(&mut self.changed, option, value)
     }
 
-    /// Whether every option that has no default is there. To be asked when all options are set.
+    /// Checks that every option without a default is given, and that the options fit each other. To be asked when
+    /// all options are set.
     ///
     /// # Errors
-    /// Names the missing option.
+    /// Names the option that is missing or does not fit.
     pub fn check_complete(&self) -> Result<(), ConfigError> {
-        match self {
-            SamplerConfig::Grid(grid) if grid.search_space.is_empty() => {
-                Err(ConfigError::Missing {
-                    owner: OptionsOf::Sampler("grid"),
-                    option: "`search_space`",
-                    example: r#"search_space={"lr": [0.1, 0.01], "depth": [1, 2, 3]}"#,
-                })
-            }
-            _ => Ok(()),
-        }
+        (self.entry.check_complete)(&self.changed)
     }
 
-    /// The options that differ from their defaults.
-    fn changed_options(&self) -> Vec<(&'static str, Json)> {
-        match self {
-            SamplerConfig::Tpe(tpe) => options::changed(tpe),
-            SamplerConfig::Qmc(qmc) => options::changed(qmc),
-            SamplerConfig::Grid(grid) => options::changed(grid),
-            SamplerConfig::BruteForce(search) => options::changed(search),
-            SamplerConfig::Random | SamplerConfig::Midpoint => vec![],
-        }
-    }
-
-    /// What a study remembers: `{"name": "tpe", "options": {"n_startup_trials": 20}}`, with those options
+    /// Returns what a study remembers: `{"name": "tpe", "options": {"n_startup_trials": 20}}`, with those options
     /// that differ from their defaults.
     pub fn to_json(&self) -> Json {
-        options::to_json(self.name(), self.changed_options())
+        let mut members = vec![("name", Json::from(self.name()))];
+        if !self.changed.is_empty() {
+            members.push(("options", Json::object(self.changed.clone())));
+        }
+        Json::object(members)
     }
 
     /// Reads what a study remembers.
     ///
     /// # Errors
-    /// Lists the samplers or the options there are.
+    /// Lists the known names or options, or names the option that is missing.
     pub fn from_json(json: &Json) -> Result<Self, ConfigError> {
-        let (name, options) = options::of_json("sampler", json)?;
-        let mut config = SamplerConfig::parse(name)?;
-        options.iter().try_for_each(|(option, value)| config.set(option, value))?;
+        let Some((name, options)) = members(json) else {
+            return Err(ConfigError::Shape { kind: S::WORD, found: json.to_string() });
+        };
+        let mut config = Self::parse(name)?;
+        for (option, value) in options {
+            config.set(option, value)?;
+        }
+        config.check_complete()?;
         Ok(config)
     }
 
-    /// The sampler itself.
-    pub fn build(&self) -> Box<dyn Sampler> {
-        match self {
-            SamplerConfig::Tpe(options) => Box::new(TpeSampler::new(options.clone())),
-            SamplerConfig::Random => Box::new(RandomSampler),
-            SamplerConfig::Qmc(options) => Box::new(QmcSampler::new(options.clone())),
-            SamplerConfig::Grid(options) => Box::new(GridSampler::new(options)),
-            SamplerConfig::BruteForce(options) => Box::new(BruteForceSampler::new(options.clone())),
-            SamplerConfig::Midpoint => Box::new(MidpointSampler),
+    /// Returns the sampler or pruner itself. One that lacks an option is random, or never prunes; see
+    /// [`Self::check_complete`].
+    pub fn build(&self) -> Box<S> {
+        (self.entry.build)(&self.changed)
+    }
+
+    /// Returns the list as a Markdown table, for the documentation.
+    pub fn table() -> String {
+        let mut table = format!("| `--{}` | as Optuna's | |\n|---|---|---|\n", S::WORD);
+        for Entry { name, aliases, optuna, summary, .. } in S::LIST {
+            let names: Vec<String> =
+                std::iter::once(name).chain(*aliases).map(|name| format!("`{name}`")).collect();
+            table += &format!("| {} | `{optuna}` | {summary} |\n", names.join(", "));
         }
+        table
+    }
+}
+
+/// Returns the name and the options of an object that has nothing else.
+fn members(json: &Json) -> Option<(&str, &[(String, Json)])> {
+    let Json::Object(members) = json else { return None };
+    if members.iter().any(|(key, _)| key != "name" && key != "options") {
+        return None;
+    }
+    let name = json.get("name")?.as_str()?;
+    match json.get("options") {
+        None => Some((name, &[])),
+        Some(Json::Object(options)) => Some((name, options)),
+        Some(_) => None,
+    }
+}
+
+/// Joins words as a sentence does: `random, grid or qmc`.
+pub(crate) fn in_words(words: &[String]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.clone(),
+        [words @ .., last] => format!("{} or {last}", words.join(", ")),
+    }
+}
+
+// Written out, because derives would ask the same of `S`, which has no size.
+
+impl<S: Kind + ?Sized> Default for Config<S> {
+    fn default() -> Self {
+        Config { entry: &S::LIST[0], changed: Values::new() }
+    }
+}
+
+impl<S: Kind + ?Sized> Clone for Config<S> {
+    fn clone(&self) -> Self {
+        Config { entry: self.entry, changed: self.changed.clone() }
+    }
+}
+
+impl<S: Kind + ?Sized> PartialEq for Config<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.changed == other.changed
     }
 }
 
 /// As on the command line: `tpe, n_startup_trials=20`.
-impl std::fmt::Display for SamplerConfig {
+impl<S: Kind + ?Sized> std::fmt::Display for Config<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        options::show(f, self.name(), &self.changed_options())
+        f.write_str(self.name())?;
+        self.changed.iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
+    }
+}
+
+impl<S: Kind + ?Sized> std::fmt::Debug for Config<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
     }
 }

@@ -7,6 +7,7 @@
 
 mod brute_force;
 mod config;
+mod error;
 mod grid;
 pub mod importance;
 mod midpoint;
@@ -22,12 +23,42 @@ mod testing;
 pub mod tpe;
 
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
-pub use config::SamplerConfig;
+pub use config::{Config, Configured, Entry, Kind};
+pub use error::{ConfigError, OptionsOf};
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
-pub use options::{ConfigError, Field, Options, OptionsOf};
+pub use options::{Field, Options, Refusal};
 pub use partial_fixed::PartialFixedSampler;
 pub use pruners::PrunerConfig;
 pub use qmc::{QmcOptions, QmcSampler, QmcType};
 pub use random::RandomSampler;
 pub use tpe::{TpeOptions, TpeSampler};
+
+use trialbox_core::Sampler;
+
+/// A sampler with its options.
+pub type SamplerConfig = Config<dyn Sampler>;
+
+impl Kind for dyn Sampler {
+    const WORD: &'static str = "sampler";
+    const LIST: &'static [Entry<dyn Sampler>] = &[
+        Entry::of::<TpeOptions>(),
+        Entry::of::<random::RandomOptions>(),
+        Entry::of::<QmcOptions>(),
+        Entry::of::<GridOptions>(),
+        Entry::of::<BruteForceOptions>(),
+    ];
+}
+
+impl SamplerConfig {
+    /// Returns the names of the samplers that do not learn from results, in a sentence.
+    pub fn names_of_those_that_do_not_learn() -> String {
+        let mut names: Vec<String> = Vec::new();
+        for config in SamplerConfig::all() {
+            if !config.build().learns_from_results() {
+                names.push(config.name().to_owned());
+            }
+        }
+        config::in_words(&names)
+    }
+}

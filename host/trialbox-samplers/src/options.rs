@@ -1,182 +1,276 @@
 //! Options of samplers and pruners: a table of named fields, from which the command line is read, errors list
-//! what there is, and the study's memory is written.
+//! the options, and the study's memory is written.
+//!
+//! A field is a shape and a place. The shape is what values the option takes, and it writes the error of a value
+//! that it does not take; the place is where the struct holds it.
 
+use crate::error::{ConfigError, OptionsOf};
+use std::ops::RangeInclusive;
 use trialbox_core::Json;
 
 /// A struct of options whose fields have names and defaults.
-pub trait Options: Default + Sized + 'static {
+pub trait Options: Default + Clone + 'static {
     /// The fields, in the order in which they are listed.
     const FIELDS: &'static [Field<Self>];
 }
 
 /// One option.
 pub struct Field<T> {
-    /// Its name, Optuna's argument where there is one.
-    pub name: &'static str,
-    /// Reads it.
-    pub get: fn(&T) -> Json,
-    /// Sets it; an error says what is wanted, as the end of "must be …".
-    pub set: fn(&mut T, &Json) -> Result<(), &'static str>,
+    name: &'static str,
+    shape: Shape<T>,
 }
 
-/// Whose option it is, with its name: shown as sampler `tpe`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptionsOf {
-    /// A sampler.
-    Sampler(&'static str),
-    /// A pruner.
-    Pruner(&'static str),
+/// The place of an option in its struct.
+type Place<T, V> = fn(&mut T) -> &mut V;
+
+enum Shape<T> {
+    Flag(Place<T, bool>),
+    FlagOrNull(Place<T, Option<bool>>),
+    Count { least: usize, place: Place<T, usize> },
+    MaybeCount { least: usize, absent: Absent, place: Place<T, Option<usize>> },
+    Float { range: RangeInclusive<f64>, place: Place<T, f64> },
+    MaybeFloat { range: RangeInclusive<f64>, absent: Absent, place: Place<T, Option<f64>> },
+    Custom { get: fn(&T) -> Json, set: fn(&mut T, &Json) -> Result<(), Refusal> },
 }
 
-impl OptionsOf {
-    /// `sampler` or `pruner`.
-    fn kind(self) -> &'static str {
-        match self {
-            OptionsOf::Sampler(_) => "sampler",
-            OptionsOf::Pruner(_) => "pruner",
+/// The word for an absent value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Absent {
+    /// `null`.
+    Null,
+    /// `"auto"`.
+    Auto,
+    /// None: the option has no default and must be given.
+    Required,
+}
+
+/// The reason why an option does not take a value.
+pub enum Refusal {
+    /// The values that it takes, as the end of "expected …".
+    Expected(String),
+    /// The error of a sampler or pruner that the value describes.
+    Nested(ConfigError),
+}
+
+impl From<&str> for Refusal {
+    fn from(expected: &str) -> Self {
+        Refusal::Expected(expected.to_owned())
+    }
+}
+
+impl From<ConfigError> for Refusal {
+    fn from(error: ConfigError) -> Self {
+        Refusal::Nested(error)
+    }
+}
+
+impl<T: Clone> Field<T> {
+    /// `true` or `false`.
+    pub const fn flag(name: &'static str, place: Place<T, bool>) -> Self {
+        Field { name, shape: Shape::Flag(place) }
+    }
+
+    /// `true`, `false`, or `null` to leave the choice to the sampler.
+    pub const fn flag_or_null(name: &'static str, place: Place<T, Option<bool>>) -> Self {
+        Field { name, shape: Shape::FlagOrNull(place) }
+    }
+
+    /// A whole number of at least `least`.
+    pub const fn count(name: &'static str, least: usize, place: Place<T, usize>) -> Self {
+        Field { name, shape: Shape::Count { least, place } }
+    }
+
+    /// A whole number of at least `least`, or `"auto"` for one that follows from the history.
+    pub const fn count_or_auto(
+        name: &'static str,
+        least: usize,
+        place: Place<T, Option<usize>>,
+    ) -> Self {
+        Field { name, shape: Shape::MaybeCount { least, absent: Absent::Auto, place } }
+    }
+
+    /// A whole number of at least `least`, without a default.
+    pub const fn required_count(
+        name: &'static str,
+        least: usize,
+        place: Place<T, Option<usize>>,
+    ) -> Self {
+        Field { name, shape: Shape::MaybeCount { least, absent: Absent::Required, place } }
+    }
+
+    /// A number in a range; infinities are numbers, NaN is in no range.
+    pub const fn float(
+        name: &'static str,
+        range: RangeInclusive<f64>,
+        place: Place<T, f64>,
+    ) -> Self {
+        Field { name, shape: Shape::Float { range, place } }
+    }
+
+    /// A number in a range, or `null`.
+    pub const fn float_or_null(
+        name: &'static str,
+        range: RangeInclusive<f64>,
+        place: Place<T, Option<f64>>,
+    ) -> Self {
+        Field { name, shape: Shape::MaybeFloat { range, absent: Absent::Null, place } }
+    }
+
+    /// A number in a range, without a default.
+    pub const fn required_float(
+        name: &'static str,
+        range: RangeInclusive<f64>,
+        place: Place<T, Option<f64>>,
+    ) -> Self {
+        Field { name, shape: Shape::MaybeFloat { range, absent: Absent::Required, place } }
+    }
+
+    /// An option of a shape of its own.
+    pub const fn custom(
+        name: &'static str,
+        get: fn(&T) -> Json,
+        set: fn(&mut T, &Json) -> Result<(), Refusal>,
+    ) -> Self {
+        Field { name, shape: Shape::Custom { get, set } }
+    }
+
+    fn get(&self, options: &T) -> Json {
+        // A place needs a mutable struct, so that one accessor serves reading and writing.
+        let mut options = options.clone();
+        match &self.shape {
+            Shape::Flag(place) => Json::from(*place(&mut options)),
+            Shape::FlagOrNull(place) => place(&mut options).map_or(Json::Null, Json::from),
+            Shape::Count { place, .. } => count(*place(&mut options)),
+            Shape::MaybeCount { absent, place, .. } => {
+                place(&mut options).map_or(absent.word(), count)
+            }
+            Shape::Float { place, .. } => Json::from(*place(&mut options)),
+            Shape::MaybeFloat { absent, place, .. } => {
+                place(&mut options).map_or(absent.word(), Json::from)
+            }
+            Shape::Custom { get, .. } => get(&options),
+        }
+    }
+
+    fn set(&self, options: &mut T, value: &Json) -> Result<(), Refusal> {
+        let is_taken = match &self.shape {
+            Shape::Flag(place) => store(as_flag(value), place(options)),
+            Shape::FlagOrNull(place) => {
+                store(or_absent(value, Absent::Null, as_flag), place(options))
+            }
+            Shape::Count { least, place } => store(as_count(value, *least), place(options)),
+            Shape::MaybeCount { least, absent, place } => {
+                store(or_absent(value, *absent, |value| as_count(value, *least)), place(options))
+            }
+            Shape::Float { range, place } => store(as_float(value, range), place(options)),
+            Shape::MaybeFloat { range, absent, place } => {
+                store(or_absent(value, *absent, |value| as_float(value, range)), place(options))
+            }
+            Shape::Custom { set, .. } => return set(options, value),
+        };
+        if is_taken { Ok(()) } else { Err(Refusal::Expected(self.expected())) }
+    }
+
+    /// Returns the values that the option takes, as the end of "expected …".
+    fn expected(&self) -> String {
+        match &self.shape {
+            Shape::Flag(_) => "true or false".to_owned(),
+            Shape::FlagOrNull(_) => "true, false or null".to_owned(),
+            Shape::Count { least, .. } => format!("a whole number of at least {least}"),
+            Shape::MaybeCount { least, absent, .. } => {
+                format!("a whole number of at least {least}{}", absent.or())
+            }
+            Shape::Float { range, .. } => numbers(range),
+            Shape::MaybeFloat { range, absent, .. } => numbers(range) + absent.or(),
+            Shape::Custom { .. } => String::new(),
         }
     }
 }
 
-impl std::fmt::Display for OptionsOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (OptionsOf::Sampler(name) | OptionsOf::Pruner(name)) = self;
-        write!(f, "{} `{name}`", self.kind())
+impl Absent {
+    fn word(self) -> Json {
+        match self {
+            Absent::Auto => Json::from("auto"),
+            Absent::Null | Absent::Required => Json::Null,
+        }
+    }
+
+    fn or(self) -> &'static str {
+        match self {
+            Absent::Null => ", or null",
+            Absent::Auto => ", or \"auto\"",
+            Absent::Required => "",
+        }
     }
 }
 
-/// Why a text or a study's memory names no sampler or pruner.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// None has that name.
-    #[error("there is no {kind} `{name}`; there are: {known}")]
-    UnknownName {
-        /// `sampler` or `pruner`.
-        kind: &'static str,
-        /// As given.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// No option has that name.
-    #[error("{owner} has no option `{option}`; {known}")]
-    UnknownOption {
-        /// Whose it would be.
-        owner: OptionsOf,
-        /// As given.
-        option: String,
-        /// The options there are, with their defaults.
-        known: String,
-    },
-    /// The value does not fit.
-    #[error("option `{option}` of {owner} must be {wanted}, but it is {found}")]
-    Value {
-        /// Whose it is.
-        owner: OptionsOf,
-        /// The option.
-        option: &'static str,
-        /// What is wanted.
-        wanted: &'static str,
-        /// As given.
-        found: String,
-    },
-    /// An option that has no default and was not given.
-    #[error("{owner} needs the option {option}, for example {example}")]
-    Missing {
-        /// Whose it is.
-        owner: OptionsOf,
-        /// The option, or those of which one is needed, in backticks.
-        option: &'static str,
-        /// How it could be given.
-        example: &'static str,
-    },
-    /// What a study remembers, or a pruner wraps, has another shape.
-    #[error(r#"a {kind} is given as {{"name": NAME, "options": {{…}}}}, but it is {found}"#)]
-    Shape {
-        /// `sampler` or `pruner`.
-        kind: &'static str,
-        /// As given.
-        found: String,
-    },
-    /// An option without a value.
-    #[error("an option of a {kind} is given as NAME=VALUE, but `{text}` has no `=`")]
-    NoValue {
-        /// `sampler` or `pruner`.
-        kind: &'static str,
-        /// As given.
-        text: String,
-    },
+/// Stores a value if there is one; returns whether there is.
+fn store<V>(value: Option<V>, place: &mut V) -> bool {
+    let Some(value) = value else { return false };
+    *place = value;
+    true
 }
 
-impl ConfigError {
-    /// `name` is none of `names`.
-    pub(crate) fn unknown_name(kind: &'static str, name: &str, names: &[&str]) -> Self {
-        ConfigError::UnknownName { kind, name: name.to_owned(), known: names.join(", ") }
+fn as_flag(value: &Json) -> Option<bool> {
+    if let Json::Bool(value) = value { Some(*value) } else { None }
+}
+
+fn as_count(value: &Json, least: usize) -> Option<usize> {
+    let Json::Int(value) = value else { return None };
+    usize::try_from(*value).ok().filter(|value| *value >= least)
+}
+
+fn as_float(value: &Json, range: &RangeInclusive<f64>) -> Option<f64> {
+    // Python counts `True` as 1, which is never meant here.
+    if matches!(value, Json::Bool(_)) {
+        return None;
     }
+    value.as_f64().filter(|value| range.contains(value))
+}
+
+/// Reads the word for an absent value as `Some(None)`, and any other value with `read`.
+fn or_absent<V>(
+    value: &Json,
+    absent: Absent,
+    read: impl Fn(&Json) -> Option<V>,
+) -> Option<Option<V>> {
+    if absent != Absent::Required && *value == absent.word() {
+        return Some(None);
+    }
+    read(value).map(Some)
+}
+
+/// Returns the numbers of a range in words.
+fn numbers(range: &RangeInclusive<f64>) -> String {
+    let (low, high) = range.clone().into_inner();
+    match (low == f64::NEG_INFINITY, high >= f64::MAX) {
+        (true, true) => "a number".to_owned(),
+        (false, true) => format!("a number of at least {low}"),
+        (_, false) => format!("a number from {low} to {high}"),
+    }
+}
+
+/// Returns a whole number as JSON.
+pub(crate) fn count(value: usize) -> Json {
+    Json::from(value as u64)
 }
 
 /// Reads `NAME=VALUE`, the value being JSON, one of Python's `True`, `False` and `None`, or else a text.
-pub(crate) fn parse(owner: OptionsOf, text: &str) -> Result<(&str, Json), ConfigError> {
-    let (name, value) = text
-        .split_once('=')
-        .ok_or_else(|| ConfigError::NoValue { kind: owner.kind(), text: text.to_owned() })?;
+pub(crate) fn parse(text: &str) -> Option<(&str, Json)> {
+    let (name, value) = text.split_once('=')?;
     let value = match value.trim() {
         "True" => Json::Bool(true),
         "False" => Json::Bool(false),
         "None" => Json::Null,
         value => Json::parse(value).unwrap_or_else(|_| Json::from(value)),
     };
-    Ok((name.trim(), value))
-}
-
-/// What a study remembers: `{"name": "tpe", "options": {"n_startup_trials": 20}}`.
-pub(crate) fn to_json(name: &str, changed: Vec<(&'static str, Json)>) -> Json {
-    let mut members = vec![("name", Json::from(name))];
-    if !changed.is_empty() {
-        members.push(("options", Json::object(changed)));
-    }
-    Json::object(members)
-}
-
-/// A name and options.
-type Remembered<'a> = (&'a str, &'a [(String, Json)]);
-
-/// The name and the options that a study remembers; `kind` is `sampler` or `pruner`.
-///
-/// # Errors
-/// What is no object of a name and options, if there are any.
-pub(crate) fn of_json<'a>(
-    kind: &'static str,
-    json: &'a Json,
-) -> Result<Remembered<'a>, ConfigError> {
-    let read = || {
-        let Json::Object(members) = json else { return None };
-        let is_known = |(key, _): &(String, Json)| key == "name" || key == "options";
-        let name =
-            json.get("name").and_then(Json::as_str).filter(|_| members.iter().all(is_known))?;
-        match json.get("options") {
-            None => Some((name, &[][..])),
-            Some(Json::Object(options)) => Some((name, &options[..])),
-            Some(_) => None,
-        }
-    };
-    read().ok_or_else(|| ConfigError::Shape { kind, found: json.to_string() })
-}
-
-/// As on the command line: `tpe, n_startup_trials=20`.
-pub(crate) fn show(
-    f: &mut std::fmt::Formatter<'_>,
-    name: &str,
-    changed: &[(&'static str, Json)],
-) -> std::fmt::Result {
-    f.write_str(name)?;
-    changed.iter().try_for_each(|(name, value)| write!(f, ", {name}={value}"))
+    Some((name.trim(), value))
 }
 
 /// Sets one option by its name.
 ///
 /// # Errors
-/// Lists the options there are, or says what the value must be.
+/// Lists the options, or says what values the option takes.
 pub(crate) fn set<T: Options>(
     options: &mut T,
     owner: OptionsOf,
@@ -187,87 +281,53 @@ pub(crate) fn set<T: Options>(
         let (option, known) = (name.to_owned(), list::<T>());
         return Err(ConfigError::UnknownOption { owner, option, known });
     };
-    (field.set)(options, value).map_err(|wanted| ConfigError::Value {
-        owner,
-        option: field.name,
-        wanted,
-        found: value.to_string(),
+    field.set(options, value).map_err(|refusal| match refusal {
+        Refusal::Expected(expected) => {
+            let (option, found) = (field.name, value.to_string());
+            ConfigError::Value { owner, option, expected, found }
+        }
+        Refusal::Nested(error) => error,
     })
 }
 
-/// The options that differ from their defaults.
-pub(crate) fn changed<T: Options>(options: &T) -> Vec<(&'static str, Json)> {
-    let default = T::default();
-    T::FIELDS
-        .iter()
-        .map(|field| (field.name, (field.get)(options), (field.get)(&default)))
-        .filter(|(_, value, default)| value != default)
-        .map(|(name, value, _)| (name, value))
-        .collect()
+/// Returns the names of the options.
+pub(crate) fn names<T: Options>() -> Vec<&'static str> {
+    T::FIELDS.iter().map(|field| field.name).collect()
 }
 
-/// `its options are: n_startup_trials=10, multivariate=null`.
+/// Options by name.
+pub(crate) type Values = Vec<(&'static str, Json)>;
+
+/// Returns all options with their values.
+pub(crate) fn values<T: Options>(options: &T) -> Values {
+    T::FIELDS.iter().map(|field| (field.name, field.get(options))).collect()
+}
+
+/// Returns the options that differ from their defaults.
+pub(crate) fn changed<T: Options>(options: &T) -> Values {
+    let mut changed = values(options);
+    let defaults = values(&T::default());
+    changed.retain(|option| !defaults.contains(option));
+    changed
+}
+
+/// Returns the struct that [`changed`] was given.
+pub(crate) fn restored<T: Options>(changed: &Values) -> T {
+    let mut options = T::default();
+    for (name, value) in changed {
+        let field = T::FIELDS.iter().find(|field| field.name == *name);
+        // A field takes what it has given, so that there is no refusal to report.
+        let _ = field.map(|field| field.set(&mut options, value));
+    }
+    options
+}
+
 fn list<T: Options>() -> String {
-    let default = T::default();
+    if T::FIELDS.is_empty() {
+        return "it has no options".to_owned();
+    }
+    let defaults = values(&T::default());
     let known: Vec<String> =
-        T::FIELDS.iter().map(|field| format!("{}={}", field.name, (field.get)(&default))).collect();
-    if known.is_empty() {
-        "it has no options".to_owned()
-    } else {
-        format!("its options and their defaults are: {}", known.join(", "))
-    }
-}
-
-/// Nothing to choose.
-impl Options for () {
-    const FIELDS: &'static [Field<Self>] = &[];
-}
-
-/// `true` or `false`.
-pub(crate) fn as_bool(value: &Json) -> Result<bool, &'static str> {
-    if let Json::Bool(value) = value { Ok(*value) } else { Err("true or false") }
-}
-
-/// A whole number, 0 or more.
-pub(crate) fn as_count(value: &Json) -> Result<usize, &'static str> {
-    let Json::Int(value) = value else { return Err("a whole number, 0 or more") };
-    usize::try_from(*value).map_err(|_| "a whole number, 0 or more")
-}
-
-/// A whole number, 1 or more.
-pub(crate) fn as_positive(value: &Json) -> Result<usize, &'static str> {
-    as_count(value).ok().filter(|value| *value > 0).ok_or("a whole number, 1 or more")
-}
-
-/// A number, the infinities included.
-pub(crate) fn as_number(value: &Json) -> Result<f64, &'static str> {
-    let is_number = !matches!(value, Json::Bool(_));
-    value.as_f64().filter(|value| is_number && !value.is_nan()).ok_or("a number")
-}
-
-/// A number of at least 0 and at most `max`.
-pub(crate) fn as_number_to(
-    max: f64,
-    value: &Json,
-    wanted: &'static str,
-) -> Result<f64, &'static str> {
-    as_number(value).ok().filter(|value| (0.0..=max).contains(value)).ok_or(wanted)
-}
-
-/// A whole number, 1 or more, or the text `auto` for `None`.
-pub(crate) fn as_positive_or_auto(value: &Json) -> Result<Option<usize>, &'static str> {
-    if value.as_str() == Some("auto") {
-        return Ok(None);
-    }
-    as_positive(value).map(Some).map_err(|_| "a whole number, 1 or more, or \"auto\"")
-}
-
-/// What [`as_positive_or_auto`] reads.
-pub(crate) fn auto_or(value: Option<usize>) -> Json {
-    value.map_or("auto".into(), count)
-}
-
-/// A whole number.
-pub(crate) fn count(value: usize) -> Json {
-    Json::from(value as u64)
+        defaults.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("its options and their defaults are: {}", known.join(", "))
 }

@@ -1,5 +1,7 @@
 //! Every parameter by itself, evenly over its range.
 
+use crate::config::Configured;
+use crate::options::{Field, Options};
 use trialbox_core::seam::rng::{TrialRng, unit};
 use trialbox_core::seam::sampler::Ask;
 use trialbox_core::space::transform::{bounds, untransform};
@@ -11,6 +13,24 @@ use trialbox_core::{Distribution, Sampler};
 /// Bergstra and Bengio 2012, "Random Search for Hyper-Parameter Optimization".
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RandomSampler;
+
+/// No options: a [`RandomSampler`] is a draw from the study's seed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RandomOptions;
+
+impl Options for RandomOptions {
+    const FIELDS: &'static [Field<Self>] = &[];
+}
+
+impl Configured<dyn Sampler> for RandomOptions {
+    const NAME: &'static str = "random";
+    const OPTUNA: &'static str = "RandomSampler";
+    const SUMMARY: &'static str = "evenly over the ranges";
+
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(RandomSampler)
+    }
+}
 
 impl Sampler for RandomSampler {
     fn learns_from_results(&self) -> bool {

@@ -13,7 +13,7 @@ use trialbox_core::{
     Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
     TrialState,
 };
-use trialbox_samplers::{RandomSampler, SamplerConfig};
+use trialbox_samplers::{MidpointSampler, RandomSampler, SamplerConfig};
 
 /// Every sampler, with the options that change what it does.
 fn all() -> Vec<SamplerConfig> {
@@ -23,7 +23,6 @@ fn all() -> Vec<SamplerConfig> {
             .expect("a sampler with options")
     };
     let tpe = |options: &str| with("tpe", options);
-    let named = SamplerConfig::NAMES.iter().map(|name| SamplerConfig::parse(name).expect("known"));
     let with_options = [
         tpe(r#"{"multivariate": false}"#),
         tpe(r#"{"group": true, "n_startup_trials": 1}"#),
@@ -40,7 +39,7 @@ fn all() -> Vec<SamplerConfig> {
         ),
         with("brute-force", r#"{"avoid_premature_stop": true}"#),
     ];
-    named.chain(with_options).chain([SamplerConfig::Midpoint]).collect()
+    SamplerConfig::all().chain(with_options).collect()
 }
 
 type Space = Vec<(String, Distribution)>;
@@ -274,18 +273,32 @@ fn suggest_all(sampler: &dyn Sampler, history: &History, asked: &Space, number: 
 #[track_caller]
 fn check(name: &str, history: &History, asked: &Space, n_draws: u32) {
     for config in all() {
-        let sampler = config.build();
-        for number in 0..n_draws {
-            let values = suggest_all(sampler.as_ref(), history, asked, 100_000 + number);
-            for ((parameter, distribution), value) in asked.iter().zip(&values) {
-                assert!(
-                    distribution.contains(*value),
-                    "{config} on {name}: {parameter} = {value} of {distribution}"
-                );
-            }
-            let again = suggest_all(config.build().as_ref(), history, asked, 100_000 + number);
-            assert_eq!(values, again, "{config} on {name}");
+        let context = format!("{config} on {name}");
+        check_sampler(&context, || config.build(), history, asked, n_draws);
+    }
+    let context = format!("midpoint on {name}");
+    check_sampler(&context, || Box::new(MidpointSampler), history, asked, n_draws);
+}
+
+#[track_caller]
+fn check_sampler(
+    context: &str,
+    build: impl Fn() -> Box<dyn Sampler>,
+    history: &History,
+    asked: &Space,
+    n_draws: u32,
+) {
+    let sampler = build();
+    for number in 0..n_draws {
+        let values = suggest_all(sampler.as_ref(), history, asked, 100_000 + number);
+        for ((parameter, distribution), value) in asked.iter().zip(&values) {
+            assert!(
+                distribution.contains(*value),
+                "{context}: {parameter} = {value} of {distribution}"
+            );
         }
+        let again = suggest_all(build().as_ref(), history, asked, 100_000 + number);
+        assert_eq!(values, again, "{context}");
     }
 }
 
@@ -326,7 +339,7 @@ fn every_draw_is_in_range_with_several_objectives() {
 fn draws_of_different_trials_differ() {
     let asked = vec![space()[0].clone()];
     let history = History::new(vec![StudyDirection::Minimize], complete(30, &asked, 1));
-    for config in all().into_iter().filter(|config| *config != SamplerConfig::Midpoint) {
+    for config in all() {
         let first = |number| suggest_all(config.build().as_ref(), &history, &asked, number)[0];
         let mut values: Vec<u64> = (0..20).map(|number| first(number).to_bits()).collect();
         values.sort_unstable();
@@ -342,20 +355,25 @@ fn a_search_that_is_not_finite_goes_on() {
         let sampler = config.build();
         assert!(sampler.is_finite() || !sampler.is_exhausted(&history), "{config}");
     }
+    assert!(!MidpointSampler.is_finite() && !MidpointSampler.is_exhausted(&history));
 }
 
 #[test]
 fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
-    let names = SamplerConfig::NAMES.join(", ");
-    assert_eq!(error.to_string(), format!("there is no sampler `tea`; there are: {names}"));
+    assert_eq!(
+        error.to_string(),
+        "unknown sampler `tea`: expected tpe, random, qmc, grid or brute-force"
+    );
 }
 
 #[test]
 fn a_study_reads_back_the_sampler_that_it_remembers() {
-    for config in all().into_iter().filter(|config| *config != SamplerConfig::Midpoint) {
-        assert_eq!(SamplerConfig::from_json(&config.to_json()), Ok(config));
+    for config in all() {
+        let want = config.check_complete().map(|()| config.clone());
+        assert_eq!(SamplerConfig::from_json(&config.to_json()), want);
     }
+    assert_eq!(all().iter().filter(|config| config.check_complete().is_err()).count(), 1);
 }
 
 #[test]

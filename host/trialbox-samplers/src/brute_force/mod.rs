@@ -7,6 +7,7 @@ mod values;
 pub use options::BruteForceOptions;
 
 use crate::RandomSampler;
+use crate::config::Configured;
 use tree::Node;
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::Ask;
@@ -29,6 +30,16 @@ impl BruteForceSampler {
     /// A sampler with these options.
     pub fn new(options: BruteForceOptions) -> Self {
         BruteForceSampler { options }
+    }
+}
+
+impl Configured<dyn Sampler> for BruteForceOptions {
+    const NAME: &'static str = "brute-force";
+    const OPTUNA: &'static str = "BruteForceSampler";
+    const SUMMARY: &'static str = "every combination that the objective can ask for";
+
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(BruteForceSampler::new(self.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The options of an exhaustive search: the arguments of Optuna's `BruteForceSampler` that are values.
 
-use crate::options::{Field, Options, as_bool};
+use crate::options::{Field, Options};
 
 /// Options of [`super::BruteForceSampler`], with the names and defaults of Optuna 5.0. Its `seed` is the
 /// study's.
@@ -12,9 +12,6 @@ pub struct BruteForceOptions {
 }
 
 impl Options for BruteForceOptions {
-    const FIELDS: &'static [Field<Self>] = &[Field {
-        name: "avoid_premature_stop",
-        get: |options| options.avoid_premature_stop.into(),
-        set: |options, value| as_bool(value).map(|is| options.avoid_premature_stop = is),
-    }];
+    const FIELDS: &'static [Field<Self>] =
+        &[Field::flag("avoid_premature_stop", |it| &mut it.avoid_premature_stop)];
 }

@@ -6,6 +6,8 @@ mod options;
 pub use options::GridOptions;
 
 use crate::RandomSampler;
+use crate::config::Configured;
+use crate::error::ConfigError;
 use mt19937::Mt19937;
 use std::collections::BTreeSet;
 use trialbox_core::seam::rng::{TrialRng, below};
@@ -94,6 +96,28 @@ impl GridSampler {
     fn search_space_json(&self) -> Json {
         let space = self.space.iter();
         Json::object(space.map(|(name, values)| (name.as_str(), Json::Array(values.clone()))))
+    }
+}
+
+impl Configured<dyn Sampler> for GridOptions {
+    const NAME: &'static str = "grid";
+    const OPTUNA: &'static str = "GridSampler";
+    const SUMMARY: &'static str = "every combination of given values: \
+         `--sampler-opt 'search_space={\"lr\": [0.1, 0.01]}'`";
+
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(GridSampler::new(self))
+    }
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        if !self.search_space.is_empty() {
+            return Ok(());
+        }
+        Err(ConfigError::Missing {
+            owner: Self::owner(),
+            option: "`search_space`",
+            example: r#"search_space={"lr": [0.1, 0.01], "depth": [1, 2, 3]}"#,
+        })
     }
 }
 

@@ -18,44 +18,40 @@ pub struct GridOptions {
 }
 
 impl GridOptions {
-    /// How many combinations there are.
+    /// Returns the number of combinations.
     pub(super) fn n_cells(&self) -> usize {
         self.search_space.values().map(Vec::len).product()
+    }
+
+    fn search_space_json(&self) -> Json {
+        let members = self.search_space.iter();
+        Json::object(members.map(|(name, values)| (name.as_str(), Json::Array(values.clone()))))
     }
 }
 
 impl Options for GridOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "search_space",
-            get: |options| {
-                let members = options.search_space.iter();
-                Json::object(
-                    members.map(|(name, values)| (name.as_str(), Json::Array(values.clone()))),
-                )
-            },
-            set: |options, value| {
-                options.search_space = parse_space(value).ok_or(WANTED_SPACE)?;
-                Ok(())
-            },
-        },
-        Field {
-            name: "seed",
-            get: |options| options.seed.into(),
-            set: |options, value| {
+        Field::custom("search_space", GridOptions::search_space_json, |it, value| {
+            it.search_space = parse_space(value).ok_or(EXPECTED_SPACE)?;
+            Ok(())
+        }),
+        Field::custom(
+            "seed",
+            |it| Json::from(it.seed),
+            |it, value| {
                 let seed = match value {
                     Json::Null => Some(0),
                     Json::Int(seed) => u32::try_from(*seed).ok(),
                     _ => None,
                 };
-                seed.map(|seed| options.seed = seed)
-                    .ok_or("a whole number from 0 to 4294967295, or null")
+                it.seed = seed.ok_or("a whole number from 0 to 4294967295, or null")?;
+                Ok(())
             },
-        },
+        ),
     ];
 }
 
-const WANTED_SPACE: &str = "an object with a list of values, not empty, for each parameter, such as \
+const EXPECTED_SPACE: &str = "an object with a list of values, not empty, for each parameter, such as \
      {\"lr\": [0.1, 0.01]}, with at most 10000000 combinations";
 
 fn parse_space(value: &Json) -> Option<BTreeMap<String, Vec<Json>>> {
@@ -77,12 +73,13 @@ fn parse_space(value: &Json) -> Option<BTreeMap<String, Vec<Json>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{OptionsOf, changed, set};
+    use crate::config::Configured;
+    use crate::options::{changed, set};
 
     fn options(space: &str) -> Result<GridOptions, String> {
         let mut options = GridOptions::default();
         let space = Json::parse(space).expect("JSON");
-        set(&mut options, OptionsOf::Sampler("grid"), "search_space", &space)
+        set(&mut options, GridOptions::owner(), "search_space", &space)
             .map_err(|error| error.to_string())?;
         Ok(options)
     }
@@ -100,7 +97,8 @@ mod tests {
         for space in ["[1]", r#"{"a": 1}"#, r#"{"a": []}"#, r#"{"a": [[1]]}"#] {
             let message = options(space).expect_err(space);
             assert!(
-                message.contains("`search_space` of sampler `grid` must be an object with a list"),
+                message
+                    .contains("`search_space` of sampler `grid`: expected an object with a list"),
                 "{message}"
             );
         }

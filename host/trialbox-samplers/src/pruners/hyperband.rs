@@ -1,7 +1,11 @@
 //! Hyperband: successive halving in several brackets at once, which differ in how early they begin.
 
-use super::successive_halving::{SuccessiveHalvingOptions, SuccessiveHalvingPruner, as_factor};
-use crate::options::{Field, Options, as_count, as_positive, as_positive_or_auto, auto_or, count};
+use super::successive_halving::{
+    SuccessiveHalvingOptions, SuccessiveHalvingPruner, check_bootstrap,
+};
+use crate::config::Configured;
+use crate::error::ConfigError;
+use crate::options::{Field, Options};
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::{History, TrialNumber};
 
@@ -157,27 +161,25 @@ const CRC_TABLE: [u32; 256] = {
 
 impl Options for HyperbandOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "min_resource",
-            get: |options| count(options.min_resource),
-            set: |options, value| as_positive(value).map(|n| options.min_resource = n),
-        },
-        Field {
-            name: "max_resource",
-            get: |options| auto_or(options.max_resource),
-            set: |options, value| as_positive_or_auto(value).map(|n| options.max_resource = n),
-        },
-        Field {
-            name: "reduction_factor",
-            get: |options| count(options.reduction_factor),
-            set: |options, value| as_factor(value).map(|n| options.reduction_factor = n),
-        },
-        Field {
-            name: "bootstrap_count",
-            get: |options| count(options.bootstrap_count),
-            set: |options, value| as_count(value).map(|n| options.bootstrap_count = n),
-        },
+        Field::count("min_resource", 1, |it| &mut it.min_resource),
+        Field::count_or_auto("max_resource", 1, |it| &mut it.max_resource),
+        Field::count("reduction_factor", 2, |it| &mut it.reduction_factor),
+        Field::count("bootstrap_count", 0, |it| &mut it.bootstrap_count),
     ];
+}
+
+impl Configured<dyn Pruner> for HyperbandOptions {
+    const NAME: &'static str = "hyperband";
+    const OPTUNA: &'static str = "HyperbandPruner";
+    const SUMMARY: &'static str = "the same in several brackets, which begin early and late";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        Box::new(HyperbandPruner::new(self.clone()))
+    }
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        check_bootstrap(Self::owner(), self.max_resource, self.bootstrap_count)
+    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,16 @@
 //! The median rule, the default: a trial stops whose best is worse than the median of the others at its step.
 
-use super::percentile::PercentilePruner;
-use crate::options::{Field, Options, as_count, as_positive, count};
+use super::percentile::{PercentilePruner, Schedule};
+use crate::config::Configured;
+use crate::options::{Field, Options};
 use trialbox_core::History;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 
 /// Options of [`MedianPruner`], with the names and defaults of Optuna 5.0.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MedianOptions {
-    /// How many trials must be COMPLETE before any is pruned.
-    pub n_startup_trials: usize,
-    /// The first step at which trials are pruned.
-    pub n_warmup_steps: usize,
-    /// From there on, only the first report of each interval of so many steps is judged; at least 1.
-    pub interval_steps: usize,
-    /// How many COMPLETE trials must have reported at the step, at least 1.
-    pub n_min_trials: usize,
-}
-
-impl Default for MedianOptions {
-    fn default() -> Self {
-        MedianOptions { n_startup_trials: 5, n_warmup_steps: 0, interval_steps: 1, n_min_trials: 1 }
-    }
+    /// The trials and steps that are judged.
+    pub when: Schedule,
 }
 
 /// [`PercentilePruner`] at 50 percent.
@@ -34,7 +23,7 @@ pub struct MedianPruner(PercentilePruner);
 impl MedianPruner {
     /// The pruner with these options.
     pub fn new(options: MedianOptions) -> Self {
-        MedianPruner(PercentilePruner::new(50.0, options))
+        MedianPruner(PercentilePruner::new(50.0, options.when))
     }
 }
 
@@ -46,27 +35,22 @@ impl Pruner for MedianPruner {
 
 impl Options for MedianOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "n_startup_trials",
-            get: |options| count(options.n_startup_trials),
-            set: |options, value| as_count(value).map(|n| options.n_startup_trials = n),
-        },
-        Field {
-            name: "n_warmup_steps",
-            get: |options| count(options.n_warmup_steps),
-            set: |options, value| as_count(value).map(|n| options.n_warmup_steps = n),
-        },
-        Field {
-            name: "interval_steps",
-            get: |options| count(options.interval_steps),
-            set: |options, value| as_positive(value).map(|n| options.interval_steps = n),
-        },
-        Field {
-            name: "n_min_trials",
-            get: |options| count(options.n_min_trials),
-            set: |options, value| as_positive(value).map(|n| options.n_min_trials = n),
-        },
+        Field::count("n_startup_trials", 0, |it| &mut it.when.n_startup_trials),
+        Field::count("n_warmup_steps", 0, |it| &mut it.when.n_warmup_steps),
+        Field::count("interval_steps", 1, |it| &mut it.when.interval_steps),
+        Field::count("n_min_trials", 1, |it| &mut it.when.n_min_trials),
     ];
+}
+
+impl Configured<dyn Pruner> for MedianOptions {
+    const NAME: &'static str = "median";
+    const OPTUNA: &'static str = "MedianPruner";
+    const SUMMARY: &'static str =
+        "the default: stops what is worse than half of the others were at its step";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        Box::new(MedianPruner::new(self.clone()))
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +62,9 @@ mod tests {
     const NAN: f64 = f64::NAN;
 
     fn median(n_startup_trials: usize) -> MedianPruner {
-        MedianPruner::new(MedianOptions { n_startup_trials, ..MedianOptions::default() })
+        MedianPruner::new(MedianOptions {
+            when: Schedule { n_startup_trials, ..Schedule::default() },
+        })
     }
 
     /// Values at the steps 0, 1, ….
@@ -105,7 +91,8 @@ mod tests {
         check_prune(&median(3), Minimize, &reporting(&RIVALS), &[9.0], true);
         check_prune(&median(4), Minimize, &reporting(&RIVALS), &[9.0], false);
         check_prune(&median(0), Minimize, &reporting(&RIVALS), &[9.0, 9.0, 9.0], false);
-        let few = MedianOptions { n_startup_trials: 0, n_min_trials: 3, ..Default::default() };
+        let when = Schedule { n_startup_trials: 0, n_min_trials: 3, ..Schedule::default() };
+        let few = MedianOptions { when };
         let few = MedianPruner::new(few);
         check_prune(&few, Minimize, &reporting(&RIVALS), &[9.0], true);
         check_prune(&few, Minimize, &reporting(&RIVALS), &[9.0, 9.0], false);

@@ -1,15 +1,17 @@
 //! Asks another pruner only once a trial has ceased to improve.
 
-use super::{PrunerConfig, best, single_direction};
-use crate::options::{Field, Options, as_count, as_number_to, count};
-use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
+use super::reports::{best, single_direction};
+use crate::config::{Config, Configured};
+use crate::error::ConfigError;
+use crate::options::{Field, Options, Refusal};
+use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
 use trialbox_core::{History, Json, StudyDirection};
 
 /// Options of [`PatientPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PatientOptions {
     /// Which pruner is asked; with none, a trial that has ceased to improve is pruned.
-    pub wrapped_pruner: Option<Box<PrunerConfig>>,
+    pub wrapped_pruner: Option<Config<dyn Pruner>>,
     /// How many reports a trial may take to improve; there is no default.
     pub patience: Option<usize>,
     /// By how much the best of the last reports may be worse than the best before, and still be no worse; >= 0.
@@ -59,32 +61,56 @@ impl Pruner for PatientPruner {
 }
 
 impl PatientOptions {
-    /// The name of the option that [`PrunerConfig::set`] reads, because what it can be refused for is a pruner's.
-    pub(super) const WRAPPED: &'static str = "wrapped_pruner";
+    fn wrapped_json(&self) -> Json {
+        self.wrapped_pruner.as_ref().map_or(Json::Null, Config::to_json)
+    }
 }
 
 impl Options for PatientOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: Self::WRAPPED,
-            get: |options| options.wrapped_pruner.as_ref().map_or(Json::Null, |it| it.to_json()),
-            set: |_, _| Err("read as a pruner"),
-        },
-        Field {
-            name: "patience",
-            get: |options| options.patience.map_or(Json::Null, count),
-            set: |options, value| as_count(value).map(|n| options.patience = Some(n)),
-        },
-        Field {
-            name: "min_delta",
-            get: |options| options.min_delta.into(),
-            set: |options, value| {
-                as_number_to(f64::INFINITY, value, "a number, 0 or more")
-                    .map(|delta| options.min_delta = delta)
-            },
-        },
+        Field::custom("wrapped_pruner", PatientOptions::wrapped_json, |it, value| {
+            it.wrapped_pruner = parse_wrapped(value)?;
+            Ok(())
+        }),
+        Field::required_count("patience", 0, |it| &mut it.patience),
+        Field::float("min_delta", 0.0..=f64::INFINITY, |it| &mut it.min_delta),
     ];
 }
+
+impl Configured<dyn Pruner> for PatientOptions {
+    const NAME: &'static str = "patient";
+    const OPTUNA: &'static str = "PatientPruner";
+    const SUMMARY: &'static str =
+        "asks its `wrapped_pruner` once a trial has ceased to improve for `patience` reports";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        let Some(patience) = self.patience else { return Box::new(NopPruner) };
+        let wrapped = self.wrapped_pruner.as_ref().map(Config::build);
+        Box::new(PatientPruner::new(wrapped, patience, self.min_delta))
+    }
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        if self.patience.is_some() {
+            return Ok(());
+        }
+        let (option, example) = ("`patience`", "patience=3");
+        Err(ConfigError::Missing { owner: Self::owner(), option, example })
+    }
+}
+
+/// Reads the pruner that a patient one wraps, which must be complete.
+fn parse_wrapped(value: &Json) -> Result<Option<Config<dyn Pruner>>, Refusal> {
+    let wrapped = match value {
+        Json::Null => return Ok(None),
+        Json::String(name) => Config::parse(name)?,
+        Json::Object(_) => Config::from_json(value)?,
+        _ => return Err(EXPECTED_PRUNER.into()),
+    };
+    wrapped.check_complete()?;
+    Ok(Some(wrapped))
+}
+
+const EXPECTED_PRUNER: &str = "a pruner's name, {\"name\": NAME, \"options\": {…}}, or null";
 
 #[cfg(test)]
 mod tests {

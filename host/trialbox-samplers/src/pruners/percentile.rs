@@ -1,10 +1,30 @@
 //! A trial stops whose best is worse than a percentile of the others at its step.
 
-use super::median::MedianOptions;
-use super::{best, due_report, single_direction};
-use crate::options::{Field, Options, as_count, as_number_to, as_positive, count};
-use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::{History, Json, StudyDirection};
+use super::reports::{best, due_report, single_direction};
+use crate::config::Configured;
+use crate::error::ConfigError;
+use crate::options::{Field, Options};
+use trialbox_core::seam::pruner::{Judgement, NopPruner, Pruner, RunningTrial};
+use trialbox_core::{History, StudyDirection};
+
+/// The trials and steps at which a trial is compared with the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    /// How many trials must be COMPLETE before any is pruned.
+    pub n_startup_trials: usize,
+    /// The first step at which trials are pruned.
+    pub n_warmup_steps: usize,
+    /// From there on, only the first report of each interval of so many steps is judged; at least 1.
+    pub interval_steps: usize,
+    /// How many COMPLETE trials must have reported at the step, at least 1.
+    pub n_min_trials: usize,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule { n_startup_trials: 5, n_warmup_steps: 0, interval_steps: 1, n_min_trials: 1 }
+    }
+}
 
 /// Options of [`PercentilePruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -12,7 +32,7 @@ pub struct PercentileOptions {
     /// How many percent of the trials are kept, from 0 to 100; there is no default.
     pub percentile: Option<f64>,
     /// When trials are judged.
-    pub when: MedianOptions,
+    pub when: Schedule,
 }
 
 /// Compares the best value of the running trial, over all its steps, with the percentile of what COMPLETE
@@ -23,12 +43,12 @@ pub struct PercentileOptions {
 #[derive(Debug, Clone)]
 pub struct PercentilePruner {
     percentile: f64,
-    when: MedianOptions,
+    when: Schedule,
 }
 
 impl PercentilePruner {
     /// Keeps the best `percentile` percent, a number from 0 to 100.
-    pub fn new(percentile: f64, when: MedianOptions) -> Self {
+    pub fn new(percentile: f64, when: Schedule) -> Self {
         PercentilePruner { percentile, when }
     }
 
@@ -38,7 +58,7 @@ impl PercentilePruner {
             return None;
         }
         let reports = current.intermediate_values;
-        let MedianOptions { n_warmup_steps, interval_steps, n_min_trials, .. } = self.when;
+        let Schedule { n_warmup_steps, interval_steps, n_min_trials, .. } = self.when;
         let (step, _) = due_report(reports, n_warmup_steps, interval_steps)?;
         let best = best(direction, reports.values());
         if best.is_nan() {
@@ -77,35 +97,34 @@ fn percentile(sorted: &[f64], percent: f64) -> f64 {
 
 impl Options for PercentileOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "percentile",
-            get: |options| options.percentile.map_or(Json::Null, Json::from),
-            set: |options, value| {
-                as_number_to(100.0, value, "a number from 0 to 100")
-                    .map(|percentile| options.percentile = Some(percentile))
-            },
-        },
-        Field {
-            name: "n_startup_trials",
-            get: |options| count(options.when.n_startup_trials),
-            set: |options, value| as_count(value).map(|n| options.when.n_startup_trials = n),
-        },
-        Field {
-            name: "n_warmup_steps",
-            get: |options| count(options.when.n_warmup_steps),
-            set: |options, value| as_count(value).map(|n| options.when.n_warmup_steps = n),
-        },
-        Field {
-            name: "interval_steps",
-            get: |options| count(options.when.interval_steps),
-            set: |options, value| as_positive(value).map(|n| options.when.interval_steps = n),
-        },
-        Field {
-            name: "n_min_trials",
-            get: |options| count(options.when.n_min_trials),
-            set: |options, value| as_positive(value).map(|n| options.when.n_min_trials = n),
-        },
+        Field::required_float("percentile", 0.0..=100.0, |it| &mut it.percentile),
+        Field::count("n_startup_trials", 0, |it| &mut it.when.n_startup_trials),
+        Field::count("n_warmup_steps", 0, |it| &mut it.when.n_warmup_steps),
+        Field::count("interval_steps", 1, |it| &mut it.when.interval_steps),
+        Field::count("n_min_trials", 1, |it| &mut it.when.n_min_trials),
     ];
+}
+
+impl Configured<dyn Pruner> for PercentileOptions {
+    const NAME: &'static str = "percentile";
+    const OPTUNA: &'static str = "PercentilePruner";
+    const SUMMARY: &'static str =
+        "the same with another share: `--pruner-opt percentile=25` keeps a quarter";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        match self.percentile {
+            Some(percentile) => Box::new(PercentilePruner::new(percentile, self.when.clone())),
+            None => Box::new(NopPruner),
+        }
+    }
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        if self.percentile.is_some() {
+            return Ok(());
+        }
+        let (option, example) = ("`percentile`", "percentile=25");
+        Err(ConfigError::Missing { owner: Self::owner(), option, example })
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +156,7 @@ mod tests {
     #[test]
     fn the_best_percent_are_kept_in_either_direction() {
         let rivals = reporting(&[&[1.0], &[2.0], &[3.0], &[4.0], &[5.0]]);
-        let when = MedianOptions::default();
+        let when = Schedule::default();
         let quarter = PercentilePruner::new(25.0, when);
         check_prune(&quarter, Minimize, &rivals, &[2.0], false);
         check_prune(&quarter, Minimize, &rivals, &[2.5], true);

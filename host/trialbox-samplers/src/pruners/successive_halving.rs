@@ -1,7 +1,9 @@
 //! Asynchronous successive halving: of the trials that have reached a rung, the best part goes on to the next.
 
-use super::single_direction;
-use crate::options::{Field, Options, as_count, as_positive_or_auto, auto_or, count};
+use super::reports::{as_step, single_direction};
+use crate::config::Configured;
+use crate::error::{ConfigError, OptionsOf};
+use crate::options::{Field, Options};
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::{History, Json, StudyDirection, TrialNumber};
 
@@ -81,7 +83,7 @@ impl SuccessiveHalvingPruner {
 
     fn min_resource(&self, history: &History) -> Option<i64> {
         match self.options.min_resource {
-            Some(steps) => Some(super::as_step(steps)),
+            Some(steps) => Some(as_step(steps)),
             None => Some((history.last_complete_step()? / 100).max(1)),
         }
     }
@@ -89,7 +91,7 @@ impl SuccessiveHalvingPruner {
     /// The step of a rung; what is beyond all steps, which no trial reaches, is the last one.
     fn step_of(&self, rung: usize, min_resource: i64) -> i64 {
         let exponent = u32::try_from(self.options.min_early_stopping_rate.saturating_add(rung));
-        let factor = super::as_step(self.options.reduction_factor);
+        let factor = as_step(self.options.reduction_factor);
         min_resource.saturating_mul(factor.saturating_pow(exponent.unwrap_or(u32::MAX)))
     }
 
@@ -137,32 +139,47 @@ fn values_on_rung(
 
 impl Options for SuccessiveHalvingOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "min_resource",
-            get: |options| auto_or(options.min_resource),
-            set: |options, value| as_positive_or_auto(value).map(|n| options.min_resource = n),
-        },
-        Field {
-            name: "reduction_factor",
-            get: |options| count(options.reduction_factor),
-            set: |options, value| as_factor(value).map(|n| options.reduction_factor = n),
-        },
-        Field {
-            name: "min_early_stopping_rate",
-            get: |options| count(options.min_early_stopping_rate),
-            set: |options, value| as_count(value).map(|n| options.min_early_stopping_rate = n),
-        },
-        Field {
-            name: "bootstrap_count",
-            get: |options| count(options.bootstrap_count),
-            set: |options, value| as_count(value).map(|n| options.bootstrap_count = n),
-        },
+        Field::count_or_auto("min_resource", 1, |it| &mut it.min_resource),
+        Field::count("reduction_factor", 2, |it| &mut it.reduction_factor),
+        Field::count("min_early_stopping_rate", 0, |it| &mut it.min_early_stopping_rate),
+        Field::count("bootstrap_count", 0, |it| &mut it.bootstrap_count),
     ];
 }
 
-/// A reduction factor.
-pub(super) fn as_factor(value: &Json) -> Result<usize, &'static str> {
-    as_count(value).ok().filter(|factor| *factor >= 2).ok_or("a whole number, 2 or more")
+impl Configured<dyn Pruner> for SuccessiveHalvingOptions {
+    const NAME: &'static str = "successive-halving";
+    const ALIASES: &'static [&'static str] = &["asha"];
+    const OPTUNA: &'static str = "SuccessiveHalvingPruner";
+    const SUMMARY: &'static str = "of those on a rung, the best part goes on";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        Box::new(SuccessiveHalvingPruner::new(self.clone()))
+    }
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        check_bootstrap(Self::owner(), self.min_resource, self.bootstrap_count)
+    }
+}
+
+/// Checks that a resource that follows from the history is not combined with waiting for trials on a rung: Optuna
+/// refuses that too.
+///
+/// # Errors
+/// Names the option.
+pub(super) fn check_bootstrap(
+    owner: OptionsOf,
+    resource: Option<usize>,
+    bootstrap_count: usize,
+) -> Result<(), ConfigError> {
+    if resource.is_some() || bootstrap_count == 0 {
+        return Ok(());
+    }
+    Err(ConfigError::Value {
+        owner,
+        option: "bootstrap_count",
+        expected: "0 where the resource is \"auto\"".to_owned(),
+        found: bootstrap_count.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A trial stops whose last value is out of bounds.
 
-use super::{due_report, single_direction};
-use crate::options::{Field, Options, as_count, as_number, as_positive, count};
+use super::reports::{due_report, single_direction};
+use crate::config::Configured;
+use crate::error::ConfigError;
+use crate::options::{Field, Options};
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::{History, Json};
 
@@ -57,34 +59,37 @@ impl Pruner for ThresholdPruner {
 
 impl Options for ThresholdOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "lower",
-            get: |options| options.lower.map_or(Json::Null, Json::from),
-            set: |options, value| as_bound(value).map(|lower| options.lower = lower),
-        },
-        Field {
-            name: "upper",
-            get: |options| options.upper.map_or(Json::Null, Json::from),
-            set: |options, value| as_bound(value).map(|upper| options.upper = upper),
-        },
-        Field {
-            name: "n_warmup_steps",
-            get: |options| count(options.n_warmup_steps),
-            set: |options, value| as_count(value).map(|n| options.n_warmup_steps = n),
-        },
-        Field {
-            name: "interval_steps",
-            get: |options| count(options.interval_steps),
-            set: |options, value| as_positive(value).map(|n| options.interval_steps = n),
-        },
+        Field::float_or_null("lower", f64::NEG_INFINITY..=f64::INFINITY, |it| &mut it.lower),
+        Field::float_or_null("upper", f64::NEG_INFINITY..=f64::INFINITY, |it| &mut it.upper),
+        Field::count("n_warmup_steps", 0, |it| &mut it.n_warmup_steps),
+        Field::count("interval_steps", 1, |it| &mut it.interval_steps),
     ];
 }
 
-fn as_bound(value: &Json) -> Result<Option<f64>, &'static str> {
-    if *value == Json::Null {
-        return Ok(None);
+impl Configured<dyn Pruner> for ThresholdOptions {
+    const NAME: &'static str = "threshold";
+    const OPTUNA: &'static str = "ThresholdPruner";
+    const SUMMARY: &'static str = "stops what leaves the bounds `lower` and `upper`";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        Box::new(ThresholdPruner::new(self.clone()))
     }
-    as_number(value).map(Some).map_err(|_| "a number, or null")
+
+    fn check_complete(&self) -> Result<(), ConfigError> {
+        let owner = Self::owner();
+        match (self.lower, self.upper) {
+            (None, None) => {
+                let (option, example) = ("`lower` or `upper`", "upper=1.5");
+                Err(ConfigError::Missing { owner, option, example })
+            }
+            (Some(lower), Some(upper)) if lower > upper => {
+                let (expected, found) =
+                    ("at most `upper`".to_owned(), Json::Float(lower).to_string());
+                Err(ConfigError::Value { owner, option: "lower", expected, found })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

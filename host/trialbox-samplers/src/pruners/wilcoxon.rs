@@ -1,7 +1,8 @@
 //! A trial stops when its values at the steps of the best trial are significantly worse than those.
 
-use super::single_direction;
-use crate::options::{Field, Options, as_count, as_number_to, count};
+use super::reports::single_direction;
+use crate::config::Configured;
+use crate::options::{Field, Options};
 use crate::tpe::normal_cdf;
 use std::collections::BTreeMap;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
@@ -143,19 +144,20 @@ fn p_of_sum(ranks: &[usize], least: usize) -> f64 {
 
 impl Options for WilcoxonOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "p_threshold",
-            get: |options| options.p_threshold.into(),
-            set: |options, value| {
-                as_number_to(1.0, value, "a number from 0 to 1").map(|p| options.p_threshold = p)
-            },
-        },
-        Field {
-            name: "n_startup_steps",
-            get: |options| count(options.n_startup_steps),
-            set: |options, value| as_count(value).map(|n| options.n_startup_steps = n),
-        },
+        Field::float("p_threshold", 0.0..=1.0, |it| &mut it.p_threshold),
+        Field::count("n_startup_steps", 0, |it| &mut it.n_startup_steps),
     ];
+}
+
+impl Configured<dyn Pruner> for WilcoxonOptions {
+    const NAME: &'static str = "wilcoxon";
+    const OPTUNA: &'static str = "WilcoxonPruner";
+    const SUMMARY: &'static str =
+        "stops what is significantly worse than the best trial, step by step";
+
+    fn build(&self) -> Box<dyn Pruner> {
+        Box::new(WilcoxonPruner::new(self.clone()))
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod sobol;
 pub use options::{QmcOptions, QmcType};
 
 use crate::RandomSampler;
+use crate::config::Configured;
 use trialbox_core::seam::rng::{TrialRng, seeded_rng, study_rng};
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::space::transform::{bounds, untransform};
@@ -54,6 +55,16 @@ impl QmcSampler {
             QmcType::Sobol => sobol::MAX_DIMENSIONS,
             QmcType::Halton => usize::MAX,
         }
+    }
+}
+
+impl Configured<dyn Sampler> for QmcOptions {
+    const NAME: &'static str = "qmc";
+    const OPTUNA: &'static str = "QMCSampler";
+    const SUMMARY: &'static str = "Sobol' or Halton points, more even than random ones";
+
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(QmcSampler::new(self.clone()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The options of quasi-random sampling: the arguments of Optuna's `QMCSampler` that are values.
 
-use crate::options::{Field, Options, as_bool};
+use crate::options::{Field, Options};
 use trialbox_core::Json;
 
 /// Options of [`super::QmcSampler`], with the names and defaults of Optuna 5.0.
@@ -36,33 +36,30 @@ impl QmcType {
 
 impl Options for QmcOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "qmc_type",
-            get: |options| options.qmc_type.as_str().into(),
-            set: |options, value| {
-                let known = [QmcType::Sobol, QmcType::Halton];
-                let found = known.into_iter().find(|known| value.as_str() == Some(known.as_str()));
-                found.map(|found| options.qmc_type = found).ok_or("sobol or halton")
-            },
-        },
-        Field {
-            name: "scramble",
-            get: |options| options.scramble.into(),
-            set: |options, value| as_bool(value).map(|is| options.scramble = is),
-        },
-        Field {
-            name: "seed",
-            get: |options| options.seed.map_or(Json::Null, Json::from),
-            set: |options, value| {
-                options.seed = match value {
-                    Json::Null => None,
-                    Json::Int(seed) => Some(u64::try_from(*seed).map_err(|_| WANTED_SEED)?),
-                    _ => return Err(WANTED_SEED),
+        Field::custom(
+            "qmc_type",
+            |it| Json::from(it.qmc_type.as_str()),
+            |it, value| {
+                it.qmc_type = match value.as_str() {
+                    Some("sobol") => QmcType::Sobol,
+                    Some("halton") => QmcType::Halton,
+                    _ => return Err("sobol or halton".into()),
                 };
                 Ok(())
             },
-        },
+        ),
+        Field::flag("scramble", |it| &mut it.scramble),
+        Field::custom(
+            "seed",
+            |it| it.seed.map_or(Json::Null, Json::from),
+            |it, value| {
+                it.seed = match value {
+                    Json::Null => None,
+                    Json::Int(seed) if *seed >= 0 => Some(seed.unsigned_abs()),
+                    _ => return Err("a whole number of at least 0, or null".into()),
+                };
+                Ok(())
+            },
+        ),
     ];
 }
-
-const WANTED_SEED: &str = "a whole number, 0 or more, or null";

@@ -5,7 +5,8 @@ use super::kernels::{Axis, CategoricalKernels, NumericKernels};
 use super::normal::{log_mass, truncated_quantile};
 use super::parzen::{Columns, ParzenEstimator};
 use super::split::default_weights;
-use crate::options::{self, OptionsOf};
+use crate::config::Configured;
+use crate::options;
 use trialbox_core::{Distribution, Json};
 
 const GOLDEN: &str = include_str!("../../tests/golden/tpe.json");
@@ -64,7 +65,7 @@ fn check_density(row: &Json) {
     let mut tpe = TpeOptions::default();
     if let Json::Object(set) = member("options") {
         for (name, value) in set {
-            options::set(&mut tpe, OptionsOf::Sampler("tpe"), name, value).expect("an option");
+            options::set(&mut tpe, TpeOptions::owner(), name, value).expect("an option");
         }
     }
     let parameters: Vec<(&str, Distribution)> = items(member("distributions"))

@@ -24,6 +24,7 @@ pub use split::{default_weights, n_below, split};
 pub(crate) use normal::cdf as normal_cdf;
 
 use crate::RandomSampler;
+use crate::config::Configured;
 use crate::relative_params;
 use observations::{RELATIVE_PARAMS, observe};
 use parzen::ParzenEstimator;
@@ -87,6 +88,16 @@ impl TpeSampler {
         let weights = if are_even { vec![1.0; n] } else { default_weights(n) };
         let distributions: Vec<&Distribution> = space.iter().map(|(_, it)| it).collect();
         ParzenEstimator::new(&distributions, observed, weights, &self.options)
+    }
+}
+
+impl Configured<dyn Sampler> for TpeOptions {
+    const NAME: &'static str = "tpe";
+    const OPTUNA: &'static str = "TPESampler";
+    const SUMMARY: &'static str = "the default: close to the good trials, far from the others";
+
+    fn build(&self) -> Box<dyn Sampler> {
+        Box::new(TpeSampler::new(self.clone()))
     }
 }
 

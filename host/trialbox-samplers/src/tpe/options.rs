@@ -1,7 +1,6 @@
 //! The options of TPE: the arguments of Optuna's `TPESampler` that are values.
 
-use crate::options::{Field, Options, as_bool, as_count, as_positive};
-use trialbox_core::Json;
+use crate::options::{Field, Options};
 
 /// Options of [`super::TpeSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,56 +41,13 @@ impl Default for TpeOptions {
 
 impl Options for TpeOptions {
     const FIELDS: &'static [Field<Self>] = &[
-        Field {
-            name: "n_startup_trials",
-            get: |options| Json::from(options.n_startup_trials as u64),
-            set: |options, value| as_count(value).map(|n| options.n_startup_trials = n),
-        },
-        Field {
-            name: "n_ei_candidates",
-            get: |options| Json::from(options.n_ei_candidates as u64),
-            set: |options, value| as_positive(value).map(|n| options.n_ei_candidates = n),
-        },
-        Field {
-            name: "multivariate",
-            get: |options| options.multivariate.map_or(Json::Null, Json::from),
-            set: |options, value| match value {
-                Json::Null => {
-                    options.multivariate = None;
-                    Ok(())
-                }
-                _ => as_bool(value)
-                    .map(|is| options.multivariate = Some(is))
-                    .map_err(|_| "true, false or null"),
-            },
-        },
-        Field {
-            name: "group",
-            get: |options| options.group.into(),
-            set: |options, value| as_bool(value).map(|is| options.group = is),
-        },
-        Field {
-            name: "constant_liar",
-            get: |options| options.constant_liar.into(),
-            set: |options, value| as_bool(value).map(|is| options.constant_liar = is),
-        },
-        Field {
-            name: "prior_weight",
-            get: |options| options.prior_weight.into(),
-            set: |options, value| {
-                let weight = value.as_f64().filter(|weight| *weight >= 0.0 && weight.is_finite());
-                weight.map(|weight| options.prior_weight = weight).ok_or("a number, 0 or more")
-            },
-        },
-        Field {
-            name: "consider_magic_clip",
-            get: |options| options.consider_magic_clip.into(),
-            set: |options, value| as_bool(value).map(|is| options.consider_magic_clip = is),
-        },
-        Field {
-            name: "consider_endpoints",
-            get: |options| options.consider_endpoints.into(),
-            set: |options, value| as_bool(value).map(|is| options.consider_endpoints = is),
-        },
+        Field::count("n_startup_trials", 0, |it| &mut it.n_startup_trials),
+        Field::count("n_ei_candidates", 1, |it| &mut it.n_ei_candidates),
+        Field::flag_or_null("multivariate", |it| &mut it.multivariate),
+        Field::flag("group", |it| &mut it.group),
+        Field::flag("constant_liar", |it| &mut it.constant_liar),
+        Field::float("prior_weight", 0.0..=f64::MAX, |it| &mut it.prior_weight),
+        Field::flag("consider_magic_clip", |it| &mut it.consider_magic_clip),
+        Field::flag("consider_endpoints", |it| &mut it.consider_endpoints),
     ];
 }

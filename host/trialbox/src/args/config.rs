@@ -1,42 +1,55 @@
-//! What the flags of samplers and pruners have in common.
+//! The flags of samplers and pruners: a name, and options of it.
 
 use crate::args::param::check_unique;
 use crate::error::CommandError;
-use trialbox_samplers::ConfigError;
+use trialbox_samplers::{Config, ConfigError, Kind};
 
-/// The sampler or pruner that the flags choose, if they say anything of it. Options alone are those of the
-/// default one.
+/// Returns the help of `--sampler` or `--pruner`, from the list of names.
+pub(crate) fn help<S: Kind + ?Sized>(purpose: &str) -> String {
+    format!(
+        "{purpose}: {}; remembered by the study [default: {}]",
+        Config::<S>::names(),
+        Config::<S>::default().name()
+    )
+}
+
+/// Returns the sampler or pruner that the flags choose, or `None` without such flags. Options alone are those of
+/// the default one.
 ///
-/// `set` takes an option as `NAME=VALUE`, and `check` is asked when all are set; `flag` is how to give options.
-pub(crate) fn chosen<C: Clone + Default>(
-    name: Option<&C>,
+/// # Errors
+/// Names the option that is unknown, missing, given twice, or does not fit.
+pub(crate) fn chosen<S: Kind + ?Sized>(
+    name: Option<&Config<S>>,
     options: &[String],
-    set: impl Fn(&mut C, &str) -> Result<(), ConfigError>,
-    check: impl Fn(&C) -> Result<(), ConfigError>,
-    flag: &str,
-) -> Result<Option<C>, CommandError> {
+) -> Result<Option<Config<S>>, CommandError> {
     if name.is_none() && options.is_empty() {
         return Ok(None);
     }
+    let flag = format!("--{}-opt", S::WORD);
     let pairs = options.iter().filter_map(|option| option.split_once('='));
-    check_unique(flag, &pairs.map(|(name, value)| (name.trim(), value)).collect::<Vec<_>>())?;
+    let pairs: Vec<(&str, &str)> = pairs.map(|(name, value)| (name.trim(), value)).collect();
+    check_unique(&flag, &pairs)?;
     let mut config = name.cloned().unwrap_or_default();
-    options
-        .iter()
-        .try_for_each(|option| set(&mut config, option))
-        .and_then(|()| check(&config))
-        .map_err(|error| {
-            let of_which = match name {
-                Some(_) => String::new(),
-                None => format!(
-                    "; without {} they are those of the default one",
-                    flag.trim_end_matches("-opt")
-                ),
-            };
-            CommandError::usage(
-                error.to_string(),
-                format!("give options as {flag} NAME=VALUE{of_which}"),
-            )
-        })?;
+    if let Err(error) = set_all(&mut config, options) {
+        let mut help = format!("give options as {flag} NAME=VALUE");
+        if name.is_none() {
+            help += &format!(
+                "; without --{} they are those of the default, `{}`",
+                S::WORD,
+                config.name()
+            );
+        }
+        return Err(CommandError::usage(error.to_string(), help));
+    }
     Ok(Some(config))
+}
+
+fn set_all<S: Kind + ?Sized>(
+    config: &mut Config<S>,
+    options: &[String],
+) -> Result<(), ConfigError> {
+    for option in options {
+        config.set_option(option)?;
+    }
+    config.check_complete()
 }

@@ -1,31 +1,29 @@
-//! The flags that say which trials stop early.
+//! The flags that choose the pruner.
 
-use crate::args::config::chosen;
+use crate::args::config::{chosen, help};
 use crate::error::CommandError;
+use trialbox_core::seam::pruner::Pruner;
 use trialbox_samplers::PrunerConfig;
 
-/// Which pruner, with which options.
+/// A pruner, with options.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct PrunerArgs {
-    /// What stops trials that are not worth going on with: median, percentile, successive-halving (or asha),
-    /// hyperband, threshold, patient, wilcoxon or nop; remembered by the study [default: median]
-    #[arg(long, value_name = "NAME", value_parser = PrunerConfig::parse)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = PrunerConfig::parse,
+        help = help::<dyn Pruner>("Pruner, which stops unpromising trials")
+    )]
     pruner: Option<PrunerConfig>,
 
-    /// An option of the pruner, named as in Optuna, such as n_startup_trials=3; can be given several times
+    /// An option of the pruner, named as in Optuna, such as n_startup_trials=3; can be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pruner_opt: Vec<String>,
 }
 
 impl PrunerArgs {
-    /// The pruner, if the flags say anything of it.
+    /// Returns the pruner that the flags choose, or `None` without such flags.
     pub(crate) fn config(&self) -> Result<Option<PrunerConfig>, CommandError> {
-        chosen(
-            self.pruner.as_ref(),
-            &self.pruner_opt,
-            PrunerConfig::set_option,
-            PrunerConfig::check_complete,
-            "--pruner-opt",
-        )
+        chosen(self.pruner.as_ref(), &self.pruner_opt)
     }
 }

@@ -26,7 +26,7 @@ use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
 use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::{MidpointSampler, RandomSampler};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,8 +126,8 @@ impl EvalArgs {
             study: study.clone(),
             params: self.param.clone(),
             sampler: match self.defaults {
-                Defaults::Mid => SamplerConfig::Midpoint,
-                Defaults::Random => SamplerConfig::Random,
+                Defaults::Mid => &MidpointSampler,
+                Defaults::Random => &RandomSampler,
             },
             seed: self.seed,
             pruner: &NopPruner,

@@ -22,7 +22,7 @@ use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{History, Json, Param, StudyDirection};
 use trialbox_runtime::{Cancellation, read_artifact};
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::MidpointSampler;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,7 +77,7 @@ impl InspectArgs {
                 system_attrs: vec![],
             },
             params: vec![],
-            sampler: SamplerConfig::Midpoint,
+            sampler: &MidpointSampler,
             seed: 0,
             pruner: &AlwaysPruner,
             limits: SessionLimits { limits, ..SessionLimits::default() },

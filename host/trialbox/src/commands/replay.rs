@@ -23,7 +23,7 @@ use trialbox_core::study::provenance::PROVENANCE_ATTR;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
 use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
-use trialbox_samplers::SamplerConfig;
+use trialbox_samplers::MidpointSampler;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -199,7 +199,7 @@ fn run_again(
             system_attrs: vec![],
         },
         params: vec![],
-        sampler: SamplerConfig::Midpoint,
+        sampler: &MidpointSampler,
         seed: 0,
         pruner: &RecordedAnswers::of(recorded),
         limits: SessionLimits { limits, ..SessionLimits::default() },

@@ -10,8 +10,7 @@ use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Objective;
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{Clock as _, Json, StudyRecord};
-use trialbox_samplers::SamplerConfig;
+use trialbox_core::{Clock as _, Json, Sampler, StudyRecord};
 use trialbox_storage::MemoryStorage;
 
 /// The terms of the trial.
@@ -21,7 +20,7 @@ pub(crate) struct Scratch<'a> {
     /// The values that some parameters get.
     pub(crate) params: Vec<(String, Json)>,
     /// The sampler of all other parameters.
-    pub(crate) sampler: SamplerConfig,
+    pub(crate) sampler: &'a dyn Sampler,
     pub(crate) seed: u64,
     pub(crate) pruner: &'a dyn Pruner,
     pub(crate) limits: SessionLimits,
@@ -63,11 +62,10 @@ impl Scratch<'_> {
             storage.enqueue_trial(study.id, &trial)?;
         }
         let clock = SystemClock::new();
-        let sampler = self.sampler.build();
         let context = TrialContext {
             study: &study,
             seed: self.seed,
-            sampler: sampler.as_ref(),
+            sampler: self.sampler,
             pruner: self.pruner,
             clock: &clock,
             limits: self.limits,

@@ -4,6 +4,7 @@ use crate::commands::submit::plan::{Plan, SHORT_TASK};
 use crate::view::finding::Finding;
 use crate::view::trial::{count, show_duration};
 use std::time::Duration;
+use trialbox_samplers::SamplerConfig;
 
 /// The known times of the study and of the job.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,10 +38,11 @@ pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Option<Finding
     }
     let then = plan.knowledge(fewer);
     let advice = format!(
-        "--parallel {fewer} raises that to {}, in {}; with a sampler that does not learn, such as \
-         random or qmc, any number is fine",
+        "--parallel {fewer} raises that to {}, in {}; with a sampler that does not learn ({}), \
+         any number is fine",
         format_share(then.share),
-        count(then.n_rounds, "round")
+        count(then.n_rounds, "round"),
+        SamplerConfig::names_of_those_that_do_not_learn()
     );
     Some(Finding::warning("parallel", found).advice(advice))
 }
@@ -147,8 +149,8 @@ mod tests {
             Severity::Warning,
             "with 20 trials at a time, a trial learns from 27 % of the results that it would have one by one; \
              the first 20 learn from none",
-            "--parallel 4 raises that to 85 %, in 10 rounds; with a sampler that does not learn, such as random or qmc, \
-             any number is fine",
+            "--parallel 4 raises that to 85 %, in 10 rounds; with a sampler that does not learn (random, qmc, \
+             grid or brute-force), any number is fine",
         );
         check(
             &check_parallel(&plan(40, 0, 1, 8)).expect("trials enough"),
