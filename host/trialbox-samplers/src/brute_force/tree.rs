@@ -172,3 +172,57 @@ pub(super) fn begins_with(trial: &FrozenTrial, params: &[(String, Param)]) -> bo
         trial.param(name).is_some_and(|found| found.internal == param.internal)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trialbox_core::TrialNumber;
+    use trialbox_core::seam::rng::trial_rng;
+
+    fn int(high: i64) -> Distribution {
+        Distribution::int(0, high, false, 1).expect("a range")
+    }
+
+    fn add(tree: &mut Node, params: &[(&str, i64, f64)]) {
+        let mut named: Vec<(String, Param)> = Vec::new();
+        for (name, high, internal) in params {
+            let param = Param { distribution: int(*high), internal: *internal };
+            named.push(((*name).to_owned(), param));
+        }
+        tree.add(named.iter(), TrialState::Complete);
+    }
+
+    /// Of four values one is exhausted, one untried, one has one open prefix and one has seven.
+    #[test]
+    fn a_branch_is_drawn_half_for_itself_and_half_for_what_is_open_below() {
+        let mut tree = Node::with_next("a", &int(3));
+        add(&mut tree, &[("a", 3, 0.0), ("b", 7, 0.0)]);
+        add(&mut tree, &[("a", 3, 1.0), ("b", 1, 0.0)]);
+        add(&mut tree, &[("a", 3, 2.0)]);
+        let (mut rng, mut counts) = (trial_rng(1, TrialNumber(0)), [0u32; 4]);
+        const N: u32 = 20_000;
+        for _ in 0..N {
+            counts[tree.draw(false, &mut rng).expect("a value") as usize] += 1;
+        }
+        // An equal share of one half, and of the other half 7, 1, 0 and 1 of nine.
+        let probabilities = [7.0, 1.0, 0.0, 1.0].map(|n_open| match n_open {
+            0.0 => 0.0,
+            n_open => 0.5 * n_open / 9.0 + 0.5 / 3.0,
+        });
+        for (count, p) in counts.into_iter().zip(probabilities) {
+            let deviation = (f64::from(N) * p * (1.0 - p)).sqrt();
+            let distance = (f64::from(count) - f64::from(N) * p).abs();
+            assert!(distance <= 4.0 * deviation, "{counts:?} for {probabilities:?}");
+        }
+    }
+
+    #[test]
+    fn a_trial_descends_by_the_name_and_the_distribution_together() {
+        let mut tree = Node::with_next("a", &int(1));
+        add(&mut tree, &[("b", 1, 0.0)]);
+        add(&mut tree, &[("a", 2, 0.0)]);
+        assert_eq!(tree.n_open(false), 2.0);
+        add(&mut tree, &[("a", 1, 0.0)]);
+        assert_eq!(tree.n_open(false), 1.0);
+    }
+}

@@ -171,3 +171,19 @@ impl<'a> Greedy<'a> {
 fn covered(point: &[f64], reference: &[f64]) -> f64 {
     reference.iter().zip(point).map(|(reference, value)| reference - value).product()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_fill_up_what_the_distinct_points_leave() {
+        let points: Vec<Vec<f64>> =
+            [[1.0, 2.0], [1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [2.0, 1.0]].map(Vec::from).to_vec();
+        for (k, want) in
+            [(2, vec![0, 2]), (3, vec![0, 1, 2]), (4, vec![0, 1, 2, 3]), (5, vec![0, 1, 2, 3, 4])]
+        {
+            assert_eq!(select_subset(&points, k, &reference_point(&points)), want);
+        }
+    }
+}

@@ -100,4 +100,12 @@ mod tests {
         }
         assert_ne!(scrambled(0), point(0, 2));
     }
+
+    #[test]
+    fn digits_are_exchanged_in_every_order() {
+        let mut rng = trial_rng(1, TrialNumber(0));
+        let orders: std::collections::BTreeSet<Vec<u32>> =
+            (0..200).map(|_| permutation(3, &mut rng)).collect();
+        assert_eq!(orders.len(), 6, "{orders:?}");
+    }
 }

@@ -1,9 +1,9 @@
 //! The numbers of TPE against those that Optuna 5.0 computes, recorded by `tests/golden/record.py`.
 
 use super::TpeOptions;
-use super::kernels::{Axis, CategoricalKernels, NumericKernels};
+use super::kernels::{Axis, CategoricalKernels, Columns, NumericKernels};
 use super::normal::{log_mass, truncated_quantile};
-use super::parzen::{Columns, ParzenEstimator};
+use super::parzen::ParzenEstimator;
 use super::split::default_weights;
 use crate::config::Configured;
 use crate::options;

@@ -1,4 +1,4 @@
-//! One parameter's kernels: where the observations put them, how wide they are.
+//! One parameter's kernels: their places, which are those of the observations, and their widths.
 
 use super::TpeOptions;
 use super::normal::{log_mass, truncated_quantile};
@@ -9,6 +9,42 @@ const EPSILON: f64 = 1e-12;
 
 /// From this many kernels on, no kernel may be narrower than a hundredth of the range.
 const MANY: usize = 99;
+
+/// Observed internal values: one column a parameter, one row a trial.
+pub(crate) type Columns = Vec<Vec<f64>>;
+
+/// The kernels of one parameter.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Dimension {
+    Numeric(NumericKernels),
+    Categorical(CategoricalKernels),
+}
+
+impl Dimension {
+    /// Places a kernel at each observation, and the prior's.
+    pub(super) fn new(
+        distribution: &Distribution,
+        observed: Vec<f64>,
+        options: &TpeOptions,
+    ) -> Self {
+        if let Distribution::Categorical(categorical) = distribution {
+            let n_choices = categorical.choices().len();
+            return Dimension::Categorical(CategoricalKernels::new(n_choices, &observed, options));
+        }
+        let Some(axis) = Axis::of(distribution) else {
+            unreachable!("only categorical distributions have no axis")
+        };
+        Dimension::Numeric(NumericKernels::new(axis, observed, options))
+    }
+
+    /// Returns the internal value below which kernel `k` has the share `q` of its mass.
+    pub(super) fn quantile(&self, k: usize, q: f64) -> f64 {
+        match self {
+            Dimension::Numeric(kernels) => kernels.quantile(k, q),
+            Dimension::Categorical(kernels) => kernels.quantile(k, q),
+        }
+    }
+}
 
 /// A numeric parameter in the coordinate its kernels live in: its logarithm if it is log-scaled, with half a
 /// step of margin around a grid.

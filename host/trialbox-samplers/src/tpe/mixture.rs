@@ -4,9 +4,8 @@
 //! negligible beside the prior's kernel, which is wide and counts everywhere: after two or three parameters
 //! few are left of thousands. The error is below 1e-15 of the density.
 
-use super::kernels::{CategoricalKernels, NumericKernels};
+use super::kernels::{CategoricalKernels, Columns, Dimension, NumericKernels};
 use super::normal::{LN_SQRT_2PI, log_mass};
-use super::parzen::{Columns, Dimension, ParzenEstimator};
 
 /// A kernel this far, in logarithms, below the prior's adds less than half an ulp, even 10,000 of them.
 const NEGLIGIBLE: f64 = 46.0;
@@ -31,16 +30,17 @@ pub(super) struct Mixture<'a> {
 }
 
 impl<'a> Mixture<'a> {
-    pub(super) fn new(estimator: &'a ParzenEstimator, points: &Columns) -> Self {
-        let mut constants = vec![0.0; estimator.weights.len()];
-        let mut normalisation = Normalisation::new(&estimator.weights);
-        for dimension in &estimator.dimensions {
+    /// Prepares an estimator, given by the weights of its kernels and by the kernels of each parameter.
+    pub(super) fn new(weights: &'a [f64], dimensions: &'a [Dimension], points: &Columns) -> Self {
+        let mut constants = vec![0.0; weights.len()];
+        let mut normalisation = Normalisation::new(weights);
+        for dimension in dimensions {
             if let Dimension::Numeric(kernels) = dimension {
                 add_scale(kernels, &mut constants);
                 normalisation.include(kernels, &mut constants);
             }
         }
-        let both = estimator.dimensions.iter().zip(points);
+        let both = dimensions.iter().zip(points);
         let mut terms: Vec<Terms> = both.map(|(it, points)| Terms::new(it, points)).collect();
         terms.sort_by_key(Terms::cost);
         Mixture { constants, normalisation, terms }
@@ -116,8 +116,7 @@ fn add_scale(kernels: &NumericKernels, constants: &mut [f64]) {
 struct Normalisation<'a> {
     dimensions: Vec<&'a NumericKernels>,
     weights: &'a [f64],
-    /// NaN where it was not asked for yet.
-    known: Vec<f64>,
+    known: Vec<Memo>,
     /// At most how much it raises a kernel.
     most: f64,
 }
@@ -128,7 +127,7 @@ impl<'a> Normalisation<'a> {
         Normalisation {
             dimensions: Vec::new(),
             weights,
-            known: vec![f64::NAN; weights.len()],
+            known: vec![Memo::EMPTY; weights.len()],
             most,
         }
     }
@@ -145,11 +144,28 @@ impl<'a> Normalisation<'a> {
     }
 
     fn at(&mut self, k: usize) -> f64 {
-        if self.known[k].is_nan() {
+        self.known[k].get_or_compute(|| {
             let masses: f64 = self.dimensions.iter().map(|kernels| kernels.log_mass(k)).sum();
-            self.known[k] = masses - self.weights[k].ln();
+            masses - self.weights[k].ln()
+        })
+    }
+}
+
+/// A number that is computed when it is first needed.
+///
+/// NaN stands for "not yet". An `Option` would take twice the room in tables of which the innermost loop reads an
+/// entry a kernel; a result that is NaN itself is computed again, and nothing worse.
+#[derive(Clone, Copy)]
+struct Memo(f64);
+
+impl Memo {
+    const EMPTY: Memo = Memo(f64::NAN);
+
+    fn get_or_compute(&mut self, compute: impl FnOnce() -> f64) -> f64 {
+        if self.0.is_nan() {
+            self.0 = compute();
         }
-        self.known[k]
+        self.0
     }
 }
 
@@ -262,8 +278,8 @@ struct Cells<'a> {
 /// kernels that are asked for when other parameters have ruled out the rest.
 struct Remembered {
     distinct: DistinctKernels,
-    /// ln of the mass of each distinct kernel in each cell, a row a cell; NaN where it was not asked for yet.
-    log_masses: Vec<f64>,
+    /// ln of the mass of each distinct kernel in each cell, a row a cell.
+    log_masses: Vec<Memo>,
 }
 
 impl<'a> Cells<'a> {
@@ -291,23 +307,20 @@ impl<'a> Cells<'a> {
             self.n_computed += 1;
             return log_mass_in(ends, kernels, k);
         }
-        let new = || Remembered::new(kernels, self.ends.len());
-        let known = self.remembered.get_or_insert_with(new).place(k, cell);
-        if known.is_nan() {
-            *known = log_mass_in(ends, kernels, k);
-        }
-        *known
+        let n_cells = self.ends.len();
+        let remembered = self.remembered.get_or_insert_with(|| Remembered::new(kernels, n_cells));
+        remembered.place(k, cell).get_or_compute(|| log_mass_in(ends, kernels, k))
     }
 }
 
 impl Remembered {
     fn new(kernels: &NumericKernels, n_cells: usize) -> Self {
         let distinct = DistinctKernels::of(kernels);
-        let log_masses = vec![f64::NAN; n_cells * distinct.firsts.len()];
+        let log_masses = vec![Memo::EMPTY; n_cells * distinct.firsts.len()];
         Remembered { distinct, log_masses }
     }
 
-    fn place(&mut self, k: usize, cell: usize) -> &mut f64 {
+    fn place(&mut self, k: usize, cell: usize) -> &mut Memo {
         let kernel = self.distinct.places[k] as usize;
         &mut self.log_masses[cell * self.distinct.firsts.len() + kernel]
     }

@@ -1,6 +1,6 @@
 //! The values that trials have for the parameters that are drawn.
 
-use super::parzen::Columns;
+use super::kernels::Columns;
 use crate::relative_params;
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{Distribution, FrozenTrial, History, Json, TrialState};

@@ -1,6 +1,6 @@
 //! Trials as points of a box: a column for each number, and one for each choice of a categorical parameter.
 
-use super::{ImportanceError, Importances, largest_first};
+use crate::importance::{ImportanceError, Importances, largest_first};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use trialbox_core::{Distribution, FrozenTrial, History, TrialState};

@@ -7,9 +7,7 @@ mod encoding;
 mod forest;
 mod marginal;
 
-use super::{
-    ImportanceError, Importances, Target, assessable, largest_first, refuse_unknown_objective,
-};
+use super::{ImportanceError, Importances, Target, assessable, refuse_unknown_objective};
 use encoding::Encoding;
 use forest::{Tree, grow_forest};
 use marginal::Leaves;
