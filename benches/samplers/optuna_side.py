@@ -37,7 +37,7 @@ class Side:
     def begin(self, request):
         name = request["begin"]
         if name not in SAMPLERS:
-            sys.exit(f"there is no sampler optuna-{name}; there are: {', '.join(SAMPLERS)}")
+            sys.exit(f"unknown sampler optuna-{name}: expected one of {', '.join(SAMPLERS)}")
         self.study = optuna.create_study(
             directions=[request.get("direction", "minimize")] * request["n_objectives"],
             pruner=PRUNERS[request.get("pruner", "nop")](),

@@ -91,7 +91,7 @@ fn main() -> Result<()> {
             println!("{}", pruners::run()?);
             Ok(())
         }
-        other => bail!("there is no command `{other}`\n\n{HELP}"),
+        other => bail!("unknown command `{other}`\n\n{HELP}"),
     }
 }
 

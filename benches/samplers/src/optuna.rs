@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use trialbox_core::Json;
 
-/// What names one of Optuna's samplers: `optuna-tpe`.
+/// The prefix of the names of Optuna's samplers: `optuna-tpe`.
 pub(crate) const PREFIX: &str = "optuna-";
 
 /// One of Optuna's samplers with its default options.
@@ -24,7 +24,7 @@ impl OptunaProposer {
     /// Starts `script` with an interpreter that has Optuna. `sampler` is a name without its prefix.
     ///
     /// # Errors
-    /// When the interpreter cannot be started.
+    /// Fails if the interpreter cannot be started.
     pub(crate) fn start(python: &Path, script: &Path, sampler: &str) -> Result<Self> {
         let mut process = Command::new(python)
             .arg(script)
@@ -44,7 +44,7 @@ impl OptunaProposer {
     /// Begins a new study with a sampler that has these options besides its defaults.
     ///
     /// # Errors
-    /// When the process has ended.
+    /// Fails if the process has ended.
     pub(crate) fn begin_study(
         &mut self,
         params: &[ParamSpec],
@@ -65,7 +65,7 @@ impl OptunaProposer {
     /// Sends a request and returns the answer.
     ///
     /// # Errors
-    /// When the process has ended; its standard error says why.
+    /// Fails if the process has ended; its standard error says why.
     pub(crate) fn call(&mut self, request: &Json) -> Result<Json> {
         let ended = "Optuna's process ended; its traceback is above";
         writeln!(self.requests, "{request}").context(ended)?;
@@ -77,7 +77,7 @@ impl OptunaProposer {
 
 impl Drop for OptunaProposer {
     fn drop(&mut self) {
-        // Nothing is lost: the process holds no state that anybody wants.
+        // Nothing is lost: the process holds no state that is needed again.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -93,7 +93,7 @@ impl Proposer for OptunaProposer {
     fn ask(&mut self, _problem: &Problem) -> Result<Point> {
         match self.call(&Json::object([("ask", Json::from(true))]))? {
             Json::Object(params) => Ok(Point(params.into_iter().collect())),
-            other => bail!("Optuna proposed {other}, which is no object"),
+            other => bail!("expected an object from Optuna, found {other}"),
         }
     }
 
@@ -109,7 +109,7 @@ impl Proposer for OptunaProposer {
     }
 }
 
-/// A parameter as the script reads it: Optuna's own JSON of the distribution, and when it exists.
+/// Returns a parameter as the script reads it: Optuna's own JSON of the distribution, and when it exists.
 pub(crate) fn spec_json(spec: &ParamSpec) -> Json {
     let condition = spec.condition.as_ref().map_or(Json::Null, |(parent, values)| {
         let values = values.iter().map(|value| Json::from(value.as_str())).collect();

@@ -1,4 +1,4 @@
-//! What a problem is: parameters, some of them conditional, and a value at every point. No samplers here.
+//! Problems: parameters, some of them conditional, and a value at every point. No samplers here.
 
 use crate::noise::gaussian;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use trialbox_core::{Distribution, Json};
 pub(crate) struct Problem {
     /// Unique among the problems.
     pub(crate) name: &'static str,
-    /// What makes it hard, in a word: reports are ordered by it.
+    /// Its difficulty, in a word: reports are ordered by it.
     pub(crate) class: &'static str,
     /// The parameters in the order in which an objective asks for them.
     pub(crate) params: Vec<ParamSpec>,
@@ -16,7 +16,7 @@ pub(crate) struct Problem {
     pub(crate) optimum: f64,
     /// The hypervolume's reference point, if there are two objectives.
     pub(crate) reference_point: Option<[f64; 2]>,
-    /// How many constraints it has.
+    /// The number of its constraints.
     pub(crate) n_constraints: usize,
     /// The standard deviation of the Gaussian noise on its value.
     pub(crate) noise: f64,
@@ -42,19 +42,19 @@ pub(crate) struct ParamSpec {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Point(pub(crate) BTreeMap<String, Json>);
 
-/// What an evaluation gives.
+/// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measured {
-    /// What the sampler is told: one value for each objective.
+    /// The values that the sampler is told, one for each objective.
     pub(crate) values: Vec<f64>,
-    /// What the sampler is told: each satisfied when <= 0.
+    /// The constraints that the sampler is told, each satisfied when <= 0.
     pub(crate) constraints: Vec<f64>,
     /// The objective values without noise.
     pub(crate) true_values: Vec<f64>,
 }
 
 impl Problem {
-    /// A problem with one objective, no constraints and no noise.
+    /// Returns a problem with one objective, no constraints and no noise.
     pub(crate) fn single(
         (name, class): (&'static str, &'static str),
         params: Vec<ParamSpec>,
@@ -73,12 +73,12 @@ impl Problem {
         }
     }
 
-    /// How many objectives it has.
+    /// Returns the number of its objectives.
     pub(crate) fn n_objectives(&self) -> usize {
         if self.reference_point.is_some() { 2 } else { 1 }
     }
 
-    /// The value at a point. `key` seeds the noise, and nothing else is random.
+    /// Returns the value at a point. `key` seeds the noise, and nothing else is random.
     pub(crate) fn evaluate(&self, point: &Point, key: u64) -> Measured {
         let mut true_values = (self.formula)(point);
         let constraints = true_values.split_off(self.n_objectives());
@@ -97,7 +97,7 @@ impl ParamSpec {
         self
     }
 
-    /// Whether the parameter exists, given those before it.
+    /// Returns whether the parameter exists, given those before it.
     pub(crate) fn is_active(&self, point: &Point) -> bool {
         self.condition.as_ref().is_none_or(|(parent, values)| {
             point
@@ -110,51 +110,51 @@ impl ParamSpec {
 }
 
 impl Point {
-    /// A numeric parameter.
+    /// Returns the value of a numeric parameter.
     ///
     /// # Panics
-    /// When the point has no such number: the problem and its parameters disagree.
+    /// Panics if the point has no such number: the problem and its parameters disagree.
     pub(crate) fn number(&self, name: &str) -> f64 {
         let value = self.0.get(name).and_then(Json::as_f64);
         value.unwrap_or_else(|| panic!("the point {:?} has no number `{name}`", self.0))
     }
 
-    /// A categorical parameter.
+    /// Returns the value of a categorical parameter.
     ///
     /// # Panics
-    /// When the point has no such text.
+    /// Panics if the point has no such text.
     pub(crate) fn text(&self, name: &str) -> &str {
         let value = self.0.get(name).and_then(Json::as_str);
         value.unwrap_or_else(|| panic!("the point {:?} has no text `{name}`", self.0))
     }
 
-    /// The parameters `x0`, `x1`, … `x{d − 1}`.
+    /// Returns the parameters `x0`, `x1`, … `x{d − 1}`.
     pub(crate) fn vector(&self, d: usize) -> Vec<f64> {
         (0..d).map(|i| self.number(&format!("x{i}"))).collect()
     }
 }
 
-/// A float parameter.
+/// Returns a float parameter.
 pub(crate) fn float(name: &str, low: f64, high: f64) -> ParamSpec {
     spec(name, Distribution::float(low, high, false, None))
 }
 
-/// A float parameter on a log scale.
+/// Returns a float parameter on a log scale.
 pub(crate) fn log_float(name: &str, low: f64, high: f64) -> ParamSpec {
     spec(name, Distribution::float(low, high, true, None))
 }
 
-/// An integer parameter.
+/// Returns an integer parameter.
 pub(crate) fn int(name: &str, low: i64, high: i64) -> ParamSpec {
     spec(name, Distribution::int(low, high, false, 1))
 }
 
-/// An integer parameter on a log scale.
+/// Returns an integer parameter on a log scale.
 pub(crate) fn log_int(name: &str, low: i64, high: i64) -> ParamSpec {
     spec(name, Distribution::int(low, high, true, 1))
 }
 
-/// A categorical parameter.
+/// Returns a categorical parameter.
 pub(crate) fn choice(name: &str, choices: &[&str]) -> ParamSpec {
     spec(
         name,
@@ -162,7 +162,7 @@ pub(crate) fn choice(name: &str, choices: &[&str]) -> ParamSpec {
     )
 }
 
-/// The float parameters `x0`, `x1`, … over the same range.
+/// Returns the float parameters `x0`, `x1`, … over the same range.
 pub(crate) fn floats(d: usize, low: f64, high: f64) -> Vec<ParamSpec> {
     (0..d).map(|i| float(&format!("x{i}"), low, high)).collect()
 }

@@ -17,19 +17,19 @@ pub(crate) trait Proposer {
     /// Begins a new study and forgets the one before.
     ///
     /// # Errors
-    /// When the other process cannot go on.
+    /// Fails if the other process cannot continue.
     fn begin(&mut self, problem: &Problem, seed: u64) -> Result<()>;
 
-    /// The point of the next trial; trials are numbered from 0 in the order in which they are asked for.
+    /// Returns the point of the next trial; trials are numbered from 0 in the order in which they are asked for.
     ///
     /// # Errors
-    /// When the other process cannot go on.
+    /// Fails if the other process cannot continue.
     fn ask(&mut self, problem: &Problem) -> Result<Point>;
 
     /// Ends a trial that was asked for.
     ///
     /// # Errors
-    /// When the other process cannot go on.
+    /// Fails if the other process cannot continue.
     fn tell(&mut self, number: usize, measured: &Measured) -> Result<()>;
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct OurProposer {
 }
 
 impl OurProposer {
-    /// The sampler of that name with its default options.
+    /// Creates the sampler of that name with its default options.
     ///
     /// # Errors
     /// Lists the samplers there are.
@@ -82,11 +82,11 @@ impl Proposer for OurProposer {
     }
 }
 
-/// All draws of one trial, in the order in which an objective asks for them: its point, and the trial itself
+/// Returns all draws of one trial, in the order in which an objective asks for them: its point, and the trial itself
 /// while it runs.
 ///
 /// # Errors
-/// When a value is outside of its range.
+/// Panics if a value is outside of its range.
 pub(crate) fn draw(
     sampler: &dyn Sampler,
     history: &History,
@@ -132,7 +132,7 @@ impl Draw<'_> {
         self.trial.system_attrs.extend(attrs);
     }
 
-    /// Jointly drawn if the joint draw has it, else drawn by itself.
+    /// Draws a value: jointly if the joint draw has it, else by itself.
     fn value(&mut self, name: &str, distribution: &Distribution) -> f64 {
         if self.relative.is_none() {
             self.relative = Some(self.draw_relative());
@@ -169,7 +169,7 @@ fn ask<'a>(history: &'a History, trial: &'a FrozenTrial) -> Ask<'a> {
     }
 }
 
-/// A trial that has nothing yet.
+/// Returns a trial that has nothing yet.
 pub(crate) fn new_trial(number: TrialNumber, state: TrialState) -> FrozenTrial {
     FrozenTrial {
         id: TrialId(i64::from(number.0) + 1),

@@ -20,7 +20,7 @@ const N_STEPS: i64 = 100;
 /// is new to the history, and of the median of the second round.
 ///
 /// # Errors
-/// None but those of a name that is no pruner's.
+/// Fails if a name is not that of a pruner.
 pub(crate) fn run() -> Result<String> {
     let mut text = format!(
         "CPU time of one judgement on {N_TRIALS} trials of {N_STEPS} steps\n\n\
@@ -61,7 +61,7 @@ fn time(pruner: &dyn Pruner, history: &History) -> Vec<f64> {
     (0..N_STEPS).map(judgement).collect()
 }
 
-/// A COMPLETE trial that was on all rungs.
+/// Returns a COMPLETE trial that was on all rungs.
 fn trial(number: u32) -> FrozenTrial {
     let mut rng: TrialRng = trial_rng(1, TrialNumber(number));
     let mut trial = new_trial(TrialNumber(number), TrialState::Complete);

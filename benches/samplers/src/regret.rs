@@ -1,8 +1,8 @@
-//! How far a run was from the optimum after each of its trials.
+//! Regret: the distance of a run from the optimum after each of its trials.
 
 use crate::problem::{Measured, Problem};
 
-/// The regret after each trial, as many as the run has.
+/// Returns the regret after each trial, as many as the run has.
 ///
 /// With one objective: the value without noise of the trial that was best as observed, less the optimum;
 /// infinite until a trial satisfies every constraint. With two: the hypervolume of the whole front less that of
@@ -30,7 +30,7 @@ fn single_objective(optimum: f64, run: &[Measured]) -> Vec<f64> {
         .collect()
 }
 
-/// The area between the points and the reference point, which bounds both objectives from above.
+/// Returns the area between the points and the reference point, which bounds both objectives from above.
 fn hypervolume(run: &[Measured], reference: [f64; 2]) -> f64 {
     let inside = |point: &[f64; 2]| point[0] < reference[0] && point[1] < reference[1];
     let mut points: Vec<[f64; 2]> = run

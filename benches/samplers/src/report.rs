@@ -139,7 +139,7 @@ fn write_table(text: &mut String, samplers: &[String], compared: &[Compared], n:
     }
 }
 
-/// The regret after `n` trials, by seed.
+/// Returns the regret after `n` trials, by seed.
 fn after(traces: &Traces, n: usize) -> Vec<f64> {
     traces.iter().map(|trace| trace[n - 1]).collect()
 }
@@ -219,13 +219,13 @@ impl Tests {
     }
 }
 
-/// `0.0188 [0.0076, 0.0301]`.
+/// Returns `0.0188 [0.0076, 0.0301]`.
 fn summary(sample: &[f64]) -> String {
     let [lower, median, upper] = [0.25, 0.5, 0.75].map(|q| short(quantile(sample, q)));
     format!("{median} [{lower}, {upper}]")
 }
 
-/// Three significant digits, with an exponent only where the number is very small or very large.
+/// Returns three significant digits, with an exponent only where the number is very small or very large.
 pub(crate) fn short(number: f64) -> String {
     if !number.is_finite() {
         return format!("{number}");

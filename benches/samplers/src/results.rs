@@ -12,14 +12,14 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Which runs a file holds.
+/// The runs that a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Series<'a> {
     /// The sampler's name, with `optuna-` before it if it is Optuna's.
     pub(crate) sampler: &'a str,
     /// The problem's name.
     pub(crate) problem: &'a str,
-    /// How many trials were under way at once.
+    /// The number of trials that ran at a time.
     pub(crate) inflight: usize,
 }
 
@@ -32,7 +32,7 @@ impl Series<'_> {
     }
 }
 
-/// The runs of a series by seed; empty if there are none yet. Of two runs of one seed the longer counts.
+/// Returns the runs of a series by seed; empty if there are none yet. Of two runs of one seed the longer counts.
 ///
 /// # Errors
 /// A file that is not of this format.
@@ -51,7 +51,7 @@ pub(crate) fn read(
     // A line without its end was cut off while it was written.
     for line in text.split_inclusive('\n').skip(1).filter(|line| line.ends_with('\n')) {
         let (seed, run) = parse_run(line.trim_end(), problem).with_context(|| {
-            format!("{} has a line that is no run: {:.40}…", path.display(), line)
+            format!("{}: expected a run, found the line {:.40}…", path.display(), line)
         })?;
         if runs.get(&seed).is_none_or(|found| found.len() < run.len()) {
             runs.insert(seed, run);
@@ -63,7 +63,7 @@ pub(crate) fn read(
 /// Adds a run to its series in one write.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Fails if the file cannot be written.
 pub(crate) fn append(
     folder: &Path,
     series: Series,
@@ -103,7 +103,7 @@ fn cell(measured: &Measured, problem: &Problem) -> String {
     numbers.map(|number| short(*number)).collect::<Vec<_>>().join(" ")
 }
 
-/// Ten significant digits: far below the differences between samplers, and half the size.
+/// Returns ten significant digits: far below the differences between samplers, and half the size.
 fn short(number: f64) -> String {
     let rounded: f64 = format!("{number:.9e}").parse().unwrap_or(number);
     format!("{rounded:?}")

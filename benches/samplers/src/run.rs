@@ -10,13 +10,13 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// Where things are.
+/// The files and folders of the runs.
 pub(crate) struct Places {
     /// An interpreter that has Optuna.
     pub(crate) python: PathBuf,
     /// Optuna's side of the pipe.
     pub(crate) script: PathBuf,
-    /// Where the results go.
+    /// The folder of the results.
     pub(crate) results: PathBuf,
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn run(
     })
 }
 
-/// Seed by seed, so that a comparison that is cut off still covers every problem.
+/// Returns the missing runs seed by seed, so that a comparison that is cut off still covers every problem.
 fn missing_runs<'a>(selection: &'a Selection, places: &Places) -> Result<VecDeque<Run<'a>>> {
     let mut missing = Vec::new();
     for sampler in &selection.samplers {
@@ -148,7 +148,7 @@ fn start(sampler: &str, Places { python, script, .. }: &Places) -> Result<Box<dy
     })
 }
 
-/// The folder of results that a repository keeps.
+/// Returns the folder of results that a repository keeps.
 pub(crate) fn kept_results(root: &Path) -> PathBuf {
     root.join("benches/results/samplers")
 }

@@ -1,4 +1,4 @@
-//! Which runs a command is about, and the words of its command line.
+//! The runs that a command is about, and the words of its command line.
 
 use crate::problem::Problem;
 use crate::problems;
@@ -13,9 +13,9 @@ pub(crate) struct Selection {
     pub(crate) problems: Vec<Problem>,
     /// The seeds.
     pub(crate) seeds: RangeInclusive<u64>,
-    /// How many trials a run has.
+    /// The number of trials of a run.
     pub(crate) n_trials: usize,
-    /// How many trials are under way at once, for each series of runs.
+    /// The number of trials at a time, for each series of runs.
     pub(crate) inflight: Vec<usize>,
 }
 
@@ -41,12 +41,14 @@ impl Options {
     /// Reads the words after a command.
     ///
     /// # Errors
-    /// A word that is no option, an option without a value.
+    /// A word that does not start an option, an option without a value.
     pub(crate) fn parse(words: &[String]) -> Result<Self> {
         let mut options = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
-            let name = word.strip_prefix("--").with_context(|| format!("`{word}` is no option"))?;
+            let name = word
+                .strip_prefix("--")
+                .with_context(|| format!("expected an option such as `--seeds`, found `{word}`"))?;
             let value = words.next().with_context(|| format!("--{name} needs a value"))?;
             ensure!(options.iter().all(|(found, _)| found != name), "--{name} is given twice");
             options.push((name.to_owned(), value.clone()));
@@ -54,7 +56,7 @@ impl Options {
         Ok(Options(options))
     }
 
-    /// The value of an option, or its default.
+    /// Returns the value of an option, or its default.
     pub(crate) fn take(&mut self, name: &str, default: &str) -> String {
         match self.0.iter().position(|(found, _)| found == name) {
             Some(index) => self.0.remove(index).1,
@@ -62,12 +64,12 @@ impl Options {
         }
     }
 
-    /// The words that an option gives, or its default, separated by commas.
+    /// Returns the words that an option gives, or its default, separated by commas.
     pub(crate) fn take_list(&mut self, name: &str, default: &str) -> Vec<String> {
         list(&self.take(name, default))
     }
 
-    /// The whole number that an option gives, or its default.
+    /// Returns the whole number that an option gives, or its default.
     ///
     /// # Errors
     /// Something else than a number of at least 1.
@@ -75,7 +77,7 @@ impl Options {
         one(name, &self.take(name, default))
     }
 
-    /// The whole numbers that an option gives, or its default.
+    /// Returns the whole numbers that an option gives, or its default.
     ///
     /// # Errors
     /// Something else than numbers of at least 1.
@@ -83,7 +85,7 @@ impl Options {
         list(&self.take(name, default)).iter().map(|text| one(name, text)).collect()
     }
 
-    /// The samplers, problems, seeds, trials and numbers in flight.
+    /// Returns the samplers, problems, seeds, trials and numbers in flight.
     ///
     /// # Errors
     /// An unknown problem, a bad number.
@@ -101,14 +103,14 @@ impl Options {
         })
     }
 
-    /// Refuses what nobody took.
+    /// Refuses the options that were not taken.
     ///
     /// # Errors
     /// Names it.
     pub(crate) fn finish(self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
-            Some((name, _)) => bail!("there is no option --{name}"),
+            Some((name, _)) => bail!("unknown option --{name}"),
         }
     }
 }
@@ -118,19 +120,22 @@ fn list(text: &str) -> Vec<String> {
 }
 
 fn one(name: &str, text: &str) -> Result<usize> {
-    let count: usize = text.parse().with_context(|| format!("--{name} {text} is no number"))?;
+    let count: usize = text
+        .parse()
+        .with_context(|| format!("--{name}: expected a whole number, found `{text}`"))?;
     ensure!(count >= 1, "--{name} must be at least 1, but it is 0");
     Ok(count)
 }
 
-/// The seeds that `0-19` or `7` names.
+/// Returns the seeds that `0-19` or `7` names.
 ///
 /// # Errors
 /// Something else.
 pub(crate) fn parse_seeds(text: &str) -> Result<RangeInclusive<u64>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let number =
-        |text: &str| text.parse().with_context(|| format!("`{text}` is no seed; wanted 0-19 or 7"));
+    let number = |text: &str| {
+        text.parse().with_context(|| format!("expected seeds such as 0-19 or 7, found `{text}`"))
+    };
     Ok(number(first)?..=number(last)?)
 }
 
@@ -156,13 +161,16 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_is_refused_by_name() {
+    fn unknown_options_are_refused_by_name() {
         let message = |result: Result<()>| result.expect_err("refused").to_string();
         assert_eq!(
             message(options("--speed 3").and_then(Options::finish)),
-            "there is no option --speed"
+            "unknown option --speed"
         );
-        assert_eq!(message(options("fast").map(|_| ())), "`fast` is no option");
+        assert_eq!(
+            message(options("fast").map(|_| ())),
+            "expected an option such as `--seeds`, found `fast`"
+        );
         assert_eq!(message(options("--seeds").map(|_| ())), "--seeds needs a value");
         let zero = options("--trials 0").and_then(|mut given| given.take_selection().map(|_| ()));
         assert_eq!(message(zero), "--trials must be at least 1, but it is 0");

@@ -1,6 +1,6 @@
 //! Quantiles, rank tests, and what many tests at once ask for.
 
-/// The quantile at `q` in [0, 1], between the two nearest values linearly; NaN of no values. Infinite values
+/// Returns the quantile at `q` in [0, 1], between the two nearest values linearly; NaN of no values. Infinite values
 /// are larger than all others.
 pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -16,7 +16,7 @@ pub(crate) fn quantile(values: &[f64], q: f64) -> f64 {
     if above.is_infinite() { above } else { sorted[below] + weight * (above - sorted[below]) }
 }
 
-/// What a Mann–Whitney test says of two independent samples.
+/// The outcome of a Mann–Whitney test of two independent samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct MannWhitney {
     /// The chance that a value of the first sample is below one of the second, ties counting half.
@@ -47,7 +47,7 @@ pub(crate) fn mann_whitney(a: &[f64], b: &[f64]) -> MannWhitney {
     MannWhitney { superiority: wins / (n * m) as f64, p_larger, p_smaller }
 }
 
-/// The one-sided p-value of "the differences tend to be positive" (Wilcoxon 1945, signed ranks). Exact without
+/// Returns the one-sided p-value of "the differences tend to be positive" (Wilcoxon 1945, signed ranks). Exact without
 /// ties and zeros and up to 50 differences; otherwise the normal approximation. Zeros are left out.
 pub(crate) fn wilcoxon_p_positive(differences: &[f64]) -> f64 {
     let nonzero: Vec<f64> = differences.iter().copied().filter(|found| *found != 0.0).collect();
@@ -72,7 +72,7 @@ pub(crate) fn wilcoxon_p_positive(differences: &[f64]) -> f64 {
     normal_tails(positive, n * (n + 1.0) / 4.0, variance).1
 }
 
-/// p-values that may be read one by one: the chance of any false alarm among all stays below the level
+/// Corrects p-values so that they may be read one by one: the chance of any false alarm among all stays below the level
 /// (Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure").
 pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
@@ -86,7 +86,7 @@ pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The ranks of values, from 1 for the smallest; equal values share the mean of theirs.
+/// Returns the ranks of values, from 1 for the smallest; equal values share the mean of theirs.
 pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     let rank = |value: &f64| {
         let below = values.iter().filter(|other| *other < value).count() as f64;
@@ -106,20 +106,20 @@ fn win(a: f64, b: f64) -> f64 {
     }
 }
 
-/// How many values are equal, for each different value.
+/// Returns for each different value the number of values that equal it.
 fn tie_sizes<'a>(values: impl IntoIterator<Item = &'a f64>) -> Vec<usize> {
     let mut sorted: Vec<f64> = values.into_iter().copied().collect();
     sorted.sort_by(f64::total_cmp);
     sorted.chunk_by(|a, b| a == b).map(<[f64]>::len).collect()
 }
 
-/// t³ − t, by which t tied values lower a rank statistic's variance.
+/// Returns t³ − t, by which t tied values lower a rank statistic's variance.
 fn cube_excess(t: usize) -> f64 {
     let t = t as f64;
     t * t * t - t
 }
 
-/// In how many ways n and m values can be mixed so that u of the n·m pairs are in one order; by u.
+/// Counts the ways in which n and m values can be mixed so that u of the n·m pairs are in one order; by u.
 /// The recurrence of Mann and Whitney: the largest value belongs to the first sample or to the second.
 fn rank_sum_counts(n: usize, m: usize) -> Vec<f64> {
     // counts[j][u] for the present i values of the first sample and j of the second.
@@ -140,7 +140,7 @@ fn rank_sum_counts(n: usize, m: usize) -> Vec<f64> {
     counts.pop().unwrap_or_default()
 }
 
-/// In how many ways signs can be given to the ranks 1 to n so that the positive ones sum to w; by w.
+/// Counts the ways in which signs can be given to the ranks 1 to n so that the positive ones sum to w; by w.
 fn signed_rank_counts(n: usize) -> Vec<f64> {
     let mut counts = vec![0.0; n * (n + 1) / 2 + 1];
     counts[0] = 1.0;
@@ -159,7 +159,7 @@ fn mann_whitney_variance(n: usize, m: usize, ties: &[usize]) -> f64 {
     n * m / 12.0 * (total + 1.0 - cubes / (total * (total - 1.0)))
 }
 
-/// The chances of a statistic at most, and at least, as large as `found`, each moved by half a unit because the
+/// Returns the chances of a statistic at most, and at least, as large as `found`, each moved by half a unit because the
 /// statistic is discrete. Without variance nothing can be said: both are 1.
 fn normal_tails(found: f64, mean: f64, variance: f64) -> (f64, f64) {
     if variance <= 0.0 {
@@ -169,7 +169,7 @@ fn normal_tails(found: f64, mean: f64, variance: f64) -> (f64, f64) {
     (normal_cdf(z(found + 0.5)), normal_cdf(-z(found - 0.5)))
 }
 
-/// The standard normal distribution function, by the series of erf near zero and the continued fraction of
+/// Returns the standard normal distribution function, by the series of erf near zero and the continued fraction of
 /// erfc beyond (Abramowitz and Stegun 7.1.6 and 7.1.14); relative error below 1e-12 for −8 < z < 8.
 fn normal_cdf(z: f64) -> f64 {
     let x = z.abs() / std::f64::consts::SQRT_2;

@@ -18,10 +18,10 @@ use trialbox_core::{
 };
 use trialbox_samplers::SamplerConfig;
 
-/// How often each suggestion is timed, after one that is not.
+/// The number of times that each suggestion is timed, after one that is not.
 const REPEATS: usize = 20;
 
-/// What is varied, one thing at a time, around the middle setting.
+/// The middle setting, around which one thing at a time is varied.
 const MIDDLE: Setting = Setting { n_trials: 1000, n_params: 10, n_candidates: 24 };
 const N_TRIALS: [usize; 3] = [100, 1000, 10_000];
 const N_PARAMS: [usize; 5] = [1, 2, 5, 10, 50];
@@ -166,12 +166,12 @@ fn time_optuna(
     optuna.call(&Json::object([("add", Json::Array(trials))]))?;
     let taken = optuna.call(&Json::object([("time", Json::from(REPEATS as u64 + 1))]))?;
     let Json::Array(taken) = taken else {
-        anyhow::bail!("Optuna answered {taken}, which is no list")
+        anyhow::bail!("expected a list from Optuna, found {taken}")
     };
     taken.iter().map(|seconds| seconds.as_f64().context("a time is a number")).collect()
 }
 
-/// The CPU time that this thread has used.
+/// Returns the CPU time that this thread has used.
 pub(crate) fn cpu_seconds() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 + 1e-9 * now.tv_nsec as f64
@@ -192,7 +192,7 @@ fn params(n: usize) -> Vec<ParamSpec> {
         .collect()
 }
 
-/// COMPLETE trials at random points; what they are worth falls with the distance from the ranges' middles.
+/// Returns COMPLETE trials at random points; what they are worth falls with the distance from the ranges' middles.
 fn random_trials(params: &[ParamSpec], n: usize) -> Vec<FrozenTrial> {
     let random_trial = |number: u32| {
         let mut rng = trial_rng(1, TrialNumber(number));

@@ -12,7 +12,7 @@ const LEGEND_HEIGHT: f64 = 30.0;
 /// Distinguishable by the colour-blind too (Okabe and Ito 2008, "Color Universal Design").
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 
-/// A picture in SVG: medians as lines, quartiles as bands, regret on a log scale.
+/// Returns a picture in SVG: medians as lines, quartiles as bands, regret on a log scale.
 pub(crate) fn draw(samplers: &[String], compared: &[Compared], n_trials: usize) -> String {
     let outer = (PANEL.0 + MARGIN.0 + MARGIN.2, PANEL.1 + MARGIN.1 + MARGIN.3);
     let rows = compared.len().div_ceil(COLUMNS);
@@ -111,7 +111,7 @@ impl Band {
         Band { lower: along(0.25), median: along(0.5), upper: along(0.75) }
     }
 
-    /// The outline: the upper quartile forth, the lower one back.
+    /// Returns the outline: the upper quartile forth, the lower one back.
     fn area(&self, axis: &LogAxis) -> String {
         let back: Vec<String> =
             steps(&self.lower, axis).split('L').rev().map(str::to_owned).collect();
@@ -119,7 +119,7 @@ impl Band {
     }
 }
 
-/// A regret's path from trial to trial, without its first move; points on a level line are left out.
+/// Returns a regret's path from trial to trial, without its first move; points on a level line are left out.
 fn steps(values: &[f64], axis: &LogAxis) -> String {
     let mut points: Vec<(usize, f64)> = Vec::new();
     for (index, value) in values.iter().enumerate() {
@@ -149,7 +149,7 @@ struct LogAxis {
 }
 
 impl LogAxis {
-    /// From the smallest quartile above zero to the largest one after the first few trials.
+    /// Returns the range from the smallest quartile above zero to the largest one after the first few trials.
     fn around(bands: &[Band]) -> Self {
         const FIRST_SHOWN: usize = 3;
         let all = bands.iter().flat_map(|band| [&band.lower, &band.median, &band.upper]);
@@ -164,7 +164,7 @@ impl LogAxis {
         }
     }
 
-    /// Down from the panel's top; values outside of the bounds are at the edge.
+    /// Returns the distance down from the panel's top; values outside of the bounds are at the edge.
     fn y(&self, value: f64) -> f64 {
         let place = (value.max(self.low) / self.low).ln() / (self.high / self.low).ln();
         PANEL.1 * (1.0 - place.min(1.0))
@@ -184,7 +184,7 @@ impl LogAxis {
     }
 }
 
-/// At most six of them, evenly.
+/// Thins them out evenly to at most six.
 fn thin_out(ticks: Vec<f64>) -> Vec<f64> {
     let every = ticks.len().div_ceil(6);
     ticks.into_iter().step_by(every).collect()

@@ -14,7 +14,7 @@ struct Axis {
     len: usize,
 }
 
-/// How a parameter finds its place on an axis.
+/// The way from a parameter to its place on an axis.
 pub(crate) enum AxisKind {
     /// Between ascending grid points, linearly.
     Linear(Vec<f64>),
@@ -41,21 +41,21 @@ impl Table {
         Table { axes, values }
     }
 
-    /// The axes: name, kind, length.
+    /// Returns the axes: name, kind, length.
     pub(crate) fn axes(&self) -> impl Iterator<Item = (&str, &AxisKind, usize)> {
         self.axes.iter().map(|axis| (axis.name.as_str(), &axis.kind, axis.len))
     }
 
-    /// The smallest value.
+    /// Returns the smallest value.
     pub(crate) fn minimum(&self) -> f64 {
         self.values.iter().copied().fold(f64::INFINITY, f64::min)
     }
 
-    /// The value where the axes' parameters are those that `param` gives; numbers beyond an axis's ends are
+    /// Returns the value where the axes' parameters are those that `param` gives; numbers beyond an axis's ends are
     /// taken for its ends.
     ///
     /// # Panics
-    /// When a parameter is missing or has no place on its axis.
+    /// Panics if a parameter is missing or has no place on its axis.
     pub(crate) fn value<'a>(&self, param: impl Fn(&str) -> Option<&'a Json>) -> f64 {
         let mut corners = vec![(0, 1.0)];
         for axis in &self.axes {
@@ -88,7 +88,7 @@ impl Axis {
         Axis { name: (*name).to_owned(), kind, len: points.len() }
     }
 
-    /// The grid points around a value, with their weights.
+    /// Returns the grid points around a value, with their weights.
     fn places(&self, value: &Json) -> Option<Vec<(usize, f64)>> {
         match &self.kind {
             AxisKind::Choice(labels) => {

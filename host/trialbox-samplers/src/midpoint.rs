@@ -1,4 +1,4 @@
-//! The middle of every range: the value to take when nobody has said anything.
+//! The middle of every range: the value of a parameter that was not given.
 
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::Ask;

@@ -65,22 +65,23 @@ impl From<ConfigError> for Refusal {
 }
 
 impl<T: Clone> Field<T> {
-    /// `true` or `false`.
+    /// Returns a field that takes `true` or `false`.
     pub const fn flag(name: &'static str, place: Place<T, bool>) -> Self {
         Field { name, shape: Shape::Flag(place) }
     }
 
-    /// `true`, `false`, or `null` to leave the choice to the sampler.
+    /// Returns a field that takes `true`, `false`, or `null` to leave the choice to the sampler.
     pub const fn flag_or_null(name: &'static str, place: Place<T, Option<bool>>) -> Self {
         Field { name, shape: Shape::FlagOrNull(place) }
     }
 
-    /// A whole number of at least `least`.
+    /// Returns a field that takes a whole number of at least `least`.
     pub const fn count(name: &'static str, least: usize, place: Place<T, usize>) -> Self {
         Field { name, shape: Shape::Count { least, place } }
     }
 
-    /// A whole number of at least `least`, or `"auto"` for one that follows from the history.
+    /// Returns a field that takes a whole number of at least `least`, or `"auto"` for one that follows from the
+    /// history.
     pub const fn count_or_auto(
         name: &'static str,
         least: usize,
@@ -89,7 +90,7 @@ impl<T: Clone> Field<T> {
         Field { name, shape: Shape::MaybeCount { least, absent: Absent::Auto, place } }
     }
 
-    /// A whole number of at least `least`, without a default.
+    /// Returns a field that takes a whole number of at least `least`, without a default.
     pub const fn required_count(
         name: &'static str,
         least: usize,
@@ -98,7 +99,7 @@ impl<T: Clone> Field<T> {
         Field { name, shape: Shape::MaybeCount { least, absent: Absent::Required, place } }
     }
 
-    /// A number in a range; infinities are numbers, NaN is in no range.
+    /// Returns a field that takes a number in a range; infinities are numbers, NaN is in no range.
     pub const fn float(
         name: &'static str,
         range: RangeInclusive<f64>,
@@ -107,7 +108,7 @@ impl<T: Clone> Field<T> {
         Field { name, shape: Shape::Float { range, place } }
     }
 
-    /// A number in a range, or `null`.
+    /// Returns a field that takes a number in a range, or `null`.
     pub const fn float_or_null(
         name: &'static str,
         range: RangeInclusive<f64>,
@@ -116,7 +117,7 @@ impl<T: Clone> Field<T> {
         Field { name, shape: Shape::MaybeFloat { range, absent: Absent::Null, place } }
     }
 
-    /// A number in a range, without a default.
+    /// Returns a field that takes a number in a range, without a default.
     pub const fn required_float(
         name: &'static str,
         range: RangeInclusive<f64>,
@@ -125,7 +126,7 @@ impl<T: Clone> Field<T> {
         Field { name, shape: Shape::MaybeFloat { range, absent: Absent::Required, place } }
     }
 
-    /// An option of a shape of its own.
+    /// Returns a field of a shape of its own.
     pub const fn custom(
         name: &'static str,
         get: fn(&T) -> Json,

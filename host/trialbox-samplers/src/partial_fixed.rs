@@ -30,7 +30,7 @@ impl PartialFixedSampler {
         self.fixed.iter().rev().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// The history of what is left free; a trial that has no such parameter, or not yet, is part of it.
+    /// Returns the history of what is left free; a trial that has no such parameter, or not yet, is part of it.
     fn free_history(&self, history: &History) -> History {
         let has_values = |trial: &&FrozenTrial| {
             trial.params.iter().all(|(name, param)| {

@@ -1,5 +1,5 @@
-//! How trials that run at the same time learn of each other's joint draws: the values, by name, as one JSON
-//! text in the trial's system attributes, cut into slices that Optuna's databases can hold.
+//! Joint draws, as simultaneous trials tell each other of them: the values, by name, as one JSON text in the
+//! trial's system attributes, cut into slices that Optuna's databases can hold.
 //!
 //! Python's workers write and read the same (`tpe:relative_params:0`, `:1`, …).
 
@@ -10,7 +10,7 @@ use trialbox_core::{FrozenTrial, Json};
 /// The longest slice, in characters.
 const SLICE: usize = 2045;
 
-/// The attributes that tell of a joint draw, `params` being internal values by name.
+/// Returns the attributes that tell of a joint draw, `params` being internal values by name.
 pub(crate) fn to_attrs(
     prefix: &str,
     space: &SearchSpace,
@@ -28,7 +28,7 @@ pub(crate) fn to_attrs(
     slices.enumerate().map(attr).collect()
 }
 
-/// The external values of a trial's joint draw; `None` if it has none, or if it is read while another
+/// Returns the external values of a trial's joint draw; `None` if it has none, or if it is read while another
 /// process is between two slices.
 pub(crate) fn of_trial(prefix: &str, trial: &FrozenTrial) -> Option<Json> {
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What the unit tests of several samplers and pruners need.
+//! Helpers that the unit tests of several samplers and pruners share.
 
 use std::collections::BTreeMap;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
@@ -8,13 +8,13 @@ use trialbox_core::{
     Distribution, FrozenTrial, History, Json, Param, StudyDirection, TrialNumber, TrialState,
 };
 
-/// The question of a trial that has nothing yet.
+/// Returns the question of a trial that has nothing yet.
 pub(crate) fn ask(history: &History) -> Ask<'_> {
     static NONE: BTreeMap<String, Json> = BTreeMap::new();
     Ask { history, number: TrialNumber(0), params: &[], fixed_params: &[], system_attrs: &NONE }
 }
 
-/// A COMPLETE trial of value 0 without parameters.
+/// Returns a COMPLETE trial of value 0 without parameters.
 pub(crate) fn trial(number: u32) -> FrozenTrial {
     FrozenTrial {
         id: TrialId(i64::from(number) + 1),
@@ -30,7 +30,7 @@ pub(crate) fn trial(number: u32) -> FrozenTrial {
     }
 }
 
-/// A trial with parameters, given as name, distribution and internal value; of value 0 if it is COMPLETE.
+/// Returns a trial with parameters, given as name, distribution and internal value; of value 0 if it is COMPLETE.
 pub(crate) fn trial_with(
     number: u32,
     state: TrialState,
@@ -44,7 +44,7 @@ pub(crate) fn trial_with(
     FrozenTrial { state, values, params: params.iter().map(param).collect(), ..trial(number) }
 }
 
-/// COMPLETE trials with these values at the steps 0, 1, ….
+/// Returns COMPLETE trials with these values at the steps 0, 1, ….
 pub(crate) fn reporting(values: &[&[f64]]) -> Vec<FrozenTrial> {
     let reporting = |(number, values): (u32, &&[f64])| FrozenTrial {
         intermediate_values: by_step(values),
@@ -53,7 +53,7 @@ pub(crate) fn reporting(values: &[&[f64]]) -> Vec<FrozenTrial> {
     (0..).zip(values).map(reporting).collect()
 }
 
-/// PRUNED trials that have left these values at the rungs 0, 1, ….
+/// Returns PRUNED trials that have left these values at the rungs 0, 1, ….
 pub(crate) fn on_rungs(values: &[&[f64]]) -> Vec<FrozenTrial> {
     let rung = |(rung, value): (usize, &f64)| (format!("completed_rung_{rung}"), (*value).into());
     let on_rungs = |(number, values): (u32, &&[f64])| FrozenTrial {
@@ -64,7 +64,7 @@ pub(crate) fn on_rungs(values: &[&[f64]]) -> Vec<FrozenTrial> {
     (0..).zip(values).map(on_rungs).collect()
 }
 
-/// What a pruner says of a trial with these values at the steps 0, 1, ….
+/// Judges a trial with these values at the steps 0, 1, ….
 pub(crate) fn judge(
     pruner: &dyn Pruner,
     direction: StudyDirection,

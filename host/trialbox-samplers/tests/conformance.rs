@@ -15,7 +15,7 @@ use trialbox_core::{
 };
 use trialbox_samplers::{MidpointSampler, RandomSampler, SamplerConfig};
 
-/// Every sampler, with the options that change what it does.
+/// Returns every sampler, with the options that change what it does.
 fn all() -> Vec<SamplerConfig> {
     let with = |name: &str, options: &str| {
         let options = Json::parse(options).expect("JSON");
@@ -84,7 +84,7 @@ fn ask<'a>(history: &'a History, attrs: &'a BTreeMap<String, Json>, number: u32)
     }
 }
 
-/// COMPLETE trials with even draws.
+/// Returns COMPLETE trials with even draws.
 fn complete(n: u32, space: &Space, n_objectives: usize) -> Vec<FrozenTrial> {
     let mut rng = trial_rng(n.into(), TrialNumber(u32::MAX));
     let trial = |number| FrozenTrial {
@@ -215,7 +215,7 @@ fn fix_outside(number: u32, trial: &mut FrozenTrial) {
     }
 }
 
-/// The same names as other kinds: what two first trials at once can leave behind.
+/// Returns the same names as other kinds: what two first trials at once can leave behind.
 fn incompatible() -> Space {
     let mut space = space();
     let distributions: Vec<Distribution> = space.iter().map(|(_, it)| it.clone()).collect();

@@ -153,7 +153,7 @@ fn quantise(value: f64, distribution: &Distribution) -> u16 {
     ((place(value) - place(low)) / (place(high) - place(low)) * 65535.0).round() as u16
 }
 
-/// The tests of one history: one a parameter, and one of all together.
+/// Returns the tests of one history: one a parameter, and one of all together.
 fn compare(history: &Recorded, theirs: &Sample, ours: &Sample) -> Vec<(String, f64)> {
     let scales: Vec<Scale> = history.asked.iter().map(|(_, it)| scale(it)).collect();
     let column = |sample: &Sample, index: usize| -> Vec<u16> {

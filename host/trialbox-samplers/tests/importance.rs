@@ -95,7 +95,7 @@ fn check_forests(key: &str, assess: Forest) {
     }
 }
 
-/// The normalised importances of each parameter with 20 seeds.
+/// Returns the normalised importances of each parameter with 20 seeds.
 fn over_seeds(history: &History, objective: usize, assess: Forest) -> BTreeMap<String, Vec<f64>> {
     let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for seed in 0..20 {

@@ -13,7 +13,7 @@ use trialbox_core::seam::rng::{trial_rng, unit};
 use trialbox_core::{FrozenTrial, History, Json, TrialNumber, TrialState};
 use trialbox_samplers::PrunerConfig;
 
-/// Every pruner, with options that let it prune.
+/// Returns every pruner, with options that let it prune.
 fn all() -> Vec<PrunerConfig> {
     [
         r#"{"name": "median"}"#,
@@ -62,7 +62,7 @@ fn judge(config: &PrunerConfig, history: &History, values: &BTreeMap<i64, f64>) 
     )
 }
 
-/// A bad trial, its values getting worse, after so many reports.
+/// Returns a bad trial, its values getting worse, after so many reports.
 fn worse(n_reports: i64) -> BTreeMap<i64, f64> {
     (0..n_reports).map(|step| (step, 2.0 + step as f64)).collect()
 }

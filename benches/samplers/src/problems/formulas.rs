@@ -18,7 +18,7 @@ pub(super) fn all() -> Vec<Problem> {
     ]
 }
 
-/// Where the optimum lies: in the middle 60 % of the range and never at its centre, which some samplers try
+/// Returns the place of the optimum: in the middle 60 % of the range and never at its centre, which some samplers try
 /// first. Coordinate i is at the fractional part of (i + 1)·0.618… of that part.
 fn optimum_at(d: usize, low: f64, high: f64) -> Vec<f64> {
     const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
@@ -54,7 +54,7 @@ fn branin() -> Problem {
     })
 }
 
-/// Hartmann's function of six variables, with the constants of Dixon and Szegő 1978.
+/// Returns Hartmann's function of six variables, with the constants of Dixon and Szegő 1978.
 fn hartmann6() -> Problem {
     let params = floats(6, 0.0, 1.0);
     Problem::single(("hartmann6", "smooth"), params, -3.322_368_011_415_515, hartmann6_at)

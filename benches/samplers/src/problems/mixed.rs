@@ -7,7 +7,7 @@ pub(super) fn all() -> Vec<Problem> {
     vec![vessel4(), zdt1(), mixcond()]
 }
 
-/// The pressure vessel of Sandgren 1990: two plate thicknesses in sixteenths of an inch, radius and length.
+/// Returns the pressure vessel of Sandgren 1990: two plate thicknesses in sixteenths of an inch, radius and length.
 fn vessel4() -> Problem {
     let params = vec![
         int("i1", 1, 99),
@@ -38,7 +38,7 @@ fn vessel4() -> Problem {
     }
 }
 
-/// ZDT1 (Zitzler, Deb and Thiele 2000) with six variables; the front is f₂ = 1 − √f₁.
+/// Returns ZDT1 (Zitzler, Deb and Thiele 2000) with six variables; the front is f₂ = 1 − √f₁.
 fn zdt1() -> Problem {
     let formula = |point: &Point| {
         let x = point.vector(6);
@@ -57,7 +57,7 @@ fn zdt1() -> Problem {
     }
 }
 
-/// Three model families behind one choice, each with its own parameters; 0 is reached by `net` alone, whose
+/// Returns three model families behind one choice, each with its own parameters; 0 is reached by `net` alone, whose
 /// best learning rate depends on its width.
 fn mixcond() -> Problem {
     let params = vec![

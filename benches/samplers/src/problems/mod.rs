@@ -7,12 +7,12 @@ mod tables;
 use crate::problem::Problem;
 use anyhow::{Result, bail};
 
-/// All problems, those of a class together.
+/// Returns all problems, those of a class together.
 pub(crate) fn all() -> Vec<Problem> {
     [formulas::all(), mixed::all(), tables::all()].into_iter().flatten().collect()
 }
 
-/// The problems of the given names, in the order of [`all`].
+/// Returns the problems of the given names, in the order of [`all`].
 ///
 /// # Errors
 /// Lists the problems there are.
@@ -22,7 +22,7 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<Problem>> {
         names.iter().find(|name| all.iter().all(|problem| problem.name != **name))
     {
         let known: Vec<&str> = all.iter().map(|problem| problem.name).collect();
-        bail!("there is no problem `{unknown}`; there are: {}", known.join(", "));
+        bail!("unknown problem `{unknown}`: expected one of {}", known.join(", "));
     }
     Ok(all.into_iter().filter(|problem| names.iter().any(|name| name == problem.name)).collect())
 }
@@ -44,7 +44,7 @@ mod tests {
         items.iter().map(|item| item.as_f64().expect("a number")).collect()
     }
 
-    /// Relative to the wanted value, or absolute where that is below 1.
+    /// Compares numbers, relative to the wanted value, or absolute where that is below 1.
     fn is_close(found: &[f64], want: &[f64]) -> bool {
         found.len() == want.len()
             && found.iter().zip(want).all(|(a, b)| (a - b).abs() <= 1e-9 * b.abs().max(1.0))
@@ -94,6 +94,8 @@ mod tests {
     #[test]
     fn a_problem_that_is_none_lists_those_there_are() {
         let Err(error) = named(&["sphere".to_owned()]) else { panic!("there is no `sphere`") };
-        assert!(error.to_string().starts_with("there is no problem `sphere`; there are: branin, "));
+        assert!(
+            error.to_string().starts_with("unknown problem `sphere`: expected one of branin, ")
+        );
     }
 }

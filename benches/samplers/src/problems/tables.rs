@@ -14,7 +14,7 @@ pub(super) fn all() -> Vec<Problem> {
 
 const CLASS: &str = "table";
 
-/// A support vector machine with two parameters.
+/// Returns a support vector machine with two parameters.
 fn svm_digits() -> Problem {
     let table = Table::parse(include_str!("../../data/svc_rbf.csv"));
     let params = vec![log_float("C", 1e-3, 1e3), log_float("gamma", 1e-6, 1.0)];
@@ -23,8 +23,8 @@ fn svm_digits() -> Problem {
     })
 }
 
-/// Which of five models, and its parameters: combined algorithm selection and hyperparameter optimisation
-/// (Thornton et al. 2013, "Auto-WEKA").
+/// Returns the choice among five models with their parameters: combined algorithm selection and hyperparameter
+/// optimisation (Thornton et al. 2013, "Auto-WEKA").
 fn cash_digits() -> Problem {
     let models = models();
     let names: Vec<&str> = models.iter().map(|model| model.name).collect();
@@ -42,7 +42,7 @@ fn cash_digits() -> Problem {
 
 struct Model {
     name: &'static str,
-    /// What the parameters' names have before the axes' names.
+    /// The prefix of the parameters' names before the axes' names.
     prefix: &'static str,
     table: Table,
     params: Vec<ParamSpec>,
@@ -105,7 +105,7 @@ fn models() -> [Model; 5] {
     ]
 }
 
-/// A table whose axes are all the parameters there are: integers index it.
+/// Returns a table whose axes are all the parameters there are: integers index it.
 fn grid_problem(name: &'static str, text: &str) -> Problem {
     let table = Table::parse(text);
     let spec = |(axis, kind, len): (&str, &AxisKind, usize)| match kind {

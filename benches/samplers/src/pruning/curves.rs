@@ -15,9 +15,9 @@ pub(crate) struct CurveProblem {
     pub(crate) name: &'static str,
     /// The parameters in the order in which an objective asks for them.
     pub(crate) params: Vec<ParamSpec>,
-    /// Whether the value should be small or large.
+    /// The direction of the value.
     pub(crate) direction: StudyDirection,
-    /// How many steps a trial has that is not pruned.
+    /// The number of steps of a trial that is not pruned.
     pub(crate) n_steps: u32,
     /// Values that a study may be asked to reach, from easy to hard.
     pub(crate) targets: &'static [f64],
@@ -31,7 +31,7 @@ pub(crate) type Begin = dyn Fn(&Point, u64) -> Curve;
 /// Each call goes one step further and gives the value there.
 pub(crate) type Curve = Box<dyn FnMut() -> f64>;
 
-/// The problems of these names, or all.
+/// Returns the problems of these names, or all.
 ///
 /// # Errors
 /// Lists the problems there are.
@@ -42,12 +42,12 @@ pub(crate) fn named(names: &[String]) -> Result<Vec<CurveProblem>> {
     }
     let known: Vec<&str> = all().iter().map(|problem| problem.name).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        bail!("there is no learning curve `{unknown}`; there are: {}", known.join(", "));
+        bail!("unknown learning curve `{unknown}`: expected one of {}", known.join(", "));
     }
     Ok(all().into_iter().filter(|problem| names.iter().any(|name| name == problem.name)).collect())
 }
 
-/// The example objective `digits`, its training and its search space.
+/// Returns the example objective `digits`, its training and its search space.
 fn digits_accuracy() -> CurveProblem {
     CurveProblem {
         name: "digits",
@@ -74,7 +74,7 @@ fn digits_accuracy() -> CurveProblem {
     }
 }
 
-/// For training and for validation.
+/// Returns the images for training and for validation.
 fn images() -> Arc<(Digits, Digits)> {
     static IMAGES: OnceLock<Arc<(Digits, Digits)>> = OnceLock::new();
     let read = || {
@@ -101,8 +101,8 @@ fn settings(point: &Point) -> Settings {
     }
 }
 
-/// A loss that falls as a power of the step towards a floor, with noise: what curves of large trainings look like
-/// (Hestness et al. 2017), at no cost. Fast learners are not always those that end best.
+/// Returns a loss that falls as a power of the step towards a floor, with noise: what curves of large trainings
+/// look like (Hestness et al. 2017), at no cost. Fast learners are not always those that end best.
 fn power_law() -> CurveProblem {
     CurveProblem {
         name: "power_law",

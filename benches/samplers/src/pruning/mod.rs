@@ -13,12 +13,12 @@ use sides::{Optunas, Ours, Side};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// What the two commands are about.
+/// The runs that the two commands are about.
 struct Selection {
     problems: Vec<CurveProblem>,
     pruners: Vec<String>,
     seeds: RangeInclusive<u64>,
-    /// How many trials' steps a run has, counted as if none were pruned.
+    /// The number of trials that a run has the steps of, counted as if none were pruned.
     n_trials: u64,
     results: PathBuf,
 }
@@ -48,7 +48,7 @@ pub(crate) fn command(
     }
 }
 
-/// Beside the results of the samplers.
+/// Returns the folder of results, which is beside those of the samplers.
 fn kept_results(samplers: &Path) -> PathBuf {
     samplers.with_file_name("pruning")
 }

@@ -91,7 +91,7 @@ fn spent(
     Ok(runs.iter().map(|run| steps_until(run, problem, target)).collect())
 }
 
-/// The steps up to the end of the first whole trial that is as good as the target; all if there is none.
+/// Returns the steps up to the end of the first whole trial that is as good as the target; all if there is none.
 fn steps_until(run: &[CurveTrial], problem: &CurveProblem, target: f64) -> (u64, bool) {
     let cost = |value: f64| problem.direction.to_minimize(value);
     let is_there = |trial: &&CurveTrial| !trial.is_pruned && cost(trial.value) <= cost(target);

@@ -7,23 +7,23 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-/// What a trial came to.
+/// The outcome of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct CurveTrial {
-    /// How many steps it went.
+    /// The number of its steps.
     pub(super) n_steps: u32,
     /// Its last value.
     pub(super) value: f64,
-    /// Whether a pruner ended it.
+    /// True if a pruner ended it.
     pub(super) is_pruned: bool,
 }
 
-/// The file of one side (`asha`, `optuna-asha`) on one problem.
+/// Returns the file of one side (`asha`, `optuna-asha`) on one problem.
 pub(super) fn path(folder: &Path, problem: &str, side: &str) -> PathBuf {
     folder.join(problem).join(format!("{side}.csv"))
 }
 
-/// The runs by seed; empty if there are none yet.
+/// Returns the runs by seed; empty if there are none yet.
 ///
 /// # Errors
 /// A file that is not of this format.
@@ -33,8 +33,9 @@ pub(super) fn read(path: &Path) -> Result<BTreeMap<u64, Vec<CurveTrial>>> {
     }
     let text = std::fs::read_to_string(path)?;
     let parse = |line: &str| {
-        parse_run(line)
-            .with_context(|| format!("{} has a line that is no run: {line:.40}", path.display()))
+        parse_run(line).with_context(|| {
+            format!("{}: expected a run, found the line {line:.40}", path.display())
+        })
     };
     text.lines().skip(1).map(parse).collect()
 }
@@ -58,7 +59,7 @@ fn parse_cell(cell: &str) -> Result<CurveTrial> {
 /// Adds a run.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// Fails if the file cannot be written.
 pub(super) fn append(path: &Path, seed: u64, run: &[CurveTrial]) -> Result<()> {
     let mut text = String::new();
     if !path.exists() {

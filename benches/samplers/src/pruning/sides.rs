@@ -37,7 +37,7 @@ pub(super) trait Side {
     ) -> Result<Vec<CurveTrial>>;
 }
 
-/// The seed of a study: another stream on another problem, in the 32 bits that Optuna takes.
+/// Returns the seed of a study: another stream on another problem, in the 32 bits that Optuna takes.
 fn study_seed(problem: &CurveProblem, seed: u64) -> u64 {
     mix(seed, problem.name) & u64::from(u32::MAX)
 }
@@ -153,7 +153,7 @@ fn chosen(
     Ok(choices[index as usize].clone())
 }
 
-/// One trial comes after the other, so it is no matter when.
+/// Trials run one after the other, so that the time does not matter.
 struct Timeless;
 
 impl Clock for Timeless {

@@ -1,5 +1,5 @@
 //! The random streams of a trial: functions of the study's seed and the trial's number, so that a trial
-//! draws the same numbers on whichever machine, and however often, it runs.
+//! draws the same numbers on every machine, and each time that it runs.
 
 use crate::study::trial::TrialNumber;
 use rand_core::{Rng as _, SeedableRng as _};
@@ -13,23 +13,23 @@ const GUEST_STREAMS: u64 = 1 << 63;
 /// The stream that a study's trials share; those below 2³² belong to one trial number each.
 const STUDY_STREAM: u64 = 1 << 62;
 
-/// The stream that a sampler draws a trial's parameters from: the seed picks the key, the number the stream.
+/// Returns the stream that a sampler draws a trial's parameters from: the seed picks the key, the number the stream.
 pub fn trial_rng(study_seed: u64, number: TrialNumber) -> TrialRng {
     stream(study_seed, u64::from(number.0))
 }
 
-/// The seed that the objective is given for its own random numbers.
+/// Returns the seed that the objective is given for its own random numbers.
 pub fn guest_seed(study_seed: u64, number: TrialNumber) -> u64 {
     stream(study_seed, GUEST_STREAMS | u64::from(number.0)).next_u64()
 }
 
-/// A stream for what WASI calls random, from the seed that the objective was given: the same in every run of
+/// Returns a stream for what WASI calls random, from the seed that the objective was given: the same in every run of
 /// a trial, so that hash maps and random numbers inside the guest repeat.
 pub fn guest_wasi_rng(guest_seed: u64, purpose: u64) -> TrialRng {
     stream(guest_seed, GUEST_STREAMS | purpose)
 }
 
-/// The stream that all trials of a study share, from its beginning, given the stream of any of them.
+/// Returns the stream that all trials of a study share, from its beginning, given the stream of any of them.
 pub fn study_rng(of_a_trial: &TrialRng) -> TrialRng {
     let mut rng = of_a_trial.clone();
     rng.set_stream(STUDY_STREAM);
@@ -37,7 +37,7 @@ pub fn study_rng(of_a_trial: &TrialRng) -> TrialRng {
     rng
 }
 
-/// The stream of [`study_rng`] for a seed that the user gave to a sampler.
+/// Returns the stream of [`study_rng`] for a seed that the user gave to a sampler.
 pub fn seeded_rng(seed: u64) -> TrialRng {
     stream(seed, STUDY_STREAM)
 }
@@ -48,12 +48,12 @@ fn stream(study_seed: u64, stream: u64) -> TrialRng {
     rng
 }
 
-/// A float in [0, 1) with 53 random bits.
+/// Returns a float in [0, 1) with 53 random bits.
 pub fn unit(rng: &mut TrialRng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// A whole number in [0, `n`), each with the same probability; 0 if `n` is 0.
+/// Returns a whole number in [0, `n`), each with the same probability; 0 if `n` is 0.
 pub fn below(n: u64, rng: &mut TrialRng) -> u64 {
     // Numbers from the last, incomplete round of 0 to n − 1 would favour its beginning.
     let incomplete = u64::MAX.checked_rem(n).map_or(0, |rest| (rest + 1) % n);

@@ -16,8 +16,8 @@ use trialbox_core::{Distribution, FrozenTrial, History, Sampler, TrialState};
 /// Searches the whole space of an objective, conditions included, which it learns from the trials: each says
 /// how the prefixes of its values go on. As Optuna's `BruteForceSampler`, and together with it.
 ///
-/// A trial is given values that nobody has tried, or at which a trial stands that is RUNNING if there are no
-/// others. The search is exhausted when every prefix is known to its end. A float without a step is random and
+/// A trial gets values that no trial has tried or, if there are none, values at which a RUNNING trial stands.
+/// The search is exhausted when every prefix is known to its end. A float without a step is random and
 /// never exhausted; Optuna fails such a trial.
 ///
 /// O(trials · parameters) a parameter, whatever the sizes of the ranges.
@@ -27,7 +27,7 @@ pub struct BruteForceSampler {
 }
 
 impl BruteForceSampler {
-    /// A sampler with these options.
+    /// Creates a sampler with these options.
     pub fn new(options: BruteForceOptions) -> Self {
         BruteForceSampler { options }
     }

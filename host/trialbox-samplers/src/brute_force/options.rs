@@ -6,8 +6,8 @@ use crate::options::{Field, Options};
 /// study's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BruteForceOptions {
-    /// Whether what is RUNNING counts as untried, so that the search goes on until everything has ended. It
-    /// costs trials that are run twice.
+    /// True if what is RUNNING counts as untried, so that the search continues until every trial has finished.
+    /// The price is trials that run twice.
     pub avoid_premature_stop: bool,
 }
 

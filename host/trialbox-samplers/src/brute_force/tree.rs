@@ -1,12 +1,12 @@
-//! What has been tried, as a tree: a level for each parameter in the order in which it is asked for, a branch
-//! for each of its values.
+//! The values that were tried, as a tree: a level for each parameter in the order of suggestion, a branch for
+//! each of its values.
 
 use super::values;
 use std::collections::BTreeMap;
 use trialbox_core::seam::rng::{TrialRng, below, unit};
 use trialbox_core::{Distribution, FrozenTrial, Param, TrialState};
 
-/// Where a prefix of values leads.
+/// A prefix of values.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     next: Next,
@@ -14,7 +14,7 @@ pub(super) struct Node {
     is_running: bool,
 }
 
-/// What is known of the parameter that comes next.
+/// The parameter that comes next, as far as it is known.
 #[derive(Debug, Default)]
 enum Next {
     /// Nothing.
@@ -38,7 +38,7 @@ struct Branches {
 }
 
 impl Node {
-    /// A node whose next parameter is known.
+    /// Returns a node whose next parameter is known.
     pub(super) fn with_next(name: &str, distribution: &Distribution) -> Self {
         let mut node = Node::default();
         node.descend_to(name, distribution);
@@ -74,7 +74,7 @@ impl Node {
         Some(branches.tried.entry(place).or_default())
     }
 
-    /// The branches of the next parameter if it is this one.
+    /// Returns the branches of the next parameter if it is this one.
     fn descend_to(&mut self, name: &str, distribution: &Distribution) -> Option<&mut Branches> {
         if matches!(self.next, Next::Unknown | Next::End) {
             self.next = match values::count(distribution) {
@@ -97,8 +97,8 @@ impl Node {
         }
     }
 
-    /// How many prefixes there are below of which nobody knows how they go on, at least. What is RUNNING
-    /// counts if `with_running`.
+    /// Returns the number of prefixes below whose continuation is unknown, at least. What is RUNNING counts if
+    /// `with_running`.
     pub(super) fn n_open(&self, with_running: bool) -> f64 {
         match &self.next {
             Next::Unknown => f64::from(u8::from(with_running || !self.is_running)),
@@ -108,7 +108,7 @@ impl Node {
         }
     }
 
-    /// A value for the next parameter, one with something open below if there is any: half of the time each
+    /// Draws a value for the next parameter, one with something open below if there is any: half of the time each
     /// such value is equally likely, half of the time as likely as it has open prefixes. Values at which a
     /// RUNNING trial stands are left to it while there are others.
     pub(super) fn draw(&self, with_running: bool, rng: &mut TrialRng) -> Option<f64> {
@@ -158,7 +158,7 @@ impl Branches {
         open.last().map_or_else(|| self.untried(0), |(place, _, _)| *place)
     }
 
-    /// The place of the `index`-th value that nobody has tried.
+    /// Returns the place of the `index`-th untried value.
     fn untried(&self, index: u64) -> u64 {
         self.tried
             .keys()
@@ -166,7 +166,7 @@ impl Branches {
     }
 }
 
-/// Whether a trial took these values; it may have taken more.
+/// Returns whether a trial took these values; it may have taken more.
 pub(super) fn begins_with(trial: &FrozenTrial, params: &[(String, Param)]) -> bool {
     params.iter().all(|(name, param)| {
         trial.param(name).is_some_and(|found| found.internal == param.internal)

@@ -2,7 +2,7 @@
 
 use trialbox_core::Distribution;
 
-/// How many values a parameter can take; `None` for a float without a step.
+/// Returns the number of values that a parameter can take; `None` for a float without a step.
 pub(super) fn count(distribution: &Distribution) -> Option<u64> {
     match distribution {
         Distribution::Float(float) => {
@@ -14,7 +14,7 @@ pub(super) fn count(distribution: &Distribution) -> Option<u64> {
     }
 }
 
-/// The value at a place, counted from 0.
+/// Returns the value at a place, counted from 0.
 pub(super) fn at(distribution: &Distribution, place: u64) -> f64 {
     match distribution {
         Distribution::Float(float) => float.grid_point(place),
@@ -23,7 +23,7 @@ pub(super) fn at(distribution: &Distribution, place: u64) -> f64 {
     }
 }
 
-/// The place of a value; `None` if it is not one of them.
+/// Returns the place of a value; `None` if it is not one of them.
 pub(super) fn place(distribution: &Distribution, internal: f64) -> Option<u64> {
     if !distribution.contains(internal) {
         return None;

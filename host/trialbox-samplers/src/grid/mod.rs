@@ -37,7 +37,7 @@ pub struct GridSampler {
 }
 
 impl GridSampler {
-    /// A sampler of the grid.
+    /// Creates a sampler of the grid.
     pub fn new(options: &GridOptions) -> Self {
         let space: Vec<_> = options.search_space.clone().into_iter().collect();
         let mut cells: Vec<usize> = (0..options.n_cells()).collect();
@@ -45,7 +45,7 @@ impl GridSampler {
         GridSampler { space, cells }
     }
 
-    /// The value that a cell gives a parameter.
+    /// Returns the value that a cell gives a parameter.
     fn value(&self, cell: usize, name: &str) -> Option<&Json> {
         let mut place = *self.cells.get(cell)?;
         // The last name varies fastest, so its part of the place is taken off first.
@@ -59,7 +59,7 @@ impl GridSampler {
         None
     }
 
-    /// The cells that no trial has finished; of these, those that no trial has begun, if there are any.
+    /// Returns the cells that no trial has finished; of these, those that no trial has begun, if there are any.
     fn open_cells(&self, history: &History) -> Vec<usize> {
         let (mut finished, mut running) = (BTreeSet::new(), BTreeSet::new());
         for trial in history.trials() {
@@ -76,7 +76,7 @@ impl GridSampler {
         if open.is_empty() { begun } else { open }
     }
 
-    /// The cell that a trial is marked with, if it is of this grid.
+    /// Returns the cell that a trial is marked with, if it is of this grid.
     fn cell(&self, attrs: &std::collections::BTreeMap<String, Json>) -> Option<usize> {
         let cell = attrs.get(GRID_ID_ATTR)?.as_i64()?;
         let is_ours = self.is_this_grid(attrs.get(SEARCH_SPACE_ATTR)?);
@@ -158,7 +158,14 @@ impl Sampler for GridSampler {
             Some(internal) => internal,
             None => {
                 let (trial, value) = (ask.number.0, value.map(Json::to_string));
-                tracing::warn!(trial, name, value, range = %distribution, "the grid has no value that fits, so it is random");
+                let range = distribution;
+                tracing::warn!(
+                    trial,
+                    name,
+                    value,
+                    %range,
+                    "the grid has no value that fits, so it is random"
+                );
                 RandomSampler.sample_independent(ask, name, distribution, rng)
             }
         }

@@ -11,7 +11,7 @@ pub(super) struct Mt19937 {
 }
 
 impl Mt19937 {
-    /// The generator of `numpy.random.RandomState(seed)`.
+    /// Creates the generator of `numpy.random.RandomState(seed)`.
     pub(super) fn new(seed: u32) -> Self {
         let mut state = [seed; N];
         for i in 1..N {
@@ -28,7 +28,7 @@ impl Mt19937 {
         }
     }
 
-    /// A number in [0, `max`]: as many random bits as `max` has, drawn again while they are above it.
+    /// Returns a number in [0, `max`]: as many random bits as `max` has, drawn again while they are above it.
     fn at_most(&mut self, max: u32) -> u32 {
         let mask = u32::MAX.checked_shr(max.leading_zeros()).unwrap_or(0);
         loop {

@@ -1,11 +1,12 @@
-//! Why importances cannot be assessed.
+//! Reasons why importances cannot be assessed.
 
-/// Why importances cannot be assessed.
+/// Reasons why importances cannot be assessed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportanceError {
     /// Nothing to compare.
     #[error(
-        "importances need at least two COMPLETE trials with finite values, but of {n_complete} COMPLETE trials {n_usable} have them"
+        "importances need at least two COMPLETE trials with finite values, but of {n_complete} COMPLETE trials \
+         {n_usable} have them"
     )]
     TooFewTrials {
         /// COMPLETE trials with finite values.
@@ -18,7 +19,7 @@ pub enum ImportanceError {
     NoSuchObjective {
         /// As asked for.
         index: usize,
-        /// How many there are.
+        /// The number of objectives.
         n_objectives: usize,
     },
     /// No COMPLETE trial has any parameter.
@@ -51,10 +52,11 @@ pub enum ImportanceError {
     },
     /// A forest without a split.
     #[error(
-        "the {n} COMPLETE trials all have the same value or the same parameters, so that no parameter explains a difference"
+        "the {n} COMPLETE trials all have the same value or the same parameters, so that no parameter \
+         explains a difference"
     )]
     NoVariance {
-        /// How many trials.
+        /// The number of trials.
         n: usize,
     },
 }

@@ -18,7 +18,7 @@ pub(super) struct Grid<'a> {
 }
 
 impl<'a> Grid<'a> {
-    /// The grid of a distribution that has more than one value.
+    /// Returns the grid of a distribution that has more than one value.
     pub(super) fn of(distribution: &'a Distribution) -> Self {
         let n_bins = match distribution {
             Distribution::Float(float) => bins_of_float(float),
@@ -28,7 +28,7 @@ impl<'a> Grid<'a> {
         Grid { distribution, n_bins }
     }
 
-    /// The probability of each bin, given internal values: a kernel at each bin that has values, of their
+    /// Returns the probability of each bin, given internal values: a kernel at each bin that has values, of their
     /// number's weight, and one of weight 1 for the prior. O(values + bins²).
     pub(super) fn density(&self, values: &[f64]) -> Vec<f64> {
         let mut counts = vec![0; self.n_bins];
@@ -47,7 +47,7 @@ impl<'a> Grid<'a> {
         density
     }
 
-    /// The bin of an internal value; values outside of the range count to its ends.
+    /// Returns the bin of an internal value; values outside of the range count to its ends.
     fn binning(&self) -> Box<dyn Fn(f64) -> usize + '_> {
         let last = self.n_bins - 1;
         let (low, high, is_log, is_int) = match self.distribution {
@@ -91,7 +91,7 @@ fn bins_of_int(int: &IntDistribution) -> usize {
     (n_bins as usize + 1).min(MAX_BINS)
 }
 
-/// For each choice the kernels' probabilities by weight. A kernel has 1/(n + 1) everywhere, with n the number
+/// Returns for each choice the kernels' probabilities by weight. A kernel has 1/(n + 1) everywhere, with n the number
 /// of kernels that are not the prior's, and 1 more at its own choice.
 fn leaning(observed: &[(usize, u64)], n_choices: usize) -> Vec<f64> {
     let share = 1.0 / (observed.len() + 1) as f64;
@@ -103,7 +103,7 @@ fn leaning(observed: &[(usize, u64)], n_choices: usize) -> Vec<f64> {
     density
 }
 
-/// For each bin the kernels' probabilities by weight: normal ones, cut to the grid, and as wide as it for the
+/// Returns for each bin the kernels' probabilities by weight: normal ones, cut to the grid, and as wide as it for the
 /// prior.
 fn blurred(observed: &[(usize, u64)], n_bins: usize) -> Vec<f64> {
     let sigma = scott(observed);
@@ -122,7 +122,7 @@ fn blurred(observed: &[(usize, u64)], n_bins: usize) -> Vec<f64> {
     density
 }
 
-/// The width of the kernels in bins, at least [`MIN_SIGMA`]: Scott's rule with the smaller of two estimates of
+/// Returns the width of the kernels in bins, at least [`MIN_SIGMA`]: Scott's rule with the smaller of two estimates of
 /// the standard deviation (Scott 1992, "Multivariate Density Estimation"). The quartiles are those of whole
 /// counts, as Optuna's.
 fn scott(observed: &[(usize, u64)]) -> f64 {

@@ -1,4 +1,4 @@
-//! How much each parameter matters: importances as Optuna 5.0's `get_param_importances` assesses them.
+//! Importances of parameters, as Optuna 5.0's `get_param_importances` assesses them.
 //!
 //! [`ped_anova`](ped_anova()) asks which parameters decide whether a trial is among the best tenth; it is
 //! exact and quick. [`fanova()`] and [`mean_decrease_impurity`] ask which parameters explain the values of all
@@ -15,7 +15,7 @@ pub use ped_anova::ped_anova;
 
 use trialbox_core::{FrozenTrial, History, TrialState};
 
-/// What parameters are to be important for.
+/// The result that parameters are to be important for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// Good values of one objective, by its index.
@@ -36,10 +36,10 @@ pub fn normalize(importances: &mut Importances) {
     }
 }
 
-/// The COMPLETE trials that have finite values for the target.
+/// Returns the COMPLETE trials that have finite values for the target.
 ///
 /// # Errors
-/// There are fewer than two. Optuna calls all parameters equally important then, which nobody can know.
+/// There are fewer than two. Optuna calls all parameters equally important then, without evidence.
 fn assessable(history: &History, target: Target) -> Result<Vec<&FrozenTrial>, ImportanceError> {
     let n_objectives = history.directions().len();
     let is_usable = |trial: &&FrozenTrial| match target {

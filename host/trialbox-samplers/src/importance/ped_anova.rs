@@ -15,7 +15,7 @@ const TARGET_QUANTILE: f64 = 0.1;
 /// Fewer trials than these tell nothing about a density.
 const MIN_TRIALS_IN_REGIME: usize = 2;
 
-/// The importances of `params`, or of every parameter of a COMPLETE trial, conditional ones included. They are
+/// Returns the importances of `params`, or of every parameter of a COMPLETE trial, conditional ones included. They are
 /// not normalised.
 ///
 /// A parameter's importance is the Pearson divergence between the densities of its values in the best tenth
@@ -57,7 +57,7 @@ pub fn ped_anova(
     Ok(importances)
 }
 
-/// The parameters to assess, each once.
+/// Returns the parameters to assess, each once.
 fn names(
     history: &History,
     params: Option<&[String]>,
@@ -86,7 +86,7 @@ fn names(
     Ok(params.iter().cloned().collect())
 }
 
-/// For each trial, whether it is among the best: of one objective all with a value as good as the last of the
+/// Returns for each trial whether it is among the best: of one objective all with a value as good as the last of the
 /// best tenth, of several exactly a tenth, chosen as TPE does. Constraints do not count, as in Optuna.
 fn find_best(trials: &[&FrozenTrial], directions: &[StudyDirection], target: Target) -> Vec<bool> {
     let n_best = (TARGET_QUANTILE * trials.len() as f64).ceil() as usize;
@@ -126,7 +126,7 @@ struct Regime<'a> {
     best: Vec<f64>,
 }
 
-/// The regimes of a parameter that can contribute to its importance.
+/// Returns the regimes of a parameter that can contribute to its importance.
 fn regimes<'a>(name: &str, trials: &[&'a FrozenTrial], is_best: &[bool]) -> Vec<Regime<'a>> {
     let mut regimes: Vec<Regime> = Vec::new();
     let mut latest = 0;
@@ -159,7 +159,7 @@ fn regimes<'a>(name: &str, trials: &[&'a FrozenTrial], is_best: &[bool]) -> Vec<
 }
 
 impl Regime<'_> {
-    /// D = Σ q·(p/q − 1)² over the grid, with p the density of the best and q that of all.
+    /// Computes D = Σ q·(p/q − 1)² over the grid, with p the density of the best and q that of all.
     fn divergence(&self) -> f64 {
         // Keeps the quotient finite where neither has mass.
         const FLOOR: f64 = 1e-12;

@@ -3,7 +3,7 @@
 use super::non_domination_ranks;
 use trialbox_core::{FrozenTrial, StudyDirection, TrialState};
 
-/// The Pareto front of a study's trials, in their order: those that are COMPLETE and feasible and that no other
+/// Returns the Pareto front of a study's trials, in their order: those that are COMPLETE and feasible and that no other
 /// such trial dominates. Equal points all stay, as in Optuna's `best_trials`.
 ///
 /// O(n·log n) for n trials of two objectives, O(n·front) for more.
@@ -24,7 +24,7 @@ pub fn pareto_front<'a>(
     ranked.filter(|(_, rank)| *rank == 0).map(|(trial, _)| trial).collect()
 }
 
-/// Values with their signs changed, where need be, so that smaller is better.
+/// Returns values with their signs changed where larger is better, so that smaller is.
 pub fn losses(values: &[f64], directions: &[StudyDirection]) -> Vec<f64> {
     let values = values.iter().zip(directions);
     values.map(|(value, direction)| direction.to_minimize(*value)).collect()

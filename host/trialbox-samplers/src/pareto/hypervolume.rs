@@ -2,7 +2,7 @@
 
 use super::{distinct, lexicographic};
 
-/// The volume between the points and `reference`, which no point exceeds in any column. Infinite when the
+/// Returns the volume between the points and `reference`, which no point exceeds in any column. Infinite when the
 /// reference is, or when a point is at −∞; 0 without points.
 ///
 /// Two objectives by a sweep, O(n·log n); three by sweeping the third, O(n²); more by the recursion of
@@ -26,7 +26,7 @@ pub fn hypervolume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     if volume.is_finite() { volume } else { f64::INFINITY }
 }
 
-/// Points in lexicographic order.
+/// Returns the area of points in lexicographic order.
 fn area(sorted: Vec<&[f64]>, reference: &[f64]) -> f64 {
     let (mut sum, mut height) = (0.0, reference[1]);
     for point in sorted {
@@ -38,7 +38,7 @@ fn area(sorted: Vec<&[f64]>, reference: &[f64]) -> f64 {
     sum
 }
 
-/// Slices along the third column: between two values, the area of all points that reach below.
+/// Sums slices along the third column: between two values, the area of all points that reach below.
 fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
     points.sort_by(|a, b| lexicographic(&a[2..], &b[2..]));
     // The front of the first two columns, sorted by the first.
@@ -60,7 +60,7 @@ fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
     sum
 }
 
-/// The sum over the points of what each covers beyond those after it.
+/// Returns the sum over the points of what each covers beyond those after it.
 fn recursive(points: &[&[f64]], reference: &[f64]) -> f64 {
     let inclusive = |point: &[f64]| -> f64 {
         reference.iter().zip(point).map(|(reference, value)| reference - value).product()
@@ -79,7 +79,7 @@ fn recursive(points: &[&[f64]], reference: &[f64]) -> f64 {
     sum
 }
 
-/// The points that no other one covers, one of each equal.
+/// Returns the points that no other one covers, one of each equal.
 fn without_dominated(points: &[Vec<f64>]) -> Vec<&[f64]> {
     let (order, _) = distinct(points);
     let mut front: Vec<&[f64]> = Vec::new();

@@ -21,7 +21,7 @@ fn lexicographic(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
         .unwrap_or(std::cmp::Ordering::Equal)
 }
 
-/// The indices of the distinct points in lexicographic order, the first of equals; and for each point the
+/// Returns the indices of the distinct points in lexicographic order, the first of equals; and for each point the
 /// place of its equal among them.
 fn distinct(points: &[Vec<f64>]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..points.len()).collect();

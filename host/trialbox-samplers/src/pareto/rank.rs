@@ -2,7 +2,7 @@
 
 use super::distinct;
 
-/// The rank of each point: 0 on the Pareto front, 1 on the front of the rest, and so on. Once `n_below`
+/// Returns the rank of each point: 0 on the Pareto front, 1 on the front of the rest, and so on. Once `n_below`
 /// distinct points have a rank, all others share the next one.
 ///
 /// Equal points have equal ranks. Deb et al. 2002, "A fast and elitist multiobjective genetic algorithm:
@@ -29,7 +29,7 @@ pub fn non_domination_ranks(points: &[Vec<f64>], n_below: usize) -> Vec<usize> {
     places.into_iter().map(|place| ranks[place]).collect()
 }
 
-/// Which of `places`, whose points are distinct and in lexicographic order, are on their Pareto front.
+/// Returns for each of `places`, whose points are distinct and in lexicographic order, whether it is on their front.
 fn front<'a>(places: &[usize], point: impl Fn(usize) -> &'a Vec<f64>) -> Vec<bool> {
     // A later point never dominates an earlier one, and the first column need not be compared.
     let rest = |place: usize| point(place).get(1..).unwrap_or_default();

@@ -1,8 +1,8 @@
-//! Which of many points to keep: those that cover most together.
+//! A choice of a few of many points: those that cover most together.
 
 use super::{distinct, hypervolume};
 
-/// The point from which a set's volume is measured: a tenth beyond the worst value in each column, as in
+/// Returns the point from which a set's volume is measured: a tenth beyond the worst value in each column, as in
 /// Optuna, and 1e-12 instead of 0.
 pub fn reference_point(points: &[Vec<f64>]) -> Vec<f64> {
     let n_columns = points.first().map_or(0, Vec::len);
@@ -15,7 +15,7 @@ pub fn reference_point(points: &[Vec<f64>]) -> Vec<f64> {
     (0..n_columns).map(worst).map(beyond).collect()
 }
 
-/// The indices of `k` points, chosen one by one so that each adds the most volume: the greedy algorithm for
+/// Returns the indices of `k` points, chosen one by one so that each adds the most volume: the greedy algorithm for
 /// the hypervolume subset selection problem, within 1 − 1/e of the best choice (Guerreiro, Fonseca and
 /// Paquete 2016). Duplicates are chosen only when all distinct points are; with an infinite reference the
 /// first distinct points in lexicographic order are.
@@ -50,8 +50,8 @@ fn with_duplicates(distinct: &[usize], n: usize, k: usize) -> Vec<usize> {
     (0..n).filter(|index| is_chosen[*index]).collect()
 }
 
-/// Of two objectives and points in lexicographic order, each point covers a rectangle, whose corner moves
-/// when a neighbour is chosen.
+/// Chooses among points of two objectives in lexicographic order. Each point covers a rectangle, whose corner
+/// moves when a neighbour is chosen.
 fn select_from_plane(points: Vec<&[f64]>, k: usize, reference: &[f64]) -> Vec<usize> {
     let mut left: Vec<(usize, &[f64], [f64; 2])> = points
         .into_iter()
@@ -72,7 +72,7 @@ fn select_from_plane(points: Vec<&[f64]>, k: usize, reference: &[f64]) -> Vec<us
     chosen
 }
 
-/// The index of the first largest value; NaN counts as the largest, as for NumPy.
+/// Returns the index of the first largest value; NaN counts as the largest, as for NumPy.
 fn first_largest(values: impl Iterator<Item = f64>) -> usize {
     let (mut best, mut largest) = (0, f64::NEG_INFINITY);
     for (index, value) in values.enumerate() {
@@ -89,7 +89,7 @@ fn first_largest(values: impl Iterator<Item = f64>) -> usize {
 /// The lazy greedy algorithm for three objectives and more.
 struct Greedy<'a> {
     reference: &'a [f64],
-    /// What is left to choose from: its place, the point, and at most how much it adds.
+    /// The candidates that are not chosen yet.
     left: Vec<Candidate<'a>>,
     chosen: Vec<Vec<f64>>,
     volume: f64,
@@ -100,7 +100,7 @@ struct Candidate<'a> {
     point: &'a [f64],
     /// The volume that it covers alone.
     alone: f64,
-    /// At most how much it adds to what is chosen.
+    /// An upper bound of the volume that it adds to what is chosen.
     adds: f64,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Greedy<'a> {
     }
 }
 
-/// The volume of one point alone.
+/// Returns the volume of one point alone.
 fn covered(point: &[f64], reference: &[f64]) -> f64 {
     reference.iter().zip(point).map(|(reference, value)| reference - value).product()
 }

@@ -1,4 +1,4 @@
-//! Hyperband: successive halving in several brackets at once, which differ in how early they begin.
+//! Hyperband: successive halving in several brackets, which differ in how early they begin.
 
 use super::successive_halving::{
     SuccessiveHalvingOptions, SuccessiveHalvingPruner, check_bootstrap,
@@ -15,11 +15,11 @@ pub struct HyperbandOptions {
     /// The step of the first rung of the earliest bracket, at least 1.
     pub min_resource: usize,
     /// The number of steps of a whole trial, at least 1; `None`, which is `auto`: that of the longest COMPLETE
-    /// trial, and nobody is pruned before there is one.
+    /// trial, before which no trial is pruned.
     pub max_resource: Option<usize>,
-    /// Of so many trials one goes on; at least 2.
+    /// The number of trials of which one continues; at least 2.
     pub reduction_factor: usize,
-    /// How many trials must have reached a rung before any goes on; 0 where `max_resource` is `auto`.
+    /// The number of trials that must have reached a rung before any continues; 0 where `max_resource` is `auto`.
     pub bootstrap_count: usize,
 }
 
@@ -45,12 +45,12 @@ pub struct HyperbandPruner {
 }
 
 impl HyperbandPruner {
-    /// The pruner with these options.
+    /// Creates the pruner with these options.
     pub fn new(options: HyperbandOptions) -> Self {
         HyperbandPruner { options }
     }
 
-    /// The pruner of a bracket.
+    /// Returns the pruner of a bracket.
     fn halving(&self, bracket: usize) -> SuccessiveHalvingPruner {
         let HyperbandOptions { min_resource, reduction_factor, bootstrap_count, .. } = self.options;
         SuccessiveHalvingPruner::new(SuccessiveHalvingOptions {
@@ -76,16 +76,17 @@ impl Pruner for HyperbandPruner {
     }
 }
 
-/// Which trial belongs to which bracket.
+/// The division of trials into brackets.
 struct Brackets {
-    /// What CRC-32 is before the trial's number.
+    /// The CRC-32 of what comes before the trial's number.
     prefix: Crc32,
-    /// Of each bracket its share, which is how many trials of the whole belong to it.
+    /// The share of each bracket: the number of trials of the whole that belong to it.
     shares: Vec<u64>,
 }
 
 impl Brackets {
-    /// `None` if `max_resource`, which is at least 1, is less than the least resource: then there are none.
+    /// Returns the brackets; `None` if `max_resource`, which is at least 1, is less than the least resource: then there
+    /// are none.
     fn new(study_name: &str, options: &HyperbandOptions, max_resource: usize) -> Option<Self> {
         let factor = options.reduction_factor as f64;
         let ratio = max_resource as f64 / options.min_resource as f64;
@@ -142,7 +143,7 @@ impl Crc32 {
     }
 }
 
-/// What each byte adds.
+/// The effect of each byte.
 const CRC_TABLE: [u32; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;

@@ -21,7 +21,7 @@ pub struct MedianOptions {
 pub struct MedianPruner(PercentilePruner);
 
 impl MedianPruner {
-    /// The pruner with these options.
+    /// Creates the pruner with these options.
     pub fn new(options: MedianOptions) -> Self {
         MedianPruner(PercentilePruner::new(50.0, options.when))
     }
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_pruned_before_enough_trials_are_complete_and_have_reported_at_the_step() {
+    fn no_trial_is_pruned_before_enough_trials_are_complete_and_have_reported_at_the_step() {
         check_prune(&median(0), Minimize, &[], &[9.0], false);
         check_prune(&median(3), Minimize, &reporting(&RIVALS), &[9.0], true);
         check_prune(&median(4), Minimize, &reporting(&RIVALS), &[9.0], false);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_between_infinities_prunes_nobody() {
+    fn a_median_between_infinities_prunes_no_trial() {
         let rivals = reporting(&[&[f64::NEG_INFINITY], &[f64::INFINITY]]);
         check_prune(&median(0), Minimize, &rivals, &[9.0], false);
         check_prune(&median(0), Minimize, &reporting(&[&[NAN], &[NAN]]), &[9.0], false);

@@ -10,11 +10,12 @@ use trialbox_core::{History, Json, StudyDirection};
 /// Options of [`PatientPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PatientOptions {
-    /// Which pruner is asked; with none, a trial that has ceased to improve is pruned.
+    /// The pruner that is asked; without one, a trial that has ceased to improve is pruned.
     pub wrapped_pruner: Option<Config<dyn Pruner>>,
-    /// How many reports a trial may take to improve; there is no default.
+    /// The number of reports that a trial may take to improve; without a default.
     pub patience: Option<usize>,
-    /// By how much the best of the last reports may be worse than the best before, and still be no worse; >= 0.
+    /// The difference by which the best of the last reports may be worse than the best before without counting as
+    /// worse; >= 0.
     pub min_delta: f64,
 }
 

@@ -10,13 +10,13 @@ use trialbox_core::{History, StudyDirection};
 /// The trials and steps at which a trial is compared with the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
-    /// How many trials must be COMPLETE before any is pruned.
+    /// The number of COMPLETE trials before any trial is pruned.
     pub n_startup_trials: usize,
     /// The first step at which trials are pruned.
     pub n_warmup_steps: usize,
     /// From there on, only the first report of each interval of so many steps is judged; at least 1.
     pub interval_steps: usize,
-    /// How many COMPLETE trials must have reported at the step, at least 1.
+    /// The number of COMPLETE trials that must have reported at the step, at least 1.
     pub n_min_trials: usize,
 }
 
@@ -29,9 +29,9 @@ impl Default for Schedule {
 /// Options of [`PercentilePruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PercentileOptions {
-    /// How many percent of the trials are kept, from 0 to 100; there is no default.
+    /// The share of trials that is kept, in percent, from 0 to 100; without a default.
     pub percentile: Option<f64>,
-    /// When trials are judged.
+    /// The trials and steps that are judged.
     pub when: Schedule,
 }
 
@@ -83,7 +83,7 @@ impl Pruner for PercentilePruner {
     }
 }
 
-/// The percentile of ascending values, linearly interpolated: to the bit NumPy's `percentile`, also where an
+/// Returns the percentile of ascending values, linearly interpolated: to the bit NumPy's `percentile`, also where an
 /// infinite neighbour makes it NaN. NaN if there are no values.
 fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use trialbox_core::{History, StudyDirection};
 
-/// The direction of a study that trials can be pruned in: one with a single objective.
+/// Returns the direction of a study that trials can be pruned in: one with a single objective.
 pub(super) fn single_direction(history: &History) -> Option<StudyDirection> {
     if let [direction] = history.directions() { Some(*direction) } else { None }
 }
 
-/// The last step and its value, if a pruner looks now that warms up for so many steps and then looks at
+/// Returns the last step and its value, if a pruner looks now that warms up for so many steps and then looks at
 /// intervals: at the first report of each interval.
 pub(super) fn due_report(
     intermediate_values: &BTreeMap<i64, f64>,
@@ -27,12 +27,12 @@ pub(super) fn due_report(
     (before < begin).then_some((*step, *value))
 }
 
-/// As a step; what is beyond all steps is the last one.
+/// Returns a number as a step; what is beyond all steps is the last one.
 pub(super) fn as_step(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// The best of the values, NaN left out; NaN if nothing is left.
+/// Returns the best of the values, NaN left out; NaN if nothing is left.
 pub(super) fn best<'a>(direction: StudyDirection, values: impl Iterator<Item = &'a f64>) -> f64 {
     values.fold(f64::NAN, |best, value| match direction {
         StudyDirection::Minimize => best.min(*value),

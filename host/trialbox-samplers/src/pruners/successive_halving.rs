@@ -1,4 +1,4 @@
-//! Asynchronous successive halving: of the trials that have reached a rung, the best part goes on to the next.
+//! Asynchronous successive halving: of the trials that have reached a rung, the best part continues to the next.
 
 use super::reports::{as_step, single_direction};
 use crate::config::Configured;
@@ -11,13 +11,13 @@ use trialbox_core::{History, Json, StudyDirection, TrialNumber};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuccessiveHalvingOptions {
     /// The step of the first rung, at least 1; `None`, which is `auto`: a hundredth of the largest step at which
-    /// a COMPLETE trial reported, and nobody is pruned before there is one.
+    /// a COMPLETE trial reported, before which no trial is pruned.
     pub min_resource: Option<usize>,
-    /// Of so many trials one goes on; at least 2.
+    /// The number of trials of which one continues; at least 2.
     pub reduction_factor: usize,
-    /// How many rungs are left out at the beginning.
+    /// The number of rungs that are left out at the beginning.
     pub min_early_stopping_rate: usize,
-    /// How many trials must have reached a rung before any goes on; 0 where `min_resource` is `auto`.
+    /// The number of trials that must have reached a rung before any continues; 0 where `min_resource` is `auto`.
     pub bootstrap_count: usize,
 }
 
@@ -45,7 +45,7 @@ pub struct SuccessiveHalvingPruner {
 }
 
 impl SuccessiveHalvingPruner {
-    /// The pruner with these options.
+    /// Creates the pruner with these options.
     pub fn new(options: SuccessiveHalvingOptions) -> Self {
         SuccessiveHalvingPruner { options }
     }
@@ -88,14 +88,14 @@ impl SuccessiveHalvingPruner {
         }
     }
 
-    /// The step of a rung; what is beyond all steps, which no trial reaches, is the last one.
+    /// Returns the step of a rung; what is beyond all steps, which no trial reaches, is the last one.
     fn step_of(&self, rung: usize, min_resource: i64) -> i64 {
         let exponent = u32::try_from(self.options.min_early_stopping_rate.saturating_add(rung));
         let factor = as_step(self.options.reduction_factor);
         min_resource.saturating_mul(factor.saturating_pow(exponent.unwrap_or(u32::MAX)))
     }
 
-    /// Whether the value is among the best part of `rivals`, which it is one of.
+    /// Returns whether the value is among the best part of `rivals`, which it is one of.
     fn is_promotable(&self, direction: StudyDirection, value: f64, mut rivals: Vec<f64>) -> bool {
         let n_promotable = (rivals.len() / self.options.reduction_factor).max(1);
         let (_, last, _) = rivals.select_nth_unstable_by(n_promotable - 1, |a, b| {
@@ -111,7 +111,7 @@ impl Pruner for SuccessiveHalvingPruner {
     }
 }
 
-/// The first rung that the trial has not reached.
+/// Returns the first rung that the trial has not reached.
 fn current_rung(current: &RunningTrial) -> usize {
     let has_reached = |rung: &usize| current.system_attrs.contains_key(&rung_key(*rung));
     (0..).take_while(has_reached).count()
@@ -121,8 +121,8 @@ fn rung_key(rung: usize) -> String {
     format!("completed_rung_{rung}")
 }
 
-/// What other trials left on a rung, and this one, if it was there before: a retry begins with the attributes of
-/// the trial that was lost. What is no number cannot be compared and is left out. O(trials).
+/// Returns the values that other trials left on a rung, and this one if it was there before: a retry starts with the
+/// attributes of the lost trial. NaN cannot be compared and is left out. O(trials).
 fn values_on_rung(
     key: &str,
     is_peer: impl Fn(TrialNumber) -> bool,
@@ -197,7 +197,7 @@ mod tests {
         })
     }
 
-    /// What is left at the rungs, and whether the trial is pruned, for values at the steps 0, 1, ….
+    /// Checks what is left at the rungs, and whether the trial is pruned, for values at the steps 0, 1, ….
     #[track_caller]
     fn check(
         pruner: &SuccessiveHalvingPruner,
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_goes_on_before_enough_trials_are_on_the_rung() {
+    fn no_trial_goes_on_before_enough_trials_are_on_the_rung() {
         check(&halving(Some(1), 2), Minimize, &[&[1.0]], &[0.0, 0.0], (true, &[0.0]));
         check(&halving(Some(1), 1), Minimize, &[&[1.0]], &[0.0, 0.0], (false, &[0.0]));
     }

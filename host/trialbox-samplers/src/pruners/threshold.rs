@@ -33,7 +33,7 @@ pub struct ThresholdPruner {
 }
 
 impl ThresholdPruner {
-    /// The pruner with these options.
+    /// Creates the pruner with these options.
     pub fn new(options: ThresholdOptions) -> Self {
         ThresholdPruner { options }
     }

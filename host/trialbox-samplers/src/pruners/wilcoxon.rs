@@ -11,9 +11,9 @@ use trialbox_core::{History, StudyDirection};
 /// Options of [`WilcoxonPruner`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WilcoxonOptions {
-    /// How probable a difference as large as this may be among equals, from 0 to 1, for a trial to be pruned.
+    /// The largest p-value, from 0 to 1, at which a trial is pruned: the probability of such a difference among equals.
     pub p_threshold: f64,
-    /// How many steps must be in common, 2 at the least whatever is given.
+    /// The number of steps that must be in common; less than 2 counts as 2.
     pub n_startup_steps: usize,
 }
 
@@ -35,7 +35,7 @@ pub struct WilcoxonPruner {
 }
 
 impl WilcoxonPruner {
-    /// The pruner with these options.
+    /// Creates the pruner with these options.
     pub fn new(options: WilcoxonOptions) -> Self {
         WilcoxonPruner { options }
     }
@@ -71,12 +71,12 @@ impl Pruner for WilcoxonPruner {
     }
 }
 
-/// The mean over all steps. Not of the steps in common: what a trial returns is the mean of all.
+/// Returns the mean over all steps. Not of the steps in common: what a trial returns is the mean of all.
 fn mean(values: &BTreeMap<i64, f64>) -> f64 {
     values.values().sum::<f64>() / values.len() as f64
 }
 
-/// The p-value of the one-sided signed-rank test that `sign` times the differences are not greater than 0.
+/// Returns the p-value of the one-sided signed-rank test that `sign` times the differences are not greater than 0.
 ///
 /// Zeros count half on either side. As SciPy's `wilcoxon` with `zsplit` and the method `auto`: exact for at most
 /// 50 differences if no two of them are equal in size and none is 0, and for at most 13 in any case; else by the
@@ -110,7 +110,7 @@ struct Ranks {
 }
 
 impl Ranks {
-    /// `sorted` by size.
+    /// Ranks values that are sorted by size.
     fn new(sorted: &[f64]) -> Self {
         let mut ranks =
             Ranks { doubled: Vec::with_capacity(sorted.len()), has_ties: false, tie_term: 0.0 };
@@ -125,7 +125,7 @@ impl Ranks {
     }
 }
 
-/// The probability that a sum over `ranks`, each taken or not with equal chances, is at least `least`.
+/// Returns the probability that a sum over `ranks`, each taken or not with equal chances, is at least `least`.
 ///
 /// Exact for at most 52 ranks, because every probability is then a multiple of 2⁻⁵². O(n · sum of the ranks).
 fn p_of_sum(ranks: &[usize], least: usize) -> f64 {

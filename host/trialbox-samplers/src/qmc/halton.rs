@@ -2,7 +2,7 @@
 
 use trialbox_core::seam::rng::{TrialRng, below};
 
-/// The point of an index, in [0, 1)ᵈ for d = `dimensions`: coordinate j mirrors the digits of the index in the
+/// Returns the point of an index, in [0, 1)ᵈ for d = `dimensions`: coordinate j mirrors the digits of the index in the
 /// base of the j-th prime at the point. As SciPy's `qmc.Halton`; the first is the origin. O(d · log index).
 ///
 /// Halton 1960, "On the Efficiency of Certain Quasi-Random Sequences of Points in Evaluating Multi-Dimensional
@@ -11,8 +11,9 @@ pub(super) fn point(index: u32, dimensions: usize) -> Vec<f64> {
     primes().take(dimensions).map(|base| mirrored(index, base)).collect()
 }
 
-/// As [`point`], scrambled as SciPy does it (but with other random numbers): at each of a base's first digits,
-/// as many as a float resolves, the digits are exchanged by a random permutation. O(d · base · digits).
+/// Returns the point of an index as [`point`], scrambled as SciPy does it (but with other random numbers): at each
+/// of a base's first digits, as many as a float resolves, the digits are exchanged by a random permutation. O(d ·
+/// base · digits).
 ///
 /// Owen 2017, "A Randomized Halton Algorithm in R", arXiv:1706.02808.
 pub(super) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng) -> Vec<f64> {
@@ -42,7 +43,7 @@ fn permuted(index: u32, base: u32, rng: &mut TrialRng) -> f64 {
     x.min(1.0f64.next_down())
 }
 
-/// A random order of 0, 1, … `n` − 1 (Fisher and Yates).
+/// Returns a random order of 0, 1, … `n` − 1 (Fisher and Yates).
 fn permutation(n: u32, rng: &mut TrialRng) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n).collect();
     for i in (1..order.len()).rev() {
@@ -51,7 +52,7 @@ fn permutation(n: u32, rng: &mut TrialRng) -> Vec<u32> {
     order
 }
 
-/// 2, 3, 5, …
+/// Returns the primes in ascending order.
 fn primes() -> impl Iterator<Item = u32> {
     let mut found: Vec<u32> = Vec::new();
     (2..).filter(move |n| {

@@ -31,7 +31,7 @@ pub struct QmcSampler {
 }
 
 impl QmcSampler {
-    /// A sampler with these options.
+    /// Creates a sampler with these options.
     pub fn new(options: QmcOptions) -> Self {
         QmcSampler { options }
     }
@@ -105,7 +105,7 @@ impl Sampler for QmcSampler {
     }
 }
 
-/// The parameters that have a dimension each, in the order of the dimensions.
+/// Returns the parameters that have a dimension each, in the order of the dimensions.
 fn columns(history: &History) -> Vec<(&str, &Distribution)> {
     let mut columns: Vec<(&str, &Distribution)> = Vec::new();
     let is_first = |state: TrialState| matches!(state, TrialState::Complete | TrialState::Pruned);
@@ -123,7 +123,7 @@ fn columns(history: &History) -> Vec<(&str, &Distribution)> {
     columns
 }
 
-/// The value at `x` in [0, 1) of the parameter's range.
+/// Returns the value at `x` in [0, 1) of the parameter's range.
 fn at(distribution: &Distribution, x: f64) -> f64 {
     match distribution {
         Distribution::Categorical(categorical) => (x * categorical.choices().len() as f64).floor(),
@@ -200,7 +200,7 @@ mod tests {
         }
     }
 
-    /// What trials 1, 2, … of a study with Optuna 5.0's `QMCSampler()` and SciPy 1.17 have.
+    /// The values of trials 1, 2, … of a study with Optuna 5.0's `QMCSampler()` and SciPy 1.17.
     #[test]
     fn a_sequence_of_trials_has_the_values_of_optuna() {
         check(

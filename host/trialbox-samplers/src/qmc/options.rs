@@ -6,11 +6,11 @@ use trialbox_core::Json;
 /// Options of [`super::QmcSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QmcOptions {
-    /// Which sequence.
+    /// The sequence.
     pub qmc_type: QmcType,
-    /// Whether the points are moved about at random, the same way for all trials of a study.
+    /// True if the points are moved at random, in the same way for all trials of a study.
     pub scramble: bool,
-    /// What scrambling is derived from; `None`: from the study's seed.
+    /// The seed of scrambling; `None` takes the study's.
     pub seed: Option<u64>,
 }
 
@@ -25,7 +25,7 @@ pub enum QmcType {
 }
 
 impl QmcType {
-    /// Optuna's word.
+    /// Returns Optuna's word.
     pub fn as_str(self) -> &'static str {
         match self {
             QmcType::Sobol => "sobol",

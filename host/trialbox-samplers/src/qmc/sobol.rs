@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 use trialbox_core::seam::rng::{TrialRng, below};
 
-/// How many dimensions there are direction numbers for.
+/// The number of dimensions that have direction numbers.
 pub(super) const MAX_DIMENSIONS: usize = 1024;
 
-/// How many bits a coordinate has, as in SciPy; there are 2³⁰ points.
+/// The number of bits of a coordinate, as in SciPy: there are 2³⁰ points.
 pub(super) const BITS: usize = 30;
 
 const TABLE: &str = include_str!("joe_kuo.txt");
@@ -21,7 +21,7 @@ static DIRECTIONS: LazyLock<Vec<Directions>> = LazyLock::new(|| {
     std::iter::once(first).chain(rows.map(directions)).collect()
 });
 
-/// The point of an index, in [0, 1)ᵈ for d = `dimensions` <= [`MAX_DIMENSIONS`], `index` < 2^[`BITS`]. The
+/// Returns the point of an index, in [0, 1)ᵈ for d = `dimensions` <= [`MAX_DIMENSIONS`], `index` < 2^[`BITS`]. The
 /// points are in Gray-code order, as SciPy's `qmc.Sobol`; the first is the origin. O(d · bits).
 ///
 /// Antonov and Saleev 1979, "An Economic Method of Computing LPτ-Sequences"; direction numbers of Joe and Kuo 2008.
@@ -29,9 +29,9 @@ pub(super) fn point(index: u32, dimensions: usize) -> Vec<f64> {
     DIRECTIONS[..dimensions].iter().map(|found| to_unit(digits(index, found))).collect()
 }
 
-/// As [`point`], scrambled as SciPy does it (but with other random numbers): the bits of each dimension are
-/// multiplied by a random lower triangular matrix with ones on its diagonal, then shifted by random bits. The
-/// points stay a Sobol' sequence; each by itself is uniform. O(d · bits²).
+/// Returns the point of an index as [`point`], scrambled as SciPy does it (but with other random numbers): the bits
+/// of each dimension are multiplied by a random lower triangular matrix with ones on its diagonal, then shifted by
+/// random bits. The points stay a Sobol' sequence; each by itself is uniform. O(d · bits²).
 ///
 /// Matoušek 1998, "On the L2-Discrepancy for Anchored Boxes".
 pub(super) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng) -> Vec<f64> {
@@ -43,7 +43,7 @@ pub(super) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng)
     DIRECTIONS[..dimensions].iter().map(scramble).collect()
 }
 
-/// Row `row` of a lower triangular matrix over two elements: random bits before its diagonal one. The leading
+/// Returns row `row` of a lower triangular matrix over two elements: random bits before its diagonal one. The leading
 /// bit is column 0.
 fn matrix_row(row: usize, rng: &mut TrialRng) -> u32 {
     let diagonal = 1 << (BITS - 1 - row);
@@ -69,7 +69,8 @@ fn to_unit(digits: u32) -> f64 {
     f64::from(digits) / f64::from(1u32 << BITS)
 }
 
-/// The recurrence of Bratley and Fox 1988, "Algorithm 659": m_k = 2·a_1·m_{k−1} ⊕ … ⊕ 2ˢ·m_{k−s} ⊕ m_{k−s}.
+/// Computes direction numbers by the recurrence of Bratley and Fox 1988, "Algorithm 659": m_k = 2·a_1·m_{k−1} ⊕ … ⊕
+/// 2ˢ·m_{k−s} ⊕ m_{k−s}.
 fn directions(row: &str) -> Directions {
     let numbers: Vec<u32> = row.split(' ').map(|word| word.parse().unwrap_or_default()).collect();
     let [_, degree, a, initial @ ..] = &numbers[..] else { return [0; BITS] };

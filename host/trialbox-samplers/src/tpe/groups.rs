@@ -1,9 +1,9 @@
-//! Which parameters occur together: the partition of all parameters for `group`.
+//! The partition of all parameters into those that occur together, for `group`.
 
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{Distribution, FrozenTrial};
 
-/// The parameters of the trials, divided so that each trial has all or none of a group's, as Optuna's
+/// Returns the parameters of the trials, divided so that each trial has all or none of a group's, as Optuna's
 /// `_GroupDecomposedSearchSpace` divides them. A parameter's distribution is the oldest trial's;
 /// single-valued parameters and groups without others are left out.
 ///

@@ -62,7 +62,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// `None` for a categorical distribution.
+    /// Returns the axis of a distribution; `None` for a categorical one.
     pub(crate) fn of(distribution: &Distribution) -> Option<Axis> {
         let (first, last, is_log, step) = match distribution {
             Distribution::Float(float) => (float.low(), float.high(), float.log(), float.step()),
@@ -83,12 +83,12 @@ impl Axis {
         })
     }
 
-    /// The coordinate of an internal value.
+    /// Returns the coordinate of an internal value.
     pub(crate) fn place(&self, value: f64) -> f64 {
         if self.is_log { value.ln() } else { value }
     }
 
-    /// The internal value at a coordinate: in range and on the grid.
+    /// Returns the internal value at a coordinate: in range and on the grid.
     pub(crate) fn value(&self, place: f64) -> f64 {
         let value = if self.is_log { place.exp() } else { place };
         let value = match self.step {
@@ -98,13 +98,13 @@ impl Axis {
         value.clamp(self.first, self.last)
     }
 
-    /// Whether all coordinates are on the axis.
+    /// Returns whether all coordinates are on the axis.
     pub(crate) fn holds_all(&self, places: &[f64]) -> bool {
         // `&` and not `&&` or `all`: without branches, several are looked at in one instruction.
         places.iter().fold(true, |is, place| is & (*place >= self.low) & (*place <= self.high))
     }
 
-    /// The interval that a grid point stands for, as coordinates.
+    /// Returns the interval that a grid point stands for, as coordinates.
     pub(crate) fn cell(&self, value: f64, step: f64) -> (f64, f64) {
         (self.place(value - 0.5 * step), self.place(value + 0.5 * step))
     }
@@ -121,7 +121,7 @@ pub(crate) struct NumericKernels {
 }
 
 impl NumericKernels {
-    /// Kernels around observed internal values, in the order of the trials.
+    /// Creates kernels around observed internal values, in the order of the trials.
     ///
     /// A kernel's width is the larger distance to its neighbours on the axis, clipped (Bergstra et al. 2011,
     /// section 4.2; the clip is Optuna's). O(n), or O(n·log n) for fewer than 99 kernels.
@@ -147,14 +147,14 @@ impl NumericKernels {
         NumericKernels { axis, mu, sigma }
     }
 
-    /// The internal value at the share `q` of kernel `k`'s mass.
+    /// Returns the internal value at the share `q` of kernel `k`'s mass.
     pub(crate) fn quantile(&self, k: usize, q: f64) -> f64 {
         let (mu, sigma) = (self.mu[k], self.sigma[k]);
         let (a, b) = ((self.axis.low - mu) / sigma, (self.axis.high - mu) / sigma);
         self.axis.value(mu + sigma * truncated_quantile(q, a, b))
     }
 
-    /// The logarithm of kernel `k`'s mass on the axis, by which its density is divided.
+    /// Returns the logarithm of kernel `k`'s mass on the axis, by which its density is divided.
     pub(crate) fn log_mass(&self, k: usize) -> f64 {
         let (mu, sigma) = (self.mu[k], self.sigma[k]);
         let (a, b) = ((self.axis.low - mu) / sigma, (self.axis.high - mu) / sigma);
@@ -163,7 +163,7 @@ impl NumericKernels {
     }
 }
 
-/// The larger distance to the neighbours of each place, in the order given.
+/// Returns the larger distance to the neighbours of each place, in the order given.
 fn gaps(mu: &[f64], axis: &Axis, consider_endpoints: bool) -> Vec<f64> {
     let mut order: Vec<usize> = (0..mu.len()).collect();
     // Of equal places, the one of the earlier trial stands left.
@@ -177,8 +177,8 @@ fn gaps(mu: &[f64], axis: &Axis, consider_endpoints: bool) -> Vec<f64> {
     sigma
 }
 
-/// The ends of the axis are neighbours of the outermost places only if the user wants it, or if there is
-/// just one place.
+/// Returns the gap of one place. The ends of the axis are neighbours of the outermost places only if the user wants
+/// it, or if there is just one place.
 fn gap(
     mu: f64,
     left: Option<f64>,
@@ -194,9 +194,9 @@ fn gap(
     }
 }
 
-/// As [`gaps`], exact only where a gap is wider than a hundredth of the axis, which is all that matters when
-/// narrower ones are clipped to that. No sorting: within a bucket every gap is too narrow, so that only the
-/// ends of each bucket have neighbours.
+/// Returns what [`gaps`] does, exact only where a gap is wider than a hundredth of the axis, which is all that
+/// matters when narrower ones are clipped to that. No sorting: within a bucket every gap is too narrow, so that
+/// only the ends of each bucket have neighbours.
 fn wide_gaps(mu: &[f64], axis: &Axis, consider_endpoints: bool) -> Vec<f64> {
     const BUCKETS: usize = 128;
     let scale = BUCKETS as f64 / (axis.high - axis.low);
@@ -241,7 +241,7 @@ pub(crate) struct CategoricalKernels {
 }
 
 impl CategoricalKernels {
-    /// Kernels around observed choice indices, in the order of the trials.
+    /// Creates kernels around observed choice indices, in the order of the trials.
     pub(crate) fn new(n_choices: usize, observed: &[f64], options: &TpeOptions) -> Self {
         let share = options.prior_weight / (observed.len() + 1) as f64;
         let total = 1.0 + share * n_choices as f64;
@@ -253,7 +253,7 @@ impl CategoricalKernels {
         }
     }
 
-    /// The choice at the share `q` of kernel `k`'s mass, its own choice being counted first.
+    /// Returns the choice at the share `q` of kernel `k`'s mass, its own choice being counted first.
     pub(crate) fn quantile(&self, k: usize, q: f64) -> f64 {
         let last = self.n_choices - 1;
         let even = |q: f64| ((q * self.n_choices as f64) as usize).min(last) as f64;
@@ -265,7 +265,7 @@ impl CategoricalKernels {
         }
     }
 
-    /// ln of the probability of a kernel's own choice, of another, and of any in the prior.
+    /// Returns ln of the probability of a kernel's own choice, of another, and of any in the prior.
     pub(crate) fn log_probabilities(&self) -> (f64, f64, f64) {
         (self.own.ln(), self.other.ln(), -(self.n_choices as f64).ln())
     }

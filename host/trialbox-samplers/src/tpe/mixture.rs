@@ -10,14 +10,14 @@ use super::normal::{LN_SQRT_2PI, log_mass};
 /// A kernel this far, in logarithms, below the prior's adds less than half an ulp, even 10,000 of them.
 const NEGLIGIBLE: f64 = 46.0;
 
-/// At most how much the cut to the axis raises a kernel that is centred on the axis: it has at least the mass
-/// between its middle and one σ, 0.3413.
+/// An upper bound of what the cut to the axis raises a kernel by that is centred on the axis: the kernel has at
+/// least the mass between its middle and one σ, 0.3413.
 const MOST_NORMALISATION: f64 = 1.08;
 
-/// How many kernels are looked at together: few enough for the innermost cache.
+/// The number of kernels that are looked at together: few enough for the innermost cache.
 const BLOCK: usize = 128;
 
-/// How many parameters are added to a whole block before the kernels that count are picked out.
+/// The number of parameters that are added to a whole block before the kernels that count are picked out.
 const N_BLOCKWISE: usize = 2;
 
 /// An estimator prepared for some points.
@@ -46,7 +46,7 @@ impl<'a> Mixture<'a> {
         Mixture { constants, normalisation, terms }
     }
 
-    /// ln of the density at each of the `n` points.
+    /// Returns ln of the density at each of the `n` points.
     pub(super) fn log_pdf(mut self, n: usize) -> Vec<f64> {
         let floors: Vec<f64> = (0..n)
             .map(|point| self.log_of_prior(point) - NEGLIGIBLE - self.normalisation.most)
@@ -63,7 +63,7 @@ impl<'a> Mixture<'a> {
         sums.into_iter().map(LogSum::finish).collect()
     }
 
-    /// The logarithm of the prior's kernel at a point; −∞ if it has no weight.
+    /// Returns the logarithm of the prior's kernel at a point; −∞ if it has no weight.
     fn log_of_prior(&mut self, point: usize) -> f64 {
         let prior = self.constants.len() - 1;
         let terms: f64 = self.terms.iter_mut().map(|terms| terms.at(prior, point)).sum();
@@ -111,13 +111,13 @@ fn add_scale(kernels: &NumericKernels, constants: &mut [f64]) {
     }
 }
 
-/// What each kernel's logarithm is lowered by, computed when it is asked for: ln of the mass that it has on
-/// the axes, less ln of its weight.
+/// The amount that each kernel's logarithm is lowered by, computed when it is needed: ln of the mass that it has
+/// on the axes, less ln of its weight.
 struct Normalisation<'a> {
     dimensions: Vec<&'a NumericKernels>,
     weights: &'a [f64],
     known: Vec<Memo>,
-    /// At most how much it raises a kernel.
+    /// An upper bound of what it raises a kernel by.
     most: f64,
 }
 
@@ -169,7 +169,7 @@ impl Memo {
     }
 }
 
-/// What one parameter adds to the logarithm of each kernel at each point: never more than 0.
+/// The terms that one parameter adds to the logarithm of each kernel at each point: never more than 0.
 enum Terms<'a> {
     Continuous {
         points: Vec<f64>,
@@ -206,7 +206,7 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// The cheaper, the earlier.
+    /// Returns the place in the order of evaluation: cheap terms come first.
     fn cost(&self) -> u8 {
         match self {
             Terms::Continuous { .. } => 0,
@@ -215,7 +215,7 @@ impl<'a> Terms<'a> {
         }
     }
 
-    /// The term of one kernel at one point.
+    /// Returns the term of one kernel at one point.
     fn at(&mut self, k: usize, point: usize) -> f64 {
         match self {
             Terms::Continuous { points, kernels, .. } => {
@@ -269,7 +269,7 @@ struct Cells<'a> {
     places: Vec<usize>,
     /// The ends of each cell, as coordinates.
     ends: Vec<(f64, f64)>,
-    /// How many masses were computed before they were remembered.
+    /// The number of masses that were computed before they were remembered.
     n_computed: usize,
     remembered: Option<Remembered>,
 }
@@ -326,7 +326,7 @@ impl Remembered {
     }
 }
 
-/// ln of the mass of kernel `k` between two coordinates, before the cut to the axis.
+/// Returns ln of the mass of kernel `k` between two coordinates, before the cut to the axis.
 fn log_mass_in((left, right): (f64, f64), kernels: &NumericKernels, k: usize) -> f64 {
     let (mu, inverse) = (kernels.mu[k], 1.0 / kernels.sigma[k]);
     log_mass((left - mu) * inverse, (right - mu) * inverse)
@@ -341,7 +341,7 @@ struct DistinctKernels {
 }
 
 impl DistinctKernels {
-    /// By a hash table of places, linearly probed. O(n).
+    /// Finds equal kernels by a hash table of places, linearly probed. O(n).
     fn of(kernels: &NumericKernels) -> Self {
         const EMPTY: u32 = u32::MAX;
         let kernel = |k: usize| (kernels.mu[k], kernels.sigma[k]);
@@ -391,7 +391,7 @@ impl LogSum {
         }
     }
 
-    /// −∞ for an empty sum.
+    /// Returns the logarithm of the sum: −∞ for an empty one.
     fn finish(self) -> f64 {
         self.largest + self.sum.ln()
     }

@@ -40,7 +40,7 @@ pub struct TpeSampler {
 }
 
 impl TpeSampler {
-    /// A sampler with these options.
+    /// Creates a sampler with these options.
     pub fn new(options: TpeOptions) -> Self {
         TpeSampler { options }
     }
@@ -165,20 +165,20 @@ impl Sampler for TpeSampler {
     }
 }
 
-/// The trials that taught something: COMPLETE or PRUNED.
+/// Returns the trials that taught something: COMPLETE or PRUNED.
 fn evaluated(history: &History) -> impl Iterator<Item = &FrozenTrial> {
     let states = [TrialState::Complete, TrialState::Pruned];
     history.trials().iter().filter(move |trial| states.contains(&trial.state))
 }
 
-/// The first evaluated trial of each schema: what there is to know of the evaluated trials' parameters.
+/// Returns the first evaluated trial of each schema: what there is to know of the evaluated trials' parameters.
 fn one_of_each_schema(history: &History) -> impl Iterator<Item = &FrozenTrial> {
     let mut is_seen = vec![false; history.n_schemas()];
     evaluated(history)
         .filter(move |trial| !std::mem::replace(&mut is_seen[history.row(trial).0], true))
 }
 
-/// The first candidate with the largest ratio of the densities, given by their logarithms.
+/// Returns the first candidate with the largest ratio of the densities, given by their logarithms.
 fn best_candidate(below: &[f64], above: &[f64]) -> usize {
     let (mut best, mut largest) = (0, f64::NEG_INFINITY);
     for (index, (below, above)) in below.iter().zip(above).enumerate() {

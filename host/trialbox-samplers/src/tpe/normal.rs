@@ -8,12 +8,12 @@ use std::f64::consts::FRAC_1_SQRT_2;
 /// ½·ln(2π).
 pub(crate) const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
 
-/// Φ(x), with full relative precision in the lower tail.
+/// Returns Φ(x), with full relative precision in the lower tail.
 pub(crate) fn cdf(x: f64) -> f64 {
     0.5 * erfc(-x * FRAC_1_SQRT_2)
 }
 
-/// ln Φ(x), to a few ulp; 0 at +∞ and −∞ at −∞.
+/// Returns ln Φ(x), to a few ulp; 0 at +∞ and −∞ at −∞.
 pub(crate) fn log_cdf(x: f64) -> f64 {
     if x > 6.0 {
         (-cdf(-x)).ln_1p()
@@ -30,7 +30,7 @@ pub(crate) fn log_cdf(x: f64) -> f64 {
     }
 }
 
-/// ln(Φ(b) − Φ(a)) for a <= b; −∞ if they are equal.
+/// Returns ln(Φ(b) − Φ(a)) for a <= b; −∞ if they are equal.
 pub(crate) fn log_mass(a: f64, b: f64) -> f64 {
     if a > 0.0 {
         return log_mass(-b, -a);
@@ -51,7 +51,7 @@ pub(crate) fn log_mass(a: f64, b: f64) -> f64 {
     }
 }
 
-/// The mass of a narrow interval, where differences of Φ would lose all digits: the Taylor series of
+/// Returns the mass of a narrow interval, where differences of Φ would lose all digits: the Taylor series of
 /// ∫φ around the middle, with φ⁽²ᵏ⁾ = He₂ₖ·φ. The first term left out is below 1e-13.
 fn log_mass_of_narrow(width: f64, middle: f64) -> f64 {
     let (h2, m2) = (width * width, middle * middle);
@@ -62,7 +62,7 @@ fn log_mass_of_narrow(width: f64, middle: f64) -> f64 {
     width.ln() - 0.5 * m2 - LN_SQRT_2PI + more.ln_1p()
 }
 
-/// The point of [a, b] below which a share `q` of the interval's mass lies; a <= b, 0 <= q <= 1.
+/// Returns the point of [a, b] below which a share `q` of the interval's mass lies; a <= b, 0 <= q <= 1.
 ///
 /// Relative error about 1e-15, from the far tails on 1e-9.
 pub(crate) fn truncated_quantile(q: f64, a: f64, b: f64) -> f64 {
@@ -89,7 +89,7 @@ pub(crate) fn truncated_quantile(q: f64, a: f64, b: f64) -> f64 {
     x.clamp(a, b)
 }
 
-/// Φ⁻¹(p) for 0 < p <= ½ and somewhat above.
+/// Returns Φ⁻¹(p) for 0 < p <= ½ and somewhat above.
 fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
@@ -99,7 +99,7 @@ fn quantile(p: f64) -> f64 {
     quantile_of_log(p.ln())
 }
 
-/// The x with ln Φ(x) = `log_p`, for log_p below ln 0.075.
+/// Returns the x with ln Φ(x) = `log_p`, for log_p below ln 0.075.
 fn quantile_of_log(log_p: f64) -> f64 {
     let r = (-log_p).sqrt();
     if r <= 5.0 {

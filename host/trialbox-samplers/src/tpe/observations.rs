@@ -8,8 +8,8 @@ use trialbox_core::{Distribution, FrozenTrial, History, Json, TrialState};
 /// The system attributes that hold a joint draw of TPE's.
 pub(super) const RELATIVE_PARAMS: &str = "tpe:relative_params";
 
-/// The internal values of the trials that have all parameters of `space`. Of a RUNNING trial, what it was
-/// drawn jointly counts too, if `with_relative`, below what it has asked for already.
+/// Returns the internal values of the trials that have all parameters of `space`. Of a RUNNING trial, the
+/// joint draw counts too, if `with_relative`, below what was suggested already.
 pub(super) fn observe(
     history: &History,
     trials: &[&FrozenTrial],
@@ -37,7 +37,7 @@ pub(super) fn observe(
     columns
 }
 
-/// How many trials are copied together.
+/// The number of trials that are copied together.
 const CHUNK: usize = 256;
 
 /// A trial's schema and its stored internal values.
@@ -86,7 +86,7 @@ fn copy_one(
     }
 }
 
-/// Where the trials of one schema have a parameter.
+/// The place of a parameter in the trials of one schema.
 #[derive(Debug, Clone, Copy)]
 enum Source {
     /// At this place, its internal value meaning the same as now.
@@ -117,7 +117,8 @@ fn internal_of_external(external: &Json, distribution: &Distribution) -> Option<
     usable(distribution.to_internal(external).ok()?, distribution)
 }
 
-/// The value if it has a place on the scale: two first trials at once can record what does not fit together.
+/// Returns the value if it has a place on the scale: two first trials that run at a time can record what does not
+/// fit together.
 fn usable(value: f64, distribution: &Distribution) -> Option<f64> {
     let mut values = [value];
     make_usable(&mut values, distribution).then_some(values[0])
@@ -139,14 +140,14 @@ fn make_usable(values: &mut [f64], distribution: &Distribution) -> bool {
     }
 }
 
-/// Whether all values are finite, and above 0 if the scale is logarithmic.
+/// Returns whether all values are finite, and above 0 if the scale is logarithmic.
 fn are_on_scale(values: &[f64], is_log: bool) -> bool {
     let above = if is_log { 0.0 } else { f64::NEG_INFINITY };
     // `&` and not `&&` or `all`: without branches, several values are looked at in one instruction.
     values.iter().fold(true, |is, value| is & (*value > above) & (*value < f64::INFINITY))
 }
 
-/// As [`f64::trunc`], which is a call where the processor may be an old one.
+/// Cuts the fraction off, as [`f64::trunc`], which is a call where the processor may be an old one.
 fn truncated(value: f64) -> f64 {
     // From 2⁵² on, all numbers are whole.
     if value.abs() < 4_503_599_627_370_496.0 { value as i64 as f64 } else { value }

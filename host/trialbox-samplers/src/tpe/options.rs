@@ -5,22 +5,22 @@ use crate::options::{Field, Options};
 /// Options of [`super::TpeSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TpeOptions {
-    /// How many trials must be COMPLETE or PRUNED before anything but random is drawn.
+    /// The number of COMPLETE or PRUNED trials before the first draw that is not random.
     pub n_startup_trials: usize,
-    /// How many candidates a draw chooses from, at least 1.
+    /// The number of candidates that a draw chooses from, at least 1.
     pub n_ei_candidates: usize,
-    /// Whether parameters are drawn jointly; `None`: for one objective yes, for several no.
+    /// True if parameters are drawn jointly; `None` means yes for one objective and no for several.
     pub multivariate: Option<bool>,
-    /// Whether parameters that occur together are drawn jointly, each group by itself, so that conditional
+    /// True if parameters that occur together are drawn jointly, each group by itself, so that conditional
     /// spaces are drawn jointly too.
     pub group: bool,
-    /// Whether RUNNING trials count as bad ones, so that simultaneous trials keep apart.
+    /// True if RUNNING trials count as bad ones, so that simultaneous trials keep apart.
     pub constant_liar: bool,
     /// The weight of the prior kernel, >= 0, that of a trial being at most 1.
     pub prior_weight: f64,
-    /// Whether kernels have a smallest width, so that they cannot collapse.
+    /// True if kernels have a smallest width, so that they cannot collapse.
     pub consider_magic_clip: bool,
-    /// Whether the ends of a range count as neighbours of the outermost trials.
+    /// True if the ends of a range count as neighbours of the outermost trials.
     pub consider_endpoints: bool,
 }
 

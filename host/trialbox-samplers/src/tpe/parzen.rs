@@ -15,7 +15,7 @@ pub(crate) struct ParzenEstimator {
 }
 
 impl ParzenEstimator {
-    /// An estimator of `observed`, whose columns are those of `distributions`. `weights` are those of the
+    /// Creates an estimator of `observed`, whose columns are those of `distributions`. `weights` are those of the
     /// trials, oldest first, before the prior joins them.
     pub(crate) fn new(
         distributions: &[&Distribution],
@@ -55,7 +55,7 @@ impl ParzenEstimator {
         self.weights.len() - 1
     }
 
-    /// ln of the density at each point; of the mass, in discrete parameters. The coordinate of a log-scaled
+    /// Returns ln of the density at each point; of the mass, in discrete parameters. The coordinate of a log-scaled
     /// parameter is its logarithm. O(points · kernels) at worst times the parameters.
     pub(crate) fn log_pdf(&self, points: &Columns) -> Vec<f64> {
         Mixture::new(&self.weights, &self.dimensions, points)

@@ -1,16 +1,16 @@
-//! Which trials are good and which are not.
+//! The division of trials into good ones and the rest.
 
 use crate::pareto::{non_domination_ranks, reference_point, select_subset};
 use std::cmp::Ordering;
 use trialbox_core::{FrozenTrial, StudyDirection, TrialState};
 
-/// How many of `n` finished trials are good: a tenth, of a single objective at most 25.
+/// Returns the number of good ones among `n` finished trials: a tenth, of a single objective at most 25.
 pub fn n_below(n: usize, n_objectives: usize) -> usize {
     let tenth = (0.1 * n as f64).ceil() as usize;
     if n_objectives > 1 { tenth } else { tenth.min(25) }
 }
 
-/// The weights of `n` trials, oldest first: the newest 25 count fully, older ones ever less.
+/// Returns the weights of `n` trials, oldest first: the newest 25 count fully, older ones ever less.
 pub fn default_weights(n: usize) -> Vec<f64> {
     const FULL: usize = 25;
     let n_ramp = n.saturating_sub(FULL);
@@ -108,7 +108,8 @@ fn best_complete(
     smallest(complete.into_iter().map(|index| ((loss(index), 0.0), index)).collect(), n)
 }
 
-/// The places of the `n` best points, which are losses: whole ranks while they fit, of the next rank those that cover most.
+/// Returns the places of the `n` best points, which are losses: whole ranks while they fit, of the next rank those
+/// that cover most.
 pub(crate) fn best_of_several(points: &[Vec<f64>], n: usize) -> Vec<usize> {
     if n == 0 {
         return vec![];
@@ -132,7 +133,7 @@ pub(crate) fn best_of_several(points: &[Vec<f64>], n: usize) -> Vec<usize> {
     below
 }
 
-/// Those with the largest last step, of equals the best value there; those without any value come last.
+/// Returns the trials with the largest last step, of equals the best value there; those without a value come last.
 fn furthest_pruned(
     trials: &[&FrozenTrial],
     pruned: Vec<usize>,
@@ -155,7 +156,7 @@ fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
     )
 }
 
-/// The indices of the `n` smallest scores, of equal ones the first; in no order. O(n).
+/// Returns the indices of the `n` smallest scores, of equal ones the first; in no order. O(n).
 fn smallest(mut scored: Vec<((f64, f64), usize)>, n: usize) -> Vec<usize> {
     let compare = |a: &((f64, f64), usize), b: &((f64, f64), usize)| {
         a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))

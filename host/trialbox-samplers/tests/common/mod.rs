@@ -16,26 +16,26 @@ pub struct Recorded {
     pub asked: Vec<(String, Distribution)>,
 }
 
-/// All recorded histories.
+/// Returns all recorded histories.
 pub fn histories() -> Vec<Recorded> {
     let text = include_str!("../golden/histories.json");
     items(&Json::parse(text).expect("JSON")).iter().map(read_history).collect()
 }
 
-/// The items of an array.
+/// Returns the items of an array.
 #[track_caller]
 pub fn items(json: &Json) -> &[Json] {
     let Json::Array(items) = json else { panic!("expected an array, found {json}") };
     items
 }
 
-/// The numbers of an array.
+/// Returns the numbers of an array.
 #[track_caller]
 pub fn floats(json: &Json) -> Vec<f64> {
     items(json).iter().map(|item| item.as_f64().expect("a number")).collect()
 }
 
-/// The whole numbers of an array.
+/// Returns the whole numbers of an array.
 #[track_caller]
 pub fn indices(json: &Json) -> Vec<usize> {
     items(json).iter().map(|item| item.as_i64().expect("a number") as usize).collect()
@@ -102,7 +102,7 @@ fn read_trial(
     trial
 }
 
-/// A COMPLETE trial without anything.
+/// Returns a COMPLETE trial without anything.
 pub fn new_trial(number: u32) -> FrozenTrial {
     FrozenTrial {
         id: TrialId(i64::from(number) + 1),

@@ -16,7 +16,7 @@ pub(crate) enum Scale {
     Continuous,
 }
 
-/// The probability of samples that differ as much, were they of one distribution.
+/// Returns the probability of samples that differ as much, were they of one distribution.
 pub(crate) fn p_value(a: &[u16], b: &[u16], scale: &Scale) -> f64 {
     match scale {
         Scale::Continuous => kolmogorov_smirnov(a, b),
@@ -24,7 +24,7 @@ pub(crate) fn p_value(a: &[u16], b: &[u16], scale: &Scale) -> f64 {
     }
 }
 
-/// The tests that reject at `level` after Holm's correction (1979), with their p-values.
+/// Returns the tests that reject at `level` after Holm's correction (1979), with their p-values.
 pub(crate) fn holm_rejections(p_values: &[(String, f64)], level: f64) -> Vec<(String, f64)> {
     assert!(p_values.iter().all(|(_, p)| (0.0..=1.0).contains(p)), "{p_values:?}");
     let mut sorted = p_values.to_vec();
@@ -181,7 +181,7 @@ fn inverse_form(mut m: [[f64; N_FEATURES]; N_FEATURES], mut x: [f64; N_FEATURES]
     x.iter().map(|x| x * x).sum()
 }
 
-/// The probability that χ² with `dof` degrees of freedom exceeds `x`: the upper incomplete gamma function.
+/// Returns the probability that χ² with `dof` degrees of freedom exceeds `x`: the upper incomplete gamma function.
 fn chi_square_survival(x: f64, dof: usize) -> f64 {
     let (a, x) = (0.5 * dof as f64, 0.5 * x);
     if x <= 0.0 {

@@ -18,7 +18,7 @@ pub(super) struct Encoding {
 }
 
 impl Encoding {
-    /// The trials that have all of `params`, or of the parameters that all COMPLETE trials share.
+    /// Returns the trials that have all of `params`, or of the parameters that all COMPLETE trials share.
     ///
     /// # Errors
     /// There are no such parameters or trials, or the ranges change.
@@ -67,14 +67,14 @@ impl Encoding {
         self.params.push((name.to_owned(), first..self.bounds.len()));
     }
 
-    /// What a user fixed outside of the range counts to its end.
+    /// Adds a column of numbers. A value that a user fixed outside of the range counts as its end.
     fn add_number(&mut self, (low, high): (f64, f64), mut values: Vec<f64>) {
         values.iter_mut().for_each(|value| *value = value.clamp(low, high));
         self.bounds.push((low, high));
         self.columns.push(values);
     }
 
-    /// The parameters with these importances.
+    /// Returns the parameters with these importances.
     pub(super) fn importances(&self, values: impl Iterator<Item = f64>) -> Importances {
         let names = self.params.iter().map(|(name, _)| name.clone());
         let mut importances = names.zip(values).collect();
@@ -85,7 +85,7 @@ impl Encoding {
 
 type Space<'a> = BTreeMap<&'a str, &'a Distribution>;
 
-/// What all COMPLETE trials have with the same distribution, single-valued parameters included.
+/// Returns the parameters that all COMPLETE trials have with the same distribution, single-valued ones included.
 fn common_space(history: &History) -> Result<Space<'_>, ImportanceError> {
     let mut trials = history.in_state(TrialState::Complete);
     let mut space = trials.next().map(space_of).unwrap_or_default();
@@ -101,7 +101,7 @@ fn space_of(trial: &FrozenTrial) -> Space<'_> {
     trial.params.iter().map(|(name, param)| (name.as_str(), &param.distribution)).collect()
 }
 
-/// The distributions of the named parameters in the COMPLETE trials that have all of them.
+/// Returns the distributions of the named parameters in the COMPLETE trials that have all of them.
 fn named_space<'a>(history: &'a History, names: &[String]) -> Result<Space<'a>, ImportanceError> {
     let has_all = |trial: &&FrozenTrial| names.iter().all(|name| trial.param(name).is_some());
     let mut trials = history.in_state(TrialState::Complete).filter(has_all);

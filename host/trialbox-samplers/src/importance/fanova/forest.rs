@@ -18,7 +18,7 @@ pub(super) struct Tree {
 /// A node of a tree.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Node {
-    /// What is predicted here, less the mean of all targets.
+    /// The prediction, less the mean of all targets.
     Leaf { value: f64 },
     /// Left is what is at most `threshold` in `column`.
     Split {
@@ -32,7 +32,7 @@ pub(super) enum Node {
 }
 
 impl Tree {
-    /// For each of `n_columns`, by how much splits on it lower the sum of the squared deviations.
+    /// Returns for each of `n_columns` the amount by which splits on it lower the sum of the squared deviations.
     pub(super) fn decreases(&self, n_columns: usize) -> Vec<f64> {
         let mut decreases = vec![0.0; n_columns];
         for node in &self.nodes {
@@ -68,7 +68,7 @@ pub(super) fn grow_forest(columns: &[Vec<f64>], targets: &[f64], seed: u64) -> V
 struct Growing<'a> {
     columns: &'a [Vec<f64>],
     targets: &'a [f64],
-    /// How often each row was drawn.
+    /// The number of times that each row was drawn.
     weights: Vec<f64>,
     /// For each column, the rows that were drawn in the order of their values.
     orders: Vec<Vec<u32>>,
@@ -151,7 +151,7 @@ impl<'a> Growing<'a> {
         index
     }
 
-    /// The rows of a node, in the order of the first column.
+    /// Returns the rows of a node, in the order of the first column.
     fn rows(&self, rows: Range<usize>) -> impl Iterator<Item = usize> {
         self.orders.first().into_iter().flat_map(move |it| &it[rows.clone()]).map(|it| *it as usize)
     }
@@ -220,7 +220,7 @@ impl<'a> Growing<'a> {
     }
 }
 
-/// The middle of two values, or the lower one if rounding would carry the middle to the upper one.
+/// Returns the middle of two values, or the lower one if rounding would carry the middle to the upper one.
 fn between(low: f64, high: f64) -> f64 {
     let middle = 0.5 * low + 0.5 * high;
     if middle < high { middle } else { low }

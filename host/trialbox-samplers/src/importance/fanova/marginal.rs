@@ -1,4 +1,4 @@
-//! How much of a tree's variance over the whole box single parameters explain: exactly, cell by cell.
+//! The share of a tree's variance over the whole box that single parameters explain: exactly, cell by cell.
 
 use super::forest::{Node, Tree};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ struct Leaf {
 }
 
 impl<'a> Leaves<'a> {
-    /// The leaves of a tree over a box, no side of which is empty.
+    /// Returns the leaves of a tree over a box, no side of which is empty.
     pub(super) fn of(tree: &Tree, bounds: &'a [(f64, f64)]) -> Self {
         let mut leaves = Leaves { bounds, leaves: Vec::with_capacity(tree.nodes.len() / 2 + 1) };
         leaves.collect(tree, 0, &mut bounds.to_vec());
@@ -43,7 +43,7 @@ impl<'a> Leaves<'a> {
         }
     }
 
-    /// The part of the box that a leaf fills, in all columns but those left out.
+    /// Returns the part of the box that a leaf fills, in all columns but those left out.
     fn share(&self, leaf: &Leaf, left_out: &Range<usize>) -> f64 {
         let columns = leaf.ends.iter().zip(self.bounds).enumerate();
         columns
@@ -52,13 +52,13 @@ impl<'a> Leaves<'a> {
             .product()
     }
 
-    /// The variance of the tree's predictions over the box.
+    /// Returns the variance of the tree's predictions over the box.
     pub(super) fn variance(&self) -> f64 {
         let part = |leaf: &Leaf| leaf.value * leaf.value * self.share(leaf, &(0..0));
         self.leaves.iter().map(part).sum()
     }
 
-    /// The variance of the marginal prediction, that is of the mean over all other columns: of one column, or
+    /// Returns the variance of the marginal prediction, that is of the mean over all other columns: of one column, or
     /// of several that are the choices of a categorical parameter. 0 for no column.
     pub(super) fn marginal_variance(&self, columns: Range<usize>) -> f64 {
         match columns.len() {
@@ -68,7 +68,7 @@ impl<'a> Leaves<'a> {
         }
     }
 
-    /// The marginal is a step function, which changes where leaves begin and end.
+    /// Returns the marginal is a step function, which changes where leaves begin and end.
     fn variance_along(&self, column: usize) -> f64 {
         let mut changes: Vec<(f64, f64)> = Vec::with_capacity(2 * self.leaves.len());
         for leaf in &self.leaves {
@@ -86,7 +86,7 @@ impl<'a> Leaves<'a> {
         sum / (high - low)
     }
 
-    /// The columns are 0 or 1 with even chances, independently of each other, as in Optuna, although a trial
+    /// Returns the columns are 0 or 1 with even chances, independently of each other, as in Optuna, although a trial
     /// has just one 1 among them.
     ///
     /// The marginal is the sum of the leaves' parts over those whose condition on the columns holds. So the
@@ -110,7 +110,7 @@ impl<'a> Leaves<'a> {
     }
 }
 
-/// Which of several columns of 0 and 1 must be 0, and which must be 1: bits, in words.
+/// The columns of 0 and 1 that must be 0, and those that must be 1: bits, in words.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Condition {
     words: Vec<(u64, u64)>,
@@ -128,7 +128,7 @@ impl Condition {
         Condition { words: ends.chunks(64).map(word).collect() }
     }
 
-    /// The probability that both hold.
+    /// Returns the probability that both hold.
     fn probability_with(&self, other: &Condition) -> f64 {
         let mut n_fixed = 0;
         for ((zeros, ones), (other_zeros, other_ones)) in self.words.iter().zip(&other.words) {

@@ -13,7 +13,7 @@ use forest::{Tree, grow_forest};
 use marginal::Leaves;
 use trialbox_core::History;
 
-/// The importances of `params`, or of all parameters that every COMPLETE trial has with the same range, for
+/// Returns the importances of `params`, or of all parameters that every COMPLETE trial has with the same range, for
 /// one objective. They are not normalised: each is the share of the variance, over the whole search space,
 /// that the parameter explains by itself. A parameter that can have only one value has 0.
 ///
@@ -51,8 +51,8 @@ pub fn fanova(
     Ok(encoding.importances(sums.into_iter().map(|sum| sum / n_trees)))
 }
 
-/// As [`fanova()`], but a parameter's importance is the share of the trials' squared deviations that splits on
-/// it take away, mean over the trees. The sum is 1.
+/// Returns importances as [`fanova()`] does, but a parameter's importance is the share of the trials' squared
+/// deviations that splits on it take away, mean over the trees. The sum is 1.
 ///
 /// Breiman et al. 1984, "Classification and Regression Trees"; scikit-learn's `feature_importances_`.
 ///
