@@ -172,7 +172,7 @@ impl Options for HyperbandOptions {
 impl Configured<dyn Pruner> for HyperbandOptions {
     const NAME: &'static str = "hyperband";
     const OPTUNA: &'static str = "HyperbandPruner";
-    const SUMMARY: &'static str = "the same in several brackets, which begin early and late";
+    const SUMMARY: &'static str = "the same in several brackets, which start early and late";
 
     fn build(&self) -> Box<dyn Pruner> {
         Box::new(HyperbandPruner::new(self.clone()))

@@ -82,7 +82,7 @@ impl Configured<dyn Pruner> for PatientOptions {
     const NAME: &'static str = "patient";
     const OPTUNA: &'static str = "PatientPruner";
     const SUMMARY: &'static str =
-        "asks its `wrapped_pruner` once a trial has ceased to improve for `patience` reports";
+        "asks its `wrapped_pruner` when a trial has not improved for `patience` reports";
 
     fn build(&self) -> Box<dyn Pruner> {
         let Some(patience) = self.patience else { return Box::new(NopPruner) };

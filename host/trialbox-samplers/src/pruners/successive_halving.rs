@@ -150,7 +150,7 @@ impl Configured<dyn Pruner> for SuccessiveHalvingOptions {
     const NAME: &'static str = "successive-halving";
     const ALIASES: &'static [&'static str] = &["asha"];
     const OPTUNA: &'static str = "SuccessiveHalvingPruner";
-    const SUMMARY: &'static str = "of those on a rung, the best part goes on";
+    const SUMMARY: &'static str = "of the trials on a rung, the best part continues";
 
     fn build(&self) -> Box<dyn Pruner> {
         Box::new(SuccessiveHalvingPruner::new(self.clone()))
