@@ -109,7 +109,7 @@ impl Folder {
     /// Fails if the disk is full or the folder cannot be written; an earlier file of that name is untouched then.
     pub fn write(&self, name: &OsStr, bytes: &[u8]) -> Result<(), FileError> {
         let mut aside = self.aside(name)?;
-        aside.write_all(bytes).map_err(|error| self.io_error("write", name, error))?;
+        aside.write_bytes(bytes)?;
         aside.replace()
     }
 
@@ -119,7 +119,7 @@ impl Folder {
     /// [`io::ErrorKind::AlreadyExists`] if the name is taken.
     pub fn write_new(&self, name: &OsStr, bytes: &[u8]) -> Result<(), FileError> {
         let mut aside = self.aside(name)?;
-        aside.write_all(bytes).map_err(|error| self.io_error("write", name, error))?;
+        aside.write_bytes(bytes)?;
         aside.publish()
     }
 
@@ -274,6 +274,14 @@ pub struct Aside<'a> {
 }
 
 impl Aside<'_> {
+    /// Adds bytes to the file.
+    ///
+    /// # Errors
+    /// Fails if the disk is full or a quota is reached.
+    pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        self.file.write_all(bytes).map_err(|error| self.folder.io_error("write", &self.name, error))
+    }
+
     /// Syncs the file and gives it its name, in place of an earlier file or link of that name.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 //! This crate therefore
 //!
 //! - opens a folder once and works through its handle ([`Folder`]), so no later swap of a path component matters;
-//! - writes under a random name that must not exist, syncs, and renames ([`Aside`]), so a file is there wholly or not at
-//!   all, and a planted link is replaced and never followed;
+//! - writes under a random name that must not exist, syncs, and renames ([`Aside`]), so a file is there wholly or not
+//!   at all, and a planted link is replaced and never followed;
 //! - reads regular files only, never waits for one to be opened, and reads at most as much as the caller allows.
 //!
 //! The crate knows neither studies nor databases. `cargo xtask tidy` refuses `File::create` and its like elsewhere.

@@ -1,19 +1,28 @@
-//! Results that could not be written: each waits in a file until a later job writes it.
+//! Results that could not be recorded: each waits in a file until a later job records it.
 //!
-//! The file is written aside, synced and renamed, so it is there wholly or not at all. It lies beside the
-//! database, where the next job looks; if nothing can be written there either, in a folder of the user's. What
-//! makes it count just once is the claim in it: only the trial's own attempt can end the trial.
+//! The file is written aside, synced and renamed, so it is there wholly or not at all. It lies beside the database,
+//! where the next job looks; if nothing can be written there either, in a folder of the user's. The claim in it makes
+//! it count once: only the trial's own attempt can finish the trial.
+//!
+//! The folder beside the database may belong to a group, and a guest may write to it. So nothing in it is followed or
+//! waited for (`trialbox_files`).
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use trialbox_core::run::UnrecordedTrial;
 use trialbox_core::seam::storage::{Claim, Ending, Outcome, RetryPolicy, TrialBatch};
 use trialbox_core::study::trial::{TrialId, format_datetime, parse_datetime};
 use trialbox_core::{Distribution, Json, Param, TrialNumber, TrialState};
+use trialbox_files::{FileError, Folder};
 
 /// The format of the files. A later one may add members, and changes this number if it changes any.
 const VERSION: i64 = 1;
+
+/// The most that is read of a file, in bytes. A trial may leave 2 MiB of attributes and ranges and 10,000 reports; the
+/// rest is room for retries of notes. A larger file is not ours.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The folders in which the results of a database wait.
 #[derive(Debug, Clone)]
@@ -65,7 +74,7 @@ impl Spool {
         for folder in &self.folders {
             match write_whole(folder, &name, &text) {
                 Ok(path) => return Ok(path),
-                Err(error) => problems.push((folder.clone(), error)),
+                Err(error) => problems.push((folder.clone(), reason(error))),
             }
         }
         Err(problems)
@@ -93,61 +102,93 @@ impl Spool {
     /// When the file cannot be removed.
     pub fn remove(&self, entry: &SpoolEntry) -> io::Result<()> {
         crate::failpoint!("spool.before_remove");
-        fs::remove_file(&entry.path)?;
-        // The last one takes the folder with it.
-        let _ = entry.path.parent().map(fs::remove_dir);
+        let (Some(path), Some(name)) = (entry.path.parent(), entry.path.file_name()) else {
+            return Ok(());
+        };
+        Folder::open(path).and_then(|folder| folder.remove_file(name)).map_err(reason)?;
+        // The last result takes the folder with it.
+        let _ = fs::remove_dir(path);
         Ok(())
     }
 
-    fn entries_in(&self, folder: &Path) -> io::Result<Vec<SpoolEntry>> {
-        use io::ErrorKind::{NotADirectory, NotFound};
-        let files = match fs::read_dir(folder) {
-            Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(vec![]),
-            other => other?,
+    fn entries_in(&self, path: &Path) -> io::Result<Vec<SpoolEntry>> {
+        let folder = match Folder::open(path) {
+            Ok(folder) => folder,
+            Err(error) if error.is_not_found() => return Ok(vec![]),
+            Err(error @ FileError::WrongKind { .. }) => {
+                // Results never go there, so none is missed; the one who put it there must not stop the study.
+                tracing::warn!("{error}; no result is looked for there");
+                return Ok(vec![]);
+            }
+            Err(error) => return Err(reason(error)),
         };
-        let paths = files.filter_map(|file| Some(file.ok()?.path()));
-        let is_result =
-            |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        Ok(paths.filter(is_result).filter_map(|path| self.entry(path)).collect())
+        let mut entries = Vec::new();
+        for name in folder.names().map_err(reason)? {
+            if Path::new(&name).extension().is_some_and(|extension| extension == "json") {
+                entries.extend(self.entry(&folder, &name));
+            }
+        }
+        Ok(entries)
     }
 
-    /// The entry, unless it is another database's.
-    fn entry(&self, path: PathBuf) -> Option<SpoolEntry> {
-        let json = fs::read_to_string(&path)
-            .map_err(|error| error.to_string())
-            .and_then(|text| Json::parse(&text).map_err(|error| error.to_string()));
+    /// Reads an entry, unless it is another database's.
+    fn entry(&self, folder: &Folder, name: &OsStr) -> Option<SpoolEntry> {
+        let path = folder.path().join(name);
+        let json = match folder.read(name, MAX_BYTES) {
+            Ok(bytes) => parse(&bytes),
+            Err(error) => Err(error.to_string()),
+        };
         let database = json.as_ref().ok().and_then(|json| json.get("database")?.as_str());
-        // Beside the database all is its own: it may have been moved since.
-        let is_beside = path.parent() == self.folders.first().map(PathBuf::as_path);
+        // Every result beside the database is its own: the database may have been moved since.
+        let is_beside = self.folders.first().is_some_and(|beside| beside == folder.path());
         if !is_beside && database.map(Path::new) != Some(&self.database) {
             return None;
         }
-        let result = json.and_then(|json| {
-            decode(&json).ok_or_else(|| "it is no spooled result of this version".to_owned())
-        });
+        let result = match json {
+            Ok(json) => decode(&json).ok_or_else(|| {
+                format!("expected a spooled result of version {VERSION}, found other JSON")
+            }),
+            Err(problem) => Err(problem),
+        };
         Some(SpoolEntry { path, result })
     }
 }
 
+fn parse(bytes: &[u8]) -> Result<Json, String> {
+    let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+    Json::parse(text).map_err(|error| error.to_string())
+}
+
 /// Writes a file so that it is there wholly or not at all, even after a power cut.
-fn write_whole(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
-    let (aside, path) = (folder.join(format!(".{name}.tmp")), folder.join(name));
-    let create = || fs::create_dir_all(folder).and_then(|()| fs::File::create(&aside));
-    // Once more if another process has just removed the folder with its last file.
-    let written = create().or_else(|_| create()).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    crate::failpoint!("spool.before_rename");
-    let done = written.and_then(|()| fs::rename(&aside, &path));
-    if let Err(error) = done {
-        let _ = fs::remove_file(&aside);
-        let _ = fs::remove_dir(folder);
-        return Err(error);
+fn write_whole(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError> {
+    // A second attempt, because another process may have just removed the folder with its last file.
+    let written = write_once(path, name, text).or_else(|_| write_once(path, name, text));
+    if written.is_err() {
+        let _ = fs::remove_dir(path);
     }
+    written
+}
+
+fn write_once(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError> {
+    if let Some(parent) = path.parent() {
+        // An error shows in the next line, with the folder's own name.
+        let _ = fs::create_dir_all(parent);
+    }
+    let folder = Folder::open_or_create(path)?;
+    let mut aside = folder.aside(OsStr::new(name))?;
+    aside.write_bytes(text.as_bytes())?;
+    crate::failpoint!("spool.before_rename");
+    aside.replace()?;
     crate::failpoint!("spool.after_rename");
-    fs::File::open(folder)?.sync_all()?;
-    Ok(path)
+    Ok(path.join(name))
+}
+
+/// Returns the system's reason alone, because callers name the folder.
+fn reason(error: FileError) -> io::Error {
+    match error {
+        FileError::Io { source, .. } => source,
+        other => other.into(),
+    }
 }
 
 fn encode(database: &Path, result: &SpooledResult) -> Json {
@@ -325,5 +366,62 @@ mod tests {
             fs::write(&path, text).expect("it can be written");
             assert!(spool.entries().expect("it can be read")[0].result.is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_link_planted_in_the_spool_is_not_written_through() {
+        let folder = folder("planted");
+        let victim = folder.join("victim");
+        fs::write(&victim, "precious").expect("a file");
+        let spool = Spool::of(&folder.join("s.db"), []);
+        let beside = folder.join("s.db.spool");
+        fs::create_dir(&beside).expect("a folder");
+        // The name that trialbox once wrote to before it renamed, and the name that it renames to.
+        for name in [".3-abc.json.tmp", "3-abc.json"] {
+            std::os::unix::fs::symlink(&victim, beside.join(name)).expect("a link");
+        }
+        let path = spool.keep(&result("s")).expect("the folder can be written");
+        assert_eq!(fs::read_to_string(&victim).expect("it is there"), "precious");
+        assert!(fs::symlink_metadata(&path).expect("it is there").is_file());
+        let entries = spool.entries().expect("it can be read");
+        assert_eq!(entries[0].result.as_ref(), Ok(&result("s")));
+    }
+
+    #[test]
+    fn a_spool_that_is_a_link_is_not_used_and_stops_no_study() {
+        let folder = folder("linked");
+        let elsewhere = folder.join("elsewhere");
+        fs::create_dir(&elsewhere).expect("a folder");
+        std::os::unix::fs::symlink(&elsewhere, folder.join("s.db.spool")).expect("a link");
+        let spool = Spool::of(&folder.join("s.db"), [folder.join("own")]);
+        let path = spool.keep(&result("s")).expect("the user's folder can be written");
+        assert!(path.ends_with("own/3-abc.json"), "{}", path.display());
+        assert_eq!(fs::read_dir(&elsewhere).expect("it is there").count(), 0);
+        assert_eq!(spool.entries().expect("it can be read").len(), 1);
+        assert!(Spool::of(&folder.join("s.db"), []).keep(&result("s")).is_err());
+    }
+
+    #[test]
+    fn a_spool_with_special_files_is_read_without_waiting() {
+        let folder = folder("special");
+        let spool = Spool::of(&folder.join("s.db"), []);
+        let beside = folder.join("s.db.spool");
+        fs::create_dir(&beside).expect("a folder");
+        std::os::unix::fs::symlink("/dev/zero", beside.join("1-a.json")).expect("a link");
+        let fifo = beside.join("2-b.json");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0)
+            .expect("a FIFO");
+        let entries = spool.entries().expect("it can be read");
+        let problems: Vec<_> =
+            entries.into_iter().map(|entry| entry.result.expect_err("no result")).collect();
+        let beside = fs::canonicalize(&beside).expect("it is there");
+        let wanted = |name: &str, found: &str| {
+            format!("`{}`: expected a regular file, found {found}", beside.join(name).display())
+        };
+        assert_eq!(
+            problems,
+            [wanted("1-a.json", "a symbolic link"), wanted("2-b.json", "a named pipe")]
+        );
     }
 }
