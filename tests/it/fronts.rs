@@ -155,7 +155,7 @@ fn a_list_holds_the_constraints_in_the_order_in_which_they_were_first_set() {
     // The study remembers the form.
     scene.run_script(&[1.0], &[("size", 0.0)], &[]);
     let ran = scene.run_script(&[1.0], &[], &["--constraint-format", "named"]);
-    ran.assert_error(2, &["goes by --constraint-format = \"legacy\"", "--override"]);
+    ran.assert_error(2, &["has --constraint-format = \"legacy\"", "--override"]);
     let trials = scene.json(&["study", "trials"]);
     assert_eq!(trials[0]["system_attrs"]["constraints"], json!([-1.0, 1.0, "inf"]));
     assert_eq!(

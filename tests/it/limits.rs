@@ -80,7 +80,7 @@ fn remembered_limits_are_changed_name_by_name_and_make_sense_or_are_refused() {
             scene.trialbox(&["study", "set-attr", &attr, "--study-name", "s"]).code,
             Some(0)
         );
-        run(&[]).assert_error(2, &["`trialbox:limits` of study `s` makes no sense"]);
+        run(&[]).assert_error(2, &["`trialbox:limits` of study `s` cannot be read"]);
     }
 }
 

@@ -237,7 +237,7 @@ fn a_study_goes_by_the_component_that_it_was_begun_with() {
     };
     assert_eq!(run("a.wasm", &[]).code, Some(0));
     let refusal =
-        ["study `s` is one of another component", "--study-name", "--allow-module-change"];
+        ["study `s` was created by a different module", "--study-name", "--allow-module-change"];
     run("b.wasm", &[]).assert_error(2, &refusal);
     assert_eq!(scene.json(&["study", "trials", "--study-name", "s"]).len(), 1);
     assert_eq!(run("b.wasm", &["--allow-module-change"]).code, Some(0));

@@ -95,7 +95,7 @@ fn a_study_remembers_its_seed_and_refuses_another() {
     scene.json(&["run", &quadratic, "--seed", "1", "--max-memory", "64MiB"]);
     scene.json(&["run", &quadratic, "--seed", "1"]);
     let ran = scene.trialbox(&["run", &quadratic, "--seed", "2"]);
-    ran.assert_error(2, &["goes by --seed = 1, and this command says 2", "--override"]);
+    ran.assert_error(2, &["has --seed = 1, found 2 on the command line", "--override"]);
     scene.json(&["run", &quadratic, "--seed", "2", "--override"]);
     let study = &scene.json(&["study", "show"])[0];
     assert_eq!(study["user_attrs"]["trialbox:seed"], 2);

@@ -62,7 +62,7 @@ fn a_study_ends_when_its_patience_is_exhausted() {
     );
     scene
         .trialbox(&[&run[..], &["--patience", "4"]].concat())
-        .assert_error(2, &["goes by --patience = 3, and this command says 4", "--override"]);
+        .assert_error(2, &["has --patience = 3, found 4 on the command line", "--override"]);
     let more = [&run[..], &["-n", "9", "--patience", "5", "--override"]].concat();
     assert_eq!(events(&scene.json(&more)), ["trial", "trial", "patience_exhausted"]);
 }
@@ -78,12 +78,12 @@ fn a_budget_is_remembered_whenever_it_is_said() {
     assert_eq!(events(&scene.json(&run)), ["budget_reached"]);
     scene
         .trialbox(&[&run[..], &["--max-trials", "4"]].concat())
-        .assert_error(2, &["goes by --max-trials = 3, and this command says 4", "--override"]);
+        .assert_error(2, &["has --max-trials = 3, found 4 on the command line", "--override"]);
     scene.json(&["study", "set-attr", "trialbox:max_trials=many"]);
     scene.trialbox(&run).assert_error(
         2,
         &[
-            "the attribute `trialbox:max_trials` of study `quadratic` makes no sense",
+            "the attribute `trialbox:max_trials` of study `quadratic` cannot be read",
             "--max-trials and --override",
         ],
     );
@@ -115,8 +115,8 @@ fn values_of_the_flags_that_make_no_sense_say_what_would() {
     let scene = Scene::new("stopping-flags");
     let run = ["run", &guest("quadratic")];
     for (flag, value, piece) in [
-        ("--until", "yesterday", "`yesterday` is no point in time; write 2026-11-25T18:00"),
-        ("--until", "2026-11-25", "is no point in time"),
+        ("--until", "yesterday", "expected a point in time such as 2026-11-25T18:00"),
+        ("--until", "2026-11-25", "18:00 or +2h, found `2026-11-25`"),
         ("--stop-when-value", "nan", "expected a finite number such as 0.01, or none, found `nan`"),
         ("--patience", "0", "expected a number of trials of at least 1, or none, found `0`"),
         ("--max-trials", "-1", "expected a number of trials such as 500, or none, found `-1`"),

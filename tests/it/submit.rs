@@ -344,8 +344,8 @@ fn an_impossible_submission_is_refused_before_anything_is_created() {
             &["--trials-per-task", "1", "--", "--array=1-3"],
             &["cannot set `--array=1-3` after `--`"],
         ),
-        (&["--trials-per-task", "0"], &["`0` is no number of 1 or more"]),
-        (&["--cpus", "+2"], &["`+2` is no number of 1 or more"]),
+        (&["--trials-per-task", "0"], &["expected a whole number of at least 1, found `0`"]),
+        (&["--cpus", "+2"], &["expected a whole number of at least 1, found `+2`"]),
         (
             &["--mail-type=END"],
             &["found\n\n  tip: flags of sbatch go after `--`, such as: -- --mail-type"],

@@ -16,12 +16,14 @@ const STYLES: Styles = Styles::styled()
     .usage(AnsiColor::Green.on_default().bold())
     .literal(AnsiColor::Cyan.on_default().bold());
 
+const GLOBAL: &str = "Output";
+
 const EXAMPLES: &str = "\
 Examples:
   trialbox run quadratic.wasm                          one trial, recorded in trialbox.db
   trialbox run digits.wasm --dir data::/data -n 20     twenty trials of an objective that reads data
-  trialbox eval quadratic.wasm --param x=1.5           one call, recorded nowhere
-  trialbox inspect digits.wasm                         what it is, what it wants, what it asks for
+  trialbox eval quadratic.wasm --param x=1.5           one call, not recorded
+  trialbox inspect digits.wasm                         its description and its parameters
   trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --time 30m
   trialbox study best                                  the best trial so far";
 
@@ -32,45 +34,56 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t = Format::Text, hide_possible_values = true, value_name = "text|json")]
+    /// Format of results
+    ///
+    /// [default: text]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t = Format::Text,
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "text|json",
+        help_heading = GLOBAL
+    )]
     format: Format,
 
-    /// Print results and errors, and nothing else
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Print only results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
 
-    /// Print more: once what the objective logs, twice what trialbox does
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Print the objective's log; twice, trialbox's own
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     verbose: u8,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Run trials of an objective: sample, call, record
+    /// Run trials of an objective
     Run(Box<RunArgs>),
-    /// Submit an array job to Slurm: checks, study, script, and a report at the end
+    /// Submit an array job of trials to Slurm
     Submit(Box<SubmitArgs>),
-    /// Call an objective once with given parameters, without a study
+    /// Call an objective once, without a study
     Eval(Box<EvalArgs>),
-    /// Show what an objective is, what it wants and which parameters it asks for
+    /// Describe an objective and the parameters that it suggests
     Inspect(Box<InspectArgs>),
-    /// Make, read, copy and move studies
+    /// Create, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
-    /// Enqueue, ask for, tell and show single trials
+    /// Enqueue, ask, tell, show and replay single trials
     #[command(subcommand)]
     Trial(TrialCommand),
-    /// End trials that nobody works on any more
+    /// Fail and requeue trials whose worker died
     Reap(ReapArgs),
-    /// Find out what is wrong with a database, and repair what can be proven
+    /// Check a database, or a Slurm cluster, and repair what can be proven
     Doctor(DoctorArgs),
     #[command(name = "__probe", hide = true)]
     Probe(ProbeArgs),
 }
 
 impl Cli {
-    /// Carries the command out and reports what went wrong.
+    /// Runs the command and reports its error.
     pub(crate) fn run(self) -> ExitCode {
         start_logging(self.verbose, self.quiet);
         let output = Output::new(self.format, self.quiet, self.verbose);
@@ -92,8 +105,8 @@ impl Cli {
     }
 }
 
-/// Where a flag is unknown to a command that hands flags to sbatch, says where those go, and not which of our own
-/// looks like it.
+/// Explains where flags of sbatch go, if a flag is unknown to a command that passes them on. The parser would suggest a
+/// similar flag of ours.
 pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsString]) {
     let has = |word: &str| arguments.iter().any(|argument| argument == word);
     let hands_on = has("submit") || (has("doctor") && has("--slurm"));
@@ -108,7 +121,7 @@ pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsStr
     }
 }
 
-/// Warnings by default; `TRIALBOX_LOG` takes the levels of the `tracing` ecosystem.
+/// Starts logging, with warnings by default. `TRIALBOX_LOG` takes the levels of the `tracing` ecosystem.
 fn start_logging(verbose: u8, quiet: bool) {
     let default = match (quiet, verbose) {
         (true, _) => "error",
@@ -144,5 +157,51 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    /// Calls `check` with every command below `command` and its own flags.
+    fn walk(command: &clap::Command, check: &mut dyn FnMut(&clap::Command, &clap::Arg)) {
+        command.get_arguments().for_each(|arg| check(command, arg));
+        command.get_subcommands().for_each(|sub| walk(sub, check));
+    }
+
+    #[test]
+    fn the_short_help_of_a_flag_is_one_line() {
+        walk(&Cli::command(), &mut |command, arg| {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let name = format!("{} {}", command.get_name(), arg.get_id());
+            assert!(!help.contains('\n') && help.chars().count() <= 100, "{name}: {help}");
+        });
+    }
+
+    #[test]
+    fn the_long_help_of_a_flag_names_its_default() {
+        walk(&Cli::command(), &mut |command, arg| {
+            let help = arg.get_long_help().or_else(|| arg.get_help());
+            let help = help.map(ToString::to_string).unwrap_or_default();
+            let takes_value = arg.get_action().takes_values();
+            if !takes_value || !arg.is_hide_default_value_set() {
+                return;
+            }
+            for default in arg.get_default_values() {
+                let default = format!("[default: {}]", default.to_string_lossy());
+                assert!(help.contains(&default), "{} {}: {help}", command.get_name(), arg.get_id());
+            }
+        });
+    }
+
+    #[test]
+    fn help_is_about_components() {
+        walk(&Cli::command(), &mut |command, arg| {
+            let help = arg.get_long_help().or_else(|| arg.get_help());
+            let help = help.map(ToString::to_string).unwrap_or_default();
+            let words: Vec<&str> = help.split(|c: char| !c.is_alphabetic()).collect();
+            for word in ["nobody", "somebody", "whoever", "anybody"] {
+                assert!(!words.contains(&word), "{} {}: {help}", command.get_name(), arg.get_id());
+            }
+            for phrase in ["at once", "makes no sense"] {
+                assert!(!help.contains(phrase), "{} {}: {help}", command.get_name(), arg.get_id());
+            }
+        });
     }
 }

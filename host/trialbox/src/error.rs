@@ -1,4 +1,4 @@
-//! An error on its way to the user: what happened, why, what to do, and with which code to end.
+//! An error on its way to the user: message, causes, help and exit code.
 
 use crate::exit_code::ExitCode;
 use trialbox_core::StorageError;
@@ -9,21 +9,21 @@ use trialbox_core::session::door::Rejection;
 /// A command that could not do its work.
 #[derive(Debug)]
 pub(crate) struct CommandError {
-    /// How the process ends.
+    /// The exit code of the process.
     pub(crate) exit: ExitCode,
     /// The stable code of its kind, if it has one.
     pub(crate) code: Option<&'static str>,
-    /// What happened, and why.
+    /// The message and its causes.
     pub(crate) error: anyhow::Error,
-    /// What to do about it.
+    /// The advice to the user.
     pub(crate) help: Option<String>,
 }
 
-/// What a command returns.
+/// The result of a command.
 pub(crate) type CommandResult = Result<ExitCode, CommandError>;
 
 impl CommandError {
-    /// Something on the command line, or something it names.
+    /// Creates a usage error.
     pub(crate) fn usage(message: impl Into<String>, help: impl Into<String>) -> Self {
         CommandError {
             exit: ExitCode::Usage,
@@ -35,7 +35,7 @@ impl CommandError {
 }
 
 impl CommandError {
-    /// Whether this may be what comes of a signal during a wait: for the database, or for the compiler.
+    /// Returns whether a signal may be the cause, by ending a wait for the database or for the compiler.
     pub(crate) fn is_cut_short(&self) -> bool {
         let is_busy = |error: &StorageError| matches!(error, StorageError::Busy { .. });
         let waited_for_database = match self.error.downcast_ref() {
@@ -49,7 +49,7 @@ impl CommandError {
         waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
     }
 
-    /// What happened, why, and what to do about it.
+    /// Formats the error with its causes and its help.
     pub(crate) fn to_text(&self) -> String {
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
         let mut text = format!("error{code}: {}\n", self.error);
@@ -67,13 +67,13 @@ impl From<StorageError> for CommandError {
     fn from(error: StorageError) -> Self {
         let (exit, help) = match &error {
             StorageError::NoSuchStudy { known, .. } if known.is_empty() => {
-                (ExitCode::Usage, Some("the database holds no study; `trialbox run` and `trialbox study create` make one".to_owned()))
+                (ExitCode::Usage, Some("the database holds no studies; create one with `trialbox run` or `trialbox study create`".to_owned()))
             }
             StorageError::NoSuchStudy { known, .. } => {
                 (ExitCode::Usage, Some(format!("the database holds: {}", known.join(", "))))
             }
             StorageError::DuplicateStudy { .. } => {
-                (ExitCode::Usage, Some("choose another name; `study create --skip-if-exists` goes on with the one there is".to_owned()))
+                (ExitCode::Usage, Some("choose another name, or take the existing study with `study create --skip-if-exists`".to_owned()))
             }
             StorageError::NameTooLong { .. } => (ExitCode::Usage, None),
             StorageError::UnknownUrl { .. } => (
@@ -124,14 +124,14 @@ impl From<TellError> for CommandError {
             TellError::NotRecorded { .. } => (ExitCode::Storage, "tell it again"),
             TellError::NotRunning { state, .. } if state.is_finished() => (
                 ExitCode::ClaimLost,
-                "a trial that has ended is never changed; --skip-if-finished makes this no error",
+                "a finished trial is never changed; --skip-if-finished ignores this",
             ),
             TellError::NotRunning { .. } => {
                 (ExitCode::Usage, "take it first with `trialbox trial ask`")
             }
             TellError::OtherOwner { .. } => (
                 ExitCode::ClaimLost,
-                "it was lost and taken again by somebody else; this result has no trial",
+                "another worker has taken the trial; this result came too late",
             ),
             TellError::Contradiction { .. } => {
                 (ExitCode::Usage, "give values for a complete trial, and none for the others")

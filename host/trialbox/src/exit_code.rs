@@ -1,31 +1,30 @@
-//! What the process tells its caller when it ends. These numbers are stable.
+//! The exit codes. These numbers are stable.
 
 use trialbox_core::session::objective::Interruption;
 
-/// How a command ended.
+/// The result of a command, for its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExitCode {
-    /// All trials ended COMPLETE or PRUNED, or there was nothing to do.
+    /// All trials finished COMPLETE or PRUNED, or none had to start.
     Done = 0,
-    /// A trial ended as FAIL.
+    /// A trial failed.
     TrialFailed = 1,
-    /// The command line, or something it names, makes no sense.
+    /// A usage error: a bad flag, or a file or study that does not exist.
     Usage = 2,
     /// The database could not be read or written.
     Storage = 3,
-    /// The file is no objective that can run here.
+    /// The file is not an objective that can run here.
     Rejected = 4,
-    /// Somebody else ended or took the trial while it ran.
+    /// Another worker finished or took the trial while it ran.
     ClaimLost = 6,
-    /// The scheduler, or the end of the job's time, interrupted a trial, which is recorded: the job may be started
-    /// again.
+    /// The scheduler or the end of the job's time interrupted a trial, which is recorded: the job may be requeued.
     Requeue = 75,
     /// The user interrupted a trial.
     Interrupted = 130,
 }
 
 impl ExitCode {
-    /// Of a command that somebody cut short.
+    /// Returns the exit code of an interrupted command.
     pub(crate) fn of(interruption: Interruption) -> Self {
         match interruption {
             Interruption::Scheduler | Interruption::Deadline => ExitCode::Requeue,
@@ -33,7 +32,7 @@ impl ExitCode {
         }
     }
 
-    /// Of several endings, the one to report: the one that asks for the most attention.
+    /// Returns the one of two exit codes that asks for more attention.
     pub(crate) fn worst(self, other: Self) -> Self {
         let rank = |code| match code {
             ExitCode::Done => 0,
@@ -55,14 +54,14 @@ impl From<ExitCode> for std::process::ExitCode {
     }
 }
 
-/// For the end of `--help`.
+/// The end of `--help`.
 pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
-  0    every trial ended COMPLETE or PRUNED, or there was nothing left to do
-  1    a trial ended as FAIL
-  2    the command line, or something it names, makes no sense
+  0    every trial finished COMPLETE or PRUNED, or none had to start
+  1    a trial failed
+  2    usage error: a bad flag, or a file or study that does not exist
   3    the database could not be read or written
-  4    the file is no objective that can run here
-  6    somebody else ended or took the trial while it ran
-  75   interrupted by the scheduler, or by the end of the job's time, and recorded; may be started again
+  4    the file is not an objective that can run here
+  6    another worker finished or took the trial while it ran
+  75   interrupted by the scheduler or by the end of the job's time, and recorded; may be requeued
   130  interrupted by the user";

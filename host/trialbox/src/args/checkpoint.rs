@@ -11,11 +11,12 @@ use trialbox_runtime::{CHECKPOINT_PATH, Grant};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Job")]
 pub(crate) struct CheckpointArgs {
-    /// Keep each trial's checkpoints below this directory, as `/checkpoint` for the objective
+    /// Directory of the trials' checkpoints
     ///
-    /// A retry starts from a copy. Checkpoints are removed when the trial finishes and kept when it is interrupted.
+    /// Each trial has a directory below it, mounted as `/checkpoint`. A retry starts from a copy. Checkpoints are removed when the trial finishes and kept when it is interrupted.
     /// All nodes must see the directory.
-    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env_values = true)]
+    /// [default: no checkpoints] [env: TRIALBOX_CHECKPOINT_DIR]
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env = true)]
     checkpoint_dir: Option<PathBuf>,
 }
 

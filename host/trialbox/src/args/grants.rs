@@ -20,17 +20,19 @@ pub(crate) struct DirArg {
 /// Reads `HOST::GUEST`, `HOST::GUEST:ro` or `HOST::GUEST:rw`.
 pub(crate) fn parse_dir(text: &str) -> Result<DirArg, String> {
     let wanted = "write HOST::GUEST, HOST::GUEST:ro or HOST::GUEST:rw, such as ./data::/data";
-    let (host, guest) = text
-        .split_once("::")
-        .ok_or_else(|| format!("`{text}` names no place in the guest; {wanted}"))?;
+    let (host, guest) = text.split_once("::").ok_or_else(|| {
+        format!("expected a path in the guest after `::`, found `{text}`; {wanted}")
+    })?;
     let (guest, writable) = match guest.rsplit_once(':') {
         Some((guest, "ro")) => (guest, false),
         Some((guest, "rw")) => (guest, true),
-        Some((_, mode)) => return Err(format!("`{mode}` is neither `ro` nor `rw`; {wanted}")),
+        Some((_, mode)) => return Err(format!("expected `ro` or `rw`, found `{mode}`; {wanted}")),
         None => (guest, false),
     };
     if host.is_empty() || !guest.starts_with('/') {
-        return Err(format!("the guest's path must begin with `/`, but it is `{guest}`; {wanted}"));
+        return Err(format!(
+            "expected a guest's path that starts with `/`, found `{guest}`; {wanted}"
+        ));
     }
     Ok(DirArg { host: PathBuf::from(host), guest: guest.to_owned(), writable })
 }
@@ -39,7 +41,7 @@ pub(crate) fn parse_dir(text: &str) -> Result<DirArg, String> {
 pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err(format!("`{text}` is no NAME=VALUE")),
+        _ => Err(format!("expected NAME=VALUE, found `{text}`")),
     }
 }
 
@@ -62,7 +64,7 @@ impl DirArg {
     }
 }
 
-/// Looks whether the data that an objective says it reads is there, before a trial is begun for nothing.
+/// Checks that the data that an objective says it reads exists, before a trial starts in vain.
 pub(crate) fn check_data(sources: &[DataSource], grants: &[Grant]) -> Result<(), CommandError> {
     for source in sources {
         let Some(found) = locate(&source.path, grants) else {

@@ -1,6 +1,6 @@
 //! The flags about the end of the batch job.
 
-use crate::args::storage::parse_duration;
+use crate::args::quantity::parse_duration;
 use crate::cluster::job_end::JobEndPlan;
 use std::time::Duration;
 use trialbox_core::session::OnDeadline;
@@ -9,9 +9,9 @@ use trialbox_core::session::OnDeadline;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Job")]
 pub(crate) struct JobEndArgs {
-    /// Time that the job has left when this process starts [default: as Slurm says]
+    /// Time that the job has left when this process starts
     ///
-    /// Only batch systems other than Slurm need it.
+    /// Only batch systems other than Slurm need it. [default: as Slurm says]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     job_time: Option<Duration>,
 
@@ -29,12 +29,13 @@ pub(crate) struct JobEndArgs {
 
     /// What happens to a trial that the end of the job stops
     ///
-    /// `retry` requeues it, `prune` makes it PRUNED with its last value, `fail` makes it FAIL.
+    /// `retry` requeues it, `prune` makes it PRUNED with its last value, `fail` makes it FAIL. [default: retry]
     #[arg(
         long,
         value_name = "retry|prune|fail",
         value_enum,
         default_value_t,
+        hide_default_value = true,
         hide_possible_values = true
     )]
     on_deadline: OnDeadlineArg,

@@ -1,6 +1,6 @@
-//! `--limit NAME=VALUE`: limits that few need to move.
+//! `--limit NAME=VALUE`: the limits that few users change.
 
-use crate::args::storage::parse_bytes;
+use crate::args::quantity::parse_bytes;
 use trialbox_core::Json;
 use trialbox_core::study::limits::{Limit, Limits, Unit};
 use trialbox_core::study::trial::MAX_NAME_CHARS;
@@ -18,14 +18,14 @@ const OWN_FLAGS: [Limit; 4] = [Limit::Memory, Limit::TrialTime, Limit::Fuel, Lim
 /// More than this is no stack that the system gives.
 const MAX_STACK_BYTES: u64 = 64 << 20;
 
-/// Those that hold before a study is opened, and so are nothing that it can remember.
+/// The limits that hold before a study is opened, which it cannot remember.
 const BEFORE_STUDY: [Limit; 2] = [Limit::CompileMemory, Limit::ModuleSize];
 
 /// Reads `NAME=VALUE`.
 pub(crate) fn parse_limit(text: &str) -> Result<LimitArg, String> {
     let known = || names().collect::<Vec<_>>().join(", ");
     let (name, value) = text.split_once('=').ok_or_else(|| {
-        format!("`{text}` is no NAME=VALUE, such as stack=4MiB; the names are {}", known())
+        format!("expected NAME=VALUE such as stack=4MiB, found `{text}`; the names are {}", known())
     })?;
     let limit = Limit::parse(name).filter(|limit| !OWN_FLAGS.contains(limit)).ok_or_else(|| {
         match Limit::parse(name) {
@@ -35,9 +35,9 @@ pub(crate) fn parse_limit(text: &str) -> Result<LimitArg, String> {
     })?;
     let value = match limit.unit() {
         Unit::Bytes => parse_bytes(value)?,
-        Unit::Millis | Unit::Chars | Unit::Count => {
-            value.parse().map_err(|_| format!("`{value}` is no whole number, which `{name}` is"))?
-        }
+        Unit::Millis | Unit::Chars | Unit::Count => value
+            .parse()
+            .map_err(|_| format!("expected a whole number for `{name}`, found `{value}`"))?,
     };
     check(limit, value)?;
     Ok(LimitArg { limit, value })
@@ -76,7 +76,7 @@ pub(crate) fn limits_help() -> String {
     format!("Limits, for --limit NAME=VALUE, with their defaults:{}", lines.collect::<String>())
 }
 
-/// Moves the limits that were given.
+/// Applies the limits of the command line.
 pub(crate) fn apply(args: &[LimitArg], limits: &mut Limits) {
     args.iter().for_each(|arg| limits.set(arg.limit, Some(arg.value)));
 }
@@ -112,17 +112,17 @@ pub(crate) fn merge(kept: Option<&Json>, said: &Json) -> Json {
     Json::Object(members)
 }
 
-/// Moves the limits that a study remembers.
+/// Applies the limits that a study remembers.
 ///
 /// # Errors
-/// Says what makes no sense: it is in a database, where others write too.
+/// Names a value that cannot be read: other programs write to the database too.
 pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result<(), String> {
     let Json::Object(members) = remembered else {
-        return Err(format!("it is {remembered}, and no object of limits"));
+        return Err(format!("expected an object of limits, found {remembered}"));
     };
     for (name, value) in members {
         let limit = Limit::parse(name).filter(|limit| is_remembered(*limit));
-        let limit = limit.ok_or_else(|| format!("`{name}` is no limit of a study's"))?;
+        let limit = limit.ok_or_else(|| format!("`{name}` is not a limit of a study"))?;
         let value = value.as_u64().ok_or_else(|| format!("`{name}` cannot be {value}"))?;
         check(limit, value)?;
         limits.set(limit, Some(value));
@@ -130,7 +130,7 @@ pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result
     Ok(())
 }
 
-/// Moves the limits that a trial was run with, as far as they make sense.
+/// Applies the limits that a trial was run with, as far as they can be read.
 pub(crate) fn apply_recorded(recorded: &Json, limits: &mut Limits) {
     let Json::Object(members) = recorded else { return };
     for (name, value) in members {

@@ -1,9 +1,9 @@
-//! The flags that say how an objective is run, shared by `run`, `eval` and `inspect`.
+//! The flags of the sandbox, shared by `run`, `eval` and `inspect`, and the objective behind them.
 
 use crate::args;
 use crate::args::grants::{DirArg, check_data, parse_dir, parse_env};
 use crate::args::limit::{LimitArg, parse_limit};
-use crate::args::storage::{parse_bytes, parse_duration};
+use crate::args::quantity::{parse_bytes, parse_duration};
 use crate::error::CommandError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,58 +15,89 @@ use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_runtime::{Cancellation, Grant, Isolation, SandboxConfig, open};
 
-/// What an objective may see and use.
+/// The flags of the sandbox.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Sandbox")]
 pub(crate) struct ObjectiveArgs {
-    /// Let the objective see a directory, read-only unless `:rw` is added
+    /// Grant a directory to the objective
+    ///
+    /// Read-only unless `:rw` is added. [default: no directory]
     #[arg(long = "dir", value_name = "HOST::GUEST[:ro|rw]", value_parser = parse_dir)]
     dirs: Vec<DirArg>,
 
-    /// Set an environment variable for the objective; it inherits none
+    /// Set an environment variable of the objective
+    ///
+    /// The objective inherits none. [default: no variable]
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_env)]
     env: Vec<(String, String)>,
 
-    /// The most memory that the objective may use; remembered by a study that begins with it [default: 4GiB,
-    /// or in a job of Slurm's what that has, less a reserve]
+    /// Memory that the objective may use
+    ///
+    /// Remembered by a study that is created with it. [default: 4GiB, or in a Slurm job its memory less a reserve]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) max_memory: Option<u64>,
 
-    /// How long one trial may take, such as 90s or 2h; remembered by a study that begins with it [default: no limit]
+    /// Time that one trial may take, such as 90s or 2h
+    ///
+    /// Remembered by a study that is created with it. [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) trial_timeout: Option<Duration>,
 
-    /// Make the objective give the same bits on every machine: clocks that count, sorted directories, one bit pattern
-    /// for NaN, and no remaining time; tight floating-point loops take 1.4 to 2.8 times as long. Remembered by a
-    /// study that begins with it
+    /// Give the same bits on every machine
+    ///
+    /// Clocks count calls, directories are sorted, NaN has one bit pattern and there is no remaining time. Tight
+    /// floating-point loops take 1.4 to 2.8 times as long. Remembered by a study that is created with it.
     #[arg(long)]
     pub(crate) deterministic: bool,
 
-    /// How many instructions one trial may execute, about; counting them makes tight loops twice as slow.
-    /// Remembered by a study that begins with it [default: not counted]
+    /// Instructions that one trial may execute, about
+    ///
+    /// Counting makes tight loops twice as slow. Remembered by a study that is created with it. [default: not counted]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) fuel: Option<u64>,
 
-    /// How long loading or compiling may take
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    /// Time that loading and compiling may take
+    ///
+    /// [default: 5m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "5m",
+        hide_default_value = true,
+        value_parser = parse_duration
+    )]
     compile_timeout: Duration,
 
-    /// Move another limit, such as stack=4MiB or payload=8MiB; the names are in `trialbox run --help`. Remembered by
-    /// a study that begins with it
+    /// Change another limit, such as stack=4MiB
+    ///
+    /// The names are at the end of `trialbox run --help`. Remembered by a study that is created with it.
+    /// [default: the limits listed there]
     #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = parse_limit)]
     pub(crate) limit: Vec<LimitArg>,
 
-    /// Where compiled code is kept [default: the user's cache directory]
-    #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env_values = true)]
+    /// Directory of compiled code
+    ///
+    /// [default: ~/.cache/trialbox] [env: TRIALBOX_CACHE_DIR]
+    #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env = true)]
     cache_dir: Option<PathBuf>,
 
-    /// Compile anew, and keep nothing
+    /// Compile again and keep nothing
     #[arg(long)]
     no_cache: bool,
 
-    /// Where the objective's code runs. `thread`, of this process, is for tests and benchmarks: no lockdown, and no
-    /// protection from a compiler that eats the machine
-    #[arg(long, value_enum, default_value_t, hide_short_help = true)]
+    /// Where the objective runs
+    ///
+    /// `thread` runs it in this process, for tests and benchmarks: without lockdown, and without protection from
+    /// a compiler that uses up the machine. [default: process]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "process|thread",
+        hide_short_help = true
+    )]
     pub(crate) isolation: IsolationArg,
 }
 
@@ -83,12 +114,12 @@ pub(crate) struct ReadyObjective {
 }
 
 impl ObjectiveArgs {
-    /// The limits, as far as the command line sets them.
+    /// Returns the limits of the command line, else the defaults.
     pub(crate) fn limits(&self) -> Limits {
         self.limits_over(Limits::default())
     }
 
-    /// The limits that the command line sets, and others where it says nothing.
+    /// Returns the limits of the command line, else `limits`.
     pub(crate) fn limits_over(&self, mut limits: Limits) -> Limits {
         if let Some(bytes) = self.max_memory {
             limits.set(Limit::Memory, Some(bytes));
@@ -104,12 +135,15 @@ impl ObjectiveArgs {
         limits
     }
 
-    /// The names of the environment variables that the objective gets.
+    /// Returns the names of the objective's environment variables.
     pub(crate) fn env_names(&self) -> impl Iterator<Item = &str> {
         self.env.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The directories that the objective may see, after a look at each.
+    /// Returns the directories that the objective may see.
+    ///
+    /// # Errors
+    /// When one of them is missing.
     pub(crate) fn grants(&self) -> Result<Vec<Grant>, CommandError> {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
@@ -150,8 +184,8 @@ impl ObjectiveArgs {
         check_data(described_data(loaded), &self.grants()?)
     }
 
-    /// Where compiled code is looked for and kept: `$XDG_CACHE_HOME/trialbox`, or `~/.cache/trialbox`, which all
-    /// jobs share; where that cannot be written, a job's own directory on its node, if there is one.
+    /// Returns the directories of compiled code: `$XDG_CACHE_HOME/trialbox` or `~/.cache/trialbox`, which all jobs
+    /// share, then a job's own directory on its node, for homes that a job cannot write.
     fn cache_dirs(&self) -> Vec<PathBuf> {
         if self.no_cache {
             return vec![];
@@ -208,23 +242,23 @@ impl ObjectivePlan {
     }
 }
 
-/// Where compiled code is kept if nothing else is said, for all jobs of the user.
+/// Returns the directory of compiled code that all jobs of the user share.
 pub(crate) fn users_cache_dir() -> Option<PathBuf> {
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     Some(cache?.join("trialbox"))
 }
 
-/// Where it is kept for one job alone, on its node.
+/// Returns the directory of compiled code of this job alone, on its node.
 pub(crate) fn jobs_cache_dir() -> Option<PathBuf> {
     Some(absolute("SLURM_TMPDIR")?.join("trialbox"))
 }
 
-/// An absolute path that the environment gives.
+/// Returns an absolute path of the environment.
 fn absolute(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// More values than a study can be shown with; each would be a row of the study.
+/// The most values of an objective: each is a row of the study.
 const MAX_METRICS: usize = 100;
 
 fn check_metrics(loaded: &Loaded) -> Result<(), Rejection> {
@@ -239,7 +273,7 @@ fn check_metrics(loaded: &Loaded) -> Result<(), Rejection> {
     })
 }
 
-/// Studies are named after objectives, so the contract says which names there are; an empty one counts as none.
+/// Checks an objective's name, after which studies are named. An empty one counts as none.
 fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
     let name = loaded.description.as_ref().map_or("", |description| &description.name);
     let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -261,12 +295,12 @@ fn described_data(loaded: &Loaded) -> &[DataSource] {
     loaded.description.as_ref().map_or(&[], |description| &description.data)
 }
 
-/// A time as limits count it.
+/// Converts a time to the unit of limits.
 fn millis(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-/// The name of an objective without a description: its file's.
+/// Returns the described name of an objective, else its file's.
 pub(crate) fn objective_name(loaded: &Loaded, path: &Path) -> String {
     let described = loaded.description.as_ref().map(|description| description.name.clone());
     let stem = || path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
@@ -276,7 +310,7 @@ pub(crate) fn objective_name(loaded: &Loaded, path: &Path) -> String {
         .unwrap_or_else(|| "objective".to_owned())
 }
 
-/// The directions of an objective's values, if it says so.
+/// Returns the directions of an objective's values, if it describes them.
 pub(crate) fn described_directions(loaded: &Loaded) -> Option<Vec<StudyDirection>> {
     let metrics = &loaded.description.as_ref()?.metrics;
     let direction =
@@ -285,18 +319,18 @@ pub(crate) fn described_directions(loaded: &Loaded) -> Option<Vec<StudyDirection
         .filter(|found: &Vec<_>| !found.is_empty())
 }
 
-/// The attribute that holds the names of an objective's values, if it names every one.
+/// Returns the attribute with the names of an objective's values, if it names every one.
 pub(crate) fn metric_names_attr(loaded: &Loaded) -> Option<(String, Json)> {
     let names = described_metric_names(loaded)?.into_iter().map(Json::from).collect();
     Some((METRIC_NAMES.to_owned(), Json::Array(names)))
 }
 
-/// What the component calls its objectives, if it names them all.
+/// Returns the names of the component's objectives, if it names them all.
 pub(crate) fn described_metric_names(loaded: &Loaded) -> Option<Vec<String>> {
     loaded.description.as_ref()?.metrics.iter().map(|metric| metric.name.clone()).collect()
 }
 
-/// Where code runs, on the command line.
+/// The place where the objective runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub(crate) enum IsolationArg {
     #[default]
@@ -329,13 +363,13 @@ impl From<DirectionArg> for StudyDirection {
     }
 }
 
-/// How many objectives there are, and in which direction each goes: `2 objectives (minimize, maximize)`.
+/// Formats the number and the directions of objectives: `2 objectives (minimize, maximize)`.
 pub(crate) fn count_directions(directions: &[StudyDirection]) -> String {
     let objectives = if directions.len() == 1 { "objective" } else { "objectives" };
     format!("{} {objectives} ({})", directions.len(), show_directions(directions))
 }
 
-/// Several directions as people read them.
+/// Formats several directions.
 pub(crate) fn show_directions(directions: &[StudyDirection]) -> String {
     directions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -12,11 +12,14 @@ pub(crate) struct PrunerArgs {
         long,
         value_name = "NAME",
         value_parser = PrunerConfig::parse,
-        help = help::<dyn Pruner>("Pruner, which stops unpromising trials")
+        help = "Pruner, which stops unpromising trials",
+        long_help = help::<dyn Pruner>("Pruner, which stops unpromising trials")
     )]
     pruner: Option<PrunerConfig>,
 
-    /// An option of the pruner, named as in Optuna, such as n_startup_trials=3; can be repeated
+    /// Option of the pruner, named as in Optuna, such as n_startup_trials=3
+    ///
+    /// May be repeated. [default: as in Optuna]
     #[arg(long, value_name = "NAME=VALUE")]
     pruner_opt: Vec<String>,
 }

@@ -12,11 +12,14 @@ pub(crate) struct SamplerArgs {
         long,
         value_name = "NAME",
         value_parser = SamplerConfig::parse,
-        help = help::<dyn Sampler>("Sampler")
+        help = "Sampler, which suggests parameters",
+        long_help = help::<dyn Sampler>("Sampler")
     )]
     sampler: Option<SamplerConfig>,
 
-    /// An option of the sampler, named as in Optuna, such as n_startup_trials=20; can be repeated
+    /// Option of the sampler, named as in Optuna, such as n_startup_trials=20
+    ///
+    /// May be repeated. [default: as in Optuna]
     #[arg(long, value_name = "NAME=VALUE")]
     sampler_opt: Vec<String>,
 }

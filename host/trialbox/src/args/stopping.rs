@@ -1,67 +1,35 @@
 //! The flags that bound a study.
 
-use crate::error::CommandError;
-use crate::study::budget::{BUDGETS, count};
+use crate::study::budget::count;
 use std::num::NonZeroU32;
-use trialbox_core::{Json, StudyDirection};
-
-const HEADING: &str = "When the study ends";
+use trialbox_core::Json;
 
 /// The bounds of a study, each as the study remembers it: null for `none`.
 ///
 /// `none` is remembered too: with `--override` it lifts a bound.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Study")]
 pub(crate) struct StoppingArgs {
-    /// How many trials the whole study may have (COMPLETE, PRUNED or RUNNING); remembered by the study. Once it
-    /// has them, and likewise with the next two, no trial is begun, enqueued ones neither, and this ends with 0
-    #[arg(long, value_name = "N|none", value_parser = parse_max_trials, help_heading = HEADING)]
-    max_trials: Option<Json>,
+    /// Number of trials that the whole study may have
+    ///
+    /// COMPLETE, PRUNED and RUNNING trials count. When this, --stop-when-value or --patience is reached, no further
+    /// trial starts (enqueued ones included) and the command exits with 0. Remembered by the study. [default: none]
+    #[arg(long, value_name = "N|none", value_parser = parse_max_trials)]
+    pub(crate) max_trials: Option<Json>,
 
-    /// End the study, which must have one objective, once a COMPLETE and feasible trial is as good as this:
-    /// <= when minimizing, >= when maximizing; remembered by the study
-    #[arg(long, value_name = "VALUE|none", value_parser = parse_wanted, allow_negative_numbers = true, help_heading = HEADING)]
-    stop_when_value: Option<Json>,
+    /// Value of a trial that completes the study
+    ///
+    /// A COMPLETE and feasible trial reaches it: <= when minimizing, >= when maximizing. The study must have one
+    /// objective. Remembered by the study. [default: none]
+    #[arg(long, value_name = "VALUE|none", value_parser = parse_wanted, allow_negative_numbers = true)]
+    pub(crate) stop_when_value: Option<Json>,
 
-    /// End the study, which must have one objective, once N trials with higher numbers than the best one have
-    /// ended; remembered by the study. COMPLETE and PRUNED trials count, FAIL ones do not; a tie and an infeasible
-    /// trial are no improvement; without any feasible trial, N trials end it, too. Better more than run at once
-    #[arg(long, value_name = "N|none", value_parser = parse_patience, help_heading = HEADING)]
-    patience: Option<Json>,
-}
-
-impl StoppingArgs {
-    /// Sets the number of trials.
-    pub(crate) fn set_max_trials(&mut self, n_trials: u32) {
-        self.max_trials = Some(n_trials.into());
-    }
-
-    /// Returns the given flags by the attributes that remember them.
-    pub(crate) fn explicit(&self) -> impl Iterator<Item = (String, Json)> {
-        let values = [&self.max_trials, &self.stop_when_value, &self.patience];
-        BUDGETS
-            .into_iter()
-            .zip(values)
-            .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
-    }
-
-    /// Checks that a rule about the best value is not given for a study of several objectives, which has none.
-    pub(crate) fn check(&self, directions: &[StudyDirection]) -> Result<(), CommandError> {
-        let is_said = |value: &Option<Json>| value.as_ref().is_some_and(|it| *it != Json::Null);
-        let flag = match (is_said(&self.stop_when_value), is_said(&self.patience)) {
-            (true, _) => "--stop-when-value",
-            (false, true) => "--patience",
-            (false, false) => return Ok(()),
-        };
-        match directions.len() {
-            1 => Ok(()),
-            n => Err(CommandError::usage(
-                format!(
-                    "{flag} needs a study with one objective, and this one has {n}: it has no best value"
-                ),
-                "end it with --max-trials or --until, or by hand with `trialbox study stop`",
-            )),
-        }
-    }
+    /// Trials without improvement that complete the study
+    ///
+    /// COMPLETE and PRUNED trials with higher numbers than the best one count; ties do not improve. Choose more than
+    /// the number of parallel trials. The study must have one objective. Remembered by the study. [default: none]
+    #[arg(long, value_name = "N|none", value_parser = parse_patience)]
+    pub(crate) patience: Option<Json>,
 }
 
 fn parse_max_trials(text: &str) -> Result<Json, String> {
@@ -96,6 +64,7 @@ mod tests {
     use super::*;
     use crate::study::budget::{MAX_TRIALS, PATIENCE, STOP_WHEN_VALUE, budgets_of};
     use std::collections::BTreeMap;
+    use trialbox_core::StudyDirection;
     use trialbox_core::study::stopping::{Budgets, StopRule};
     use trialbox_core::{StudyId, StudyRecord};
 
@@ -117,9 +86,9 @@ mod tests {
             stop_when_value: parse_wanted("-1e-3").ok(),
             patience: parse_patience("20").ok(),
         };
-        let explicit: Vec<(String, Json)> = args.explicit().collect();
-        let attrs: Vec<(&str, Json)> =
-            explicit.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+        let values = [args.max_trials, args.stop_when_value, args.patience];
+        let keys = [MAX_TRIALS, STOP_WHEN_VALUE, PATIENCE].into_iter();
+        let attrs: Vec<(&str, Json)> = keys.zip(values.into_iter().flatten()).collect();
         let patience = NonZeroU32::new(20).expect("not 0");
         assert_eq!(
             budgets_of(&study(&attrs)),

@@ -1,6 +1,6 @@
-//! `--until`: a point in time as people write it.
+//! `--until`: a point in time.
 
-use crate::args::storage::parse_duration;
+use crate::args::quantity::parse_duration;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +11,7 @@ use trialbox_core::UtcDateTime;
 pub(crate) fn parse_until(text: &str) -> Result<UtcDateTime, String> {
     read_until(text, Timestamp::now(), &TimeZone::system()).ok_or_else(|| {
         format!(
-            "`{text}` is no point in time; write 2026-11-25T18:00, 2026-11-25T18:00+01:00, 18:00 or +2h"
+            "expected a point in time such as 2026-11-25T18:00, 2026-11-25T18:00+01:00, 18:00 or +2h, found `{text}`"
         )
     })
 }

@@ -61,8 +61,10 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "minimize|maximize", value_enum, hide_possible_values = true)]
     direction: Vec<DirectionArg>,
 
-    /// Call it three times, each in a process of its own, and say whether all of parameters, reports, attributes,
-    /// constraints and values are equal to the bit; if not, exit with 1 and name the first that differs
+    /// Call the objective three times and check that all results are equal
+    ///
+    /// Each call has a process of its own. Parameters, reports, attributes, constraints and values must be equal to the bit;
+    /// otherwise the exit code is 1 and the first difference is named.
     #[arg(long)]
     check: bool,
 

@@ -1,7 +1,7 @@
 //! `trialbox inspect`: what an objective is, wants and asks for.
 
 use crate::args::objective::{ObjectiveArgs, ReadyObjective, described_directions, objective_name};
-use crate::args::storage::parse_duration;
+use crate::args::quantity::parse_duration;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;

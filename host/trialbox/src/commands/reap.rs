@@ -1,6 +1,7 @@
-//! `trialbox reap`: ends trials that nobody works on any more.
+//! `trialbox reap`: fails and requeues trials whose worker died.
 
-use crate::args::storage::{StudyArgs, parse_duration};
+use crate::args::quantity::parse_duration;
+use crate::args::storage::StudyArgs;
 use crate::cluster::liveness::Inquiry;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
@@ -18,34 +19,37 @@ use trialbox_core::{Clock as _, Storage, StudyRecord, TrialNumber};
 const EXAMPLES: &str = "\
 Examples:
   trialbox reap --storage study.db
-  trialbox reap --wait                      watch silent trials for as long as it takes
-  trialbox reap --trial 17 --max-retries 0  end trial 17 whoever runs it, and do not try it again";
+  trialbox reap --wait                      watch silent trials until they are decided
+  trialbox reap --trial 17 --max-retries 0  fail trial 17 in any case, without a retry";
 
-/// End trials that nobody works on any more, and queue them again.
+/// Fail and requeue trials whose worker died.
 ///
-/// A trial is lost when its process is known to be gone: from the process table of this machine, or from Slurm, if
-/// it ran in a job of yours on this cluster. Where neither can tell it is lost when its heartbeat was seen to stand
-/// still for the whole grace, by the clock of this machine. Every `run` does the same when it starts, but asks Slurm
-/// only if a heart was silent for a minute.
+/// The process table of this machine and Slurm, for your jobs on this cluster, tell whether a worker lives. Where neither
+/// can tell, a trial is lost when its heartbeat stands still for the whole grace, by this machine's clock. Every `run`
+/// does the same when it starts, but asks Slurm only after a minute of silence.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReapArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// How long a heartbeat must stand still
-    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration)]
+    /// Silence after which a trial counts as lost
+    ///
+    /// [default: 5m]
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, hide_default_value = true, value_parser = parse_duration)]
     grace: Duration,
 
-    /// Watch silent trials until they beat or the grace is over
+    /// Watch silent trials until the grace is over
     #[arg(long)]
     wait: bool,
 
-    /// How often a lost trial is tried again [default: what the study says, else 3]
+    /// Retries of a lost trial
+    ///
+    /// [default: as the study remembers, else 3]
     #[arg(long, value_name = "N")]
     max_retries: Option<u32>,
 
-    /// End this RUNNING trial, whoever runs it
+    /// Fail this RUNNING trial, even if its worker lives
     #[arg(long, value_name = "NUMBER", conflicts_with = "wait")]
     trial: Vec<u32>,
 }
@@ -60,7 +64,7 @@ impl ReapArgs {
         let spool = self.study.storage.spool();
         let reaping = Reaping {
             grace: self.grace,
-            // Who says --grace means it for all.
+            // An explicit --grace holds for all workers.
             foreign_grace: self.grace,
             inquiry: Inquiry::Always,
             retry: self.retry(&study),
@@ -141,7 +145,7 @@ impl ReapArgs {
         let failure = loss.to_failure_json();
         let at = crate::clock::SystemClock::new().utc_now();
         for number in self.trial.iter().copied().map(TrialNumber) {
-            // One that is not there at all is a mistake of the user's.
+            // A number that does not exist is a usage error.
             storage.trial(study.id, number)?;
             let ended = match held.iter().find(|trial| trial.number == number) {
                 Some(trial) => {
@@ -155,7 +159,7 @@ impl ReapArgs {
                     output.result(&reaped_text(&reaped), || reaped_json(&study.name, &reaped));
                 }
                 None => {
-                    output.note(&format!("trial {number} is not RUNNING; it was left as it is"))
+                    output.note(&format!("trial {number} is not RUNNING and was left unchanged"))
                 }
             }
         }

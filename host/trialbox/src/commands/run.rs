@@ -1,15 +1,13 @@
 //! `trialbox run`: runs trials of an objective on a study.
 
-use crate::args;
 use crate::args::checkpoint::CheckpointArgs;
 use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
-use crate::args::objective::{DirectionArg, ObjectiveArgs, objective_name};
+use crate::args::objective::{ObjectiveArgs, objective_name};
 use crate::args::param::{check_unique, parse_param};
-use crate::args::pruner::PrunerArgs;
-use crate::args::sampler::SamplerArgs;
-use crate::args::stopping::StoppingArgs;
-use crate::args::storage::{StorageArgs, parse_count, parse_duration};
+use crate::args::quantity::{parse_count, parse_duration};
+use crate::args::storage::StorageArgs;
+use crate::args::study::{StudyNameArg, StudySettingArgs};
 use crate::args::until::parse_until;
 use crate::clock::SystemClock;
 use crate::cluster::job_end::{JobEnd, explain_lost_signals};
@@ -21,7 +19,7 @@ use crate::study::provenance::{module_digest, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::StudyRequest;
 use crate::study::settings::{
-    DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings, parse_constraint_format,
+    DEFAULT_MAX_RETRIES, GivenFlags, ModuleFlags, SettingFlags, Settings,
 };
 use crate::view::output::Output;
 use crate::view::progress::Progress;
@@ -32,11 +30,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::study::constraint::ConstraintFormat;
-use trialbox_core::{Json, StudyDirection, StudyRecord, UtcDateTime};
+use trialbox_core::{Json, StudyRecord, UtcDateTime};
 use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
 use trialbox_storage::spool::Spool;
 use trialbox_storage::{Create, WaitCancellation};
+
+const TRIALS: &str = "Trials";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,10 +45,10 @@ Examples:
   trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json
   trialbox run quadratic.wasm -n 20 --fix y=-1";
 
-/// Run trials of an objective: take the study's next trial, sample its parameters, call the objective in the
-/// sandbox, record what comes of it.
+/// Run trials of an objective.
 ///
-/// The study is made if it is not there. A trial that fails is recorded with its reason and ends nothing.
+/// Each trial samples its parameters, calls the objective in the sandbox and is recorded in the study, which is created
+/// if it does not exist. A trial that fails is recorded with its reason, and the next one starts.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}\n\n{EXIT_CODES_HELP}", limits_help()))]
 pub(crate) struct RunArgs {
@@ -59,93 +58,94 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
 
-    /// The study's name [default: the objective's name]
-    #[arg(
-        long,
-        visible_alias = "optuna-study-name",
-        value_name = "NAME",
-        env = "TRIALBOX_STUDY_NAME",
-        hide_env_values = true
-    )]
-    study_name: Option<String>,
-
-    /// How many trials this process runs
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
-    pub(crate) n_trials: NonZeroU32,
-
-    /// How many trials run side by side
-    #[arg(short, long, value_name = "N", default_value = "1", value_parser = parse_count)]
-    pub(crate) jobs: NonZeroU32,
-
-    /// Begin no new trial after this time, such as 50m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) timeout: Option<Duration>,
-
-    /// Begin no new trial after this point in time, such as 2026-11-25T18:00 (local), 2026-11-25T18:00+01:00 or
-    /// +2h; 18:00 is today's, so name the day where tasks may begin later. Trials that run go on
-    #[arg(long, value_name = "TIME", value_parser = parse_until)]
-    pub(crate) until: Option<UtcDateTime>,
+    #[command(flatten)]
+    name: StudyNameArg,
 
     #[command(flatten)]
-    stopping: StoppingArgs,
+    settings: StudySettingArgs,
 
-    /// Whether small or large values are good, once for each objective [default: what the objective says, else minimize]
-    #[arg(
-        long,
-        visible_alias = "directions",
-        value_name = "minimize|maximize",
-        value_enum,
-        hide_possible_values = true,
-        value_delimiter = ','
-    )]
-    direction: Vec<DirectionArg>,
-
-    #[command(flatten)]
-    sampler: SamplerArgs,
-
-    #[command(flatten)]
-    pruner: PrunerArgs,
-
-    /// Hold a parameter at a value in the trials of this command, and sample the others; not remembered by the
-    /// study, and weaker than what is fixed for an enqueued trial
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param)]
-    pub(crate) fix: Vec<(String, Json)>,
-
-    /// The seed of the study, from which each trial's random numbers follow; remembered by the study
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone, tries that got
-    /// further with --checkpoint-dir not counted; remembered by the study [default: 3]
-    #[arg(long, value_name = "N")]
-    max_retries: Option<u32>,
-
-    /// How constraints are written: `named` as by Optuna 5, or `legacy`, the list that Optuna up to 4.9 and the
-    /// dashboard read; remembered by the study [default: named]
-    #[arg(long, value_name = "named|legacy", value_parser = parse_constraint_format)]
-    constraint_format: Option<ConstraintFormat>,
-
-    /// Begin no further trial once N of this process's trials have failed by the objective's fault
-    #[arg(long, value_name = "N")]
-    pub(crate) max_failures: Option<NonZeroU32>,
-
-    /// How long the heartbeat of another job's trial must stand still before the trial counts as lost
-    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
-    pub(crate) grace: Duration,
-
-    /// Go on with a study that was begun with another component, and remember the change
-    #[arg(long)]
+    /// Allow a study that a different module created
+    ///
+    /// The study remembers the change. [default: the module must be the same]
+    #[arg(long, help_heading = "Study")]
     allow_module_change: bool,
 
-    /// Let --seed, --sampler, --sampler-opt, --pruner, --pruner-opt, --max-retries, --constraint-format,
-    /// --max-memory, --trial-timeout, --fuel, --limit, --max-trials, --stop-when-value and --patience change a study that was made
-    /// with others
-    #[arg(long = "override")]
+    /// Let explicit flags change what the study remembers
+    ///
+    /// Without it a flag that differs from the study's value is an error.
+    #[arg(long = "override", help_heading = "Study")]
     pub(crate) overrule: bool,
 
-    /// End with 0 even if trials failed
-    #[arg(long)]
+    /// Number of trials that this process runs
+    ///
+    /// [default: 1]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value = "1",
+        hide_default_value = true,
+        value_parser = parse_count,
+        help_heading = TRIALS
+    )]
+    pub(crate) n_trials: NonZeroU32,
+
+    /// Number of trials that run at the same time
+    ///
+    /// [default: 1]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value = "1",
+        hide_default_value = true,
+        value_parser = parse_count,
+        help_heading = TRIALS
+    )]
+    pub(crate) jobs: NonZeroU32,
+
+    /// Start no trial after this duration, such as 50m
+    ///
+    /// [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, help_heading = TRIALS)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Start no trial after this point in time, such as 18:00 or +2h
+    ///
+    /// Takes 2026-11-25T18:00 (local), 2026-11-25T18:00+01:00, 18:00 (today) or +2h. Running trials continue.
+    /// [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = parse_until, help_heading = TRIALS)]
+    pub(crate) until: Option<UtcDateTime>,
+
+    /// Start no trial after this many failures
+    ///
+    /// Counts trials of this process that fail by the objective's fault. [default: no limit]
+    #[arg(long, value_name = "N", help_heading = TRIALS)]
+    pub(crate) max_failures: Option<NonZeroU32>,
+
+    /// Fix a parameter in all trials of this command
+    ///
+    /// The others are sampled. An enqueued trial's own values come first. The study does not remember it.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param, help_heading = TRIALS)]
+    pub(crate) fix: Vec<(String, Json)>,
+
+    /// Exit with 0 even if trials failed
+    #[arg(long, help_heading = TRIALS)]
     catch: bool,
+
+    /// Silence after which another job's trial counts as lost
+    ///
+    /// Its heartbeat must stand still for this long. [default: 5m]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = DEFAULT_GRACE,
+        hide_default_value = true,
+        value_parser = parse_duration,
+        hide_short_help = true,
+        help_heading = TRIALS
+    )]
+    pub(crate) grace: Duration,
 
     #[command(flatten)]
     pub(crate) job_end: JobEndArgs,
@@ -238,7 +238,9 @@ impl RunArgs {
     /// objective must leave no trace in one.
     pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
         check_unique("--fix", &self.fix)?;
-        let mut settings = self.setting_flags()?;
+        let given = GivenFlags { study: &self.settings, sandbox: Some(&self.sandbox) };
+        let mut settings = SettingFlags::new(&given)?;
+        settings.overrule = self.overrule;
         let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         settings.module = Some(ModuleFlags {
             digest: module_digest(&file),
@@ -247,11 +249,11 @@ impl RunArgs {
         let objective = self.sandbox.plan(&file, stops)?;
         let ready = objective.load()?;
         objective.check_data(&ready.loaded)?;
-        let name = match &self.study_name {
+        let name = match &self.name.study_name {
             Some(name) => name.clone(),
             None => objective_name(&ready.loaded, &self.objective),
         };
-        let directions = self.direction.iter().copied().map(StudyDirection::from).collect();
+        let directions = self.settings.directions();
         let study = StudyRequest::new(name, directions, &ready.loaded, settings)?;
         Ok(Prepared { objective, ready, study })
     }
@@ -296,24 +298,6 @@ impl RunArgs {
             spool,
             last_look,
         }
-    }
-
-    fn setting_flags(&self) -> Result<SettingFlags, CommandError> {
-        Ok(SettingFlags {
-            seed: self.seed,
-            sampler: self.sampler.config()?,
-            pruner: self.pruner.config()?,
-            max_memory_bytes: self.sandbox.max_memory,
-            trial_timeout: self.sandbox.trial_timeout,
-            limits: args::limit::to_remember(&self.sandbox.limit, self.sandbox.fuel),
-            deterministic: self.sandbox.deterministic,
-            max_retries: self.max_retries,
-            stopping: self.stopping.clone(),
-            constraint_format: self.constraint_format,
-            overrule: self.overrule,
-            decides_max_trials: false,
-            module: None,
-        })
     }
 }
 

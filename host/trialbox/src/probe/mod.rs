@@ -14,7 +14,7 @@ pub(crate) use facts::Rlimits;
 pub(crate) use facts::{Directory, Facts};
 pub(crate) use meeting::read_from_server;
 
-use crate::args::storage::parse_duration;
+use crate::args::quantity::parse_duration;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use meeting::Meeting;

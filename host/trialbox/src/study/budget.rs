@@ -12,15 +12,6 @@ pub(crate) const MAX_TRIALS: &str = "trialbox:max_trials";
 pub(crate) const STOP_WHEN_VALUE: &str = "trialbox:stop_when_value";
 pub(crate) const PATIENCE: &str = "trialbox:patience";
 
-/// The attributes in which a study remembers its bounds, whenever they are first given.
-pub(crate) const BUDGETS: [&str; 3] = [MAX_TRIALS, STOP_WHEN_VALUE, PATIENCE];
-
-/// Returns the flag that an attribute of [`BUDGETS`] remembers.
-pub(crate) fn flag_of(key: &str) -> Option<&'static str> {
-    let flags = ["--max-trials", "--stop-when-value", "--patience"];
-    BUDGETS.into_iter().zip(flags).find(|(found, _)| *found == key).map(|(_, flag)| flag)
-}
-
 /// Reads the bounds that a study remembers.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! Who runs a trial: one attempt of one process, told apart from every other, and whether it still lives.
+//! The owner of a trial: one attempt of one process, told apart from every other, and whether it still lives.
 
 use crate::cluster::owner_members;
 use crate::error::CommandError;
@@ -6,16 +6,16 @@ use trialbox_core::Json;
 use trialbox_core::run::reap::Observer;
 use trialbox_storage::platform::process::{ProcessId, boot_id, host_name, since_boot};
 
-/// The owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
+/// Returns the owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
 ///
-/// The uuid alone tells attempts apart. The rest is for whoever has to find out whether the attempt is still
-/// alive: Slurm can run the same array task twice at once under one job id, when a dead node comes back.
+/// The `uuid` alone (128 random bits) tells attempts apart. The rest serves to find out whether the attempt is still
+/// alive: Slurm can run one array task twice at a time under one job id, when a dead node comes back.
 pub(crate) fn new_owner() -> Json {
     owner(ProcessId::current().to_members())
 }
 
-/// The owner token of a trial that is asked for here and told elsewhere: this process ends at once, so what
-/// may die is the process named, if one is.
+/// Returns the owner token of a trial that is asked for here and told elsewhere. This process ends immediately, so the
+/// owner is the given process.
 pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
     let Some(pid) = pid else { return Ok(owner(vec![("host", Json::from(host_name()))])) };
     let process = ProcessId::of_pid(pid).ok_or_else(|| {
@@ -34,7 +34,7 @@ fn owner(process: Vec<(&'static str, Json)>) -> Json {
     Json::object(members)
 }
 
-/// This machine as an observer of heartbeats.
+/// Returns this machine as an observer of heartbeats.
 pub(crate) fn observer() -> Observer {
     Observer { boot_id: boot_id().unwrap_or_else(host_name), since_boot: since_boot() }
 }

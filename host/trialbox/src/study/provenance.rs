@@ -1,5 +1,5 @@
-//! What a trial's values depend on besides its parameters, as it is stored with each: the component, the versions
-//! of what ran it, its limits and grants, the machine. The job and the process are in the owner's token.
+//! The provenance of a trial: what its values depend on besides its parameters. It is stored with each trial: component,
+//! versions, limits, grants and machine. The job and the process are in the owner's token.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::RESUMED_FROM;
 use trialbox_runtime::{Grant, WASMTIME_VERSION};
 
-/// A component's digest as it is stored.
+/// Returns a component's digest as it is stored.
 pub(crate) fn module_digest(artifact: &Artifact) -> String {
     format!("sha256:{}", artifact.sha256)
 }
@@ -40,7 +40,7 @@ pub(crate) fn provenance<'a>(
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// What is not as it was when a trial was recorded, and may be why it differs.
+/// Lists the differences from the time when a trial was recorded, which may explain other values.
 pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) -> Vec<String> {
     let mut notes = Vec::new();
     let is_now = now.iter().any(|(key, is)| key == "deterministic" && *is == Json::Bool(true));
@@ -68,7 +68,7 @@ pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) ->
     notes
 }
 
-/// What the component says it was built with.
+/// Returns the SDK that the component says it was built with.
 fn sdk(loaded: &Loaded) -> Option<Json> {
     let extra = &loaded.description.as_ref()?.extra;
     let (_, text) = extra.iter().find(|(key, _)| key == "sdk")?;
@@ -83,7 +83,7 @@ fn grant(grant: &Grant) -> Json {
     ])
 }
 
-/// What compiled code may depend on: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
+/// Returns the machine, on which compiled code may depend: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
 fn machine() -> Json {
     Json::object([
         ("arch", Json::from(std::env::consts::ARCH)),
@@ -91,9 +91,9 @@ fn machine() -> Json {
     ])
 }
 
-/// The name of this machine's CPU, where the kernel tells it.
+/// Returns the name of this machine's CPU, where the kernel tells it.
 pub(crate) fn cpu_model() -> Option<String> {
-    // Only its beginning: it has a page for each of a node's hundreds of CPUs, which the kernel makes up as it is read.
+    // Reads only the beginning: the kernel writes a page for each of a node's hundreds of CPUs while it is read.
     let info = File::open("/proc/cpuinfo").ok().map(BufReader::new);
     let mut lines = info.into_iter().flat_map(|info| info.lines().map_while(Result::ok));
     lines.find_map(|line| {

@@ -1,5 +1,5 @@
-//! What a job does for the study besides its own trial: it writes results that others could not, and ends
-//! trials whose processes are gone.
+//! The recovery of what dead jobs left: results in the spool are recorded, and trials whose worker died are failed and
+//! requeued.
 
 use crate::clock::SystemClock;
 use crate::cluster::liveness::{Inquiry, Liveness};
@@ -16,28 +16,27 @@ use trialbox_core::seam::storage::{LeasedTrial, RetryPolicy};
 use trialbox_core::{Clock as _, Storage, StorageError, StudyRecord};
 use trialbox_storage::spool::{Spool, SpoolEntry, SpooledResult};
 
-/// How long a heart of ours may be silent: ten times as long as it ever is.
+/// The grace of trialbox's own workers: ten times their longest silence.
 pub(crate) const DEFAULT_GRACE: &str = "5m";
 
-/// How long the hearts of Python's workers may be silent, where nobody says: their users choose how often
-/// they beat, and every minute or few is usual.
+/// The grace of Python's workers: their users choose the interval of heartbeats, and a few minutes are usual.
 const FOREIGN_GRACE: Duration = Duration::from_secs(3600);
 
-/// How to reap.
+/// The terms of a look for lost trials.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reaping {
-    /// How long a heart of ours may be silent.
+    /// The silence after which a trial of trialbox counts as lost.
     pub(crate) grace: Duration,
-    /// The same for others' hearts.
+    /// The same for trials of other workers.
     pub(crate) foreign_grace: Duration,
-    /// When Slurm is asked.
+    /// The occasions on which Slurm is asked.
     pub(crate) inquiry: Inquiry,
-    /// What becomes of lost trials.
+    /// The fate of lost trials.
     pub(crate) retry: RetryPolicy,
 }
 
 impl Reaping {
-    /// As every job does it when it starts.
+    /// Returns the terms of a job that starts.
     pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Self {
         Reaping {
             grace,
@@ -47,13 +46,13 @@ impl Reaping {
         }
     }
 
-    /// As a job does it that finds nothing else left to do.
+    /// Returns the terms of a job that has nothing else left to do.
     pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Self {
         Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace) }
     }
 }
 
-/// Writes what earlier jobs could not, and ends trials whose jobs are gone; returns the latter.
+/// Records the results in the spool, then fails and requeues lost trials; returns the latter.
 pub(crate) fn recover(
     storage: &mut dyn Storage,
     spool: Option<&Spool>,
@@ -72,7 +71,7 @@ pub(crate) fn recover(
     Ok(report.lost)
 }
 
-/// Ends the lost trials of a study, but for those whose results wait in the spool.
+/// Fails and requeues the lost trials of a study, except those whose results are in the spool.
 pub(crate) fn reap_study(
     storage: &mut dyn Storage,
     spool: Option<&Spool>,
@@ -92,7 +91,7 @@ pub(crate) fn reap_study(
     reap(storage, study.id, &request)
 }
 
-/// Whether the spool holds the trial's result. One that cannot be read may.
+/// Returns whether the spool holds the trial's result. A spool that cannot be read may hold it.
 fn has_result(spool: &Spool, trial: &LeasedTrial) -> bool {
     match spool.entries() {
         Ok(entries) => entries.iter().any(|entry| {
@@ -102,13 +101,13 @@ fn has_result(spool: &Spool, trial: &LeasedTrial) -> bool {
             })
         }),
         Err(error) => {
-            tracing::warn!(%error, "no trial is ended while results may be waiting");
+            tracing::warn!(%error, "no trial is failed while its result may be in the spool");
             true
         }
     }
 }
 
-/// What to say of a trial that was found lost.
+/// Formats a lost trial.
 pub(crate) fn reaped_text(reaped: &Reaped) -> String {
     let retry = match reaped.trial.retry {
         Some(retry) => format!("it was requeued as trial {retry}"),
@@ -117,7 +116,7 @@ pub(crate) fn reaped_text(reaped: &Reaped) -> String {
     format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.loss.reason)
 }
 
-/// The same for programs.
+/// Formats a lost trial as JSON.
 pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
     json!({
         "event": "trial_lost",
@@ -130,24 +129,24 @@ pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
     })
 }
 
-/// A spooled result, and what became of it.
+/// A spooled result and its outcome.
 pub(crate) struct Synced {
     pub(crate) entry: SpoolEntry,
     pub(crate) fate: SpoolOutcome,
 }
 
-/// What became of a spooled result.
+/// The outcome of recording a spooled result.
 pub(crate) enum SpoolOutcome {
-    /// It is where it belongs, and its file is gone, if it could be removed.
+    /// It is recorded, or came too late. Its file is removed, where that is possible.
     Settled { record: LateRecord, file_stays: bool },
-    /// It could not be written yet; the file stays.
+    /// It could not be recorded yet; the file stays.
     Waiting(CommandError),
-    /// The file makes no sense, and stays.
+    /// The file cannot be read, and stays.
     Unreadable(String),
 }
 
 impl Synced {
-    /// Whether a job that does something else should speak of it: not of what every job finds again.
+    /// Returns whether a job reports it: files that every job finds again are not news.
     fn is_news(&self) -> bool {
         matches!(
             self.fate,
@@ -155,21 +154,21 @@ impl Synced {
         )
     }
 
-    /// Whether somebody has to look at it.
+    /// Returns whether a user has to act.
     pub(crate) fn is_left(&self) -> bool {
         !matches!(self.fate, SpoolOutcome::Settled { file_stays: false, .. })
     }
 }
 
-/// Writes the results that wait for this database, all or those of one study, each just once. One that
-/// cannot be written keeps no other from it.
+/// Records the spooled results of this database, all or those of one study, each exactly once. An error of one does not
+/// keep the others back.
 pub(crate) fn sync_spool(
     storage: &mut dyn Storage,
     spool: &Spool,
     study: Option<&str>,
 ) -> Vec<Synced> {
     let entries = spool.entries().unwrap_or_else(|error| {
-        tracing::warn!(%error, "results may be waiting there");
+        tracing::warn!(%error, "results may be in the spool");
         vec![]
     });
     let is_meant = |entry: &SpoolEntry| match &entry.result {
@@ -197,7 +196,7 @@ fn resolve(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> Spoo
     SpoolOutcome::Settled { record, file_stays }
 }
 
-/// What to say of a spooled result.
+/// Formats a spooled result.
 pub(crate) fn synced_text(synced: &Synced) -> String {
     let path = synced.entry.path.display();
     let trial = synced.entry.result.as_ref().map_or_else(
@@ -231,7 +230,7 @@ pub(crate) fn synced_text(synced: &Synced) -> String {
     }
 }
 
-/// The same for programs.
+/// Formats a spooled result as JSON.
 pub(crate) fn synced_json(synced: &Synced) -> Value {
     let fate = match &synced.fate {
         SpoolOutcome::Settled { record: LateRecord::Recorded, .. } => "recorded",
@@ -252,7 +251,7 @@ pub(crate) fn synced_json(synced: &Synced) -> Value {
     })
 }
 
-/// Keeps what could not be written in a file; says where, or as a last resort what it is.
+/// Writes a result that the database did not take to the spool. Returns its place, or as a last resort its values.
 pub(crate) fn spool_result(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
     let result = SpooledResult { study: study.to_owned(), trial: trial.clone() };
     let values = trial.ending.outcome.values();

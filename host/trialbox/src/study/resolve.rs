@@ -4,7 +4,7 @@ use crate::args::objective::{
     count_directions, described_directions, described_metric_names, show_directions,
 };
 use crate::error::CommandError;
-use crate::study::settings::{SettingFlags, Settings};
+use crate::study::settings::{PRUNER, SettingFlags, Settings};
 use crate::view::output::Output;
 use std::collections::BTreeMap;
 use trialbox_core::session::door::Loaded;
@@ -66,7 +66,7 @@ impl StudyRequest {
         };
         self.check(&study)?;
         let (study, settings) = self.settings.resolve(storage, study)?;
-        if self.settings.pruner.is_some() && study.directions.len() > 1 {
+        if self.settings.is_explicit(PRUNER) && study.directions.len() > 1 {
             output.note("note: --pruner has no effect on a study with several objectives");
         }
         Ok((study, settings))
@@ -111,7 +111,7 @@ impl StudyRequest {
             user_attrs: self.settings.attributes_of_new_study(),
             system_attrs,
         };
-        self.settings.stopping.check(&study.directions)?;
+        self.settings.check_rules(&study.directions)?;
         match storage.create_study(&study) {
             // Another job made it after the look.
             Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(&self.name)?),

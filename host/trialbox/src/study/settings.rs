@@ -1,22 +1,22 @@
-//! What every job of a study shares: seed, sampler, pruner and limits, kept in the study itself.
+//! The settings that all jobs of a study share, such as seed, sampler and limits. The study remembers them.
 //!
-//! The first job, or `study create`, writes them as user attributes under `trialbox:`; a thousand array
-//! tasks then need not repeat them and cannot disagree. User attributes, because Optuna's dashboard keeps
-//! these when it renames a study.
+//! The first job, or `study create`, writes them as user attributes under `trialbox:`. A thousand array tasks then need
+//! not repeat them and cannot disagree. They are user attributes because Optuna's dashboard keeps these when it renames a
+//! study.
 
 use crate::args;
 use crate::args::objective::ObjectiveArgs;
-use crate::args::stopping::StoppingArgs;
+use crate::args::study::StudySettingArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandError;
-use crate::study::budget::{self, BUDGETS, budgets_of};
+use crate::study::budget::{MAX_TRIALS, PATIENCE, STOP_WHEN_VALUE, budgets_of};
 use std::time::Duration;
 use trialbox_core::seam::storage::{RetryPolicy, StudyAttrs};
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::stopping::Budgets;
 use trialbox_core::study::trial::format_datetime;
-use trialbox_core::{Clock as _, Json, Storage, StudyRecord};
+use trialbox_core::{Clock as _, Json, Storage, StudyDirection, StudyRecord};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
 const SEED: &str = "trialbox:seed";
@@ -28,48 +28,169 @@ const LIMITS: &str = "trialbox:limits";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
 /// The digest of the component that the study's trials run.
 const MODULE: &str = "trialbox:module";
-/// Which components took the place of others, in a study whose user wanted it so.
+/// The changes of component that the user has allowed.
 const MODULE_CHANGES: &str = "trialbox:module_changes";
-/// How many of them are kept, the last ones.
+/// The number of changes that are kept, the last ones.
 const MAX_MODULE_CHANGES: usize = 100;
 const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
 const CONSTRAINT_FORMAT: &str = "trialbox:constraint_format";
 
-/// How often a lost trial is tried again where nobody says: often enough for a cluster's bad night.
+/// The default number of retries: enough for a cluster's bad night.
 pub(crate) const DEFAULT_MAX_RETRIES: u32 = 3;
 
-/// The flags that a study remembers; `None` means "not said".
+/// A setting that studies remember.
+pub(crate) struct Setting {
+    /// The user attribute that holds it.
+    key: &'static str,
+    /// Its flag, as messages name it.
+    flag: &'static str,
+    /// Reads the flag; `None` if it was not given.
+    explicit: fn(&GivenFlags) -> Result<Option<Json>, CommandError>,
+    /// Returns the value of a new study, if the flag was not given.
+    default: Option<fn() -> Json>,
+    /// The time at which a study takes it over.
+    rule: Rule,
+}
+
+/// The time at which a study takes a setting over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Whenever it is given first, because it must hold for all jobs of the study.
+    Anytime,
+    /// When the study is made. Later it holds for that command alone: earlier trials ran without it.
+    AtCreation,
+}
+
+/// The flags of a command that its study may remember.
+pub(crate) struct GivenFlags<'a> {
+    /// Those of `run` and `study create`.
+    pub(crate) study: &'a StudySettingArgs,
+    /// Those about the sandbox, of `run` alone.
+    pub(crate) sandbox: Option<&'a ObjectiveArgs>,
+}
+
+impl GivenFlags<'_> {
+    fn of_sandbox<T>(&self, read: impl Fn(&ObjectiveArgs) -> Option<T>) -> Option<T> {
+        self.sandbox.and_then(read)
+    }
+}
+
+/// All settings; the first that contradicts its study is named.
+static SETTINGS: [Setting; 12] = [
+    Setting {
+        key: SEED,
+        flag: "--seed",
+        explicit: |given| Ok(given.study.seed.map(Json::from)),
+        default: Some(|| Json::from(new_seed())),
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: SAMPLER,
+        flag: "--sampler and --sampler-opt",
+        explicit: |given| Ok(given.study.sampler.config()?.map(|sampler| sampler.to_json())),
+        default: Some(|| SamplerConfig::default().to_json()),
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: PRUNER,
+        flag: "--pruner and --pruner-opt",
+        explicit: |given| Ok(given.study.pruner.config()?.map(|pruner| pruner.to_json())),
+        default: Some(|| PrunerConfig::default().to_json()),
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: MAX_RETRIES,
+        flag: "--max-retries",
+        explicit: |given| Ok(given.study.max_retries.map(Json::from)),
+        default: Some(|| DEFAULT_MAX_RETRIES.into()),
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: CONSTRAINT_FORMAT,
+        flag: "--constraint-format",
+        explicit: |given| Ok(given.study.constraint_format.map(|it| Json::from(it.as_str()))),
+        default: Some(|| ConstraintFormat::default().as_str().into()),
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: MAX_MEMORY,
+        flag: "--max-memory (in bytes)",
+        explicit: |given| Ok(given.of_sandbox(|sandbox| sandbox.max_memory).map(Json::from)),
+        default: None,
+        rule: Rule::AtCreation,
+    },
+    Setting {
+        key: TRIAL_TIMEOUT,
+        flag: "--trial-timeout (in seconds)",
+        explicit: |given| {
+            let timeout = given.of_sandbox(|sandbox| sandbox.trial_timeout);
+            Ok(timeout.map(|timeout| Json::from(timeout.as_secs_f64())))
+        },
+        default: None,
+        rule: Rule::AtCreation,
+    },
+    Setting {
+        key: LIMITS,
+        flag: "--fuel and --limit",
+        explicit: |given| Ok(given.of_sandbox(|it| args::limit::to_remember(&it.limit, it.fuel))),
+        default: None,
+        rule: Rule::AtCreation,
+    },
+    Setting {
+        key: DETERMINISTIC,
+        flag: "--deterministic",
+        explicit: |given| {
+            Ok(given.of_sandbox(|sandbox| sandbox.deterministic.then_some(Json::Bool(true))))
+        },
+        default: None,
+        rule: Rule::AtCreation,
+    },
+    Setting {
+        key: MAX_TRIALS,
+        flag: "--max-trials",
+        explicit: |given| Ok(given.study.stopping.max_trials.clone()),
+        default: None,
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: STOP_WHEN_VALUE,
+        flag: "--stop-when-value",
+        explicit: |given| Ok(given.study.stopping.stop_when_value.clone()),
+        default: None,
+        rule: Rule::Anytime,
+    },
+    Setting {
+        key: PATIENCE,
+        flag: "--patience",
+        explicit: |given| Ok(given.study.stopping.patience.clone()),
+        default: None,
+        rule: Rule::Anytime,
+    },
+];
+
+/// The settings that a command gives explicitly.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SettingFlags {
-    pub(crate) seed: Option<u64>,
-    pub(crate) sampler: Option<SamplerConfig>,
-    pub(crate) pruner: Option<PrunerConfig>,
-    pub(crate) max_memory_bytes: Option<u64>,
-    pub(crate) trial_timeout: Option<Duration>,
-    /// The other limits, as an object from names to values.
-    pub(crate) limits: Option<Json>,
-    pub(crate) deterministic: bool,
-    pub(crate) max_retries: Option<u32>,
-    pub(crate) stopping: StoppingArgs,
+    /// The values by their attributes, in the order of the table.
+    explicit: Vec<(&'static str, Json)>,
     pub(crate) module: Option<ModuleFlags>,
-    pub(crate) constraint_format: Option<ConstraintFormat>,
-    /// Whether a flag that contradicts the study changes it, rather than being refused.
+    /// True if a flag that contradicts the study changes it.
     pub(crate) overrule: bool,
-    /// The same for `--max-trials` alone: whoever submits more trials has decided.
+    /// True if `--max-trials` alone changes the study: a user who submits more trials has decided.
     pub(crate) decides_max_trials: bool,
 }
 
-/// Which component is to run.
+/// The component that is to run.
 #[derive(Debug, Clone)]
 pub(crate) struct ModuleFlags {
     /// Its digest.
     pub(crate) digest: String,
-    /// Whether it may take the place of another.
+    /// True if it may replace another one.
     pub(crate) may_change: bool,
 }
 
-/// What holds for every trial of the study.
+/// The settings of every trial of the study.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
@@ -77,65 +198,99 @@ pub(crate) struct Settings {
     pub(crate) pruner: PrunerConfig,
     pub(crate) max_memory_bytes: Option<u64>,
     pub(crate) trial_timeout: Option<Duration>,
-    /// The defaults, but for what the study remembers by name.
+    /// The limits that the study remembers by name, else the defaults.
     pub(crate) limits: Limits,
     pub(crate) deterministic: bool,
-    /// What becomes of a trial whose process is lost or interrupted.
+    /// The fate of a trial whose worker died or was interrupted.
     pub(crate) retry: RetryPolicy,
-    /// When the study ends.
+    /// The bounds of the study.
     pub(crate) budgets: Budgets,
     pub(crate) constraint_format: ConstraintFormat,
 }
 
 impl SettingFlags {
-    /// The attributes that a new study begins with.
+    /// Reads the flags.
+    ///
+    /// # Errors
+    /// When the options of the sampler or of the pruner do not fit it.
+    pub(crate) fn new(given: &GivenFlags) -> Result<Self, CommandError> {
+        let mut explicit = Vec::new();
+        for setting in &SETTINGS {
+            if let Some(value) = (setting.explicit)(given)? {
+                explicit.push((setting.key, value));
+            }
+        }
+        Ok(SettingFlags { explicit, ..SettingFlags::default() })
+    }
+
+    /// Returns the explicit value of a setting.
+    fn get(&self, key: &str) -> Option<&Json> {
+        self.explicit.iter().find(|(found, _)| *found == key).map(|(_, value)| value)
+    }
+
+    /// Returns whether a setting was given.
+    pub(crate) fn is_explicit(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// Sets the number of trials that the study may have, in place of the flag.
+    pub(crate) fn set_max_trials(&mut self, n_trials: u32) {
+        self.explicit.retain(|(key, _)| *key != MAX_TRIALS);
+        self.explicit.push((MAX_TRIALS, n_trials.into()));
+    }
+
+    /// Returns the attributes of a new study.
     pub(crate) fn attributes_of_new_study(&self) -> Vec<(String, Json)> {
-        let mut attributes = vec![
-            (SEED.to_owned(), Json::from(self.seed.unwrap_or_else(new_seed))),
-            (SAMPLER.to_owned(), self.sampler.clone().unwrap_or_default().to_json()),
-            (PRUNER.to_owned(), self.pruner.clone().unwrap_or_default().to_json()),
-            (MAX_RETRIES.to_owned(), self.max_retries.unwrap_or(DEFAULT_MAX_RETRIES).into()),
-            (
-                CONSTRAINT_FORMAT.to_owned(),
-                self.constraint_format.unwrap_or_default().as_str().into(),
-            ),
-        ];
-        attributes.extend(self.limits());
-        attributes.extend(self.stopping.explicit());
-        let module = self.module.iter();
-        attributes.extend(module.map(|it| (MODULE.to_owned(), it.digest.as_str().into())));
+        let mut attributes = Vec::new();
+        for setting in &SETTINGS {
+            let value = self.get(setting.key).cloned();
+            if let Some(value) = value.or_else(|| setting.default.map(|default| default())) {
+                attributes.push((setting.key.to_owned(), value));
+            }
+        }
+        if let Some(module) = &self.module {
+            attributes.push((MODULE.to_owned(), module.digest.as_str().into()));
+        }
         attributes
     }
 
-    /// What the study holds, after adding what it did not say and these flags do.
+    /// Checks that a rule about the best value is not given for a study of several objectives, which has none.
+    pub(crate) fn check_rules(&self, directions: &[StudyDirection]) -> Result<(), CommandError> {
+        let is_given = |key: &&&str| self.get(key).is_some_and(|value| *value != Json::Null);
+        let Some(key) = [STOP_WHEN_VALUE, PATIENCE].iter().find(is_given) else { return Ok(()) };
+        match directions.len() {
+            1 => Ok(()),
+            n => Err(CommandError::usage(
+                format!("{} needs a study with one objective, and this one has {n}", flag_of(key)),
+                "end it with --max-trials or --until, or by hand with `trialbox study stop`",
+            )),
+        }
+    }
+
+    /// Returns the study and its settings, after adding the flags that it does not remember yet.
     pub(crate) fn resolve(
         &self,
         storage: &mut dyn Storage,
         mut study: StudyRecord,
     ) -> Result<(StudyRecord, Settings), CommandError> {
-        self.stopping.check(&study.directions)?;
+        self.check_rules(&study.directions)?;
         if let Some(module) = &self.module {
             // Before anything is written.
             module.check(&study)?;
         }
-        let said = self.said();
-        self.refuse_contradiction(&study)?;
+        self.check_contradiction(&study)?;
         let mut defaults = self.attributes_of_new_study();
         if study.user_attrs.contains_key(SEED) {
-            // A limit said later holds for that command alone; the study began without it.
-            // What ends the study must hold for all of its jobs, whenever it is said.
-            let kept = [SEED, SAMPLER, PRUNER, MAX_RETRIES, CONSTRAINT_FORMAT, MODULE];
-            let kept: Vec<&str> = kept.into_iter().chain(BUDGETS).collect();
-            defaults.retain(|(key, _)| kept.contains(&key.as_str()));
+            defaults.retain(|(key, _)| is_taken_anytime(key));
         }
         if defaults.iter().any(|(key, _)| !study.user_attrs.contains_key(key)) {
             study = storage.set_study_defaults(study.id, &defaults)?;
         }
-        // Another job may have been first, and have said something else.
-        self.refuse_contradiction(&study)?;
-        let changes: Vec<_> = said.into_iter().filter(|(key, _)| self.may_change(key)).collect();
-        if changes.iter().any(|(key, value)| study.user_attrs.get(key) != Some(value)) {
-            let user = changes.into_iter().map(|said| merge_limits(&study, said)).collect();
+        // Another job may have been first, with other flags.
+        self.check_contradiction(&study)?;
+        let changes: Vec<_> = self.changes().collect();
+        if changes.iter().any(|(key, value)| study.user_attrs.get(*key) != Some(value)) {
+            let user = changes.into_iter().map(|(key, value)| merged(&study, key, value)).collect();
             let attrs = StudyAttrs { user, ..StudyAttrs::default() };
             study = storage.set_study_attrs(study.id, &attrs)?;
         }
@@ -146,15 +301,15 @@ impl SettingFlags {
         Ok((study, settings))
     }
 
-    /// What [`Self::resolve`] would return and refuse; nothing is written.
+    /// Returns the settings as [`Self::resolve`] would; nothing is written.
     pub(crate) fn preview(&self, mut study: StudyRecord) -> Result<Settings, CommandError> {
-        self.stopping.check(&study.directions)?;
+        self.check_rules(&study.directions)?;
         if let Some(module) = &self.module {
             module.check(&study)?;
         }
-        self.refuse_contradiction(&study)?;
-        for said in self.said().into_iter().filter(|(key, _)| self.may_change(key)) {
-            let (key, value) = merge_limits(&study, said);
+        self.check_contradiction(&study)?;
+        for (key, value) in self.changes() {
+            let (key, value) = merged(&study, key, value);
             study.user_attrs.insert(key, value);
         }
         for (key, value) in self.attributes_of_new_study() {
@@ -163,44 +318,50 @@ impl SettingFlags {
         Settings::of(&study)
     }
 
+    /// Returns the explicit settings that change the study.
+    fn changes(&self) -> impl Iterator<Item = (&'static str, &Json)> {
+        let explicit = self.explicit.iter().filter(|(key, _)| self.may_change(key));
+        explicit.map(|(key, value)| (*key, value))
+    }
+
     fn may_change(&self, key: &str) -> bool {
-        self.overrule || (self.decides_max_trials && key == budget::MAX_TRIALS)
+        self.overrule || (self.decides_max_trials && key == MAX_TRIALS)
     }
 
-    fn refuse_contradiction(&self, study: &StudyRecord) -> Result<(), CommandError> {
-        let said = self.said().into_iter().filter(|(key, _)| !self.may_change(key));
-        refuse_contradiction(study, &said.collect::<Vec<_>>())
-    }
-
-    fn said(&self) -> Vec<(String, Json)> {
-        let seed = self.seed.map(|seed| (SEED.to_owned(), Json::from(seed)));
-        let sampler = self.sampler.as_ref().map(|sampler| (SAMPLER.to_owned(), sampler.to_json()));
-        let pruner = self.pruner.as_ref().map(|pruner| (PRUNER.to_owned(), pruner.to_json()));
-        let retries = self.max_retries.map(|retries| (MAX_RETRIES.to_owned(), retries.into()));
-        let choices = seed.into_iter().chain(sampler).chain(pruner).chain(retries);
-        let said = choices.chain(self.said_format()).chain(self.limits());
-        said.chain(self.stopping.explicit()).collect()
-    }
-
-    fn said_format(&self) -> Option<(String, Json)> {
-        let format = self.constraint_format?;
-        Some((CONSTRAINT_FORMAT.to_owned(), format.as_str().into()))
-    }
-
-    fn limits(&self) -> Vec<(String, Json)> {
-        let memory = self.max_memory_bytes.map(|bytes| (MAX_MEMORY.to_owned(), Json::from(bytes)));
-        let timeout = self
-            .trial_timeout
-            .map(|time| (TRIAL_TIMEOUT.to_owned(), Json::from(time.as_secs_f64())));
-        let deterministic =
-            self.deterministic.then(|| (DETERMINISTIC.to_owned(), Json::Bool(true)));
-        let limits = self.limits.iter().map(|limits| (LIMITS.to_owned(), limits.clone()));
-        memory.into_iter().chain(timeout).chain(limits).chain(deterministic).collect()
+    /// Checks that no explicit setting contradicts the study, unless it may change it.
+    fn check_contradiction(&self, study: &StudyRecord) -> Result<(), CommandError> {
+        let explicit = self.explicit.iter().filter(|(key, _)| !self.may_change(key));
+        for (key, value) in explicit {
+            let Some(stored) = differing(study, key, value) else { continue };
+            // A sampler or pruner that is named without options is the study's own, with its options.
+            let is_named_alone = [SAMPLER, PRUNER].contains(key)
+                && value.get("options").is_none()
+                && value.get("name") == stored.get("name");
+            if is_named_alone {
+                continue;
+            }
+            let (name, flag) = (&study.name, flag_of(key));
+            return Err(CommandError::usage(
+                format!(
+                    "study `{name}` has {flag} = {}, found {} on the command line",
+                    show(stored),
+                    show(value)
+                ),
+                "leave the flag out to keep the study's value, or add --override to change the study",
+            ));
+        }
+        Ok(())
     }
 }
 
+/// Returns whether a study takes an attribute over although it has been made before.
+fn is_taken_anytime(key: &str) -> bool {
+    let is_anytime = |setting: &Setting| setting.key == key && setting.rule == Rule::Anytime;
+    key == MODULE || SETTINGS.iter().any(is_anytime)
+}
+
 impl ModuleFlags {
-    /// The component of the study, if it is another one and this one may take its place.
+    /// Returns the component of the study, if it is another one that this one may replace.
     fn check(&self, study: &StudyRecord) -> Result<Option<String>, CommandError> {
         let Some(kept) = study.user_attrs.get(MODULE) else { return Ok(None) };
         let kept = kept.as_str().ok_or_else(|| unreadable(study, MODULE, ""))?;
@@ -209,17 +370,17 @@ impl ModuleFlags {
         }
         Err(CommandError::usage(
             format!(
-                "study `{}` is one of another component: {}, and this one is {}",
+                "study `{}` was created by a different module ({}), found {}",
                 study.name,
                 short_digest(kept),
                 short_digest(&self.digest)
             ),
-            "values of different code do not compare: begin a new study with --study-name, or go on with this \
-             component from now on with --allow-module-change",
+            "values of different code do not compare: choose a new --study-name, or continue with this module by \
+             --allow-module-change",
         ))
     }
 
-    /// Refuses a component that is not the study's, or notes that it takes that one's place.
+    /// Checks the component, and notes in the study if it replaces another one.
     fn resolve(
         &self,
         storage: &mut dyn Storage,
@@ -237,7 +398,7 @@ impl ModuleFlags {
             _ => Vec::new(),
         };
         changes.push(change);
-        // Whoever tries a component out changes it often.
+        // A component under development changes often.
         changes.drain(..changes.len().saturating_sub(MAX_MODULE_CHANGES));
         let user = vec![
             (MODULE.to_owned(), Json::from(self.digest.as_str())),
@@ -248,46 +409,30 @@ impl ModuleFlags {
     }
 }
 
-/// Enough of a digest to tell components apart.
+/// Returns enough of a digest to tell components apart.
 fn short_digest(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
 
-/// What the study has of a setting, if that is something else.
-fn differs<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Json> {
-    study.user_attrs.get(key).filter(|kept| match key {
-        LIMITS => args::limit::contradict(kept, value),
-        _ => !kept.python_eq(value),
+/// Returns the stored value, if it differs from `value`.
+fn differing<'a>(study: &'a StudyRecord, key: &str, value: &Json) -> Option<&'a Json> {
+    study.user_attrs.get(key).filter(|stored| match key {
+        LIMITS => args::limit::contradict(stored, value),
+        _ => !stored.python_eq(value),
     })
 }
 
-/// A setting that is said, of limits with those that the study remembers besides.
-fn merge_limits(study: &StudyRecord, (key, value): (String, Json)) -> (String, Json) {
-    match key.as_str() {
-        LIMITS => (key, args::limit::merge(study.user_attrs.get(LIMITS), &value)),
-        _ => (key, value),
-    }
-}
-
-fn refuse_contradiction(study: &StudyRecord, said: &[(String, Json)]) -> Result<(), CommandError> {
-    let contradiction = said.iter().find_map(|(key, value)| {
-        let kept = differs(study, key, value)?;
-        // Whoever names the study's own sampler or pruner, and nothing more, wants it as it is.
-        let names_it = [SAMPLER, PRUNER].contains(&key.as_str())
-            && value.get("options").is_none()
-            && value.get("name") == kept.get("name");
-        (!names_it).then_some((key, value, kept))
-    });
-    let Some((key, value, kept)) = contradiction else { return Ok(()) };
-    let (name, flag, kept, value) = (&study.name, flag_of(key), show(kept), show(value));
-    Err(CommandError::usage(
-        format!("study `{name}` goes by {flag} = {kept}, and this command says {value}"),
-        "leave the flag out to go on as the study does, or add --override to change the study",
-    ))
+/// Returns the attribute of an explicit setting, merged with the stored limits where it is a limit.
+fn merged(study: &StudyRecord, key: &str, value: &Json) -> (String, Json) {
+    let value = match key {
+        LIMITS => args::limit::merge(study.user_attrs.get(LIMITS), value),
+        _ => value.clone(),
+    };
+    (key.to_owned(), value)
 }
 
 impl Settings {
-    /// The limits of a command on this study.
+    /// Returns the limits of a command on this study.
     pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
         let mut limits = self.limits;
         if let Some(bytes) = self.max_memory_bytes {
@@ -299,7 +444,7 @@ impl Settings {
         args.limits_over(limits)
     }
 
-    /// Reads what the study holds.
+    /// Reads the settings of a study.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
         let unreadable = |key: &str| unreadable(study, key, "");
         let attribute = |key: &str| study.user_attrs.get(key);
@@ -327,7 +472,7 @@ impl Settings {
     }
 }
 
-/// The sampler or pruner that the study remembers.
+/// Reads the sampler or pruner that the study remembers.
 fn choice<C>(
     study: &StudyRecord,
     key: &'static str,
@@ -337,14 +482,14 @@ fn choice<C>(
     read(kept).map_err(|error| unreadable(study, key, &format!(": {error}")))
 }
 
-/// What becomes of a lost trial of the study, which may be one that trialbox never settled.
+/// Returns the retry policy of a study, which trialbox may not have created.
 pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
     let kept = study.user_attrs.get(MAX_RETRIES).and_then(Json::as_u64);
     let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
     RetryPolicy { max_retries }
 }
 
-/// How the study's constraints are written; named, as long as nobody has said otherwise.
+/// Returns the format of the study's constraints; named by default.
 pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat, CommandError> {
     let Some(kept) = study.user_attrs.get(CONSTRAINT_FORMAT) else {
         return Ok(ConstraintFormat::default());
@@ -354,41 +499,31 @@ pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat,
         .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT, ""))
 }
 
-/// Reads a form of constraints on the command line.
+/// Reads a format of constraints on the command line.
 pub(crate) fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, String> {
-    ConstraintFormat::parse(text)
-        .ok_or_else(|| format!("`{text}` is no form of constraints; choose named or legacy"))
+    ConstraintFormat::parse(text).ok_or_else(|| format!("expected named or legacy, found `{text}`"))
 }
 
 fn unreadable(study: &StudyRecord, key: &str, why: &str) -> CommandError {
     CommandError::usage(
-        format!("the attribute `{key}` of study `{}` makes no sense{why}", study.name),
+        format!("the attribute `{key}` of study `{}` cannot be read{why}", study.name),
         format!("set it again with {} and --override of `trialbox run`", flag_of(key)),
     )
 }
 
-/// A seed that no other study has, small enough to be read and typed.
+/// Returns a random seed, short enough to be read and typed.
 pub(crate) fn new_seed() -> u64 {
     u64::from(rand::random::<u32>())
 }
 
-/// A setting as the command line has it.
+/// Formats a setting as the command line has it.
 fn show(value: &Json) -> String {
     if *value == Json::Null { "none".to_owned() } else { value.to_string() }
 }
 
 fn flag_of(key: &str) -> &'static str {
-    match key {
-        SEED => "--seed",
-        SAMPLER => "--sampler and --sampler-opt",
-        PRUNER => "--pruner and --pruner-opt",
-        MAX_MEMORY => "--max-memory (in bytes)",
-        MAX_RETRIES => "--max-retries",
-        MODULE => "--allow-module-change",
-        LIMITS => "--fuel and --limit",
-        DETERMINISTIC => "--deterministic",
-        TRIAL_TIMEOUT => "--trial-timeout (in seconds)",
-        CONSTRAINT_FORMAT => "--constraint-format",
-        _ => budget::flag_of(key).unwrap_or("a flag"),
+    if key == MODULE {
+        return "--allow-module-change";
     }
+    SETTINGS.iter().find(|setting| setting.key == key).map_or("a flag", |setting| setting.flag)
 }

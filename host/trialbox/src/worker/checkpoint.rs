@@ -27,14 +27,14 @@ use trialbox_runtime::Cancellation;
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
 pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
 
-/// What an attempt's directory is called until it is complete.
+/// The extension of an attempt's directory until it is complete.
 const UNFINISHED: &str = ".unfinished";
 
 /// How long files of a trial that has ended are still removed when this process is to stop: a scheduler gives it not
 /// much more than that.
 const REMOVAL: Duration = Duration::from_secs(2);
 
-/// How much of a study's name is in its directory's.
+/// The part of a study's name that is in its directory's.
 const MAX_NAME: usize = 64;
 
 /// The directory below which there is one for each study.
@@ -45,7 +45,7 @@ impl CheckpointRoot {
     /// The study's part of it. Where trials were just found lost that are not tried again, what they have kept is named.
     ///
     /// # Errors
-    /// Of the storage; when the study's attribute makes no sense.
+    /// Those of the storage; when the study's attribute cannot be read.
     pub(crate) fn of_study(
         self,
         storage: &mut dyn Storage,
@@ -61,7 +61,7 @@ impl CheckpointRoot {
     }
 }
 
-/// What the study calls its directory; the first job decides.
+/// Returns the name of the study's directory; the first job decides it.
 fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, CommandError> {
     let name = match study.user_attrs.get(CHECKPOINT_DIR_ATTR) {
         Some(name) => Some(name.clone()),
@@ -71,12 +71,12 @@ fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, Com
             study.user_attrs.remove(CHECKPOINT_DIR_ATTR)
         }
     };
-    // Whoever writes to the database does not choose where this process removes files.
+    // Another user of the database must not choose where this process removes files.
     let name = name.as_ref().and_then(Json::as_str).filter(|name| is_plain(name));
     name.map(str::to_owned).ok_or_else(|| {
         CommandError::usage(
             format!(
-                "the attribute `{CHECKPOINT_DIR_ATTR}` of study `{}` is no name of a directory",
+                "the attribute `{CHECKPOINT_DIR_ATTR}` of study `{}` is not the name of a directory",
                 study.name
             ),
             "give it another with `trialbox study set-attr`",
@@ -172,7 +172,7 @@ impl Checkpoints {
 }
 
 impl Attempt {
-    /// Whether a file has changed since the attempt began. Of that, unlike of the time of its content, no guest can
+    /// Returns whether a file has changed since the attempt started. Of that, unlike of the time of its content, no guest can
     /// tell the kernel anything else.
     fn has_changed(&self, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
         let mut is_later = |stat: &rustix::fs::Stat| {
@@ -196,7 +196,7 @@ fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
     }
 }
 
-/// Removes a directory in whose place there will be another one at once. What stays of it belongs to nobody.
+/// Removes a directory that another one is about to replace. Files that cannot be removed stay under another name.
 fn discard(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
     let aside = path.with_extension(format!("discarded-{:016x}", rand::random::<u64>()));
     match fs::rename(path, &aside) {
@@ -317,7 +317,7 @@ impl Objective for Checkpointed<'_> {
             resumed: attempt.resumed_from.is_some(),
         }));
         let evaluation = self.door.evaluate(session);
-        // Whoever removes the directory should find nobody in it.
+        // A guest that still works there would keep the directory from being removed.
         self.door.set_checkpoint(None);
         match attempt {
             Some(attempt) if evaluation.interruption().is_some() => {
@@ -329,7 +329,7 @@ impl Objective for Checkpointed<'_> {
     }
 }
 
-/// Allows work to go on until somebody wants this process to stop, and then for as long as a small directory takes.
+/// Allows work until this process is to stop, and then for as long as a small directory takes.
 fn for_a_moment_after(stops: &Cancellation) -> impl FnMut() -> io::Result<()> {
     let mut stopped_at = None;
     move || {
@@ -346,7 +346,7 @@ fn note_progress(attempt: &Attempt, session: &mut TrialSession) {
     // A trial that others have ended meanwhile finds that out when it is recorded.
     let started = Instant::now();
     let mut tick = || match session.tick() {
-        // Whoever is to be recorded has no time for a directory of thousands of files.
+        // A trial that waits to be recorded has no time for a directory of thousands of files.
         Ok(()) if started.elapsed() < REMOVAL => Ok(()),
         _ => Err(io::ErrorKind::Interrupted.into()),
     };

@@ -2,7 +2,8 @@
 
 mod cluster;
 
-use crate::args::storage::{StorageArgs, parse_duration};
+use crate::args::quantity::parse_duration;
+use crate::args::storage::StorageArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;

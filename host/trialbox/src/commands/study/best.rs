@@ -18,8 +18,9 @@ pub(crate) struct BestArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// Of several objectives, also the hypervolume between the front and this point: a value for each
-    /// objective, in their order or by name, such as accuracy=0,size=1e6
+    /// Reference point of the hypervolume, for several objectives
+    ///
+    /// A value for each objective, in their order or by name, such as accuracy=0,size=1e6.
     #[arg(long, value_name = "V1,V2|NAME=VALUE,…", allow_hyphen_values = true)]
     reference_point: Option<String>,
 }

@@ -1,74 +1,46 @@
 //! `trialbox study create`: makes a study.
 
-use crate::args::objective::{DirectionArg, count_directions};
-use crate::args::pruner::PrunerArgs;
-use crate::args::sampler::SamplerArgs;
-use crate::args::stopping::StoppingArgs;
+use crate::args::objective::count_directions;
 use crate::args::storage::StorageArgs;
+use crate::args::study::{StudyNameArg, StudySettingArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::settings::{SettingFlags, parse_constraint_format};
+use crate::study::settings::{GivenFlags, SettingFlags};
 use crate::view::output::Output;
 use crate::view::record::{Rendered, StudyOverview};
-use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
 use trialbox_core::{Json, StorageError, StudyDirection};
 use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("study_name", |arg| arg.required(true)),
+    mut_arg("direction", |arg| arg.num_args(1..)),
+)]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     storage: StorageArgs,
 
-    /// The study's name
-    #[arg(
-        long,
-        visible_alias = "optuna-study-name",
-        value_name = "NAME",
-        env = "TRIALBOX_STUDY_NAME",
-        hide_env_values = true
-    )]
-    study_name: String,
+    #[command(flatten)]
+    name: StudyNameArg,
 
-    /// Whether small or large values are good, once for each objective [default: minimize]
-    #[arg(long, visible_alias = "directions", value_name = "minimize|maximize", value_enum, hide_possible_values = true, num_args = 1..)]
-    direction: Vec<DirectionArg>,
-
-    /// The objectives' names, one for each direction
+    /// Name of each objective, in the order of the directions
     #[arg(long, value_name = "NAME", num_args = 1..)]
     metric_name: Vec<String>,
 
     #[command(flatten)]
-    sampler: SamplerArgs,
+    settings: StudySettingArgs,
 
-    #[command(flatten)]
-    pruner: PrunerArgs,
-
-    /// The seed, from which each trial's random numbers follow [default: a random one]
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-
-    /// How often a trial is tried again that was interrupted by the scheduler or whose job is gone [default: 3]
-    #[arg(long, value_name = "N")]
-    max_retries: Option<u32>,
-
-    /// How constraints are written: `named` as by Optuna 5, or `legacy`, the list that Optuna up to 4.9 and the
-    /// dashboard read [default: named]
-    #[arg(long, value_name = "named|legacy", value_parser = parse_constraint_format)]
-    constraint_format: Option<ConstraintFormat>,
-
-    #[command(flatten)]
-    stopping: StoppingArgs,
-
-    /// Do nothing if there is a study of that name
+    /// Do nothing if the study exists
     #[arg(long)]
     skip_if_exists: bool,
 }
 
 impl CreateArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let mut directions: Vec<StudyDirection> =
-            self.direction.iter().map(|direction| (*direction).into()).collect();
+        // The parser requires it.
+        let name = self.name.study_name.clone().unwrap_or_default();
+        let mut directions = self.settings.directions();
         if directions.is_empty() {
             directions.push(StudyDirection::Minimize);
         }
@@ -85,19 +57,11 @@ impl CreateArgs {
                 "give one --metric-name for each --direction, or none",
             ));
         }
-        self.stopping.check(&directions)?;
-        let settings = SettingFlags {
-            seed: self.seed,
-            sampler: self.sampler.config()?,
-            pruner: self.pruner.config()?,
-            max_retries: self.max_retries,
-            stopping: self.stopping.clone(),
-            constraint_format: self.constraint_format,
-            ..SettingFlags::default()
-        };
+        let settings = SettingFlags::new(&GivenFlags { study: &self.settings, sandbox: None })?;
+        settings.check_rules(&directions)?;
         let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());
         let study = NewStudy {
-            name: self.study_name.clone(),
+            name: name.clone(),
             directions: directions.clone(),
             user_attrs: settings.attributes_of_new_study(),
             system_attrs: if self.metric_name.is_empty() {
@@ -110,11 +74,11 @@ impl CreateArgs {
             self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
         let created = match storage.create_study(&study) {
             Err(StorageError::DuplicateStudy { .. }) if self.skip_if_exists => {
-                let found = storage.open_study(&self.study_name)?;
+                let found = storage.open_study(&name)?;
                 if found.directions != directions {
                     return Err(CommandError::usage(
                         format!(
-                            "there is already a study `{}`, and it has {} rather than {}",
+                            "study `{}` exists with {}, expected {}",
                             found.name,
                             count_directions(&found.directions),
                             count_directions(&directions)
@@ -127,9 +91,9 @@ impl CreateArgs {
             other => other.map(|_| true)?,
         };
         let studies = storage.list_studies()?;
-        if let Some(summary) = studies.iter().find(|found| found.study.name == self.study_name) {
+        if let Some(summary) = studies.iter().find(|found| found.study.name == name) {
             let record = StudyOverview::of(summary).with_created(created);
-            output.print(&Rendered::new(&self.study_name, record));
+            output.print(&Rendered::new(&name, record));
         }
         if created {
             output.note(&format!("to watch it: optuna-dashboard {}", storage.url()));

@@ -23,8 +23,9 @@ pub(crate) struct ImportanceArgs {
     #[arg(long, value_name = "NAME|INDEX")]
     objective: Option<String>,
 
-    /// Assess only this parameter; may be repeated [default: all; for fanova and mdi, those that every trial has with
-    /// the same range]
+    /// Assess only this parameter
+    ///
+    /// May be repeated. [default: all; for fanova and mdi, those that every trial has with the same range]
     #[arg(long = "param", value_name = "NAME")]
     params: Vec<String>,
 

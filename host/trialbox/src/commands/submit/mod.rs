@@ -9,7 +9,7 @@ mod run_flags;
 mod script;
 mod submission;
 
-use crate::args::storage::parse_count;
+use crate::args::quantity::parse_count;
 use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
@@ -144,7 +144,7 @@ impl SubmitArgs {
         let mut prepared = self.run.prepare(&Cancellation::default())?;
         let settings = &mut prepared.study.settings;
         settings.decides_max_trials = true;
-        settings.stopping.set_max_trials(self.trials.get());
+        settings.set_max_trials(self.trials.get());
 
         let preview = self.preview(&prepared, output)?;
         let plan = self.plan(&preview);

@@ -1,7 +1,7 @@
 //! The resources of a job, as flags of sbatch.
 
 use super::quote::directive_quote;
-use crate::args::storage::{parse_count, parse_duration};
+use crate::args::quantity::{parse_count, parse_duration};
 use crate::cluster::slurm::{format_time, read_time};
 use crate::error::CommandError;
 use std::num::NonZeroU32;

@@ -1,14 +1,16 @@
 //! `trialbox trial ask`: takes a trial whose objective runs outside the sandbox.
 
+use crate::args::quantity::parse_duration;
 use crate::args::stopping::StoppingArgs;
-use crate::args::storage::{StudyArgs, parse_duration};
+use crate::args::storage::StudyArgs;
+use crate::args::study::StudySettingArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
 use crate::study::owner::owner_of_ask;
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
-use crate::study::settings::{SettingFlags, Settings};
+use crate::study::settings::{GivenFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use crate::view::record::{self, params};
 use std::time::Duration;
@@ -35,8 +37,10 @@ pub(crate) struct AskArgs {
     #[arg(long = "override")]
     overrule: bool,
 
-    /// The process that will tell, in a shell script $$. If it dies before it tells, the next job on the same
-    /// machine ends the trial and queues it again. Otherwise, and on other machines, use `trialbox reap --trial`
+    /// Process that will tell the result, in a shell script $$
+    ///
+    /// If it dies before, the next job on the same machine fails and requeues the trial. Without it, and on other machines,
+    /// only `trialbox reap --trial` can.
     #[arg(long, value_name = "PID")]
     owner_pid: Option<u32>,
 
@@ -58,11 +62,9 @@ impl AskArgs {
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let flags = SettingFlags {
-            stopping: self.stopping,
-            overrule: self.overrule,
-            ..SettingFlags::default()
-        };
+        let given = StudySettingArgs { stopping: self.stopping, ..StudySettingArgs::default() };
+        let mut flags = SettingFlags::new(&GivenFlags { study: &given, sandbox: None })?;
+        flags.overrule = self.overrule;
         let (study, settings) = flags.resolve(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
         let reaping = Reaping::at_start(&study, self.grace);

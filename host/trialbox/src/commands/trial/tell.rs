@@ -29,7 +29,9 @@ pub(crate) struct TellArgs {
     #[arg(long, value_name = "NUMBER", conflicts_with = "number", hide_short_help = true)]
     trial_number: Option<u32>,
 
-    /// The result, one value for each objective; `nan` makes the trial FAIL, minus infinity is written `--values=-inf`
+    /// Result, one value for each objective
+    ///
+    /// `nan` makes the trial FAIL. Write minus infinity as `--values=-inf`.
     #[arg(long, visible_alias = "value", value_name = "VALUE", num_args = 1.., allow_negative_numbers = true)]
     values: Vec<f64>,
 

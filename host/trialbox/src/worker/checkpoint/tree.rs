@@ -67,7 +67,8 @@ pub(super) fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> 
     remove_at(&parent, &name, 0, go_on)
 }
 
-/// Whether a directory has a file, at any depth, of which `is_wanted` holds. `go_on` is asked in between, and ends the work with its error.
+/// Returns whether a directory has a file, at any depth, that `is_wanted` accepts. `go_on` is asked in between, and
+/// ends the work with its error.
 ///
 /// # Errors
 /// As for [`copy`], but pipes and the like are passed over; more than [`MAX_LOOKED_AT`] entries before there is one.
@@ -127,7 +128,7 @@ struct Copying<'a> {
     go_on: &'a mut dyn FnMut() -> io::Result<()>,
     n_files: u64,
     root: &'a OwnedFd,
-    /// Where in it the work is. Nobody else writes there.
+    /// The current place in it. No other process writes there.
     path: PathBuf,
     /// Files that have other names too, by device and inode: where their copies are.
     linked: HashMap<(u64, u64), PathBuf>,
@@ -141,7 +142,7 @@ impl Copying<'_> {
             let name = entry.file_name();
             if is_entry(name) {
                 match self.entry(from, to, name, depth) {
-                    // Whoever still writes there has renamed or removed it.
+                    // A process that still writes there has renamed or removed it.
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                     copied => copied?,
                 }
