@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 /// Bits of a mode with which others than the owner may change a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -168,6 +169,20 @@ impl Folder {
             return Err(FileError::TooLarge { path: self.path.join(name), limit });
         }
         Ok(bytes)
+    }
+
+    /// Returns the time of a file's last change, by the clock of its file system.
+    ///
+    /// # Errors
+    /// Fails if there is no such file.
+    pub fn modified(&self, name: &OsStr) -> Result<SystemTime, FileError> {
+        let stat = rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_err(|error| self.io_error("examine", name, error.into()))?;
+        let since_epoch = Duration::new(
+            stat.st_mtime.try_into().unwrap_or_default(),
+            stat.st_mtime_nsec.try_into().unwrap_or_default(),
+        );
+        Ok(SystemTime::UNIX_EPOCH + since_epoch)
     }
 
     /// Returns the names in the folder, sorted, without `.` and `..`.

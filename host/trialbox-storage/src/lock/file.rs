@@ -1,17 +1,26 @@
-//! A lock between machines whose file system has none that can be trusted: a file beside the database.
+//! A lock between machines whose file system has no lock that can be trusted: a file beside the database.
 //!
-//! What every network file system does keep is an atomic change of its names, and that a file opened after
-//! another machine has closed it shows what that one wrote. So the lock is a hard link to a file that only
-//! this attempt knows (open(2) describes the trick: the link count tells the truth even when the server's
-//! answer is lost), and its holder opens the database after taking it and closes the database before releasing it.
+//! Every network file system keeps two promises: a change of its names is atomic, and a file that is opened after
+//! another machine has closed it shows what that machine wrote. So the lock is a hard link to a file that only this
+//! attempt knows (open(2) describes the trick: the link count tells the truth even when the server's answer is lost). Its holder
+//! opens the database after taking the lock and closes the database before releasing it.
 //!
-//! A holder that died leaves its lock behind. Another process breaks the lock if it can show that the holder is gone,
-//! or has seen the file stand still for a minute by its own clock; a living holder touches the file. Only one at a
-//! time breaks, behind a lock of its own, or a slow breaker could take the next holder's lock for the dead
-//! one's. A holder that was suspended for longer finds out before it commits ([`HeldLock::is_ours`]).
+//! A holder that died leaves its lock behind. Another process breaks it if the holder's process is known to be gone, or
+//! if the file stood still for a minute by the breaker's own clock; a living holder touches its file. A holder that this
+//! machine's process table shows alive is never broken, however long it stands still.
+//!
+//! The right to break a lock is a file named after the dead holder's token. A breaker that dies leaves its right behind,
+//! and the next one inherits it by a file named after the *breaker's* token. Tokens never recur, so no right is ever
+//! taken away while it matters: a lock has one breaker at a time. A holder that was suspended for longer than a minute
+//! finds out before it commits ([`HeldLock::is_ours`]).
+//!
+//! Two windows remain, because no file system compares and changes a name in one step: a holder on another machine that
+//! is suspended for more than a minute between that last look and the end of its commit, or between its look and the
+//! removal of its lock.
 
 use crate::lock::wait::LockWait;
 use crate::platform::process::{Life, ProcessId};
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -20,10 +29,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_core::Json;
+use trialbox_files::{FileError, Folder};
 
 /// A holder may miss a few touches, on a busy machine or server, before its lock is broken.
 const TIMING: Timing =
     Timing { stale_after: Duration::from_secs(60), touch_interval: Duration::from_secs(10) };
+
+/// The most that is read of a lock, in bytes. Ours have about 300.
+const MAX_BYTES: u64 = 64 << 10;
+
+/// A file of a waiter that is older than this by the file server's own clock is litter.
+const LITTER_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// The lock of one database.
 #[derive(Debug, Clone)]
@@ -72,71 +88,145 @@ impl LockFile {
     }
 
     /// Waits for the lock.
-    pub(crate) fn acquire(&self, patience: &mut LockWait) -> Result<HeldLock, LockError> {
+    pub(crate) fn acquire(&self, wait: &mut LockWait) -> Result<HeldLock, LockError> {
         let token = format!("{}-{:016x}", std::process::id(), rand::random::<u64>());
         let own = self.file_of(&token);
         write_new(&own, &describe(&token))?;
-        let mut seen: Option<Sighting> = None;
+        let taken = self.take(&own, &token, wait);
+        if taken.is_err() {
+            let _ = fs::remove_file(&own);
+        }
+        let kind = taken?;
+        self.held(own, token, kind)
+    }
+
+    /// Links the attempt's own file to the lock as soon as the lock is free, or its holder dead.
+    fn take(&self, own: &Path, token: &str, wait: &mut LockWait) -> Result<LinkKind, LockError> {
+        let mut holder: Option<Sighting> = None;
+        let mut breaker: Option<Sighting> = None;
         loop {
-            match try_link(&own, &self.path) {
-                Ok(Some(kind)) => return Ok(self.held(own, token, kind)),
-                Ok(None) => {}
-                Err(error) => {
-                    let _ = fs::remove_file(&own);
-                    return Err(error.into());
-                }
+            if let Some(kind) = try_link(own, &self.path)? {
+                return Ok(kind);
             }
-            seen = Sighting::again(seen, &self.path);
-            if let Some(sighting) = &seen
-                && sighting.is_stale(self.timing.stale_after)
+            holder = Sighting::again(holder, &self.path)?;
+            if let Some(dead) = &holder
+                && dead.is_stale(self.timing.stale_after)
             {
-                self.break_lock(sighting, &token);
+                self.break_lock(dead, token, &mut breaker)?;
             }
-            if !patience.wait() {
-                let _ = fs::remove_file(&own);
-                return Err(LockError::Busy { holder: seen.and_then(|seen| seen.holder()) });
+            if !wait.wait() {
+                return Err(LockError::Busy { holder: holder.and_then(|seen| seen.holder()) });
             }
         }
     }
 
-    /// Removes a dead holder's lock, unless another process is doing so.
-    fn break_lock(&self, dead: &Sighting, token: &str) {
-        let breaking = with_suffix(&self.path, ".breaking");
-        let Ok(()) = write_new(&breaking, &describe(token)) else {
-            // Another process is doing so, unless it died, too.
-            let since = fs::metadata(&breaking).and_then(|metadata| metadata.modified());
-            let age = since.ok().and_then(|since| SystemTime::now().duration_since(since).ok());
-            if age.is_some_and(|age| age >= self.timing.stale_after) {
-                let _ = fs::remove_file(&breaking);
-            }
-            return;
-        };
-        if read_lock(&self.path).is_some_and(|found| found.text == dead.text) {
+    /// Removes a dead holder's lock, unless another process has the right to.
+    ///
+    /// `breaker` is the sighting of the process that has it, kept from one call to the next.
+    fn break_lock(
+        &self,
+        dead: &Sighting,
+        token: &str,
+        breaker: &mut Option<Sighting>,
+    ) -> Result<(), LockError> {
+        let Some(rights) = self.take_right(dead, token, breaker)? else { return Ok(()) };
+        let now = Sighting::again(None, &self.path)?;
+        // The text and the time: a holder that was only suspended may have touched its lock meanwhile.
+        if now.is_some_and(|now| now.text == dead.text && now.modified == dead.modified) {
+            fs::remove_file(&self.path).map_err(|error| self.unbreakable(dead, error))?;
             tracing::warn!("broke the lock of {}", dead.holder().unwrap_or_default());
-            let _ = fs::remove_file(&self.path);
             self.sweep();
         }
-        let _ = fs::remove_file(&breaking);
+        // Only now: while the lock stood, each of them kept others from breaking it too.
+        for right in rights {
+            let _ = fs::remove_file(right);
+        }
+        Ok(())
     }
 
-    /// Removes what holders and waiters left behind that are known to be gone.
+    /// Takes the right to break a lock: directly, or from breakers that died. Returns the files of all rights on the
+    /// way, or `None` if a living process has it.
+    fn take_right(
+        &self,
+        dead: &Sighting,
+        token: &str,
+        breaker: &mut Option<Sighting>,
+    ) -> Result<Option<Vec<PathBuf>>, LockError> {
+        let mut rights = Vec::new();
+        let Some(mut inherited_from) = dead.token.clone() else {
+            // A lock without a token is not one of ours, or was cut short by a full disk.
+            return self
+                .take_right_of("unknown", token, &mut rights)
+                .map(|it| it.then_some(rights));
+        };
+        while !self.take_right_of(&inherited_from, token, &mut rights)? {
+            let Some(right) = rights.last() else { return Ok(None) };
+            let Some(seen) = Sighting::again(breaker.take(), right)? else { return Ok(None) };
+            let next = seen.token.clone().filter(|_| seen.is_stale(self.timing.stale_after));
+            *breaker = Some(seen);
+            match next {
+                Some(next) => inherited_from = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(rights))
+    }
+
+    /// Tries to create the right that is named after a token, and returns whether it is this attempt's now.
+    fn take_right_of(
+        &self,
+        dead: &str,
+        token: &str,
+        rights: &mut Vec<PathBuf>,
+    ) -> Result<bool, LockError> {
+        // A token comes from a file that others can write: it becomes a part of a name.
+        let dead: String =
+            dead.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '-').take(64).collect();
+        let right = with_suffix(&self.path, &format!(".breaking-{dead}"));
+        rights.push(right.clone());
+        match write_new(&right, &describe(token)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Explains a dead lock that cannot be removed, as in a sticky folder, where only its owner may.
+    fn unbreakable(&self, dead: &Sighting, error: io::Error) -> LockError {
+        let holder = dead.holder().unwrap_or_else(|| "an unknown process".to_owned());
+        let path = self.path.display();
+        let text = format!(
+            "cannot remove `{path}`, which {holder} left when it died: {error}; its owner can remove it"
+        );
+        LockError::Io(io::Error::new(error.kind(), text))
+    }
+
+    /// Removes files of holders and waiters that are known to be gone, and those that are a day old.
     fn sweep(&self) {
-        let (Some(folder), Some(name)) = (self.path.parent(), self.path.file_name()) else {
+        let Some((folder, name)) = folder_and_name(&self.path) else { return };
+        let (Ok(folder), prefix) =
+            (Folder::open_named(folder), format!("{}.", name.to_string_lossy()))
+        else {
             return;
         };
-        let prefix = format!("{}.", name.to_string_lossy());
-        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
-        let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        for file in files.filter(|file| file.file_name().to_string_lossy().starts_with(&prefix)) {
-            let process = read_lock(&file.path()).and_then(|found| found.process());
-            if process.is_some_and(|process| matches!(process.life(), Life::Gone(_))) {
-                let _ = fs::remove_file(file.path());
+        let newest = newest_of(&folder, &prefix);
+        for file in folder.names().unwrap_or_default() {
+            if !file.to_string_lossy().starts_with(&prefix) {
+                continue;
+            }
+            let process = read_in(&folder, &file).ok().and_then(|found| found.process());
+            let is_gone = process.is_some_and(|process| matches!(process.life(), Life::Gone(_)));
+            if is_gone || is_litter(&folder, &file, newest) {
+                let _ = folder.remove_file(&file);
             }
         }
     }
 
     /// Starts to touch a lock that was just taken.
-    fn held(&self, own: PathBuf, token: String, kind: LinkKind) -> HeldLock {
+    ///
+    /// # Errors
+    /// Releases the lock and fails where no thread can be started, as under a low `ulimit -u`.
+    fn held(&self, own: PathBuf, token: String, kind: LinkKind) -> Result<HeldLock, LockError> {
         let (stop, stopped) = channel();
         let lock = self.path.clone();
         let touched = match kind {
@@ -144,11 +234,15 @@ impl LockFile {
             LinkKind::Separate => lock.clone(),
         };
         let interval = self.timing.touch_interval;
-        let keeper = std::thread::spawn(move || keep_alive(&touched, interval, &stopped));
-        HeldLock { lock, own, token, keeper: Some((stop, keeper)) }
+        let mut held = HeldLock { lock, own, token, keeper: None };
+        // An error drops `held`, which removes the lock.
+        let keeper =
+            std::thread::Builder::new().spawn(move || keep_alive(&touched, interval, &stopped))?;
+        held.keeper = Some((stop, keeper));
+        Ok(held)
     }
 
-    /// The file that only the attempt with this token knows.
+    /// Returns the file that only the attempt with this token knows.
     fn file_of(&self, token: &str) -> PathBuf {
         with_suffix(&self.path, &format!(".{token}"))
     }
@@ -158,7 +252,10 @@ impl HeldLock {
     /// Returns whether the lock is still this holder's. It is not if the holder was suspended for so long that others
     /// took it for dead.
     pub(crate) fn is_ours(&self) -> bool {
-        read_lock(&self.lock).is_some_and(|found| found.token.as_deref() == Some(&self.token))
+        match read_lock(&self.lock) {
+            Ok(Some(found)) => found.token.as_deref() == Some(&self.token),
+            _ => false,
+        }
     }
 }
 
@@ -184,36 +281,44 @@ fn keep_alive(own: &Path, interval: Duration, stopped: &Receiver<()>) {
     }
 }
 
-/// A sighting of another process's lock, with the time since which the lock has looked so.
+/// A sighting of another process's file, with the time since which it has looked so.
 struct Sighting {
     text: String,
+    token: Option<String>,
     process: Option<ProcessId>,
     modified: SystemTime,
     since: Instant,
 }
 
 impl Sighting {
-    /// Looks again: the same sighting if nothing has changed.
-    fn again(before: Option<Sighting>, path: &Path) -> Option<Sighting> {
-        let modified = fs::metadata(path).and_then(|metadata| metadata.modified()).ok()?;
-        let found = read_lock(path)?;
+    /// Looks again: the same sighting if nothing has changed, `None` if the file is gone.
+    ///
+    /// # Errors
+    /// Fails if something else than a file stands there, which no wait removes.
+    fn again(before: Option<Sighting>, path: &Path) -> Result<Option<Sighting>, LockError> {
+        let Some(found) = read_lock(path)? else { return Ok(None) };
         match before {
-            Some(before) if before.text == found.text && before.modified == modified => {
-                Some(before)
+            Some(before) if before.text == found.text && before.modified == found.modified => {
+                Ok(Some(before))
             }
-            _ => Some(Sighting {
+            _ => Ok(Some(Sighting {
                 process: found.process(),
                 text: found.text,
-                modified,
+                token: found.token,
+                modified: found.modified,
                 since: Instant::now(),
-            }),
+            })),
         }
     }
 
+    /// Returns whether the process is gone, or has not touched its file for the time given. A process that this
+    /// machine shows alive may be suspended; it is not gone.
     fn is_stale(&self, stale_after: Duration) -> bool {
-        let is_gone =
-            self.process.as_ref().is_some_and(|process| matches!(process.life(), Life::Gone(_)));
-        is_gone || self.since.elapsed() >= stale_after
+        match self.process.as_ref().map_or(Life::Unknown, ProcessId::life) {
+            Life::Gone(_) => true,
+            Life::Alive => false,
+            Life::Unknown => self.since.elapsed() >= stale_after,
+        }
     }
 
     fn holder(&self) -> Option<String> {
@@ -224,24 +329,63 @@ impl Sighting {
 struct LockText {
     text: String,
     token: Option<String>,
+    modified: SystemTime,
 }
 
 impl LockText {
-    /// The process that wrote it.
+    /// Returns the process that wrote the file.
     fn process(&self) -> Option<ProcessId> {
         Json::parse(&self.text).ok().as_ref().and_then(ProcessId::from_json)
     }
 }
 
-fn read_lock(path: &Path) -> Option<LockText> {
-    let text = fs::read_to_string(path).ok()?;
-    let token = Json::parse(&text)
-        .ok()
-        .and_then(|json| json.get("token").and_then(Json::as_str).map(str::to_owned));
-    Some(LockText { text, token })
+/// Reads a lock, or returns `None` if there is none.
+///
+/// # Errors
+/// Fails for a link, a FIFO or anything else that is not a file of ours, without waiting for it.
+fn read_lock(path: &Path) -> io::Result<Option<LockText>> {
+    let Some((folder, name)) = folder_and_name(path) else { return Ok(None) };
+    match Folder::open_named(folder).and_then(|folder| read_in(&folder, name)) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(FileError::Io { source, .. }) => Err(source),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Who holds the lock, for other machines and for people.
+fn read_in(folder: &Folder, name: &OsStr) -> Result<LockText, FileError> {
+    let bytes = folder.read(name, MAX_BYTES)?;
+    let modified = folder.modified(name)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let token = match Json::parse(&text) {
+        Ok(json) => json.get("token").and_then(Json::as_str).map(str::to_owned),
+        Err(_) => None,
+    };
+    Ok(LockText { text, token, modified })
+}
+
+/// Returns the latest modification of the files with a prefix: the file server's clock, about.
+fn newest_of(folder: &Folder, prefix: &str) -> Option<SystemTime> {
+    let names = folder.names().ok()?;
+    let ours = names.iter().filter(|name| name.to_string_lossy().starts_with(prefix));
+    ours.filter_map(|name| folder.modified(name).ok()).max()
+}
+
+/// Returns whether a file is a day older than the newest one. Both times are the file server's, so no clocks are
+/// compared.
+fn is_litter(folder: &Folder, name: &OsStr, newest: Option<SystemTime>) -> bool {
+    let (Some(newest), Ok(modified)) = (newest, folder.modified(name)) else { return false };
+    newest.duration_since(modified).is_ok_and(|age| age >= LITTER_AGE)
+}
+
+/// Splits a path into its folder and its last part.
+fn folder_and_name(path: &Path) -> Option<(&Path, &OsStr)> {
+    let name = path.file_name()?;
+    let folder = path.parent()?;
+    Some((if folder == Path::new("") { Path::new(".") } else { folder }, name))
+}
+
+/// Returns the text of a lock: its holder, for other machines and for people.
 fn describe(token: &str) -> String {
     let mut members = vec![("token", Json::from(token))];
     members.extend(ProcessId::current().to_members());
@@ -253,7 +397,7 @@ fn describe(token: &str) -> String {
     format!("{}\n", Json::object(members))
 }
 
-/// Others must be able to read who holds the lock, whatever the user's habits are.
+/// Creates a file that must not exist. Other users must be able to read the holder, whatever this user's umask is.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut file = fs::File::options().write(true).create_new(true).open(path)?;
@@ -261,7 +405,7 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// What the lock is.
+/// The form of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum LinkKind {
     /// Another name of the attempt's own file.
@@ -300,7 +444,7 @@ fn try_link_by(
     }
 }
 
-/// The path with something appended to its last part.
+/// Returns a path with something appended to its last part.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
@@ -320,7 +464,7 @@ mod tests {
         LockFile::of(&folder.join("s.db"))
     }
 
-    fn patience(timeout: Duration) -> LockWait {
+    fn wait(timeout: Duration) -> LockWait {
         LockWait::new(&Options { timeout, ..Options::default() }, Path::new("s.db"))
     }
 
@@ -331,14 +475,14 @@ mod tests {
     #[test]
     fn a_lock_is_held_by_one_and_leaves_nothing_behind() {
         let lock = lock("one");
-        let held = lock.acquire(&mut patience(Duration::from_secs(60))).expect("it is free");
+        let held = lock.acquire(&mut wait(Duration::from_secs(60))).expect("it is free");
         assert!(held.is_ours());
-        let second = lock.acquire(&mut patience(Duration::ZERO));
+        let second = lock.acquire(&mut wait(Duration::ZERO));
         let Err(LockError::Busy { holder: Some(holder) }) = second else { panic!("it is held") };
         assert!(holder.starts_with(&format!("process {}", std::process::id())), "{holder}");
         drop(held);
         assert_eq!(files(&lock), 0);
-        lock.acquire(&mut patience(Duration::ZERO)).expect("it is free again");
+        lock.acquire(&mut wait(Duration::ZERO)).expect("it is free again");
     }
 
     #[test]
@@ -356,8 +500,7 @@ mod tests {
         let own = with_suffix(&lock.path, ".t");
         fs::write(&own, Json::object(members).to_string()).expect("a file");
         fs::hard_link(&own, &lock.path).expect("a link");
-        let held =
-            lock.acquire(&mut patience(Duration::from_secs(60))).expect("its holder is dead");
+        let held = lock.acquire(&mut wait(Duration::from_secs(60))).expect("its holder is dead");
         assert!(held.is_ours());
         assert_eq!(files(&lock), 2);
     }
@@ -365,9 +508,9 @@ mod tests {
     #[test]
     fn a_holder_whose_lock_was_taken_over_knows_it_and_leaves_the_others_alone() {
         let lock = lock("taken");
-        let held = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
+        let held = lock.acquire(&mut wait(Duration::ZERO)).expect("it is free");
         fs::remove_file(&lock.path).expect("it is there");
-        let other = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
+        let other = lock.acquire(&mut wait(Duration::ZERO)).expect("it is free");
         assert!(!held.is_ours() && other.is_ours());
         drop(held);
         assert!(other.is_ours());
@@ -375,7 +518,11 @@ mod tests {
 
     /// Writes the lock of a process on another machine, of which only the file says whether it is alive.
     fn write_strangers_lock(lock: &LockFile) {
-        let process = ProcessId { host: "elsewhere".to_owned(), ..ProcessId::current() };
+        let process = ProcessId {
+            host: "elsewhere".to_owned(),
+            boot_id: Some("another boot".to_owned()),
+            ..ProcessId::current()
+        };
         let mut members = vec![("token", Json::from("t"))];
         members.extend(process.to_members());
         fs::write(&lock.path, Json::object(members).to_string()).expect("a file");
@@ -388,8 +535,8 @@ mod tests {
     #[test]
     fn a_lock_that_is_touched_is_never_broken() {
         let lock = quick(lock("touched"), Duration::from_secs(1));
-        let held = lock.acquire(&mut patience(Duration::ZERO)).expect("it is free");
-        let other = lock.acquire(&mut patience(Duration::from_millis(2500)));
+        let held = lock.acquire(&mut wait(Duration::ZERO)).expect("it is free");
+        let other = lock.acquire(&mut wait(Duration::from_millis(2500)));
         assert!(matches!(other, Err(LockError::Busy { .. })), "{other:?}");
         assert!(held.is_ours());
     }
@@ -398,11 +545,11 @@ mod tests {
     fn a_strangers_lock_that_stands_still_is_broken_after_its_time() {
         let lock = quick(lock("still"), Duration::from_millis(300));
         write_strangers_lock(&lock);
-        let early = lock.acquire(&mut patience(Duration::from_millis(100)));
+        let early = lock.acquire(&mut wait(Duration::from_millis(100)));
         let Err(LockError::Busy { holder: Some(holder) }) = early else { panic!("{early:?}") };
         assert!(holder.ends_with(" on elsewhere"), "{holder}");
         let started = Instant::now();
-        let held = lock.acquire(&mut patience(Duration::from_secs(20))).expect("it stands still");
+        let held = lock.acquire(&mut wait(Duration::from_secs(20))).expect("it stands still");
         assert!(started.elapsed() >= Duration::from_millis(300));
         assert!(held.is_ours());
     }
@@ -433,5 +580,88 @@ mod tests {
             assert_eq!(error.kind(), kind);
             assert!(!lock.path.exists());
         }
+    }
+
+    /// A token whose process ran on this machine and is gone.
+    fn dead_text(token: &str) -> String {
+        let dead = ProcessId { start_ticks: Some(1), ..ProcessId::current() };
+        let mut members = vec![("token", Json::from(token))];
+        members.extend(dead.to_members());
+        Json::object(members).to_string()
+    }
+
+    #[test]
+    fn a_holder_that_lives_on_this_machine_is_never_broken() {
+        let lock = quick(lock("alive"), Duration::from_millis(50));
+        fs::write(&lock.path, describe("t")).expect("a file");
+        let other = lock.acquire(&mut wait(Duration::from_millis(300)));
+        assert!(matches!(other, Err(LockError::Busy { holder: Some(_) })), "{other:?}");
+        assert!(lock.path.exists());
+    }
+
+    #[test]
+    fn the_right_of_a_dead_breaker_is_inherited_and_all_rights_go_with_the_lock() {
+        let lock = lock("inherited");
+        fs::write(&lock.path, dead_text("holder")).expect("a file");
+        let right = with_suffix(&lock.path, ".breaking-holder");
+        fs::write(&right, dead_text("breaker")).expect("a file");
+        let held = lock.acquire(&mut wait(Duration::from_secs(60))).expect("all are dead");
+        assert!(held.is_ours());
+        assert_eq!(files(&lock), 2, "the lock and the holder's own file");
+    }
+
+    #[test]
+    fn a_living_breaker_keeps_its_right() {
+        let lock = lock("breaker");
+        fs::write(&lock.path, dead_text("holder")).expect("a file");
+        let right = with_suffix(&lock.path, ".breaking-holder");
+        fs::write(&right, describe("breaker")).expect("a file");
+        let other = lock.acquire(&mut wait(Duration::from_millis(200)));
+        assert!(matches!(other, Err(LockError::Busy { .. })), "{other:?}");
+        assert!(lock.path.exists() && right.exists());
+    }
+
+    #[test]
+    fn a_lock_that_was_touched_since_it_was_judged_is_not_broken() {
+        let lock = lock("judged");
+        fs::write(&lock.path, dead_text("holder")).expect("a file");
+        let dead = Sighting::again(None, &lock.path).expect("a file").expect("it is there");
+        let file = fs::File::options().write(true).open(&lock.path).expect("it is there");
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).expect("it can be touched");
+        lock.break_lock(&dead, "breaker", &mut None).expect("nothing fails");
+        assert!(lock.path.exists());
+        assert_eq!(files(&lock), 1, "the right is given back");
+    }
+
+    #[test]
+    fn what_is_no_file_in_the_place_of_a_lock_is_named_immediately() {
+        let lock = lock("fifo");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &lock.path, kind, mode, 0).expect("a FIFO");
+        let Err(LockError::Io(error)) = lock.acquire(&mut wait(Duration::from_secs(60))) else {
+            panic!("a FIFO was taken for a lock");
+        };
+        let path = lock.path.display();
+        assert_eq!(
+            error.to_string(),
+            format!("`{path}`: expected a regular file, found a named pipe")
+        );
+        assert_eq!(files(&lock), 1);
+    }
+
+    #[test]
+    fn breaking_sweeps_files_that_are_a_day_old_and_no_others() {
+        let lock = lock("litter");
+        fs::write(&lock.path, dead_text("holder")).expect("a file");
+        let (old, new) = (lock.file_of("old"), lock.file_of("new"));
+        for file in [&old, &new] {
+            fs::write(file, "").expect("a file");
+        }
+        let file = fs::File::options().write(true).open(&old).expect("it is there");
+        let yesterday = SystemTime::now() - LITTER_AGE - Duration::from_secs(60);
+        file.set_modified(yesterday).expect("it can be touched");
+        let _held = lock.acquire(&mut wait(Duration::from_secs(60))).expect("its holder is dead");
+        assert!(!old.exists() && new.exists());
     }
 }

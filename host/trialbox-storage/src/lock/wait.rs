@@ -1,4 +1,4 @@
-//! Waiting for a database that others are writing: with jitter, for as long as told, and not in silence.
+//! Waiting for a database that other processes write: with jitter, up to a timeout, and with a notice.
 
 use crate::location::{Options, WaitCancellation};
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 /// A lock file costs the server of a network file system several calls at each look.
 const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
 
-/// The time for which a process that was told to end still waits. Schedulers give it half a minute by default and some sites
-/// less; whatever cannot be written by then is kept in a file.
+/// The time for which a process that was told to end still waits. Schedulers give it half a minute by default, some
+/// sites less; a result that cannot be written by then is kept in a file.
 const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// One wait, from the first refusal to the end.
@@ -59,8 +59,8 @@ impl LockWait {
         self.started.map_or(Duration::ZERO, |started| started.elapsed())
     }
 
-    /// Waits a little; returns `false` when the wait is over. The wait is drawn at random up to a step that grows, so that
-    /// a herd that was refused together does not come back together.
+    /// Waits a little; returns `false` when the wait is over. The wait is drawn at random up to a step that grows, so
+    /// that a herd that was refused together does not come back together.
     pub(crate) fn wait(&mut self) -> bool {
         let waited = self.started.get_or_insert_with(Instant::now).elapsed();
         if self.is_over(waited) {
