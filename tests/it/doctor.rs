@@ -1,11 +1,11 @@
-//! `trialbox doctor`, and whether real Optuna agrees with what it says.
+//! Tests `trialbox doctor`, and compares its findings with what Optuna reads.
 
 use crate::scene::{Ran, Scene, root};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// The findings and the summary, with the exit code.
+/// Runs `doctor` and returns the exit code, the findings and the summary.
 fn doctor(scene: &Scene, arguments: &[&str]) -> (Option<i32>, Vec<Value>, Value) {
     let ran = scene.trialbox(&[&["doctor", "--format", "json"], arguments].concat());
     let mut lines = ran.json();
@@ -74,6 +74,9 @@ fn what_is_no_database_ends_with_3_and_is_not_touched() {
     let scene = Scene::new("doctor-none");
     let (code, findings, _) = doctor(&scene, &["--storage", "nowhere.db", "--repair"]);
     assert_eq!((code, has_code(&findings, "missing-file")), (Some(3), true));
+    let create = "trialbox study create --storage nowhere.db --study-name STUDY";
+    let help = format!("check the path of the database, or create a study: {create}");
+    assert_eq!(findings[0]["advice"], help);
     assert!(!scene.path("nowhere.db").exists());
     for (name, text, code) in
         [("empty.db", "", "zero-length"), ("elf.db", "\x7fELF", "not-a-database")]
@@ -83,6 +86,8 @@ fn what_is_no_database_ends_with_3_and_is_not_touched() {
         assert_eq!(ran.code, Some(3), "{ran:?}");
         assert!(ran.stdout.contains(&format!("error[{code}]: the database")), "{ran:?}");
         assert!(ran.stdout.lines().last().unwrap().starts_with("1 error, "), "{ran:?}");
+        let help = ran.stdout.lines().any(|line| line.starts_with("  help: restore a copy, or "));
+        assert!(help, "{ran:?}");
         assert_eq!(std::fs::read_to_string(scene.path(name)).unwrap(), text);
     }
     scene
@@ -108,7 +113,7 @@ fn interop_optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repa
     for case in built.as_array().unwrap() {
         check_error_and_repair(&scene, case);
     }
-    // Reading comes last, for Optuna completes what is missing in a database as it opens it.
+    // Reading comes last, because Optuna adds missing tables and rows when it opens a database.
     let read: BTreeMap<String, Option<String>> =
         serde_json::from_value(python(&scene, &["read", "."])).unwrap();
     for case in built.as_array().unwrap() {
@@ -120,7 +125,7 @@ fn interop_optuna_fails_on_what_the_doctor_calls_an_error_and_reads_what_it_repa
     }
 }
 
-/// The doctor finds the case, tells errors from others, and repairs a copy of it if it can.
+/// Checks that `doctor` finds the case with its severity, and repairs a copy of it where the case says so.
 fn check_error_and_repair(scene: &Scene, case: &Value) {
     let (name, file) = (case["name"].as_str().unwrap(), case["file"].as_str().unwrap());
     let code = name.split('/').next().unwrap();

@@ -1,7 +1,6 @@
-//! What the doctor finds, what it leaves alone, and what it repairs.
+//! Tests the findings of an examination and the effects of a repair.
 //!
-//! `doctor/cases.sql` lists rows that ought not to be, with what real Optuna makes of them; `tests/it` holds
-//! that list against Optuna itself.
+//! `doctor/cases.sql` lists bad rows and whether Optuna can read them. `tests/it` compares that list with Optuna.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -30,7 +29,7 @@ struct Case {
     code: &'static str,
     python_fails: bool,
     is_repaired: bool,
-    /// Other codes that come with it.
+    /// The codes of other findings of the same rows.
     also: Vec<&'static str>,
     sql: String,
 }
@@ -60,7 +59,7 @@ fn cases() -> Vec<Case> {
 }
 
 fn options() -> Options {
-    // Whatever the tests' folder lies on, only this process has the files.
+    // Only this process has the files, so SQLite's locks are enough on every file system.
     let storage = trialbox_storage::Options { lock: LockMode::Sqlite, ..Default::default() };
     Options {
         storage,
@@ -70,7 +69,7 @@ fn options() -> Options {
     }
 }
 
-/// The same, with other ways to open the database.
+/// Returns the options with a change in those of the storage.
 fn with(change: impl Fn(&mut trialbox_storage::Options)) -> Options {
     let mut options = options();
     change(&mut options.storage);
@@ -84,17 +83,17 @@ fn folder(test: &str) -> PathBuf {
     folder
 }
 
-/// A database without any fault, and then `sql`.
+/// Creates a database without findings, then executes `sql`.
 fn database(test: &str, sql: &str) -> PathBuf {
     let path = folder(&test.replace('/', "_")).join("study.db");
     let connection = Connection::open(&path).unwrap();
-    // As Python has it; and a test's database need not outlive a power cut.
+    // Optuna does not enforce foreign keys. A test's database does not need to survive a power failure.
     let pragmas = "PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF;";
     connection.execute_batch(&[pragmas, CREATE, BASE, sql].concat()).unwrap();
     path
 }
 
-/// What was found about the database, and not about the machine.
+/// Returns the findings about the database, without those about the machine.
 fn about_database(report: &Report) -> Vec<&Finding> {
     let findings = report.findings.iter();
     findings.filter(|finding| !MACHINE.contains(&finding.kind.code)).collect()
@@ -102,6 +101,17 @@ fn about_database(report: &Report) -> Vec<&Finding> {
 
 fn codes(report: &Report) -> BTreeSet<&'static str> {
     about_database(report).iter().map(|finding| finding.kind.code).collect()
+}
+
+/// Returns the number of findings of a kind.
+fn count(report: &Report, code: &str) -> usize {
+    report.findings.iter().filter(|finding| finding.kind.code == code).count()
+}
+
+/// Returns the texts of the findings of a kind.
+fn found<'a>(report: &'a Report, code: &str) -> Vec<&'a str> {
+    let findings = report.findings.iter().filter(|finding| finding.kind.code == code);
+    findings.map(|finding| finding.found.as_str()).collect()
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -171,7 +181,7 @@ fn a_repair_mends_what_can_be_proven_and_nothing_else() {
     }
 }
 
-/// All rows of a database, by table and row id.
+/// Returns all rows of a database, by table and row id.
 fn rows(path: &Path) -> BTreeMap<(String, i64), String> {
     let connection = Connection::open(path).unwrap();
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
@@ -196,7 +206,7 @@ fn rows(path: &Path) -> BTreeMap<(String, i64), String> {
     found
 }
 
-/// The row that a repair says it changes; none for the trigger and for files.
+/// Returns the row that a repair reports to change; `None` for the trigger and for files.
 fn row_of(fix: &Fix) -> Option<(String, i64)> {
     match fix {
         Fix::Number { trial_id, .. } | Fix::EndTrial { trial_id, .. } => {
@@ -210,7 +220,7 @@ fn row_of(fix: &Fix) -> Option<(String, i64)> {
     }
 }
 
-/// The rows that differ between two databases.
+/// Returns the rows that differ between two databases.
 fn changed_rows(
     before: &BTreeMap<(String, i64), String>,
     after: &BTreeMap<(String, i64), String>,
@@ -227,12 +237,15 @@ fn a_repair_changes_the_rows_that_it_reports_and_no_others() {
         let before = rows(&path);
         let repaired = repair(&path, &options()).unwrap();
         let after = rows(&path);
-        let fixes = || repaired.done.iter().filter_map(|finding| finding.fix.as_ref());
-        let mut wanted: BTreeSet<(String, i64)> = fixes().filter_map(row_of).collect();
-        let reasons = after.iter().filter(|(key, row)| {
-            key.0 == "trial_system_attributes" && row.contains("trialbox:failure")
-        });
-        if fixes().any(|fix| matches!(fix, Fix::EndTrial { .. })) {
+        let fixes: Vec<&Fix> =
+            repaired.done.iter().filter_map(|finding| finding.fix.as_ref()).collect();
+        let mut wanted: BTreeSet<(String, i64)> =
+            fixes.iter().filter_map(|fix| row_of(fix)).collect();
+        if fixes.iter().any(|fix| matches!(fix, Fix::EndTrial { .. })) {
+            // The failure of the trial is recorded in an attribute of its own.
+            let reasons = after.iter().filter(|(key, row)| {
+                key.0 == "trial_system_attributes" && row.contains("trialbox:failure")
+            });
             wanted.extend(reasons.map(|(key, _)| key.clone()));
         }
         assert_eq!(changed_rows(&before, &after), wanted, "{}", case.name);
@@ -242,17 +255,19 @@ fn a_repair_changes_the_rows_that_it_reports_and_no_others() {
 }
 
 #[test]
-fn the_repair_of_a_dead_trial_leaves_living_ones_running() {
+fn the_repair_of_a_trial_whose_worker_died_leaves_others_running() {
     let dead = cases().into_iter().find(|case| case.name == "stuck-running").unwrap();
     let living = "
-        INSERT INTO trials VALUES (8, 6, 1, 'RUNNING', '2026-11-24 01:03:00.000000', NULL), (9, 7, 1, 'RUNNING', '2026-11-24 01:04:00.000000', NULL);
+        INSERT INTO trials VALUES (8, 6, 1, 'RUNNING', '2026-11-24 01:03:00.000000', NULL),
+            (9, 7, 1, 'RUNNING', '2026-11-24 01:04:00.000000', NULL);
         INSERT INTO trial_heartbeats VALUES (8, 8, '2026-11-24 01:59:30'), (9, 9, '2026-11-24 01:59:40');
         INSERT INTO trial_system_attributes VALUES (20, 4, 'trialbox:failure', '\"left by Optuna\"');";
     let path = database("living", &[&dead.sql, living].concat());
     let repaired = repair(&path, &options()).unwrap();
     let done: Vec<&str> = repaired.done.iter().map(|finding| finding.kind.code).collect();
     assert_eq!(done, ["stuck-running"]);
-    let states = "SELECT group_concat(trial_id || state, ' ' ORDER BY trial_id) FROM trials WHERE trial_id IN (4, 8, 9)";
+    let states = "SELECT group_concat(trial_id || state, ' ' ORDER BY trial_id)
+        FROM trials WHERE trial_id IN (4, 8, 9)";
     assert_eq!(query::<String>(&path, states), "4FAIL 8RUNNING 9RUNNING");
     let reason =
         "SELECT value_json FROM trial_system_attributes WHERE trial_system_attribute_id = 20";
@@ -261,19 +276,17 @@ fn the_repair_of_a_dead_trial_leaves_living_ones_running() {
 }
 
 #[test]
-fn all_faults_of_a_database_are_found_at_once() {
+fn all_faults_of_a_database_are_found_in_one_examination() {
     let sql = "
         UPDATE trials SET number = NULL WHERE trial_id = 6;
         UPDATE trial_values SET value = NULL;
         UPDATE trial_params SET distribution_json = '{' WHERE trial_id = 1;
         UPDATE trial_user_attributes SET value_json = 'inf';";
     let report = examine(&database("all", sql), &options());
-    let count =
-        |code: &str| report.findings.iter().filter(|finding| finding.kind.code == code).count();
-    assert_eq!(count("number-null"), 1);
-    assert_eq!(count("finite-null"), 3, "in both studies");
-    assert_eq!(count("distribution-json"), 3);
-    assert_eq!(count("attribute-not-json"), 1);
+    assert_eq!(count(&report, "number-null"), 1);
+    assert_eq!(count(&report, "finite-null"), 3, "in both studies");
+    assert_eq!(count(&report, "distribution-json"), 3);
+    assert_eq!(count(&report, "attribute-not-json"), 1);
     let finding = report.findings.iter().find(|finding| finding.kind.code == "finite-null");
     let place = &finding.unwrap().place;
     let found = (place.study.as_deref(), place.number, place.trial_id, place.key.as_deref());
@@ -295,7 +308,8 @@ fn repaired_rows_hold_what_can_be_proven() {
     );
     let repaired = repair(&path, &options()).unwrap();
     assert_eq!(codes(&repaired.report), BTreeSet::new());
-    let trials = "SELECT group_concat(number || state, ' ' ORDER BY trial_id) FROM trials WHERE study_id = 1";
+    let trials = "SELECT group_concat(number || state, ' ' ORDER BY trial_id)
+        FROM trials WHERE study_id = 1";
     let trials: String = query(&path, trials);
     assert_eq!(trials, "0COMPLETE 1PRUNED 2FAIL 3RUNNING 4WAITING 5WAITING");
     // The state in lower case had hidden that the trial needs no value.
@@ -311,7 +325,7 @@ fn repaired_rows_hold_what_can_be_proven() {
 }
 
 #[test]
-fn a_dead_trial_ends_as_fail_with_its_reason() {
+fn a_trial_whose_worker_died_fails_with_its_reason() {
     let dead = cases().into_iter().find(|case| case.name == "stuck-running").unwrap();
     let path = database("dead", &dead.sql);
     repair(&path, &options()).unwrap();
@@ -320,7 +334,8 @@ fn a_dead_trial_ends_as_fail_with_its_reason() {
     assert_eq!(end, "FAIL 2026-11-24 02:00:00.000000");
     let reason: String = query(
         &path,
-        "SELECT value_json FROM trial_system_attributes WHERE trial_id = 4 AND \"key\" = 'trialbox:failure'",
+        "SELECT value_json FROM trial_system_attributes
+         WHERE trial_id = 4 AND \"key\" = 'trialbox:failure'",
     );
     assert!(
         reason.starts_with("{\"code\": \"E-LOST\", \"message\": \"no process 4194303 on "),
@@ -328,29 +343,30 @@ fn a_dead_trial_ends_as_fail_with_its_reason() {
     );
 }
 
-/// Who numbers this process: only numbers from there say anything here.
+/// Returns the namespace of this process: process ids of another namespace have no meaning here.
 fn pid_namespace() -> String {
     ProcessId::current().pid_namespace.unwrap()
 }
 
-/// Gives the running trial of `base.sql`, number 3, an owner that names some trial.
+/// Returns SQL that gives the running trial of `base.sql`, number 3, an owner with that trial number.
 fn owner(trial: u32, host: &str, boot_id: &str, pid: u32) -> String {
     format!(
         "INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{{\"uuid\": \"0\",
-            \"trial\": {trial}, \"host\": \"{host}\", \"boot_id\": \"{boot_id}\", \"pid\": {pid}, \"pid_namespace\": \"{}\"}}');",
+            \"trial\": {trial}, \"host\": \"{host}\", \"boot_id\": \"{boot_id}\", \"pid\": {pid},
+            \"pid_namespace\": \"{}\"}}');",
         pid_namespace()
     )
 }
 
 #[test]
-fn a_living_or_distant_process_keeps_its_trial() {
+fn a_process_that_lives_or_runs_on_another_machine_keeps_its_trial() {
     let (host, boot_id) = (host_name(), boot_id().unwrap());
     for (test, owner) in [
         ("alive", owner(3, &host, &boot_id, std::process::id())),
         ("distant", owner(3, "elsewhere", "another boot", 4_194_303)),
-        // Two machines of one name: the heartbeat of the other is fresh.
+        // Two machines can have one name: the heartbeat shows that the other process lives.
         ("twin", owner(3, &host, "another", 4_194_303)),
-        // Optuna copies the owner into the retry of a trial whose process died.
+        // Optuna copies the owner into the retry of a trial whose worker died.
         ("copied", owner(2, &host, &boot_id, 4_194_303)),
     ] {
         assert_eq!(codes(&examine(&database(test, &owner), &options())), BTreeSet::new(), "{test}");
@@ -375,7 +391,7 @@ fn check_file(test: &str, bytes: &[u8], code: &str) {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_told_from_an_empty_one_and_a_missing_one() {
+fn a_file_of_another_format_differs_from_an_empty_one_and_a_missing_one() {
     check_file("empty", b"", "zero-length");
     check_file("elf", &b"\x7fELF".repeat(500), "not-a-database");
     check_file("short", b"SQLite format 3\0", "not-a-database");
@@ -407,7 +423,7 @@ fn a_damaged_page_is_found() {
 fn a_journal_that_must_be_rolled_back_is_found_and_left_to_the_next_writer() {
     let path = database("hot", "");
     let writer = Connection::open(&path).unwrap();
-    // Changed pages that do not fit the cache go to the file before the end of the transaction.
+    // SQLite writes changed pages that do not fit into the cache before the transaction is complete.
     writer
         .execute_batch(
             "PRAGMA cache_size = 1; BEGIN IMMEDIATE;
@@ -432,7 +448,7 @@ fn a_journal_that_must_be_rolled_back_is_found_and_left_to_the_next_writer() {
 fn a_database_in_wal_mode_is_read_without_new_files_and_repaired_with_its_log() {
     let path = database("wal", "PRAGMA journal_mode = WAL;");
     let folder = path.parent().unwrap();
-    assert_eq!(names(folder).len(), 1, "nobody has it open");
+    assert_eq!(names(folder).len(), 1, "no process has it open");
     assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["journal-wal"]));
     assert_eq!(names(folder).len(), 1);
     let writer = Connection::open(&path).unwrap();
@@ -442,6 +458,11 @@ fn a_database_in_wal_mode_is_read_without_new_files_and_repaired_with_its_log() 
     let repaired = repair(&path, &options()).unwrap();
     assert_eq!(codes(&repaired.report), BTreeSet::from(["journal-wal", "wal-present"]));
     assert!(codes(&examine(&repaired.copy.unwrap(), &options())).contains("number-null"));
+}
+
+/// Reads the database and the file after it. The third file, the index, changes when a reader takes a lock.
+fn contents(folder: &Path, files: &[&str]) -> Vec<Vec<u8>> {
+    files.iter().take(2).map(|name| fs::read(folder.join(name)).unwrap()).collect()
 }
 
 #[test]
@@ -458,16 +479,14 @@ fn a_log_that_a_crash_left_is_read_and_left_as_it_is() {
         for name in files {
             fs::copy(path.with_file_name(name), crashed.join(name)).unwrap();
         }
-        let read =
-            || files[..files.len().min(2)].iter().map(|name| fs::read(crashed.join(name)).unwrap());
-        let before: Vec<_> = read().collect();
+        let before = contents(&crashed, files);
         let mut want = BTreeSet::from(["journal-wal"]);
         want.extend(stray);
         if stray.is_none() {
             want.extend(["wal-present", "number-null"]);
         }
         assert_eq!(codes(&examine(&crashed.join("study.db"), &options())), want, "{test}");
-        assert_eq!(read().collect::<Vec<_>>(), before, "{test}");
+        assert_eq!(contents(&crashed, files), before, "{test}");
         assert_eq!(names(&crashed).len(), files.len(), "{test}");
     }
 }
@@ -487,7 +506,7 @@ fn a_link_to_a_database_shows_what_lies_beside_the_file_itself() {
 #[test]
 fn a_log_beside_a_database_that_has_none_is_found() {
     let path = database("wal-stray", "");
-    fs::write(path.with_file_name("study.db-wal"), "somebody else's").unwrap();
+    fs::write(path.with_file_name("study.db-wal"), "of another program").unwrap();
     assert_eq!(codes(&examine(&path, &options())), BTreeSet::from(["wal-stray"]));
     assert_eq!(names(path.parent().unwrap()).len(), 2);
 }
@@ -503,11 +522,11 @@ fn a_database_of_another_revision_or_with_damage_is_not_repaired() {
     assert_eq!(fs::read(&path).unwrap(), before);
     let finding = repaired.report.findings.iter().find(|found| found.kind.code == "number-null");
     let why_not = finding.unwrap().why_not;
-    assert_eq!(why_not, "the database itself is damaged, or of another revision");
+    assert_eq!(why_not, "the database is damaged or has another revision");
 }
 
 #[test]
-fn a_database_that_somebody_else_has_locked_is_said_to_be_locked() {
+fn a_database_that_another_process_has_locked_is_reported_as_locked() {
     let path = database("locked", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
     let options = with(|storage| storage.timeout = Duration::from_millis(10));
     let other = Connection::open(&path).unwrap();
@@ -539,15 +558,13 @@ fn what_jobs_left_beside_a_database_is_found_and_only_dead_jobs_files_removed() 
     assert_eq!(
         codes(&examine(&path, &options())),
         BTreeSet::from(["creation-leftover", "lock-file"]),
-        "an empty spool is none"
+        "an empty spool is not reported"
     );
     fs::write(folder.join("study.db.spool/3.json"), "{}").unwrap();
     let before = names(folder);
     let report = examine(&path, &options());
-    let left = |code: &str| {
-        about_database(&report).iter().filter(|finding| finding.kind.code == code).count()
-    };
-    assert_eq!((left("creation-leftover"), left("spool-entries"), left("lock-file")), (3, 1, 1));
+    let left = ["creation-leftover", "spool-entries", "lock-file"];
+    assert_eq!(left.map(|code| count(&report, code)), [3, 1, 1]);
     assert_eq!(names(folder), before);
     let repaired = repair(&path, &options()).unwrap();
     assert_eq!(repaired.copy, None, "nothing in the database was changed");
@@ -566,7 +583,7 @@ fn what_cannot_be_written_is_found() {
     };
     set_mode(&path, 0o444);
     set_mode(&folder, 0o555);
-    // Root may write everything; a thread of its can do without that right.
+    // Root can write everything, so the examination runs in a thread without that capability.
     let examined = std::thread::spawn(move || {
         let nothing = CapabilitySet::empty();
         let sets = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
@@ -580,7 +597,7 @@ fn what_cannot_be_written_is_found() {
 }
 
 #[test]
-fn a_copy_can_be_read_by_whoever_could_read_the_database() {
+fn a_copy_has_the_permissions_of_the_database() {
     let path = database("private", "DROP TRIGGER trialbox_guard_state;");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let copy = repair(&path, &options()).unwrap().copy.unwrap();
@@ -616,25 +633,26 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
 }
 
 #[test]
-fn a_lock_says_whether_its_holder_is_gone() {
+fn a_finding_about_a_lock_names_its_holder_or_its_death() {
     let path = database("lock-holder", "");
     let mut holder = ProcessId::current();
     let lock = path.with_file_name("study.db.lock");
-    let found = |holder: &ProcessId| {
-        let text = trialbox_core::Json::object(holder.to_members()).to_string();
-        fs::write(&lock, text).unwrap();
+    let mut texts = Vec::new();
+    for pid in [std::process::id(), 4_194_303] {
+        holder.pid = pid;
+        fs::write(&lock, trialbox_core::Json::object(holder.to_members()).to_string()).unwrap();
         let report = examine(&path, &options());
-        about_database(&report)[0].found.clone()
-    };
-    let living = found(&holder);
-    assert!(living.contains(&format!("by process {} on ", std::process::id())), "{living}");
-    holder.pid = 4_194_303;
-    let dead = found(&holder);
-    assert!(dead.contains("its holder is gone"), "{dead}");
+        let [text] = found(&report, "lock-file")[..] else { panic!("{report:?}") };
+        texts.push(text.to_owned());
+    }
+    let [living, dead] = &texts[..] else { panic!("{texts:?}") };
+    let by = format!("held by process {} on ", std::process::id());
+    assert!(living.contains(&by), "{living}");
+    assert!(dead.contains("its holder is dead"), "{dead}");
 }
 
 #[test]
-fn a_guard_that_is_not_wanted_is_not_missed() {
+fn a_guard_that_the_options_do_not_expect_is_not_reported() {
     let path = database("unguarded", "DROP TRIGGER trialbox_guard_state;");
     let options = with(|storage| storage.guard = false);
     assert_eq!(codes(&examine(&path, &options)), BTreeSet::new());
@@ -646,8 +664,42 @@ fn codes_are_unique_and_in_kebab_case() {
     let codes: Vec<&str> = kinds().iter().map(|kind| kind.code).collect();
     let distinct: BTreeSet<&str> = codes.iter().copied().collect();
     assert_eq!(distinct.len(), codes.len());
-    let plain = |code: &&str| {
-        code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'8')
-    };
-    assert_eq!(codes.iter().find(|code| !plain(code)), None);
+    for code in codes {
+        // The 8 is that of UTF-8.
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'-' || byte == b'8';
+        assert!(code.bytes().all(is_plain), "{code}");
+    }
+}
+
+#[test]
+fn texts_of_kinds_name_no_flag_and_their_remedies_come_after_an_advice() {
+    for kind in kinds() {
+        assert!(!kind.meaning.is_empty(), "{}", kind.code);
+        for text in [kind.meaning, kind.advice] {
+            assert!(!text.contains("--") && !text.ends_with('.'), "{}: {text}", kind.code);
+        }
+        assert!(kind.remedy.is_none() || !kind.advice.is_empty(), "{}", kind.code);
+    }
+}
+
+#[test]
+fn a_finding_states_the_expected_and_the_found_value() {
+    let path = database(
+        "texts",
+        "UPDATE trials SET datetime_start = 'noon' WHERE trial_id = 3;
+         UPDATE trials SET number = NULL WHERE trial_id = 2;
+         UPDATE trial_params SET param_value = 11 WHERE param_id = 2;
+         UPDATE trial_system_attributes SET value_json = '[9]' WHERE trial_system_attribute_id = 3;
+         INSERT INTO trial_values VALUES (9, 4, 0, 1.0, 'FINITE');",
+    );
+    let report = examine(&path, &options());
+    for (code, text) in [
+        ("datetime-unreadable", "expected a date and time, found `noon`"),
+        ("number-null", "expected the number 1, found NULL"),
+        ("unfinished-with-values", "expected no value for the state RUNNING, found 1 value"),
+    ] {
+        assert_eq!(found(&report, code), [text], "{code}");
+    }
+    let out_of_range = found(&report, "param-out-of-range").concat();
+    assert!(out_of_range.ends_with(", found 11.0"), "{out_of_range}");
 }

@@ -1,10 +1,10 @@
-//! Rows and their cells, of any type: the checks look for what is wrong with them.
+//! Cells of rows, of any type: the checks look for cells of a wrong type.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use std::fmt;
 
-/// Calls `check` for each row of a query, all its cells read.
+/// Calls `check` with all cells of each row of a query.
 pub(super) fn each<const N: usize>(
     connection: &Connection,
     sql: &str,
@@ -22,7 +22,7 @@ pub(super) fn each<const N: usize>(
     Ok(())
 }
 
-/// A cell as SQLite holds it.
+/// A cell with the type that SQLite stores. SQLite does not enforce the types of columns.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
     Null,
@@ -40,9 +40,10 @@ impl Cell {
             ValueRef::Null => Cell::Null,
             ValueRef::Integer(value) => Cell::Int(value),
             ValueRef::Real(value) => Cell::Real(value),
-            ValueRef::Text(bytes) => {
-                std::str::from_utf8(bytes).map_or(Cell::BadText, |text| Cell::Text(text.to_owned()))
-            }
+            ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => Cell::Text(text.to_owned()),
+                Err(_) => Cell::BadText,
+            },
             ValueRef::Blob(_) => Cell::Blob,
         })
     }
@@ -62,11 +63,17 @@ impl Cell {
     pub(super) fn text(&self) -> Option<&str> {
         if let Cell::Text(text) = self { Some(text) } else { None }
     }
+
+    /// Returns a text whole and without quotes, and any other cell as a message shows it.
+    pub(super) fn to_plain(&self) -> String {
+        if let Cell::Text(text) = self { text.clone() } else { self.to_string() }
+    }
 }
 
-/// As a message shows it; long texts are cut.
+/// Formats for a message. Long texts are cut.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // An attribute may hold megabytes of JSON, which would flood the terminal.
         const MAX_CHARS: usize = 80;
         match self {
             Cell::Null => f.write_str("NULL"),

@@ -1,4 +1,4 @@
-//! Trials that run, wait or were retried.
+//! Checks running, waiting and requeued trials.
 
 use super::cell::{Cell, each};
 use super::studies::check_datetime;
@@ -18,13 +18,14 @@ pub(super) fn check_heartbeats(
 ) -> rusqlite::Result<()> {
     each(connection, "SELECT trial_id, heartbeat FROM trial_heartbeats ORDER BY trial_id", |row| {
         let [trial_id, beat] = row;
-        let Some(id) = trial_id.int().filter(|id| survey.trials.contains_key(id)) else { return };
+        let Some(id) = survey.known_trial(trial_id) else { return };
         let place = survey.trial_key(id, "heartbeat");
-        // Heartbeats are read by reapers only, so what is an error elsewhere is a warning here.
+        // Only reapers read heartbeats, so an error in any other time is a warning here.
         let mut ours = Findings::default();
         let beat_at = check_datetime(&mut ours, place.clone(), beat);
         if !ours.list.is_empty() || *beat == Cell::Null {
-            findings.add(&kinds::HEARTBEAT_UNREADABLE, place, format!("the heartbeat is {beat}"));
+            let found = format!("expected a date and time in UTC, found {beat}");
+            findings.add(&kinds::HEARTBEAT_UNREADABLE, place, found);
         }
         if let Some(trial) = survey.trials.get_mut(&id) {
             trial.beat = beat_at;
@@ -32,7 +33,7 @@ pub(super) fn check_heartbeats(
     })
 }
 
-/// Running trials whose process is gone, or silent.
+/// Finds running trials whose worker died or has no recent heartbeat.
 pub(super) fn check_lives(findings: &mut Findings, survey: &Survey, options: &Options) {
     for (id, trial) in &survey.trials {
         if trial.state == Some(TrialState::Running) {
@@ -48,59 +49,74 @@ fn check_running(
     trial: &Trial,
     options: &Options,
 ) {
-    let age = |at: UtcDateTime| options.now.duration_since(at);
-    let is_old = |at| age(at) > options.grace.try_into().unwrap_or_default();
-    let last = trial.beat.map_or_else(
-        || "no heartbeat".to_owned(),
-        |beat| format!("last heartbeat {} ago", show_age(Duration::try_from(age(beat)).ok())),
-    );
+    let last = match trial.beat.map(|beat| options.age(beat)) {
+        Some(Some(age)) => format!("last heartbeat {} ago", show_seconds(age.as_secs())),
+        Some(None) => "last heartbeat ahead of the clock of this machine".to_owned(),
+        None => "no heartbeat".to_owned(),
+    };
     let owner = check_owner(findings, &place, trial);
     let process = owner.and_then(ProcessId::from_json);
-    let who = show_owner(owner, process.as_ref());
+    let by = show_owner(owner, process.as_ref());
     match process.as_ref().map(ProcessId::life) {
         Some(Life::Gone(because)) => {
             let found = format!("{because}; {last}");
             let fix = Some(Fix::EndTrial { trial_id, because });
             findings.add_fixable(&kinds::STUCK_RUNNING, place, found, fix);
         }
-        // Two machines can have one name, so this is no proof; a fresh heartbeat shows the contrary.
+        // Two machines can have one name, so this is no proof. A recent heartbeat shows that the worker lives.
         Some(Life::Unknown)
             if process.is_some_and(|process| is_of_earlier_boot(&process))
-                && trial.beat.is_none_or(is_old) =>
+                && trial.beat.is_none_or(|beat| options.is_over_grace(beat)) =>
         {
-            let found = format!("this machine was started anew since it was begun{who}; {last}");
+            let found =
+                format!("this machine was rebooted after the trial was started{by}; {last}");
             findings.add(&kinds::STUCK_RUNNING, place, found);
         }
-        _ if trial.beat.is_some_and(is_old) => {
-            findings.add(&kinds::RUNNING_SILENT, place, format!("{last}{who}"));
+        _ if trial.beat.is_some_and(|beat| options.is_over_grace(beat)) => {
+            findings.add(&kinds::RUNNING_SILENT, place, format!("{last}{by}"));
         }
-        _ if trial.beat.is_none() && trial.start.is_none_or(is_old) => {
-            findings.add(&kinds::RUNNING_WITHOUT_HEARTBEAT, place, format!("{last}{who}"));
+        _ if trial.beat.is_none() && trial.start.is_none_or(|at| options.is_over_grace(at)) => {
+            findings.add(&kinds::RUNNING_WITHOUT_HEARTBEAT, place, format!("{last}{by}"));
         }
         _ => {}
     }
 }
 
-/// The owner, if it is this trial's: one that Optuna has copied with the other attributes into a retry says
-/// nothing about who runs the copy.
+impl Options {
+    /// Returns the time since `at`, or `None` if `at` is in the future.
+    fn age(&self, at: UtcDateTime) -> Option<Duration> {
+        Duration::try_from(self.now.duration_since(at)).ok()
+    }
+
+    fn is_over_grace(&self, at: UtcDateTime) -> bool {
+        self.age(at).is_some_and(|age| age > self.grace)
+    }
+}
+
+/// Returns the owner, if it is the owner of this trial.
+///
+/// Optuna copies the owner with the other attributes into a requeued trial, which has another worker.
 fn check_owner<'a>(findings: &mut Findings, place: &Place, trial: &'a Trial) -> Option<&'a Json> {
     let owner = trial.owner.as_ref()?;
     if owner.get("uuid").is_none() {
-        let found = "the token has no uuid, which tells attempts apart";
+        let found = "expected a `uuid` in the owner, found none";
         findings.add(&kinds::OWNER_UNREADABLE, place.clone(), found);
     }
-    let owned = owner.get(OWNER_TRIAL).and_then(Json::as_i64);
-    Some(owner).filter(|_| owned.is_some() && owned == trial.number)
+    let owned = owner.get(OWNER_TRIAL)?.as_i64()?;
+    if trial.number == Some(owned) { Some(owner) } else { None }
 }
 
-/// `, by process 7 of job 12 on node3`, as far as it is known.
+/// Returns the known members of an owner, such as `, by process 7 of job 12 on node3`.
 fn show_owner(owner: Option<&Json>, process: Option<&ProcessId>) -> String {
-    let job = owner.and_then(|owner| owner.get("slurm_job_id")?.as_str());
-    let job = job.map(|job| format!(" of job {job}")).unwrap_or_default();
-    process.map_or_else(
-        || if job.is_empty() { String::new() } else { format!(", by a process{job}") },
-        |process| format!(", by process {}{job} on {}", process.pid, process.host),
-    )
+    let job = match owner.and_then(|owner| owner.get("slurm_job_id")?.as_str()) {
+        Some(job) => format!(" of job {job}"),
+        None => String::new(),
+    };
+    match process {
+        Some(process) => format!(", by process {}{job} on {}", process.pid, process.host),
+        None if job.is_empty() => job,
+        None => format!(", by a process{job}"),
+    }
 }
 
 fn is_of_earlier_boot(process: &ProcessId) -> bool {
@@ -111,8 +127,9 @@ fn is_of_earlier_boot(process: &ProcessId) -> bool {
         && process.boot_id != ours
 }
 
-/// Drops the findings about dead workers whose trials are not RUNNING any more: a worker that recorded its result and
-/// exited after the rows were read is not dead.
+/// Drops the findings about dead workers whose trials are no longer RUNNING.
+///
+/// A worker may record its result and exit after the rows were read.
 pub(super) fn drop_finished(findings: &mut Findings, connection: &Connection) {
     findings.list.retain(|finding| {
         finding.kind != &kinds::STUCK_RUNNING || is_running(connection, &finding.place)
@@ -125,7 +142,7 @@ fn is_running(connection: &Connection, place: &Place) -> bool {
     connection.query_row(sql, [place.trial_id], |row| row.get(0)).unwrap_or_default()
 }
 
-/// Queued trials that the worker who takes them cannot run.
+/// Finds enqueued trials whose fixed parameters no worker can use.
 pub(super) fn check_waiting(findings: &mut Findings, survey: &Survey) {
     for (id, trial) in &survey.trials {
         let Some(fixed) = &trial.fixed_params else { continue };
@@ -134,7 +151,8 @@ pub(super) fn check_waiting(findings: &mut Findings, survey: &Survey) {
         }
         let Json::Object(members) = fixed else {
             let place = survey.trial_key(*id, "fixed_params");
-            findings.add(&kinds::FIXED_PARAMS_UNUSABLE, place, format!("{fixed} is no object"));
+            let found = format!("expected a JSON object, found {fixed}");
+            findings.add(&kinds::FIXED_PARAMS_UNUSABLE, place, found);
             continue;
         };
         for (name, value) in members {
@@ -143,27 +161,28 @@ pub(super) fn check_waiting(findings: &mut Findings, survey: &Survey) {
     }
 }
 
-/// A fixed value, against the distribution that the study's trials have under its name.
+/// Compares a fixed value with the distribution that the study's trials have under its name.
 fn check_fixed(findings: &mut Findings, survey: &Survey, id: i64, name: &str, value: &Json) {
     let Some(trial) = survey.trials.get(&id) else { return };
-    let study = survey.studies.get(&trial.study);
-    let known = study.and_then(|study| study.params.get(name)).and_then(|known| known.last());
-    let Some((distribution, _)) = known else { return };
+    let Some(study) = survey.studies.get(&trial.study) else { return };
+    let Some([.., (distribution, _)]) = study.params.get(name).map(Vec::as_slice) else { return };
     let place = survey.trial_key(id, name);
     match distribution.to_internal(value) {
         Err(error) => {
             findings.add(&kinds::FIXED_PARAMS_UNUSABLE, place, error.to_string());
         }
         Ok(internal) if !distribution.contains(internal) => {
-            let found = format!("{value} is fixed, of {distribution}");
+            let found = format!("expected a value of {distribution}, found {value}");
             findings.add(&kinds::FIXED_PARAM_OUT_OF_RANGE, place, found);
         }
         Ok(_) => {}
     }
 }
 
-/// Retries, as Optuna's `RetryHeartbeatStaleTrialCallback` records them: `failed_trial` is the first trial of
-/// the chain, `retry_history` all before this one.
+/// Checks the attributes of requeued trials.
+///
+/// Optuna's `RetryHeartbeatStaleTrialCallback` writes the first trial of the chain to `failed_trial`, and all trials
+/// before this one to `retry_history`.
 pub(super) fn check_retries(findings: &mut Findings, survey: &Survey) {
     for study in survey.studies.values() {
         let by_number: BTreeMap<i64, i64> = study
@@ -186,14 +205,18 @@ pub(super) fn check_retries(findings: &mut Findings, survey: &Survey) {
         for (parent, ids) in clones.iter().filter(|(_, ids)| ids.len() > 1) {
             let numbers = ids.iter().filter_map(|id| survey.trials.get(id)?.number);
             let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-            let found = format!("trial {parent} was retried as trials {}", numbers.join(", "));
+            let numbers = numbers.join(", ");
+            let found = format!("expected one retry of trial {parent}, found trials {numbers}");
             let place = survey.trial_key(ids[1], "retry_history");
             findings.add(&kinds::RETRY_DUPLICATE, place, found);
         }
     }
 }
 
-/// The number of the trial that this one retries directly, or what is wrong with its record.
+/// Returns the number of the trial that this one retries directly.
+///
+/// # Errors
+/// Returns the contradiction in the trial's attributes.
 fn check_retry(
     survey: &Survey,
     trial: &Trial,
@@ -202,48 +225,58 @@ fn check_retry(
 ) -> Result<Option<i64>, String> {
     let Some(history) = &trial.retry_history else {
         return match &trial.failed_trial {
-            Some(first) => Err(format!("`failed_trial` is {first}, and there is no history")),
+            Some(first) => Err(format!("expected a history of `failed_trial` {first}, found none")),
             None => Ok(None),
         };
     };
-    let no_history = || format!("{history} is no list of trial numbers");
-    let Json::Array(items) = history else { return Err(no_history()) };
-    let mut numbers = Vec::new();
-    for item in items {
-        let Json::Int(number) = item else { return Err(no_history()) };
-        numbers.push(*number);
-    }
+    let Some(numbers) = trial_numbers(history) else {
+        return Err(format!("expected a list of trial numbers, found {history}"));
+    };
     let (Some(first), Some(parent)) = (numbers.first(), numbers.last()) else {
-        return Err(no_history());
+        return Err(format!("expected a list of trial numbers, found {history}"));
     };
     for number in &numbers {
         let before = by_number.get(number).and_then(|id| survey.trials.get(id));
         match before.map(|before| before.state) {
-            // It may be one whose own number is missing, which has its own finding.
+            // The trial may be one whose own number is missing, which has its own finding.
             None if by_number.len() < n_trials => {}
-            None => return Err(format!("{history} names trial {number}, which does not exist")),
+            None => {
+                return Err(format!("expected trial {number} of {history}, found no such trial"));
+            }
             Some(Some(TrialState::Fail)) | Some(None) => {}
             Some(Some(state)) => {
-                return Err(format!("{history} names trial {number}, which is {state}, not FAIL"));
+                return Err(format!(
+                    "expected the state FAIL of trial {number} in {history}, found {state}"
+                ));
             }
         }
     }
-    if numbers.iter().any(|number| trial.number.is_some_and(|own| *number >= own)) {
-        return Err(format!("{history} names a trial that is not older"));
+    if let Some(own) = trial.number
+        && let Some(younger) = numbers.iter().find(|number| **number >= own)
+    {
+        return Err(format!("expected trials below {own} in {history}, found {younger}"));
     }
     match &trial.failed_trial {
         Some(Json::Int(failed)) if failed == first => Ok(Some(*parent)),
-        Some(failed) => Err(format!("`failed_trial` is {failed}, but the history is {history}")),
-        None => Err(format!("the history is {history}, and `failed_trial` is missing")),
+        Some(failed) => {
+            Err(format!("expected {first} of {history} as `failed_trial`, found {failed}"))
+        }
+        None => Err(format!("expected {first} of {history} as `failed_trial`, found none")),
     }
 }
 
-fn show_age(age: Option<Duration>) -> String {
-    // A heartbeat of a clock that is ahead of ours.
-    age.map_or_else(|| "less than no time".to_owned(), |age| show_seconds(age.as_secs()))
+/// Returns the trial numbers of a history, or `None` if it holds anything else.
+fn trial_numbers(history: &Json) -> Option<Vec<i64>> {
+    let Json::Array(items) = history else { return None };
+    let mut numbers = Vec::new();
+    for item in items {
+        let Json::Int(number) = item else { return None };
+        numbers.push(*number);
+    }
+    Some(numbers)
 }
 
-/// A time as people say it, in one unit.
+/// Returns a duration in one unit.
 pub(super) fn show_seconds(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),

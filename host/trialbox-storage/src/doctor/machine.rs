@@ -1,19 +1,19 @@
-//! The programs and the disk that a database depends on.
+//! The machine and the file system that a database depends on.
 
 use super::file::{Journal, folder_of};
 use super::{Findings, Place, kinds};
 use crate::platform::mount::{Locks, Mount};
 use std::path::Path;
 
-/// With less than this left, a rollback journal and a few trials may not fit.
+/// The free space below which a rollback journal and a few trials may not fit.
 const LOW_SPACE: u64 = 16 << 20;
 
-/// What reads the database here.
+/// The library that reads the database, and the free space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
-    /// The version of the SQLite that is built in.
+    /// The version of the built-in SQLite.
     pub sqlite_version: &'static str,
-    /// What can still be written beside the database, in bytes; `None` if the system does not say.
+    /// The space beside the database that this user may fill, in bytes; `None` if it is unknown.
     pub free_bytes: Option<u64>,
 }
 
@@ -32,34 +32,34 @@ pub(super) fn check(
     mount: Option<&Mount>,
     journal: Option<Journal>,
 ) {
-    let place = || Place { file: Some(folder_of(path).to_owned()), ..Place::default() };
+    let place = Place { file: Some(folder_of(path).to_owned()), ..Place::default() };
     if let Some(mount) = mount {
-        check_mount(findings, mount, journal, place);
+        check_mount(findings, mount, journal, &place);
     }
-    if let Some(free) = machine.free_bytes.filter(|free| *free < LOW_SPACE) {
-        findings.add(&kinds::DISK_FULL, place(), format!("{free} bytes are free"));
+    if let Some(free) = machine.free_bytes
+        && free < LOW_SPACE
+    {
+        let found = format!("expected at least {LOW_SPACE} bytes of free space, found {free}");
+        findings.add(&kinds::DISK_FULL, place, found);
     }
 }
 
-fn check_mount(
-    findings: &mut Findings,
-    mount: &Mount,
-    journal: Option<Journal>,
-    place: impl Fn() -> Place,
-) {
+fn check_mount(findings: &mut Findings, mount: &Mount, journal: Option<Journal>, place: &Place) {
     let what = format!("`{}` is {} ({})", mount.mount_point.display(), mount.fs_type, mount.source);
     match mount.locks {
         Locks::Local => {}
         Locks::Network => {
-            let problem = mount.lock_option_problem().map(|problem| format!(": {problem}"));
-            let problem = problem.unwrap_or_default();
-            findings.add(&kinds::NETWORK_LOCKS, place(), format!("{what}{problem}"));
+            let found = match mount.lock_option_problem() {
+                Some(problem) => format!("{what}: {problem}"),
+                None => what.clone(),
+            };
+            findings.add(&kinds::NETWORK_LOCKS, place.clone(), found);
             if journal.is_some_and(Journal::is_wal) {
                 let found = format!("the journal mode is WAL, and {what}");
-                findings.add(&kinds::WAL_ON_NETWORK, place(), found);
+                findings.add(&kinds::WAL_ON_NETWORK, place.clone(), found);
             }
         }
-        Locks::Unknown => findings.add(&kinds::MOUNT_UNKNOWN, place(), what),
+        Locks::Unknown => findings.add(&kinds::MOUNT_UNKNOWN, place.clone(), what),
     }
 }
 

@@ -1,11 +1,11 @@
-//! What is wrong with a SQLite database of Optuna's, what it means for Python's readers, and what to do.
+//! Examines and repairs a SQLite database of Optuna's.
 //!
-//! [`examine`] only reads, and finds everything at once: one bad row keeps Python from reading a whole study,
-//! and says neither which row nor whether it is the only one. [`repair()`] makes a copy, then changes what can
-//! be proven, in one transaction.
+//! [`examine`] only reads. It reports all findings in one pass, because a single bad row keeps Python from reading a
+//! whole study, and Python names neither the row nor the number of bad rows. [`repair()`] makes a copy, then repairs
+//! in one transaction the rows whose right contents can be proven.
 //!
-//! `kinds` is the list of everything that can be found; `file`, `schema`, `studies`, `values`, `params`
-//! and `life` find it, from the outside to the inside.
+//! `kinds` lists the kinds of findings. `file`, `schema`, `studies`, `values`, `params` and `life` look for them, from
+//! the outside to the inside.
 
 mod cell;
 mod file;
@@ -32,35 +32,35 @@ use std::time::Duration;
 use survey::Survey;
 use trialbox_core::UtcDateTime;
 
-/// How to look.
+/// The options of an examination.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long to wait for others, what keeps writers apart, and whether the guard should be there.
+    /// The wait for the lock, the kind of lock, and whether the guard is expected.
     pub storage: crate::Options,
-    /// Where results wait that could not be written; `None` for beside the database.
+    /// The spool; `None` for the one beside the database.
     pub spool: Option<Spool>,
-    /// How long a running trial may be without a sign of life.
+    /// The age of a heartbeat from which a running trial is reported.
     pub grace: Duration,
-    /// Now, against which ages are measured.
+    /// The time from which ages are measured.
     pub now: UtcDateTime,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Python cannot read the study, or data is being lost.
+    /// A problem that keeps Python from reading the study, or loses data.
     Error,
-    /// Something gives wrong results, or will fail later.
+    /// A problem that gives wrong results, or fails later.
     Warning,
-    /// Good to know.
+    /// A fact that is worth knowing.
     Note,
 }
 
 impl Severity {
-    /// All, the worst first.
+    /// All severities, the worst first.
     pub const ALL: [Severity; 3] = [Severity::Error, Severity::Warning, Severity::Note];
 
-    /// The word for it, in lower case.
+    /// Returns the word in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",
@@ -70,27 +70,62 @@ impl Severity {
     }
 }
 
-/// A kind of finding: all that does not depend on the single case.
+/// A kind of finding.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kind {
     /// The stable code, in kebab case.
     pub code: &'static str,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it means for those who read the database with Python.
+    /// The consequence for programs that read the database with Python.
     pub meaning: &'static str,
-    /// What to do.
+    /// The action to take. Empty for none.
     pub advice: &'static str,
-    /// Why it is left alone, where it is: the end of "not repaired, because …".
+    /// The command that carries the advice out, if there is one.
+    pub remedy: Option<Remedy>,
+    /// The reason against a repair: the end of "not repaired: …".
     why_not: &'static str,
 }
 
-/// Every kind there is.
+/// A command that follows an advice. The caller decides how to write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// Names another database.
+    ChooseDatabase,
+    /// Copies one study.
+    CopyStudy,
+    /// Creates the guard trigger with a repair, or examines the database without expecting it.
+    CreateGuard,
+    /// Creates a study, and with it the database.
+    CreateStudy,
+    /// Examines the database again.
+    Examine,
+    /// Sets SQLite's journal mode to DELETE.
+    LeaveWal,
+    /// Keeps writers apart with a lock file.
+    LockFile,
+    /// Fails lost trials and requeues them.
+    Reap,
+    /// Reads the remaining rows of a damaged database.
+    RecoverRows,
+    /// Opens the database with write access, which makes SQLite roll back the journal.
+    RollBack,
+    /// Copies the database together with its write-ahead log.
+    Snapshot,
+    /// Merges the results in the spool.
+    Sync,
+    /// Upgrades the database with Optuna's migrations.
+    Upgrade,
+    /// Examines the database with a longer wait for the lock.
+    WaitLonger,
+}
+
+/// Returns all kinds of findings.
 pub fn kinds() -> &'static [&'static Kind] {
     kinds::ALL
 }
 
-/// Where something was found. What does not apply is `None`.
+/// The place of a finding. Members that do not apply are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The study's name.
@@ -105,54 +140,37 @@ pub struct Place {
     pub file: Option<PathBuf>,
 }
 
-/// One thing that was found.
+/// One finding.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
-    /// Its kind.
+    /// The kind.
     pub kind: &'static Kind,
-    /// Where.
+    /// The place.
     pub place: Place,
-    /// What stands there.
+    /// The observed facts.
     pub found: String,
-    /// What a repair would do; `None` if it would leave it alone.
+    /// The change that a repair makes; `None` if it changes nothing.
     pub fix: Option<Fix>,
-    /// Why it would leave it alone, if it would: the end of "not repaired, because …".
+    /// The reason against a repair, where `fix` is `None`: the end of "not repaired: …".
     pub why_not: &'static str,
 }
 
-impl Column {
-    /// Returns the table of the column.
-    pub fn table(&self) -> &'static str {
-        self.table
-    }
-}
-
-impl Finding {
-    /// What to do about it, with the name of the database where a command needs one.
-    pub fn advice(&self, path: &Path) -> String {
-        let name = path.display();
-        let advice =
-            self.kind.advice.replace("--storage URL", &format!("--storage sqlite:///{name}"));
-        advice.replace("sqlite3 FILE", &format!("sqlite3 {name}"))
-    }
-}
-
-/// A repair that cannot make a true statement false.
+/// A repair whose right result can be proven.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fix {
     /// Writes a trial's number.
     Number {
         /// The trial.
         trial_id: i64,
-        /// The count of the study's trials with smaller ids.
+        /// The number of the study's trials with smaller ids.
         number: i64,
     },
-    /// Deletes a final value of a trial that needs none.
+    /// Deletes a final value of a trial that failed or was pruned.
     DeleteValue {
         /// The row.
         value_id: i64,
     },
-    /// Sets a number to NULL where the type says that it is infinite.
+    /// Sets a number to NULL where the type says that the value is infinite.
     ClearNumber {
         /// The table and its columns.
         column: &'static Column,
@@ -168,20 +186,27 @@ pub enum Fix {
         /// The word.
         word: String,
     },
-    /// Ends a trial whose process is gone as FAIL.
+    /// Sets a trial whose worker died to FAIL.
     EndTrial {
         /// The trial.
         trial_id: i64,
-        /// How it is known that the process is gone.
+        /// The proof that the worker died.
         because: String,
     },
-    /// Makes the guard trigger.
+    /// Creates the guard trigger.
     MakeGuard,
-    /// Deletes a file that no process will open again.
+    /// Deletes a file that no process opens again.
     RemoveFile(PathBuf),
 }
 
-/// What the repair does, as the end of "the repair …".
+impl Fix {
+    /// Returns whether the repair writes to the database.
+    fn is_in_database(&self) -> bool {
+        !matches!(self, Fix::RemoveFile(_))
+    }
+}
+
+/// Formats as the end of "a repair …".
 impl fmt::Display for Fix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -189,25 +214,35 @@ impl fmt::Display for Fix {
             Fix::DeleteValue { .. } => f.write_str("deletes the value's row"),
             Fix::ClearNumber { .. } => f.write_str("sets the number to NULL"),
             Fix::UpperCase { word, .. } => write!(f, "writes {word}"),
-            Fix::EndTrial { .. } => f.write_str("ends the trial as FAIL"),
-            Fix::MakeGuard => f.write_str("makes the trigger"),
+            Fix::EndTrial { .. } => f.write_str("sets the trial to FAIL"),
+            Fix::MakeGuard => f.write_str("creates the trigger"),
             Fix::RemoveFile(_) => f.write_str("deletes the file"),
         }
     }
 }
 
-/// As people say it: study `s`, trial 3 (id 7), `lr`.
+/// Formats as "study `s`, trial 3 (id 7), `lr`".
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = self.number.map(|number| format!(" {number}")).unwrap_or_default();
-        let parts = [
-            self.study.as_ref().map(|study| format!("study `{study}`")),
-            self.trial_id.map(|id| format!("trial{number} (id {id})")),
-            self.key.as_ref().map(|key| format!("`{key}`")),
-            self.file.as_ref().map(|file| format!("`{}`", file.display())),
-        ];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        f.write_str(&if parts.is_empty() { "the database".to_owned() } else { parts.join(", ") })
+        let mut parts = Vec::new();
+        if let Some(study) = &self.study {
+            parts.push(format!("study `{study}`"));
+        }
+        match (self.trial_id, self.number) {
+            (Some(id), Some(number)) => parts.push(format!("trial {number} (id {id})")),
+            (Some(id), None) => parts.push(format!("trial (id {id})")),
+            (None, _) => {}
+        }
+        if let Some(key) = &self.key {
+            parts.push(format!("`{key}`"));
+        }
+        if let Some(file) = &self.file {
+            parts.push(format!("`{}`", file.display()));
+        }
+        if parts.is_empty() {
+            return f.write_str("the database");
+        }
+        f.write_str(&parts.join(", "))
     }
 }
 
@@ -219,30 +254,38 @@ pub struct Column {
     name: &'static str,
 }
 
-/// All that was found.
+impl Column {
+    /// Returns the table of the column.
+    pub fn table(&self) -> &'static str {
+        self.table
+    }
+}
+
+/// The result of an examination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The worst first; of one severity, in the order of the database.
+    /// The findings, the worst first; of one severity, in the order of the database.
     pub findings: Vec<Finding>,
-    /// What the database lies on; `None` if the system does not say.
+    /// The file system of the database; `None` if it is unknown.
     pub mount: Option<Mount>,
-    /// The programs and the disk.
+    /// SQLite's version and the free space.
     pub machine: Machine,
 }
 
 impl Report {
-    /// How many findings there are of a severity.
+    /// Returns the number of findings of a severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.kind.severity == severity).count()
     }
 }
 
-/// Looks at a database and all that lies beside it. Changes nothing, and makes no file.
+/// Examines a database and the files beside it. Changes nothing, and creates no file.
 pub fn examine(path: &Path, options: &Options) -> Report {
     let mount = crate::platform::mount::mount_of(path).ok();
     let machine = Machine::here(path);
     let mut findings = Findings::default();
-    // Before the database is opened: closing any other handle of the file gives SQLite's locks away.
+    // This reads the file, so it must come before SQLite opens it: POSIX drops all locks of a process on a file when
+    // the process closes any handle of that file.
     let journal = file::check(&mut findings, path, options);
     machine::check(&mut findings, path, &machine, mount.as_ref(), journal);
     if let Some(journal) = journal {
@@ -254,7 +297,7 @@ pub fn examine(path: &Path, options: &Options) -> Report {
     Report { findings: findings.sorted(), mount, machine }
 }
 
-/// All checks of what is inside the file.
+/// Checks the contents of the file.
 fn check_database(findings: &mut Findings, connection: &Connection, options: &Options) {
     if !schema::check(findings, connection, options) {
         return;
@@ -274,7 +317,7 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
 }
 
 fn check_rows(findings: &mut Findings, connection: &Connection, options: &Options) {
-    // One moment of the database, so that rows of a trial that is being written do not contradict each other.
+    // One snapshot for all checks: else the rows of a trial that is being written contradict each other.
     let _ = connection.execute_batch("SAVEPOINT doctor");
     let mut survey = Survey::default();
     for check in [
@@ -301,7 +344,7 @@ fn check_rows(findings: &mut Findings, connection: &Connection, options: &Option
 /// A database that is open for reading.
 struct Opened {
     connection: Connection,
-    /// Where a copy of it lies, if it is a copy that is read.
+    /// The directory of the temporary copy, if a copy is read.
     copy: Option<PathBuf>,
 }
 
@@ -313,8 +356,10 @@ impl Drop for Opened {
     }
 }
 
-/// Opens without write access, and so that SQLite makes no file beside the database: one in WAL mode that
-/// no process has open is read as a plain file, and one whose log is there without its index is copied first.
+/// Opens a database without write access, and in a way that SQLite creates no file beside it.
+///
+/// A database in WAL mode that no process has open is read as a plain file. One that has a log without an index is
+/// copied first, because SQLite would create the index.
 fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::Result<Opened> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = None;
@@ -324,8 +369,8 @@ fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::R
             Connection::open_with_flags(format!("file:{}?immutable=1", escape(path)), flags)?
         }
         Journal::WalAlone => {
-            let failed = |_| rusqlite::Error::InvalidPath(std::env::temp_dir());
-            let folder = file::copy_with_log(path).map_err(failed)?;
+            let folder = file::copy_with_log(path)
+                .map_err(|_| rusqlite::Error::InvalidPath(std::env::temp_dir()))?;
             let copied = folder.join("copy.db");
             copy = Some(folder);
             Connection::open_with_flags(copied, flags)?
@@ -336,25 +381,25 @@ fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::R
     Ok(Opened { connection, copy })
 }
 
-/// A path as SQLite's URIs hold it.
+/// Returns a path as SQLite's URIs hold it.
 fn escape(path: &Path) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
-    let bytes = path.as_os_str().as_encoded_bytes().iter();
-    bytes
-        .map(
-            |&byte| {
-                if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-            },
-        )
-        .collect()
+    let mut escaped = String::new();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
-/// `1 row`, `2 rows`.
+/// Returns a number with its noun: `1 row`, `2 rows`.
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// What has been found so far.
+/// The findings so far.
 #[derive(Default)]
 struct Findings {
     list: Vec<Finding>,
@@ -375,44 +420,55 @@ impl Findings {
         self.list.push(Finding { kind, place, found: found.into(), fix, why_not: kind.why_not });
     }
 
-    /// What a repair assumes of the database does not hold.
+    /// Withdraws all repairs in the database, where their assumptions do not hold.
     fn forbid_repairs(&mut self) {
-        let in_database = |fix: &Fix| !matches!(fix, Fix::RemoveFile(_));
         for finding in &mut self.list {
-            if finding.fix.as_ref().is_some_and(in_database) {
+            if finding.fix.as_ref().is_some_and(Fix::is_in_database) {
                 (finding.fix, finding.why_not) = (None, kinds::UNSOUND);
             }
         }
     }
 
-    /// What SQLite itself has found.
+    /// Adds an error of SQLite, unless another finding explains it.
     fn sqlite(&mut self, error: &rusqlite::Error) {
-        use rusqlite::ffi::SQLITE_READONLY_ROLLBACK;
-        let extended = error.sqlite_error().map(|error| error.extended_code);
-        let kind = match error.sqlite_error_code() {
-            _ if extended == Some(SQLITE_READONLY_ROLLBACK) => &kinds::HOT_JOURNAL,
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => &kinds::LOCKED,
-            Some(ErrorCode::NotADatabase) => &kinds::NOT_A_DATABASE,
-            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => &kinds::UNREADABLE_FILE,
-            _ if matches!(error, rusqlite::Error::InvalidPath(_)) => &kinds::UNREADABLE_FILE,
-            _ => &kinds::INTEGRITY,
-        };
-        let is_missing =
-            |known: &Finding| [&kinds::COLUMN_MISSING, &kinds::TABLE_MISSING].contains(&known.kind);
         let is_query = matches!(error, rusqlite::Error::SqlInputError { .. })
             || error.sqlite_error_code() == Some(ErrorCode::Unknown);
-        if is_query && self.list.iter().any(is_missing) {
+        if is_query && self.has_gap() {
             return;
         }
-        let found = error.to_string();
-        // A damaged page is met by one check after the other.
+        let (kind, found) = (kind_of(error), error.to_string());
+        // Several checks read the same damaged page.
         if !self.list.iter().any(|known| known.kind == kind && known.found == found) {
             self.add(kind, Place::default(), found);
         }
     }
 
+    /// Returns whether a table or a column is missing, which makes queries fail.
+    fn has_gap(&self) -> bool {
+        let gaps = [&kinds::COLUMN_MISSING, &kinds::TABLE_MISSING];
+        self.list.iter().any(|known| gaps.contains(&known.kind))
+    }
+
     fn sorted(mut self) -> Vec<Finding> {
         self.list.sort_by_key(|finding| finding.kind.severity);
         self.list
+    }
+}
+
+/// Returns the kind of finding that an error of SQLite stands for.
+fn kind_of(error: &rusqlite::Error) -> &'static Kind {
+    use rusqlite::ffi::SQLITE_READONLY_ROLLBACK;
+    if let Some(error) = error.sqlite_error()
+        && error.extended_code == SQLITE_READONLY_ROLLBACK
+    {
+        return &kinds::HOT_JOURNAL;
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => &kinds::LOCKED,
+        Some(ErrorCode::NotADatabase) => &kinds::NOT_A_DATABASE,
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => &kinds::UNREADABLE_FILE,
+        // The temporary copy of a database could not be made.
+        _ if matches!(error, rusqlite::Error::InvalidPath(_)) => &kinds::UNREADABLE_FILE,
+        _ => &kinds::INTEGRITY,
     }
 }

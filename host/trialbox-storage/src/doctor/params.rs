@@ -1,4 +1,4 @@
-//! The rows of parameters and attributes.
+//! Checks the rows of parameters and attributes.
 
 use super::cell::{Cell, each};
 use super::studies::check_name;
@@ -10,7 +10,7 @@ use trialbox_core::seam::storage::{FIXED_PARAMS_ATTR, OWNER_ATTR};
 use trialbox_core::space::distribution::{DistributionJsonError, MAX_EXACT_INT};
 use trialbox_core::{Distribution, Json};
 
-/// The names of Optuna before 3.0.
+/// The names of distributions before Optuna 3.0.
 const LEGACY: [&str; 5] = [
     "UniformDistribution",
     "LogUniformDistribution",
@@ -19,7 +19,7 @@ const LEGACY: [&str; 5] = [
     "IntLogUniformDistribution",
 ];
 
-/// Texts are parsed once: a study repeats each in every trial.
+/// The parsed texts of distributions. Each is parsed once, because every trial of a study repeats it.
 type Parsed = HashMap<String, Result<Distribution, (&'static Kind, String)>>;
 
 pub(super) fn check_params(
@@ -27,18 +27,16 @@ pub(super) fn check_params(
     survey: &mut Survey,
     connection: &Connection,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params ORDER BY param_id";
+    let sql = "SELECT trial_id, param_name, param_value, distribution_json
+        FROM trial_params ORDER BY param_id";
     let mut parsed = Parsed::new();
     each(connection, sql, |row| {
         let [trial_id, name, value, text] = row;
-        let Some(trial_id) = trial_id.int().filter(|id| survey.trials.contains_key(id)) else {
-            return;
-        };
-        let shown = name.text().map_or_else(|| name.to_string(), str::to_owned);
+        let Some(trial_id) = survey.known_trial(trial_id) else { return };
+        let shown = name.to_plain();
         let place = survey.trial_key(trial_id, shown.as_str());
         check_name(findings, place.clone(), "parameter's name", name);
-        let key = text.text().map_or_else(|| text.to_string(), str::to_owned);
-        match parsed.entry(key).or_insert_with_key(|text| parse(text)) {
+        match parsed.entry(text.to_plain()).or_insert_with_key(|text| parse(text)) {
             Ok(distribution) => {
                 check_value(findings, place.clone(), distribution, value);
                 check_exact(findings, place.clone(), distribution);
@@ -51,23 +49,28 @@ pub(super) fn check_params(
 }
 
 fn parse(text: &str) -> Result<Distribution, (&'static Kind, String)> {
-    Distribution::from_json_text(text).map_err(|error| {
-        let kind = match &error {
-            DistributionJsonError::Json(_) => &kinds::DISTRIBUTION_JSON,
-            DistributionJsonError::UnknownName { .. } => &kinds::DISTRIBUTION_UNKNOWN,
-            DistributionJsonError::Attribute { .. } => &kinds::DISTRIBUTION_ATTRIBUTE,
-            DistributionJsonError::Range(_) => &kinds::DISTRIBUTION_RANGE,
-        };
-        let cause = std::error::Error::source(&error);
-        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
-        (kind, format!("{error}{cause}, in {}", Cell::Text(text.to_owned())))
-    })
+    let error = match Distribution::from_json_text(text) {
+        Ok(distribution) => return Ok(distribution),
+        Err(error) => error,
+    };
+    let kind = match &error {
+        DistributionJsonError::Json(_) => &kinds::DISTRIBUTION_JSON,
+        DistributionJsonError::UnknownName { .. } => &kinds::DISTRIBUTION_UNKNOWN,
+        DistributionJsonError::Attribute { .. } => &kinds::DISTRIBUTION_ATTRIBUTE,
+        DistributionJsonError::Range(_) => &kinds::DISTRIBUTION_RANGE,
+    };
+    let mut found = error.to_string();
+    if let Some(cause) = std::error::Error::source(&error) {
+        found.push_str(&format!(": {cause}"));
+    }
+    found.push_str(&format!(", in {}", Cell::Text(text.to_owned())));
+    Err((kind, found))
 }
 
 fn check_value(findings: &mut Findings, place: Place, distribution: &Distribution, value: &Cell) {
-    let found = format!("the value is {value}, of {distribution}");
+    let found = format!("expected a value of {distribution}, found {value}");
     let Some(number) = value.number() else {
-        // Only a float goes through Python's reader as it is.
+        // Optuna converts all values but those of floats when it reads them, and fails on a wrong type.
         let kind = match distribution {
             Distribution::Float(_) => &kinds::PARAM_ODD,
             _ => &kinds::PARAM_NOT_A_NUMBER,
@@ -81,6 +84,7 @@ fn check_value(findings: &mut Findings, place: Place, distribution: &Distributio
         }
         Distribution::Categorical(categorical) => {
             let n = categorical.choices().len() as f64;
+            // Python's lists take negative indices from the end, so only those below -n fail.
             let index = number.trunc();
             if index >= n || index < -n {
                 findings.add(&kinds::CHOICE_OUT_OF_RANGE, place, found);
@@ -98,18 +102,18 @@ fn check_exact(findings: &mut Findings, place: Place, distribution: &Distributio
     if let Distribution::Int(int) = distribution
         && !(exact.contains(&int.low()) && exact.contains(&int.high()))
     {
-        findings.add(&kinds::DISTRIBUTION_INEXACT, place, format!("it is {distribution}"));
+        findings.add(&kinds::DISTRIBUTION_INEXACT, place, format!("found {distribution}"));
     }
 }
 
 fn check_legacy(findings: &mut Findings, place: Place, text: &Cell) {
     let text = text.text().unwrap_or_default();
     if let Some(name) = LEGACY.iter().find(|name| text.contains(&format!("\"{name}\""))) {
-        findings.add(&kinds::DISTRIBUTION_LEGACY, place, format!("a {name} of Optuna 2"));
+        findings.add(&kinds::DISTRIBUTION_LEGACY, place, format!("found {name} of Optuna 2"));
     }
 }
 
-/// One finding for each distribution that cannot stand beside the study's others of that name.
+/// Adds a finding for each distribution that is incompatible with the study's others of that name.
 fn check_compatible(
     findings: &mut Findings,
     survey: &mut Survey,
@@ -124,9 +128,11 @@ fn check_compatible(
         return;
     }
     let first = known.first().cloned();
+    // One finding for each distribution, not for each trial that has it.
     known.push((distribution.clone(), trial_id));
     if let Some((first, first_id)) = first {
-        let found = format!("here {distribution}, but {first} in the trial with id {first_id}");
+        let found =
+            format!("expected {first} as in the trial with id {first_id}, found {distribution}");
         let place = survey.trial_key(trial_id, name);
         findings.add(&kinds::DISTRIBUTIONS_INCOMPATIBLE, place, found);
     }
@@ -143,10 +149,8 @@ pub(super) fn check_attributes(
         );
         each(connection, &sql, |row| {
             let [study_id, key, value] = row;
-            let Some(study) = study_id.int().filter(|id| survey.studies.contains_key(id)) else {
-                return;
-            };
-            let place = survey.study_key(study, show_key(key));
+            let Some(study) = survey.known_study(study_id) else { return };
+            let place = survey.study_key(study, key.to_plain());
             check_attribute(findings, place, key, value);
         })?;
         let sql = format!(
@@ -154,10 +158,8 @@ pub(super) fn check_attributes(
         );
         each(connection, &sql, |row| {
             let [trial_id, key, value] = row;
-            let Some(id) = trial_id.int().filter(|id| survey.trials.contains_key(id)) else {
-                return;
-            };
-            let place = survey.trial_key(id, show_key(key));
+            let Some(id) = survey.known_trial(trial_id) else { return };
+            let place = survey.trial_key(id, key.to_plain());
             let json = check_attribute(findings, place, key, value);
             if word == "system" {
                 remember(survey, id, key.text().unwrap_or_default(), json);
@@ -167,10 +169,7 @@ pub(super) fn check_attributes(
     Ok(())
 }
 
-fn show_key(key: &Cell) -> String {
-    key.text().map_or_else(|| key.to_string(), str::to_owned)
-}
-
+/// Checks an attribute and returns its value, if that is JSON.
 fn check_attribute(
     findings: &mut Findings,
     place: Place,
@@ -183,7 +182,7 @@ fn check_attribute(
             Cell::BadText => &kinds::TEXT_NOT_UTF8,
             _ => &kinds::ATTRIBUTE_NOT_JSON,
         };
-        findings.add(kind, place, format!("the value is {value}"));
+        findings.add(kind, place, format!("expected JSON, found {value}"));
         return None;
     };
     match Json::parse(text) {
@@ -197,7 +196,7 @@ fn check_attribute(
     }
 }
 
-/// Keeps the attributes that say how a trial lives.
+/// Keeps the attributes about a trial's owner, its fixed parameters and its retries.
 fn remember(survey: &mut Survey, id: i64, key: &str, json: Option<Json>) {
     let Some(trial) = survey.trials.get_mut(&id) else { return };
     match key {

@@ -1,4 +1,4 @@
-//! The repairs: after a copy, in one transaction, and only what can be proven.
+//! Repairs a database: after a copy, in one transaction, and only rows whose right contents can be proven.
 
 use super::schema::{GUARD, check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
@@ -14,31 +14,30 @@ use trialbox_core::StorageError;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::trial::format_datetime;
 
-/// One repair can show the next: a state in lower case hides that the trial needs no value, and of several
-/// values only the last can go.
+/// The largest number of rounds. One repair can expose the next: a state in lower case hides that the trial needs no
+/// value, and of several values only the last can be deleted.
 const MAX_ROUNDS: usize = 16;
 
-/// What was repaired, and what is left.
+/// The result of a repair.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Repaired {
-    /// What was found and is no more.
+    /// The repaired findings.
     pub done: Vec<Finding>,
-    /// The database as it was before; `None` if nothing in it was changed.
+    /// The copy from before the repair; `None` if the database was not changed.
     pub copy: Option<PathBuf>,
-    /// What is found now.
+    /// The examination after the repair.
     pub report: Report,
 }
 
-/// Repairs what can be proven, and looks again. Before the database is changed, a copy is made beside it.
+/// Repairs a database and examines it again. Before the database is changed, a copy is made beside it.
 ///
 /// # Errors
-/// A database that cannot be written or copied; then nothing is changed.
+/// Fails if the database cannot be written or copied; then nothing is changed.
 pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> {
     let before = examine(path, options);
-    let in_database =
-        |finding: &&Finding| finding.fix.as_ref().is_some_and(|fix| !is_file_fix(fix));
     let (mut done, mut copy) = (Vec::new(), None);
-    if before.findings.iter().any(|finding| in_database(&finding)) {
+    let mut fixes = before.findings.iter().filter_map(|finding| finding.fix.as_ref());
+    if fixes.any(Fix::is_in_database) {
         let target = copy_path(path, options);
         done = repair_database(path, &target, options)?;
         copy = Some(target);
@@ -53,14 +52,10 @@ pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> 
     Ok(Repaired { done, copy, report: examine(path, options) })
 }
 
-/// Why nothing was repaired.
+/// The reason why nothing was repaired.
 type Refusal = Box<dyn std::error::Error + Send + Sync>;
 
-fn is_file_fix(fix: &Fix) -> bool {
-    matches!(fix, Fix::RemoveFile(_))
-}
-
-/// `NAME.before-repair-20261123T192159`, with a count if that is taken.
+/// Returns the name of the copy, `NAME.before-repair-20261123T192159`, with a number after it if a file has that name.
 fn copy_path(path: &Path, options: &Options) -> PathBuf {
     let time = options.now.strftime("%Y%m%dT%H%M%S");
     let first = file::beside(path, &format!(".before-repair-{time}"));
@@ -73,24 +68,33 @@ fn repair_database(
     target: &Path,
     options: &Options,
 ) -> Result<Vec<Finding>, StorageError> {
-    let failed = |source: Refusal| StorageError::Backend {
-        action: format!("repair the database `{}`", path.display()),
-        help: Some("the database is as it was".to_owned()),
-        source,
+    let repaired = match acquire(path, options) {
+        Ok(lock) => repair_locked(path, target, options, lock.as_ref()),
+        Err(refusal) => Err(refusal),
     };
-    let mut patience = LockWait::new(&options.storage, path);
-    let lock = lock_file_of(path, options.storage.lock, is_on_network(path))
-        .map(|lock| lock.acquire(&mut patience));
-    let lock = lock.transpose().map_err(|error| match error {
-        LockError::Io(error) => failed(error.into()),
-        LockError::Busy { holder } => {
-            failed(format!("{} holds the lock", holder.as_deref().unwrap_or("somebody")).into())
-        }
-    })?;
-    repair_locked(path, target, options, lock.as_ref()).map_err(failed)
+    repaired.map_err(|source| StorageError::Backend {
+        action: format!("repair the database `{}`", path.display()),
+        help: Some("the database was not changed".to_owned()),
+        source,
+    })
 }
 
-/// `lock`: what keeps others out besides SQLite, where that is needed.
+/// Acquires the lock file, where SQLite's own locks do not reach all machines.
+fn acquire(path: &Path, options: &Options) -> Result<Option<HeldLock>, Refusal> {
+    let Some(lock) = lock_file_of(path, options.storage.lock, is_on_network(path)) else {
+        return Ok(None);
+    };
+    match lock.acquire(&mut LockWait::new(&options.storage, path)) {
+        Ok(held) => Ok(Some(held)),
+        Err(LockError::Io(error)) => Err(error.into()),
+        Err(LockError::Busy { holder: Some(holder) }) => {
+            Err(format!("{holder} holds the lock").into())
+        }
+        Err(LockError::Busy { holder: None }) => Err("an unknown process holds the lock".into()),
+    }
+}
+
+/// Repairs the database while `lock` keeps other machines out, where that is needed.
 fn repair_locked(
     path: &Path,
     target: &Path,
@@ -101,14 +105,14 @@ fn repair_locked(
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // As Optuna has it; a row of something deleted must not keep others from being repaired.
+    // Optuna does not enforce foreign keys either. An orphan row must not prevent the repair of other rows.
     connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     copy_database(path, target)?;
     let had_guard = has_guard(&transaction)?;
     let mut guard = Findings::default();
     check_guard(&mut guard, &transaction, options);
-    // It would refuse to let a state be corrected.
+    // The guard would refuse the correction of a state.
     transaction.execute_batch(&format!("DROP TRIGGER IF EXISTS {GUARD}"))?;
     let mut done = repair_rows(&transaction, options)?;
     if had_guard || options.storage.guard {
@@ -116,22 +120,26 @@ fn repair_locked(
     }
     done.extend(guard.list);
     if lock.is_some_and(|lock| !lock.is_ours()) {
-        return Err("this process stood still for so long that others took its lock".into());
+        return Err(
+            "this process was suspended for so long that another process took its lock".into()
+        );
     }
     transaction.commit()?;
     Ok(done)
 }
 
-/// Repairs until there is nothing left to repair.
+/// Repairs rows until a check finds none that can be repaired.
 fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<Vec<Finding>> {
     let mut done = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let mut findings = Findings::default();
         check_database(&mut findings, connection, options);
-        // The guard comes at the end.
-        let is_fixable = |fix: &Option<Fix>| fix.as_ref().is_some_and(|fix| *fix != Fix::MakeGuard);
-        let fixable: Vec<Finding> =
-            findings.list.into_iter().filter(|finding| is_fixable(&finding.fix)).collect();
+        // The guard is created after all repairs.
+        findings
+            .list
+            .retain(|finding| finding.fix.as_ref().is_some_and(|fix| *fix != Fix::MakeGuard));
+        let fixable = findings.list;
+        // A round that repairs the same rows again has no effect.
         if fixable.is_empty() || done.ends_with(&fixable) {
             break;
         }
@@ -145,27 +153,27 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
     Ok(done)
 }
 
-/// Copies the database, for its owner's eyes until the copy has the permissions of the original. What could
-/// not be copied whole is deleted.
+/// Copies the database. Only its owner can read the copy until the copy has the permissions of the original. An
+/// incomplete copy is deleted.
 fn copy_database(path: &Path, target: &Path) -> Result<(), Refusal> {
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
-    let copied = write_copy(path, target).map_err(Refusal::from).and_then(|()| {
-        let permissions = fs::metadata(path)?.permissions();
-        fs::set_permissions(target, permissions).map_err(Refusal::from)
-    });
+    let copied = write_copy(path, target);
     if copied.is_err() {
         let _ = fs::remove_file(target);
     }
     copied
 }
 
-/// A copy through SQLite, which knows what belongs to the database, while our transaction keeps writers out.
-/// Any other way to read the file would end with giving away the lock.
-fn write_copy(path: &Path, target: &Path) -> rusqlite::Result<()> {
+/// Copies the contents with SQLite, which includes the write-ahead log, while the open transaction keeps writers out.
+///
+/// Any other way to read the file would release the locks of the transaction when the file is closed.
+fn write_copy(path: &Path, target: &Path) -> Result<(), Refusal> {
     let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut copy = Connection::open(target)?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
-    backup.run_to_completion(i32::MAX, Duration::ZERO, None)
+    backup.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+    fs::set_permissions(target, fs::metadata(path)?.permissions())?;
+    Ok(())
 }
 
 fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Result<()> {
@@ -192,7 +200,7 @@ fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Res
             connection.execute(&sql, params![row_id, word])?;
         }
         Fix::EndTrial { trial_id, because } => end_trial(connection, *trial_id, because, options)?,
-        // Made at the end; removed outside of the transaction.
+        // The guard is created at the end, files are deleted outside of the transaction.
         Fix::MakeGuard | Fix::RemoveFile(_) => {}
     }
     Ok(())
@@ -209,7 +217,8 @@ fn end_trial(
         ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json";
     let failure = Failure::new(FailureCode::Lost, because).to_json(&[]).to_string();
     connection.execute(sql, params![trial_id, FAILURE_ATTR, failure])?;
-    let sql = "UPDATE trials SET state = 'FAIL', datetime_complete = ?2 WHERE trial_id = ?1 AND state = 'RUNNING'";
+    let sql = "UPDATE trials SET state = 'FAIL', datetime_complete = ?2
+        WHERE trial_id = ?1 AND state = 'RUNNING'";
     connection.execute(sql, params![trial_id, format_datetime(options.now)])?;
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! The tables, their revision, and what SQLite itself says of the file.
+//! Checks the tables, their revision, and the integrity of the file.
 
 use super::{Findings, Fix, Options, Place, count, kinds};
 use crate::schema::{OLDER_REVISIONS, REVISION};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
 
-/// The trigger that refuses illegal changes of a trial's state, from whomever they come.
+/// The trigger that refuses illegal changes of a trial's state, those of Python workers too.
 pub(super) const GUARD: &str = "trialbox_guard_state";
 
 /// The tables and columns of revision v3.2.0.a.
@@ -34,10 +34,10 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("alembic_version", &["version_num"]),
 ];
 
-/// How many complaints of SQLite's are listed; a damaged page brings forth any number of them.
+/// The largest number of SQLite's complaints that are listed: one damaged page can cause thousands.
 const MAX_COMPLAINTS: usize = 20;
 
-/// Checks the file and its tables; says whether the rows can be looked at.
+/// Checks the file and its tables. Returns whether the rows can be checked.
 pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &Options) -> bool {
     let tables = match tables(connection) {
         Ok(tables) => tables,
@@ -47,12 +47,16 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
         }
     };
     if tables.is_empty() {
-        findings.add(&kinds::ZERO_LENGTH, Place::default(), "the database has no tables");
+        findings.add(
+            &kinds::ZERO_LENGTH,
+            Place::default(),
+            "expected the tables of Optuna, found none",
+        );
         return false;
     }
     if !tables.contains("studies") || !tables.contains("trials") {
         let names: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
-        let found = format!("it has the tables {}", names.join(", "));
+        let found = format!("expected the tables of Optuna, found {}", names.join(", "));
         findings.add(&kinds::FOREIGN_SCHEMA, Place::default(), found);
         return false;
     }
@@ -65,7 +69,7 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
     true
 }
 
-/// Whether the guard trigger is there.
+/// Returns whether the database has the guard trigger.
 pub(super) fn has_guard(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
     Ok(connection.query_row(sql, [GUARD], |_| Ok(())).optional()?.is_some())
@@ -97,20 +101,24 @@ fn check_orphans(
     connection: &Connection,
     _tables: &BTreeSet<String>,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT \"table\", parent, count(*), min(rowid) FROM pragma_foreign_key_check GROUP BY 1, 2";
+    let sql = "SELECT \"table\", parent, count(*), min(rowid)
+        FROM pragma_foreign_key_check GROUP BY 1, 2";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
         let (n_rows, first): (u32, Option<i64>) = (row.get(2)?, row.get(3)?);
-        let first = first.map(|first| format!(", the first with id {first}")).unwrap_or_default();
-        let found = format!("{} of nothing in `{parent}`{first}", count(n_rows as usize, "row"));
+        let mut found = format!("{} without a parent in `{parent}`", count(n_rows as usize, "row"));
+        // A table without row ids has none to show.
+        if let Some(first) = first {
+            found.push_str(&format!(", the first with id {first}"));
+        }
         findings.add(&kinds::ORPHAN_ROWS, Place { key: Some(table), ..Place::default() }, found);
     }
     check_parentless(findings, connection)
 }
 
-/// Rows whose foreign key is NULL, which SQLite does not count as a violation.
+/// Finds rows whose foreign key is NULL, which SQLite does not count as a violation.
 fn check_parentless(findings: &mut Findings, connection: &Connection) -> rusqlite::Result<()> {
     for (table, columns) in TABLES {
         // The first column is the table's own key.
@@ -120,7 +128,7 @@ fn check_parentless(findings: &mut Findings, connection: &Connection) -> rusqlit
         let n_rows: u32 = connection.query_row(&sql, [], |row| row.get(0))?;
         if n_rows > 0 {
             let place = Place { key: Some(table.to_owned()), ..Place::default() };
-            let found = format!("{} without `{parent}`", count(n_rows as usize, "row"));
+            let found = format!("{} with NULL as `{parent}`", count(n_rows as usize, "row"));
             findings.add(&kinds::ORPHAN_ROWS, place, found);
         }
     }
@@ -138,7 +146,7 @@ fn check_versions(
         schema_version =
             connection.query_row(sql, [], |row| row.get::<_, Option<i64>>(0)).optional()?;
         if schema_version.is_none() {
-            let found = "`version_info` has no row";
+            let found = "expected a row in `version_info`, found none";
             findings.add(&kinds::VERSION_INFO_MISSING, Place::default(), found);
         }
     }
@@ -147,23 +155,28 @@ fn check_versions(
         let mut statement = connection.prepare("SELECT version_num FROM alembic_version")?;
         revisions = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     }
-    // Optuna itself stamps a database without a revision, and takes any schema but 12 for its oldest one.
+    // Optuna writes the revision into a database without one, and takes any schema but 12 for its oldest.
     let is_current = matches!(schema_version, None | Some(Some(12)));
     let (kind, found) = match &revisions[..] {
         [revision] if revision == REVISION => return Ok(()),
         [revision] if OLDER_REVISIONS.contains(&revision.as_str()) => {
-            (&kinds::REVISION_OLDER, format!("revision {revision}, where {REVISION} is wanted"))
+            (&kinds::REVISION_OLDER, format!("`{revision}`"))
         }
-        [revision] => {
-            (&kinds::REVISION_UNKNOWN, format!("revision {revision}; known is {REVISION}"))
+        [revision] => (&kinds::REVISION_UNKNOWN, format!("`{revision}`")),
+        [] if is_current => (&kinds::REVISION_MISSING, "none".to_owned()),
+        [] => {
+            let version = match schema_version.flatten() {
+                Some(version) => version.to_string(),
+                None => "NULL".to_owned(),
+            };
+            (&kinds::REVISION_OLDER, format!("none, with schema version {version}"))
         }
-        [] if is_current => (&kinds::REVISION_MISSING, "no revision is written down".to_owned()),
-        [] => (
-            &kinds::REVISION_OLDER,
-            format!("no revision, and schema version {:?}", schema_version.flatten()),
-        ),
-        several => (&kinds::REVISION_TWICE, format!("the revisions {}", several.join(", "))),
+        several => {
+            let quoted: Vec<String> = several.iter().map(|name| format!("`{name}`")).collect();
+            (&kinds::REVISION_TWICE, quoted.join(" and "))
+        }
     };
+    let found = format!("expected the revision `{REVISION}`, found {found}");
     findings.add(kind, Place::default(), found);
     Ok(())
 }
@@ -174,11 +187,11 @@ fn check_columns(
     tables: &BTreeSet<String>,
 ) -> rusqlite::Result<()> {
     for (table, wanted) in TABLES {
-        let place = || Place { key: Some(table.to_owned()), ..Place::default() };
+        let place = Place { key: Some(table.to_owned()), ..Place::default() };
         if !tables.contains(table) {
             // An absent revision has its own finding.
             if table != "alembic_version" {
-                findings.add(&kinds::TABLE_MISSING, place(), "there is no such table");
+                findings.add(&kinds::TABLE_MISSING, place, "the table is missing");
             }
             continue;
         }
@@ -186,17 +199,17 @@ fn check_columns(
         let columns: BTreeSet<String> =
             statement.query_map([table], |row| row.get(0))?.collect::<Result<_, _>>()?;
         for column in wanted.iter().filter(|column| !columns.contains(**column)) {
-            let found = format!("the table has no column `{column}`");
-            findings.add(&kinds::COLUMN_MISSING, place(), found);
+            let found = format!("the column `{column}` is missing");
+            findings.add(&kinds::COLUMN_MISSING, place.clone(), found);
         }
     }
     Ok(())
 }
 
-/// Whether the guard is there, if it should be.
+/// Checks that the database has the guard trigger, if the options expect it.
 pub(super) fn check_guard(findings: &mut Findings, connection: &Connection, options: &Options) {
     if options.storage.guard && matches!(has_guard(connection), Ok(false)) {
-        let found = format!("there is no trigger `{GUARD}`");
+        let found = format!("the trigger `{GUARD}` is missing");
         findings.add_fixable(&kinds::GUARD_MISSING, Place::default(), found, Some(Fix::MakeGuard));
     }
 }

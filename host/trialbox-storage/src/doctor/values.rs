@@ -30,16 +30,19 @@ pub(super) fn check_values(
         let Some(trial) = survey.trials.get_mut(&trial_id) else { return };
         trial.n_values += 1;
         trial.last_objective = trial.last_objective.max(objective.int());
-        // What has no result can do without the row; a result without its value is none. Only the last row can
-        // go, for Optuna fails on an objective whose forerunners are missing.
+        // A failed or pruned trial does not need the row; a COMPLETE trial without its value has no result. Only the
+        // last row may be deleted, because Optuna fails on an objective whose predecessors are missing.
         let has_no_result = matches!(trial.state, Some(TrialState::Fail | TrialState::Pruned));
         let place = survey.trial_key(trial_id, format!("objective {objective}"));
         if objective.int().is_none() {
-            let found = format!("the objective is {objective}, where a whole number is wanted");
+            let found = format!("expected a whole number as the objective, found {objective}");
             findings.add(&kinds::WRONG_TYPE, place.clone(), found);
         }
-        let delete =
-            (has_no_result && objective == last).then_some(Fix::DeleteValue { value_id: id });
+        let delete = if has_no_result && objective == last {
+            Some(Fix::DeleteValue { value_id: id })
+        } else {
+            None
+        };
         check_value(findings, place, id, (value, kind), delete);
     })?;
     check_counts(findings, survey);
@@ -53,7 +56,7 @@ fn check_value(
     (value, kind): (&Cell, &Cell),
     delete: Option<Fix>,
 ) {
-    let found = format!("the value is {value} and its type {kind}");
+    let found = format!("found the value {value} with the type {kind}");
     match (kind.text().unwrap_or_default(), value) {
         ("FINITE", Cell::Int(_) | Cell::Real(_)) => {}
         ("INF_POS" | "INF_NEG", Cell::Null) => {}
@@ -74,38 +77,41 @@ fn check_value(
     }
 }
 
-/// How many values each trial has, against its state and its study.
+/// Compares the number of values of each trial with its state and its study.
 fn check_counts(findings: &mut Findings, survey: &Survey) {
     for (id, trial) in &survey.trials {
-        let n_directions = survey.studies.get(&trial.study).map_or(0, |study| study.n_directions);
-        let place = || survey.trial_key(*id, "values");
-        let n = trial.n_values;
-        // Optuna makes a list as long as there are rows, and puts each value at its objective's place.
-        if let Some(last) = trial.last_objective.filter(|last| *last >= n as i64) {
-            let found = format!("{}, and one is that of objective {last}", count(n, "value"));
-            findings.add(&kinds::OBJECTIVE_GAP, place(), found);
-        }
-        let found = || {
-            format!("{}, for a study of {}", count(n, "value"), count(n_directions, "objective"))
+        let n_directions = match survey.studies.get(&trial.study) {
+            Some(study) => study.n_directions,
+            None => 0,
         };
+        let place = survey.trial_key(*id, "values");
+        let n = trial.n_values;
+        let n_values = count(n, "value");
+        // Optuna makes a list as long as there are rows, and puts each value at the index of its objective.
+        if let Some(last) = trial.last_objective
+            && last >= n as i64
+        {
+            let found = format!("found {n_values}, and one is that of objective {last}");
+            findings.add(&kinds::OBJECTIVE_GAP, place.clone(), found);
+        }
         match trial.state {
             Some(TrialState::Complete) if n == 0 => {
-                let found = "the trial is COMPLETE and has no value";
-                findings.add(&kinds::COMPLETE_WITHOUT_VALUES, place(), found);
+                let found = "expected a value for the state COMPLETE, found none";
+                findings.add(&kinds::COMPLETE_WITHOUT_VALUES, place, found);
             }
             Some(TrialState::Complete) if n_directions > 0 && n != n_directions => {
-                findings.add(&kinds::VALUE_COUNT, place(), found());
+                let n_objectives = count(n_directions, "objective");
+                let found =
+                    format!("expected one value for each of {n_objectives}, found {n_values}");
+                findings.add(&kinds::VALUE_COUNT, place, found);
             }
             Some(TrialState::Fail) if n > 0 => {
-                findings.add(
-                    &kinds::FAIL_WITH_VALUES,
-                    place(),
-                    format!("FAIL with {}", count(n, "value")),
-                );
+                let found = format!("expected no value for the state FAIL, found {n_values}");
+                findings.add(&kinds::FAIL_WITH_VALUES, place, found);
             }
             Some(state @ (TrialState::Running | TrialState::Waiting)) if n > 0 => {
-                let found = format!("{state} with {}", count(n, "value"));
-                findings.add(&kinds::UNFINISHED_WITH_VALUES, place(), found);
+                let found = format!("expected no value for the state {state}, found {n_values}");
+                findings.add(&kinds::UNFINISHED_WITH_VALUES, place, found);
             }
             _ => {}
         }
@@ -117,19 +123,20 @@ pub(super) fn check_intermediate_values(
     survey: &mut Survey,
     connection: &Connection,
 ) -> rusqlite::Result<()> {
-    let sql = "SELECT trial_intermediate_value_id, trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values ORDER BY trial_id, step";
+    let sql = "SELECT trial_intermediate_value_id, trial_id, step, intermediate_value, intermediate_value_type
+        FROM trial_intermediate_values ORDER BY trial_id, step";
     each(connection, sql, |row| {
         let [id, trial_id, step, value, kind] = row;
-        let (Some(id), Some(trial_id)) = (id.int(), trial_id.int()) else { return };
-        if !survey.trials.contains_key(&trial_id) {
-            return;
-        }
+        let (Some(id), Some(trial_id)) = (id.int(), survey.known_trial(trial_id)) else { return };
         let place = survey.trial_key(trial_id, format!("step {step}"));
         match step.int() {
             Some(0..) => {}
-            Some(_) => findings.add(&kinds::STEP_NEGATIVE, place.clone(), format!("step {step}")),
+            Some(_) => {
+                let found = format!("expected a step of at least 0, found {step}");
+                findings.add(&kinds::STEP_NEGATIVE, place.clone(), found);
+            }
             None => {
-                let found = format!("the step is {step}, where a whole number is wanted");
+                let found = format!("expected a whole number as the step, found {step}");
                 findings.add(&kinds::WRONG_TYPE, place.clone(), found);
             }
         }
@@ -144,7 +151,7 @@ fn check_intermediate_value(
     value: &Cell,
     kind: &Cell,
 ) {
-    let found = format!("the value is {value} and its type {kind}");
+    let found = format!("found the value {value} with the type {kind}");
     match (kind.text().unwrap_or_default(), value) {
         ("FINITE", Cell::Int(_) | Cell::Real(_)) => {}
         ("INF_POS" | "INF_NEG" | "NAN", Cell::Null) => {}
@@ -166,7 +173,7 @@ fn check_intermediate_value(
     }
 }
 
-/// The repair of a word that is right but for its case.
+/// Returns the repair of a word that is known except for its case.
 pub(super) fn upper_case(
     column: &'static Column,
     row_id: i64,
@@ -174,9 +181,9 @@ pub(super) fn upper_case(
     known: &[&str],
 ) -> Option<Fix> {
     let word = found.to_ascii_uppercase();
-    (word != found && known.contains(&word.as_str())).then_some(Fix::UpperCase {
-        column,
-        row_id,
-        word,
-    })
+    if word != found && known.contains(&word.as_str()) {
+        Some(Fix::UpperCase { column, row_id, word })
+    } else {
+        None
+    }
 }

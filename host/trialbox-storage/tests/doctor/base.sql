@@ -1,4 +1,4 @@
--- A database without any fault: a study `s` with a trial in each state, and a study `t` of two objectives.
+-- A database without findings: a study `s` with a trial in each state, and a study `t` of two objectives.
 INSERT INTO studies VALUES (1, 's'), (2, 't');
 INSERT INTO study_directions VALUES (1, 'MINIMIZE', 1, 0), (2, 'MINIMIZE', 2, 0), (3, 'MAXIMIZE', 2, 1);
 INSERT INTO study_user_attributes VALUES (1, 1, 'team', '"blue"');

@@ -1,6 +1,6 @@
--- Rows that ought not to be, each on a fresh copy of `base.sql`. The line above says: the code of the finding, a
--- word for the variant if it has several, whether Python's Optuna `reads` all studies or `fails`, and whether
--- a repair has it `repaired` or `left`; then the codes of other findings that come with it.
+-- Bad rows, each on a fresh copy of `base.sql`. The line above them holds: the code of the finding, with a word for
+-- the variant if there are several; whether Optuna `reads` all studies or `fails`; whether a repair leaves the rows
+-- `repaired` or `left`; the codes of other findings of the same rows.
 
 --- number-null fails repaired
 UPDATE trials SET number = NULL WHERE trial_id = 2;
@@ -182,7 +182,7 @@ DELETE FROM trial_heartbeats WHERE trial_id = 4;
 --- heartbeat-unreadable reads left running-without-heartbeat
 UPDATE trial_heartbeats SET heartbeat = 1764000000 WHERE trial_id = 4;
 --- owner-unreadable reads left
-INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '"somebody"');
+INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '"another"');
 --- stuck-running reads repaired
 INSERT INTO trial_system_attributes VALUES (9, 4, 'trialbox:owner', '{"uuid": "0", "trial": 3, "host": "HOST", "boot_id": "BOOT", "pid": 4194303, "pid_start_ticks": 1, "pid_namespace": "PIDS"}');
 --- stuck-running/restarted reads left

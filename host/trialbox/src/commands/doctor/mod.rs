@@ -1,6 +1,7 @@
 //! `trialbox doctor`: examines a database and repairs it; `cluster` examines the nodes of a Slurm cluster.
 
 mod cluster;
+mod remedy;
 
 use crate::args::quantity::parse_duration;
 use crate::args::storage::StorageArgs;
@@ -194,7 +195,7 @@ impl Diagnosis {
         let kind = finding.kind;
         Finding::new(Severity::from(kind.severity), kind.code, &*finding.found)
             .meaning(kind.meaning)
-            .advice(finding.advice(&self.path))
+            .advice(remedy::advice(finding, &self.path))
     }
 
     /// Returns the text of a finding with its place and its repair.

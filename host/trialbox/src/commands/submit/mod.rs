@@ -21,6 +21,7 @@ use crate::view::finding::{Finding, Severity, sort};
 use crate::view::output::Output;
 use checks::Times;
 use plan::{Plan, median};
+pub(in crate::commands) use quote::shell_quote;
 use refusals::{check_collisions, nothing_to_submit, refusal};
 use resources::SlurmArgs;
 use run_flags::RunFlags;
