@@ -373,7 +373,7 @@ fn a_place_that_cannot_be_written_is_an_error_before_the_objective_runs() {
     std::fs::copy(&quadratic, scene.path("quadratic.wasm")).unwrap();
     chmod(&scene.folder, 0o555);
     let ran = as_ordinary_user(&scene, &["run", "quadratic.wasm"]);
-    ran.assert_error(3, &["failed to make the database `trialbox.db`", "cannot be written"]);
+    ran.assert_error(3, &["failed to create the database `trialbox.db`", "cannot be written"]);
     chmod(&scene.folder, 0o755);
 }
 
@@ -450,7 +450,7 @@ fn a_result_that_cannot_be_written_is_kept_and_recorded_once_by_sync_or_the_next
             3,
             &[
                 "trial 0 finished as COMPLETE, but its result could not be recorded",
-                "the database is locked by others",
+                "s for the database's lock",
                 "trialbox.db.spool/0-",
                 "`trialbox study sync` records it",
             ],

@@ -84,7 +84,7 @@ fn die_at_every_point(name: &str, flags: &[&str], prepare: fn(&Scene) -> Vec<End
     unreachable!("a run has an end")
 }
 
-/// A run whose database is locked by others when it has its result. More faults may follow.
+/// A run whose database another process has locked when it has its result. More faults may follow.
 fn spool_a_result(scene: &Scene, faults: &str) -> Ended {
     let faults = format!("finish.before_begin=stop@1{faults}");
     let child = scene.start(&faults, &["run", &guest("quadratic"), "--storage-timeout", "50ms"]);

@@ -158,8 +158,8 @@ fn a_database_that_cannot_be_made_or_is_none_is_an_error_of_the_storage() {
     ran.assert_error(
         3,
         &[
-            "failed to make the database `no/such/folder/study.db`",
-            "make the folder `no/such/folder` first",
+            "failed to create the database `no/such/folder/study.db`",
+            "create the folder `no/such/folder` first",
         ],
     );
     std::fs::write(scene.path("text.db"), "not a database, but long enough to be one".repeat(99))
@@ -168,7 +168,7 @@ fn a_database_that_cannot_be_made_or_is_none_is_an_error_of_the_storage() {
     ran.assert_error(3, &["`text.db` is not a SQLite database", "was not touched"]);
     // Root may write anywhere but into the kernel's file systems.
     let ran = scene.trialbox(&["run", &quadratic, "--storage", "/proc/study.db"]);
-    ran.assert_error(3, &["failed to make the database `/proc/study.db`"]);
+    ran.assert_error(3, &["failed to create the database `/proc/study.db`"]);
     let ran = scene.trialbox(&["run", &quadratic, "--storage", "mysql://anna:secret@host/db"]);
     ran.assert_error(2, &["`mysql://anna:***@host/db` is no storage"]);
 }

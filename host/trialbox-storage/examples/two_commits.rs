@@ -1,16 +1,16 @@
-//! The least that a trial can cost on a shared SQLite file: a process that takes a number in one transaction
-//! and records a result in another, durably, and does nothing else. `cargo xtask bench herd` measures
-//! trialbox against it.
+//! The lower bound on the cost of a trial in a shared SQLite file: a process that takes a number in one transaction,
+//! durably records a result in another, and does nothing else. `cargo xtask bench herd` measures trialbox against it.
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use std::time::Duration;
 
-const DISTRIBUTION: &str = r#"{"name": "FloatDistribution", "attributes": {"step": null, "low": -10.0, "high": 10.0, "log": false}}"#;
+const DISTRIBUTION: &str = r#"{"name": "FloatDistribution",
+ "attributes": {"step": null, "low": -10.0, "high": 10.0, "log": false}}"#;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let database = std::env::args().nth(1).ok_or("usage: two_commits DATABASE")?;
     let mut connection = Connection::open(database)?;
-    // SQLite's own waits have no jitter and soon are 100 ms long: a herd of them loses more time than it writes.
+    // SQLite's own waits have no jitter and soon last 100 ms: many processes lose more time waiting than writing.
     connection.busy_handler(Some(|_| {
         std::thread::sleep(Duration::from_millis(64).mul_f64(rand::random::<f64>()));
         true

@@ -1,21 +1,22 @@
-//! Faults on demand, for tests of what a crash leaves behind. Compiled in only with the feature `failpoints`,
-//! which no released binary has.
+//! Faults on demand, for tests of the state after a crash. Compiled in only with the feature `failpoints`, which released
+//! binaries do not have.
 //!
-//! `TRIALBOX_FAILPOINTS="finish.before_commit=kill;*=kill@7"`: at each point whose name matches, the action is
-//! carried out; `*` matches every point, and `@n` means only the n-th time in this process. The actions are
-//! `kill` (SIGKILL to itself), `stop` (SIGSTOP to itself), `exit`, `abort`, `panic` and `sleep-MS`.
+//! `TRIALBOX_FAILPOINTS="finish.before_commit=kill;*=kill@7"`: each point whose name matches carries out the action.
+//! `*` matches every point, and `@n` means only the n-th time in this process. The actions are `kill` (SIGKILL to itself),
+//! `stop` (SIGSTOP to itself), `exit`, `abort`, `panic` and `sleep-MS`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// What shows that a binary has them: a release must not hold this text.
+/// The environment variable with the rules. The text also shows that a binary has failpoints: a release must not contain
+/// it.
 pub const MARKER: &str = "TRIALBOX_FAILPOINTS";
 
-/// How often each rule has matched, in the rules' order.
+/// The number of matches of each rule, in the rules' order.
 static HITS: Mutex<Vec<AtomicU32>> = Mutex::new(Vec::new());
 
-/// Does what the environment says is to happen at this point.
+/// Carries out the rules of the environment for this point.
 pub fn hit(point: &str) {
     let Ok(rules) = std::env::var(MARKER) else { return };
     for (index, rule) in rules.split(';').enumerate() {
@@ -30,7 +31,7 @@ pub fn hit(point: &str) {
     }
 }
 
-/// Counts a match of the rule; the first is 1.
+/// Counts a match of a rule and returns the count; the first match returns 1.
 fn count(rule: usize) -> u32 {
     let mut hits = HITS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     while hits.len() <= rule {

@@ -1,8 +1,8 @@
 //! Optuna's schema over SQLite, and over memory for tests and single calls.
 //!
-//! A [`Location`] is read from an address and opens a [`Storage`](trialbox_core::Storage). `rows` knows the encoding of
+//! A [`Location`] is parsed from an address and opens a [`Storage`](trialbox_core::Storage). `rows` has the encoding of
 //! values, `schema` the tables and their version; a backend adds its SQL and its transactions. `lock` keeps processes
-//! apart that write to one database, on one machine or several, and `spool` keeps results that cannot be written yet.
+//! apart that write to one database, on one machine or several. `spool` saves results that could not be recorded.
 #![forbid(unsafe_code)]
 
 pub mod doctor;
@@ -22,14 +22,14 @@ pub use location::{Create, Location, LockMode, Options, WaitCancellation};
 pub use memory::MemoryStorage;
 pub use sqlite::SqliteStorage;
 
-/// Marks a place where a test may let the process die, by a name that is formatted. Expands to nothing without the
-/// feature `failpoints`.
+/// Marks a place where a test may let the process die. The arguments are formatted to the place's name. Expands to
+/// nothing without the feature `failpoints`.
 #[macro_export]
 macro_rules! failpoint {
     ($($point:tt)*) => {
         #[cfg(feature = "failpoints")]
         $crate::failpoint::hit(&::std::format!($($point)*));
-        // Not evaluated, but used.
+        // Never called: the arguments count as used.
         #[cfg(not(feature = "failpoints"))]
         let _ = || ::std::format!($($point)*);
     };

@@ -18,7 +18,7 @@ pub struct Options {
     /// True to install the guard in the database: a trigger that rejects illegal changes of a trial's state. It
     /// protects studies that Python's Optuna shares, which claims a waiting trial without comparing the state again.
     pub guard: bool,
-    /// The condition under which waits end early.
+    /// The condition under which waits are cancelled.
     pub stopping: WaitCancellation,
 }
 
@@ -57,7 +57,7 @@ pub enum LockMode {
     File,
 }
 
-/// A condition that long waits check again and again: the process is about to end.
+/// A condition that long waits check again and again, such as that the process received a signal.
 #[derive(Clone, Default)]
 pub struct WaitCancellation(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
@@ -67,8 +67,12 @@ impl WaitCancellation {
         WaitCancellation(Some(Arc::new(is_set)))
     }
 
+    /// Returns whether waits should be cancelled now.
     pub(crate) fn is_set(&self) -> bool {
-        self.0.as_ref().is_some_and(|is_set| is_set())
+        match &self.0 {
+            Some(is_set) => is_set(),
+            None => false,
+        }
     }
 }
 
@@ -78,7 +82,7 @@ impl std::fmt::Debug for WaitCancellation {
     }
 }
 
-/// The place of a storage. A server would be a variant of its own, read in [`Location::parse`] and opened in
+/// The place of a storage. Each kind of storage is a variant, read in [`Location::parse`] and opened in
 /// [`Location::open`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {

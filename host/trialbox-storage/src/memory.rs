@@ -34,11 +34,12 @@ impl MemoryStorage {
     }
 
     fn study(&mut self, id: StudyId) -> Result<&mut (StudyRecord, Vec<FrozenTrial>), StorageError> {
-        let found = self.studies.iter_mut().find(|(study, _)| study.id == id);
-        found.ok_or_else(|| StorageError::NoSuchStudy {
-            name: format!("(id {})", id.0),
-            known: vec![],
-        })
+        match self.studies.iter_mut().find(|(study, _)| study.id == id) {
+            Some(found) => Ok(found),
+            None => {
+                Err(StorageError::NoSuchStudy { name: format!("(id {})", id.0), known: vec![] })
+            }
+        }
     }
 
     fn is_taken(&self, name: &str) -> bool {
@@ -53,7 +54,7 @@ impl MemoryStorage {
         Ok(number)
     }
 
-    /// Returns a trial with the trials of its study.
+    /// Returns the trials of a trial's study, and the trial's index in them.
     fn find(&mut self, id: TrialId) -> Option<(&mut Vec<FrozenTrial>, usize)> {
         self.studies.iter_mut().find_map(|(_, trials)| {
             let index = trials.iter().position(|trial| trial.id == id)?;
@@ -118,6 +119,14 @@ fn outcome_only(trial: &FrozenTrial) -> FrozenTrial {
     }
 }
 
+/// Returns whether a trial was finished when `known` was read, which is sorted by number.
+fn was_finished(known: &[FrozenTrial], number: TrialNumber) -> bool {
+    match known.binary_search_by_key(&number, |trial| trial.number) {
+        Ok(index) => known[index].state.is_finished(),
+        Err(_) => false,
+    }
+}
+
 fn summary((study, trials): &(StudyRecord, Vec<FrozenTrial>)) -> StudySummary {
     let mut n_trials = BTreeMap::new();
     for trial in trials {
@@ -152,11 +161,13 @@ impl Studies for MemoryStorage {
     }
 
     fn open_study(&mut self, name: &str) -> Result<StudyRecord, StorageError> {
-        let found = self.studies.iter().find(|(study, _)| study.name == name);
-        found.map(|(study, _)| study.clone()).ok_or_else(|| StorageError::NoSuchStudy {
-            name: name.to_owned(),
-            known: self.studies.iter().map(|(study, _)| study.name.clone()).collect(),
-        })
+        match self.studies.iter().find(|(study, _)| study.name == name) {
+            Some((study, _)) => Ok(study.clone()),
+            None => Err(StorageError::NoSuchStudy {
+                name: name.to_owned(),
+                known: self.studies.iter().map(|(study, _)| study.name.clone()).collect(),
+            }),
+        }
     }
 
     fn list_studies(&mut self) -> Result<Vec<StudySummary>, StorageError> {
@@ -242,7 +253,9 @@ impl Trials for MemoryStorage {
             return Ok(TrialStart::Stopped(stop));
         }
         let n_trials = ledger::count_towards_budget(trials);
-        if request.max_trials.is_some_and(|max_trials| n_trials >= max_trials) {
+        if let Some(max_trials) = request.max_trials
+            && n_trials >= max_trials
+        {
             return Ok(TrialStart::BudgetReached { n_trials });
         }
         let begun = match ledger::next_waiting(trials) {
@@ -315,12 +328,14 @@ impl Reader for MemoryStorage {
 
     fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
         let (record, trials) = self.study(study)?;
-        let missing = || StorageError::NoSuchTrial {
-            study: record.name.clone(),
-            number,
-            n_trials: trials.len() as u64,
-        };
-        trials.get(number.0 as usize).cloned().ok_or_else(missing)
+        match trials.get(number.0 as usize) {
+            Some(trial) => Ok(trial.clone()),
+            None => Err(StorageError::NoSuchTrial {
+                study: record.name.clone(),
+                number,
+                n_trials: trials.len() as u64,
+            }),
+        }
     }
 
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
@@ -340,12 +355,11 @@ impl Reader for MemoryStorage {
         study: StudyId,
         known: &[FrozenTrial],
     ) -> Result<Vec<FrozenTrial>, StorageError> {
-        let had_ended = |number: TrialNumber| {
-            let index = known.binary_search_by_key(&number, |trial| trial.number);
-            index.is_ok_and(|index| known[index].state.is_finished())
-        };
         let trials = self.study(study)?.1.iter();
-        Ok(trials.filter(|trial| !had_ended(trial.number)).map(without_own_attrs).collect())
+        Ok(trials
+            .filter(|trial| !was_finished(known, trial.number))
+            .map(without_own_attrs)
+            .collect())
     }
 
     fn recorded_distribution(
@@ -355,8 +369,12 @@ impl Reader for MemoryStorage {
         param: &str,
     ) -> Result<Option<Distribution>, StorageError> {
         let (_, trials) = self.study(study)?;
-        let mut others = trials.iter().filter(|found| found.id != trial);
-        Ok(others.find_map(|found| Some(found.param(param)?.distribution.clone())))
+        for other in trials.iter().filter(|other| other.id != trial) {
+            if let Some(param) = other.param(param) {
+                return Ok(Some(param.distribution.clone()));
+            }
+        }
+        Ok(None)
     }
 
     fn snapshot(&mut self, _path: &Path) -> Result<(), StorageError> {

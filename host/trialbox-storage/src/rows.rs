@@ -3,7 +3,7 @@
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{Distribution, Json, Param, StorageError, TrialState, UtcDateTime};
 
-/// A value as the columns `value` and `value_type` hold it: what not every database can hold as a number
+/// Returns a value as the columns `value` and `value_type` hold it. A value that some database cannot hold as a number
 /// becomes a type.
 pub(crate) fn encode_value(value: f64) -> (Option<f64>, &'static str) {
     match value {
@@ -14,7 +14,7 @@ pub(crate) fn encode_value(value: f64) -> (Option<f64>, &'static str) {
     }
 }
 
-/// A final value, which unlike an intermediate one cannot be NaN: Optuna could not read the study any more.
+/// Encodes a final value. Unlike an intermediate value it cannot be NaN, or Optuna could not read the study any more.
 pub(crate) fn encode_final_value(value: f64) -> Result<(Option<f64>, &'static str), StorageError> {
     if value.is_nan() { Err(StorageError::NanValue) } else { Ok(encode_value(value)) }
 }
@@ -50,7 +50,10 @@ pub(crate) fn decode_state(
     text: &str,
     what: impl Fn() -> String,
 ) -> Result<TrialState, StorageError> {
-    TrialState::parse(text).ok_or_else(|| unreadable(format!("{}: unknown state `{text}`", what())))
+    match TrialState::parse(text) {
+        Some(state) => Ok(state),
+        None => Err(unreadable(format!("{}: unknown state `{text}`", what()))),
+    }
 }
 
 pub(crate) fn decode_json(text: &str, what: impl Fn() -> String) -> Result<Json, StorageError> {
@@ -62,9 +65,10 @@ pub(crate) fn decode_datetime(
     what: impl Fn() -> String,
 ) -> Result<Option<UtcDateTime>, StorageError> {
     let Some(text) = text else { return Ok(None) };
-    parse_datetime(&text)
-        .map(Some)
-        .ok_or_else(|| unreadable(format!("{}: `{text}` is no date and time", what())))
+    match parse_datetime(&text) {
+        Some(time) => Ok(Some(time)),
+        None => Err(unreadable(format!("{}: expected a date and time, found `{text}`", what()))),
+    }
 }
 
 pub(crate) fn decode_distribution(
@@ -74,7 +78,7 @@ pub(crate) fn decode_distribution(
     Distribution::from_json_text(text).map_err(|error| unreadable(format!("{}: {error}", what())))
 }
 
-/// A parameter; a choice's index must exist, or Python's readers fail too.
+/// Reads a parameter. A choice's index must exist, or Python's readers fail too.
 pub(crate) fn decode_param(
     internal: Option<f64>,
     distribution: Distribution,
@@ -89,6 +93,7 @@ pub(crate) fn decode_param(
     Ok(Param { distribution, internal })
 }
 
+/// Returns the error of a row that cannot be read; `what` names the row and the problem.
 pub(crate) fn unreadable(what: String) -> StorageError {
     StorageError::UnreadableRow { what }
 }

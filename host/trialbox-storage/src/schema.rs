@@ -1,4 +1,4 @@
-//! The tables, their version, and how a new database comes to be.
+//! The tables, their version, and the creation of a new database.
 
 use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
@@ -7,13 +7,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use trialbox_core::StorageError;
+use trialbox_core::seam::storage::Remedy;
 
 const CREATE_SQL: &str = include_str!("create.sql");
 
 /// The revision that Optuna 3.2 to 5.0 share.
 pub(crate) const REVISION: &str = "v3.2.0.a";
 
-/// All of its tables.
+/// All tables of Optuna's.
 const OPTUNAS_TABLES: [&str; 13] = [
     "alembic_version",
     "studies",
@@ -30,7 +31,7 @@ const OPTUNAS_TABLES: [&str; 13] = [
     "version_info",
 ];
 
-/// Revisions before it, whose databases Optuna can upgrade.
+/// The earlier revisions, whose databases Optuna can upgrade.
 pub(crate) const OLDER_REVISIONS: [&str; 9] = [
     "v0.9.0.a", "v1.2.0.a", "v1.3.0.a", "v2.4.0.a", "v2.6.0.a", "v3.0.0.a", "v3.0.0.b", "v3.0.0.c",
     "v3.0.0.d",
@@ -39,27 +40,30 @@ pub(crate) const OLDER_REVISIONS: [&str; 9] = [
 /// Creates a whole database aside and links it into place, so that no process sees half of one. Of several processes
 /// that do so at the same time, the first wins and the others use its file.
 pub(crate) fn create_file(path: &Path) -> io::Result<()> {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
+    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
     let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
     let aside =
         path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
-    let made = write_database(&aside);
+    let mut created = write_database(&aside);
     crate::failpoint!("create.before_link");
-    let made = made.and_then(|()| match put_in_place(&aside, path) {
-        // Others were first: then theirs it is.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    });
+    if created.is_ok() {
+        created = match put_in_place(&aside, path) {
+            // Another process was first, and all use its file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        };
+    }
     crate::failpoint!("create.after_link");
-    // Gone already if it was renamed.
+    // A rename has removed it already; after a link or an error it is still there.
     let _ = fs::remove_file(&aside);
-    made.and_then(|()| sync_folder(path))
+    created?;
+    sync_folder(path)
 }
 
-/// Gives a file its name, unless there is one of that name: a rename that replaces nothing, or a link where a
-/// network file system knows only these. After a link, the old name is there still.
+/// Gives a file its name, and fails if a file of that name exists. This is a rename that replaces nothing, or a hard link
+/// on network file systems without such renames. After a link, the old name still exists.
 pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
@@ -69,48 +73,51 @@ pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// The name of a new file is kept through a power cut only once its folder is written.
+/// Syncs the folder of a file: the name of a new file survives a power cut only once its folder is on the disk.
 fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
     fs::File::open(folder)?.sync_all()
 }
 
 fn write_database(path: &Path) -> io::Result<()> {
-    let made = Connection::open(path).and_then(|mut connection| {
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        create_tables(&transaction)?;
-        transaction.commit()?;
-        connection.close().map_err(|(_, error)| error)
-    });
-    made.map_err(|error| {
-        // The system's own words ("Permission denied") say more than SQLite's ("unable to open").
-        match fs::OpenOptions::new().write(true).create(true).truncate(false).open(path) {
-            Err(system) => system,
-            Ok(_) => io::Error::other(error),
-        }
-    })
+    let Err(error) = write_tables(path) else { return Ok(()) };
+    // The system's own words ("Permission denied") say more than SQLite's ("unable to open").
+    match fs::OpenOptions::new().write(true).create(true).truncate(false).open(path) {
+        Err(system) => Err(system),
+        Ok(_) => Err(io::Error::other(error)),
+    }
 }
 
-/// Makes the tables, unless others have made them meanwhile.
+fn write_tables(path: &Path) -> rusqlite::Result<()> {
+    let mut connection = Connection::open(path)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    create_tables(&transaction)?;
+    transaction.commit()?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// Creates the tables, unless another process has created them meanwhile.
 pub(crate) fn create_tables(tx: &Connection) -> rusqlite::Result<()> {
     if tx.table_exists(None, "studies")? { Ok(()) } else { tx.execute_batch(CREATE_SQL) }
 }
 
-/// What an open database is.
+/// The state of an open database's schema.
 pub(crate) enum Version {
-    /// One that we can use.
+    /// The current schema.
     Current,
-    /// One that we can use once it says what it is: Rustuna and others leave the revision for Optuna to write.
+    /// The current schema without its revision: Rustuna and other programs leave the revision for Optuna to write.
     Unstamped,
-    /// One without any table.
+    /// No tables.
     Empty,
-    /// One whose tables are not all there, or not yet: Optuna makes them one by one, and what it is says the
-    /// error only if no other process continues.
+    /// Some of the tables. Optuna creates them one by one, so the error counts only if no process continues.
     Unfinished(StorageError),
 }
 
-/// Looks whether the database is Optuna's, in the version that we know.
+/// Checks that a database is Optuna's, in the version that trialbox knows.
 pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxError> {
     let tables: BTreeSet<String> = connection
         .prepare(
@@ -121,18 +128,8 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
     if tables.is_empty() {
         return Ok(Version::Empty);
     }
-    let wrong =
-        |problem: String, help: String| Err(StorageError::WrongDatabase { problem, help }.into());
     if !tables.contains("studies") || !tables.contains("version_info") {
-        let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
-        let problem = format!(
-            "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
-            found.join(", ")
-        );
-        let error =
-            StorageError::WrongDatabase { problem, help: "choose another --storage".to_owned() };
-        let all_are_optunas = tables.iter().all(|table| OPTUNAS_TABLES.contains(&table.as_str()));
-        return if all_are_optunas { Ok(Version::Unfinished(error)) } else { Err(error.into()) };
+        return without_main_tables(&tables, url);
     }
     let mut revisions: Vec<String> = Vec::new();
     if tables.contains("alembic_version") {
@@ -141,30 +138,56 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
     }
     match &revisions[..] {
         [revision] if revision == REVISION => Ok(Version::Current),
-        [revision] if OLDER_REVISIONS.contains(&revision.as_str()) => wrong(
-            format!(
-                "`{url}` has the schema of an older Optuna (revision {revision}); trialbox needs {REVISION}"
-            ),
-            format!("make a copy, then upgrade it: optuna storage upgrade --storage {url}"),
-        ),
-        [revision] => wrong(
-            format!(
-                "`{url}` has a schema that trialbox does not know (revision {revision}; known is {REVISION})"
-            ),
-            "use a newer trialbox".to_owned(),
-        ),
+        [revision] => Err(wrong_revision(revision, url).into()),
         [] => is_stampable(connection, url),
-        _ => wrong(
-            format!(
-                "`{url}` has {} rows in `alembic_version`, where one is allowed",
+        _ => Err(StorageError::WrongDatabase {
+            problem: format!(
+                "expected 1 row in `alembic_version` of `{url}`, found {}",
                 revisions.len()
             ),
-            format!("leave only `{REVISION}` there, if that is what made the tables"),
-        ),
+            help: Remedy::Advice(format!(
+                "leave only `{REVISION}` there, if that is what created the tables"
+            )),
+        }
+        .into()),
     }
 }
 
-/// Schema 12 without a revision is the current one, once its tables are all there.
+/// Tells a database that another program owns from one whose tables Optuna is still creating.
+fn without_main_tables(tables: &BTreeSet<String>, url: &str) -> Result<Version, TxError> {
+    let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
+    let problem = format!(
+        "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
+        found.join(", ")
+    );
+    let error = StorageError::WrongDatabase { problem, help: Remedy::OtherFile };
+    if tables.iter().all(|table| OPTUNAS_TABLES.contains(&table.as_str())) {
+        Ok(Version::Unfinished(error))
+    } else {
+        Err(error.into())
+    }
+}
+
+fn wrong_revision(revision: &str, url: &str) -> StorageError {
+    if OLDER_REVISIONS.contains(&revision) {
+        return StorageError::WrongDatabase {
+            problem: format!(
+                "`{url}` has the schema of an older Optuna (revision {revision}); trialbox needs \
+                 {REVISION}"
+            ),
+            help: Remedy::UpgradeSchema { url: url.to_owned() },
+        };
+    }
+    StorageError::WrongDatabase {
+        problem: format!(
+            "`{url}` has a schema that trialbox does not know (revision {revision}; known is \
+             {REVISION})"
+        ),
+        help: Remedy::Advice("use a newer trialbox".to_owned()),
+    }
+}
+
+/// Checks that a schema without a revision is the current one. Schema 12 is, once all its tables exist.
 fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> {
     let schema: Option<i64> = connection
         .query_row("SELECT schema_version FROM version_info", [], |row| row.get(0))
@@ -176,15 +199,19 @@ fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> 
     }
     Ok(Version::Unfinished(StorageError::WrongDatabase {
         problem: format!("`{url}` does not say which version of Optuna's schema it has"),
-        help: format!("let Optuna find out: optuna storage upgrade --storage {url}"),
+        help: Remedy::IdentifySchema { url: url.to_owned() },
     }))
 }
 
-/// Writes the revision, as Optuna itself would at its next start.
+/// Writes the revision, as Optuna would at its next start.
 pub(crate) fn stamp(tx: &Connection) -> Result<(), TxError> {
     tx.execute_batch(&format!(
-        "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-         INSERT INTO alembic_version SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);"
+        "CREATE TABLE IF NOT EXISTS alembic_version (
+           version_num VARCHAR(32) NOT NULL,
+           CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+         );
+         INSERT INTO alembic_version
+         SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);"
     ))?;
     Ok(())
 }

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use trialbox_core::seam::storage::{
-    BeginTrial, BegunTrial, Ending, Outcome, Reader as _, Studies as _, TrialBatch, TrialStart,
-    Trials as _,
+    BeginTrial, BegunTrial, Ending, Outcome, Reader as _, Remedy, Studies as _, TrialBatch,
+    TrialStart, Trials as _,
 };
 use trialbox_core::study::trial::{format_datetime, parse_datetime};
 use trialbox_core::{
@@ -268,13 +268,13 @@ fn a_new_trial_gets_the_number_after_the_last() {
 
 /// Opening must be refused with these words, and leave every byte as it is.
 #[track_caller]
-fn check_refused(path: &Path, message: &str, advice: &str) {
+fn check_refused(path: &Path, message: &str, remedy: &Remedy) {
     let before = std::fs::read(path).unwrap();
     for create in [Create::Never, Create::MissingOrEmpty] {
         match SqliteStorage::open(path, &options(create)) {
             Err(StorageError::WrongDatabase { problem, help }) => {
                 assert!(problem.contains(message), "{problem}");
-                assert!(help.contains(advice), "{help}");
+                assert_eq!(help, *remedy);
             }
             other => panic!("{}: it was not refused: {other:?}", path.display()),
         }
@@ -286,7 +286,7 @@ fn check_refused(path: &Path, message: &str, advice: &str) {
 fn a_database_of_a_release_before_3_2_is_refused_with_the_command_that_upgrades_it() {
     for (version, revision) in [("2.10.1", "v2.6.0.a"), ("3.1.1", "v3.0.0.d")] {
         let path = copy("older", version);
-        let upgrade = format!("optuna storage upgrade --storage sqlite:///{}", path.display());
+        let upgrade = Remedy::UpgradeSchema { url: format!("sqlite:///{}", path.display()) };
         check_refused(&path, &format!("of an older Optuna (revision {revision})"), &upgrade);
     }
 }
@@ -300,9 +300,12 @@ fn altered(test: &str, sql: &str) -> PathBuf {
 #[test]
 fn a_revision_of_the_future_and_one_too_many_are_refused() {
     let path = altered("future", "UPDATE alembic_version SET version_num = 'v6.0.0.a'");
-    check_refused(&path, "(revision v6.0.0.a; known is v3.2.0.a)", "a newer trialbox");
+    let newer = Remedy::Advice("use a newer trialbox".to_owned());
+    check_refused(&path, "(revision v6.0.0.a; known is v3.2.0.a)", &newer);
     let path = altered("two", "INSERT INTO alembic_version VALUES ('v3.0.0.d')");
-    check_refused(&path, "has 2 rows in `alembic_version`", "leave only `v3.2.0.a`");
+    let one = "leave only `v3.2.0.a` there, if that is what created the tables";
+    let message = "expected 1 row in `alembic_version`";
+    check_refused(&path, message, &Remedy::Advice(one.to_owned()));
 }
 
 #[test]

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::seam::storage::{
-    BeginTrial, Ending, EnqueueTrial, Leases as _, Outcome, Reader as _, Studies as _, StudyAttrs,
-    TrialBatch, TrialStart, Trials as _,
+    BeginTrial, Ending, EnqueueTrial, Leases as _, Outcome, Reader as _, Remedy, Studies as _,
+    StudyAttrs, TrialBatch, TrialStart, Trials as _,
 };
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
@@ -188,7 +188,7 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_not_touched() {
     std::fs::write(&path, &damaged).unwrap();
     check_refused(&path, &creating(), "is not a SQLite database");
     let two = altered("two", "INSERT INTO alembic_version VALUES ('v1.2.0.a')");
-    check_refused(&two, &creating(), "has 2 rows in `alembic_version`");
+    check_refused(&two, &creating(), "expected 1 row in `alembic_version`");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_row_that_makes_no_sense_is_named() {
         (
             "time",
             "UPDATE trials SET datetime_start = 'noon'",
-            "trial 0: `noon` is no date and time",
+            "trial 0: expected a date and time, found `noon`",
         ),
     ] {
         let path = fresh(test);
@@ -250,7 +250,7 @@ fn a_row_that_makes_no_sense_is_named() {
 }
 
 #[test]
-fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
+fn a_database_locked_for_too_long_is_reported_with_the_time_waited() {
     let path = fresh("locked");
     study(&mut SqliteStorage::open(&path, &creating()).unwrap());
     let hasty = Options { timeout: Duration::from_millis(10), ..Options::default() };
@@ -258,8 +258,9 @@ fn a_database_locked_for_too_long_says_which_flag_waits_longer() {
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     match storage.begin_trial(StudyId(1), &request("o", None)) {
-        Err(StorageError::Busy { help, .. }) => {
-            assert!(help.contains("--storage-timeout"), "{help}")
+        Err(StorageError::Busy { waited, action, .. }) => {
+            assert!(waited >= Duration::from_millis(10), "{waited:?}");
+            assert!(action.starts_with("start a trial in `sqlite:///"), "{action}");
         }
         other => panic!("{other:?}"),
     }
@@ -328,7 +329,7 @@ fn a_damaged_file_is_an_error_that_says_so() {
         let result = SqliteStorage::open(&path, &Options::default())
             .and_then(|mut storage| storage.trials(StudyId(1)));
         match result {
-            Err(StorageError::Backend { source, help: Some(help), .. }) => {
+            Err(StorageError::Backend { source, help: Some(Remedy::Advice(help)), .. }) => {
                 assert!(source.to_string().contains("malformed"), "{source}");
                 assert!(help.contains("copy"), "{help}");
             }

@@ -4,6 +4,7 @@ use crate::exit_code::ExitCode;
 use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
+use trialbox_core::seam::storage::Remedy;
 use trialbox_core::session::door::Rejection;
 
 /// A command that could not do its work.
@@ -80,9 +81,9 @@ impl From<StorageError> for CommandError {
                 ExitCode::Usage,
                 Some("give a path such as `study.db`, or `sqlite:///study.db`".to_owned()),
             ),
-            StorageError::WrongDatabase { help, .. } => (ExitCode::Storage, Some(help.clone())),
-            StorageError::Backend { help, .. } => (ExitCode::Storage, help.clone()),
-            StorageError::Busy { help, .. } => (ExitCode::Storage, Some(help.clone())),
+            StorageError::WrongDatabase { .. }
+            | StorageError::Backend { .. }
+            | StorageError::Busy { .. } => (ExitCode::Storage, storage_help(&error)),
             StorageError::NoSuchTrial { .. } => {
                 (ExitCode::Usage, Some("`trialbox study trials` lists them".to_owned()))
             }
@@ -106,14 +107,53 @@ impl From<RunError> for CommandError {
             | RunError::Halted { source, .. }
             | RunError::NotRecorded { source, .. } => source,
         };
-        let help = match source {
-            StorageError::Backend { help, .. } => help.clone(),
-            StorageError::WrongDatabase { help, .. } | StorageError::Busy { help, .. } => {
-                Some(help.clone())
-            }
-            _ => None,
-        };
+        let help = storage_help(source);
         CommandError { exit: ExitCode::Storage, code: Some("E-STORAGE"), error: error.into(), help }
+    }
+}
+
+/// Returns the help for a storage that failed. The storage's remedy is data, because only this binary knows its flags.
+fn storage_help(error: &StorageError) -> Option<String> {
+    match error {
+        StorageError::WrongDatabase { help, .. } => Some(remedy_text(help)),
+        StorageError::Backend { help, .. } => help.as_ref().map(remedy_text),
+        StorageError::Busy { holder: Some(holder), .. } => {
+            Some(format!("wait longer with --storage-timeout; the lock is held by {holder}"))
+        }
+        StorageError::Busy { holder: None, .. } => Some(
+            "wait longer with --storage-timeout; `fuser` shows which process holds the lock"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+fn remedy_text(remedy: &Remedy) -> String {
+    match remedy {
+        Remedy::Advice(text) => text.clone(),
+        Remedy::CreateDatabase => {
+            "`trialbox run` and `trialbox study create` create one; --storage says where it is"
+                .to_owned()
+        }
+        Remedy::CreateFolder(folder) => {
+            format!("create the folder `{}` first, or choose another --storage", folder.display())
+        }
+        Remedy::LeaveFolder(folder) => {
+            format!("the folder `{}` cannot be written: choose another --storage", folder.display())
+        }
+        Remedy::OtherPlace => "choose another --storage".to_owned(),
+        Remedy::OtherFile => "choose another --storage; this file was not touched".to_owned(),
+        Remedy::WritableFolder(folder) => format!(
+            "the folder `{}` must be writable; where all jobs run on one machine, --lock sqlite \
+             works without a lock file",
+            folder.display()
+        ),
+        Remedy::UpgradeSchema { url } => {
+            format!("make a copy, then upgrade it: optuna storage upgrade --storage {url}")
+        }
+        Remedy::IdentifySchema { url } => {
+            format!("let Optuna find out: optuna storage upgrade --storage {url}")
+        }
     }
 }
 
@@ -157,5 +197,51 @@ impl From<Rejection> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         CommandError { exit: ExitCode::Usage, code: None, error: error.into(), help: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn busy(holder: Option<&str>) -> CommandError {
+        let action = "start a trial".to_owned();
+        let waited = Duration::from_secs(7);
+        StorageError::Busy { action, waited, holder: holder.map(str::to_owned) }.into()
+    }
+
+    #[test]
+    fn the_help_for_a_locked_database_names_the_flag_and_the_holder() {
+        assert_eq!(
+            busy(Some("process 7")).to_text(),
+            "error[E-STORAGE]: failed to start a trial: waited 7 s for the database's lock\n  \
+             help: wait longer with --storage-timeout; the lock is held by process 7\n"
+        );
+        assert!(busy(None).to_text().contains("wait longer with --storage-timeout; `fuser` shows"));
+    }
+
+    #[test]
+    fn a_remedy_becomes_help_that_names_the_flag() {
+        for (remedy, help) in [
+            (Remedy::Advice("free some space".to_owned()), "free some space"),
+            (Remedy::CreateDatabase, "--storage says where it is"),
+            (Remedy::CreateFolder("data".into()), "create the folder `data` first, or choose"),
+            (Remedy::LeaveFolder("data".into()), "the folder `data` cannot be written: choose"),
+            (Remedy::OtherPlace, "choose another --storage"),
+            (Remedy::OtherFile, "choose another --storage; this file was not touched"),
+            (Remedy::WritableFolder("data".into()), "--lock sqlite works without a lock file"),
+            (
+                Remedy::UpgradeSchema { url: "sqlite:///s.db".to_owned() },
+                "make a copy, then upgrade it: optuna storage upgrade --storage sqlite:///s.db",
+            ),
+            (
+                Remedy::IdentifySchema { url: "sqlite:///s.db".to_owned() },
+                "let Optuna find out: optuna storage upgrade --storage sqlite:///s.db",
+            ),
+        ] {
+            let text = remedy_text(&remedy);
+            assert!(text.contains(help), "{text}");
+        }
     }
 }

@@ -99,7 +99,7 @@ fn a_row_that_optuna_cannot_read_is_an_error_of_ours_and_never_a_panic() {
     };
     for (name, _) in &unreadable {
         assert_ne!(theirs[name], Value::Null, "{name}: Optuna reads it");
-        read(name).assert_error(3, &["a row of the database makes no sense"]);
+        read(name).assert_error(3, &["a row of the database cannot be read"]);
     }
     for (name, _) in &tolerated {
         assert_eq!(theirs[name], Value::Null, "{name}");

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 /// The time of day, and a time that only runs forward.
 pub trait Clock {
-    /// The time of day in UTC, for the database.
+    /// Returns the time of day in UTC, for the database.
     fn utc_now(&self) -> UtcDateTime;
 
-    /// The time since some moment before the first call, for measuring and waiting.
+    /// Returns the time since a fixed moment before the first call, for measuring and waiting.
     fn elapsed(&self) -> Duration;
 }

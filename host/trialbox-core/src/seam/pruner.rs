@@ -5,16 +5,17 @@ use crate::study::trial::TrialNumber;
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
-/// Judges a running trial by its reports and those of the others. A pure function, for studies of one objective.
+/// A judge of running trials, for studies of one objective. The judgement is a pure function of the values that the trial
+/// and the others reported.
 pub trait Pruner: Send + Sync {
     /// Returns whether any call looks at the trials of `history`. If not, the study's trials are not even read.
     fn uses_history(&self) -> bool {
         true
     }
 
-    /// Judges the trial. Never to be pruned before it has reported anything.
+    /// Judges the trial. A trial that has reported no value yet must not be pruned.
     ///
-    /// `history` is of the study's other trials, and may be some time old.
+    /// `history` has the study's other trials. It may be a second or more old.
     fn judge(&self, history: &History, current: &RunningTrial) -> Judgement;
 }
 
@@ -42,13 +43,13 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// A judgement that leaves nothing behind.
+    /// Creates a judgement that stores no attributes.
     pub fn new(should_prune: bool) -> Self {
         Judgement { should_prune, system_attrs: Vec::new() }
     }
 }
 
-/// Never stops a trial.
+/// A pruner that never prunes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NopPruner;
 

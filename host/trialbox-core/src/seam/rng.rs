@@ -1,29 +1,29 @@
-//! The random streams of a trial: functions of the study's seed and the trial's number, so that a trial
-//! draws the same numbers on every machine, and each time that it runs.
+//! The random streams of a trial: functions of the study's seed and the trial's number, so that a trial draws the same
+//! numbers on every machine and in every attempt.
 
 use crate::study::trial::TrialNumber;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// The generator of one trial. ChaCha8 is specified, portable and has 2⁶⁴ independent streams per key.
+/// The random generator of one trial. ChaCha8 is specified, portable and has 2⁶⁴ independent streams per key.
 pub type TrialRng = rand_chacha::ChaCha8Rng;
 
-/// Streams from here on feed guests; those below feed the samplers.
+/// The first of the streams that feed guests. Those below feed samplers.
 const GUEST_STREAMS: u64 = 1 << 63;
 
 /// The stream that a study's trials share; those below 2³² belong to one trial number each.
 const STUDY_STREAM: u64 = 1 << 62;
 
-/// Returns the stream that a sampler draws a trial's parameters from: the seed picks the key, the number the stream.
+/// Returns the stream from which a sampler draws a trial's parameters: the seed picks the key, the number the stream.
 pub fn trial_rng(study_seed: u64, number: TrialNumber) -> TrialRng {
     stream(study_seed, u64::from(number.0))
 }
 
-/// Returns the seed that the objective is given for its own random numbers.
+/// Returns the seed that the objective receives for its own random numbers.
 pub fn guest_seed(study_seed: u64, number: TrialNumber) -> u64 {
     stream(study_seed, GUEST_STREAMS | u64::from(number.0)).next_u64()
 }
 
-/// Returns a stream for what WASI calls random, from the seed that the objective was given: the same in every run of
+/// Returns the stream behind `wasi:random`, from the seed that the objective received. It is the same in every attempt at
 /// a trial, so that hash maps and random numbers inside the guest repeat.
 pub fn guest_wasi_rng(guest_seed: u64, purpose: u64) -> TrialRng {
     stream(guest_seed, GUEST_STREAMS | purpose)
@@ -48,12 +48,13 @@ fn stream(study_seed: u64, stream: u64) -> TrialRng {
     rng
 }
 
-/// Returns a float in [0, 1) with 53 random bits.
+/// Draws a float in [0, 1) with 53 random bits.
 pub fn unit(rng: &mut TrialRng) -> f64 {
+    // The upper bits: an f64 has 53 bits of precision, and more would round up to 1.
     (rng.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// Returns a whole number in [0, `n`), each with the same probability; 0 if `n` is 0.
+/// Draws a whole number in [0, `n`), each with the same probability. Returns 0 if `n` is 0.
 pub fn below(n: u64, rng: &mut TrialRng) -> u64 {
     // Numbers from the last, incomplete round of 0 to n − 1 would favour its beginning.
     let incomplete = u64::MAX.checked_rem(n).map_or(0, |rest| (rest + 1) % n);

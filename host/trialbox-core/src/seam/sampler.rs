@@ -8,15 +8,15 @@ use crate::study::trial::{Param, TrialNumber};
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
-/// Proposes parameter values.
+/// A source of parameter values.
 ///
-/// A sampler keeps nothing between calls: what it needs of the past is in the history, and what the future
-/// needs of it is stored with the trial as system attributes. It cannot fail, cannot wait and proposes the
-/// same for the same history, seed and trial number.
+/// A sampler keeps nothing between calls. The history has the past, and system attributes carry information to later
+/// trials. A sampler cannot fail and cannot wait. For the same history, seed and trial number it suggests the same
+/// values.
 ///
 /// All values are in internal representation, within the range and on the grid of their distribution.
 ///
-/// Two methods must be written: a sampler that draws each parameter by itself needs no more.
+/// Two methods are required. A sampler that draws each parameter independently needs no other.
 pub trait Sampler: Send + Sync {
     /// Returns whether suggestions depend on the results of earlier trials, so that the more trials run at a time
     /// the worse they get. There is no default: a wrong answer would be silent, and users misadvised.
@@ -27,15 +27,15 @@ pub trait Sampler: Send + Sync {
         true
     }
 
-    /// Returns the system attributes to mark the trial with before anything is drawn, such as a grid's cell. They
-    /// are in [`Ask::system_attrs`] from then on, and are written soon, so that simultaneous trials see
-    /// them. Called once, at the trial's first suggestion; not for a trial with fixed parameters.
+    /// Returns the system attributes that mark the trial before the first draw, such as a grid's cell. They are in
+    /// [`Ask::system_attrs`] from then on, and the next transaction writes them, so that simultaneous trials see them.
+    /// This is called once, at the trial's first suggestion, but not for a trial with fixed parameters.
     fn before_trial(&self, _ask: &Ask, _rng: &mut TrialRng) -> Vec<(String, Json)> {
         Vec::new()
     }
 
-    /// Returns the parameters to draw jointly at the trial's first suggestion that needs a draw. Those left out,
-    /// and those for which the objective asks with a range that excludes the drawn value, are drawn one by one.
+    /// Returns the parameters to draw jointly at the trial's first suggestion that needs a draw. Parameters left out are
+    /// drawn one by one, as are those whose range in the objective excludes the drawn value.
     fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
         SearchSpace::default()
     }
@@ -46,7 +46,7 @@ pub trait Sampler: Send + Sync {
         Suggestion::default()
     }
 
-    /// Draws one parameter by itself.
+    /// Draws one parameter independently of the others.
     fn sample_independent(
         &self,
         ask: &Ask,
@@ -55,12 +55,12 @@ pub trait Sampler: Send + Sync {
         rng: &mut TrialRng,
     ) -> f64;
 
-    /// Returns whether the search can be exhausted. If not, [`Self::is_exhausted`] is never asked.
+    /// Returns whether the search can be exhausted. If not, [`Self::is_exhausted`] is never called.
     fn is_finite(&self) -> bool {
         false
     }
 
-    /// Returns whether `history`, which is of the whole study, leaves nothing to try.
+    /// Returns whether the trials of `history`, which has the whole study, exhaust the search.
     fn is_exhausted(&self, _history: &History) -> bool {
         false
     }
@@ -69,16 +69,15 @@ pub trait Sampler: Send + Sync {
 /// The trial that asks for parameters, and the history of the study's other trials.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'a> {
-    /// All trials of the study but this one; empty if the sampler does not use it.
+    /// All trials of the study except this one; empty if the sampler does not use the history.
     pub history: &'a History,
     /// The trial's number.
     pub number: TrialNumber,
-    /// The parameters that it has so far, in the order in which they were asked for: the fixed and the
-    /// single-valued among them too.
+    /// The parameters suggested so far, in that order, including fixed and single-valued ones.
     pub params: &'a [(String, Param)],
-    /// The values that a user fixed for it, external, by name.
+    /// The external values that a user fixed for the trial, by name.
     pub fixed_params: &'a [(String, Json)],
-    /// Its system attributes, those that [`Sampler::before_trial`] gave it included.
+    /// The trial's system attributes, including those from [`Sampler::before_trial`].
     pub system_attrs: &'a BTreeMap<String, Json>,
 }
 
@@ -87,8 +86,7 @@ pub struct Ask<'a> {
 pub struct Suggestion {
     /// Internal values by name.
     pub params: BTreeMap<String, f64>,
-    /// The attributes that tell other trials of this draw, stored with the trial. They are written soon, all
-    /// in one transaction, so that simultaneous trials see them; a trial that finishes before that is spared the
-    /// extra write.
+    /// The attributes that tell other trials about this draw, stored with the trial. The next transaction writes them
+    /// together, so that simultaneous trials see them. A trial that finishes before it is spared the extra write.
     pub system_attrs: Vec<(String, Json)>,
 }

@@ -1,4 +1,4 @@
-//! A batch: what is added to a running trial in one transaction.
+//! A batch: additions to a running trial in one transaction.
 
 use crate::study::trial::Param;
 use crate::value::json::Json;
@@ -6,7 +6,7 @@ use crate::value::json::Json;
 /// Additions to a running trial, written in one transaction.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrialBatch {
-    /// New parameters, in the order in which the objective asked for them.
+    /// New parameters, in the order in which they were suggested.
     pub params: Vec<(String, Param)>,
     /// Reported values by step; a later value of a step replaces an earlier one.
     pub intermediate_values: Vec<(i64, f64)>,

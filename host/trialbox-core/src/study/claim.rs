@@ -7,6 +7,10 @@ use std::fmt;
 /// The system attribute that names the attempt to which a RUNNING trial belongs.
 pub const OWNER_ATTR: &str = "trialbox:owner";
 
+/// The member of an owner that holds its token: 128 random bits in hexadecimal, which alone tell attempts apart. The
+/// token is not a UUID, but the key is in databases and stays.
+pub const OWNER_TOKEN: &str = "uuid";
+
 /// The member of an owner that holds the trial's number. Optuna copies the attributes of a trial that it retries, the
 /// owner too: an owner with another number in it says nothing about the worker of the copy.
 pub const OWNER_TRIAL: &str = "trial";
@@ -15,7 +19,7 @@ pub const OWNER_TRIAL: &str = "trial";
 pub fn owner_of(owner: &Json, number: TrialNumber) -> Json {
     let mut members = match owner {
         Json::Object(members) => members.clone(),
-        other => vec![("uuid".to_owned(), other.clone())],
+        other => vec![(OWNER_TOKEN.to_owned(), other.clone())],
     };
     members.push((OWNER_TRIAL.to_owned(), Json::from(number.0)));
     Json::Object(members)
@@ -37,9 +41,9 @@ pub struct Claim {
 pub struct BegunTrial {
     /// The claim that later writes need.
     pub claim: Claim,
-    /// Values that a user fixed when enqueueing the trial: external, by name.
+    /// The values that a user fixed when enqueueing the trial: external, by name.
     pub fixed_params: Vec<(String, Json)>,
-    /// Parameters that the trial already has, because it is a retry.
+    /// The parameters that the trial already has, because it is a retry.
     pub params: Vec<(String, Param)>,
     /// The first trial of which this one is a retry, or the trial itself. Random numbers follow from it, so that a
     /// retry draws what the lost trial drew.
@@ -51,9 +55,9 @@ pub struct BegunTrial {
 pub enum ClaimLoss {
     /// The trial was deleted, or moved by a rename in the dashboard.
     Vanished,
-    /// Another process finished the trial.
+    /// Another worker finished the trial.
     Finished(TrialState),
-    /// Another process owns the trial.
+    /// Another worker owns the trial.
     TakenOver,
 }
 
@@ -62,7 +66,7 @@ impl fmt::Display for ClaimLoss {
         match self {
             ClaimLoss::Vanished => f.write_str("it was deleted"),
             ClaimLoss::Finished(state) => write!(f, "another worker finished it as {state}"),
-            ClaimLoss::TakenOver => f.write_str("another process has taken it over"),
+            ClaimLoss::TakenOver => f.write_str("another worker has taken it over"),
         }
     }
 }

@@ -24,26 +24,29 @@ pub struct LeasedTrial {
 }
 
 impl LeasedTrial {
-    /// Returns the owner, unless it speaks of another trial of which this one is a copy.
+    /// Returns the owner, unless Optuna copied it from the trial of which this one is a retry.
     pub fn owner_of_this(&self) -> Option<&Json> {
-        self.owner.as_ref().filter(|owner| {
-            owner.get(OWNER_TRIAL).and_then(Json::as_i64) == Some(i64::from(self.number.0))
-        })
+        let owner = self.owner.as_ref()?;
+        let number = owner.get(OWNER_TRIAL)?.as_i64()?;
+        if number == i64::from(self.number.0) { Some(owner) } else { None }
     }
 
     /// Returns whether this is the lease that an observer saw earlier: the same owner and the same heartbeat, whatever
     /// its age is by now.
     pub fn is_unchanged_since(&self, seen: &LeasedTrial) -> bool {
-        let stamp = self.heartbeat.as_ref().map(|heartbeat| &heartbeat.stamp);
-        self.owner == seen.owner && stamp == seen.heartbeat.as_ref().map(|seen| &seen.stamp)
+        self.owner == seen.owner && self.stamp() == seen.stamp()
+    }
+
+    fn stamp(&self) -> Option<&str> {
+        self.heartbeat.as_ref().map(|heartbeat| heartbeat.stamp.as_str())
     }
 }
 
 /// A heartbeat. Two heartbeats are the same if their stamps are.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heartbeat {
-    /// The stamp as it is stored. It was written by the clock of another machine, so only a change of it says
-    /// something.
+    /// The stamp as it is stored. The clock of another machine may have written it, so only a change of it is
+    /// evidence.
     pub stamp: String,
     /// The age by the reader's clock; negative if that clock is behind.
     pub age_secs: f64,

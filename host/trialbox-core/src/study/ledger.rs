@@ -55,7 +55,7 @@ pub fn unplanned() -> FrozenTrial {
     FrozenTrial { system_attrs: BTreeMap::new(), ..enqueued(&EnqueueTrial::default()) }
 }
 
-/// Returns the number of trials that count towards the study's budget.
+/// Returns the number of trials that count towards the study's budget: see [`TrialState::counts_towards_budget`].
 pub fn count_towards_budget(trials: &[FrozenTrial]) -> u64 {
     trials.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64
 }
@@ -105,6 +105,7 @@ pub fn check_owner(trial: &FrozenTrial, claim: &Claim) -> Result<(), IllegalTran
     let owner = trial.system_attrs.get(OWNER_ATTR).unwrap_or(&Json::Null);
     match trial.state {
         TrialState::Running if *owner == claim.owner => Ok(()),
+        // A trial never returns to WAITING by itself: another program edited the database.
         TrialState::Running | TrialState::Waiting => {
             Err(claim_lost(claim.number, ClaimLoss::TakenOver))
         }
@@ -123,6 +124,7 @@ pub fn record(
     batch: &TrialBatch,
 ) -> Result<(), IllegalTransition> {
     check_owner(trial, claim)?;
+    // All checks come before the first change, so that a rejected batch leaves no half behind.
     for (name, _) in &batch.params {
         check_name_length("parameter name", name)?;
     }
@@ -152,6 +154,7 @@ pub fn finish(
     ending: &Ending,
 ) -> Result<(), IllegalTransition> {
     check_owner(trial, claim)?;
+    // Checked before `record`, which changes the trial.
     let values = ending.outcome.values();
     if values.iter().any(|value| value.is_nan()) {
         return Err(IllegalTransition::NanValue);
@@ -238,6 +241,7 @@ fn claim_lost(number: TrialNumber, reason: ClaimLoss) -> IllegalTransition {
 
 fn set_finished(trial: &mut FrozenTrial, state: TrialState, at: UtcDateTime) {
     trial.state = state;
+    // `None` is less than any time, so a trial without a start finishes at `at`.
     trial.datetime_complete = trial.datetime_start.max(Some(at));
 }
 

@@ -1,4 +1,4 @@
-//! Trials that wait: copies of lost ones, and those that a user enqueues.
+//! Waiting trials: retries of lost trials, and those that a user enqueues.
 
 use crate::study::constraint::{CONSTRAINT_NAMES, is_constraint_attr};
 use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
@@ -13,21 +13,22 @@ pub const FAILED_TRIAL_ATTR: &str = "failed_trial";
 /// The system attribute that lists the numbers of the lost trials before this one: Optuna's.
 pub const RETRY_HISTORY_ATTR: &str = "retry_history";
 
-/// The system attribute of an attempt that was interrupted after it got further than the one before it: true.
+/// The system attribute of an attempt that was interrupted after it made more progress than the one before it: true.
 pub const MADE_PROGRESS_ATTR: &str = "trialbox:made_progress";
 
 /// The system attribute of a retry that counts the attempts before it that made progress.
 pub const RESUMES_ATTR: &str = "trialbox:resumes";
 
-/// The number of attempts at a trial that makes progress each time: a guest that only seems to must not run for ever.
+/// The largest number of attempts at a trial that makes progress each time. A guest that only pretends to make progress
+/// must not run for ever.
 pub const MAX_ATTEMPTS: usize = 1000;
 
-/// Returns the WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` makes it: its parameters
-/// and attributes, but not what it reported. `None` when it was retried often enough: attempts that made progress
-/// do not count, up to [`MAX_ATTEMPTS`].
+/// Returns the WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` creates it: with the trial's
+/// parameters and attributes, but without its reported values. Returns `None` if the trial had all its retries. Attempts
+/// that made progress do not count as retries, up to [`MAX_ATTEMPTS`].
 ///
-/// The number and the id are the storage's to give. What is ours among the attributes stays behind, as do the
-/// constraints: the owner, the failure and the like are facts of one attempt. Only [`RESUMES_ATTR`] goes on.
+/// The storage assigns the number and the id. The copy has no constraints, and of trialbox's own attributes only
+/// [`RESUMES_ATTR`]: the owner, the failure and the like are facts of one attempt.
 pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial> {
     let mut history = retry_history(&trial.system_attrs);
     history.push(trial.number);
@@ -60,10 +61,12 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
 
 /// Returns the number of attempts at a trial that made progress, this one and those before it.
 fn resumes(trial: &FrozenTrial) -> usize {
-    let before = trial.system_attrs.get(RESUMES_ATTR).and_then(Json::as_i64);
     let made_progress = trial.system_attrs.get(MADE_PROGRESS_ATTR) == Some(&Json::Bool(true));
-    // Others write to the database too.
-    let before = before.and_then(|before| before.try_into().ok()).unwrap_or(0).min(MAX_ATTEMPTS);
+    let before = match trial.system_attrs.get(RESUMES_ATTR).and_then(Json::as_i64) {
+        // Other programs write to the database too: the number may be negative, or huge.
+        Some(before) => usize::try_from(before).unwrap_or(0).min(MAX_ATTEMPTS),
+        None => 0,
+    };
     before + usize::from(made_progress)
 }
 
@@ -72,35 +75,37 @@ pub fn origin(number: TrialNumber, system_attrs: &BTreeMap<String, Json>) -> Tri
     system_attrs.get(FAILED_TRIAL_ATTR).and_then(read_number).unwrap_or(number)
 }
 
-/// Renumbers trials from `first` on, in their references to each other too. A retry of a trial
-/// that does not come along is a trial by itself.
+/// Returns the trials with the numbers from `first` on, in all places that name a trial's number. A retry whose lost
+/// trials are not among `trials` becomes a trial of its own.
 pub fn renumbered(trials: &[FrozenTrial], first: TrialNumber) -> Vec<FrozenTrial> {
     let numbers: BTreeMap<TrialNumber, TrialNumber> =
         trials.iter().zip(first.0..).map(|(trial, new)| (trial.number, TrialNumber(new))).collect();
-    let new_number = |old: TrialNumber| numbers.get(&old).map(|new| Json::from(new.0));
-    let renumber = |trial: &FrozenTrial| {
-        let mut trial = trial.clone();
-        let lost = trial.system_attrs.get(FAILED_TRIAL_ATTR).and_then(read_number);
-        let history = retry_history(&trial.system_attrs).into_iter().map(new_number);
-        match (lost.and_then(new_number), history.collect::<Option<Vec<Json>>>()) {
-            _ if lost.is_none() => {}
-            (Some(lost), Some(history)) => {
-                trial.system_attrs.insert(FAILED_TRIAL_ATTR.to_owned(), lost);
-                trial.system_attrs.insert(RETRY_HISTORY_ATTR.to_owned(), Json::Array(history));
-            }
-            _ => {
-                trial.system_attrs.remove(FAILED_TRIAL_ATTR);
-                trial.system_attrs.remove(RETRY_HISTORY_ATTR);
-                trial.system_attrs.remove(RESUMES_ATTR);
-            }
-        }
-        trial
-    };
-    trials.iter().map(renumber).collect()
+    let mut renumbered = trials.to_vec();
+    for trial in &mut renumbered {
+        renumber_retry(trial, &numbers);
+    }
+    renumbered
 }
 
-/// Returns the trial that an enqueueing creates, as Optuna's `enqueue_trial` does. The number and the id are the
-/// storage's to give.
+/// Replaces the numbers of lost trials in a retry's attributes.
+fn renumber_retry(trial: &mut FrozenTrial, numbers: &BTreeMap<TrialNumber, TrialNumber>) {
+    let attrs = &mut trial.system_attrs;
+    let Some(lost) = attrs.get(FAILED_TRIAL_ATTR).and_then(read_number) else { return };
+    let history = retry_history(attrs);
+    let new_history: Option<Vec<Json>> =
+        history.iter().map(|old| Some(Json::from(numbers.get(old)?.0))).collect();
+    if let (Some(lost), Some(history)) = (numbers.get(&lost), new_history) {
+        attrs.insert(FAILED_TRIAL_ATTR.to_owned(), Json::from(lost.0));
+        attrs.insert(RETRY_HISTORY_ATTR.to_owned(), Json::Array(history));
+    } else {
+        attrs.remove(FAILED_TRIAL_ATTR);
+        attrs.remove(RETRY_HISTORY_ATTR);
+        attrs.remove(RESUMES_ATTR);
+    }
+}
+
+/// Returns the WAITING trial for a request, as Optuna's `enqueue_trial` creates it. The storage assigns the number and
+/// the id.
 pub fn enqueued(trial: &EnqueueTrial) -> FrozenTrial {
     let fixed = Json::object(trial.params.iter().cloned());
     FrozenTrial {
@@ -131,7 +136,6 @@ pub fn has_params(trial: &FrozenTrial, params: &[(String, Json)]) -> bool {
 }
 
 fn is_close(found: &Json, value: &Json) -> bool {
-    let is_number = |json: &Json| matches!(json, Json::Int(_) | Json::BigInt(_) | Json::Float(_));
     match (found.as_f64(), value.as_f64()) {
         (Some(a), Some(b)) if is_number(found) && is_number(value) => {
             // As numpy's `isclose` with rtol 1e-5 and atol 0, its second argument the reference.
@@ -139,6 +143,11 @@ fn is_close(found: &Json, value: &Json) -> bool {
         }
         _ => found.python_eq(value),
     }
+}
+
+/// Returns whether Python takes the value for a number. `Json::as_f64` accepts `true` as well.
+fn is_number(json: &Json) -> bool {
+    matches!(json, Json::Int(_) | Json::BigInt(_) | Json::Float(_))
 }
 
 fn retry_history(system_attrs: &BTreeMap<String, Json>) -> Vec<TrialNumber> {
@@ -149,7 +158,7 @@ fn retry_history(system_attrs: &BTreeMap<String, Json>) -> Vec<TrialNumber> {
 }
 
 fn read_number(json: &Json) -> Option<TrialNumber> {
-    json.as_i64()?.try_into().ok().map(TrialNumber)
+    Some(TrialNumber(json.as_i64()?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -170,7 +179,7 @@ mod tests {
         Json::Array(numbers.iter().map(|number| Json::from(*number)).collect())
     }
 
-    /// The chain that Optuna 5.0.0 was seen to make: 0, then 1, then 2.
+    /// A chain as Optuna 5.0.0 creates it: trial 0, then its retry 1, then 2.
     #[test]
     fn a_chain_of_retries_names_its_first_trial_and_lists_all_and_ends() {
         let policy = RetryPolicy { max_retries: 2 };

@@ -11,6 +11,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::StorageError;
+use trialbox_core::seam::storage::Remedy;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::trial::format_datetime;
 
@@ -74,7 +75,7 @@ fn repair_database(
     };
     repaired.map_err(|source| StorageError::Backend {
         action: format!("repair the database `{}`", path.display()),
-        help: Some("the database was not changed".to_owned()),
+        help: Some(Remedy::Advice("the database was not changed".to_owned())),
         source,
     })
 }

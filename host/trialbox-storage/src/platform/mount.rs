@@ -1,43 +1,44 @@
 //! The file system that a path lies on, and whether SQLite's locks can be trusted there.
 //!
-//! SQLite needs byte-range locks that hold between all who open the file. Between the processes of one
-//! machine every local file system gives them; between machines it depends on the server, the client and the
-//! mount options, and what is missing shows as nothing but lost rows.
+//! SQLite needs byte-range locks that hold between all processes that have the file open. Every local file system has
+//! them between the processes of one machine. Between machines they depend on the server, the client and the mount
+//! options, and missing locks show only as lost rows.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What is mounted where a path lies.
+/// The mount on which a path lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mount {
     /// The type as the kernel names it: `ext4`, `nfs4`, `lustre`, `fuse.sshfs`; `unknown` if it has no name.
     pub fs_type: String,
-    /// The folder it is mounted on.
+    /// The folder on which the file system is mounted.
     pub mount_point: PathBuf,
     /// The options of the mount and of the file system: `rw`, `nolock`, `local_lock=all`, `localflock`.
     pub options: Vec<String>,
-    /// What is mounted: a device, a server's export, or a word.
+    /// The source of the mount: a device, a server's export, or a word.
     pub source: String,
-    /// Whose locks it has.
+    /// The reach of its locks.
     pub locks: Locks,
 }
 
-/// Between whom a lock on a file holds.
+/// The reach of a lock on a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Locks {
-    /// All who can open the file are processes of this machine, and locks hold between them.
+    /// Only processes of this machine can open the file, and locks hold between them.
     Local,
     /// Other machines may have the file open, and a lock may not reach them.
     Network,
-    /// A file system that we do not know.
+    /// A file system that trialbox does not know.
     Unknown,
 }
 
-/// Looks up the file system of a path. What does not exist yet lies where its nearest existing folder lies.
+/// Looks up the mount of a path. A path that does not exist yet lies where its nearest existing folder lies. Without
+/// `/proc`, the mount has no source.
 ///
 /// # Errors
-/// Whatever the system says when it is asked about the path; without `/proc`, the answer has no source.
+/// The system's error for the path.
 pub fn mount_of(path: &Path) -> io::Result<Mount> {
     let real = nearest_existing(path)?;
     let magic = rustix::fs::statfs(&real)?.f_type as u32;
@@ -46,29 +47,35 @@ pub fn mount_of(path: &Path) -> io::Result<Mount> {
 }
 
 impl Mount {
-    /// What a mount option or the lack of one does to locks between machines, if anything is known: Linux's
-    /// nfs(5), and the Lustre manual on `flock`.
+    /// Returns the known effect of a mount option, or of a missing one, on locks between machines. The sources are Linux's
+    /// nfs(5) and the Lustre manual on `flock`.
     pub fn lock_option_problem(&self) -> Option<&'static str> {
-        let has = |wanted: &str| self.options.iter().any(|option| option == wanted);
-        let is_nfs = self.fs_type.starts_with("nfs");
-        if is_nfs && (has("nolock") || has("local_lock=all") || has("local_lock=posix")) {
+        let keeps_nfs_locks = ["nolock", "local_lock=all", "local_lock=posix"];
+        if self.fs_type.starts_with("nfs") && keeps_nfs_locks.iter().any(|name| self.has(name)) {
             return Some("its mount options keep locks on this machine");
         }
         match self.fs_type.as_str() {
-            "lustre" if has("localflock") => Some("`localflock` keeps locks on this machine"),
-            "lustre" if !has("flock") => Some("without the mount option `flock` it has no locks"),
+            "lustre" if self.has("localflock") => Some("`localflock` keeps locks on this machine"),
+            "lustre" if !self.has("flock") => {
+                Some("without the mount option `flock` it has no locks")
+            }
             _ => None,
         }
     }
 
-    /// Whether nothing can be written there.
+    /// Returns whether the file system is mounted read-only.
     pub fn is_read_only(&self) -> bool {
-        self.options.iter().any(|option| option == "ro")
+        self.has("ro")
+    }
+
+    fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|found| found == option)
     }
 }
 
-/// File systems whose files other machines may have open: kernel name, and magic number where it has one
-/// (`linux/magic.h`; Lustre, GPFS, BeeGFS, PanFS, StorNext and OpenAFS as `stat -f` of GNU coreutils knows them).
+/// File systems whose files other machines may have open: the kernel's name, and the magic number if there is one. The
+/// numbers are from `linux/magic.h`, those of Lustre, GPFS, BeeGFS, PanFS, StorNext and OpenAFS from GNU coreutils, whose
+/// `stat -f` shows them.
 const NETWORK: &[(&str, u32)] = &[
     ("nfs", 0x6969),
     ("nfs4", 0x6969),
@@ -95,7 +102,7 @@ const NETWORK: &[(&str, u32)] = &[
     ("glusterfs", NO_MAGIC),
 ];
 
-/// File systems of this machine alone.
+/// File systems that only this machine can have open.
 const LOCAL: &[(&str, u32)] = &[
     ("ext4", 0xEF53),
     ("ext3", 0xEF53),
@@ -116,14 +123,14 @@ const LOCAL: &[(&str, u32)] = &[
     ("squashfs", 0x7371_7368),
 ];
 
-/// FUSE says nothing of what lies behind it; these lie on a disk of this machine.
+/// FUSE file systems on a disk of this machine. FUSE itself does not tell what lies behind it.
 const LOCAL_FUSE: &[&str] =
     &["fuseblk", "fuse.ntfs-3g", "fuse.exfat", "fuse.fuse-overlayfs", "fuse.squashfuse"];
 
 const FUSE_MAGIC: u32 = 0x6573_5546;
 const NO_MAGIC: u32 = 0;
 
-/// The path without symbolic links, or its nearest folder that exists.
+/// Returns the path without symbolic links, or its nearest folder that exists.
 fn nearest_existing(path: &Path) -> io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     let mut last = Err(io::ErrorKind::NotFound.into());
@@ -137,52 +144,62 @@ fn nearest_existing(path: &Path) -> io::Result<PathBuf> {
     last
 }
 
-/// The mount of a real path, from the kernel's table and the file system's magic number.
+/// Chooses the mount of a real path, from the kernel's table and the file system's magic number.
 fn choose(path: &Path, magic: u32, mountinfo: &str) -> Mount {
-    let holds = |mount: &Mount| path.starts_with(&mount.mount_point);
-    let depth = |mount: &Mount| mount.mount_point.components().count();
-    // Of mounts on one folder the last covers the others, and `max_by_key` keeps the last.
-    let found = mountinfo.lines().filter_map(parse_line).filter(holds).max_by_key(depth);
-    let mut mount = found.unwrap_or_else(|| Mount {
+    let mut mount = Mount {
         fs_type: name_of(magic).to_owned(),
         mount_point: PathBuf::from("/"),
         options: Vec::new(),
         source: String::new(),
         locks: Locks::Unknown,
-    });
+    };
+    let mut depth = 0;
+    for found in mountinfo.lines().filter_map(parse_line) {
+        let found_depth = found.mount_point.components().count();
+        // Of several mounts on one folder, the last covers the others.
+        if path.starts_with(&found.mount_point) && found_depth >= depth {
+            (mount, depth) = (found, found_depth);
+        }
+    }
     mount.locks = judge(&mount.fs_type, magic);
     mount
 }
 
-/// Whose locks a file system has. Its name decides, and its number where the name is unknown.
+/// Returns the reach of a file system's locks. The name decides, and the number where the name is unknown.
 fn judge(fs_type: &str, magic: u32) -> Locks {
-    let names = |list: &[(&str, u32)]| list.iter().any(|(name, _)| *name == fs_type);
-    let numbers = |list: &[(&str, u32)]| list.iter().any(|(_, known)| *known == magic);
     if LOCAL_FUSE.contains(&fs_type) {
         Locks::Local
-    } else if names(NETWORK) || fs_type.starts_with("fuse") {
+    } else if has_name(NETWORK, fs_type) || fs_type.starts_with("fuse") {
         Locks::Network
-    } else if names(LOCAL) {
+    } else if has_name(LOCAL, fs_type) {
         Locks::Local
-    } else if magic == NO_MAGIC {
-        Locks::Unknown
-    } else if numbers(NETWORK) {
+    } else if has_magic(NETWORK, magic) {
         Locks::Network
-    } else if numbers(LOCAL) {
+    } else if has_magic(LOCAL, magic) {
         Locks::Local
     } else {
         Locks::Unknown
     }
 }
 
-fn name_of(magic: u32) -> &'static str {
-    let mut known = NETWORK.iter().chain(LOCAL);
-    known
-        .find(|(_, number)| *number == magic && magic != NO_MAGIC)
-        .map_or("unknown", |(name, _)| name)
+fn has_name(list: &[(&str, u32)], fs_type: &str) -> bool {
+    list.iter().any(|(name, _)| *name == fs_type)
 }
 
-/// A line of `/proc/self/mountinfo` (proc(5)): six fields, any number of optional ones, a dash, three more.
+fn has_magic(list: &[(&str, u32)], magic: u32) -> bool {
+    magic != NO_MAGIC && list.iter().any(|(_, known)| *known == magic)
+}
+
+fn name_of(magic: u32) -> &'static str {
+    for (name, known) in NETWORK.iter().chain(LOCAL) {
+        if *known == magic && magic != NO_MAGIC {
+            return name;
+        }
+    }
+    "unknown"
+}
+
+/// Parses a line of `/proc/self/mountinfo` (proc(5)): six fields, any number of optional ones, a dash, three more.
 fn parse_line(line: &str) -> Option<Mount> {
     let (before, after) = line.split_once(" - ")?;
     let mut before = before.split(' ').skip(4);
@@ -204,7 +221,7 @@ fn parse_line(line: &str) -> Option<Mount> {
     })
 }
 
-/// Space, tab, line feed and backslash stand in the table as three octal digits after a backslash.
+/// Decodes a field of the table, in which space, tab, line feed and backslash are three octal digits after a backslash.
 fn unescape(text: &str) -> String {
     let codes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
     codes.iter().fold(text.to_owned(), |text, (code, character)| text.replace(code, character))
@@ -294,16 +311,17 @@ mod tests {
 
     #[test]
     fn mount_options_that_break_locks_between_machines_are_named() {
-        let problem = |path: &str| {
-            choose(Path::new(path), 0, CLUSTER).lock_option_problem().unwrap_or_default()
-        };
-        assert_eq!(problem("/home/a"), "");
-        assert_eq!(problem("/old/a"), "its mount options keep locks on this machine");
-        assert_eq!(problem("/lustre/project/a"), "");
-        assert_eq!(problem("/lustre/scratch/a"), "`localflock` keeps locks on this machine");
-        let without = "without the mount option `flock` it has no locks";
-        assert_eq!(problem("/lustre/none/a"), without);
-        assert_eq!(problem("/gpfs/a"), "");
+        for (path, problem) in [
+            ("/home/a", None),
+            ("/old/a", Some("its mount options keep locks on this machine")),
+            ("/lustre/project/a", None),
+            ("/lustre/scratch/a", Some("`localflock` keeps locks on this machine")),
+            ("/lustre/none/a", Some("without the mount option `flock` it has no locks")),
+            ("/gpfs/a", None),
+        ] {
+            let mount = choose(Path::new(path), 0, CLUSTER);
+            assert_eq!(mount.lock_option_problem(), problem, "{path}");
+        }
     }
 
     #[test]

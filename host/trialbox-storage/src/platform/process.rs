@@ -1,35 +1,35 @@
-//! Which process something belongs to, told apart from every other on every machine, and whether it lives.
+//! The identity of a process among those of all machines, and the evidence that it lives.
 
 use trialbox_core::Json;
 
-/// A process. A pid alone names another one after a while, and on another machine, and after a restart.
+/// The identity of a process. A pid alone is not enough: the system reuses it, and other machines have it too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessId {
     /// The machine's name.
     pub host: String,
-    /// The machine's current life; absent where there is no `/proc`.
+    /// The machine's current boot; absent without `/proc`.
     pub boot_id: Option<String>,
-    /// The process's number there.
+    /// The process's number on the machine.
     pub pid: u32,
-    /// When it started, in clock ticks of the machine's life.
+    /// The time of its start, in clock ticks since the boot.
     pub start_ticks: Option<u64>,
-    /// Who gave it its number: containers may number their processes themselves. Absent without `/proc`.
+    /// The namespace of the pid: containers may number their processes themselves. Absent without `/proc`.
     pub pid_namespace: Option<String>,
 }
 
-/// Whether a process lives.
+/// The evidence that a process lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Life {
-    /// It runs.
+    /// The process runs.
     Alive,
-    /// It is gone; why we know.
+    /// The process has ended; the text is the evidence.
     Gone(String),
-    /// It ran on another machine, or says too little.
+    /// The process is on another machine, or its identity is incomplete.
     Unknown,
 }
 
 impl ProcessId {
-    /// This process.
+    /// Returns the identity of this process.
     pub fn current() -> Self {
         let pid = std::process::id();
         ProcessId::of_pid(pid).unwrap_or_else(|| ProcessId {
@@ -41,7 +41,7 @@ impl ProcessId {
         })
     }
 
-    /// Another process of this machine, if it runs.
+    /// Returns the identity of a process of this machine; `None` if it does not run.
     pub fn of_pid(pid: u32) -> Option<Self> {
         let Seen::Running { start_ticks } = look(pid) else { return None };
         Some(ProcessId {
@@ -53,33 +53,36 @@ impl ProcessId {
         })
     }
 
-    /// Members of the JSON object that names the process: `host`, `pid`, `boot_id`, `pid_start_ticks`,
+    /// Returns the members of the JSON object that names the process: `host`, `pid`, `boot_id`, `pid_start_ticks`,
     /// `pid_namespace`.
     pub fn to_members(&self) -> Vec<(&'static str, Json)> {
         let mut members =
             vec![("host", Json::from(self.host.as_str())), ("pid", Json::from(self.pid))];
-        members.extend(self.boot_id.as_deref().map(|boot_id| ("boot_id", Json::from(boot_id))));
-        members.extend(self.start_ticks.map(|ticks| ("pid_start_ticks", Json::from(ticks))));
-        let namespace = self.pid_namespace.as_deref();
-        members.extend(namespace.map(|namespace| ("pid_namespace", Json::from(namespace))));
+        if let Some(boot_id) = &self.boot_id {
+            members.push(("boot_id", Json::from(boot_id.as_str())));
+        }
+        if let Some(ticks) = self.start_ticks {
+            members.push(("pid_start_ticks", Json::from(ticks)));
+        }
+        if let Some(namespace) = &self.pid_namespace {
+            members.push(("pid_namespace", Json::from(namespace.as_str())));
+        }
         members
     }
 
-    /// Reads what [`Self::to_members`] wrote.
+    /// Reads the object of [`Self::to_members`]; `None` if the host or the pid is missing.
     pub fn from_json(json: &Json) -> Option<Self> {
-        let text = |key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
-        let number = |key: &str| json.get(key).and_then(Json::as_i64);
         Some(ProcessId {
-            host: text("host")?,
-            boot_id: text("boot_id"),
-            pid: number("pid")?.try_into().ok()?,
-            start_ticks: number("pid_start_ticks").and_then(|ticks| ticks.try_into().ok()),
-            pid_namespace: text("pid_namespace"),
+            host: read_text(json, "host")?,
+            boot_id: read_text(json, "boot_id"),
+            pid: read_number(json, "pid")?,
+            start_ticks: read_number(json, "pid_start_ticks"),
+            pid_namespace: read_text(json, "pid_namespace"),
         })
     }
 
-    /// Whether the process lives, as far as this machine can know. Of other machines it knows nothing, nor
-    /// of its own earlier lives: their name is no proof, as two machines may have the same.
+    /// Returns the evidence that the process lives, as far as this machine can know. It knows nothing about other machines
+    /// and about its own earlier boots. The boot decides, not the host's name: two machines may have the same name.
     pub fn life(&self) -> Life {
         match (&self.boot_id, boot_id()) {
             (Some(theirs), Some(ours)) if *theirs == ours => self.life_here(),
@@ -87,34 +90,34 @@ impl ProcessId {
         }
     }
 
-    /// The machine is this one. In another container of it the number is another process's, or no process's.
+    /// Returns the evidence for a process of this boot. In another container, the pid belongs to another process or to
+    /// none.
     fn life_here(&self) -> Life {
         if self.pid_namespace.is_none() || self.pid_namespace != pid_namespace() {
             return Life::Unknown;
         }
         match look(self.pid) {
-            Seen::Running { start_ticks }
-                if self.start_ticks.is_none_or(|own| own == start_ticks) =>
-            {
-                Life::Alive
-            }
-            Seen::Running { .. } => {
-                Life::Gone(format!("process {} of {} is another one now", self.pid, self.host))
-            }
+            Seen::Running { start_ticks } => match self.start_ticks {
+                Some(own) if own != start_ticks => Life::Gone(format!(
+                    "process {} on {} is a later one with the same number",
+                    self.pid, self.host
+                )),
+                _ => Life::Alive,
+            },
             Seen::Ended => Life::Gone(format!("no process {} on {}", self.pid, self.host)),
             Seen::Hidden => Life::Unknown,
         }
     }
 }
 
-/// The machine's name.
+/// Returns the machine's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// What tells the machine's current life from its others and from every other machine.
+/// Returns the id of the machine's current boot, which is unique among all boots of all machines.
 pub fn boot_id() -> Option<String> {
-    // So that one machine can play several in tests.
+    // Tests use one machine as several.
     #[cfg(feature = "failpoints")]
     if let Ok(pretended) = std::env::var("TRIALBOX_BOOT_ID") {
         return Some(pretended);
@@ -123,13 +126,13 @@ pub fn boot_id() -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// Who numbers the processes that this one sees.
+/// Returns the namespace that numbers the processes which this one sees.
 fn pid_namespace() -> Option<String> {
     let link = std::fs::read_link("/proc/self/ns/pid").ok()?;
     Some(link.to_string_lossy().into_owned())
 }
 
-/// The time since the machine was started, its sleep included.
+/// Returns the time since the machine was started, including its sleep.
 pub fn since_boot() -> std::time::Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     std::time::Duration::new(
@@ -138,24 +141,27 @@ pub fn since_boot() -> std::time::Duration {
     )
 }
 
-/// What can be seen of a process.
+/// The visible state of a process.
 enum Seen {
     Running {
         start_ticks: u64,
     },
     Ended,
-    /// It is there, but belongs to another user, and `/proc` hides it (`hidepid`), as on many clusters.
+    /// The process exists but belongs to another user, and `/proc` hides it (`hidepid`), as on many clusters.
     Hidden,
 }
 
-/// Looks at a process: fields 3 and 22 of `/proc/PID/stat` (proc(5)), and where that is no help, whether
-/// there is anything to send a signal to.
+/// Looks at a process: reads fields 3 and 22 of `/proc/PID/stat` (proc(5)). If that fails, checks that a signal could be
+/// sent.
 fn look(pid: u32) -> Seen {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field is the program's name in parentheses, and may itself hold spaces.
-    let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
-    match (fields.next(), fields.nth(18).and_then(|ticks| ticks.parse().ok())) {
-        // A zombie has ended; only its parent has not noticed.
+    // The second field is the program's name in parentheses, which may itself contain spaces and parentheses.
+    let (_, rest) = stat.rsplit_once(')').unwrap_or_default();
+    let mut fields = rest.split_whitespace();
+    let state = fields.next();
+    let start_ticks = fields.nth(18).unwrap_or_default().parse().ok();
+    match (state, start_ticks) {
+        // A zombie has ended, but its parent has not collected it yet.
         (Some("Z" | "X"), _) => Seen::Ended,
         (Some(_), Some(start_ticks)) => Seen::Running { start_ticks },
         _ if accepts_signals(pid) => Seen::Hidden,
@@ -164,9 +170,18 @@ fn look(pid: u32) -> Seen {
 }
 
 fn accepts_signals(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    let answer = pid.map(rustix::process::test_kill_process);
-    !matches!(answer, None | Some(Err(rustix::io::Errno::SRCH)))
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    let Some(pid) = rustix::process::Pid::from_raw(pid) else { return false };
+    // Any other error, such as that of a missing permission, means that the process exists.
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+}
+
+fn read_text(json: &Json, key: &str) -> Option<String> {
+    Some(json.get(key)?.as_str()?.to_owned())
+}
+
+fn read_number<N: TryFrom<i64>>(json: &Json, key: &str) -> Option<N> {
+    json.get(key)?.as_i64()?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -187,7 +202,7 @@ mod tests {
         let id = ProcessId::of_pid(child.id()).expect("it runs");
         assert_eq!(id.life(), Life::Alive);
         child.kill().expect("it can be ended");
-        // Until it is waited for it is a zombie; the kernel needs a moment to make it one.
+        // It is a zombie until it is waited for; the kernel takes a moment to make it one.
         while id.life() == Life::Alive {
             std::thread::yield_now();
         }

@@ -7,41 +7,44 @@ use crate::platform::mount::{Locks, mount_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
 use crate::sqlite::errors::{
-    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, not_a_database,
+    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, missing,
+    not_a_database, not_optunas,
 };
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::StorageError;
+use trialbox_core::seam::storage::Remedy;
 
-/// Refuses changes of a trial's state that Optuna's own code takes for granted do not happen, but does not
-/// prevent: two claims of one waiting trial, a second ending. Optuna sees an `IntegrityError`, which it
-/// already treats as a lost race.
+/// A trigger that rejects illegal changes of a trial's state: a second claim of a waiting trial, and any change of a
+/// finished one. Optuna assumes that these do not happen, but does not prevent them. It sees an `IntegrityError`, which
+/// it already treats as a lost race.
 pub(crate) const GUARD_SQL: &str = "\
 CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
 WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
 BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
 
-/// The time without a change after which an incomplete database is taken for abandoned.
-const BEING_MADE: Duration = Duration::from_secs(5);
+/// The time without a change after which an incomplete database counts as abandoned. Optuna creates its tables within a
+/// second on a local disk; a busy network file system takes a few.
+const BEING_CREATED: Duration = Duration::from_secs(5);
 
-/// A database, and how its transactions are kept apart from others'.
+/// A database, with the means that keep its transactions apart from those of other processes.
 #[derive(Debug)]
 pub(crate) struct Database {
     path: PathBuf,
     url: String,
     options: Options,
     access: Access,
-    /// Whether other machines may have it open.
+    /// True if other machines may have the database open.
     is_shared: bool,
 }
 
 #[derive(Debug)]
 enum Access {
-    /// SQLite's locks hold between all who have the file open: one connection serves for good.
+    /// One connection for all transactions. SQLite's locks hold between all processes that have the file open.
     Kept(Box<Kept>),
-    /// They do not reach other machines: a lock file is held around opening, transacting and closing, so that no page
-    /// cache outlives another machine's transaction.
+    /// A new connection for each transaction, inside a lock file. SQLite's locks do not reach other machines, and a page
+    /// cache must not outlive another machine's transaction.
     Reopened(LockFile),
 }
 
@@ -51,7 +54,7 @@ struct Kept {
     guard_is_there: bool,
 }
 
-/// What is done with a connection, and with the lock file that is held meanwhile, if one is.
+/// A use of a connection and of the lock file, where one is held meanwhile.
 type Body<'a, T> = dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError> + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +64,7 @@ enum Kind {
 }
 
 impl Database {
-    /// Opens a database, or makes it if the options say so.
+    /// Opens a database, or creates it if the options allow that.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let url = format!("sqlite:///{}", path.display());
         if !path.try_exists().map_err(|error| cannot_look(path, error))? {
@@ -70,16 +73,13 @@ impl Database {
             }
             schema::create_file(path).map_err(|error| cannot_create(path, error))?;
         }
-        // All who open the file must find the same lock file beside it, by whichever link they came.
+        // All processes must find the same lock file beside the database, whichever symbolic link they follow.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
         let is_shared = is_on_network(&path);
         let access = match lock_file_of(&path, options.lock, is_shared) {
             None => {
                 let connection = connect_patiently(&path, shown, options)?;
-                // By SQLite itself: closing a second descriptor of the file would give up this process's locks.
-                let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
-                let has_log = mode.is_ok_and(|mode: String| mode == "wal");
-                refuse_wal(is_shared && has_log, &path)?;
+                refuse_wal(is_shared && uses_wal(&connection), &path)?;
                 Access::Kept(Box::new(Kept { connection, guard_is_there: false }))
             }
             Some(lock) => Access::Reopened(lock),
@@ -93,7 +93,7 @@ impl Database {
         &self.url
     }
 
-    /// A transaction that holds the write lock from its beginning: what it reads stays true until it commits.
+    /// Runs a transaction that holds the write lock from its beginning, so that its reads stay true until it commits.
     /// `point` names it for fault injection. The body may run several times; only its last run counts.
     pub(crate) fn write<T>(
         &mut self,
@@ -104,7 +104,7 @@ impl Database {
         self.transact(Kind::Write, point, action, &body)
     }
 
-    /// A transaction that sees one moment of the database.
+    /// Runs a transaction that sees the database at one moment.
     pub(crate) fn read<T>(
         &mut self,
         action: &str,
@@ -113,7 +113,7 @@ impl Database {
         self.transact(Kind::Read, "read", action, &body)
     }
 
-    /// Does something with the database that is to wait no longer than this for others.
+    /// Runs transactions that wait at most this long for other processes.
     pub(crate) fn within<T>(&mut self, limit: Duration, body: impl FnOnce(&mut Self) -> T) -> T {
         let timeout = self.options.timeout;
         self.options.timeout = timeout.min(limit);
@@ -122,23 +122,22 @@ impl Database {
         result
     }
 
-    /// Writes a copy of the database, as it is at one moment, to a file that must not be there. It is
-    /// written aside and renamed, so it is there wholly or not at all.
+    /// Writes a copy of the database, as it is at one moment, to a file that must not exist. The copy gets its name only
+    /// when it is complete.
     pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
         let action = format!("copy the database to `{}`", target.display());
-        let failed = |error| cannot_copy(&action, error);
         let aside = with_suffix(target, &format!(".{:08x}.tmp", rand::random::<u32>()));
         let Some(aside_text) = aside.to_str() else {
-            return Err(failed(std::io::Error::other("the name is not UTF-8")));
+            return Err(cannot_copy(&action, std::io::Error::other("the name is not UTF-8")));
         };
         let copied = self.transact_plainly(&action, &|connection, _| {
             Ok(connection.execute("VACUUM INTO ?1", [aside_text]).map(|_| ())?)
         });
-        let placed = copied.and_then(|()| {
-            std::fs::File::open(&aside).and_then(|file| file.sync_all()).map_err(failed)?;
-            schema::put_in_place(&aside, target).map_err(failed)
-        });
-        // Gone already if it was renamed.
+        let placed = match copied {
+            Ok(()) => place_copy(&aside, target).map_err(|error| cannot_copy(&action, error)),
+            Err(error) => Err(error),
+        };
+        // A rename has removed it already.
         let _ = std::fs::remove_file(&aside);
         placed
     }
@@ -180,7 +179,7 @@ impl Database {
         Ok(done)
     }
 
-    /// Does something with a connection, again and again while others hold the database.
+    /// Uses a connection, and repeats that while other processes hold the database.
     fn transact_plainly<T>(&mut self, action: &str, body: &Body<T>) -> Result<T, StorageError> {
         let mut patience = LockWait::new(&self.options, &self.path);
         if matches!(self.access, Access::Reopened(_)) {
@@ -216,7 +215,7 @@ impl Database {
                 }
                 let connection = connect(&self.path)?;
                 let done = body(&connection, Some(&held));
-                // Closed before the lock is let go: its cache must not outlive it.
+                // The connection is closed before the lock is released: its page cache must not outlive the lock.
                 drop(connection);
                 drop(held);
                 done
@@ -231,42 +230,45 @@ impl Database {
         }
     }
 
-    /// Whether the tables are there and of the version that we know; what is missing is added if it may be.
+    /// Checks that the tables exist in the version that trialbox knows. Adds missing ones if the options allow that.
     fn check_version(&mut self, path: &Path) -> Result<(), StorageError> {
         let url = self.url.clone();
         let action = format!("read the database `{}`", path.display());
         let mut patience = LockWait::new(&self.options, &self.path);
         loop {
             let version = self.read(&action, |tx| schema::check(tx, &url));
-            let refused = match version.map_err(|error| not_ours(path, error))? {
+            let refused = match version.map_err(|error| not_optunas(path, error))? {
                 Version::Current => return Ok(()),
                 Version::Unstamped => {
                     return self.write("stamp", "write the schema's revision", schema::stamp);
                 }
                 Version::Empty if self.options.create == Create::MissingOrEmpty => {
-                    return self.write("create_tables", "make the tables", |tx| {
+                    return self.write("create_tables", "create the tables", |tx| {
                         Ok(schema::create_tables(tx)?)
                     });
                 }
                 Version::Empty => StorageError::WrongDatabase {
                     problem: format!("the database `{}` is empty", path.display()),
-                    help: "`trialbox study create` fills it; if it held a study, look for a copy first"
-                        .to_owned(),
+                    help: Remedy::Advice(
+                        "`trialbox study create` fills it; if it held a study, look for a copy first"
+                            .to_owned(),
+                    ),
                 },
                 Version::Unfinished(error) => error,
             };
-            // Optuna makes its tables one by one, and dies of it if we help.
-            if !self.is_being_made() || !patience.wait() {
+            // Optuna creates its tables one by one, and fails if another process creates one of them meanwhile.
+            if !self.is_being_created() || !patience.wait() {
                 return Err(refused);
             }
         }
     }
 
     /// Returns whether another process may still be creating the database: its file has just changed.
-    fn is_being_made(&self) -> bool {
-        let modified = std::fs::metadata(&self.path).and_then(|metadata| metadata.modified());
-        let age = modified.ok().and_then(|modified| modified.elapsed().ok());
-        age.is_some_and(|age| age < BEING_MADE)
+    fn is_being_created(&self) -> bool {
+        match file_age(&self.path) {
+            Some(age) => age < BEING_CREATED,
+            None => false,
+        }
     }
 
     fn explain(&self, action: &str, patience: &LockWait, error: TxError) -> StorageError {
@@ -276,7 +278,7 @@ impl Database {
             TxError::Sqlite(error) if is_busy(&error) => {
                 busy(&format!("{action} in `{}`", self.url), patience, holder_of(&self.path))
             }
-            // A column of another type than Optuna writes there.
+            // The column has another type than Optuna writes there.
             TxError::Sqlite(
                 error @ (rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
@@ -287,7 +289,7 @@ impl Database {
     }
 }
 
-/// Rolls back what is open when it is dropped. Some errors have done so already.
+/// A guard that rolls back an open transaction when it is dropped. After some errors, SQLite has done so already.
 struct RollBack<'a>(&'a Connection);
 
 impl Drop for RollBack<'_> {
@@ -298,15 +300,19 @@ impl Drop for RollBack<'_> {
     }
 }
 
-/// Commits; readers may hold that up, and what was written so far need not be written again. A process that
-/// was suspended may have been taken for dead, and others be writing: then it must not.
+/// Commits a transaction. Readers may delay that, and then only the commit is repeated.
+///
+/// A process that was suspended for long may have been taken for dead, and another process may write: then the
+/// transaction must not be committed.
 fn commit(
     connection: &Connection,
     lock: Option<&HeldLock>,
     mut patience: LockWait,
 ) -> Result<(), TxError> {
     loop {
-        if lock.is_some_and(|lock| !lock.is_ours()) {
+        if let Some(lock) = lock
+            && !lock.is_ours()
+        {
             return Err(TxError::LockLost);
         }
         match connection.execute_batch("COMMIT") {
@@ -316,7 +322,7 @@ fn commit(
     }
 }
 
-/// Connects; to set a connection up the database must be read, which others may hold up.
+/// Connects to a database, and waits for other processes: setting up a connection reads the database.
 fn connect_patiently(
     path: &Path,
     shown: &Path,
@@ -335,29 +341,40 @@ fn connect_patiently(
     }
 }
 
+/// Syncs a complete copy of a database and gives it its name.
+fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
+    std::fs::File::open(aside)?.sync_all()?;
+    schema::put_in_place(aside, target)
+}
+
+/// Returns the time since a file was changed; `None` if that cannot be read or is in the future.
+fn file_age(path: &Path) -> Option<Duration> {
+    std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    // `LockWait` waits.
+    // `LockWait` does the waiting: SQLite's own has no jitter, and cannot be interrupted.
     connection.busy_timeout(Duration::ZERO)?;
-    // As Optuna has it, whose deletions rely on it.
+    // Optuna leaves foreign keys off, and its deletions rely on that.
     connection.pragma_update(None, "foreign_keys", false)?;
-    // A committed result must not go with the system's caches; the few writes of a trial can afford it.
+    // A committed result must survive a power cut. A trial has few transactions, so it can afford the syncs.
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
 }
 
-/// The lock file to hold around transactions, where one is needed: `is_shared` as [`is_on_network`] has it.
+/// Returns the lock file to hold around transactions; `None` where SQLite's locks suffice. `is_shared` is the answer of
+/// [`is_on_network`].
 pub(crate) fn lock_file_of(path: &Path, mode: LockMode, is_shared: bool) -> Option<LockFile> {
-    let is_needed = match mode {
-        LockMode::Sqlite => false,
-        LockMode::File => true,
-        LockMode::Auto => is_shared,
-    };
-    is_needed.then(|| LockFile::of(path))
+    match mode {
+        LockMode::File => Some(LockFile::of(path)),
+        LockMode::Auto if is_shared => Some(LockFile::of(path)),
+        LockMode::Auto | LockMode::Sqlite => None,
+    }
 }
 
-/// Whether other machines may have the file open, and their locks not reach us.
+/// Returns whether other machines may have the file open whose locks do not reach this one.
 pub(crate) fn is_on_network(path: &Path) -> bool {
     match mount_of(path) {
         Ok(mount) if mount.locks == Locks::Unknown => {
@@ -365,23 +382,31 @@ pub(crate) fn is_on_network(path: &Path) -> bool {
             tracing::info!("`{}` lies on `{fs_type}`, which is taken for local", path.display());
             false
         }
-        mount => mount.is_ok_and(|mount| mount.locks == Locks::Network),
+        Ok(mount) => mount.locks == Locks::Network,
+        // Opening the file says what is wrong with it.
+        Err(_) => false,
     }
 }
 
-/// Whether the file says that it has a write-ahead log. To be called inside the lock file, where no
-/// connection of this process has the file open: closing it would give up their locks.
+/// Returns whether a database has a write-ahead log, by asking SQLite: closing a second descriptor of the file, as
+/// [`has_write_ahead_log`] does, would release the locks of this process's connection.
+fn uses_wal(connection: &Connection) -> bool {
+    let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    matches!(mode.as_deref(), Ok("wal"))
+}
+
+/// Returns whether a file's header announces a write-ahead log. Call this inside the lock file, where no connection of
+/// this process has the file open: closing the file would release the locks of that connection.
 fn has_write_ahead_log(path: &Path) -> bool {
     use std::io::Read as _;
     let mut header = [0; 20];
-    let is_read =
-        std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok();
+    let Ok(mut file) = std::fs::File::open(path) else { return false };
     // SQLite's file format, section 1.3.3: the read version at offset 19 is 2 for a write-ahead log.
-    is_read && header[19] == 2
+    file.read_exact(&mut header).is_ok() && header[19] == 2
 }
 
-/// A write-ahead log lives in memory that machines do not share: with one, writers on two machines lose each
-/// other's rows without an error.
+/// Rejects a write-ahead log on a network file system. Its index is in memory that machines do not share: writers on two
+/// machines lose each other's rows without an error (<https://sqlite.org/wal.html>, section 1).
 fn refuse_wal(has_log: bool, path: &Path) -> Result<(), StorageError> {
     if !has_log {
         return Ok(());
@@ -391,10 +416,10 @@ fn refuse_wal(has_log: bool, path: &Path) -> Result<(), StorageError> {
             "`{}` lies on a network file system and has a write-ahead log, which loses rows there",
             path.display()
         ),
-        help: format!(
+        help: Remedy::Advice(format!(
             "stop all jobs of the study, then on one machine: sqlite3 {} 'PRAGMA journal_mode=DELETE'",
             path.display()
-        ),
+        )),
     })
 }
 
@@ -403,38 +428,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 }
 
 fn busy(action: &str, patience: &LockWait, holder: Option<String>) -> StorageError {
-    let holder = holder.map_or_else(
-        || "see who holds it with `fuser`".to_owned(),
-        |holder| format!("it is held by {holder}"),
-    );
-    StorageError::Busy {
-        action: action.to_owned(),
-        waited: patience.waited(),
-        help: format!("wait longer with --storage-timeout; {holder}"),
-    }
-}
-
-fn missing(path: &Path) -> StorageError {
-    StorageError::WrongDatabase {
-        problem: format!("there is no database `{}`", path.display()),
-        help: "`trialbox run` and `trialbox study create` make one; --storage says where it is"
-            .to_owned(),
-    }
-}
-
-/// Turns SQLite's error about a file that is not a database into one that says so.
-fn not_ours(path: &Path, error: StorageError) -> StorageError {
-    match error {
-        StorageError::Backend { source, .. } => match source.downcast::<rusqlite::Error>() {
-            Ok(error) => not_a_database(path, *error),
-            Err(source) => StorageError::Backend {
-                action: format!("read the database `{}`", path.display()),
-                help: None,
-                source,
-            },
-        },
-        other => other,
-    }
+    StorageError::Busy { action: action.to_owned(), waited: patience.waited(), holder }
 }
 
 #[cfg(test)]
@@ -458,10 +452,11 @@ mod tests {
         let path = Path::new("/net/s.db");
         assert!(refuse_wal(false, path).is_ok());
         match refuse_wal(true, path) {
-            Err(StorageError::WrongDatabase { problem, help }) => {
+            Err(StorageError::WrongDatabase { problem, help: Remedy::Advice(help) }) => {
                 assert_eq!(
                     problem,
-                    "`/net/s.db` lies on a network file system and has a write-ahead log, which loses rows there"
+                    "`/net/s.db` lies on a network file system and has a write-ahead log, which loses rows \
+                     there"
                 );
                 assert!(help.ends_with("sqlite3 /net/s.db 'PRAGMA journal_mode=DELETE'"), "{help}");
             }

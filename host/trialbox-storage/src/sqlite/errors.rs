@@ -3,13 +3,14 @@
 use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use trialbox_core::StorageError;
+use trialbox_core::seam::storage::Remedy;
 
 /// An error inside a transaction.
 #[derive(Debug)]
 pub(crate) enum TxError {
-    /// SQLite's error.
+    /// An error of SQLite.
     Sqlite(rusqlite::Error),
-    /// A storage's error.
+    /// An error of a storage.
     Storage(StorageError),
     /// Another process took the lock file while this one was suspended; nothing was written.
     LockLost,
@@ -27,64 +28,86 @@ impl From<StorageError> for TxError {
     }
 }
 
+/// Returns the error of a database that does not exist and may not be created.
+pub(crate) fn missing(path: &Path) -> StorageError {
+    StorageError::WrongDatabase {
+        problem: format!("there is no database `{}`", path.display()),
+        help: Remedy::CreateDatabase,
+    }
+}
+
+/// Returns the error of a database file that could not be created.
 pub(crate) fn cannot_create(path: &Path, error: std::io::Error) -> StorageError {
-    let folder = folder_of(path);
+    use std::io::ErrorKind;
     let help = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!("make the folder `{}` first, or choose another --storage", folder.display())
+        ErrorKind::NotFound => Remedy::CreateFolder(folder_of(path)),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Remedy::LeaveFolder(folder_of(path))
         }
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            format!("the folder `{}` cannot be written: choose another --storage", folder.display())
-        }
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            "free some space".to_owned()
-        }
-        _ => "choose another --storage".to_owned(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => advice("free some space"),
+        _ => Remedy::OtherPlace,
     };
     StorageError::Backend {
-        action: format!("make the database `{}`", path.display()),
+        action: format!("create the database `{}`", path.display()),
         help: Some(help),
         source: Box::new(error),
     }
 }
 
+/// Returns the error of a database file that could not be examined.
 pub(crate) fn cannot_look(path: &Path, error: std::io::Error) -> StorageError {
     StorageError::Backend {
         action: format!("open the database `{}`", path.display()),
-        help: Some("check the path, and that the file and its folder can be read".to_owned()),
+        help: Some(advice("check the path, and that the file and its folder can be read")),
         source: Box::new(error),
     }
 }
 
+/// Returns the error of a copy that could not be written.
 pub(crate) fn cannot_copy(action: &str, error: std::io::Error) -> StorageError {
     StorageError::Backend {
         action: action.to_owned(),
-        help: Some("choose another file, where there is space and nothing yet".to_owned()),
+        help: Some(advice("choose a file that does not exist, in a folder with free space")),
         source: Box::new(error),
     }
 }
 
+/// Returns the error of a lock file that could not be created.
 pub(crate) fn cannot_lock(path: &Path, error: std::io::Error) -> StorageError {
     StorageError::Backend {
-        action: format!("make a lock file beside the database `{}`", path.display()),
-        help: Some(format!(
-            "the folder `{}` must be writable; where all jobs run on one machine, --lock sqlite does without",
-            folder_of(path).display()
-        )),
+        action: format!("create a lock file beside the database `{}`", path.display()),
+        help: Some(Remedy::WritableFolder(folder_of(path))),
         source: Box::new(error),
     }
 }
 
+/// Returns the error of a file that SQLite could not read. A file that is not a database gets a message of its own.
 pub(crate) fn not_a_database(path: &Path, error: rusqlite::Error) -> StorageError {
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => StorageError::WrongDatabase {
             problem: format!("`{}` is not a SQLite database", path.display()),
-            help: "choose another --storage; this file was not touched".to_owned(),
+            help: Remedy::OtherFile,
         },
         _ => backend(&format!("read the database `{}`", path.display()), error),
     }
 }
 
+/// Names the database's path in an error that its first read met, and applies [`not_a_database`].
+pub(crate) fn not_optunas(path: &Path, error: StorageError) -> StorageError {
+    match error {
+        StorageError::Backend { source, .. } => match source.downcast::<rusqlite::Error>() {
+            Ok(error) => not_a_database(path, *error),
+            Err(source) => StorageError::Backend {
+                action: format!("read the database `{}`", path.display()),
+                help: None,
+                source,
+            },
+        },
+        other => other,
+    }
+}
+
+/// Returns SQLite's error with the action that failed.
 pub(crate) fn backend(action: &str, error: rusqlite::Error) -> StorageError {
     let help = match error.sqlite_error_code() {
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Some(
@@ -99,14 +122,21 @@ pub(crate) fn backend(action: &str, error: rusqlite::Error) -> StorageError {
     };
     StorageError::Backend {
         action: action.to_owned(),
-        help: help.map(str::to_owned),
+        help: help.map(advice),
         source: Box::new(error),
     }
 }
 
-/// The folder that a file lies in.
+fn advice(text: &str) -> Remedy {
+    Remedy::Advice(text.to_owned())
+}
+
+/// Returns the folder that a file lies in, `.` for a bare name.
 fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new(".")).to_owned()
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
 }
 
 #[cfg(test)]
@@ -114,7 +144,7 @@ mod tests {
     use super::*;
     use rusqlite::ffi;
 
-    fn help(error: StorageError) -> Option<String> {
+    fn help(error: StorageError) -> Option<Remedy> {
         match error {
             StorageError::Backend { help, .. } => help,
             other => panic!("{other:?}"),
@@ -133,11 +163,10 @@ mod tests {
         ] {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
             let help = help(backend("write", error));
-            match want {
-                Some(want) => {
-                    assert!(help.as_ref().is_some_and(|help| help.contains(want)), "{help:?}")
-                }
-                None => assert_eq!(help, None, "{code}"),
+            match (&help, want) {
+                (Some(Remedy::Advice(help)), Some(want)) => assert!(help.contains(want), "{help}"),
+                (None, None) => {}
+                other => panic!("{code}: {other:?}"),
             }
         }
     }
@@ -146,14 +175,17 @@ mod tests {
     fn the_help_for_a_database_that_cannot_be_created_names_its_remedy() {
         use std::io::ErrorKind;
         for (kind, want) in [
-            (ErrorKind::NotFound, "the folder `data`"),
-            (ErrorKind::PermissionDenied, "cannot be written"),
-            (ErrorKind::ReadOnlyFilesystem, "cannot be written"),
-            (ErrorKind::StorageFull, "free some space"),
-            (ErrorKind::QuotaExceeded, "free some space"),
+            (ErrorKind::NotFound, Remedy::CreateFolder("data".into())),
+            (ErrorKind::PermissionDenied, Remedy::LeaveFolder("data".into())),
+            (ErrorKind::ReadOnlyFilesystem, Remedy::LeaveFolder("data".into())),
+            (ErrorKind::StorageFull, advice("free some space")),
+            (ErrorKind::QuotaExceeded, advice("free some space")),
+            (ErrorKind::NotADirectory, Remedy::OtherPlace),
         ] {
             let help = help(cannot_create(Path::new("data/s.db"), kind.into()));
-            assert!(help.as_ref().is_some_and(|help| help.contains(want)), "{kind}: {help:?}");
+            assert_eq!(help, Some(want), "{kind}");
         }
+        let bare = help(cannot_create(Path::new("s.db"), ErrorKind::NotFound.into()));
+        assert_eq!(bare, Some(Remedy::CreateFolder(".".into())));
     }
 }

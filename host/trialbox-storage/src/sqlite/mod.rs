@@ -1,11 +1,11 @@
-//! A study in a SQLite file, shared by any number of processes, Python's Optuna among them.
+//! A storage in a SQLite file, which any number of processes share, Python's Optuna among them.
 //!
-//! Here is what each call does, as one transaction; `connection` makes transactions of them, `studies`,
-//! `trials` and `reader` hold the SQL.
+//! This file has the body of each call, which is one transaction. `connection` runs transactions; `studies`, `trials` and
+//! `reader` have the SQL.
 
 mod connection;
-mod ended;
 pub(crate) mod errors;
+mod finished;
 mod reader;
 mod studies;
 mod trials;
@@ -15,8 +15,8 @@ pub(crate) use connection::{GUARD_SQL, is_on_network, lock_file_of};
 use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};
 use crate::sqlite::connection::Database;
-use crate::sqlite::ended::EndedPart;
 use crate::sqlite::errors::TxError;
+use crate::sqlite::finished::FinishedPart;
 use crate::sqlite::reader::{TrialFilter, TrialReader};
 use crate::sqlite::studies::{
     AttrScope, all_ids, delete_study, find_study, insert_study, read_stop, read_study,
@@ -24,7 +24,7 @@ use crate::sqlite::studies::{
 };
 use crate::sqlite::trials::{
     append_trial, append_trials, beat, beat_again, claim_waiting, count_towards_budget, find_trial,
-    insert_batch, insert_running, insert_values, read_fixed_params, read_held, read_held_trial,
+    insert_batch, insert_running, insert_values, read_fixed_params, read_lease, read_leases,
     read_origin, read_params_of, require_ours, set_finished, study_of, upsert_trial_attr,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -45,31 +45,33 @@ use trialbox_core::{
     UtcDateTime,
 };
 
-/// How long progress of a trial that goes on may wait for others: its objective is waiting, too.
+/// The longest wait for other processes while an objective waits for the call. The call may be skipped: it is repeated
+/// with the next report.
 const BRIEFLY: Duration = Duration::from_secs(1);
 
 /// A SQLite file with Optuna's tables.
 #[derive(Debug)]
 pub struct SqliteStorage {
     database: Database,
-    /// The studies as they were called when they were opened. SQLite gives the id of a deleted study to the
-    /// next one: then the name tells that it is another.
+    /// The names of studies when they were opened. SQLite gives the id of a deleted study to the next one, and then the
+    /// name tells the two apart.
     names: HashMap<StudyId, String>,
-    /// The trials of each study that had ended when it was last looked at.
-    ended: HashMap<StudyId, EndedPart>,
+    /// The finished part of each study at the last look.
+    finished: HashMap<StudyId, FinishedPart>,
 }
 
 impl SqliteStorage {
-    /// Opens a database, or makes it if `options` say so.
+    /// Opens a database, or creates it if `options` allow that.
     ///
     /// # Errors
-    /// A missing or unwritable file; a file that is not a database of Optuna's, or of another version.
+    /// [`StorageError::WrongDatabase`] for a missing file, one that is not a database of Optuna's, and one with the schema
+    /// of another version; [`StorageError::Backend`]; [`StorageError::Busy`].
     pub fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let database = Database::open(path, options)?;
-        Ok(SqliteStorage { database, names: HashMap::new(), ended: HashMap::new() })
+        Ok(SqliteStorage { database, names: HashMap::new(), finished: HashMap::new() })
     }
 
-    /// A transaction on a study, which must still be the one that was opened.
+    /// Runs a transaction on a study, which must still be the one that was opened.
     fn write_study<T>(
         &mut self,
         study: StudyId,
@@ -88,10 +90,10 @@ impl SqliteStorage {
         self.names.insert(study.id, study.name.clone());
     }
 
-    fn remember_ended(&mut self, study: StudyId, ended: Option<EndedPart>) {
-        match ended {
-            Some(ended) => self.ended.insert(study, ended),
-            None => self.ended.remove(&study),
+    fn remember_finished(&mut self, study: StudyId, finished: Option<FinishedPart>) {
+        match finished {
+            Some(finished) => self.finished.insert(study, finished),
+            None => self.finished.remove(&study),
         };
     }
 }
@@ -102,7 +104,7 @@ impl Studies for SqliteStorage {
         study: &NewStudy,
         trials: &[FrozenTrial],
     ) -> Result<StudyRecord, StorageError> {
-        let made = self.database.write("create_study", "make a study", |tx| {
+        let made = self.database.write("create_study", "create a study", |tx| {
             let id = insert_study(tx, study)?;
             append_trials(tx, id, trials)?;
             read_study(tx, id)
@@ -201,19 +203,19 @@ impl Trials for SqliteStorage {
         study: StudyId,
         request: &BeginTrial,
     ) -> Result<TrialStart, StorageError> {
-        let known = self.ended.get(&study).cloned();
-        let (start, ended) = self.write_study(study, "begin", "begin a trial", |tx| {
-            let ended = EndedPart::of(tx, study, known.as_ref())?;
+        let known = self.finished.get(&study).cloned();
+        let (start, finished) = self.write_study(study, "begin", "start a trial", |tx| {
+            let finished = FinishedPart::of(tx, study, known.as_ref())?;
             if let Some(stop) = read_stop(tx, study)? {
-                return Ok((TrialStart::Stopped(stop), ended));
+                return Ok((TrialStart::Stopped(stop), finished));
             }
             if let Some(max_trials) = request.max_trials {
-                let n_trials = count_towards_budget(tx, study, ended.as_ref())?;
+                let n_trials = count_towards_budget(tx, study, finished.as_ref())?;
                 if n_trials >= max_trials {
-                    return Ok((TrialStart::BudgetReached { n_trials }, ended));
+                    return Ok((TrialStart::BudgetReached { n_trials }, finished));
                 }
             }
-            let (id, number) = match claim_waiting(tx, study, ended.as_ref(), request.at)? {
+            let (id, number) = match claim_waiting(tx, study, finished.as_ref(), request.at)? {
                 Some(claimed) => claimed,
                 None => insert_running(tx, study, request.at)?,
             };
@@ -228,9 +230,9 @@ impl Trials for SqliteStorage {
                 params: read_params_of(tx, id)?,
                 origin: read_origin(tx, id, number)?,
             };
-            Ok((TrialStart::Begun(Box::new(begun)), ended))
+            Ok((TrialStart::Begun(Box::new(begun)), finished))
         })?;
-        self.remember_ended(study, ended);
+        self.remember_finished(study, finished);
         Ok(start)
     }
 
@@ -264,19 +266,19 @@ impl Trials for SqliteStorage {
 
 impl Leases for SqliteStorage {
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError> {
-        let known = self.ended.get(&study).cloned();
-        let (held, ended) = self.database.read("read the running trials", |tx| {
-            let ended = EndedPart::of(tx, study, known.as_ref())?;
-            Ok((read_held(tx, study, ended.as_ref())?, ended))
+        let known = self.finished.get(&study).cloned();
+        let (leases, finished) = self.database.read("read the running trials", |tx| {
+            let finished = FinishedPart::of(tx, study, known.as_ref())?;
+            Ok((read_leases(tx, study, finished.as_ref())?, finished))
         })?;
-        self.remember_ended(study, ended);
-        Ok(held)
+        self.remember_finished(study, finished);
+        Ok(leases)
     }
 
     fn note_watches(&mut self, watches: &[(TrialId, Json)]) -> Result<(), StorageError> {
-        self.database.write("watch", "note what was seen of running trials", |tx| {
+        self.database.write("watch", "note the heartbeats of running trials", |tx| {
             for (id, watch) in watches {
-                if read_held_trial(tx, *id)?.is_some() {
+                if read_lease(tx, *id)?.is_some() {
                     upsert_trial_attr(tx, AttrScope::System, *id, WATCH_ATTR, watch)?;
                 }
             }
@@ -291,13 +293,10 @@ impl Leases for SqliteStorage {
         retry: Option<RetryPolicy>,
         at: UtcDateTime,
     ) -> Result<Option<LostTrial>, StorageError> {
-        self.database.write("reap", "end a lost trial", |tx| {
-            let is_same = |now: &LeasedTrial| {
-                let stamp = |trial: &LeasedTrial| trial.heartbeat.as_ref().map(|h| h.stamp.clone());
-                now.owner == lost.owner && stamp(now) == stamp(lost)
-            };
-            if !read_held_trial(tx, lost.id)?.as_ref().is_some_and(is_same) {
-                return Ok(None);
+        self.database.write("reap", "finish a lost trial", |tx| {
+            match read_lease(tx, lost.id)? {
+                Some(now) if now.is_unchanged_since(lost) => {}
+                _ => return Ok(None),
             }
             upsert_trial_attr(tx, AttrScope::System, lost.id, FAILURE_ATTR, failure)?;
             set_finished(tx, lost.id, TrialState::Fail, at)?;
@@ -315,8 +314,10 @@ impl Reader for SqliteStorage {
     fn trial(&mut self, study: StudyId, number: TrialNumber) -> Result<FrozenTrial, StorageError> {
         self.database.read("read a trial", |tx| {
             let id = find_trial(tx, study, number)?;
-            let missing = || unreadable(format!("trial {number} cannot be read"));
-            TrialReader::read(tx, TrialFilter::Trial(id))?.pop().ok_or_else(|| missing().into())
+            match TrialReader::read(tx, TrialFilter::Trial(id))?.pop() {
+                Some(trial) => Ok(trial),
+                None => Err(unreadable(format!("trial {number} has no row")).into()),
+            }
         })
     }
 
@@ -355,13 +356,18 @@ impl Reader for SqliteStorage {
         self.database.read("read a parameter's distribution", |tx| {
             let text: Option<String> = tx
                 .prepare_cached(
-                    "SELECT p.distribution_json FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
+                    "SELECT p.distribution_json FROM trials t
+                     JOIN trial_params p ON p.trial_id = t.trial_id
                      WHERE t.study_id = ?1 AND p.param_name = ?2 AND t.trial_id <> ?3 LIMIT 1",
                 )?
                 .query_row(params![study.0, param, trial.0], |row| row.get(0))
                 .optional()?;
-            let what = || format!("parameter `{param}`");
-            Ok(text.map(|text| decode_distribution(&text, what)).transpose()?)
+            match text {
+                Some(text) => {
+                    Ok(Some(decode_distribution(&text, || format!("parameter `{param}`"))?))
+                }
+                None => Ok(None),
+            }
         })
     }
 
@@ -370,14 +376,14 @@ impl Reader for SqliteStorage {
     }
 }
 
-/// Adds to a trial that is ours, and beats its heart.
+/// Adds a batch to a trial of this claim, and renews the trial's heartbeat.
 fn add_to_trial(tx: &Connection, claim: &Claim, batch: &TrialBatch) -> Result<(), TxError> {
     require_ours(tx, claim)?;
     insert_batch(tx, claim.id, batch)?;
     Ok(beat_again(tx, claim.id)?)
 }
 
-/// Fails when the study was deleted or renamed since it was opened.
+/// Fails if the study was deleted or renamed since it was opened.
 fn require_same_study(tx: &Connection, id: StudyId, opened: Option<&str>) -> Result<(), TxError> {
     let name = require_study(tx, id)?;
     match opened {
@@ -389,7 +395,7 @@ fn require_same_study(tx: &Connection, id: StudyId, opened: Option<&str>) -> Res
     }
 }
 
-/// Appends the retry of a trial that was just ended, if it may have one.
+/// Appends the retry of a trial that has just finished, if the trial may have one.
 fn append_retry(
     tx: &Connection,
     id: TrialId,
@@ -397,7 +403,11 @@ fn append_retry(
 ) -> Result<Option<TrialNumber>, TxError> {
     let Some(policy) = policy else { return Ok(None) };
     let study = study_of(tx, id)?;
-    let ended = TrialReader::read(tx, TrialFilter::Trial(id))?.pop();
-    let retry = ended.and_then(|ended| retry_of(&ended, policy));
-    retry.map(|retry| append_trial(tx, study, &retry)).transpose()
+    let Some(finished) = TrialReader::read(tx, TrialFilter::Trial(id))?.pop() else {
+        return Ok(None);
+    };
+    match retry_of(&finished, policy) {
+        Some(retry) => Ok(Some(append_trial(tx, study, &retry)?)),
+        None => Ok(None),
+    }
 }

@@ -13,33 +13,33 @@ use trialbox_core::seam::storage::OWN_PREFIX;
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
 
-/// Reads all trials of a study with one query for each table.
+/// A reader of whole trials, with one query for each table.
 pub(crate) struct TrialReader {
     trials: Vec<FrozenTrial>,
     index: HashMap<i64, usize>,
 }
 
-/// Which trials to read.
+/// The trials to read.
 #[derive(Clone, Copy)]
 pub(crate) enum TrialFilter<'a> {
-    /// All of a study.
+    /// All trials of a study.
     Study(StudyId),
-    /// A single one.
+    /// A single trial.
     Trial(TrialId),
-    /// Those of a study that are not among these, or had not ended.
+    /// The trials of a study that are not among these, or were not finished.
     Changed(StudyId, &'a [FrozenTrial]),
 }
 
-/// Which attributes to read.
+/// The attributes to read.
 #[derive(Clone, Copy)]
 enum AttrFilter {
     All,
-    /// Those that are not trialbox's own.
+    /// All attributes except trialbox's own.
     NotOurs,
 }
 
 impl TrialFilter<'_> {
-    /// The condition on `trials t` and its one argument.
+    /// Returns the condition on `trials t` and its one argument.
     fn condition(self) -> (Cow<'static, str>, i64) {
         match self {
             TrialFilter::Study(id) => ("t.study_id = ?1".into(), id.0),
@@ -49,15 +49,21 @@ impl TrialFilter<'_> {
     }
 }
 
-/// New trials have larger ids than those there are.
+/// Returns the condition for trials that are new or were not finished. New trials have higher ids than all known ones.
 fn changed(known: &[FrozenTrial]) -> String {
-    let last = known.iter().map(|trial| trial.id.0).max().unwrap_or(i64::MIN);
-    let open = known.iter().filter(|trial| !trial.state.is_finished());
-    let open: Vec<String> = open.map(|trial| trial.id.0.to_string()).collect();
+    let mut last = i64::MIN;
+    let mut open = Vec::new();
+    for trial in known {
+        last = last.max(trial.id.0);
+        if !trial.state.is_finished() {
+            open.push(trial.id.0.to_string());
+        }
+    }
     format!("t.study_id = ?1 AND (t.trial_id > {last} OR t.trial_id IN ({}))", open.join(", "))
 }
 
 impl TrialReader {
+    /// Reads trials with all that is stored of them.
     pub(crate) fn read(
         tx: &Connection,
         which: TrialFilter<'_>,
@@ -89,7 +95,7 @@ impl TrialReader {
         Ok(reader.trials)
     }
 
-    /// Reads trials with nothing but their values and system attributes.
+    /// Reads only the states, values and system attributes of trials.
     pub(crate) fn read_outcomes(
         tx: &Connection,
         which: TrialFilter<'_>,
@@ -102,7 +108,7 @@ impl TrialReader {
         Ok(reader.trials)
     }
 
-    /// Reads trials with nothing but their parameters, suggested or fixed.
+    /// Reads only the states, parameters and system attributes of trials. Fixed parameters are system attributes.
     pub(crate) fn read_params_only(
         tx: &Connection,
         which: TrialFilter<'_>,
@@ -150,23 +156,24 @@ impl TrialReader {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
             "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t
-             JOIN trial_values v ON v.trial_id = t.trial_id WHERE {condition} ORDER BY t.trial_id, v.objective"
+             JOIN trial_values v ON v.trial_id = t.trial_id
+             WHERE {condition} ORDER BY t.trial_id, v.objective"
         ))?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let Some(trial) = self.trial(row.get(0)?) else { continue };
             let objective: i64 = row.get(1)?;
-            let what = || format!("value {objective} of trial {}", trial.number);
-            if objective != trial.values.len() as i64 {
+            let (number, n_values) = (trial.number, trial.values.len());
+            if objective != n_values as i64 {
                 return Err(unreadable(format!(
-                    "{}: value {} is missing",
-                    what(),
-                    trial.values.len()
+                    "value {objective} of trial {number}: value {n_values} is missing"
                 ))
                 .into());
             }
             let kind: String = row.get(3)?;
-            let value = decode_final_value(row.get(2)?, &kind, what)?;
+            let value = decode_final_value(row.get(2)?, &kind, || {
+                format!("value {objective} of trial {number}")
+            })?;
             trial.values.push(value);
         }
         Ok(())
@@ -178,7 +185,7 @@ impl TrialReader {
             "SELECT t.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t
              JOIN trial_params p ON p.trial_id = t.trial_id WHERE {condition} ORDER BY p.param_id"
         ))?;
-        // Thousands of trials share a few distributions.
+        // Thousands of trials share a few distributions, so each text is parsed only once.
         let mut known: HashMap<String, Distribution> = HashMap::new();
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {

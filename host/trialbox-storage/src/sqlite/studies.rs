@@ -9,10 +9,10 @@ use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::{Json, StorageError, StudyDirection, StudyId, StudyRecord};
 
-/// How many studies an error lists.
+/// The number of studies that an error lists.
 const MAX_LISTED_STUDIES: usize = 10;
 
-/// Which of the twin tables of attributes.
+/// The scope of attributes: each scope has tables of its own.
 #[derive(Clone, Copy)]
 pub(crate) enum AttrScope {
     User,
@@ -20,6 +20,7 @@ pub(crate) enum AttrScope {
 }
 
 impl AttrScope {
+    /// Returns the word in the names of the scope's tables.
     pub(crate) fn word(self) -> &'static str {
         match self {
             AttrScope::User => "user",
@@ -35,17 +36,20 @@ pub(crate) fn find_study(tx: &Connection, name: &str) -> rusqlite::Result<Option
     .optional()
 }
 
-/// Fails when the study was deleted since it was opened.
+/// Returns the study's name, and fails if the study was deleted since it was opened.
 pub(crate) fn require_study(tx: &Connection, study: StudyId) -> Result<String, TxError> {
     let name = tx
         .query_row("SELECT study_name FROM studies WHERE study_id = ?1", params![study.0], |row| {
             row.get(0)
         })
         .optional()?;
-    name.ok_or_else(|| {
-        StorageError::NoSuchStudy { name: format!("(id {}, deleted)", study.0), known: vec![] }
-            .into()
-    })
+    match name {
+        Some(name) => Ok(name),
+        None => {
+            let name = format!("(id {}, deleted)", study.0);
+            Err(StorageError::NoSuchStudy { name, known: vec![] }.into())
+        }
+    }
 }
 
 pub(crate) fn read_study(tx: &Connection, id: StudyId) -> Result<StudyRecord, TxError> {
@@ -55,14 +59,18 @@ pub(crate) fn read_study(tx: &Connection, id: StudyId) -> Result<StudyRecord, Tx
     )?;
     let directions: Vec<String> =
         statement.query_map([id.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    let read = |text: String| {
-        let unknown = || unreadable(format!("study `{name}`: unknown direction `{text}`"));
-        StudyDirection::parse(&text).ok_or_else(unknown)
-    };
-    let directions = directions.into_iter().map(read).collect::<Result<_, _>>()?;
+    let directions =
+        directions.iter().map(|text| decode_direction(text, &name)).collect::<Result<_, _>>()?;
     let user_attrs = read_study_attrs(tx, AttrScope::User, id)?;
     let system_attrs = read_study_attrs(tx, AttrScope::System, id)?;
     Ok(StudyRecord { id, name, directions, user_attrs, system_attrs })
+}
+
+fn decode_direction(text: &str, study: &str) -> Result<StudyDirection, StorageError> {
+    match StudyDirection::parse(text) {
+        Some(direction) => Ok(direction),
+        None => Err(unreadable(format!("study `{study}`: unknown direction `{text}`"))),
+    }
 }
 
 pub(crate) fn read_study_attrs(
@@ -85,7 +93,7 @@ pub(crate) fn read_study_attrs(
     Ok(attrs)
 }
 
-/// The stop that holds for the study now, if one does.
+/// Reads the stop of the study, if it is stopped now.
 pub(crate) fn read_stop(tx: &Connection, id: StudyId) -> Result<Option<StudyStop>, TxError> {
     let text: Option<String> = tx
         .prepare_cached(
@@ -144,7 +152,7 @@ pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId,
     }
     tx.execute("INSERT INTO studies (study_name) VALUES (?1)", params![study.name])?;
     let id = StudyId(tx.last_insert_rowid());
-    // In the order of the objectives: some of Optuna's readers take the rows as they come.
+    // Rows are inserted in the order of the objectives, because some of Optuna's readers do not sort them.
     for (objective, direction) in (0i64..).zip(&study.directions) {
         tx.execute(
             "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
@@ -159,14 +167,16 @@ pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId,
 pub(crate) fn rename_study(tx: &Connection, id: StudyId, name: &str) -> Result<(), TxError> {
     check_name("study name", name)?;
     require_study(tx, id)?;
-    if find_study(tx, name)?.is_some_and(|other| other != id) {
+    if let Some(other) = find_study(tx, name)?
+        && other != id
+    {
         return Err(StorageError::DuplicateStudy { name: name.to_owned() }.into());
     }
     tx.execute("UPDATE studies SET study_name = ?2 WHERE study_id = ?1", params![id.0, name])?;
     Ok(())
 }
 
-/// Deletes a study and all rows that hang on it: the schema has no cascades.
+/// Deletes a study and all rows that refer to it: the schema has no cascades.
 pub(crate) fn delete_study(tx: &Connection, id: StudyId) -> Result<(), TxError> {
     require_study(tx, id)?;
     for table in [
@@ -178,7 +188,10 @@ pub(crate) fn delete_study(tx: &Connection, id: StudyId) -> Result<(), TxError> 
         "trial_heartbeats",
     ] {
         tx.execute(
-            &format!("DELETE FROM {table} WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?1)"),
+            &format!(
+                "DELETE FROM {table}
+                 WHERE trial_id IN (SELECT trial_id FROM trials WHERE study_id = ?1)"
+            ),
             [id.0],
         )?;
     }
@@ -194,7 +207,7 @@ pub(crate) fn delete_study(tx: &Connection, id: StudyId) -> Result<(), TxError> 
     Ok(())
 }
 
-/// The first few studies' names, for an error.
+/// Reads the names of the first few studies, for an error.
 pub(crate) fn some_names(tx: &Connection) -> rusqlite::Result<Vec<String>> {
     tx.prepare("SELECT study_name FROM studies ORDER BY study_id LIMIT ?1")?
         .query_map([MAX_LISTED_STUDIES as i64], |row| row.get(0))?

@@ -3,10 +3,11 @@
 use crate::rows::{
     decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
 };
-use crate::sqlite::ended::{EndedPart, after, n_counted};
 use crate::sqlite::errors::TxError;
+use crate::sqlite::finished::{FinishedPart, after, n_counted};
 use crate::sqlite::studies::{AttrScope, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use std::collections::BTreeMap;
 use trialbox_core::run::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
 use trialbox_core::seam::storage::{
     Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, LeasedTrial, OWNER_ATTR, TrialBatch,
@@ -38,15 +39,15 @@ pub(crate) fn upsert_trial_attr(
 pub(crate) fn count_towards_budget(
     tx: &Connection,
     study: StudyId,
-    ended: Option<&EndedPart>,
+    finished: Option<&FinishedPart>,
 ) -> rusqlite::Result<u64> {
     let sql = format!(
         "SELECT count(*) FROM trials WHERE study_id = ?1 AND trial_id > ?2 AND state IN ({})",
         states_towards_budget()
     );
     let n_later: i64 =
-        tx.prepare_cached(&sql)?.query_row([study.0, after(ended).0], |row| row.get(0))?;
-    Ok(n_counted(ended) + n_later.unsigned_abs())
+        tx.prepare_cached(&sql)?.query_row([study.0, after(finished).0], |row| row.get(0))?;
+    Ok(n_counted(finished) + n_later.unsigned_abs())
 }
 
 /// Returns the states that count towards a study's budget, as a list of SQL.
@@ -55,11 +56,12 @@ fn states_towards_budget() -> String {
     states.map(|state| format!("'{state}'")).collect::<Vec<_>>().join(", ")
 }
 
-/// Takes the lowest WAITING trial. The state is compared again in the UPDATE, which Optuna does not do.
+/// Starts the WAITING trial with the lowest number. Unlike Optuna's, this UPDATE compares the state again, so that a
+/// trial never starts twice.
 pub(crate) fn claim_waiting(
     tx: &Connection,
     study: StudyId,
-    ended: Option<&EndedPart>,
+    finished: Option<&FinishedPart>,
     at: UtcDateTime,
 ) -> Result<Option<(TrialId, TrialNumber)>, TxError> {
     let claimed = tx
@@ -71,12 +73,12 @@ pub(crate) fn claim_waiting(
                AND state = 'WAITING'
              RETURNING trial_id, number",
         )?
-        .query_row(params![study.0, after(ended).0, format_datetime(at)], read_id_and_number)
+        .query_row(params![study.0, after(finished).0, format_datetime(at)], read_id_and_number)
         .optional()?;
     Ok(claimed)
 }
 
-/// Appends a RUNNING trial. Its number is found under the write lock, so no two get the same.
+/// Appends a RUNNING trial. Its number is determined under the write lock, so no two trials get the same one.
 pub(crate) fn insert_running(
     tx: &Connection,
     study: StudyId,
@@ -85,7 +87,7 @@ pub(crate) fn insert_running(
     insert_trial(tx, study, TrialState::Running, Some(at), None)
 }
 
-/// Appends trials; returns the first one's number.
+/// Appends trials and returns the number of the first.
 pub(crate) fn append_trials(
     tx: &Connection,
     study: StudyId,
@@ -98,7 +100,7 @@ pub(crate) fn append_trials(
     Ok(first)
 }
 
-/// Appends a trial with all that it has.
+/// Appends a trial with its parameters, attributes and values.
 pub(crate) fn append_trial(
     tx: &Connection,
     study: StudyId,
@@ -143,8 +145,8 @@ fn insert_trial(
     Ok(inserted)
 }
 
-/// The number after the newest trial's: numbers rise with ids. Optuna counts all trials instead, which is the
-/// same unless the numbering is damaged, and takes longer the longer the study is.
+/// Returns the number after that of the newest trial: numbers rise with ids. Optuna counts all trials instead, which gives
+/// the same number unless the numbering is damaged, but takes longer in long studies.
 fn next_number(tx: &Connection, study: StudyId) -> rusqlite::Result<i64> {
     let newest: Option<Option<i64>> = tx
         .prepare_cached(
@@ -155,6 +157,7 @@ fn next_number(tx: &Connection, study: StudyId) -> rusqlite::Result<i64> {
     match newest {
         None => Ok(0),
         Some(Some(number)) => Ok(number + 1),
+        // Optuna's schema allows NULL, although no release writes it.
         Some(None) => {
             tx.query_row("SELECT count(*) FROM trials WHERE study_id = ?1", [study.0], |row| {
                 row.get(0)
@@ -163,21 +166,21 @@ fn next_number(tx: &Connection, study: StudyId) -> rusqlite::Result<i64> {
     }
 }
 
-/// The number of trials of a study.
+/// Returns the number of trials of a study.
 pub(crate) fn count_trials(tx: &Connection, study: StudyId) -> rusqlite::Result<u64> {
     tx.query_row("SELECT count(*) FROM trials WHERE study_id = ?1", [study.0], |row| {
         row.get(0).map(i64::unsigned_abs)
     })
 }
 
-/// The study that a trial belongs to.
+/// Returns the study of a trial.
 pub(crate) fn study_of(tx: &Connection, id: TrialId) -> rusqlite::Result<StudyId> {
     tx.query_row("SELECT study_id FROM trials WHERE trial_id = ?1", [id.0], |row| {
         row.get(0).map(StudyId)
     })
 }
 
-/// The id of a trial by its number.
+/// Returns the id of a trial by its number.
 pub(crate) fn find_trial(
     tx: &Connection,
     study: StudyId,
@@ -186,7 +189,8 @@ pub(crate) fn find_trial(
     let name = require_study(tx, study)?;
     let found = tx
         .query_row(
-            "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2 ORDER BY trial_id LIMIT 1",
+            "SELECT trial_id FROM trials WHERE study_id = ?1 AND number = ?2
+             ORDER BY trial_id LIMIT 1",
             params![study.0, number.0],
             |row| row.get(0).map(TrialId),
         )
@@ -204,7 +208,7 @@ fn read_id_and_number(row: &rusqlite::Row) -> rusqlite::Result<(TrialId, TrialNu
     Ok((TrialId(row.get(0)?), TrialNumber(row.get(1)?)))
 }
 
-/// Optuna's heartbeat: the database's own time, in UTC.
+/// Writes the first heartbeat of a trial, as Optuna does: the database's own time, in UTC.
 pub(crate) fn beat(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?1, CURRENT_TIMESTAMP)
@@ -214,26 +218,28 @@ pub(crate) fn beat(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The next heartbeat of a trial whose owner beats.
+/// Renews the heartbeat of a trial, if it has one.
 pub(crate) fn beat_again(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
-    tx.prepare_cached(
-        "UPDATE trial_heartbeats SET heartbeat = CURRENT_TIMESTAMP WHERE trial_id = ?1",
-    )?
-    .execute([id.0])
-    .map(|_| ())
+    let sql = "UPDATE trial_heartbeats SET heartbeat = CURRENT_TIMESTAMP WHERE trial_id = ?1";
+    tx.prepare_cached(sql)?.execute([id.0])?;
+    Ok(())
 }
 
 /// Fails unless the trial is RUNNING and has the claim's owner.
 pub(crate) fn require_ours(tx: &Connection, claim: &Claim) -> Result<(), TxError> {
     let found: Option<(String, Option<String>)> = tx
         .prepare_cached(
-            "SELECT t.state, (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2)
+            "SELECT t.state, (SELECT value_json FROM trial_system_attributes a
+                              WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2)
              FROM trials t WHERE t.trial_id = ?1",
         )?
         .query_row(params![claim.id.0, OWNER_ATTR], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     // A trial that Python's Optuna runs has no owner.
-    let owner_text = (claim.owner != Json::Null).then(|| claim.owner.to_string());
+    let owner_text = match &claim.owner {
+        Json::Null => None,
+        owner => Some(owner.to_string()),
+    };
     let reason = match found {
         None => ClaimLoss::Vanished,
         Some((state, owner)) => match decode_state(&state, || format!("trial {}", claim.number))? {
@@ -253,7 +259,7 @@ pub(crate) fn insert_batch(
     for (name, param) in &batch.params {
         check_name("parameter name", name)?;
         tx.prepare_cached(
-            // A commit may have gone through although it seemed to fail: then this is its repetition.
+            // A commit may have succeeded although it seemed to fail: then the same batch is written twice.
             "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
              VALUES (?1, ?2, ?3, ?4) ON CONFLICT (trial_id, param_name) DO NOTHING",
         )?
@@ -267,7 +273,8 @@ pub(crate) fn insert_batch(
     for (step, value) in &batch.intermediate_values {
         let (value, kind) = encode_value(*value);
         tx.prepare_cached(
-            "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)
+            "INSERT INTO trial_intermediate_values
+               (trial_id, step, intermediate_value, intermediate_value_type)
              VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (trial_id, step) DO UPDATE SET
                intermediate_value = excluded.intermediate_value,
@@ -288,7 +295,8 @@ pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Res
     for (objective, value) in (0i64..).zip(values) {
         let (value, kind) = encode_final_value(*value)?;
         tx.prepare_cached(
-            "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (?1, ?2, ?3, ?4)",
+            "INSERT INTO trial_values (trial_id, objective, value, value_type)
+             VALUES (?1, ?2, ?3, ?4)",
         )?
         .execute(params![id.0, objective, value, kind])?;
     }
@@ -296,7 +304,7 @@ pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Res
 }
 
 /// Finishes a trial that is known to be RUNNING, never before it started: a reaper may have read its clock before the
-/// start, and has another clock if it is on another machine.
+/// start, or may be on a machine whose clock is behind.
 pub(crate) fn set_finished(
     tx: &Connection,
     id: TrialId,
@@ -304,64 +312,73 @@ pub(crate) fn set_finished(
     at: UtcDateTime,
 ) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "UPDATE trials SET state = ?2, datetime_complete = max(?3, coalesce(datetime_start, ?3)) WHERE trial_id = ?1",
+        "UPDATE trials SET state = ?2, datetime_complete = max(?3, coalesce(datetime_start, ?3))
+         WHERE trial_id = ?1",
     )?
-    .execute(params![id.0, state.as_str(), format_datetime(at)])
-    .map(|_| ())
+    .execute(params![id.0, state.as_str(), format_datetime(at)])?;
+    Ok(())
 }
 
-const HELD_SQL: &str = "\
+const LEASES_SQL: &str = "\
 SELECT t.trial_id, t.number, h.heartbeat, (julianday('now') - julianday(h.heartbeat)) * 86400.0,
        (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2),
        (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?3)
 FROM trials t LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id
 WHERE t.state = 'RUNNING'";
 
-/// The RUNNING trials of a study.
-pub(crate) fn read_held(
+/// Reads the RUNNING trials of a study.
+pub(crate) fn read_leases(
     tx: &Connection,
     study: StudyId,
-    ended: Option<&EndedPart>,
+    finished: Option<&FinishedPart>,
 ) -> Result<Vec<LeasedTrial>, TxError> {
     let mut statement = tx.prepare_cached(&format!(
-        "{HELD_SQL} AND t.study_id = ?1 AND t.trial_id > ?4 ORDER BY t.number"
+        "{LEASES_SQL} AND t.study_id = ?1 AND t.trial_id > ?4 ORDER BY t.number"
     ))?;
-    let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR, after(ended).0])?;
-    let mut held = Vec::new();
+    let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR, after(finished).0])?;
+    let mut leases = Vec::new();
     while let Some(row) = rows.next()? {
-        held.push(decode_held(row)?);
+        leases.push(decode_lease(row)?);
     }
-    Ok(held)
+    Ok(leases)
 }
 
-/// A trial as it is now, if it is RUNNING.
-pub(crate) fn read_held_trial(
-    tx: &Connection,
-    id: TrialId,
-) -> Result<Option<LeasedTrial>, TxError> {
-    let mut statement = tx.prepare_cached(&format!("{HELD_SQL} AND t.trial_id = ?1"))?;
+/// Reads a trial as it is now; `None` if it is not RUNNING.
+pub(crate) fn read_lease(tx: &Connection, id: TrialId) -> Result<Option<LeasedTrial>, TxError> {
+    let mut statement = tx.prepare_cached(&format!("{LEASES_SQL} AND t.trial_id = ?1"))?;
     let mut rows = statement.query(params![id.0, OWNER_ATTR, WATCH_ATTR])?;
-    rows.next()?.map(decode_held).transpose()
+    rows.next()?.map(decode_lease).transpose()
 }
 
-fn decode_held(row: &rusqlite::Row) -> Result<LeasedTrial, TxError> {
+fn decode_lease(row: &rusqlite::Row) -> Result<LeasedTrial, TxError> {
     let number = TrialNumber(row.get(1)?);
-    let json = |index: usize, key: &str| -> Result<Option<Json>, TxError> {
-        let text: Option<String> = row.get(index)?;
-        let what = || format!("attribute `{key}` of trial {number}");
-        Ok(text.map(|text| decode_json(&text, what)).transpose()?)
-    };
     let stamp: Option<String> = row.get(2)?;
     let age_secs: Option<f64> = row.get(3)?;
+    let heartbeat = match stamp {
+        // A stamp that is not a date has no age. It counts as ancient, so that observers decide by watching it.
+        Some(stamp) => Some(Heartbeat { stamp, age_secs: age_secs.unwrap_or(f64::INFINITY) }),
+        None => None,
+    };
     Ok(LeasedTrial {
         id: TrialId(row.get(0)?),
         number,
-        // A stamp that is not a date counts as ancient, so that watching decides.
-        heartbeat: stamp
-            .map(|stamp| Heartbeat { stamp, age_secs: age_secs.unwrap_or(f64::INFINITY) }),
-        owner: json(4, OWNER_ATTR)?,
-        watch: json(5, WATCH_ATTR)?,
+        heartbeat,
+        owner: decode_attr(row.get(4)?, OWNER_ATTR, number)?,
+        watch: decode_attr(row.get(5)?, WATCH_ATTR, number)?,
     })
+}
+
+fn decode_attr(
+    text: Option<String>,
+    key: &str,
+    number: TrialNumber,
+) -> Result<Option<Json>, StorageError> {
+    match text {
+        Some(text) => {
+            Ok(Some(decode_json(&text, || format!("attribute `{key}` of trial {number}"))?))
+        }
+        None => Ok(None),
+    }
 }
 
 pub(crate) fn read_fixed_params(
@@ -374,15 +391,17 @@ pub(crate) fn read_fixed_params(
     }
 }
 
-/// The trial of which this one is a retry, or itself.
+/// Returns the first of the trials of which this one is a retry, or the trial itself.
 pub(crate) fn read_origin(
     tx: &Connection,
     id: TrialId,
     number: TrialNumber,
 ) -> Result<TrialNumber, TxError> {
-    let attr = read_system_attr(tx, id, FAILED_TRIAL_ATTR)?;
-    let attrs = attr.map(|value| (FAILED_TRIAL_ATTR.to_owned(), value));
-    Ok(origin(number, &attrs.into_iter().collect()))
+    let mut attrs = BTreeMap::new();
+    if let Some(value) = read_system_attr(tx, id, FAILED_TRIAL_ATTR)? {
+        attrs.insert(FAILED_TRIAL_ATTR.to_owned(), value);
+    }
+    Ok(origin(number, &attrs))
 }
 
 fn read_system_attr(tx: &Connection, id: TrialId, key: &str) -> Result<Option<Json>, TxError> {
@@ -392,17 +411,23 @@ fn read_system_attr(tx: &Connection, id: TrialId, key: &str) -> Result<Option<Js
         )?
         .query_row(params![id.0, key], |row| row.get(0))
         .optional()?;
-    let what = || format!("attribute `{key}` of trial with id {}", id.0);
-    Ok(text.map(|text| decode_json(&text, what)).transpose()?)
+    match text {
+        Some(text) => {
+            let what = || format!("attribute `{key}` of trial with id {}", id.0);
+            Ok(Some(decode_json(&text, what)?))
+        }
+        None => Ok(None),
+    }
 }
 
-/// The parameters that a claimed trial already has, as a retried one does.
+/// Reads the parameters that a trial already has when it starts, as a retry does.
 pub(crate) fn read_params_of(
     tx: &Connection,
     id: TrialId,
 ) -> Result<Vec<(String, Param)>, TxError> {
     let mut statement = tx.prepare_cached(
-        "SELECT param_name, param_value, distribution_json FROM trial_params WHERE trial_id = ?1 ORDER BY param_id",
+        "SELECT param_name, param_value, distribution_json FROM trial_params
+         WHERE trial_id = ?1 ORDER BY param_id",
     )?;
     let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut found = Vec::new();

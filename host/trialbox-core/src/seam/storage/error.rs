@@ -3,6 +3,8 @@
 use crate::study::claim::ClaimLoss;
 use crate::study::ledger::{IllegalTransition, check_name_length};
 use crate::study::trial::TrialNumber;
+use crate::value::text::counted;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The reason why a storage did not do what it was asked.
@@ -17,7 +19,7 @@ pub enum StorageError {
         known: Vec<String>,
     },
     /// No trial of the study has that number.
-    #[error("study `{study}` has no trial {number}; it has {n_trials} trials")]
+    #[error("study `{study}` has no trial {number}; it has {}", counted(*n_trials, "trial"))]
     NoSuchTrial {
         /// The study's name.
         study: String,
@@ -41,31 +43,31 @@ pub enum StorageError {
         chars: usize,
     },
     /// The trial is not, or no longer, this attempt's to write.
-    #[error("trial {number} is no longer ours: {reason}")]
+    #[error("trial {number} no longer belongs to this worker: {reason}")]
     ClaimLost {
         /// The trial.
         number: TrialNumber,
-        /// The state of the trial that ended the claim.
+        /// The event that ended the claim.
         reason: ClaimLoss,
     },
     /// A final value that is NaN, which the databases of Optuna cannot hold.
     #[error("a final value must be a number, but it is NaN")]
     NanValue,
     /// A row that neither Optuna nor trialbox can read.
-    #[error("a row of the database makes no sense: {what}")]
+    #[error("a row of the database cannot be read: {what}")]
     UnreadableRow {
         /// The row, and what is wrong with it.
         what: String,
     },
-    /// Other processes have been writing for as long as this one may wait.
-    #[error("failed to {action}: the database is locked by others for {} s", waited.as_secs())]
+    /// Other processes held the database's lock for as long as this one may wait.
+    #[error("failed to {action}: waited {} s for the database's lock", waited.as_secs())]
     Busy {
         /// The action, as the end of "failed to …".
         action: String,
         /// The time waited.
         waited: Duration,
-        /// The holder and what to do, as far as known.
-        help: String,
+        /// The process that holds the lock, in words; `None` if it is not known.
+        holder: Option<String>,
     },
     /// The storage cannot do this.
     #[error("`{url}` cannot {what}")]
@@ -81,7 +83,7 @@ pub enum StorageError {
         /// The file, and what is wrong with it.
         problem: String,
         /// The remedy.
-        help: String,
+        help: Remedy,
     },
     /// An address of a kind that trialbox does not know.
     #[error("unsupported storage URL `{url}`: expected a path or `sqlite:///FILE`")]
@@ -95,10 +97,42 @@ pub enum StorageError {
         /// The action, as the end of "failed to …".
         action: String,
         /// The remedy, if known.
-        help: Option<String>,
+        help: Option<Remedy>,
         /// The database's own error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// The remedy for an error of a storage.
+///
+/// Most remedies name an option of the command that failed. Only the binary knows how its options are called, so a
+/// remedy is data here, and the binary puts it into words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Remedy {
+    /// A sentence that names no option.
+    Advice(String),
+    /// Create a database, or say where it is.
+    CreateDatabase,
+    /// Create a folder that does not exist, or choose another place.
+    CreateFolder(PathBuf),
+    /// Choose another place than a folder that cannot be written.
+    LeaveFolder(PathBuf),
+    /// Choose another place for the database.
+    OtherPlace,
+    /// Choose another database than this file, which is not Optuna's and was not touched.
+    OtherFile,
+    /// Make a folder writable, in which the lock file is created, or do without the lock file.
+    WritableFolder(PathBuf),
+    /// Let Optuna upgrade a copy of the database from an older schema.
+    UpgradeSchema {
+        /// The database.
+        url: String,
+    },
+    /// Let Optuna find out which version of its schema the database has.
+    IdentifySchema {
+        /// The database.
+        url: String,
     },
 }
 

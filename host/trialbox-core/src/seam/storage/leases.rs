@@ -1,4 +1,4 @@
-//! Leases: which worker holds a running trial, and what happens when the worker has died.
+//! Leases: the evidence that a running trial's worker is alive, and the end of a trial whose worker died.
 
 use crate::seam::storage::StorageError;
 use crate::study::lease::{LeasedTrial, LostTrial};
@@ -7,7 +7,7 @@ use crate::study::record::StudyId;
 use crate::study::trial::{TrialId, UtcDateTime};
 use crate::value::json::Json;
 
-/// The running trials of a database, as those see them that look for dead workers.
+/// The running trials of a database, as a search for dead workers sees them.
 pub trait Leases {
     /// Reads the RUNNING trials of a study, each with the evidence that its worker is alive.
     ///
@@ -15,8 +15,8 @@ pub trait Leases {
     /// Only of the database.
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError>;
 
-    /// Notes with RUNNING trials which heartbeats an observer saw ([`WATCH_ATTR`](crate::study::lease::WATCH_ATTR)).
-    /// Trials that have finished meanwhile are passed over.
+    /// Stores with RUNNING trials the heartbeats that an observer saw ([`WATCH_ATTR`](crate::study::lease::WATCH_ATTR)).
+    /// Trials that have finished meanwhile are skipped.
     ///
     /// # Errors
     /// Only of the database.

@@ -1,4 +1,4 @@
-//! The seam for storages, in the four parts that their callers meet: studies, trials, leases and reading.
+//! The seam for storages, in the four parts that callers need: studies, trials, leases and reading.
 //!
 //! Every method of the four traits is one transaction: it happens wholly or not at all, and no lock outlives it. Times
 //! are arguments, because the clock belongs to the caller. Only heartbeats take the database's own time, as Optuna's
@@ -16,7 +16,7 @@ pub use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
 pub use crate::study::lease::{Heartbeat, LeasedTrial, LostTrial, WATCH_ATTR};
 pub use crate::study::outcome::{Ending, Outcome, RetryPolicy};
 pub use crate::study::trial::OWN_PREFIX;
-pub use error::{StorageError, check_name};
+pub use error::{Remedy, StorageError, check_name};
 pub use leases::Leases;
 pub use reader::Reader;
 pub use studies::{Studies, StudyAttrs};

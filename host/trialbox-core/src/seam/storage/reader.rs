@@ -24,15 +24,15 @@ pub trait Reader {
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
     /// Reads all trials of a study, by number, as samplers and pruners see them: without the system attributes under
-    /// [`OWN_PREFIX`](crate::study::trial::OWN_PREFIX), which say nothing about the search and are most of what is
-    /// stored with a short trial.
+    /// [`OWN_PREFIX`](crate::study::trial::OWN_PREFIX). These are irrelevant to the search, and most of the bytes of a
+    /// short trial.
     ///
     /// # Errors
     /// As [`Self::trials`].
     fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
-    /// Reads the states, values and system attributes of a study's trials, by number, and nothing else of them. Where
-    /// trials report, this is much less to read than [`Self::trials`].
+    /// Reads only the states, values and system attributes of a study's trials, by number. For trials that report
+    /// intermediate values, this is much less than [`Self::trials`] reads.
     ///
     /// # Errors
     /// As [`Self::trials`].

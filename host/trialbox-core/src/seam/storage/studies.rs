@@ -15,7 +15,7 @@ pub trait Studies {
         self.import_study(study, &[])
     }
 
-    /// Creates a study with these trials, numbered anew in the order given.
+    /// Creates a study with these trials, renumbered from 0 in the order given.
     ///
     /// # Errors
     /// As [`Self::create_study`]; [`StorageError::NanValue`].

@@ -91,12 +91,11 @@ fn a_trial_starts_with_its_owner_and_what_it_brings_from_earlier_attempts() {
 
 #[test]
 fn a_trial_that_is_not_waiting_does_not_start() {
-    let finished = |state| (state, ClaimLoss::Finished(state));
     for (state, reason) in [
         (TrialState::Running, ClaimLoss::TakenOver),
-        finished(TrialState::Complete),
-        finished(TrialState::Pruned),
-        finished(TrialState::Fail),
+        (TrialState::Complete, ClaimLoss::Finished(TrialState::Complete)),
+        (TrialState::Pruned, ClaimLoss::Finished(TrialState::Pruned)),
+        (TrialState::Fail, ClaimLoss::Finished(TrialState::Fail)),
     ] {
         let mut trial = in_state(state);
         let before = trial.clone();
@@ -254,7 +253,7 @@ fn a_trial_whose_worker_died_fails_only_as_it_was_seen() {
     let beat = |stamp: &str| Some(Heartbeat { stamp: stamp.to_owned(), age_secs: 1.0 });
     let (trial, claim) = running();
     let seen = lease(&trial, beat("4")).expect("it is running");
-    // The age differs from look to look, and what others note with the trial is no sign of life.
+    // The age differs from observation to observation, and other observers' notes are not a sign of life.
     let later = LeasedTrial {
         heartbeat: Some(Heartbeat { age_secs: 9.0, ..beat("4").expect("a heartbeat") }),
         watch: Some("seen".into()),

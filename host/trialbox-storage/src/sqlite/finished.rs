@@ -1,37 +1,37 @@
-//! The beginning of a study, in which every trial has ended: what need not be looked at again.
+//! The beginning of a study, in which every trial is finished: the part that need not be read again.
 //!
-//! A worker that starts a trial looks for a waiting one and counts those that use up the budget, under the write
-//! lock, while all other workers wait for it. Finished trials never change. So what was found before, outside the
-//! lock, still holds under it, and only the trials after it are looked at there.
+//! A worker that starts a trial searches for a waiting one and counts those that use up the budget. It does so under the
+//! write lock, while all other workers wait. Finished trials never change, so the count of an earlier look still holds,
+//! and only later trials are read under the lock.
 
 use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{StudyId, TrialState};
 
-/// All trials up to one, in the order of ids, which is that of their numbers.
+/// All trials of a study up to one. Trials are in the order of ids, which is the order of their numbers.
 #[derive(Debug, Clone)]
-pub(crate) struct EndedPart {
-    last: LastEnded,
-    /// How many of them count towards `--max-trials`.
+pub(crate) struct FinishedPart {
+    last: LastFinished,
+    /// The number of trials in this part that count towards the study's budget.
     n_counted: u64,
 }
 
-/// The last trial of it. When it ended tells it from one with the same id in a study that was deleted and made
-/// anew: SQLite gives the ids of deleted rows away again.
+/// The last trial of the part. SQLite reuses the ids of deleted rows, so a study that was deleted and created again may
+/// have a trial with this id. The time of the end tells the two apart.
 #[derive(Debug, Clone)]
-struct LastEnded {
+struct LastFinished {
     id: i64,
     datetime_complete: Option<String>,
 }
 
-impl EndedPart {
-    /// The part of a study that has ended by now; `known` is what an earlier look found, if there was one.
+impl FinishedPart {
+    /// Finds the part of a study that is finished by now. `known` is the result of an earlier call.
     pub(crate) fn of(
         tx: &Connection,
         study: StudyId,
-        known: Option<&EndedPart>,
-    ) -> Result<Option<EndedPart>, TxError> {
+        known: Option<&FinishedPart>,
+    ) -> Result<Option<FinishedPart>, TxError> {
         let known = match known {
             Some(known) if known.still_holds(tx, study)? => Some(known.clone()),
             _ => None,
@@ -47,7 +47,7 @@ impl EndedPart {
             })?;
         let Some(last) = last else { return Ok(known) };
         let n_counted = n_counted(known.as_ref()) + n_new.unsigned_abs() - n_uncounted;
-        Ok(Some(EndedPart { last: LastEnded::read(tx, last)?, n_counted }))
+        Ok(Some(FinishedPart { last: LastFinished::read(tx, last)?, n_counted }))
     }
 
     fn still_holds(&self, tx: &Connection, study: StudyId) -> rusqlite::Result<bool> {
@@ -62,15 +62,15 @@ impl EndedPart {
     }
 }
 
-impl LastEnded {
+impl LastFinished {
     fn read(tx: &Connection, id: i64) -> rusqlite::Result<Self> {
         tx.prepare_cached("SELECT datetime_complete FROM trials WHERE trial_id = ?1")?
-            .query_row([id], |row| Ok(LastEnded { id, datetime_complete: row.get(0)? }))
+            .query_row([id], |row| Ok(LastFinished { id, datetime_complete: row.get(0)? }))
     }
 }
 
-/// The first trial after this one that has not ended, and how many before it are FAIL. Most trials are COMPLETE:
-/// SQLite passes them over many times as fast as it could hand them out.
+/// Returns the first trial after `after` that is not finished, and the number of FAIL trials before it. The query leaves
+/// out COMPLETE trials, which most are: SQLite skips rows much faster than it returns them.
 fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialId, u64), TxError> {
     let mut statement = tx.prepare_cached(
         "SELECT trial_id, state FROM trials
@@ -79,7 +79,7 @@ fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialI
     let mut rows = statement.query(params![study.0, after.0])?;
     let mut n_uncounted = 0;
     while let Some(row) = rows.next()? {
-        // The readers of whole trials report an unknown state.
+        // An unknown state counts as unfinished here; the readers of whole trials report it.
         match TrialState::parse(row.get_ref(1)?.as_str().unwrap_or_default()) {
             Some(state) if state.is_finished() => {
                 n_uncounted += u64::from(!state.counts_towards_budget());
@@ -90,12 +90,18 @@ fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialI
     Ok((TrialId(i64::MAX), n_uncounted))
 }
 
-/// The id after which the trials begin that may not have ended.
-pub(crate) fn after(part: Option<&EndedPart>) -> TrialId {
-    TrialId(part.map_or(i64::MIN, |part| part.last.id))
+/// Returns the id of the last trial of the part. All unfinished trials have higher ids.
+pub(crate) fn after(part: Option<&FinishedPart>) -> TrialId {
+    match part {
+        Some(part) => TrialId(part.last.id),
+        None => TrialId(i64::MIN),
+    }
 }
 
-/// How many ended trials count towards `--max-trials`.
-pub(crate) fn n_counted(part: Option<&EndedPart>) -> u64 {
-    part.map_or(0, |part| part.n_counted)
+/// Returns the number of trials of the part that count towards the study's budget.
+pub(crate) fn n_counted(part: Option<&FinishedPart>) -> u64 {
+    match part {
+        Some(part) => part.n_counted,
+        None => 0,
+    }
 }
