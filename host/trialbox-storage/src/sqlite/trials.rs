@@ -354,15 +354,12 @@ fn decode_lease(row: &rusqlite::Row) -> Result<LeasedTrial, TxError> {
     let number = TrialNumber(row.get(1)?);
     let stamp: Option<String> = row.get(2)?;
     let age_secs: Option<f64> = row.get(3)?;
-    let heartbeat = match stamp {
-        // A stamp that is not a date has no age. It counts as ancient, so that observers decide by watching it.
-        Some(stamp) => Some(Heartbeat { stamp, age_secs: age_secs.unwrap_or(f64::INFINITY) }),
-        None => None,
-    };
+    // A stamp that is not a date has no age. It counts as ancient, so that observers decide by watching it.
+    let age_secs = age_secs.unwrap_or(f64::INFINITY);
     Ok(LeasedTrial {
         id: TrialId(row.get(0)?),
         number,
-        heartbeat,
+        heartbeat: stamp.map(|stamp| Heartbeat { stamp, age_secs }),
         owner: decode_attr(row.get(4)?, OWNER_ATTR, number)?,
         watch: decode_attr(row.get(5)?, WATCH_ATTR, number)?,
     })
