@@ -688,6 +688,8 @@ fn a_finding_states_the_expected_and_the_found_value() {
         "texts",
         "UPDATE trials SET datetime_start = 'noon' WHERE trial_id = 3;
          UPDATE trials SET number = NULL WHERE trial_id = 2;
+         UPDATE trial_values SET value = 1.5 WHERE trial_value_id = 3;
+         UPDATE trial_intermediate_values SET intermediate_value_type = 'nan' WHERE step = 3;
          UPDATE trial_params SET param_value = 11 WHERE param_id = 2;
          UPDATE trial_system_attributes SET value_json = '[9]' WHERE trial_system_attribute_id = 3;
          INSERT INTO trial_values VALUES (9, 4, 0, 1.0, 'FINITE');",
@@ -695,6 +697,8 @@ fn a_finding_states_the_expected_and_the_found_value() {
     let report = examine(&path, &options());
     for (code, text) in [
         ("datetime-unreadable", "expected a date and time, found `noon`"),
+        ("infinite-with-value", "expected NULL for the type INF_POS, found 1.5"),
+        ("intermediate-type-unknown", "expected a type of value, found `nan`"),
         ("number-null", "expected the number 1, found NULL"),
         ("unfinished-with-values", "expected no value for the state RUNNING, found 1 value"),
     ] {

@@ -377,6 +377,7 @@ fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::R
         }
         Journal::Rollback | Journal::WalInUse => Connection::open_with_flags(path, flags)?,
     };
+    // SQLite counts the milliseconds of the timeout in 32 bits.
     connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
     Ok(Opened { connection, copy })
 }

@@ -105,12 +105,14 @@ fn repair_locked(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
+    // The guard is dropped and rows change: after a power failure the file must hold all of it or none.
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Optuna does not enforce foreign keys either. An orphan row must not prevent the repair of other rows.
     connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     copy_database(path, target)?;
     let had_guard = has_guard(&transaction)?;
+    // The guard is dropped below, so a check after the repairs would find it missing.
     let mut guard = Findings::default();
     check_guard(&mut guard, &transaction, options);
     // The guard would refuse the correction of a state.
@@ -120,6 +122,7 @@ fn repair_locked(
         transaction.execute_batch(GUARD_SQL)?;
     }
     done.extend(guard.list);
+    // Another machine may have written since it took the lock, so the transaction is rolled back.
     if lock.is_some_and(|lock| !lock.is_ours()) {
         return Err(
             "this process was suspended for so long that another process took its lock".into()

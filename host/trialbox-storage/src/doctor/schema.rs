@@ -54,12 +54,14 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
         );
         return false;
     }
+    // Optuna creates other missing tables, but without these two the database is likely that of another program.
     if !tables.contains("studies") || !tables.contains("trials") {
         let names: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
         let found = format!("expected the tables of Optuna, found {}", names.join(", "));
         findings.add(&kinds::FOREIGN_SCHEMA, Place::default(), found);
         return false;
     }
+    // Each check runs after a failed one too: a damaged page may hide one table only.
     for check in [check_integrity, check_versions, check_columns, check_orphans] {
         if let Err(error) = check(findings, connection, &tables) {
             findings.sqlite(&error);

@@ -56,7 +56,7 @@ fn check_value(
     (value, kind): (&Cell, &Cell),
     delete: Option<Fix>,
 ) {
-    let found = format!("found the value {value} with the type {kind}");
+    let found = describe(value, kind);
     match (kind.text().unwrap_or_default(), value) {
         ("FINITE", Cell::Int(_) | Cell::Real(_)) => {}
         ("INF_POS" | "INF_NEG", Cell::Null) => {}
@@ -68,12 +68,27 @@ fn check_value(
             let fix = Fix::ClearNumber { column: &VALUE, row_id };
             findings.add_fixable(&kinds::INFINITE_WITH_VALUE, place, found, Some(fix));
         }
-        ("NAN", _) => findings.add_fixable(&kinds::VALUE_NAN, place, found, delete),
+        // Optuna never writes NaN as a final value: a trial that returns it fails.
+        ("NAN", _) => {
+            let found = "expected a value other than NaN, found the type NAN";
+            findings.add_fixable(&kinds::VALUE_NAN, place, found, delete);
+        }
         (other, _) => {
             let known = ["FINITE", "INF_POS", "INF_NEG"];
             let fix = upper_case(&VALUE_TYPE, row_id, other, &known);
             findings.add_fixable(&kinds::VALUE_TYPE_UNKNOWN, place, found, fix);
         }
+    }
+}
+
+/// Returns the contradiction between a value and its type, or the unknown type.
+fn describe(value: &Cell, kind: &Cell) -> String {
+    match kind.text().unwrap_or_default() {
+        "FINITE" => format!("expected a number for the type FINITE, found {value}"),
+        word @ ("INF_POS" | "INF_NEG" | "NAN") => {
+            format!("expected NULL for the type {word}, found {value}")
+        }
+        _ => format!("expected a type of value, found {kind}"),
     }
 }
 
@@ -151,7 +166,7 @@ fn check_intermediate_value(
     value: &Cell,
     kind: &Cell,
 ) {
-    let found = format!("found the value {value} with the type {kind}");
+    let found = describe(value, kind);
     match (kind.text().unwrap_or_default(), value) {
         ("FINITE", Cell::Int(_) | Cell::Real(_)) => {}
         ("INF_POS" | "INF_NEG" | "NAN", Cell::Null) => {}
