@@ -10,7 +10,7 @@ use crate::view::record::{
     ComponentRecord, DataRecord, DescriptionRecord, MetricRecord, ParamRecord, Rendered,
     distribution, to_value,
 };
-use crate::view::trial::{show_bytes, show_duration};
+use crate::view::trial::show_duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
+use trialbox_core::value::text::byte_size;
 use trialbox_core::{History, Json, Param, StudyDirection};
 use trialbox_runtime::{Cancellation, read_artifact};
 use trialbox_samplers::MidpointSampler;
@@ -121,7 +122,7 @@ fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> 
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
     line(
         "file",
-        format!("{}, {}", artifact.path.display(), show_bytes(artifact.bytes.len() as u64)),
+        format!("{}, {}", artifact.path.display(), byte_size(artifact.bytes.len() as u64)),
     );
     line("sha256", artifact.sha256.clone());
     line("contract", format!("trialbox:objective@{}", artifact.contract_version));

@@ -1,11 +1,12 @@
 //! A trial that has just ended, as it is printed.
 
-use crate::view::trial::{show_bytes, show_duration};
+use crate::view::trial::show_duration;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::usage::Usage;
+use trialbox_core::value::text::byte_size;
 
 /// The end of what a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
@@ -13,7 +14,7 @@ pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
     let dropped = match trial.transcript.dropped_bytes() {
         0 => String::new(),
         bytes => {
-            format!("\n  | ({} of log before this were not kept; --limit log)", show_bytes(bytes))
+            format!("\n  | ({} of log before this were not kept; --limit log)", byte_size(bytes))
         }
     };
     let lines: Vec<String> = trial
@@ -45,10 +46,10 @@ pub(crate) fn show_usage(usage: &Usage) -> String {
     let parts = [
         Some(show_duration(usage.wall)),
         usage.cpu.map(|cpu| format!("{} of CPU", show_duration(cpu))),
-        usage.peak_memory_bytes.map(|bytes| format!("{} of memory", show_bytes(bytes))),
+        usage.peak_memory_bytes.map(|bytes| format!("{} of memory", byte_size(bytes))),
         usage.fuel.map(|fuel| format!("{fuel} instructions")),
         Some(format!("{} calls", usage.host_calls)),
-        (usage.log_bytes > 0).then(|| format!("{} of log", show_bytes(usage.log_bytes))),
+        (usage.log_bytes > 0).then(|| format!("{} of log", byte_size(usage.log_bytes))),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

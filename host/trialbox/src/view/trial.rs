@@ -15,6 +15,15 @@ pub(crate) fn show_float(value: f64) -> String {
     if (1e-4..1e6).contains(&size) { format!("{value:.6}") } else { format!("{value:.5e}") }
 }
 
+/// Formats a float for a column of a table, with a fixed number of decimals. A value that rounds to zero has no sign.
+pub(crate) fn show_rounded(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix('-') {
+        Some(digits) if digits.chars().all(|c| matches!(c, '0' | '.')) => digits.to_owned(),
+        _ => text,
+    }
+}
+
 /// Several values as people read them.
 pub(crate) fn show_floats(values: &[f64]) -> String {
     values.iter().map(|value| show_float(*value)).collect::<Vec<_>>().join(", ")
@@ -74,14 +83,6 @@ pub(crate) fn show_duration(duration: Duration) -> String {
     }
 }
 
-/// An amount of memory as people read it.
-pub(crate) fn show_bytes(bytes: u64) -> String {
-    match bytes {
-        0..=0xfffff => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +98,20 @@ mod tests {
         ] {
             assert_eq!(show_float(value), text);
         }
+    }
+
+    #[test]
+    fn a_rounded_zero_has_no_sign() {
+        for (value, text) in [
+            (-0.0, "0.0000"),
+            (-4e-5, "0.0000"),
+            (-6e-5, "-0.0001"),
+            (4e-5, "0.0000"),
+            (-10.0, "-10.0000"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(show_rounded(value, 4), text, "{value}");
+        }
+        assert_eq!(show_rounded(-0.4, 0), "0");
     }
 }

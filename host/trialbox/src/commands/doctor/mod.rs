@@ -13,12 +13,12 @@ use crate::view::output::Output;
 use crate::view::record::{
     DatabaseFinding, DatabaseSummary, FindingRecord, Record, SummaryRecord, View,
 };
-use crate::view::trial::show_bytes;
 use cluster::ClusterCheck;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Clock as _;
+use trialbox_core::value::text::byte_size;
 use trialbox_storage::doctor::{self, Options, Report, examine, repair};
 use trialbox_storage::platform::mount::Locks;
 use trialbox_storage::{Create, WaitCancellation};
@@ -169,7 +169,7 @@ impl Diagnosis {
             text.push_str(&format!(" on {} ({})", mount.fs_type, mount.mount_point.display()));
         }
         if let Some(free) = machine.free_bytes {
-            text.push_str(&format!(", {} free", show_bytes(free)));
+            text.push_str(&format!(", {} free", byte_size(free)));
         }
         let version = env!("CARGO_PKG_VERSION");
         format!("{text}; trialbox {version}, SQLite {}", machine.sqlite_version)

@@ -5,6 +5,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::{Output, table};
 use crate::view::record::{Float, ImportanceRecord, Record, View};
+use crate::view::trial::show_rounded;
 use trialbox_core::{History, StudyRecord};
 use trialbox_samplers::importance::{
     ImportanceError, Importances, Target, fanova, mean_decrease_impurity, normalize, ped_anova,
@@ -233,7 +234,7 @@ fn to_text(assessed: &[Assessed], n_objectives: usize) -> String {
 
 fn cell(value: Option<f64>, largest: f64, width: usize) -> String {
     let Some(value) = value else { return String::new() };
-    format!("{value:.4} {}", bar(value / largest, width))
+    format!("{} {}", show_rounded(value, 4), bar(value / largest, width))
 }
 
 /// Returns a bar of at most `width` characters, in eighths of one.

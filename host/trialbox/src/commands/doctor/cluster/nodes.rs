@@ -2,7 +2,7 @@
 
 use crate::probe::{Directory, Facts};
 use crate::view::finding::{Finding, Severity};
-use crate::view::trial::show_bytes;
+use trialbox_core::value::text::byte_size;
 
 /// The open files that a host and a guest process need: the guest alone may have 512.
 const ENOUGH_FILES: u64 = 512;
@@ -107,7 +107,7 @@ fn limits_of(facts: &Facts) -> Vec<Finding> {
     if let Some(bytes) = limits.address_space_bytes
         && facts.small_address_space
     {
-        let found = format!("limits the address space to {}", show_bytes(bytes));
+        let found = format!("limits the address space to {}", byte_size(bytes));
         let meaning = "memory accesses of objectives are checked in code, 1.3 to 1.7 times slower";
         let warning = limit_warning(found, meaning, "v");
         findings.push(Finding { severity: Severity::Note, ..warning });
@@ -127,7 +127,7 @@ fn limits_of(facts: &Facts) -> Vec<Finding> {
     if let Some(bytes) = limits.file_size_bytes
         && bytes < ENOUGH_FILE_BYTES
     {
-        let found = format!("limits files to {}", show_bytes(bytes));
+        let found = format!("limits files to {}", byte_size(bytes));
         findings.push(limit_warning(found, "a study that grows larger cannot be written", "f"));
     }
     if let Some(seconds) = limits.cpu_seconds {
@@ -303,11 +303,11 @@ mod tests {
                     facts.small_address_space = true;
                 },
                 Note,
-                "n1 limits the address space to 8192.0 MiB",
+                "n1 limits the address space to 8 GiB",
             ),
             (|facts| facts.rlimits.open_files = Some(100), Warning, "open 100 files"),
             (|facts| facts.rlimits.processes = Some(20), Warning, "20 processes"),
-            (|facts| facts.rlimits.file_size_bytes = Some(1 << 20), Warning, "files to 1.0 MiB"),
+            (|facts| facts.rlimits.file_size_bytes = Some(1 << 20), Warning, "files to 1 MiB"),
             (|facts| facts.rlimits.cpu_seconds = Some(600), Warning, "600 s of CPU time"),
         ];
         for (change, severity, piece) in cases {
