@@ -86,13 +86,13 @@ const RULES: [Rule; 14] = [
     Rule {
         name: "printing",
         finds: "printing outside of the output module",
-        standing: Goal,
+        standing: Law,
         find: |tree| printing::elsewhere(&tree.sources),
     },
     Rule {
         name: "records",
         finds: "JSON without a type in the binary",
-        standing: Goal,
+        standing: Law,
         find: |tree| printing::untyped(&tree.sources),
     },
     Rule {

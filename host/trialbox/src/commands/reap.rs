@@ -5,11 +5,11 @@ use crate::args::storage::StudyArgs;
 use crate::cluster::liveness::Inquiry;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::study::recovery::{DEFAULT_GRACE, Reaping, reap_study, reaped_json, reaped_text};
+use crate::study::recovery::{DEFAULT_GRACE, Reaping, reap_study, reaped_text};
 use crate::study::settings::retry_policy;
 use crate::view::output::Output;
+use crate::view::record::{ReapSummary, Rendered, TrialLost};
 use crate::view::trial::{count, show_duration};
-use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use trialbox_core::run::reap::{Loss, ReapReport, Reaped, Suspect};
@@ -73,7 +73,7 @@ impl ReapArgs {
         loop {
             let report = reap_study(storage.as_mut(), spool.as_ref(), &study, &reaping)?;
             for reaped in &report.lost {
-                output.result(&reaped_text(reaped), || reaped_json(&study.name, reaped));
+                print_lost(&study.name, reaped, output);
             }
             // A heart that has beaten since the first look is none to wait for: it makes a new suspect only
             // because its clock and ours disagree.
@@ -123,15 +123,13 @@ impl ReapArgs {
                 show_duration(self.grace)
             ));
         }
-        output.result(&text, || {
-            json!({
-                "event": "reaped",
-                "study": study.name,
-                "n_lost": report.lost.len(),
-                "n_running": report.n_running,
-                "suspects": report.suspects.iter().map(|suspect| suspect.number.0).collect::<Vec<_>>(),
-            })
-        });
+        let record = ReapSummary {
+            study: study.name.clone(),
+            n_lost: report.lost.len(),
+            n_running: report.n_running,
+            suspects: report.suspects.iter().map(|suspect| suspect.number.0).collect(),
+        };
+        output.print(&Rendered::new(text, record));
     }
 
     fn end_by_hand(
@@ -156,7 +154,7 @@ impl ReapArgs {
             match ended {
                 Some(trial) => {
                     let reaped = Reaped { trial, loss: loss.clone() };
-                    output.result(&reaped_text(&reaped), || reaped_json(&study.name, &reaped));
+                    print_lost(&study.name, &reaped, output);
                 }
                 None => {
                     output.note(&format!("trial {number} is not RUNNING and was left unchanged"))
@@ -165,4 +163,8 @@ impl ReapArgs {
         }
         Ok(ExitCode::Done)
     }
+}
+
+fn print_lost(study: &str, reaped: &Reaped, output: &Output) {
+    output.print(&Rendered::new(reaped_text(reaped), TrialLost::of(study, reaped)));
 }

@@ -47,7 +47,9 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Message {
+    /// The time of sending, by the sender's clock.
     pub(crate) sent: f64,
+    /// The time of receipt, by the receiver's clock.
     pub(crate) seen: f64,
 }
 

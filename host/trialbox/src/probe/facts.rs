@@ -18,14 +18,19 @@ use trialbox_storage::platform::process::{boot_id, host_name};
 pub(crate) struct Facts {
     /// Slurm's name of the node, or outside of a job the machine's.
     pub(crate) node: String,
+    /// The kernel's id of this start of the machine.
     pub(crate) boot_id: Option<String>,
     /// The kernel's release.
     pub(crate) kernel: String,
+    /// The processor's architecture, such as `x86_64`.
     pub(crate) arch: String,
+    /// The processor's model.
     pub(crate) cpu: Option<String>,
     /// The ABI version of Landlock that the kernel enforces; 0 for none.
     pub(crate) landlock_abi: u32,
+    /// True if the kernel filters system calls with seccomp.
     pub(crate) seccomp: bool,
+    /// The limits on the process.
     pub(crate) rlimits: Rlimits,
     /// True if memory accesses must be checked in code for lack of address space.
     pub(crate) small_address_space: bool,
@@ -37,6 +42,7 @@ pub(crate) struct Facts {
     pub(crate) cache: Option<Directory>,
     /// The cache for this job alone, which replaces one that cannot be written.
     pub(crate) job_cache: Option<Directory>,
+    /// True if the process runs in a job of Slurm.
     pub(crate) is_job: bool,
     /// True if Slurm tells the job when it ends.
     pub(crate) end_told: bool,
@@ -52,10 +58,15 @@ pub(crate) struct Facts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Rlimits {
+    /// The limit on its address space (`ulimit -v`).
     pub(crate) address_space_bytes: Option<u64>,
+    /// The limit on the size of files that it writes (`ulimit -f`).
     pub(crate) file_size_bytes: Option<u64>,
+    /// The limit on its open files (`ulimit -n`).
     pub(crate) open_files: Option<u64>,
+    /// The limit on the user's processes (`ulimit -u`).
     pub(crate) processes: Option<u64>,
+    /// The limit on its CPU time (`ulimit -t`).
     pub(crate) cpu_seconds: Option<u64>,
 }
 
@@ -63,11 +74,14 @@ pub(crate) struct Rlimits {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Directory {
+    /// The path.
     #[cfg_attr(test, schemars(with = "String"))]
     pub(crate) path: PathBuf,
     /// The type, as in [`trialbox_storage::platform::mount::Mount`]; empty if unknown.
     pub(crate) fs_type: String,
+    /// The device or the server of the file system; empty if unknown.
     pub(crate) source: String,
+    /// The options with which it is mounted.
     pub(crate) options: Vec<String>,
     /// True if trialbox uses its lock file there by itself.
     pub(crate) has_lock_file: bool,

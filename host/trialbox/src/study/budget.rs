@@ -1,11 +1,8 @@
 //! The bounds of a study, which it remembers, and the reasons for which no further trial starts, as they are printed.
 
-use crate::view::record::Float;
 use crate::view::trial::{count as count_of, show_duration, show_float};
-use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use trialbox_core::study::stopping::{Budgets, StopReason, StopRule, StudyStop};
-use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::{Json, StudyRecord, UtcDateTime};
 
 pub(crate) const MAX_TRIALS: &str = "trialbox:max_trials";
@@ -95,36 +92,6 @@ pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
     }
 }
 
-/// Formats a reason as JSON.
-pub(crate) fn stop_reason_json(reason: &StopReason, study: &str) -> Value {
-    let (event, mut value) = match reason {
-        StopReason::BudgetReached { n_trials, .. } => {
-            ("budget_reached", json!({ "n_trials": n_trials }))
-        }
-        StopReason::Stopped(stop) => ("study_stopped", stop_json(stop)),
-        StopReason::Value { wanted, number, value } => (
-            "value_reached",
-            json!({ "wanted": Float(*wanted), "number": number.0, "value": Float(*value) }),
-        ),
-        StopReason::Patience { n_trials, best } => {
-            let (number, value) = best.unzip();
-            let best =
-                json!({ "number": number.map(|number| number.0), "value": value.map(Float) });
-            ("patience_exhausted", json!({ "n_trials": n_trials, "best": best }))
-        }
-        StopReason::SearchExhausted => ("search_exhausted", json!({})),
-        StopReason::UntilReached(until) => ("until_reached", json!({ "until": rfc3339(*until) })),
-        StopReason::TimeoutReached(timeout) => {
-            ("timeout_reached", json!({ "timeout_seconds": timeout.as_secs_f64() }))
-        }
-        StopReason::TooManyFailures(n) => ("too_many_failures", json!({ "n_failures": n })),
-        StopReason::JobEnds(left) => ("job_ends", json!({ "seconds_left": left.as_secs_f64() })),
-    };
-    value["event"] = event.into();
-    value["study"] = study.into();
-    value
-}
-
 /// Formats a stop as the end of a line: ` at 2026-11-25 18:00:00 UTC by anna@node7: good enough`. Control characters
 /// are left out, because every user of the database can write these texts.
 pub(crate) fn show_stop(stop: &StudyStop) -> String {
@@ -151,11 +118,6 @@ pub(crate) fn show_stopped(stop: &StudyStop) -> String {
     if text.is_empty() { "yes".to_owned() } else { text.trim_start_matches([' ', ':']).to_owned() }
 }
 
-/// Formats a stop as JSON.
-pub(crate) fn stop_json(stop: &StudyStop) -> Value {
-    json!({ "at": stop.at.map(rfc3339), "by": stop.by, "reason": stop.reason })
-}
-
 /// Names the flags that lift a bound of the study.
 fn lift(flag: &str) -> String {
     format!("lift the limit with `{flag} none --override`")
@@ -163,8 +125,4 @@ fn lift(flag: &str) -> String {
 
 fn show_time(at: UtcDateTime) -> String {
     format!("{} UTC", at.strftime("%Y-%m-%d %H:%M:%S"))
-}
-
-fn rfc3339(at: UtcDateTime) -> String {
-    format_rfc3339(at)
 }

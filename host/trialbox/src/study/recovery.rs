@@ -7,7 +7,7 @@ use crate::error::CommandError;
 use crate::study::owner::observer;
 use crate::study::settings::retry_policy;
 use crate::view::output::Output;
-use serde_json::{Value, json};
+use crate::view::record::SpooledResultRecord;
 use std::io::ErrorKind;
 use std::time::Duration;
 use trialbox_core::run::reap::{ReapReport, ReapRequest, Reaped, reap};
@@ -116,19 +116,6 @@ pub(crate) fn reaped_text(reaped: &Reaped) -> String {
     format!("trial {} was lost ({}); {retry}", reaped.trial.number, reaped.loss.reason)
 }
 
-/// Formats a lost trial as JSON.
-pub(crate) fn reaped_json(study: &str, reaped: &Reaped) -> Value {
-    json!({
-        "event": "trial_lost",
-        "study": study,
-        "number": reaped.trial.number.0,
-        "reason": reaped.loss.reason,
-        "known_by": reaped.loss.known_by.as_str(),
-        "scheduler_state": reaped.loss.scheduler_state,
-        "retry": reaped.trial.retry.map(|number| number.0),
-    })
-}
-
 /// A spooled result and its outcome.
 pub(crate) struct Synced {
     pub(crate) entry: SpoolEntry,
@@ -230,8 +217,8 @@ pub(crate) fn synced_text(synced: &Synced) -> String {
     }
 }
 
-/// Formats a spooled result as JSON.
-pub(crate) fn synced_json(synced: &Synced) -> Value {
+/// Returns the record of a spooled result.
+pub(crate) fn synced_record(synced: &Synced) -> SpooledResultRecord {
     let fate = match &synced.fate {
         SpoolOutcome::Settled { record: LateRecord::Recorded, .. } => "recorded",
         SpoolOutcome::Settled { record: LateRecord::RecordedBefore, .. } => "recorded_before",
@@ -241,14 +228,13 @@ pub(crate) fn synced_json(synced: &Synced) -> Value {
         SpoolOutcome::Unreadable(_) => "unreadable",
     };
     let result = synced.entry.result.as_ref().ok();
-    json!({
-        "event": "spooled_result",
-        "file": synced.entry.path.display().to_string(),
-        "fate": fate,
-        "study": result.map(|result| result.study.clone()),
-        "number": result.map(|result| result.trial.claim.number.0),
-        "message": synced_text(synced),
-    })
+    SpooledResultRecord {
+        file: synced.entry.path.display().to_string(),
+        fate,
+        study: result.map(|result| result.study.clone()),
+        number: result.map(|result| result.trial.claim.number.0),
+        message: synced_text(synced),
+    }
 }
 
 /// Writes a result that the database did not take to the spool. Returns its place, or as a last resort its values.

@@ -25,6 +25,7 @@ pub(crate) enum Severity {
 pub(crate) struct Finding {
     /// The stable code in kebab case, which names the check.
     pub(crate) code: &'static str,
+    /// The severity.
     pub(crate) severity: Severity,
     /// The observed facts.
     pub(crate) found: String,
@@ -38,9 +39,13 @@ pub(crate) struct Finding {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Counts {
+    /// The number of errors.
     pub(crate) errors: usize,
+    /// The number of warnings.
     pub(crate) warnings: usize,
+    /// The number of notes.
     pub(crate) notes: usize,
+    /// The number of checks that found everything in order.
     pub(crate) oks: usize,
 }
 

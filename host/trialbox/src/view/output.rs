@@ -2,7 +2,6 @@
 
 use crate::error::CommandError;
 use crate::view::record::{ErrorRecord, Record, View};
-use serde_json::Value;
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use trialbox_core::value::text::{clean, is_harmless};
@@ -50,16 +49,6 @@ impl Output {
         } else {
             write_line(&clean(view.text().trim_end_matches('\n')));
         }
-    }
-
-    /// A result for people, or its JSON for programs. A closed pipe is no error: `| head` is a habit.
-    pub(crate) fn result(&self, text: &str, json: impl FnOnce() -> Value) {
-        let line = if self.is_json() {
-            escape_controls(&json().to_string()).into_owned()
-        } else {
-            clean(text.trim_end_matches('\n'))
-        };
-        let _ = writeln!(io::stdout().lock(), "{line}");
     }
 
     /// Writes the text of a file to standard output, unchanged. A closed pipe is not an error.
@@ -122,7 +111,7 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {

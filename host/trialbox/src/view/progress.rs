@@ -4,7 +4,6 @@ use crate::view;
 use crate::view::output::Output;
 use crate::view::record::View;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::Value;
 use std::time::Duration;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::{StudyDirection, TrialState};
@@ -48,10 +47,6 @@ impl Progress {
     /// Prints a result above the progress line.
     pub(crate) fn print(&self, output: &Output, view: &dyn View) {
         self.suspend(|| output.print(view));
-    }
-
-    pub(crate) fn result(&self, output: &Output, text: &str, json: impl FnOnce() -> Value) {
-        self.suspend(|| output.result(text, json));
     }
 
     pub(crate) fn note(&self, output: &Output, text: &str) {

@@ -2,15 +2,13 @@
 
 use super::job::Job;
 use crate::exit_code::ExitCode;
-use crate::study::budget::{stop_reason_json, stop_text};
-use crate::view;
+use crate::study::budget::stop_text;
 use crate::view::finished::{
     count_reports, last_lines, show_backtrace, show_reports, show_usage, source_prefix,
 };
 use crate::view::objectives::show_values;
-use crate::view::record::{Rendered, TrialRecord};
+use crate::view::record::{ClaimLost, Rendered, TrialRecord, floats, stop_record};
 use crate::view::trial::{show_duration, show_params, show_violated};
-use serde_json::json;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::next::LostClaim;
 use trialbox_core::run::retry::MAX_ATTEMPTS;
@@ -28,8 +26,8 @@ impl Job<'_> {
         }
         if self.counters.stop() {
             let study = &self.study.name;
-            let text = stop_text(reason, study);
-            self.progress.result(self.output, &text, || stop_reason_json(reason, study));
+            let line = Rendered::new(stop_text(reason, study), stop_record(reason, study));
+            self.progress.print(self.output, &line);
         }
     }
 
@@ -66,16 +64,14 @@ impl Job<'_> {
             None => format!("its result, {shown}, could not be kept"),
         };
         let text = format!("trial {number:<4} CLAIM LOST  {reason}; {result}");
-        self.progress.result(self.output, &text, || {
-            json!({
-                "event": "claim_lost",
-                "study": self.study.name,
-                "number": number.0,
-                "reason": reason.to_string(),
-                "values": view::record::floats(values),
-                "kept_as": kept_as,
-            })
-        });
+        let record = ClaimLost {
+            study: self.study.name.clone(),
+            number: number.0,
+            reason: reason.to_string(),
+            values: floats(values),
+            kept_as: kept_as.clone(),
+        };
+        self.progress.print(self.output, &Rendered::new(text, record));
         ExitCode::ClaimLost
     }
 

@@ -4,7 +4,7 @@ use crate::args::param::{check_unique, parse_param};
 use crate::args::storage::{StorageArgs, StudyArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::recovery::{Synced, sync_spool, synced_json, synced_text};
+use crate::study::recovery::{Synced, sync_spool, synced_record, synced_text};
 use crate::view::exchange::as_copied;
 use crate::view::output::Output;
 use crate::view::record::{AttributesSet, Copied, Deleted, Renamed, Rendered, SnapshotRecord};
@@ -208,7 +208,7 @@ impl SyncArgs {
         let mut storage: Box<dyn Storage> = self.storage.open()?;
         let synced = sync_spool(storage.as_mut(), &spool, None);
         for result in &synced {
-            output.result(&synced_text(result), || synced_json(result));
+            output.print(&Rendered::new(synced_text(result), synced_record(result)));
         }
         if synced.is_empty() {
             output.note("no results wait in files");

@@ -149,8 +149,8 @@ impl SubmitArgs {
 
         let preview = self.preview(&prepared, output)?;
         let plan = self.plan(&preview);
-        if let Some((text, json)) = nothing_to_submit(&preview, &plan)? {
-            output.result(&text, || json);
+        if let Some(reason) = nothing_to_submit(&preview, &plan)? {
+            output.print(&reason);
             return Ok(ExitCode::Done);
         }
         let submission = self.submission(&preview, plan)?;

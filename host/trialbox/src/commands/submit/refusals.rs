@@ -5,10 +5,10 @@ use super::submission::Submission;
 use super::{StudyPreview, full_path};
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
-use crate::study::budget::{stop_reason_json, stop_text};
+use crate::study::budget::stop_text;
 use crate::view::finding::{Finding, Severity};
+use crate::view::record::{BudgetReached, Rendered, stop_record};
 use crate::view::trial::count;
-use serde_json::{Value, json};
 use std::path::PathBuf;
 use trialbox_core::run::next::is_exhausted;
 use trialbox_core::study::stopping::{STOP_ATTR, StopReason, StudyStop, stop_reason};
@@ -41,11 +41,11 @@ pub(super) fn check_collisions(preview: &StudyPreview, submission: &Submission) 
     None
 }
 
-/// Returns the text and the JSON of the reason for which nothing is submitted, if there is one.
+/// Returns the reason for which nothing is submitted, if there is one.
 pub(super) fn nothing_to_submit(
     preview: &StudyPreview,
     plan: &Plan,
-) -> Result<Option<(String, Value)>, CommandError> {
+) -> Result<Option<Rendered>, CommandError> {
     let Some(study) = &preview.study else { return Ok(None) };
     if plan.n_missing() == 0 {
         let (name, n_trials) = (&study.name, plan.n_present);
@@ -60,13 +60,8 @@ pub(super) fn nothing_to_submit(
             "study `{name}` has {}: no trial is missing, and no job was submitted{running}",
             count(n_trials, "trial")
         );
-        let json = json!({
-            "event": "budget_reached",
-            "study": name,
-            "n_trials": n_trials,
-            "n_running": n_running,
-        });
-        return Ok(Some((text, json)));
+        let record = BudgetReached { study: name.clone(), n_trials, n_running: Some(n_running) };
+        return Ok(Some(Rendered::new(text, record)));
     }
     let stop = study.user_attrs.get(STOP_ATTR).and_then(StudyStop::from_json);
     let history = || History::new(study.directions.clone(), preview.trials.clone());
@@ -78,8 +73,9 @@ pub(super) fn nothing_to_submit(
         .map(StopReason::Stopped)
         .or(needless)
         .or(is_exhausted.then_some(StopReason::SearchExhausted));
-    Ok(reason
-        .map(|reason| (stop_text(&reason, &study.name), stop_reason_json(&reason, &study.name))))
+    Ok(reason.map(|reason| {
+        Rendered::new(stop_text(&reason, &study.name), stop_record(&reason, &study.name))
+    }))
 }
 
 /// Returns the error of a submission that findings forbid, with all of their messages.

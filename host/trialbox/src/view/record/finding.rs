@@ -21,7 +21,9 @@ pub(crate) struct FindingRecord {
 pub(crate) struct DatabaseFinding {
     /// The study's name.
     pub(crate) study: Option<String>,
+    /// The trial's number.
     pub(crate) trial_number: Option<i64>,
+    /// The trial's id in the database.
     pub(crate) trial_id: Option<i64>,
     /// The parameter, attribute, step, objective, table or column.
     pub(crate) key: Option<String>,
@@ -33,6 +35,7 @@ pub(crate) struct DatabaseFinding {
     pub(crate) repaired: bool,
     /// The change that the repair makes.
     pub(crate) repair: Option<String>,
+    /// The reason for which it is not repaired, if there is one.
     pub(crate) not_repaired_because: Option<&'static str>,
 }
 
@@ -42,6 +45,7 @@ pub(crate) struct DatabaseFinding {
 pub(crate) struct SummaryRecord {
     #[serde(flatten)]
     pub(crate) counts: Counts,
+    /// The version of trialbox.
     pub(crate) trialbox_version: &'static str,
     #[serde(flatten)]
     pub(crate) database: Option<DatabaseSummary>,
@@ -59,13 +63,19 @@ pub(crate) struct DatabaseSummary {
     pub(crate) repaired: Option<usize>,
     /// The copy from before the repair.
     pub(crate) copy: Option<String>,
+    /// The type of the database's file system, such as `ext4` or `nfs4`.
     pub(crate) file_system: Option<String>,
+    /// The folder at which the file system is mounted.
     pub(crate) mount_point: Option<String>,
+    /// The device or the server of the file system.
     pub(crate) mount_source: Option<String>,
+    /// The options with which it is mounted.
     pub(crate) mount_options: Option<Vec<String>>,
     /// `local`, `network` or `unknown`: the machines between which SQLite's locks hold.
     pub(crate) locks: Option<&'static str>,
+    /// The free space of the file system.
     pub(crate) free_bytes: Option<u64>,
+    /// The version of SQLite in trialbox.
     pub(crate) sqlite_version: &'static str,
 }
 
@@ -73,11 +83,13 @@ pub(crate) struct DatabaseSummary {
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct ClusterSummary {
+    /// The id of the job that looked at the nodes.
     pub(crate) job_id: String,
     /// The machine of the command.
     pub(crate) here: Facts,
     /// The reports of the job's tasks.
     pub(crate) nodes: Vec<Report>,
+    /// The version of Slurm.
     pub(crate) slurm_version: Option<String>,
 }
 

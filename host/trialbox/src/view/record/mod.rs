@@ -4,13 +4,15 @@
 //! Two rules hold for every record. A key that is there keeps its name and its meaning from version to version. `null`
 //! means that there is no value; a key that is left out means that the command did not look for one.
 
-#[cfg(test)]
-mod docs;
 mod error;
 mod finding;
+mod lost;
 mod objective;
+mod stopping;
 mod study;
 mod submission;
+#[cfg(test)]
+mod tests;
 mod told;
 mod trial;
 mod value;
@@ -19,9 +21,14 @@ pub(crate) use error::ErrorRecord;
 pub(crate) use finding::{
     ClusterSummary, DatabaseFinding, DatabaseSummary, FindingRecord, SummaryRecord,
 };
+pub(crate) use lost::{ClaimLost, ReapSummary, SpooledResultRecord, TrialLost};
 pub(crate) use objective::{
     CallDifference, CheckRecord, ComponentRecord, DataRecord, DescriptionRecord, DifferenceRecord,
     MetricRecord, ParamRecord, ReplayRecord,
+};
+pub(crate) use stopping::{
+    BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
+    TooManyFailures, UntilReached, ValueReached, stop_record,
 };
 pub(crate) use study::{
     AttributesSet, Copied, Deleted, Hypervolume, ImportanceRecord, Imported, Renamed, Resumed,
@@ -59,8 +66,12 @@ records! {
     Asked(Asked),
     /// Attributes were attached to a study (`study set-attr`).
     AttributesSet(AttributesSet),
+    /// The study has all the trials of its budget, and no further one starts (`run`) or is submitted (`submit`).
+    BudgetReached(BudgetReached),
     /// Calls of an objective were compared (`eval --check`).
     Check(CheckRecord),
+    /// Another worker finished a trial of this one, so its result was not recorded (`run`).
+    ClaimLost(ClaimLost),
     /// A study was copied (`study copy`).
     Copied(Copied),
     /// A study was deleted (`study delete`).
@@ -79,31 +90,53 @@ records! {
     Importance(ImportanceRecord),
     /// Trials were read from a file (`study import`).
     Imported(Imported),
+    /// The job ends too soon for another trial (`run --min-time`).
+    JobEnds(JobEnds),
     /// An objective and what it asks for (`inspect`).
     Objective(ComponentRecord),
+    /// The study is complete: the last `--patience` trials improved nothing (`run`, `submit`).
+    PatienceExhausted(PatienceExhausted),
+    /// The end of `reap`.
+    Reaped(ReapSummary),
     /// A study was renamed (`study rename`).
     Renamed(Renamed),
     /// A recorded trial was run again (`trial replay`).
     Replay(ReplayRecord),
     /// A stopped study was resumed (`study resume`).
     Resumed(Resumed),
+    /// The study is complete: the sampler has tried everything (`run`, `submit`).
+    SearchExhausted(SearchExhausted),
     /// A trial had already finished, and `trial tell --skip-if-finished` left it as it was.
     Skipped(Skipped),
     /// A copy of the database was written (`study snapshot`).
     Snapshot(SnapshotRecord),
+    /// A result was read from a file that a worker had written (`study sync`).
+    SpooledResult(SpooledResultRecord),
     /// A study was stopped for all its jobs (`study stop`).
     Stopped(Stopped),
     /// A study (`study list`, `study show`, `study create`).
     Study(StudyOverview),
+    /// The study was stopped, and no further trial starts (`run`) or is submitted (`submit`).
+    StudyStopped(StudyStopped),
     /// The jobs that `submit` has submitted.
     Submitted(SubmittedRecord),
     /// The end of `doctor` or `doctor --slurm`.
     Summary(SummaryRecord),
+    /// The process has run for the time of `run --timeout`, and starts no further trial.
+    TimeoutReached(TimeoutReached),
     /// The end of a trial was recorded (`trial tell`).
     Told(Told),
+    /// `run --max-failures` trials have failed, and the process starts no further one.
+    TooManyFailures(TooManyFailures),
     /// A trial: one that has just finished (`run`, `eval`), or one from the database (`study trials`, `study best`,
     /// `trial show`).
     Trial(TrialRecord),
+    /// A trial was ended because its worker died (`reap`).
+    TrialLost(TrialLost),
+    /// It is later than `run --until`, and the process starts no further trial.
+    UntilReached(UntilReached),
+    /// The study is complete: its best trial reached `--stop-when-value` (`run`, `submit`).
+    ValueReached(ValueReached),
 }
 
 /// Data that a command prints: a text for people, records for programs.

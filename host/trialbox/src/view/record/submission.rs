@@ -23,6 +23,7 @@ pub(crate) struct SubmittedRecord {
     pub(crate) shape: SubmissionShape,
     /// The id of the array.
     pub(crate) job_id: String,
+    /// The id of the closing job, if `--report` asks for one.
     pub(crate) closing_job_id: Option<String>,
 }
 
@@ -38,17 +39,22 @@ pub(crate) struct SubmissionShape {
     pub(crate) n_trials: u64,
     /// The number of COMPLETE, PRUNED and RUNNING trials.
     pub(crate) n_present: u64,
+    /// The number of trials that the jobs should run.
     pub(crate) n_missing: u64,
+    /// The number of tasks of the array.
     pub(crate) n_tasks: u64,
     /// The number of tasks that run at a time.
     pub(crate) parallel: u64,
+    /// The number of trials that a task runs at most.
     pub(crate) trials_per_task: u64,
     /// The path of the array's script.
     pub(crate) script: String,
+    /// The path of the closing job's script, if `--report` asks for one.
     pub(crate) closing_script: Option<String>,
     /// The path of the array's log, with `*` or a pattern of sbatch for the parts that tasks fill in.
     pub(crate) log: String,
     /// The path of the closing job's report.
     pub(crate) report: Option<String>,
+    /// The findings of the checks before the submission.
     pub(crate) checks: Vec<Finding>,
 }
