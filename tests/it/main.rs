@@ -42,10 +42,12 @@ mod pruner;
 mod pruner_tables;
 mod pruning;
 mod random_components;
+mod records;
 mod replay;
 mod run;
 mod sampler;
 mod scene;
+mod schema;
 mod scripted;
 #[cfg(feature = "failpoints")]
 mod slurm;

@@ -1,6 +1,7 @@
 //! Processes that a test kills, stops and resumes, and their output.
 
 use crate::scene::{Scene, guest};
+use crate::schema::assert_documented;
 use crate::scripted::objective_of;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
@@ -43,10 +44,12 @@ impl From<Output> for Ended {
         // A process that dies while it prints leaves an incomplete line, which acknowledges nothing.
         let stdout = String::from_utf8(output.stdout).unwrap();
         let lines = stdout.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+        events.iter().for_each(assert_documented);
         Ended {
             code: output.status.code(),
             signal: output.status.signal(),
-            events: lines.map(|line| serde_json::from_str(line).unwrap()).collect(),
+            events,
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }

@@ -1,5 +1,6 @@
 //! A folder for each test, in which the binary runs.
 
+use crate::schema::assert_documented;
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -117,9 +118,14 @@ impl Scene {
 }
 
 impl Ran {
+    /// Returns the lines of the output, those of trialbox checked against the documentation.
     #[track_caller]
     pub(crate) fn json(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let lines: Vec<Value> =
+            self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let is_event = |line: &&Value| line.get("event").is_some();
+        lines.iter().filter(is_event).for_each(assert_documented);
+        lines
     }
 
     /// Checks the exit code, and that the standard error contains these pieces.

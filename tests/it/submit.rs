@@ -14,7 +14,7 @@ fn without_slurm(scene: &Scene, arguments: &[&str]) -> Ran {
 
 /// Runs trialbox with fake commands of Slurm, which log submissions to `sbatch.log`. `sbatch` is the body of a shell
 /// script that answers a submission.
-fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
+pub(crate) fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
     let bin = scene.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
     let sbatch = format!(
@@ -47,7 +47,7 @@ fn read(scene: &Scene, name: &str) -> String {
     std::fs::read_to_string(scene.path(name)).unwrap()
 }
 
-const ACCEPT: &str = "case $* in *close*) echo 4712;; *) echo '4711;north';; esac";
+pub(crate) const ACCEPT: &str = "case $* in *close*) echo 4712;; *) echo '4711;north';; esac";
 
 #[test]
 fn a_dry_run_prints_the_script_and_leaves_nothing_behind() {
