@@ -1,4 +1,4 @@
-//! Where everything that the program says goes: results to standard output, the rest to standard error.
+//! The output of the program: results go to standard output, the rest to standard error.
 
 use crate::error::CommandError;
 use crate::view::record::{ErrorRecord, Record, View};
@@ -36,9 +36,9 @@ impl Output {
         self.verbose > 0
     }
 
-    /// Whether a person watches, so that a progress line makes sense.
+    /// Returns whether a person watches, who can read a progress line.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.quiet && !self.is_json() && io::stderr().is_terminal()
+        !self.quiet && !self.is_json() && has_terminal()
     }
 
     /// Prints a result: its text for people, its records for programs. A closed pipe is not an error: `| head` is a
@@ -70,7 +70,7 @@ impl Output {
         }
     }
 
-    /// An error, with its causes and what to do.
+    /// Prints an error with its causes and what to do.
     pub(crate) fn error(&self, error: &CommandError) {
         let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
         if self.is_json() {
@@ -79,12 +79,17 @@ impl Output {
     }
 }
 
+/// Returns whether a person reads the standard error.
+pub(crate) fn has_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
 fn write_line(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
-/// JSON text in which the characters are escaped that JSON allows as they are and terminals obey: DEL, the second set
-/// of control characters with CSI (U+009B), and those that turn the direction of writing.
+/// Escapes the characters of JSON text that JSON allows as they are and terminals obey: DEL, the second set of control
+/// characters with CSI (U+009B), and those that turn the direction of writing.
 fn escape_controls(json: &str) -> Cow<'_, str> {
     if json.chars().all(is_harmless) {
         return Cow::Borrowed(json);
@@ -96,7 +101,7 @@ fn escape_controls(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped.collect())
 }
 
-/// A table without lines, as other tools can cut it.
+/// Formats a table without lines, as other tools can cut it.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
