@@ -1,16 +1,16 @@
-//! Faults on demand, for tests of the state after a crash. Compiled in only with the feature `failpoints`, which released
-//! binaries do not have.
+//! Faults on demand, for tests of the state after a crash. Compiled in only with the feature `failpoints`, which
+//! released binaries do not have.
 //!
 //! `TRIALBOX_FAILPOINTS="finish.before_commit=kill;*=kill@7"`: each point whose name matches carries out the action.
-//! `*` matches every point, and `@n` means only the n-th time in this process. The actions are `kill` (SIGKILL to itself),
-//! `stop` (SIGSTOP to itself), `exit`, `abort`, `panic` and `sleep-MS`.
+//! `*` matches every point, and `@n` means only the n-th time in this process. The actions are `kill` (SIGKILL to
+//! itself), `stop` (SIGSTOP to itself), `exit`, `abort`, `panic` and `sleep-MS`.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The environment variable with the rules. The text also shows that a binary has failpoints: a release must not contain
-/// it.
+/// The environment variable with the rules. The text also shows that a binary has failpoints: a release must not
+/// contain it.
 pub const MARKER: &str = "TRIALBOX_FAILPOINTS";
 
 /// The number of matches of each rule, in the rules' order.

@@ -62,8 +62,8 @@ pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Gives a file its name, and fails if a file of that name exists. This is a rename that replaces nothing, or a hard link
-/// on network file systems without such renames. After a link, the old name still exists.
+/// Gives a file its name, and fails if a file of that name exists. This is a rename that replaces nothing, or a hard
+/// link on network file systems without such renames. After a link, the old name still exists.
 pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {

@@ -1,4 +1,4 @@
-//! What every storage must do: the same laws over memory and SQLite.
+//! The laws of every storage, over memory and SQLite.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -144,13 +144,13 @@ fn a_stopped_study_begins_no_trial_until_it_is_resumed() {
             storage.set_study_attrs(study.id, &StudyAttrs { user, system: vec![] }).unwrap();
         };
         set(storage, stop.to_json());
-        // The waiting trial too, and before the budget is looked at: a stop is the stronger reason.
+        // Waiting trials do not start either, and a stop is reported before a budget that is reached.
         for max_trials in [None, Some(1)] {
             let start = start(storage, &study, "b", max_trials);
             assert_eq!(start, TrialStart::Stopped(stop.clone()));
         }
         assert_eq!(storage.trials(study.id).unwrap().len(), 2);
-        // What runs goes on, and is recorded.
+        // Running trials continue and are recorded.
         storage.record(&running, &TrialBatch::default()).unwrap();
         finish(storage, &running, &Outcome::Complete(vec![1.0])).unwrap();
         set(storage, Json::Null);
@@ -182,7 +182,7 @@ fn only_the_owner_writes_and_only_until_the_end() {
     });
 }
 
-/// Who ends a trial looked at the clock before it waited for the database, or has another clock.
+/// The end of a trial may be earlier than its start: its clock was read before a wait, or is another machine's.
 #[test]
 fn a_trial_does_not_end_before_it_starts() {
     let earlier = parse_datetime("2026-11-24 01:02:03.000455").unwrap();
@@ -375,7 +375,7 @@ fn a_lost_trial_is_ended_and_queued_again_in_one_step_and_only_as_it_was_seen() 
         let seen = storage.running_trials(study.id).unwrap().remove(0);
         let lost = storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap().unwrap();
         assert_eq!(lost, LostTrial { number: TrialNumber(0), retry: Some(TrialNumber(1)) });
-        // A second reaper that saw the same comes too late.
+        // A second reaper that saw the same lease comes too late.
         assert_eq!(storage.fail_lost_trial(&seen, &reason, policy, at()).unwrap(), None);
         assert_lost(storage.record(&claim, &batch), ClaimLoss::Finished(TrialState::Fail));
 
@@ -508,7 +508,7 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         let now = storage.history(study.id).unwrap();
         assert_eq!(changed, [now[0].clone(), now[2].clone(), now[3].clone()]);
         assert_eq!(changed[0].state, TrialState::Pruned);
-        // Who owns a trial is no part of the search.
+        // The owner of a trial is irrelevant to the search.
         let mut now = storage.trials(study.id).unwrap();
         assert!(now.iter().all(|trial| trial.system_attrs.contains_key(OWNER_ATTR)));
         now.iter_mut().for_each(|trial| drop(trial.system_attrs.remove(OWNER_ATTR)));

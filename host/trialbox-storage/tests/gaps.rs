@@ -1,4 +1,4 @@
-//! Laws of the storages that `conformance.rs` and `sqlite.rs` do not state yet.
+//! Laws of the storages beyond those of `conformance.rs` and `sqlite.rs`.
 
 mod common;
 
@@ -183,28 +183,37 @@ fn the_tables_have_the_names_columns_and_types_of_optunas() {
     }
     let attributes = |owner: &str, kind: &str| {
         format!(
-            "{owner}_{kind}_attributes: {owner}_{kind}_attribute_id INTEGER NN, {owner}_id INTEGER, key VARCHAR(512), value_json TEXT"
+            "{owner}_{kind}_attributes: {owner}_{kind}_attribute_id INTEGER NN, {owner}_id INTEGER, \
+             key VARCHAR(512), value_json TEXT"
         )
     };
     let want = [
         "alembic_version: version_num VARCHAR(32) NN".to_owned(),
         "studies: study_id INTEGER NN, study_name VARCHAR(512) NN".to_owned(),
-        "study_directions: study_direction_id INTEGER NN, direction VARCHAR(8) NN, study_id INTEGER NN, objective INTEGER NN".to_owned(),
+        "study_directions: study_direction_id INTEGER NN, direction VARCHAR(8) NN, \
+         study_id INTEGER NN, objective INTEGER NN".to_owned(),
         attributes("study", "system"),
         attributes("study", "user"),
         "trial_heartbeats: trial_heartbeat_id INTEGER NN, trial_id INTEGER NN, heartbeat DATETIME NN".to_owned(),
-        "trial_intermediate_values: trial_intermediate_value_id INTEGER NN, trial_id INTEGER NN, step INTEGER NN, intermediate_value FLOAT, intermediate_value_type VARCHAR(7) NN".to_owned(),
-        "trial_params: param_id INTEGER NN, trial_id INTEGER, param_name VARCHAR(512), param_value FLOAT, distribution_json TEXT".to_owned(),
+        "trial_intermediate_values: trial_intermediate_value_id INTEGER NN, \
+         trial_id INTEGER NN, step INTEGER NN, intermediate_value FLOAT, \
+         intermediate_value_type VARCHAR(7) NN".to_owned(),
+        "trial_params: param_id INTEGER NN, trial_id INTEGER, param_name VARCHAR(512), \
+         param_value FLOAT, distribution_json TEXT".to_owned(),
         attributes("trial", "system"),
         attributes("trial", "user"),
-        "trial_values: trial_value_id INTEGER NN, trial_id INTEGER NN, objective INTEGER NN, value FLOAT, value_type VARCHAR(7) NN".to_owned(),
-        "trials: trial_id INTEGER NN, number INTEGER, study_id INTEGER, state VARCHAR(8) NN, datetime_start DATETIME, datetime_complete DATETIME".to_owned(),
+        "trial_values: trial_value_id INTEGER NN, trial_id INTEGER NN, objective INTEGER NN, \
+         value FLOAT, value_type VARCHAR(7) NN".to_owned(),
+        "trials: trial_id INTEGER NN, number INTEGER, study_id INTEGER, state VARCHAR(8) NN, \
+         datetime_start DATETIME, datetime_complete DATETIME".to_owned(),
         "version_info: version_info_id INTEGER NN, schema_version INTEGER, library_version VARCHAR(256)".to_owned(),
     ];
     assert_eq!(found, want);
     let indexes: String = connection
         .query_row(
-            "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name)",
+            "SELECT group_concat(name, ' ') FROM (
+               SELECT name FROM sqlite_master
+               WHERE type = 'index' AND sql IS NOT NULL ORDER BY name)",
             [],
             |row| row.get(0),
         )
@@ -241,7 +250,8 @@ fn what_no_column_holds_stands_in_the_rows_as_a_type() {
     );
     assert_eq!(
         read(
-            "SELECT intermediate_value, intermediate_value_type FROM trial_intermediate_values WHERE trial_id = 1 ORDER BY step"
+            "SELECT intermediate_value, intermediate_value_type FROM trial_intermediate_values
+             WHERE trial_id = 1 ORDER BY step"
         ),
         [plus, minus, row(None, "NAN"), finite]
     );

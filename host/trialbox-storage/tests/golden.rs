@@ -43,7 +43,7 @@ fn open(path: &Path) -> SqliteStorage {
     SqliteStorage::open(path, &options(Create::Never)).unwrap()
 }
 
-/// The studies as the release read them.
+/// Returns the studies as the release read them.
 fn expected(version: &str) -> Vec<Json> {
     let text = std::fs::read_to_string(golden(&format!("optuna-{version}.json"))).unwrap();
     match Json::parse(&text).unwrap().get("studies") {
@@ -52,7 +52,7 @@ fn expected(version: &str) -> Vec<Json> {
     }
 }
 
-/// An object with its members sorted, as the golden files have them.
+/// Returns an object with its members sorted, as in the golden files.
 fn object<'a>(members: impl IntoIterator<Item = (&'a str, Json)>) -> Json {
     Json::object(members.into_iter().collect::<BTreeMap<_, _>>())
 }
@@ -124,7 +124,8 @@ fn without_legacy_names(json: &Json) -> Json {
     }
 }
 
-/// Where two values first differ; as text, because `1` and `1.0` are not the same, and NaN is.
+/// Returns the first difference of two values. They are compared as text, in which `1` differs from `1.0`, and NaN
+/// equals NaN.
 fn difference(found: &Json, want: &Json) -> Option<String> {
     let inside = |place: &dyn std::fmt::Display, found, want| {
         difference(found, want).map(|difference| format!("{place} > {difference}"))
@@ -201,7 +202,7 @@ fn begin(storage: &mut SqliteStorage, record: &StudyRecord) -> BegunTrial {
     }
 }
 
-/// Runs the study's next trial to its end, and gives it as it then stands.
+/// Runs the study's next trial to its end and returns it.
 fn run_one(storage: &mut SqliteStorage, record: &StudyRecord) -> (BegunTrial, FrozenTrial) {
     let begun = begin(storage, record);
     let batch = TrialBatch { intermediate_values: vec![(0, f64::NAN)], ..TrialBatch::default() };
@@ -266,7 +267,7 @@ fn a_new_trial_gets_the_number_after_the_last() {
     }
 }
 
-/// Opening must be refused with these words, and leave every byte as it is.
+/// Checks that opening fails with this problem and remedy, and leaves every byte as it is.
 #[track_caller]
 fn check_refused(path: &Path, message: &str, remedy: &Remedy) {
     let before = std::fs::read(path).unwrap();

@@ -39,7 +39,7 @@ fn at(text: &str) -> UtcDateTime {
     parse_datetime(text).unwrap()
 }
 
-/// A search that is over after a number of trials, or never.
+/// A search that is exhausted after a number of trials, or never.
 struct Search(Option<usize>);
 
 impl Sampler for Search {
@@ -68,7 +68,7 @@ impl Sampler for Search {
     }
 }
 
-/// A study in memory, with what is asked about it.
+/// A study in memory, with the clock, the search and the limits of the question.
 struct Scene {
     storage: MemoryStorage,
     study: StudyRecord,

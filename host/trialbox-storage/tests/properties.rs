@@ -1,5 +1,5 @@
-//! Memory and SQLite do the same, whatever is done to them in whatever order, and both change a trial as the ledger of
-//! transitions does.
+//! Memory and SQLite agree after any operations in any order, and both change a trial as the ledger of transitions
+//! does.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -19,7 +19,7 @@ use trialbox_core::{
 };
 use trialbox_storage::{Create, LockMode, MemoryStorage, Options, SqliteStorage};
 
-/// One thing that is done. Numbers choose among what there is, modulo how much there is.
+/// One operation. Numbers choose among the existing studies or trials, modulo their count.
 #[derive(Debug, Clone)]
 enum Step {
     Create { name: u8, directions: u8 },
@@ -66,7 +66,7 @@ fn json() -> impl Strategy<Value = Json> {
     })
 }
 
-/// A parameter under each name just once in a batch, as a session has it.
+/// Returns batches in which each name has one parameter, as in a session.
 fn batch() -> impl Strategy<Value = TrialBatch> {
     let steps = prop::collection::vec((-2i64..4, odd_float()), 0..4);
     let attrs = || prop::collection::vec(("[ab]", json()), 0..3);
@@ -109,7 +109,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A storage with what was got from it so far.
+/// A storage under test, with the studies and claims that it has returned so far.
 struct Subject {
     storage: Box<dyn Storage>,
     studies: Vec<StudyId>,
@@ -144,7 +144,7 @@ impl Subject {
         (!self.claims.is_empty()).then(|| self.claims[index % self.claims.len()].clone())
     }
 
-    /// Does the step; says what came of it, in words that do not depend on the backend.
+    /// Carries out an operation and returns its result as text that does not depend on the backend.
     fn carry_out(&mut self, step: &Step) -> String {
         match step {
             Step::Create { name, directions } => {
@@ -163,7 +163,7 @@ impl Subject {
             Step::Delete { study } => {
                 let Some(id) = self.study(*study) else { return String::new() };
                 self.studies.retain(|found| *found != id);
-                // SQLite gives the ids of what was deleted to what comes next; `sqlite.rs` says what then.
+                // SQLite reuses the ids of deleted rows; `sqlite.rs` tests that case.
                 self.claims.retain(|(study, _)| *study != id);
                 told(self.storage.delete_study(id))
             }
@@ -192,7 +192,7 @@ impl Subject {
             Step::Record { claim, stranger, batch } => {
                 let Some((_, mut claim)) = self.claim(*claim) else { return String::new() };
                 if *stranger {
-                    claim.owner = Json::from("somebody else");
+                    claim.owner = Json::from("another worker");
                 }
                 let result = self.against_the_ledger(
                     &claim,
@@ -248,7 +248,7 @@ impl Subject {
         }
     }
 
-    /// Does something to a trial, and compares the trial with what the ledger makes of its former value. A ledger that
+    /// Changes a trial, and compares the trial with what the ledger makes of its former value. A ledger that
     /// refuses must have left the trial alone, and the storage must have given the same reason.
     fn against_the_ledger<T: std::fmt::Debug>(
         &mut self,
@@ -344,7 +344,7 @@ impl Subject {
         held.into_iter().find(|held| held.id == id)
     }
 
-    /// All that there is, without the backend's own keys and clock.
+    /// Returns all studies and trials as text, without the backend's own keys and clock.
     fn contents(&mut self) -> String {
         let summaries = self.storage.list_studies().unwrap();
         let mut contents = String::new();
@@ -377,7 +377,7 @@ impl Subject {
     }
 }
 
-/// The result as text; of a study that is gone, backends name what they know.
+/// Returns the result as text. Backends name a deleted study differently.
 fn told<T: std::fmt::Debug>(result: Result<T, StorageError>) -> String {
     match result {
         Err(StorageError::NoSuchStudy { .. }) => "no such study".to_owned(),

@@ -1,4 +1,4 @@
-//! What a session asks of samplers and pruners, and when other processes see what came of it.
+//! The calls of a session to samplers and pruners, and the time at which other processes see the results.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -25,7 +25,7 @@ use trialbox_core::{
 };
 use trialbox_storage::{Create, Options, SqliteStorage};
 
-/// A time that passes only when it is told to.
+/// A clock that the test moves.
 struct StoppedClock(Cell<Duration>);
 
 impl Clock for StoppedClock {
@@ -38,7 +38,7 @@ impl Clock for StoppedClock {
     }
 }
 
-/// Draws `x` jointly, and notes what it is asked.
+/// A sampler that draws `x` jointly and records its calls.
 #[derive(Default)]
 struct Witness(Mutex<Vec<String>>);
 
@@ -227,7 +227,7 @@ fn others_see_a_draw_after_20_ms_all_at_once_and_other_notes_after_a_second() {
     });
 }
 
-/// Notes what it sees, marks the trial at its second step, and prunes nothing.
+/// A pruner that records its calls, marks the trial at its second step, and never prunes.
 #[derive(Default)]
 struct Judge(Mutex<Vec<String>>);
 
@@ -282,7 +282,8 @@ fn a_pruner_sees_the_others_anew_after_a_second_and_the_others_see_what_it_notes
             r#"{0: 0.0, 1: 0.0}, marked false, beside ["0 RUNNING {}"]"#,
             r#"{0: 0.0, 1: 0.0, 2: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5}"]"#,
             r#"{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5}"]"#,
-            r#"{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}, marked true, beside ["0 RUNNING {0: 1.5, 1: 1.5, 2: 1.5, 3: 1.5}"]"#,
+            "{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0, 4: 0.0}, marked true, \
+             beside [\"0 RUNNING {0: 1.5, 1: 1.5, 2: 1.5, 3: 1.5}\"]",
         ]
     );
 }

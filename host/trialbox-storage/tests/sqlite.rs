@@ -1,4 +1,4 @@
-//! What only a file has: other processes, versions, damage, and rows as others read them.
+//! Laws of a SQLite file: other processes, versions, damage, and rows as other programs read them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -315,7 +315,7 @@ fn a_study_that_got_the_id_of_a_deleted_one_is_not_written_by_who_had_the_old_on
     assert_eq!(others.trials(old).unwrap()[0].state, TrialState::Running);
 }
 
-/// A page of zeros in the middle, and a file that ends early: what reads it says so, and nothing is changed.
+/// Tests a page of zeros and a truncated file: reading them is an error, and changes nothing.
 #[test]
 fn a_damaged_file_is_an_error_that_says_so() {
     let path = fresh("damaged");
@@ -339,13 +339,13 @@ fn a_damaged_file_is_an_error_that_says_so() {
     }
 }
 
-/// Optuna makes its tables one by one: who comes in between must neither refuse the file nor help.
+/// Optuna creates its tables one by one. A process that opens the file meanwhile must neither reject nor complete it.
 #[test]
-fn a_database_that_somebody_is_making_is_waited_for() {
+fn a_database_that_another_process_is_creating_is_waited_for() {
     let whole = altered("being-made-whole", "");
     let path = fresh("being-made");
     let maker = Connection::open(&path).unwrap();
-    // The first table is there, the others are not yet.
+    // Only the first table exists so far.
     let statements: Vec<String> = Connection::open(&whole)
         .unwrap()
         .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND type <> 'trigger'")

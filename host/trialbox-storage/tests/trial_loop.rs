@@ -109,7 +109,7 @@ fn request(owner: &str) -> BeginTrial {
     }
 }
 
-/// Runs a trial whose objective ends like this.
+/// Runs a trial whose objective returns this evaluation.
 fn run(
     storage: &mut dyn Storage,
     study: &StudyRecord,
@@ -177,7 +177,7 @@ fn a_stopped_study_starts_no_trial() {
     assert_eq!(trials(&mut storage, &study), []);
 }
 
-/// Scheduler and deadline are no fault of the trial's; a user who presses Ctrl-C wants no other try.
+/// A scheduler or a deadline may interrupt a trial, which is then retried. A user who presses Ctrl-C wants no retry.
 #[test]
 fn an_interrupted_trial_is_requeued_if_the_scheduler_or_the_deadline_stopped_it() {
     use Interruption::{Deadline, Scheduler, User};
@@ -376,7 +376,7 @@ fn a_result_whose_study_or_attempt_is_not_in_the_database_is_left_to_its_holder(
     assert_eq!(trials(&mut storage, &study)[0].state, TrialState::Running);
 }
 
-/// Knows that every worker is dead.
+/// A liveness check that finds every worker dead.
 struct Undertaker;
 
 impl OwnerProbe for Undertaker {

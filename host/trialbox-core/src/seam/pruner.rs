@@ -5,8 +5,8 @@ use crate::study::trial::TrialNumber;
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
-/// A judge of running trials, for studies of one objective. The judgement is a pure function of the values that the trial
-/// and the others reported.
+/// A judge of running trials, for studies of one objective. The judgement is a pure function of the values that the
+/// trial and the others reported.
 pub trait Pruner: Send + Sync {
     /// Returns whether any call looks at the trials of `history`. If not, the study's trials are not even read.
     fn uses_history(&self) -> bool {

@@ -23,8 +23,8 @@ pub fn guest_seed(study_seed: u64, number: TrialNumber) -> u64 {
     stream(study_seed, GUEST_STREAMS | u64::from(number.0)).next_u64()
 }
 
-/// Returns the stream behind `wasi:random`, from the seed that the objective received. It is the same in every attempt at
-/// a trial, so that hash maps and random numbers inside the guest repeat.
+/// Returns the stream behind `wasi:random`, from the seed that the objective received. It is the same in every attempt
+/// at a trial, so that hash maps and random numbers inside the guest repeat.
 pub fn guest_wasi_rng(guest_seed: u64, purpose: u64) -> TrialRng {
     stream(guest_seed, GUEST_STREAMS | purpose)
 }

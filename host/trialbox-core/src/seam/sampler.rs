@@ -34,8 +34,8 @@ pub trait Sampler: Send + Sync {
         Vec::new()
     }
 
-    /// Returns the parameters to draw jointly at the trial's first suggestion that needs a draw. Parameters left out are
-    /// drawn one by one, as are those whose range in the objective excludes the drawn value.
+    /// Returns the parameters to draw jointly at the trial's first suggestion that needs a draw. Parameters left out
+    /// are drawn one by one, as are those whose range in the objective excludes the drawn value.
     fn relative_search_space(&self, _ask: &Ask) -> SearchSpace {
         SearchSpace::default()
     }

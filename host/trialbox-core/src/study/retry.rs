@@ -23,9 +23,9 @@ pub const RESUMES_ATTR: &str = "trialbox:resumes";
 /// must not run for ever.
 pub const MAX_ATTEMPTS: usize = 1000;
 
-/// Returns the WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` creates it: with the trial's
-/// parameters and attributes, but without its reported values. Returns `None` if the trial had all its retries. Attempts
-/// that made progress do not count as retries, up to [`MAX_ATTEMPTS`].
+/// Returns the WAITING copy of a lost trial, as Optuna's `RetryHeartbeatStaleTrialCallback` creates it: with the
+/// trial's parameters and attributes, but without its reported values. Returns `None` if the trial had all its retries.
+/// Attempts that made progress do not count as retries, up to [`MAX_ATTEMPTS`].
 ///
 /// The storage assigns the number and the id. The copy has no constraints, and of trialbox's own attributes only
 /// [`RESUMES_ATTR`]: the owner, the failure and the like are facts of one attempt.

@@ -47,8 +47,8 @@ pub fn mount_of(path: &Path) -> io::Result<Mount> {
 }
 
 impl Mount {
-    /// Returns the known effect of a mount option, or of a missing one, on locks between machines. The sources are Linux's
-    /// nfs(5) and the Lustre manual on `flock`.
+    /// Returns the known effect of a mount option, or of a missing one, on locks between machines. The sources are
+    /// Linux's nfs(5) and the Lustre manual on `flock`.
     pub fn lock_option_problem(&self) -> Option<&'static str> {
         let keeps_nfs_locks = ["nolock", "local_lock=all", "local_lock=posix"];
         if self.fs_type.starts_with("nfs") && keeps_nfs_locks.iter().any(|name| self.has(name)) {
@@ -74,8 +74,8 @@ impl Mount {
 }
 
 /// File systems whose files other machines may have open: the kernel's name, and the magic number if there is one. The
-/// numbers are from `linux/magic.h`, those of Lustre, GPFS, BeeGFS, PanFS, StorNext and OpenAFS from GNU coreutils, whose
-/// `stat -f` shows them.
+/// numbers are from `linux/magic.h`, those of Lustre, GPFS, BeeGFS, PanFS, StorNext and OpenAFS from GNU coreutils,
+/// whose `stat -f` shows them.
 const NETWORK: &[(&str, u32)] = &[
     ("nfs", 0x6969),
     ("nfs4", 0x6969),

@@ -81,8 +81,9 @@ impl ProcessId {
         })
     }
 
-    /// Returns the evidence that the process lives, as far as this machine can know. It knows nothing about other machines
-    /// and about its own earlier boots. The boot decides, not the host's name: two machines may have the same name.
+    /// Returns the evidence that the process lives, as far as this machine can know. It knows nothing about other
+    /// machines and about its own earlier boots. The boot decides, not the host's name: two machines may have the same
+    /// name.
     pub fn life(&self) -> Life {
         match (&self.boot_id, boot_id()) {
             (Some(theirs), Some(ours)) if *theirs == ours => self.life_here(),
@@ -151,8 +152,8 @@ enum Seen {
     Hidden,
 }
 
-/// Looks at a process: reads fields 3 and 22 of `/proc/PID/stat` (proc(5)). If that fails, checks that a signal could be
-/// sent.
+/// Looks at a process: reads fields 3 and 22 of `/proc/PID/stat` (proc(5)). If that fails, checks that a signal could
+/// be sent.
 fn look(pid: u32) -> Seen {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second field is the program's name in parentheses, which may itself contain spaces and parentheses.

@@ -43,8 +43,8 @@ pub(crate) struct Database {
 enum Access {
     /// One connection for all transactions. SQLite's locks hold between all processes that have the file open.
     Kept(Box<Kept>),
-    /// A new connection for each transaction, inside a lock file. SQLite's locks do not reach other machines, and a page
-    /// cache must not outlive another machine's transaction.
+    /// A new connection for each transaction, inside a lock file. SQLite's locks do not reach other machines, and a
+    /// page cache must not outlive another machine's transaction.
     Reopened(LockFile),
 }
 
@@ -122,8 +122,8 @@ impl Database {
         result
     }
 
-    /// Writes a copy of the database, as it is at one moment, to a file that must not exist. The copy gets its name only
-    /// when it is complete.
+    /// Writes a copy of the database, as it is at one moment, to a file that must not exist. The copy gets its name
+    /// only when it is complete.
     pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
         let action = format!("copy the database to `{}`", target.display());
         let aside = with_suffix(target, &format!(".{:08x}.tmp", rand::random::<u32>()));
@@ -405,8 +405,8 @@ fn has_write_ahead_log(path: &Path) -> bool {
     file.read_exact(&mut header).is_ok() && header[19] == 2
 }
 
-/// Rejects a write-ahead log on a network file system. Its index is in memory that machines do not share: writers on two
-/// machines lose each other's rows without an error (<https://sqlite.org/wal.html>, section 1).
+/// Rejects a write-ahead log on a network file system. Its index is in memory that machines do not share: writers on
+/// two machines lose each other's rows without an error (<https://sqlite.org/wal.html>, section 1).
 fn refuse_wal(has_log: bool, path: &Path) -> Result<(), StorageError> {
     if !has_log {
         return Ok(());

@@ -1,8 +1,8 @@
 //! The beginning of a study, in which every trial is finished: the part that need not be read again.
 //!
-//! A worker that starts a trial searches for a waiting one and counts those that use up the budget. It does so under the
-//! write lock, while all other workers wait. Finished trials never change, so the count of an earlier look still holds,
-//! and only later trials are read under the lock.
+//! A worker that starts a trial searches for a waiting one and counts those that use up the budget. It does so under
+//! the write lock, while all other workers wait. Finished trials never change, so the count of an earlier look still
+//! holds, and only later trials are read under the lock.
 
 use crate::sqlite::errors::TxError;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -69,8 +69,8 @@ impl LastFinished {
     }
 }
 
-/// Returns the first trial after `after` that is not finished, and the number of FAIL trials before it. The query leaves
-/// out COMPLETE trials, which most are: SQLite skips rows much faster than it returns them.
+/// Returns the first trial after `after` that is not finished, and the number of FAIL trials before it. The query
+/// leaves out COMPLETE trials, which most are: SQLite skips rows much faster than it returns them.
 fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialId, u64), TxError> {
     let mut statement = tx.prepare_cached(
         "SELECT trial_id, state FROM trials

@@ -1,7 +1,7 @@
 //! A storage in a SQLite file, which any number of processes share, Python's Optuna among them.
 //!
-//! This file has the body of each call, which is one transaction. `connection` runs transactions; `studies`, `trials` and
-//! `reader` have the SQL.
+//! This file has the body of each call, which is one transaction. `connection` runs transactions; `studies`, `trials`
+//! and `reader` have the SQL.
 
 mod connection;
 pub(crate) mod errors;
@@ -64,8 +64,8 @@ impl SqliteStorage {
     /// Opens a database, or creates it if `options` allow that.
     ///
     /// # Errors
-    /// [`StorageError::WrongDatabase`] for a missing file, one that is not a database of Optuna's, and one with the schema
-    /// of another version; [`StorageError::Backend`]; [`StorageError::Busy`].
+    /// [`StorageError::WrongDatabase`] for a missing file, one that is not a database of Optuna's, and one with the
+    /// schema of another version; [`StorageError::Backend`]; [`StorageError::Busy`].
     pub fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let database = Database::open(path, options)?;
         Ok(SqliteStorage { database, names: HashMap::new(), finished: HashMap::new() })

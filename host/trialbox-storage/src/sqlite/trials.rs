@@ -145,8 +145,8 @@ fn insert_trial(
     Ok(inserted)
 }
 
-/// Returns the number after that of the newest trial: numbers rise with ids. Optuna counts all trials instead, which gives
-/// the same number unless the numbering is damaged, but takes longer in long studies.
+/// Returns the number after that of the newest trial: numbers rise with ids. Optuna counts all trials instead, which
+/// gives the same number unless the numbering is damaged, but takes longer in long studies.
 fn next_number(tx: &Connection, study: StudyId) -> rusqlite::Result<i64> {
     let newest: Option<Option<i64>> = tx
         .prepare_cached(

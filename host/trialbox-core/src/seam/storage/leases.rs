@@ -15,8 +15,8 @@ pub trait Leases {
     /// Only of the database.
     fn running_trials(&mut self, study: StudyId) -> Result<Vec<LeasedTrial>, StorageError>;
 
-    /// Stores with RUNNING trials the heartbeats that an observer saw ([`WATCH_ATTR`](crate::study::lease::WATCH_ATTR)).
-    /// Trials that have finished meanwhile are skipped.
+    /// Stores with RUNNING trials the heartbeats that an observer saw
+    /// ([`WATCH_ATTR`](crate::study::lease::WATCH_ATTR)). Trials that have finished meanwhile are skipped.
     ///
     /// # Errors
     /// Only of the database.
