@@ -46,7 +46,7 @@ enum Standing {
 
 use Standing::{Goal, Law};
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     Rule {
         name: "edges",
         finds: "dependencies between our crates that are not in the list",
@@ -124,6 +124,12 @@ const RULES: [Rule; 14] = [
         finds: "links of pages that lead nowhere",
         standing: Goal,
         find: |tree| pages::broken_links(&tree.sources),
+    },
+    Rule {
+        name: "files",
+        finds: "files that the map names and that do not exist",
+        standing: Law,
+        find: |tree| pages::unknown_files(&tree.sources),
     },
     Rule {
         name: "attributes",

@@ -1,4 +1,4 @@
-//! Rules about the pages: their links lead somewhere, and `docs/format.md` lists all attributes.
+//! Rules about the pages: links and names of files lead somewhere, and `docs/format.md` lists all attributes.
 
 use super::source::{Source, Violation, is_word};
 use crate::shell::root;
@@ -6,6 +6,9 @@ use std::path::Path;
 
 /// The page that lists what is on disk.
 const FORMAT: &str = "docs/format.md";
+
+/// The pages that lead a reader to files.
+const MAPS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
 /// The prefix of our attributes.
 const PREFIX: &str = "trialbox:";
@@ -43,6 +46,33 @@ pub(crate) fn unlisted_attributes(sources: &[Source]) -> Vec<Violation> {
         }
     }
     found
+}
+
+/// Returns the files that a page of the repository's map names and that do not exist.
+pub(crate) fn unknown_files(sources: &[Source]) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for page in sources.iter().filter(|source| MAPS.contains(&source.path.as_str())) {
+        for (number, line) in page.text.lines().enumerate() {
+            for name in line.split('`').skip(1).step_by(2).filter(|name| is_file_name(name)) {
+                if !sources.iter().any(|source| is_named(&source.path, name)) {
+                    found.push(page.violation(number, format!("`{name}` does not exist")));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Returns whether a text in backquotes is the name of a Rust file.
+fn is_file_name(text: &str) -> bool {
+    text.ends_with(".rs") && text.chars().all(|it| is_word(it) || matches!(it, '/' | '.' | '-'))
+}
+
+/// Returns whether a path is the file that a map names, such as `core/run/next.rs` for a file in the crate's `src`.
+fn is_named(path: &str, name: &str) -> bool {
+    let in_crate = name.split_once('/').map(|(short, rest)| format!("trialbox-{short}/src/{rest}"));
+    let ends_with = |end: &str| path == end || path.ends_with(&format!("/{end}"));
+    ends_with(name) || in_crate.is_some_and(|in_crate| ends_with(&in_crate))
 }
 
 fn is_page(source: &Source) -> bool {
@@ -141,6 +171,19 @@ mod tests {
         let heading = "the link `#other` leads to a heading that `docs/page.md` does not have";
         let file = "the link `nowhere.md` leads to `docs/nowhere.md`, which does not exist";
         assert_eq!(found, [(5, heading.to_owned()), (5, file.to_owned())]);
+    }
+
+    #[test]
+    fn a_file_that_a_map_names_must_exist() {
+        let map =
+            "The loop is `core/run/next.rs`, its flags `args/until.rs` and `args/gone.rs`; `a.b`.";
+        let sources = [
+            Source::new("ARCHITECTURE.md", map),
+            Source::new("host/trialbox-core/src/run/next.rs", ""),
+            Source::new("host/trialbox/src/args/until.rs", ""),
+        ];
+        let found: Vec<_> = unknown_files(&sources).into_iter().map(|it| it.message).collect();
+        assert_eq!(found, ["`args/gone.rs` does not exist"]);
     }
 
     #[test]
