@@ -15,7 +15,7 @@ pub(crate) struct JobEndArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     job_time: Option<Duration>,
 
-    /// Stop and record a running trial this long before the job ends
+    /// Stop and record running trials this long before the end
     ///
     /// [default: 15s, or a quarter of the time left if that is less]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -40,7 +40,7 @@ pub(crate) struct JobEndArgs {
     )]
     on_deadline: OnDeadlineArg,
 
-    /// Requeue the job when its time is over and trials are missing
+    /// Requeue the job if its time ends before the study
     ///
     /// Calls `scontrol requeue` as long as trials make progress, else up to --max-retries times. A signal does not
     /// requeue the job.

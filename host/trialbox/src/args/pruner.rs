@@ -17,9 +17,9 @@ pub(crate) struct PrunerArgs {
     )]
     pruner: Option<PrunerConfig>,
 
-    /// Option of the pruner, named as in Optuna, such as n_startup_trials=3
+    /// Option of the pruner, such as n_startup_trials=3
     ///
-    /// May be repeated. [default: as in Optuna]
+    /// Named as in Optuna. May be repeated. [default: as in Optuna]
     #[arg(long, value_name = "NAME=VALUE")]
     pruner_opt: Vec<String>,
 }

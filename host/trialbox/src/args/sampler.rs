@@ -17,9 +17,9 @@ pub(crate) struct SamplerArgs {
     )]
     sampler: Option<SamplerConfig>,
 
-    /// Option of the sampler, named as in Optuna, such as n_startup_trials=20
+    /// Option of the sampler, such as n_startup_trials=20
     ///
-    /// May be repeated. [default: as in Optuna]
+    /// Named as in Optuna. May be repeated. [default: as in Optuna]
     #[arg(long, value_name = "NAME=VALUE")]
     sampler_opt: Vec<String>,
 }

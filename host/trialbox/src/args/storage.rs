@@ -14,7 +14,7 @@ use trialbox_storage::{Create, Location, LockMode, Options, WaitCancellation};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Study")]
 pub(crate) struct StorageArgs {
-    /// Optuna database: a path, or a URL such as sqlite:///study.db
+    /// Optuna database: a path or a URL (sqlite:///study.db)
     ///
     /// [default: $OPTUNA_STORAGE, else trialbox.db] [env: TRIALBOX_STORAGE]
     #[arg(
