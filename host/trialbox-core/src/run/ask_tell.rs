@@ -2,8 +2,8 @@
 
 use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
 use crate::seam::storage::{
-    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, TrialBatch,
-    TrialStart,
+    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
+    TrialBatch, TrialStart,
 };
 use crate::session::objective::Evaluation;
 use crate::session::{CallAborted, FinishedSession, TrialContext, TrialSession};
@@ -199,7 +199,7 @@ pub fn tell(
         return Err(TellError::NotRunning { number, state: trial.state });
     }
     let owner = trial.system_attrs.get(OWNER_ATTR).cloned().unwrap_or(Json::Null);
-    let token = owner.get("uuid").and_then(Json::as_str);
+    let token = owner.get(OWNER_TOKEN).and_then(Json::as_str);
     if tell.owner.is_some() && tell.owner.as_deref() != token {
         return Err(TellError::OtherOwner { number });
     }

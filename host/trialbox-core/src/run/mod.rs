@@ -9,8 +9,8 @@ pub mod trace;
 pub use crate::study::retry;
 
 use crate::seam::storage::{
-    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, Outcome, Storage, StorageError, StudyAttrs,
-    TrialBatch, TrialStart,
+    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
+    StudyAttrs, TrialBatch, TrialStart,
 };
 use crate::session::event::Event;
 use crate::session::objective::{Evaluation, Interruption, Objective};
@@ -362,7 +362,7 @@ fn keep_late_result(
     if ending.outcome.values().is_empty() {
         return Ok(None);
     }
-    let attempt = claim.owner.get("uuid").and_then(Json::as_str).unwrap_or("unknown");
+    let attempt = claim.owner.get(OWNER_TOKEN).and_then(Json::as_str).unwrap_or("unknown");
     let key = format!("{LATE_RESULT_PREFIX}{}:{attempt}", claim.number);
     let values = ending.outcome.values().iter().copied().map(Json::from).collect();
     let value = Json::object([

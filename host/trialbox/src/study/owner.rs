@@ -4,11 +4,12 @@ use crate::cluster::owner_members;
 use crate::error::CommandError;
 use trialbox_core::Json;
 use trialbox_core::run::reap::Observer;
+use trialbox_core::seam::storage::OWNER_TOKEN;
 use trialbox_storage::platform::process::{ProcessId, boot_id, host_name, since_boot};
 
 /// Returns the owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
 ///
-/// The `uuid` alone (128 random bits) tells attempts apart. The rest serves to find out whether the attempt is still
+/// The 128 random bits under [`OWNER_TOKEN`] tell attempts apart. The rest serves to find out whether the attempt is still
 /// alive: Slurm can run one array task twice at a time under one job id, when a dead node comes back.
 pub(crate) fn new_owner() -> Json {
     owner(ProcessId::current().to_members())
@@ -28,7 +29,7 @@ pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
 }
 
 fn owner(process: Vec<(&'static str, Json)>) -> Json {
-    let mut members = vec![("uuid", Json::from(format!("{:032x}", rand::random::<u128>())))];
+    let mut members = vec![(OWNER_TOKEN, Json::from(format!("{:032x}", rand::random::<u128>())))];
     members.extend(process);
     members.extend(owner_members());
     Json::object(members)

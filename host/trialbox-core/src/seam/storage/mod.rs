@@ -11,7 +11,9 @@ mod studies;
 mod trials;
 
 pub use crate::study::batch::TrialBatch;
-pub use crate::study::claim::{BegunTrial, Claim, ClaimLoss, OWNER_ATTR, OWNER_TRIAL, owner_of};
+pub use crate::study::claim::{
+    BegunTrial, Claim, ClaimLoss, OWNER_ATTR, OWNER_TOKEN, OWNER_TRIAL, owner_of,
+};
 pub use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
 pub use crate::study::lease::{Heartbeat, LeasedTrial, LostTrial, WATCH_ATTR};
 pub use crate::study::outcome::{Ending, Outcome, RetryPolicy};
