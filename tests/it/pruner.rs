@@ -29,10 +29,7 @@ fn a_study_that_was_made_before_there_were_pruners_has_the_default() {
     let delete = "DELETE FROM study_user_attributes WHERE key = 'trialbox:pruner'";
     assert_eq!(database.execute(delete, []).unwrap(), 1);
     let shown = scene.trialbox(&["study", "show"]).stdout;
-    assert!(
-        shown.contains("pruner       not chosen yet; `trialbox run` takes median\n"),
-        "{shown}"
-    );
+    assert!(shown.contains("pruner       not chosen yet; `trialbox run` uses median\n"), "{shown}");
     scene.json(&["run", &guest("quadratic"), "--study-name", "s"]);
     assert!(scene.trialbox(&["study", "show"]).stdout.contains("pruner       median\n"));
 }

@@ -62,9 +62,9 @@ fn ask<'a>(history: &'a History, attrs: &'a BTreeMap<String, Json>, number: u32)
 }
 
 /// Returns the values that a trial gets, suggested as a session does.
-fn suggested(sampler: &dyn Sampler, history: &History, space: &Space) -> Vec<f64> {
+fn suggested(sampler: &dyn Sampler, history: &History, space: &Space, seed: u64) -> Vec<f64> {
     const NUMBER: u32 = 1000;
-    let mut rng = trial_rng(7, TrialNumber(NUMBER));
+    let mut rng = trial_rng(seed, TrialNumber(NUMBER));
     let mut attrs = BTreeMap::new();
     attrs.extend(sampler.before_trial(&ask(history, &attrs, NUMBER), &mut rng));
     let before = ask(history, &attrs, NUMBER);
@@ -169,10 +169,11 @@ proptest! {
         space in space(),
         values in prop::collection::vec(-1.0..1.0, 0..40),
         options in prop::collection::vec(value(), 8),
+        seed in any::<u64>(),
     ) {
         let history = history(&space, &values);
         for config in configured::<dyn Sampler>(&options) {
-            let found = suggested(config.build().as_ref(), &history, &space);
+            let found = suggested(config.build().as_ref(), &history, &space, seed);
             for ((name, distribution), value) in space.iter().zip(found) {
                 prop_assert!(distribution.contains(value), "{config}: {name} = {value} of {distribution}");
             }
@@ -194,14 +195,15 @@ proptest! {
         space in space(),
         values in prop::collection::vec(-1.0..1.0, 0..40),
         options in prop::collection::vec(value(), 8),
+        seed in any::<u64>(),
     ) {
         let reversed: Vec<f64> = values.iter().rev().copied().collect();
         let (one, other) = (history(&space, &values), history(&space, &reversed));
         for config in configured::<dyn Sampler>(&options) {
             let sampler = config.build();
             if !sampler.learns_from_results() {
-                let found = suggested(sampler.as_ref(), &one, &space);
-                prop_assert_eq!(found, suggested(sampler.as_ref(), &other, &space), "{}", config);
+                let found = suggested(sampler.as_ref(), &one, &space, seed);
+                prop_assert_eq!(found, suggested(sampler.as_ref(), &other, &space, seed), "{}", config);
             }
         }
     }
@@ -210,13 +212,14 @@ proptest! {
     fn a_sampler_that_uses_no_history_suggests_the_same_without_one(
         space in space(),
         values in prop::collection::vec(-1.0..1.0, 1..40),
+        seed in any::<u64>(),
     ) {
         let (full, empty) = (history(&space, &values), history(&space, &[]));
         for config in SamplerConfig::all() {
             let sampler = config.build();
             if !sampler.uses_history() {
-                let found = suggested(sampler.as_ref(), &full, &space);
-                prop_assert_eq!(found, suggested(sampler.as_ref(), &empty, &space), "{}", config);
+                let found = suggested(sampler.as_ref(), &full, &space, seed);
+                prop_assert_eq!(found, suggested(sampler.as_ref(), &empty, &space, seed), "{}", config);
             }
         }
     }
@@ -252,13 +255,13 @@ fn a_sampler_that_learns_suggests_something_else_after_other_results() {
     let values: Vec<f64> = (0..40).map(|number| f64::from(number % 7)).collect();
     let better: Vec<f64> = values.iter().map(|value| -value).collect();
     let (one, other) = (history(&space, &values), history(&space, &better));
-    let mut n_learners = 0;
+    let (mut n_learners, seed) = (0, 7);
     for config in SamplerConfig::all() {
         let sampler = config.build();
         if sampler.learns_from_results() {
             n_learners += 1;
-            let found = suggested(sampler.as_ref(), &one, &space);
-            assert_ne!(found, suggested(sampler.as_ref(), &other, &space), "{config}");
+            let found = suggested(sampler.as_ref(), &one, &space, seed);
+            assert_ne!(found, suggested(sampler.as_ref(), &other, &space, seed), "{config}");
         }
     }
     assert!(n_learners > 0);
