@@ -96,10 +96,17 @@ fn a_guest_that_wants_more_memory_than_its_job_has_fails_with_the_reason() {
         Ran::from(command.output().unwrap()).stdout
     };
     let failed = run(&[]);
-    assert!(failed.contains("E-MEM") && failed.contains("--max-memory allows 36 MiB"), "{failed}");
+    assert!(
+        failed.contains("E-MEM")
+            && failed.contains("limit `memory` allows 36 MiB; raise it with --max-memory"),
+        "{failed}"
+    );
     // Who says how much knows best.
     let failed = run(&["--max-memory", "50MiB"]);
-    assert!(failed.contains("--max-memory allows 50 MiB"), "{failed}");
+    assert!(
+        failed.contains("limit `memory` allows 50 MiB; raise it with --max-memory"),
+        "{failed}"
+    );
 }
 
 #[test]

@@ -27,7 +27,9 @@ fn a_limit_that_is_met_is_named_with_what_was_used_and_can_be_moved() {
     let limit = json!({ "name": "user-attrs", "allowed": 3, "used": 4, "unit": "count", "flag": "--limit user-attrs" });
     assert_eq!(failure["limit"], limit);
     let trial = &scene.json(&["study", "trials", "--study-name", "three"])[0];
-    assert_eq!(trial["system_attrs"]["trialbox:failure"]["limit"], limit);
+    assert_eq!(trial["failure"]["limit"], limit);
+    let stored = json!({ "name": "user-attrs", "allowed": 3, "used": 4, "unit": "count" });
+    assert_eq!(trial["system_attrs"]["trialbox:failure"]["limit"], stored);
     assert_eq!(run("four", "user-attrs=4").code, Some(0));
     scene
         .trialbox(&["run", "attrs.wasm", "--limit", "user-atrs=4"])
@@ -104,7 +106,9 @@ fn fuel_is_the_same_in_every_run_and_ends_a_trial_that_needs_more() {
     assert_eq!(ran.code, Some(1));
     let failure = &ran.json()[0]["failure"];
     assert_eq!(failure["code"], "E-FUEL");
-    assert!(failure["message"].as_str().unwrap().contains(&format!("--fuel allows {scarce}")));
+    assert!(
+        failure["message"].as_str().unwrap().contains(&format!("limit `fuel` allows {scarce}"))
+    );
 }
 
 #[test]

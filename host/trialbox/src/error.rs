@@ -1,6 +1,7 @@
 //! An error on its way to the user: message, causes, help and exit code.
 
 use crate::exit_code::ExitCode;
+use crate::view::failure::with_flag;
 use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
@@ -185,6 +186,8 @@ impl From<TellError> for CommandError {
 impl From<Rejection> for CommandError {
     fn from(rejection: Rejection) -> Self {
         let help = rejection.help.clone();
+        let message = with_flag(&rejection.message, rejection.limit);
+        let rejection = Rejection { message, ..rejection };
         CommandError {
             exit: ExitCode::Rejected,
             code: Some(rejection.code.as_str()),

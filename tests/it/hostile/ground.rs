@@ -120,6 +120,10 @@ impl Ground {
         found.unless(reports <= MAX_REPORTS, || format!("{reports} reports were stored"));
         if let Some((code, piece)) = failure {
             found.failure(&event["failure"], code, piece);
+            if let Some(limit) = event["failure"]["limit"].as_object() {
+                let flag = limit["flag"].as_str().unwrap_or_default();
+                found.unless(flag.starts_with("--"), || format!("no flag moves {limit:?}"));
+            }
             found.failure(&recorded_failure, code, piece);
         }
     }

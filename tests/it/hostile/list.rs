@@ -48,32 +48,33 @@ const BOUNDED: &str = "--trial-timeout 200s";
 /// Takes too long, or too much.
 #[rustfmt::skip]
 pub(super) const TOO_MUCH: &[Entry] = &[
-    entry("H01", "loop", Wat("loop"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
-    entry("H01", "loop-fuel", Wat("loop"), "--fuel 10000000", Fail("E-FUEL", "--fuel allows 10000000")),
+    entry("H01", "loop", Wat("loop"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
+    entry("H01", "loop-fuel", Wat("loop"), "--fuel 10000000", Fail("E-FUEL", "limit `fuel` allows 10000000")),
     // Its host has something to do all the time, and the time is over all the same.
-    entry("H01", "log-endless", Wat("log-endless"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
-    entry("H01", "ask-endless", Wat("ask-endless"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
-    entry("H02", "start-loop", Wat("start-loop"), SHORT, Fail("E-TIME", "--trial-timeout")),
+    entry("H01", "log-endless", Wat("log-endless"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
+    entry("H01", "ask-endless", Wat("ask-endless"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
+    entry("H02", "start-loop", Wat("start-loop"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
     entry("H02", "start-loop-described", Described("start-loop-described"), "--compile-timeout 2s",
-        Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
+        Refused("E-COMPILE-LIMIT", "limit `compile-time` allows 2 s; raise it with --compile-timeout")),
     entry("H02", "describe-loop", Described("describe-loop"), "--compile-timeout 2s",
-        Refused("E-COMPILE-LIMIT", "--compile-timeout allows 2 s")),
-    entry("H03", "memory-grow", Wat("memory-grow"), "--max-memory 64MiB", Fail("E-MEM", "--max-memory allows 64 MiB")),
+        Refused("E-COMPILE-LIMIT", "limit `compile-time` allows 2 s; raise it with --compile-timeout")),
+    entry("H03", "memory-grow", Wat("memory-grow"), "--max-memory 64MiB",
+        Fail("E-MEM", "limit `memory` allows 64 MiB")),
     // The pages are really there: the guest process has half a gigabyte, its host has not.
     entry("H03", "memory-touched", Wat("memory-touched"), "--max-memory 512MiB",
-        Fail("E-MEM", "--max-memory allows 512 MiB")),
+        Fail("E-MEM", "limit `memory` allows 512 MiB")),
     entry("H04", "memory-minimum", Wat("memory-minimum"), "--max-memory 64MiB",
-        Fail("E-MEM", "--max-memory allows 64 MiB")),
-    entry("H05", "table-minimum", Wat("table-minimum"), "", Fail("E-TABLE", "--limit table-elements allows")),
-    entry("H05", "table-grow", Wat("table-grow"), BOUNDED, Fail("E-TABLE", "--limit table-elements allows")),
-    entry("H06", "many-memories", Made(guests::many_memories), "", Fail("E-MEM", "--limit memories allows 64")),
+        Fail("E-MEM", "limit `memory` allows 64 MiB")),
+    entry("H05", "table-minimum", Wat("table-minimum"), "", Fail("E-TABLE", "limit `table-elements` allows")),
+    entry("H05", "table-grow", Wat("table-grow"), BOUNDED, Fail("E-TABLE", "limit `table-elements` allows")),
+    entry("H06", "many-memories", Made(guests::many_memories), "", Fail("E-MEM", "limit `memories` allows 64")),
     entry("H07", "many-instances", Made(guests::many_instances), "", Refused("E-INVALID", "instances")),
-    entry("H08", "recursion", Wat("recursion"), "", Fail("E-STACK", "--limit stack allows 1 MiB")),
-    entry("H37", "sleep", Misfit("sleep"), SHORT, Fail("E-TIME", "--trial-timeout allows 0.5 s")),
+    entry("H08", "recursion", Wat("recursion"), "", Fail("E-STACK", "limit `stack` allows 1 MiB")),
+    entry("H37", "sleep", Misfit("sleep"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
     entry("H37", "stdin", Misfit("stdin"), "", Complete),
-    entry("H38", "alloc", Misfit("alloc"), "--max-memory 64MiB", Fail("E-MEM", "--max-memory allows 64 MiB")),
-    entry("H24", "handles", Wat("handles"), BOUNDED, Fail("E-LIMIT", "--limit handles allows 10000")),
-    entry("H40", "random-huge", Wat("random-huge"), "", Fail("E-LIMIT", "--limit random-bytes allows 64 MiB")),
+    entry("H38", "alloc", Misfit("alloc"), "--max-memory 64MiB", Fail("E-MEM", "limit `memory` allows 64 MiB")),
+    entry("H24", "handles", Wat("handles"), BOUNDED, Fail("E-LIMIT", "limit `handles` allows 10000")),
+    entry("H40", "random-huge", Wat("random-huge"), "", Fail("E-LIMIT", "limit `random-bytes` allows 64 MiB")),
 ];
 
 /// Guests that break a rule of WebAssembly or of the contract, or pass invalid values.
@@ -91,14 +92,14 @@ pub(super) const BREAKS: &[Entry] = &[
     entry("H11", "utf8", Wat("utf8"), "", Fail("E-DATA", "utf-8")),
     entry("H11", "utf16-odd", Utf16("utf16-odd"), "", Fail("E-DATA", "align")),
     entry("H11", "utf16-surrogate", Utf16("utf16-surrogate"), "", Fail("E-DATA", "")),
-    entry("H12", "log-huge", Wat("log-huge"), "", Fail("E-DATA-SIZE", "--limit payload allows")),
-    entry("H13", "aliased-list", Wat("aliased-list"), "", Fail("E-DATA-SIZE", "--limit payload allows")),
+    entry("H12", "log-huge", Wat("log-huge"), "", Fail("E-DATA-SIZE", "limit `payload` allows")),
+    entry("H13", "aliased-list", Wat("aliased-list"), "", Fail("E-DATA-SIZE", "limit `payload` allows")),
     entry("H14", "choices-billion", Wat("choices-billion"), "", Fail("E-DATA", "")),
     entry("H14", "choices-half-million", Wat("choices-half-million"), "",
-        Fail("E-DATA-SIZE", "--limit payload allows")),
-    entry("H14", "choices-many", Wat("choices-many"), "", Fail("E-SUGGEST", "--limit choices allows 10000")),
+        Fail("E-DATA-SIZE", "limit `payload` allows")),
+    entry("H14", "choices-many", Wat("choices-many"), "", Fail("E-SUGGEST", "limit `choices` allows 10000")),
     entry("H14", "choices-none", Wat("choices-none"), "", Fail("E-SUGGEST", "")),
-    entry("H15", "name-long", Wat("name-long"), "", Fail("E-SUGGEST", "--limit name-length allows 512")),
+    entry("H15", "name-long", Wat("name-long"), "", Fail("E-SUGGEST", "limit `name-length` allows 512")),
     entry("H15", "name-empty", Made(|| calls(&[float("", 0.0, 1.0)])), "", Fail("E-SUGGEST", "name")),
     entry("H15", "bounds-nan", Made(|| calls(&[float("x", f64::NAN, 1.0)])), "", Fail("E-SUGGEST", "`x`")),
     entry("H15", "bounds-infinite", Made(|| calls(&[float("x", 0.0, f64::INFINITY)])), "", Fail("E-SUGGEST", "`x`")),
@@ -116,7 +117,7 @@ pub(super) const BREAKS: &[Entry] = &[
     entry("H21", "realloc-misaligned", Wat("realloc-misaligned"), "--env X=1", Fail("E-DATA", "align")),
     // The guest's own code traps, even where the host has called it.
     entry("H21", "realloc-trap", Wat("realloc-trap"), "", Fail("E-PANIC", "aborted")),
-    entry("H21", "realloc-loop", Wat("realloc-loop"), SHORT, Fail("E-TIME", "--trial-timeout")),
+    entry("H21", "realloc-loop", Wat("realloc-loop"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
     entry("H21", "realloc-grow", Wat("realloc-grow"), "", Complete),
     entry("H22", "realloc-import", Wat("realloc-import"), "", Fail("E-TRAP", "")),
 ];
@@ -128,11 +129,11 @@ pub(super) const ENDS: &[Entry] = &[
     entry("H17", "value-infinite", Made(|| values(&[f64::INFINITY])), "", Complete),
     entry("H17", "values-two", Wat("values-two"), "", Fail("E-VALUE", "2 values, but the study has 1 objective")),
     entry("H18", "reports", Wat("reports"), "", Complete),
-    entry("H18", "attrs", Wat("attrs"), BOUNDED, Fail("E-BUDGET", "--limit user-attrs allows 1000")),
+    entry("H18", "attrs", Wat("attrs"), BOUNDED, Fail("E-BUDGET", "limit `user-attrs` allows 1000")),
     entry("H18", "params", Wat("params"), "--limit params=100 --trial-timeout 200s",
-        Fail("E-BUDGET", "--limit params allows 100")),
-    entry("H18", "attrs-large", Wat("attrs-large"), BOUNDED, Fail("E-BUDGET", "--limit trial-data allows 2 MiB")),
-    entry("H18", "choices-large", Wat("choices-large"), BOUNDED, Fail("E-BUDGET", "--limit trial-data allows 2 MiB")),
+        Fail("E-BUDGET", "limit `params` allows 100")),
+    entry("H18", "attrs-large", Wat("attrs-large"), BOUNDED, Fail("E-BUDGET", "limit `trial-data` allows 2 MiB")),
+    entry("H18", "choices-large", Wat("choices-large"), BOUNDED, Fail("E-BUDGET", "limit `trial-data` allows 2 MiB")),
     entry("H19", "reports-odd", Made(|| calls(&ODD_REPORTS)), "", Complete),
     entry("H20", "log-flood", Wat("log-flood"), "", Complete),
     entry("H20", "print-flood", Misfit("print"), "", Complete),
@@ -140,7 +141,7 @@ pub(super) const ENDS: &[Entry] = &[
     entry("H20", "error-text", Wat("error-text"), "", Fail("E-GUEST", "red")),
     entry("H20", "panic-at-length", Misfit("panic-at-length"), "", Fail("E-PANIC", "panicked at src/lib.rs")),
     entry("H23", "post-return-trap", Wat("post-return-trap"), "", Fail("E-PANIC", "value")),
-    entry("H23", "post-return-loop", Wat("post-return-loop"), SHORT, Fail("E-TIME", "--trial-timeout")),
+    entry("H23", "post-return-loop", Wat("post-return-loop"), SHORT, Fail("E-TIME", "limit `trial-time` allows 0.5 s")),
     entry("H23", "post-return-import", Wat("post-return-import"), "", Fail("E-TRAP", "value")),
     entry("H38", "exit-0", Misfit("exit0"), "", Fail("E-EXIT", "exit(0)")),
     entry("H38", "exit-7", Misfit("exit7"), "", Fail("E-EXIT", "exit() with an error status")),
@@ -159,7 +160,7 @@ pub(super) const REFUSED: &[Entry] = &[
         Refused("E-INVALID", "truncated or damaged at byte")),
     entry("H26", "empty", Made(Vec::new), "", Refused("E-INVALID", "is empty")),
     entry("H26", "too-large", Made(guests::large), "--limit module-size=1MiB",
-        Refused("E-MODULE-SIZE", "--limit module-size allows")),
+        Refused("E-MODULE-SIZE", "limit `module-size` allows 1 MiB; raise it with --limit module-size")),
     entry("H26", "text", Made(|| b"(component)".to_vec()), "", Refused("E-INVALID", "is WebAssembly text")),
     entry("H26", "zip", Made(|| b"PK\x03\x04\x14\0\0\0".to_vec()), "", Refused("E-INVALID", "zip")),
     entry("H26", "gzip", Made(|| b"\x1f\x8b\x08\0\0\0\0\0".to_vec()), "", Refused("E-INVALID", "gzip")),
@@ -200,7 +201,7 @@ pub(super) const REFUSED: &[Entry] = &[
 pub(super) const COMPILE_BOMBS: &[Entry] = &[
     entry("H25", "huge-function", Made(guests::huge_function), "--compile-timeout 500ms", TOO_LONG),
     entry("H25", "branch-tables-memory", Made(guests::branch_tables), "--limit compile-memory=300MiB",
-        Refused("E-COMPILE-LIMIT", "--limit compile-memory allows 300 MiB")),
+        Refused("E-COMPILE-LIMIT", "limit `compile-memory` allows 300 MiB; raise it with --limit compile-memory")),
     entry("H25", "many-functions", Made(guests::many_functions), "--compile-timeout 500ms", TOO_LONG),
     entry("H25", "deep-ifs", Made(guests::deep_ifs), "--compile-timeout 500ms", TOO_LONG),
     entry("H25", "deep-blocks", Made(guests::deep_blocks), "--compile-timeout 500ms", TOO_LONG),
@@ -209,7 +210,10 @@ pub(super) const COMPILE_BOMBS: &[Entry] = &[
 ];
 
 /// Each bomb takes the compiler many times as long, also on a quick machine.
-const TOO_LONG: End = Refused("E-COMPILE-LIMIT", "--compile-timeout allows 0.5 s");
+const TOO_LONG: End = Refused(
+    "E-COMPILE-LIMIT",
+    "limit `compile-time` allows 0.5 s; raise it with --compile-timeout",
+);
 
 /// What is tested elsewhere, and where.
 pub(super) const ELSEWHERE: &[(&str, &str)] = &[

@@ -361,7 +361,7 @@ fn names_of_512_characters_are_written_and_of_513_refused() {
         assert_eq!((ran.code, &failure["code"]), (Some(1), &json!(code)));
         let message = failure["message"].as_str().unwrap();
         assert!(
-            message.contains("513 characters, and --limit name-length allows 512"),
+            message.contains("513 characters, and limit `name-length` allows 512"),
             "{message}"
         );
     }

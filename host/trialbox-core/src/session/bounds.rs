@@ -53,7 +53,7 @@ impl DataBudget {
         let what = "the parameters and attributes of the trial take";
         let failure = Failure::of_limit(FailureCode::Budget, what, hit);
         Err(CallAborted::Fail(failure.with_help(
-            "keep large results in a file: grant a directory with --dir HOST::GUEST:rw",
+            "keep large results in a file, in a directory that is granted to the objective",
         )))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::session::objective::Objective;
 use crate::study::artifact::Description;
-use crate::study::limits::Limits;
+use crate::study::limits::{LimitHit, Limits};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -100,12 +100,20 @@ pub struct Rejection {
     pub message: String,
     /// The way to mend it.
     pub help: Option<String>,
+    /// The limit that was reached, if one was.
+    pub limit: Option<LimitHit>,
 }
 
 impl Rejection {
     /// Returns a rejection with a way to mend it.
     pub fn new(code: RejectionCode, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Rejection { code, message: message.into(), help: Some(help.into()) }
+        Rejection { code, message: message.into(), help: Some(help.into()), limit: None }
+    }
+
+    /// Adds the limit that was reached.
+    pub fn with_limit(mut self, limit: LimitHit) -> Self {
+        self.limit = Some(limit);
+        self
     }
 }
 

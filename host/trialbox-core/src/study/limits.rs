@@ -139,17 +139,6 @@ impl Limit {
         self.row().summary
     }
 
-    /// Returns the flag that sets it.
-    pub fn flag(self) -> String {
-        match self {
-            Limit::Memory => "--max-memory".to_owned(),
-            Limit::TrialTime => "--trial-timeout".to_owned(),
-            Limit::Fuel => "--fuel".to_owned(),
-            Limit::CompileTime => "--compile-timeout".to_owned(),
-            _ => format!("--limit {}", self.name()),
-        }
-    }
-
     /// Formats an amount in the limit's unit.
     pub fn show(self, amount: u64) -> String {
         match self.unit() {
@@ -218,7 +207,7 @@ pub struct LimitHit {
 }
 
 impl LimitHit {
-    /// Returns the JSON for programs: `{"name": "memory", "allowed": 1024, "used": 2048, "unit": "bytes", …}`.
+    /// Returns the JSON for programs: `{"name": "memory", "allowed": 1024, "used": 2048, "unit": "bytes"}`.
     pub fn to_json(self) -> Json {
         let unit = match self.limit.unit() {
             Unit::Bytes => "bytes",
@@ -231,18 +220,17 @@ impl LimitHit {
             ("allowed", Json::from(self.allowed)),
             ("used", self.used.map_or(Json::Null, Json::from)),
             ("unit", Json::from(unit)),
-            ("flag", Json::from(self.limit.flag())),
         ])
     }
 }
 
-/// `3 MiB, and --max-memory allows 2 MiB`.
+/// Formats `` 3 MiB, and limit `memory` allows 2 MiB ``.
 impl fmt::Display for LimitHit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(used) = self.used {
             write!(f, "{}, and ", self.limit.show(used))?;
         }
-        write!(f, "{} allows {}", self.limit.flag(), self.limit.show(self.allowed))
+        write!(f, "limit `{}` allows {}", self.limit.name(), self.limit.show(self.allowed))
     }
 }
 
@@ -259,17 +247,17 @@ mod tests {
     }
 
     #[test]
-    fn a_hit_names_what_was_used_what_is_allowed_and_the_flag() {
+    fn a_hit_names_the_limit_what_was_used_and_what_is_allowed() {
         let hit = LimitHit { limit: Limit::Memory, allowed: 64 << 20, used: Some((64 << 20) + 1) };
-        assert_eq!(hit.to_string(), "65 MiB, and --max-memory allows 64 MiB");
+        assert_eq!(hit.to_string(), "65 MiB, and limit `memory` allows 64 MiB");
         let hit = LimitHit { limit: Limit::TrialTime, allowed: 1500, used: None };
-        assert_eq!(hit.to_string(), "--trial-timeout allows 1.5 s");
+        assert_eq!(hit.to_string(), "limit `trial-time` allows 1.5 s");
         let hit = LimitHit { limit: Limit::NameLength, allowed: 512, used: Some(513) };
         assert_eq!(
             hit.to_string(),
-            "513 characters, and --limit name-length allows 512 characters"
+            "513 characters, and limit `name-length` allows 512 characters"
         );
-        let json = r#"{"name": "name-length", "allowed": 512, "used": 513, "unit": "characters", "flag": "--limit name-length"}"#;
+        let json = r#"{"name": "name-length", "allowed": 512, "used": 513, "unit": "characters"}"#;
         assert_eq!(hit.to_json().to_string(), json);
     }
 

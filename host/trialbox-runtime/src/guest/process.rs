@@ -170,7 +170,7 @@ impl Guest {
                 let tail = self.link.take_stderr_tail();
                 let found = classify(&error, &tail, &self.request.limits);
                 let message = format!("the objective's `describe` failed: {}", found.message);
-                Err(Rejection { code: RejectionCode::Abi, message, help: None })
+                Err(Rejection { code: RejectionCode::Abi, message, help: None, limit: found.limit })
             }
         }
     }

@@ -35,7 +35,8 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
             RejectionCode::ModuleSize,
             format!("`{shown}` has {hit}"),
             "keep data out of the module and grant its directory; large files take minutes to compile",
-        ));
+        )
+        .with_limit(hit));
     }
     check_artifact(path, std::fs::read(path).map_err(cannot_read)?)
 }

@@ -203,7 +203,7 @@ fn interrupted(interruption: Interruption) -> Rejection {
         Interruption::Deadline => "the job's time was over before the objective was compiled",
         _ => "interrupted while the objective was compiled",
     };
-    Rejection { code: RejectionCode::Died, message: message.to_owned(), help: None }
+    Rejection { code: RejectionCode::Died, message: message.to_owned(), help: None, limit: None }
 }
 
 /// Returns the rejection of an objective whose loading reached a limit.
@@ -215,6 +215,7 @@ fn compile_limit(config: &SandboxConfig, limit: Limit, what: &str) -> Rejection 
         format!("compiling and describing the objective {what}: {hit}"),
         "raise the limit if you trust the author of the objective",
     )
+    .with_limit(hit)
 }
 
 /// Returns the rejection for a guest process that failed before a trial.
@@ -223,5 +224,6 @@ pub(crate) fn died(message: &str) -> Rejection {
         code: RejectionCode::Died,
         message: format!("the guest process failed: {message}"),
         help: None,
+        limit: None,
     }
 }

@@ -1,6 +1,7 @@
 //! `--limit NAME=VALUE`: the limits that few users change.
 
 use crate::args::quantity::parse_bytes;
+use crate::view::failure::limit_flag;
 use trialbox_core::Json;
 use trialbox_core::study::limits::{Limit, Limits, Unit};
 use trialbox_core::study::trial::MAX_NAME_CHARS;
@@ -29,7 +30,7 @@ pub(crate) fn parse_limit(text: &str) -> Result<LimitArg, String> {
     })?;
     let limit = Limit::parse(name).filter(|limit| !OWN_FLAGS.contains(limit)).ok_or_else(|| {
         match Limit::parse(name) {
-            Some(limit) => format!("`{name}` has a flag of its own: {}", limit.flag()),
+            Some(limit) => format!("`{name}` has a flag of its own: {}", limit_flag(limit)),
             None => format!("there is no limit `{name}`; choose one of {}", known()),
         }
     })?;

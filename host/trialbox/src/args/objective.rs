@@ -270,6 +270,7 @@ fn check_metrics(loaded: &Loaded) -> Result<(), Rejection> {
         code: RejectionCode::Abi,
         message: format!("the objective describes {n_metrics} values; {MAX_METRICS} are the most"),
         help: Some("return fewer values, and keep the others as user attributes".to_owned()),
+        limit: None,
     })
 }
 
@@ -287,6 +288,7 @@ fn check_described_name(loaded: &Loaded) -> Result<(), Rejection> {
             "the objective says that its name is `{shown}`; a name has 1 to 128 of a-z, A-Z, 0-9, `-`, `_` and `.`"
         ),
         help: Some("rename it in its `describe`".to_owned()),
+        limit: None,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
 use crate::view;
+use crate::view::failure::{failure_help, failure_message};
 use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
@@ -185,7 +186,7 @@ impl EvalArgs {
             trace.n_calls()
         );
         if let Some(failure) = &trial.failure {
-            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&format!("\n  {}: {}", failure.code, failure_message(failure)));
             text.push_str(&show_backtrace(failure));
         }
         let record = CheckRecord {
@@ -245,12 +246,14 @@ impl EvalArgs {
     fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
         self.check_params(trial)?;
         let mut text = match (&trial.failure, &trial.values[..]) {
-            (Some(failure), _) => format!("{}  {}: {}", trial.state, failure.code, failure.message),
+            (Some(failure), _) => {
+                format!("{}  {}: {}", trial.state, failure.code, failure_message(failure))
+            }
             (None, []) => trial.state.to_string(),
             (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
         text.push_str(&trial.failure.as_ref().map(show_backtrace).unwrap_or_default());
-        if let Some(help) = trial.failure.as_ref().and_then(|failure| failure.help.as_ref()) {
+        if let Some(help) = trial.failure.as_ref().and_then(failure_help) {
             text.push_str(&format!("\n  help: {help}"));
         }
         for (name, param) in &trial.params {

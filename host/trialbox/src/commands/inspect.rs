@@ -5,6 +5,7 @@ use crate::args::quantity::parse_duration;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
+use crate::view::failure::failure_message;
 use crate::view::output::Output;
 use crate::view::record::{
     ComponentRecord, DataRecord, DescriptionRecord, MetricRecord, ParamRecord, Rendered,
@@ -88,7 +89,8 @@ impl InspectArgs {
         let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);
         Ok(Probe {
             params: trial.params,
-            problem: failure.map(|failure| format!("{}: {}", failure.code, failure.message)),
+            problem: failure
+                .map(|failure| format!("{}: {}", failure.code, failure_message(&failure))),
         })
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::provenance::{module_digest, provenance, provenance_differences};
 use crate::study::scratch::Scratch;
+use crate::view::failure::failure_message;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{DifferenceRecord, FailureRecord, Rendered, ReplayRecord, floats};
@@ -162,7 +163,7 @@ impl ReplayArgs {
             }
         };
         if let (Some(failure), true) = (&replayed.failure, replayed.difference.is_some()) {
-            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&format!("\n  {}: {}", failure.code, failure_message(failure)));
         }
         // What may be why, if there is a what.
         for note in notes.iter().filter(|_| replayed.difference.is_some()) {

@@ -1,6 +1,7 @@
 //! Everything that is shown to people and programs.
 
 pub(crate) mod exchange;
+pub(crate) mod failure;
 pub(crate) mod finding;
 pub(crate) mod finished;
 pub(crate) mod objectives;

@@ -3,6 +3,7 @@
 use super::job::Job;
 use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
+use crate::view::failure::{failure_help, failure_message};
 use crate::view::finished::{
     count_reports, last_lines, show_backtrace, show_reports, show_usage, source_prefix,
 };
@@ -154,9 +155,9 @@ impl Job<'_> {
             text.push_str(&format!("\n  used {}", show_usage(&trial.usage)));
         }
         if let Some(failure) = &trial.failure {
-            text.push_str(&format!("\n  {}: {}", failure.code, failure.message));
+            text.push_str(&format!("\n  {}: {}", failure.code, failure_message(failure)));
             text.push_str(&show_backtrace(failure));
-            if let Some(help) = &failure.help {
+            if let Some(help) = failure_help(failure) {
                 text.push_str(&format!("\n  help: {help}"));
             }
             text.push_str(&self.show_retry(trial));

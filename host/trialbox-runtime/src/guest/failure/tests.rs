@@ -103,7 +103,7 @@ fn invalid_data_is_described_in_our_words() {
 fn too_much_data_is_told_with_the_limit() {
     let found = broken("(call $add (i32.const 0) (i32.const 1000))", 64);
     assert_eq!(found.code, FailureCode::DataSize);
-    assert_eq!(found.message, "one call passed too much: --limit payload allows 1000 bytes");
+    assert_eq!(found.message, "one call passed too much: limit `payload` allows 1000 bytes");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn the_amount_of_random_bytes_is_told() {
     let limits = GuestLimits::from(&Limits::default());
     let found = explain_text("requested len 67108865 exceeds limit 67108864", &limits);
     let message =
-        "one call asked for too many random bytes: 65 MiB, and --limit random-bytes allows 64 MiB";
+        "one call asked for too many random bytes: 65 MiB, and limit `random-bytes` allows 64 MiB";
     assert_eq!((found.code, &found.message[..]), (FailureCode::Limit, message));
 }
 

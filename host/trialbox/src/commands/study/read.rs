@@ -7,6 +7,7 @@ use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::budget::show_stopped;
 use crate::study::settings::{PRUNER, SAMPLER};
+use crate::view::failure::stored_failure_message;
 use crate::view::objectives::{objective_names, show_objectives};
 use crate::view::output::{Output, table};
 use crate::view::record::{Record, StudyOverview, TrialRecord, View, n_missing, stop_of};
@@ -209,9 +210,10 @@ impl View for TrialTable {
 
 fn show_params_or_problem(trial: &FrozenTrial) -> String {
     let failure = trial.system_attrs.get(trialbox_core::study::failure::FAILURE_ATTR);
-    let reason = failure.and_then(|failure| failure.get("message")?.as_str());
-    let params = || show_params(&trial.params);
-    let mut text = reason.map_or_else(params, ToOwned::to_owned);
+    let mut text = match failure.and_then(stored_failure_message) {
+        Some(reason) => reason,
+        None => show_params(&trial.params),
+    };
     if let Some(violated) = show_violated(&trial.constraints_shown()) {
         text.push_str(&format!("; violates {violated}"));
     }

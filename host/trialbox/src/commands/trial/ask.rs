@@ -11,6 +11,7 @@ use crate::study::budget::stop_text;
 use crate::study::owner::owner_of_ask;
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::settings::{GivenFlags, SettingFlags, Settings};
+use crate::view::failure::failure_message;
 use crate::view::output::Output;
 use crate::view::record::{self, params};
 use std::time::Duration;
@@ -125,7 +126,7 @@ fn begin(
         }
         Asked::Stopped(stop) => Ok(Err(StopReason::Stopped(stop))),
         Asked::Refused { number, failure } => Err(CommandError::usage(
-            format!("{}; trial {number} is FAIL", failure.message),
+            format!("{}; trial {number} is FAIL", failure_message(&failure)),
             "change --search-space, or choose another study",
         )),
     }

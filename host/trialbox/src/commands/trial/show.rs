@@ -3,6 +3,7 @@
 use crate::args::storage::StudyArgs;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
+use crate::view::failure::stored_failure_message;
 use crate::view::finished::show_usage;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
@@ -75,8 +76,9 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
 /// Why a trial is FAIL: code and message, the functions that were running, the end of its log.
 fn show_failure(trial: &FrozenTrial) -> String {
     let Some(failure) = trial.system_attrs.get(FAILURE_ATTR) else { return String::new() };
-    let member = |name: &str| failure.get(name).and_then(Json::as_str).unwrap_or_default();
-    let mut text = format!("\n  {}: {}", member("code"), member("message"));
+    let code = failure.get("code").and_then(Json::as_str).unwrap_or_default();
+    let message = stored_failure_message(failure).unwrap_or_default();
+    let mut text = format!("\n  {code}: {message}");
     for (name, prefix) in [("backtrace", "at "), ("log", "| ")] {
         let Some(Json::Array(lines)) = failure.get(name) else { continue };
         for line in lines.iter().filter_map(Json::as_str) {

@@ -7,6 +7,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::recovery::spool_result;
 use crate::study::settings::constraint_format;
+use crate::view::failure::failure_message;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{self, Rendered, Skipped, floats};
@@ -158,7 +159,7 @@ fn told_text(
         text.push_str(&format!(": {}", show_values(study, outcome.values())));
     }
     if let Some(failure) = failure {
-        text.push_str(&format!(": {}", failure.message));
+        text.push_str(&format!(": {}", failure_message(failure)));
     }
     text
 }

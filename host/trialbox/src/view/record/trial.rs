@@ -1,6 +1,7 @@
 //! The record of a trial.
 
 use super::value::{Float, distribution, floats, object, params, to_value};
+use crate::view::failure::{failure_help, limit_flag};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use trialbox_core::run::FinishedTrial;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::constraint::is_satisfied;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure};
+use trialbox_core::study::limits::Limit;
 use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{FrozenTrial, Json, Param, StudyRecord};
@@ -222,19 +224,32 @@ impl TrialRecord {
 impl FailureRecord {
     /// Returns the record of a failure.
     pub(crate) fn of(failure: &Failure) -> Self {
-        let limit = failure.limit.map(|limit| to_value(&limit.to_json()));
         FailureRecord {
             code: failure.code.as_str().to_owned(),
             message: failure.message.clone(),
-            help: failure.help.clone(),
-            limit: limit.and_then(|limit| serde_json::from_value(limit).ok()),
+            help: failure_help(failure),
+            limit: failure.limit.and_then(|limit| LimitRecord::of_json(to_value(&limit.to_json()))),
             backtrace: failure.backtrace.clone(),
         }
     }
 
     /// Reads the failure that is stored with a trial; `None` if another program wrote the attribute in its own form.
     fn of_stored(failure: &Json) -> Option<Self> {
-        serde_json::from_value(to_value(failure)).ok()
+        let mut failure = to_value(failure);
+        let limit = failure.as_object_mut().and_then(|failure| failure.remove("limit"));
+        let mut record: FailureRecord = serde_json::from_value(failure).ok()?;
+        record.limit = limit.and_then(LimitRecord::of_json);
+        Some(record)
+    }
+}
+
+impl LimitRecord {
+    /// Reads the limit in a failure's JSON, and adds its flag, which the library does not know.
+    fn of_json(mut limit: Value) -> Option<Self> {
+        let name = limit.get("name")?.as_str()?;
+        let flag = Limit::parse(name).map_or_else(|| format!("--limit {name}"), limit_flag);
+        limit.as_object_mut()?.insert("flag".to_owned(), Value::from(flag));
+        serde_json::from_value(limit).ok()
     }
 }
 

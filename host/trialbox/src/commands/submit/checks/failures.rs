@@ -1,5 +1,6 @@
 //! Checks whether trials that the study already has failed.
 
+use crate::view::failure::stored_failure_message;
 use crate::view::finding::Finding;
 use crate::view::trial::count;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Opt
     if failed.is_empty() {
         return None;
     }
-    let mut by_code: BTreeMap<&str, (u64, &str)> = BTreeMap::new();
+    let mut by_code: BTreeMap<&str, (u64, String)> = BTreeMap::new();
     for trial in &failed {
         let (code, message) = reason(trial);
         let (n, last) = by_code.entry(code).or_default();
@@ -27,7 +28,7 @@ pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Opt
     let mut codes: Vec<_> = by_code.into_iter().collect();
     codes.sort_by_key(|(_, (n, _))| std::cmp::Reverse(*n));
     let codes: Vec<String> =
-        codes.into_iter().map(|(code, (n, last))| format_code(code, n, last)).collect();
+        codes.into_iter().map(|(code, (n, last))| format_code(code, n, &last)).collect();
     let n_failed = failed.len() as u64;
     let verb = if n_failed == 1 { "has" } else { "have" };
     let found = format!("{} {verb} failed: {}", count(n_failed, "trial"), codes.join(", "));
@@ -43,10 +44,11 @@ pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Opt
 }
 
 /// Returns the code and the message of a failed trial. Python's workers leave neither.
-fn reason(trial: &FrozenTrial) -> (&str, &str) {
+fn reason(trial: &FrozenTrial) -> (&str, String) {
     let failure = trial.system_attrs.get(FAILURE_ATTR);
-    let text = |key: &str| failure.and_then(|failure| failure.get(key)?.as_str());
-    (text("code").unwrap_or("without a code"), text("message").unwrap_or_default())
+    let code = failure.and_then(|failure| failure.get("code")?.as_str());
+    let message = failure.and_then(stored_failure_message);
+    (code.unwrap_or("without a code"), message.unwrap_or_default())
 }
 
 fn format_code(code: &str, n: u64, message: &str) -> String {
