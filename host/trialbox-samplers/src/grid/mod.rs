@@ -103,7 +103,7 @@ impl Configured<dyn Sampler> for GridOptions {
     const NAME: &'static str = "grid";
     const OPTUNA: &'static str = "GridSampler";
     const SUMMARY: &'static str = "every combination of given values: \
-         `--sampler-opt 'search_space={\"lr\": [0.1, 0.01]}'`";
+         `search_space={\"lr\": [0.1, 0.01]}`";
 
     fn build(&self) -> Box<dyn Sampler> {
         Box::new(GridSampler::new(self))

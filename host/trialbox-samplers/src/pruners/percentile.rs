@@ -108,8 +108,7 @@ impl Options for PercentileOptions {
 impl Configured<dyn Pruner> for PercentileOptions {
     const NAME: &'static str = "percentile";
     const OPTUNA: &'static str = "PercentilePruner";
-    const SUMMARY: &'static str =
-        "the same with another share: `--pruner-opt percentile=25` keeps a quarter";
+    const SUMMARY: &'static str = "the same with another share: `percentile=25` keeps a quarter";
 
     fn build(&self) -> Box<dyn Pruner> {
         match self.percentile {
