@@ -278,7 +278,7 @@ fn what_does_not_reach_the_reference_point_covers_nothing() {
         ("2,x", "expected a number, found `x`"),
         ("2,nan", "expected a number, found `nan`"),
         ("loss=2,1", "study `s` has no objective `loss`"),
-        ("value 1=2,3", "says `value 1` twice"),
+        ("value 1=2,3", "--reference-point names `value 1` twice"),
     ] {
         let ran = scene.trialbox(&["study", "best", "--reference-point", reference]);
         ran.assert_error(2, &[problem]);

@@ -45,7 +45,7 @@ fn a_copy_has_the_same_trials_in_the_same_or_another_database() {
     assert_eq!((&ran["number"], &ran["params"]["x"]), (&json!(2), &json!(2.0)));
     scene
         .trialbox(&["study", "copy", "quadratic", "--storage", "study.db"])
-        .assert_error(2, &["the name of its original", "--to-study-name"]);
+        .assert_error(2, &["the copy needs another name than its original", "--to-study-name"]);
     let again = ["study", "copy", "quadratic", "--to-study-name", "b", "--storage", "study.db"];
     scene.trialbox(&again).assert_error(2, &["there is already a study `b`"]);
 }
@@ -69,7 +69,10 @@ fn what_is_exported_is_imported_as_it_was() {
     std::fs::write(scene.path("bad.jsonl"), "{\"state\": \"COMPLETE\"}\n").unwrap();
     scene
         .trialbox(&["study", "import", "bad.jsonl", "--storage", "new.db", "--study-name", "s"])
-        .assert_error(2, &["`bad.jsonl` cannot be imported: line 1: there is no array `values`"]);
+        .assert_error(
+            2,
+            &["`bad.jsonl` cannot be imported: line 1: expected an array as `values`"],
+        );
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_snapshot_is_a_whole_database_and_overwrites_nothing() {
     let snapshot = ["study", "snapshot", "copy.db", "--storage", "study.db"];
     scene.json(&snapshot);
     assert_eq!(exported(&scene, "copy.db", "quadratic"), exported(&scene, "study.db", "quadratic"));
-    scene.trialbox(&snapshot).assert_error(2, &["`copy.db` is there already"]);
+    scene.trialbox(&snapshot).assert_error(2, &["`copy.db` exists"]);
 }
 
 #[test]
