@@ -56,9 +56,9 @@ pub(crate) struct ExportedTrial {
     state: &'static str,
     /// One value for each objective.
     values: Vec<Float>,
-    /// The time at which the trial started (rfc3339 3339, UTC).
+    /// The time at which the trial started (RFC 3339, UTC).
     datetime_start: Option<String>,
-    /// The time at which the trial finished (rfc3339 3339, UTC).
+    /// The time at which the trial finished (RFC 3339, UTC).
     datetime_complete: Option<String>,
     /// The seconds from the trial's start to its end.
     duration_seconds: Option<f64>,

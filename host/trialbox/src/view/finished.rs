@@ -1,4 +1,4 @@
-//! A trial that has just ended, as it is printed.
+//! The text of a trial that has just finished.
 
 use crate::view::trial::show_duration;
 use trialbox_core::run::FinishedTrial;
@@ -8,7 +8,7 @@ use trialbox_core::study::failure::Failure;
 use trialbox_core::study::usage::Usage;
 use trialbox_core::value::text::byte_size;
 
-/// The end of what a failed trial logged and printed.
+/// Returns the last lines that a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
     const SHOWN: usize = 10;
     let dropped = match trial.transcript.dropped_bytes() {
@@ -27,12 +27,12 @@ pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
     dropped + &lines.into_iter().rev().collect::<String>()
 }
 
-/// The functions that were running when a trial failed, innermost first, a line for each.
+/// Returns a line for each function that was running when a trial failed, innermost first.
 pub(crate) fn show_backtrace(failure: &Failure) -> String {
     failure.backtrace.iter().map(|name| format!("\n    at {name}")).collect()
 }
 
-/// How a line of the transcript is introduced.
+/// Returns the text before a line of the transcript.
 pub(crate) fn source_prefix(source: LogSource) -> String {
     match source {
         LogSource::Log(level) => format!("[{}] ", level_name(level)),
@@ -41,7 +41,7 @@ pub(crate) fn source_prefix(source: LogSource) -> String {
     }
 }
 
-/// What a trial used: `0.3 s, 0.25 s of CPU, 12 MiB of memory, 40 calls, 2 KiB of log`.
+/// Formats the usage of a trial: `0.3 s, 0.25 s of CPU, 12 MiB of memory, 40 calls, 2 KiB of log`.
 pub(crate) fn show_usage(usage: &Usage) -> String {
     let parts = [
         Some(show_duration(usage.wall)),
@@ -54,7 +54,7 @@ pub(crate) fn show_usage(usage: &Usage) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// How many reports a trial made, and how many of them are stored if not all are; `None` without reports.
+/// Formats the number of a trial's reports, and of the stored ones unless all are stored; `None` without reports.
 pub(crate) fn show_reports(trial: &FinishedTrial) -> Option<String> {
     let stored = match trial.n_reports_stored {
         stored if stored as u64 == trial.n_reports => String::new(),
@@ -63,7 +63,7 @@ pub(crate) fn show_reports(trial: &FinishedTrial) -> Option<String> {
     (trial.n_reports > 0).then(|| format!("{}{stored}", count_reports(trial)))
 }
 
-/// `1 report`, `7 reports`.
+/// Formats the number of reports: `1 report`, `7 reports`.
 pub(crate) fn count_reports(trial: &FinishedTrial) -> String {
     format!("{} report{}", trial.n_reports, if trial.n_reports == 1 { "" } else { "s" })
 }

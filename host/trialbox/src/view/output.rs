@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use trialbox_core::value::text::{clean, is_harmless};
 
-/// How results are printed.
+/// The form of printed results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
     /// For people.

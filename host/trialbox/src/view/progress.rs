@@ -19,7 +19,7 @@ impl Progress {
         let bar = (n_trials > 1 && output.shows_progress()).then(|| {
             let bar = ProgressBar::new(u64::from(n_trials));
             if let Ok(style) = ProgressStyle::with_template(
-                "{bar:30} {pos}/{len} trials, {elapsed} gone, {eta} to go{msg}",
+                "{bar:30} {pos}/{len} trials, elapsed {elapsed}, {eta} left{msg}",
             ) {
                 bar.set_style(style);
             }

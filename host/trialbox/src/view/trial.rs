@@ -1,11 +1,11 @@
-//! Trials as they are printed: one line for people, one JSON object for programs.
+//! The text of trials and their numbers.
 
 use std::time::Duration;
 use trialbox_core::study::constraint::is_satisfied;
 use trialbox_core::value::json::python_repr;
 use trialbox_core::{Json, Param};
 
-/// A float as people read it: short where nothing is lost, six digits where something is.
+/// Formats a float: short where nothing is lost, else with six digits.
 pub(crate) fn show_float(value: f64) -> String {
     let exact = python_repr(value);
     if exact.len() <= 9 {
@@ -24,12 +24,12 @@ pub(crate) fn show_rounded(value: f64, decimals: usize) -> String {
     }
 }
 
-/// Several values as people read them.
+/// Formats several values.
 pub(crate) fn show_floats(values: &[f64]) -> String {
     values.iter().map(|value| show_float(*value)).collect::<Vec<_>>().join(", ")
 }
 
-/// A parameter's value as people read it.
+/// Formats a parameter's value.
 pub(crate) fn show_value(value: &Json) -> String {
     match value {
         Json::Float(value) => show_float(*value),
@@ -38,20 +38,20 @@ pub(crate) fn show_value(value: &Json) -> String {
     }
 }
 
-/// Parameters on one line: `lr=0.01, depth=2`.
+/// Formats parameters on one line: `lr=0.01, depth=2`.
 pub(crate) fn show_params(params: &[(String, Param)]) -> String {
     let pairs =
         params.iter().map(|(name, param)| format!("{name}={}", show_value(&param.external())));
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-/// A constraint and whether it is satisfied: `size = 20   (violated)`.
+/// Formats a constraint with its verdict: `size = 20   (violated)`.
 pub(crate) fn show_constraint((name, value): &(String, f64)) -> String {
     let verdict = if is_satisfied(*value) { "satisfied" } else { "violated" };
     format!("{name} = {}   ({verdict})", show_float(*value))
 }
 
-/// Constraints on one line: `size = 20, cost = 0.5`.
+/// Formats constraints on one line: `size = 20, cost = 0.5`.
 pub(crate) fn show_constraints<'a>(
     constraints: impl IntoIterator<Item = &'a (String, f64)>,
 ) -> String {
@@ -60,19 +60,19 @@ pub(crate) fn show_constraints<'a>(
     pairs.collect::<Vec<_>>().join(", ")
 }
 
-/// The constraints that are violated, on one line, if any is.
+/// Formats the violated constraints on one line, if there are any.
 pub(crate) fn show_violated(constraints: &[(String, f64)]) -> Option<String> {
     let violated = constraints.iter().filter(|(_, value)| !is_satisfied(*value));
     let violated: Vec<&(String, f64)> = violated.collect();
     (!violated.is_empty()).then(|| show_constraints(violated))
 }
 
-/// `1 task`, `7 tasks`.
+/// Formats a count with its noun: `1 task`, `7 tasks`.
 pub(crate) fn count(n: u64, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
-/// A duration as people read it: `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 10 min`.
+/// Formats a duration: `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 10 min`.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

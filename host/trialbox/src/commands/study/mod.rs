@@ -61,12 +61,12 @@ pub(crate) enum StudyCommand {
     Export(ExportArgs),
     /// Add the trials of a file that `export --format json` wrote
     #[command(
-        after_help = "Examples:\n  trialbox study import trials.jsonl\n  trialbox study export --format json | trialbox study import - --storage other.db --study-name copy\n\nTrials that were RUNNING are taken over as FAIL: nobody runs the copy."
+        after_help = "Examples:\n  trialbox study import trials.jsonl\n  trialbox study export --format json | trialbox study import - --storage other.db --study-name copy\n\nTrials that were RUNNING are added as FAIL, because no worker runs them in the copy."
     )]
     Import(ImportArgs),
     /// Copy a study, also into another database
     #[command(
-        after_help = "Examples:\n  trialbox study copy digits --to-study-name digits-2\n  trialbox study copy digits --to-storage archive.db\n\nTrials that are RUNNING are copied as FAIL: nobody runs the copy."
+        after_help = "Examples:\n  trialbox study copy digits --to-study-name digits-2\n  trialbox study copy digits --to-storage archive.db\n\nTrials that are RUNNING are copied as FAIL, because no worker runs them in the copy."
     )]
     Copy(CopyArgs),
     /// Let no job begin another trial of a study; those that are RUNNING go on

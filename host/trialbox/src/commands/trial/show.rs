@@ -73,7 +73,7 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     text
 }
 
-/// Why a trial is FAIL: code and message, the functions that were running, the end of its log.
+/// Formats the failure of a trial: code and message, the functions that were running, the end of its log.
 fn show_failure(trial: &FrozenTrial) -> String {
     let Some(failure) = trial.system_attrs.get(FAILURE_ATTR) else { return String::new() };
     let code = failure.get("code").and_then(Json::as_str).unwrap_or_default();

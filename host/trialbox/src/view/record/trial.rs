@@ -53,7 +53,7 @@ pub(crate) struct TrialRecord {
     finished: Option<TrialRun>,
 }
 
-/// What only the database says of a trial.
+/// The members of a trial that only the database knows.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct StoredTrial {
@@ -67,7 +67,7 @@ struct StoredTrial {
     system_attrs: BTreeMap<String, Value>,
 }
 
-/// What only the process that ran a trial knows.
+/// The members of a trial that only the process knows that ran it.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct TrialRun {
