@@ -1,5 +1,5 @@
-//! `trialbox doctor --slurm` on a fake Slurm of shell scripts. The two tasks of the job are real, and run on two "nodes"
-//! of this machine.
+//! `trialbox doctor --slurm` on a fake Slurm of shell scripts. The two tasks of the job are real, and run on two
+//! "nodes" of this machine.
 
 use crate::scene::{Ran, Scene};
 use serde_json::Value;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command for people, who watch it")]
 
+mod compared;
 mod noise;
 mod optuna;
 mod problem;

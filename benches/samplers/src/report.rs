@@ -1,5 +1,6 @@
 //! `report`: what the kept results say, as a Markdown table with rank tests, and the regret as a picture.
 
+use crate::compared::{Compared, Traces, short};
 use crate::problem::Problem;
 use crate::regret;
 use crate::results::{self, Series};
@@ -12,17 +13,6 @@ use std::path::Path;
 
 /// The level of the tests.
 const LEVEL: f64 = 0.05;
-
-/// The regrets of one sampler on one problem: a trace for each seed.
-pub(crate) type Traces = Vec<Vec<f64>>;
-
-/// A problem with the traces of each sampler, in the selection's order.
-pub(crate) struct Compared<'a> {
-    /// The problem.
-    pub(crate) problem: &'a Problem,
-    /// By sampler.
-    pub(crate) traces: Vec<Traces>,
-}
 
 /// Writes `NAME.md` and for each number in flight `NAME-K-in-flight.svg` into `folder`. Every series must have
 /// all the runs of the selection. `after` says after how many trials the samplers are compared.
@@ -62,11 +52,14 @@ fn heading(selection: &Selection) -> String {
     format!(
         "# `{first}` against `{others}`
 
-Regret: how far the best trial so far is from the optimum, by the value without noise; infinite while no trial satisfies the constraints. With two objectives, the hypervolume that is missing.
-Runs of {n_trials} trials with the seeds {from} to {to}. With k in flight the oldest result is told only after k - 1 later trials were begun.
+Regret: how far the best trial so far is from the optimum, by the value without noise; infinite while no trial \
+satisfies the constraints. With two objectives, the hypervolume that is missing.
+Runs of {n_trials} trials with the seeds {from} to {to}. With k in flight the oldest result is told only after \
+k - 1 later trials were begun.
 Cells: the median over the seeds [lower quartile, upper quartile].
 `better` is the chance that a run of `{first}` is better than one of the other sampler, ties counting half.
-The p-values are those of one-sided Mann-Whitney tests of `{first}` being worse, and being better, after Holm's correction over the problems of the table.
+The p-values are those of one-sided Mann-Whitney tests of `{first}` being worse, \
+and being better, after Holm's correction over the problems of the table.
 Both sides mix the seed with the problem's name, so that the runs of one seed on several problems are independent.
 
 ```console
@@ -225,31 +218,12 @@ fn summary(sample: &[f64]) -> String {
     format!("{median} [{lower}, {upper}]")
 }
 
-/// Returns three significant digits, with an exponent only where the number is very small or very large.
-pub(crate) fn short(number: f64) -> String {
-    if !number.is_finite() {
-        return format!("{number}");
-    }
-    let rounded: f64 = format!("{number:.2e}").parse().unwrap_or(number);
-    if rounded == 0.0 || (1e-4..1e6).contains(&rounded.abs()) {
-        format!("{rounded}")
-    } else {
-        format!("{rounded:e}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::problems::named;
 
-    #[test]
-    fn numbers_are_short() {
-        let found = [0.018_844, 1234.5, 2.5e-7, 0.0, f64::INFINITY].map(short);
-        assert_eq!(found, ["0.0188", "1230", "2.5e-7", "0", "inf"]);
-    }
-
-    /// Ours is better in every run on one problem and as good on the other.
+    /// The first sampler is better in every run on one problem, and as good on the other.
     #[test]
     fn the_table_says_where_the_first_sampler_is_better() {
         let problems = named(&["branin".to_owned(), "sphere5".to_owned()]).expect("known problems");

@@ -1,6 +1,6 @@
 //! The regret over the trials as a picture: a panel for each problem, a line and a band for each sampler.
 
-use crate::report::{Compared, Traces, short};
+use crate::compared::{Compared, Traces, short};
 use crate::stats::quantile;
 use std::fmt::Write as _;
 

@@ -34,9 +34,12 @@ fn head(selection: &Selection) -> String {
     format!(
         "# What pruners save
 
-Steps (epochs) that a study with TPE spends until a COMPLETE trial has reached a value, the steps of all its trials together.
-Cells: the median over the seeds [lower quartile, upper quartile]; in brackets the mean as a share of the mean without a pruner on the same side.
-Every run goes on for as many steps as {} whole trials have; a run that does not reach the value counts with all of them, and the number of those that reach it is given.
+Steps (epochs) that a study with TPE spends until a COMPLETE trial has reached a value, \
+the steps of all its trials together.
+Cells: the median over the seeds [lower quartile, upper quartile]; in brackets \
+the mean as a share of the mean without a pruner on the same side.
+Every run goes on for as many steps as {} whole trials have; a run that does not reach the value \
+counts with all of them, and the number of those that reach it is given.
 
 ```console
 $ cargo xtask bench pruning run {options}

@@ -731,7 +731,10 @@ mod tests {
             ),
             (
                 float(1e-5, 0.1, true, None),
-                r#"{"name": "FloatDistribution", "attributes": {"step": null, "low": 1e-05, "high": 0.1, "log": true}}"#,
+                concat!(
+                    r#"{"name": "FloatDistribution", "#,
+                    r#""attributes": {"step": null, "low": 1e-05, "high": 0.1, "log": true}}"#
+                ),
             ),
             (
                 float(0.0, 1.0, false, Some(0.1)),
@@ -743,7 +746,10 @@ mod tests {
             ),
             (
                 Distribution::categorical(choices).expect("choices"),
-                r#"{"name": "CategoricalDistribution", "attributes": {"choices": [null, true, 1, 2.5, "\u00e9", "x"]}}"#,
+                concat!(
+                    r#"{"name": "CategoricalDistribution", "#,
+                    r#""attributes": {"choices": [null, true, 1, 2.5, "\u00e9", "x"]}}"#
+                ),
             ),
         ] {
             assert_eq!(distribution.to_json_text(), want);
@@ -792,9 +798,9 @@ mod tests {
     #[test]
     fn integers_that_floats_cannot_all_hold_are_read_though_not_offered() {
         let text = |low: i64, high: i64, step: i64| {
-            format!(
-                r#"{{"name": "IntDistribution", "attributes": {{"log": false, "step": {step}, "low": {low}, "high": {high}}}}}"#
-            )
+            let attributes =
+                format!(r#"{{"log": false, "step": {step}, "low": {low}, "high": {high}}}"#);
+            format!(r#"{{"name": "IntDistribution", "attributes": {attributes}}}"#)
         };
         let read = |text: &str| Distribution::from_json_text(text).expect("Optuna reads it");
         let widest = read(&text(i64::MIN, i64::MAX, 1));

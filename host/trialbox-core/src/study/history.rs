@@ -1,4 +1,4 @@
-//! What a sampler and a pruner know of a study: its trials at one moment.
+//! A study as a sampler and a pruner see it: its trials at one moment.
 
 use crate::study::record::{StudyDirection, best_trial};
 use crate::study::trial::{FrozenTrial, TrialNumber, TrialState};

@@ -80,7 +80,10 @@ mod tests {
             user_attrs: 1,
             log_bytes: 7,
         };
-        let text = r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "host_calls": 3, "reports": 2, "user_attrs": 1, "log_bytes": 7}"#;
+        let text = concat!(
+            r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "#,
+            r#""host_calls": 3, "reports": 2, "user_attrs": 1, "log_bytes": 7}"#
+        );
         assert_eq!(usage.to_json().to_string(), text);
         assert_eq!(Usage::from_json(&usage.to_json()), usage);
         assert_eq!(Usage::from_json(&Json::Null), Usage::default());

@@ -2,17 +2,17 @@
 //!
 //! Every network file system keeps two promises: a change of its names is atomic, and a file that is opened after
 //! another machine has closed it shows what that machine wrote. So the lock is a hard link to a file that only this
-//! attempt knows (open(2) describes the trick: the link count tells the truth even when the server's answer is lost). Its holder
-//! opens the database after taking the lock and closes the database before releasing it.
+//! attempt knows (open(2) describes the trick: the link count tells the truth even when the server's answer is lost).
+//! Its holder opens the database after taking the lock and closes the database before releasing it.
 //!
-//! A holder that died leaves its lock behind. Another process breaks it if the holder's process is known to be gone, or
-//! if the file stood still for a minute by the breaker's own clock; a living holder touches its file. A holder that this
-//! machine's process table shows alive is never broken, however long it stands still.
+//! A holder that died leaves its lock behind. Another process breaks it if the holder's process is known to be gone,
+//! or if the file stood still for a minute by the breaker's own clock; a living holder touches its file. A holder that
+//! this machine's process table shows alive is never broken, however long it stands still.
 //!
-//! The right to break a lock is a file named after the dead holder's token. A breaker that dies leaves its right behind,
-//! and the next one inherits it by a file named after the *breaker's* token. Tokens never recur, so no right is ever
-//! taken away while it matters: a lock has one breaker at a time. A holder that was suspended for longer than a minute
-//! finds out before it commits ([`HeldLock::is_ours`]).
+//! The right to break a lock is a file named after the dead holder's token. A breaker that dies leaves its right
+//! behind, and the next one inherits it by a file named after the *breaker's* token. Tokens never recur, so no right is
+//! ever taken away while it matters: a lock has one breaker at a time. A holder that was suspended for longer than a
+//! minute finds out before it commits ([`HeldLock::is_ours`]).
 //!
 //! Two windows remain, because no file system compares and changes a name in one step: a holder on another machine that
 //! is suspended for more than a minute between that last look and the end of its commit, or between its look and the
