@@ -94,7 +94,8 @@ impl TpeSampler {
 impl Configured<dyn Sampler> for TpeOptions {
     const NAME: &'static str = "tpe";
     const OPTUNA: &'static str = "TPESampler";
-    const SUMMARY: &'static str = "the default: close to the good trials, far from the others";
+    const SUMMARY: &'static str =
+        "the default: values that are likelier among good trials than among bad ones";
 
     fn build(&self) -> Box<dyn Sampler> {
         Box::new(TpeSampler::new(self.clone()))
