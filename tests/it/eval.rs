@@ -16,7 +16,7 @@ fn a_parameter_that_is_unknown_or_out_of_range_says_what_would_do() {
     let scene = Scene::new("eval-params");
     let quadratic = guest("quadratic");
     let ran = scene.trialbox(&["eval", &quadratic, "--param", "z=1"]);
-    ran.assert_error(2, &["the objective does not ask for `z`", "it asks for: x, y"]);
+    ran.assert_error(2, &["the objective does not suggest `z`", "it suggests: x, y"]);
     let ran = scene.trialbox(&["eval", &quadratic, "--param", "x=11"]);
     ran.assert_error(
         2,

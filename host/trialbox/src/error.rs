@@ -69,13 +69,17 @@ impl From<StorageError> for CommandError {
     fn from(error: StorageError) -> Self {
         let (exit, help) = match &error {
             StorageError::NoSuchStudy { known, .. } if known.is_empty() => {
-                (ExitCode::Usage, Some("the database holds no studies; create one with `trialbox run` or `trialbox study create`".to_owned()))
+                let help = "the database holds no studies; create one with `trialbox run` or \
+                            `trialbox study create`";
+                (ExitCode::Usage, Some(help.to_owned()))
             }
             StorageError::NoSuchStudy { known, .. } => {
                 (ExitCode::Usage, Some(format!("the database holds: {}", known.join(", "))))
             }
             StorageError::DuplicateStudy { .. } => {
-                (ExitCode::Usage, Some("choose another name, or take the existing study with `study create --skip-if-exists`".to_owned()))
+                let help = "choose another name, or take the existing study with \
+                            `study create --skip-if-exists`";
+                (ExitCode::Usage, Some(help.to_owned()))
             }
             StorageError::NameTooLong { .. } => (ExitCode::Usage, None),
             StorageError::UnknownUrl { .. } => (
@@ -90,7 +94,9 @@ impl From<StorageError> for CommandError {
             }
             StorageError::Unsupported { .. } => (ExitCode::Usage, None),
             StorageError::ClaimLost { .. } => (ExitCode::ClaimLost, None),
-            StorageError::UnreadableRow { .. } | StorageError::NanValue => (ExitCode::Storage, None),
+            StorageError::UnreadableRow { .. } | StorageError::NanValue => {
+                (ExitCode::Storage, None)
+            }
         };
         CommandError {
             exit,

@@ -7,24 +7,24 @@ use std::io;
 use std::path::{Path, PathBuf};
 use trialbox_runtime::{CHECKPOINT_PATH, Grant};
 
-/// Where trials keep files.
+/// The flags about the trials' checkpoints.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Job")]
 pub(crate) struct CheckpointArgs {
     /// Directory of the trials' checkpoints
     ///
-    /// Each trial has a directory below it, mounted as `/checkpoint`. A retry starts from a copy. Checkpoints are removed when the trial finishes and kept when it is interrupted.
-    /// All nodes must see the directory.
+    /// Each trial has a directory below it, mounted as `/checkpoint`. A retry starts from a copy. Checkpoints are
+    /// removed when the trial finishes and kept when it is interrupted. All nodes must see the directory.
     /// [default: no checkpoints] [env: TRIALBOX_CHECKPOINT_DIR]
     #[arg(long, value_name = "DIR", env = "TRIALBOX_CHECKPOINT_DIR", hide_env = true)]
     checkpoint_dir: Option<PathBuf>,
 }
 
 impl CheckpointArgs {
-    /// Returns the directory, in which others can be made.
+    /// Returns the directory, after a check that directories can be created in it.
     ///
     /// # Errors
-    /// When that fails, or when a grant hides the checkpoints from the objective.
+    /// Fails if none can be created, or if a grant hides the checkpoints from the objective.
     pub(crate) fn root(&self, grants: &[Grant]) -> Result<Option<CheckpointRoot>, CommandError> {
         let Some(dir) = &self.checkpoint_dir else { return Ok(None) };
         if let Some(grant) =
@@ -48,7 +48,7 @@ impl CheckpointArgs {
     }
 }
 
-/// Makes a directory, and for a moment another one in it; returns its absolute path.
+/// Creates a directory, and for a moment another one in it; returns its absolute path.
 fn probe(dir: &Path) -> io::Result<PathBuf> {
     fs::create_dir_all(dir)?;
     let dir = dir.canonicalize()?;

@@ -5,7 +5,7 @@ use crate::cluster::job_end::JobEndPlan;
 use std::time::Duration;
 use trialbox_core::session::OnDeadline;
 
-/// What happens at the end of the job's time.
+/// The flags about the end of the job's time.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Job")]
 pub(crate) struct JobEndArgs {
@@ -27,7 +27,7 @@ pub(crate) struct JobEndArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     min_time: Option<Duration>,
 
-    /// What happens to a trial that the end of the job stops
+    /// Fate of a trial that the end of the job stops
     ///
     /// `retry` requeues it, `prune` makes it PRUNED with its last value, `fail` makes it FAIL. [default: retry]
     #[arg(
@@ -57,7 +57,7 @@ enum OnDeadlineArg {
 }
 
 impl JobEndArgs {
-    /// Returns what happens to a trial that the end of the job stops.
+    /// Returns the fate of a trial that the end of the job stops.
     pub(crate) fn on_deadline(&self) -> OnDeadline {
         match self.on_deadline {
             OnDeadlineArg::Retry => OnDeadline::Retry,

@@ -16,7 +16,7 @@ pub(crate) struct LimitArg {
 /// The limits that have flags of their own.
 const OWN_FLAGS: [Limit; 4] = [Limit::Memory, Limit::TrialTime, Limit::Fuel, Limit::CompileTime];
 
-/// More than this is no stack that the system gives.
+/// The largest stack that the system gives.
 const MAX_STACK_BYTES: u64 = 64 << 20;
 
 /// The limits that hold before a study is opened, which it cannot remember.
@@ -67,7 +67,7 @@ fn names() -> impl Iterator<Item = &'static str> {
     Limit::all().filter(|limit| !OWN_FLAGS.contains(limit)).map(Limit::name)
 }
 
-/// All limits of `--limit` with their defaults, for `--help`.
+/// Returns all limits of `--limit` with their defaults, for `--help`.
 pub(crate) fn limits_help() -> String {
     let defaults = Limits::default();
     let lines = Limit::all().filter(|limit| !OWN_FLAGS.contains(limit)).map(|limit| {
@@ -82,8 +82,8 @@ pub(crate) fn apply(args: &[LimitArg], limits: &mut Limits) {
     args.iter().for_each(|arg| limits.set(arg.limit, Some(arg.value)));
 }
 
-/// What a study is to remember of the limits that were given, and of the fuel: an object from names to values; `None`
-/// for nothing.
+/// Returns the explicit limits that a study remembers, and the fuel: an object from names to values, or `None` if there
+/// are none.
 pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> {
     let mut members: Vec<(String, Json)> = Vec::new();
     let limits = args.iter().filter(|arg| !BEFORE_STUDY.contains(&arg.limit));
@@ -96,19 +96,23 @@ pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> 
     (!members.is_empty()).then_some(Json::Object(members))
 }
 
-/// Whether limits that are said contradict those that a study remembers. One that it does not have is no
-/// contradiction.
-pub(crate) fn contradict(kept: &Json, said: &Json) -> bool {
-    let Json::Object(said) = said else { return false };
-    said.iter().any(|(name, value)| kept.get(name).is_some_and(|kept| !kept.python_eq(value)))
+/// Returns whether explicit limits contradict those that a study remembers. A study without a limit contradicts none.
+pub(crate) fn contradict(stored: &Json, explicit: &Json) -> bool {
+    let Json::Object(explicit) = explicit else { return false };
+    explicit
+        .iter()
+        .any(|(name, value)| stored.get(name).is_some_and(|stored| !stored.python_eq(value)))
 }
 
-/// The limits that a study remembers, with those that are said in their place.
-pub(crate) fn merge(kept: Option<&Json>, said: &Json) -> Json {
-    let (Some(Json::Object(kept)), Json::Object(said)) = (kept, said) else { return said.clone() };
-    let is_said = |name: &String| said.iter().any(|(found, _)| found == name);
-    let mut members: Vec<_> = kept.iter().filter(|(name, _)| !is_said(name)).cloned().collect();
-    members.extend(said.iter().cloned());
+/// Returns the limits that a study remembers, with the explicit ones in their place.
+pub(crate) fn merge(stored: Option<&Json>, explicit: &Json) -> Json {
+    let (Some(Json::Object(stored)), Json::Object(explicit)) = (stored, explicit) else {
+        return explicit.clone();
+    };
+    let is_stored_only = |name: &String| explicit.iter().all(|(found, _)| found != name);
+    let mut members: Vec<_> =
+        stored.iter().filter(|(name, _)| is_stored_only(name)).cloned().collect();
+    members.extend(explicit.iter().cloned());
     members.sort_by(|(a, _), (b, _)| a.cmp(b));
     Json::Object(members)
 }
@@ -116,7 +120,7 @@ pub(crate) fn merge(kept: Option<&Json>, said: &Json) -> Json {
 /// Applies the limits that a study remembers.
 ///
 /// # Errors
-/// Names a value that cannot be read: other programs write to the database too.
+/// Fails with the name of a value that cannot be read: other programs write to the database too.
 pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result<(), String> {
     let Json::Object(members) = remembered else {
         return Err(format!("expected an object of limits, found {remembered}"));

@@ -85,7 +85,7 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long)]
     no_cache: bool,
 
-    /// Where the objective runs
+    /// Place where the objective runs
     ///
     /// `thread` runs it in this process, for tests and benchmarks: without lockdown, and without protection from
     /// a compiler that uses up the machine. [default: process]
@@ -230,7 +230,8 @@ impl ObjectivePlan {
         }
         if is_process && !loaded.seccomp {
             tracing::info!(
-                "this kernel offers no filter of system calls (seccomp): WebAssembly alone keeps the objective from them"
+                "this kernel offers no filter of system calls (seccomp): WebAssembly alone keeps the objective from \
+                 them"
             );
         }
         if loaded.small_address_space {

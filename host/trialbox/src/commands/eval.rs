@@ -36,10 +36,9 @@ Examples:
   trialbox eval digits.wasm --dir data::/data --check --deterministic
   trialbox eval quadratic.wasm --format json | jq .values";
 
-/// Call an objective once with given parameters, without a study: to try it, and to find its mistakes.
+/// Call an objective once, without a study, to try it or to find its mistakes.
 ///
-/// Parameters that are not given take the middle of their range. What the objective logs goes to standard
-/// error.
+/// Parameters that are not given take the middle of their range. The objective's log goes to standard error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvalArgs {
@@ -50,7 +49,7 @@ pub(crate) struct EvalArgs {
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_param)]
     param: Vec<(String, Json)>,
 
-    /// What parameters take that are not given
+    /// Values of parameters that are not given
     #[arg(long, value_enum, default_value_t = Defaults::Mid)]
     defaults: Defaults,
 
@@ -58,14 +57,14 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 
-    /// How many values the objective returns and which are good, if it does not say so itself
+    /// Direction of each objective [default: as the objective says, else minimize]
     #[arg(long, value_name = "minimize|maximize", value_enum, hide_possible_values = true)]
     direction: Vec<DirectionArg>,
 
     /// Call the objective three times and check that all results are equal
     ///
-    /// Each call has a process of its own. Parameters, reports, attributes, constraints and values must be equal to the bit;
-    /// otherwise the exit code is 1 and the first difference is named.
+    /// Each call has a process of its own. Parameters, reports, attributes, constraints and values must be equal to
+    /// the bit; otherwise the exit code is 1 and the first difference is named.
     #[arg(long)]
     check: bool,
 
@@ -73,10 +72,10 @@ pub(crate) struct EvalArgs {
     sandbox: ObjectiveArgs,
 }
 
-/// How often `--check` calls the objective.
+/// The number of calls that `--check` makes.
 const CHECK_RUNS: u32 = 3;
 
-/// What parameters take that are not given.
+/// The values of parameters that are not given.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Defaults {
     /// The middle of the range; of choices the first
@@ -143,7 +142,7 @@ impl EvalArgs {
         scratch.run(objective, observer)
     }
 
-    /// Calls the objective several times, each in a process of its own, and says in what the calls differ.
+    /// Calls the objective several times, each in a process of its own, and names the first difference.
     fn check(
         &self,
         output: &Output,
@@ -221,7 +220,7 @@ impl EvalArgs {
         output.print(&Rendered::new(text, record));
     }
 
-    /// Refuses values of `--param` that the objective cannot take, or does not ask for.
+    /// Refuses values of `--param` that the objective cannot take, or does not suggest.
     fn check_params(&self, trial: &FinishedTrial) -> Result<(), CommandError> {
         if let Some(failure) = &trial.failure
             && failure.code == FailureCode::FixedParam
@@ -236,8 +235,8 @@ impl EvalArgs {
         {
             let asked: Vec<&str> = trial.params.iter().map(|(name, _)| name.as_str()).collect();
             return Err(CommandError::usage(
-                format!("--param {first} was given, but the objective does not ask for `{first}`"),
-                format!("with these values it asks for: {}", asked.join(", ")),
+                format!("--param {first} was given, but the objective does not suggest `{first}`"),
+                format!("with these values it suggests: {}", asked.join(", ")),
             ));
         }
         Ok(())

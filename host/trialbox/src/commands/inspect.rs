@@ -1,4 +1,4 @@
-//! `trialbox inspect`: what an objective is, wants and asks for.
+//! `trialbox inspect`: describes an objective, its needs and its parameters.
 
 use crate::args::objective::{ObjectiveArgs, ReadyObjective, described_directions, objective_name};
 use crate::args::quantity::parse_duration;
@@ -30,24 +30,24 @@ const EXAMPLES: &str = "\
 Examples:
   trialbox inspect quadratic.wasm
   trialbox inspect digits.wasm --dir data::/data --format json
-  trialbox inspect somebody-elses.wasm --no-probe          look without running it";
+  trialbox inspect foreign.wasm --no-probe          look without running it";
 
-/// Show what an objective is, what it wants and which parameters it asks for.
+/// Describe an objective and the parameters that it suggests.
 ///
-/// The parameters are found out by calling the objective once, with every parameter in the middle of its
-/// range, until it first asks whether to stop or the probing time is over. Another branch of a conditional
-/// search space may ask for others.
+/// The command calls the objective once, with every parameter in the middle of its range, and lists the parameters
+/// that are suggested. The call ends when the objective first asks whether to stop, or after --probe-timeout. Another
+/// branch of a conditional search space may suggest other parameters.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
     /// The objective: a wasm component
     objective: PathBuf,
 
-    /// Do not call the objective to find out its parameters
+    /// Do not call the objective; show no parameters
     #[arg(long)]
     no_probe: bool,
 
-    /// How long the call may take
+    /// Time limit of the call
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     probe_timeout: Duration,
 
@@ -65,7 +65,7 @@ impl InspectArgs {
         Ok(ExitCode::Done)
     }
 
-    /// Calls the objective until it has asked for its parameters.
+    /// Calls the objective until it has suggested its parameters.
     fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
         let mut limits = self.sandbox.limits();
         limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
@@ -85,7 +85,7 @@ impl InspectArgs {
             limits: SessionLimits { limits, ..SessionLimits::default() },
         };
         let (_, trial) = scratch.run(ready.door.as_mut(), &mut |_| ())?;
-        // A call that was cut short has told what it was made for.
+        // The time limit is the usual end of a probe: the parameters before it are the result.
         let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);
         Ok(Probe {
             params: trial.params,
@@ -95,15 +95,15 @@ impl InspectArgs {
     }
 }
 
-/// What calling the objective once has shown.
+/// The result of calling the objective once.
 #[derive(Debug, Default)]
 struct Probe {
     params: Vec<(String, Param)>,
-    /// Why the call failed, if it did: data that is not granted, for instance.
+    /// The reason of a failed call, such as data that is not granted.
     problem: Option<String>,
 }
 
-/// Cancellation an objective as soon as it asks.
+/// A pruner that stops an objective as soon as it asks.
 struct AlwaysPruner;
 
 impl Pruner for AlwaysPruner {
@@ -119,7 +119,7 @@ impl Pruner for AlwaysPruner {
 fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> String {
     let mut text = match &ready.loaded.description {
         Some(description) => heading(description),
-        None => format!("{}: says nothing of itself\n", artifact.path.display()),
+        None => format!("{}: no description\n", artifact.path.display()),
     };
     let mut line = |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
     line(

@@ -24,9 +24,9 @@ Examples:
 
 /// Fail and requeue trials whose worker died.
 ///
-/// The process table of this machine and Slurm, for your jobs on this cluster, tell whether a worker lives. Where neither
-/// can tell, a trial is lost when its heartbeat stands still for the whole grace, by this machine's clock. Every `run`
-/// does the same when it starts, but asks Slurm only after a minute of silence.
+/// The process table of this machine and Slurm, for your jobs on this cluster, tell whether a worker lives. Where
+/// neither can tell, a trial is lost when its heartbeat stands still for the whole grace, by this machine's clock.
+/// Every `run` does the same when it starts, but asks Slurm only after a minute of silence.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ReapArgs {
@@ -36,7 +36,13 @@ pub(crate) struct ReapArgs {
     /// Silence after which a trial counts as lost
     ///
     /// [default: 5m]
-    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, hide_default_value = true, value_parser = parse_duration)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = DEFAULT_GRACE,
+        hide_default_value = true,
+        value_parser = parse_duration
+    )]
     grace: Duration,
 
     /// Watch silent trials until the grace is over
@@ -103,8 +109,10 @@ impl ReapArgs {
     }
 
     fn retry(&self, study: &StudyRecord) -> RetryPolicy {
-        let said = self.max_retries.map(|max_retries| RetryPolicy { max_retries });
-        said.unwrap_or_else(|| retry_policy(study))
+        match self.max_retries {
+            Some(max_retries) => RetryPolicy { max_retries },
+            None => retry_policy(study),
+        }
     }
 
     fn summarise(&self, study: &StudyRecord, report: &ReapReport, output: &Output) {

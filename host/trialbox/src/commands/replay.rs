@@ -31,24 +31,26 @@ Examples:
   trialbox trial replay 7 digits.wasm --dir data::/data --storage study.db --study-name digits
   trialbox trial replay 7 digits.wasm --dir data::/data --format json | jq .equal
 
-The trial gets its parameters, its seed, what the pruner answered, and whether it was --deterministic from the
-study; grants and variables are to be given again. Nothing is recorded. Exit code 0 if all is equal to the bit, 1 if
-something differs. The sign of a zero and the bits of a NaN are not in a database, and count as equal.";
+The trial takes its parameters, its seed, the pruner's answers and --deterministic from the study. Grants and variables
+must be given again. Nothing is recorded. The exit code is 0 if all is equal to the bit, and 1 if something differs.
+A database holds neither the sign of a zero nor the bits of a NaN; they count as equal.";
 
-/// Run a recorded trial again, and compare parameters, reports, attributes, constraints and values with the study's.
+/// Run a recorded trial again and compare the results.
+///
+/// Parameters, reports, attributes, constraints and values are compared with the study's.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
     /// The trial's number
     #[arg(value_name = "NUMBER")]
     number: u32,
 
-    /// The objective: the component that ran the trial
+    /// The objective: the module that ran the trial
     objective: PathBuf,
 
     #[command(flatten)]
     study: StudyArgs,
 
-    /// Replay with a component that is not the one that ran the trial
+    /// Replay with another module than the one that ran the trial
     #[arg(long)]
     allow_module_change: bool,
 
@@ -154,7 +156,8 @@ impl ReplayArgs {
                     values => format!("  {}", show_values(study, values)),
                 };
                 format!(
-                    "trial {number} replayed: equal to the bit\n  {}{values}  (parameters: {params}, stored reports: {reports})",
+                    "trial {number} replayed: equal to the bit\n  {}{values}  \
+                     (parameters: {params}, stored reports: {reports})",
                     recorded.state
                 )
             }

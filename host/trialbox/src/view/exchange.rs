@@ -391,13 +391,22 @@ mod tests {
         assert_eq!(format!("{:?}", back.trials), format!("{:?}", [trial]));
     }
 
+    /// Returns the line of a trial that holds nothing but its state and its start, which is JSON.
+    fn bare_line(state: &str, datetime_start: &str) -> String {
+        let head =
+            format!(r#"{{"state": "{state}", "values": [], "datetime_start": {datetime_start}, "#);
+        let params = r#""params_internal": {}, "params_order": [], "distributions": {}, "#;
+        let rest = r#""user_attrs": {}, "system_attrs": {}, "intermediate_values": []}"#;
+        head + params + rest
+    }
+
     #[test]
     fn a_malformed_line_is_named() {
-        let trial = r#"{"state": "COMPLETE", "values": [], "datetime_start": null, "params_internal": {}, "params_order": [], "distributions": {}, "user_attrs": {}, "system_attrs": {}, "intermediate_values": []}"#;
+        let trial = bare_line("COMPLETE", "null");
         for (text, problem) in [
             ("{", "line 1: invalid JSON"),
             ("\n{}", "line 2: expected a string as `state`"),
-            (trial, "line 1: a COMPLETE trial has no values"),
+            (&trial, "line 1: a COMPLETE trial has no values"),
             (
                 &trial.replace("COMPLETE", "DONE"),
                 "line 1: expected the state of a trial, found `DONE`",
@@ -410,8 +419,8 @@ mod tests {
 
     #[test]
     fn a_running_trial_is_copied_as_a_failed_one() {
-        let line = r#"{"state": "RUNNING", "values": [], "datetime_start": "2026-11-24T01:02:03Z", "params_internal": {}, "params_order": [], "distributions": {}, "user_attrs": {}, "system_attrs": {}, "intermediate_values": []}"#;
-        let trial = decode(line).expect("it reads").trials.remove(0);
+        let line = bare_line("RUNNING", r#""2026-11-24T01:02:03Z""#);
+        let trial = decode(&line).expect("it reads").trials.remove(0);
         assert_eq!(trial.state, TrialState::Fail);
         assert_eq!(trial.datetime_complete, trial.datetime_start);
         assert!(trial.datetime_complete.is_some());

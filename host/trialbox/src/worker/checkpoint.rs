@@ -1,7 +1,7 @@
 //! `run --checkpoint-dir DIR`: a directory for each trial, in which it finds after an interruption what it has left.
 //!
 //! `DIR/<study>-<random>/<first attempt>/<this attempt>`, the latter two by their trials' numbers. No two attempts
-//! share a directory, because the one that was taken for lost may still be writing to its own: a retry begins with a
+//! share a directory, because the one that was taken for lost may still be writing to its own: a retry starts from a
 //! copy. The random part is the study's, so that no study meets the files of another one of its name.
 
 mod tree;
@@ -30,8 +30,8 @@ pub(crate) const CHECKPOINT_DIR_ATTR: &str = "trialbox:checkpoint_dir";
 /// The extension of an attempt's directory until it is complete.
 const UNFINISHED: &str = ".unfinished";
 
-/// How long files of a trial that has ended are still removed when this process is to stop: a scheduler gives it not
-/// much more than that.
+/// The time for removing the files of a finished trial after this process was told to stop. A scheduler gives it little
+/// more than that.
 const REMOVAL: Duration = Duration::from_secs(2);
 
 /// The part of a study's name that is in its directory's.
@@ -42,10 +42,10 @@ const MAX_NAME: usize = 64;
 pub(crate) struct CheckpointRoot(pub(crate) PathBuf);
 
 impl CheckpointRoot {
-    /// The study's part of it. Where trials were just found lost that are not tried again, what they have kept is named.
+    /// Returns the study's directory below it. Warns of the checkpoints of lost trials that are not requeued.
     ///
     /// # Errors
-    /// Those of the storage; when the study's attribute cannot be read.
+    /// Those of the storage. Fails if the study's attribute cannot be read.
     pub(crate) fn of_study(
         self,
         storage: &mut dyn Storage,
@@ -84,7 +84,7 @@ fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, Com
     })
 }
 
-/// A name that people recognise the study by, and that no other study has.
+/// Returns a name from which the study is recognised, and that no other study has.
 fn new_name(study: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = study.chars().map(plain).take(MAX_NAME).collect();
@@ -108,7 +108,7 @@ struct Attempt {
     dir: PathBuf,
     /// The attempt whose files are in it, if there were any.
     resumed_from: Option<TrialNumber>,
-    /// When all of that was there, by the clock of the file system.
+    /// The time at which the attempt started, by the clock of the file system.
     begun: Time,
 }
 
@@ -116,8 +116,8 @@ struct Attempt {
 type Time = (i64, i64);
 
 impl Checkpoints {
-    /// Makes the directory of an attempt, with what the last one before it left if it is a retry. `go_on` is asked
-    /// while files are copied and removed, and ends that with its error.
+    /// Creates the directory of an attempt. A retry gets the files that the last attempt left. `go_on` is called while
+    /// files are copied and removed, and its error ends that.
     fn begin(
         &self,
         origin: TrialNumber,
@@ -126,7 +126,7 @@ impl Checkpoints {
     ) -> io::Result<Attempt> {
         let attempts = self.dir.join(origin.to_string());
         if origin == number {
-            // What lies there is another trial's, of a database that was lost and made anew.
+            // What lies there is another trial's, of a database that was lost and created anew.
             discard(&attempts, go_on)?;
         }
         let (dir, unfinished) =
@@ -152,28 +152,32 @@ impl Checkpoints {
         Ok(Attempt { dir, resumed_from, begun: (renamed.mtime(), renamed.mtime_nsec()) })
     }
 
-    /// Names what the attempts at a trial left that did not fail by itself: days of work are not removed because too
-    /// many jobs have ended.
+    /// Warns of the files that an interrupted trial left. They stay: days of work are not removed because too many jobs
+    /// have ended.
     fn warn_of_rest(&self, origin: TrialNumber, trial: TrialNumber) {
         let path = self.dir.join(origin.to_string());
         match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
             Ok(false) => remove(&path, &mut || Ok(())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => {
-                tracing::warn!(trial = trial.0, path = %path.display(), "the trial is not tried again, and its checkpoint stays");
+                tracing::warn!(
+                    trial = trial.0,
+                    path = %path.display(),
+                    "the trial is not tried again, and its checkpoint stays"
+                );
             }
         }
     }
 
-    /// Removes what the attempts at a trial left.
+    /// Removes the files that the attempts at a trial left.
     fn remove(&self, origin: TrialNumber, go_on: &mut dyn FnMut() -> io::Result<()>) {
         remove(&self.dir.join(origin.to_string()), go_on);
     }
 }
 
 impl Attempt {
-    /// Returns whether a file has changed since the attempt started. Of that, unlike of the time of its content, no guest can
-    /// tell the kernel anything else.
+    /// Returns whether a file has changed since the attempt started. The time of the last change of status counts,
+    /// because no guest can set it.
     fn has_changed(&self, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<bool> {
         let mut is_later = |stat: &rustix::fs::Stat| {
             let changed: Time = (stat.st_ctime, stat.st_ctime_nsec as i64);
@@ -183,7 +187,7 @@ impl Attempt {
     }
 }
 
-/// Removes a directory, or says why not.
+/// Removes a directory, or warns that it stays.
 fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
     match tree::remove(path, go_on) {
         Ok(()) => {}
@@ -211,7 +215,7 @@ struct EarlierAttempt {
     path: PathBuf,
 }
 
-/// The directories of attempts before this one.
+/// Returns the directories of attempts before this one.
 fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAttempt>> {
     let mut earlier = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -270,10 +274,10 @@ impl<'a> Checkpointed<'a> {
         }
     }
 
-    /// The trial's directory. Without one it runs from its beginning, and the reason is told.
+    /// Returns the trial's directory. Without one the trial starts from scratch, and a warning gives the reason.
     ///
     /// # Errors
-    /// When the trial cannot go on.
+    /// Fails if the trial cannot continue.
     fn directory(
         &self,
         checkpoints: &Checkpoints,
@@ -295,7 +299,12 @@ impl<'a> Checkpointed<'a> {
             (None, Err(error)) => {
                 if self.stops.pending().is_none() {
                     let path = checkpoints.dir.join(origin.to_string());
-                    tracing::warn!(trial = number.0, path = %path.display(), %error, "the trial has no checkpoint");
+                    tracing::warn!(
+                        trial = number.0,
+                        path = %path.display(),
+                        %error,
+                        "the trial has no checkpoint"
+                    );
                 }
                 Ok(None)
             }
@@ -341,9 +350,9 @@ fn for_a_moment_after(stops: &Cancellation) -> impl FnMut() -> io::Result<()> {
     }
 }
 
-/// Tells the session whether an attempt that was interrupted has left more than it found.
+/// Tells the session whether an interrupted attempt changed its checkpoint.
 fn note_progress(attempt: &Attempt, session: &mut TrialSession) {
-    // A trial that others have ended meanwhile finds that out when it is recorded.
+    // An error of `tick` is dropped: a trial that others have finished meanwhile finds that out when it is recorded.
     let started = Instant::now();
     let mut tick = || match session.tick() {
         // A trial that waits to be recorded has no time for a directory of thousands of files.

@@ -17,7 +17,13 @@ pub(crate) struct ImportanceArgs {
     study: StudyArgs,
 
     /// The method that assesses importances
-    #[arg(long, value_name = "ped-anova|fanova|mdi", value_enum, default_value_t = Evaluator::PedAnova, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "ped-anova|fanova|mdi",
+        value_enum,
+        default_value_t = Evaluator::PedAnova,
+        hide_possible_values = true
+    )]
     evaluator: Evaluator,
 
     /// The objective, by its name or its index from 0 [default: all]
@@ -208,7 +214,7 @@ fn explain(error: ImportanceError, study: &str) -> CommandError {
         }
         ImportanceError::UnknownParams { .. } => "name some of these with --param",
         ImportanceError::NoSuchObjective { .. } => "choose another with --objective",
-        ImportanceError::NoParams => "the objective must ask for parameters",
+        ImportanceError::NoParams => "the objective must suggest parameters",
         ImportanceError::NoVariance { .. } => "run more trials",
     };
     let error = anyhow::Error::new(error)

@@ -1,4 +1,4 @@
-//! `trialbox study`: makes, reads, copies and moves studies.
+//! `trialbox study`: creates, reads, copies and moves studies.
 
 mod best;
 mod create;
@@ -21,82 +21,151 @@ use crate::commands::study::stop::{StopArgs, resume};
 use crate::error::CommandResult;
 use crate::view::output::Output;
 
-/// Make, read, copy and move studies.
+/// Create, read, copy and move studies.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum StudyCommand {
-    /// Make a study
-    #[command(
-        after_help = "Examples:\n  trialbox study create --storage study.db --study-name digits --direction maximize\n  trialbox study create --study-name front --direction minimize maximize --metric-name loss speed --skip-if-exists"
-    )]
+    /// Create a study
+    #[command(after_help = CREATE_EXAMPLES)]
     Create(Box<CreateArgs>),
     /// List the studies of a database
-    #[command(
-        after_help = "Examples:\n  trialbox study list\n  trialbox study list --storage study.db --format json"
-    )]
+    #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
-    /// Show what a study is and how far it has come
-    #[command(
-        after_help = "Examples:\n  trialbox study show\n  trialbox study show --storage study.db --study-name digits"
-    )]
+    /// Show a study and its progress
+    #[command(after_help = SHOW_EXAMPLES)]
     Show(StudyArgs),
     /// Show the best trial; of several objectives, the Pareto front
-    #[command(
-        after_help = "Examples:\n  trialbox study best\n  trialbox study best --storage study.db --format json | jq .params\n  trialbox study best --reference-point accuracy=0,size=1e6"
-    )]
+    #[command(after_help = BEST_EXAMPLES)]
     Best(BestArgs),
     /// List the trials
-    #[command(
-        after_help = "Examples:\n  trialbox study trials\n  trialbox study trials --state fail --format json"
-    )]
+    #[command(after_help = TRIALS_EXAMPLES)]
     Trials(TrialsArgs),
-    /// Show how much each parameter matters
-    #[command(
-        after_help = "Examples:\n  trialbox study importance\n  trialbox study importance --objective loss --param lr --param depth\n  trialbox study importance --evaluator fanova --seed 1 --format json | jq '[.param, .importance]'\n\nped-anova: which parameters decide whether a trial is among the best tenth; of several objectives, near the Pareto front.\nfanova: which parameters explain the values of all trials, the bad ones included; of each objective by itself.\nmdi: the same, by what a random forest learns from splits on a parameter."
-    )]
+    /// Show the importance of each parameter
+    #[command(after_help = IMPORTANCE_EXAMPLES)]
     Importance(ImportanceArgs),
     /// Write all trials as CSV, or with --format json as JSON lines
-    #[command(
-        after_help = "Examples:\n  trialbox study export > trials.csv\n  trialbox study export --output trials.jsonl --format json"
-    )]
+    #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
     /// Add the trials of a file that `export --format json` wrote
-    #[command(
-        after_help = "Examples:\n  trialbox study import trials.jsonl\n  trialbox study export --format json | trialbox study import - --storage other.db --study-name copy\n\nTrials that were RUNNING are added as FAIL, because no worker runs them in the copy."
-    )]
+    #[command(after_help = IMPORT_EXAMPLES)]
     Import(ImportArgs),
     /// Copy a study, also into another database
-    #[command(
-        after_help = "Examples:\n  trialbox study copy digits --to-study-name digits-2\n  trialbox study copy digits --to-storage archive.db\n\nTrials that are RUNNING are copied as FAIL, because no worker runs them in the copy."
-    )]
+    #[command(after_help = COPY_EXAMPLES)]
     Copy(CopyArgs),
-    /// Let no job begin another trial of a study; those that are RUNNING go on
-    #[command(
-        after_help = "Examples:\n  trialbox study stop --study-name digits --reason 'good enough'\n  trialbox study resume --study-name digits\n\nEvery `run` and `trial ask` sees it before its next trial, enqueued or new, and ends with 0: once this command\nhas ended, none is begun. It is the study's user attribute `trialbox:stop`. Python's Optuna does not look at it:\nend Python's workers as you began them."
-    )]
+    /// Start no further trial in any job; running trials finish
+    #[command(after_help = STOP_EXAMPLES)]
     Stop(StopArgs),
-    /// Let a stopped study go on
-    #[command(after_help = "Example:\n  trialbox study resume --study-name digits")]
+    /// Resume a stopped study
+    #[command(after_help = RESUME_EXAMPLES)]
     Resume(StudyArgs),
-    /// Give a study another name
-    #[command(
-        after_help = "Example:\n  trialbox study rename digits digits-old\n\nJobs that are running finish their trial and then end: their study has gone."
-    )]
+    /// Rename a study
+    #[command(after_help = RENAME_EXAMPLES)]
     Rename(RenameArgs),
     /// Delete a study with all its trials
-    #[command(after_help = "Example:\n  trialbox study delete digits-old")]
+    #[command(after_help = DELETE_EXAMPLES)]
     Delete(DeleteArgs),
     /// Attach values to a study
-    #[command(after_help = "Example:\n  trialbox study set-attr owner=anna --study-name digits")]
+    #[command(after_help = SET_ATTR_EXAMPLES)]
     SetAttr(SetAttrArgs),
-    /// Write a consistent copy of the whole database, while jobs are running
-    #[command(after_help = "Example:\n  trialbox study snapshot study-copy.db --storage study.db")]
+    /// Write a consistent copy of the whole database, even while jobs are running
+    #[command(after_help = SNAPSHOT_EXAMPLES)]
     Snapshot(SnapshotArgs),
-    /// Record results that jobs could not write and kept in files
-    #[command(
-        after_help = "Example:\n  trialbox study sync --storage study.db\n\nEvery `run` does the same for its own study."
-    )]
+    /// Record the results in the spool, which jobs could not record
+    #[command(after_help = SYNC_EXAMPLES)]
     Sync(SyncArgs),
 }
+
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  trialbox study create --storage study.db --study-name digits --direction maximize
+  trialbox study create --study-name front --direction minimize maximize --metric-name loss speed --skip-if-exists";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  trialbox study list
+  trialbox study list --storage study.db --format json";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  trialbox study show
+  trialbox study show --storage study.db --study-name digits";
+
+const BEST_EXAMPLES: &str = "\
+Examples:
+  trialbox study best
+  trialbox study best --storage study.db --format json | jq .params
+  trialbox study best --reference-point accuracy=0,size=1e6";
+
+const TRIALS_EXAMPLES: &str = "\
+Examples:
+  trialbox study trials
+  trialbox study trials --state fail --format json";
+
+const IMPORTANCE_EXAMPLES: &str = "\
+Examples:
+  trialbox study importance
+  trialbox study importance --objective loss --param lr --param depth
+  trialbox study importance --evaluator fanova --seed 1 --format json | jq '[.param, .importance]'
+
+ped-anova: the parameters that decide whether a trial is among the best tenth; with several objectives, near the
+Pareto front.
+fanova: the parameters that explain the values of all trials, the bad ones included, for each objective by itself.
+mdi: the same, by the splits on a parameter in a random forest.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  trialbox study export > trials.csv
+  trialbox study export --output trials.jsonl --format json";
+
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  trialbox study import trials.jsonl
+  trialbox study export --format json | trialbox study import - --storage other.db --study-name copy
+
+Trials that were RUNNING are added as FAIL, because no worker runs them in the copy.";
+
+const COPY_EXAMPLES: &str = "\
+Examples:
+  trialbox study copy digits --to-study-name digits-2
+  trialbox study copy digits --to-storage archive.db
+
+Trials that are RUNNING are copied as FAIL, because no worker runs them in the copy.";
+
+const STOP_EXAMPLES: &str = "\
+Examples:
+  trialbox study stop --study-name digits --reason 'good enough'
+  trialbox study resume --study-name digits
+
+Every `run` and `trial ask` sees the stop before its next trial, enqueued or new, and exits with 0. No trial starts
+after this command has finished. The stop is the study's user attribute `trialbox:stop`. Workers of Optuna in Python
+do not read it: end them separately.";
+
+const RESUME_EXAMPLES: &str = "\
+Example:
+  trialbox study resume --study-name digits";
+
+const RENAME_EXAMPLES: &str = "\
+Example:
+  trialbox study rename digits digits-old
+
+Running jobs finish their trial and then end, because the study that they opened no longer exists.";
+
+const DELETE_EXAMPLES: &str = "\
+Example:
+  trialbox study delete digits-old";
+
+const SET_ATTR_EXAMPLES: &str = "\
+Example:
+  trialbox study set-attr owner=anna --study-name digits";
+
+const SNAPSHOT_EXAMPLES: &str = "\
+Example:
+  trialbox study snapshot study-copy.db --storage study.db";
+
+const SYNC_EXAMPLES: &str = "\
+Example:
+  trialbox study sync --storage study.db
+
+Every `run` does the same for its own study.";
 
 impl StudyCommand {
     pub(crate) fn run(self, output: &Output) -> CommandResult {

@@ -13,17 +13,18 @@ use enqueue::EnqueueArgs;
 use show::ShowArgs;
 use tell::TellArgs;
 
-/// Enqueue, ask for, tell, show and replay single trials.
+/// Enqueue, ask, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TrialCommand {
-    /// Queue a trial with parameters of your choice, for the next job to run
+    /// Enqueue a trial with the given parameters
     #[command(after_help = ENQUEUE_EXAMPLES)]
     Enqueue(EnqueueArgs),
-    /// Take a trial whose objective runs outside the sandbox; prints its number and parameters as JSON, or nothing
-    /// if the study is complete or stopped
+    /// Start a trial whose objective runs outside the sandbox
+    ///
+    /// Prints its number and parameters as JSON, or nothing if the study is complete or stopped.
     #[command(after_help = ASK_EXAMPLES)]
     Ask(AskArgs),
-    /// Record the end of a trial that was asked for
+    /// Record the result of a trial that `ask` started
     #[command(after_help = TELL_EXAMPLES)]
     Tell(TellArgs),
     /// Run a recorded trial again and compare the results
@@ -47,7 +48,8 @@ Examples:
     asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ --search-space \"$(cat space.json)\") || exit
     [ -n \"$asked\" ] || exit 0                                  # the study is complete
     value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
-    trialbox trial tell \"$(jq .number <<< \"$asked\")\" --values \"$value\" --owner \"$(jq -r .owner <<< \"$asked\")\"";
+    trialbox trial tell \"$(jq .number <<< \"$asked\")\" --values \"$value\" \
+--owner \"$(jq -r .owner <<< \"$asked\")\"";
 
 const TELL_EXAMPLES: &str = "\
 Examples:

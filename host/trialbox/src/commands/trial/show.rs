@@ -41,7 +41,7 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     if !trial.values.is_empty() {
         text.push_str(&format!("  {}", show_values(study, &trial.values)));
     }
-    for (label, at) in [("begun", trial.datetime_start), ("ended", trial.datetime_complete)] {
+    for (label, at) in [("started", trial.datetime_start), ("finished", trial.datetime_complete)] {
         if let Some(at) = at {
             text.push_str(&format!("\n  {label} {} UTC", format_datetime(at)));
         }

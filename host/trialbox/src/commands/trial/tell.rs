@@ -36,7 +36,7 @@ pub(crate) struct TellArgs {
     #[arg(long, visible_alias = "value", value_name = "VALUE", num_args = 1.., allow_negative_numbers = true)]
     values: Vec<f64>,
 
-    /// The state in which it ended [default: complete if the values are a result, else fail]
+    /// Final state [default: complete if the values are a result, else fail]
     #[arg(long, value_name = "complete|pruned|fail", value_parser = parse_told_state)]
     state: Option<TrialState>,
 
@@ -52,7 +52,7 @@ pub(crate) struct TellArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_constraint)]
     constraint: Vec<(String, f64)>,
 
-    /// The reason why it failed
+    /// Reason of the failure
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
 

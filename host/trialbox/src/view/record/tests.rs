@@ -31,7 +31,8 @@ const EXPORT: &str = "\
 ## Exported studies
 
 `study export --format json` writes the same events for another purpose: `study import` reads the lines back without any
-loss. Where strict JSON lacks a value, such a line has an object `{\"$json\": \"…\"}` with the value as Python writes it.
+loss. Where strict JSON lacks a value, such a line has an object `{\"$json\": \"…\"}` with the value \
+as Python writes it.
 ";
 
 /// Returns the schema of everything that `--format json` prints.

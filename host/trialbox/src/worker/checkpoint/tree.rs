@@ -1,6 +1,6 @@
-//! Copying and removing a directory that a guest has written to, and that one which was wrongly taken for dead may
-//! still be writing to: links are not followed, neither where they were made nor where they take the place of
-//! something else in the middle of the work.
+//! Copying and removing a directory that a guest has written to. A guest that was wrongly taken for dead may still
+//! write to it, so links are never followed: neither those found at first nor those that replace an entry during the
+//! work.
 
 mod content;
 
@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 /// Directories nested deeper than this are refused: each takes a descriptor.
 const MAX_DEPTH: usize = 64;
 
-/// How many entries of a directory are looked at, where not all need to be.
+/// The number of entries that are inspected in a directory, where a sample is enough.
 const MAX_LOOKED_AT: u32 = 100_000;
 
-/// How often a directory is emptied in which others make new files.
+/// The number of times that a directory is emptied while other processes create files in it.
 const MAX_PASSES: usize = 3;
 
 /// Copies all that is in a directory to another one, which is empty, and syncs it. Returns how many files there were.

@@ -6,16 +6,16 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt as _;
 
-/// How much is copied at once, in bytes, before it is on the disk.
+/// The number of bytes that are copied between two syncs.
 const PIECE: u64 = 64 << 20;
 
-/// How much of a file with holes is read at once, in bytes.
+/// The number of bytes that one read of a file with holes takes.
 const CHUNK: usize = 64 << 10;
 
-/// What a file takes at least of most disks, in bytes.
+/// The smallest part of a file that most disks store, in bytes.
 const BLOCK: usize = 4 << 10;
 
-/// Copies a file's content to an empty one, and syncs it. `go_on` is asked in between, and ends the work with its error.
+/// Copies a file's content to an empty one, and syncs it. `go_on` is called in between, and its error ends the work.
 ///
 /// # Errors
 /// Those of the file system.
@@ -25,7 +25,7 @@ pub(super) fn copy(
     stat: &Stat,
     go_on: &mut dyn FnMut() -> io::Result<()>,
 ) -> io::Result<()> {
-    // As long as it was: whoever appends to it for ever is not waited for either.
+    // The size at the start counts: a process may append to the file for ever.
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     let taken = u64::try_from(stat.st_blocks).unwrap_or(0) * 512;
     if taken >= size {
@@ -36,7 +36,7 @@ pub(super) fn copy(
     target.sync_all()
 }
 
-/// A file without holes: some file systems share what is copied so.
+/// Copies a file without holes. Some file systems share the blocks that are copied in this way.
 fn whole(
     source: &File,
     mut target: &File,
@@ -54,7 +54,7 @@ fn whole(
     Ok(())
 }
 
-/// A file with holes, which stay holes.
+/// Copies a file with holes, which stay holes.
 fn parts(
     source: &File,
     target: &File,
@@ -78,7 +78,7 @@ fn parts(
     Ok(())
 }
 
-/// Where there is data, at or after an offset.
+/// Returns the first range of data at or after an offset, or `None` if only holes follow.
 fn next_part(source: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>> {
     if at >= size {
         return Ok(None);
@@ -90,7 +90,7 @@ fn next_part(source: &File, at: u64, size: u64) -> io::Result<Option<(u64, u64)>
         Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((at, size))),
         Err(error) => return Err(error.into()),
     };
-    // Where somebody shortens the file meanwhile there is no end, and never one that is not further on.
+    // If a process shortens the file meanwhile, the kernel finds no end. A part of one byte still makes progress.
     let end = seek(source, SeekFrom::Hole(start)).unwrap_or(size).max(start + 1);
     Ok((start < size).then_some((start, end.min(size))))
 }
