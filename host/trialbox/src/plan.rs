@@ -88,7 +88,7 @@ pub(crate) fn limits_of_run(
     job: Option<&SlurmJob>,
     workers: NonZeroU32,
 ) -> Limits {
-    let mut limits = settings.limits(args);
+    let mut limits = args.limits_over(settings.limits());
     let is_explicit = args.max_memory.or(settings.max_memory_bytes).is_some();
     if let Some(bytes) = job.and_then(|job| job.memory_bytes)
         && !is_explicit

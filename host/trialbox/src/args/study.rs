@@ -1,10 +1,12 @@
 //! The flags that name a study, and those that it remembers.
 
-use crate::args::objective::DirectionArg;
+use crate::args::limit::to_remember;
+use crate::args::objective::{DirectionArg, ObjectiveArgs};
 use crate::args::pruner::PrunerArgs;
 use crate::args::sampler::SamplerArgs;
 use crate::args::stopping::StoppingArgs;
-use crate::study::settings::parse_constraint_format;
+use crate::error::CommandError;
+use crate::study::explicit::{ExplicitSandbox, ExplicitSettings};
 use trialbox_core::StudyDirection;
 use trialbox_core::study::constraint::ConstraintFormat;
 
@@ -73,8 +75,43 @@ pub(crate) struct StudySettingArgs {
 }
 
 impl StudySettingArgs {
+    /// Returns the explicit values of the flags, with those about the sandbox if the command has them.
+    ///
+    /// # Errors
+    /// Fails if the options of the sampler or of the pruner do not fit it.
+    pub(crate) fn explicit(
+        &self,
+        sandbox: Option<&ObjectiveArgs>,
+    ) -> Result<ExplicitSettings, CommandError> {
+        let sandbox = match sandbox {
+            Some(sandbox) => ExplicitSandbox {
+                max_memory_bytes: sandbox.max_memory,
+                trial_timeout: sandbox.trial_timeout,
+                limits: to_remember(&sandbox.limit, sandbox.fuel),
+                deterministic: sandbox.deterministic,
+            },
+            None => ExplicitSandbox::default(),
+        };
+        Ok(ExplicitSettings {
+            seed: self.seed,
+            sampler: self.sampler.config()?,
+            pruner: self.pruner.config()?,
+            max_retries: self.max_retries,
+            constraint_format: self.constraint_format,
+            max_trials: self.stopping.max_trials.clone(),
+            stop_when_value: self.stopping.stop_when_value.clone(),
+            patience: self.stopping.patience.clone(),
+            sandbox,
+        })
+    }
+
     /// Returns the directions that the flags name.
     pub(crate) fn directions(&self) -> Vec<StudyDirection> {
         self.direction.iter().copied().map(StudyDirection::from).collect()
     }
+}
+
+/// Reads a format of constraints on the command line.
+fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, String> {
+    ConstraintFormat::parse(text).ok_or_else(|| format!("expected named or legacy, found `{text}`"))
 }

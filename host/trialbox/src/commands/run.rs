@@ -18,9 +18,7 @@ use crate::plan::{Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_ru
 use crate::study::provenance::{module_digest, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::StudyRequest;
-use crate::study::settings::{
-    DEFAULT_MAX_RETRIES, GivenFlags, ModuleFlags, SettingFlags, Settings,
-};
+use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use crate::view::progress::Progress;
 use crate::worker::counters::Counters;
@@ -238,8 +236,7 @@ impl RunArgs {
     /// objective must leave no trace in one.
     pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
         check_unique("--fix", &self.fix)?;
-        let given = GivenFlags { study: &self.settings, sandbox: Some(&self.sandbox) };
-        let mut settings = SettingFlags::new(&given)?;
+        let mut settings = SettingFlags::new(&self.settings.explicit(Some(&self.sandbox))?);
         settings.overrule = self.overrule;
         let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         settings.module = Some(ModuleFlags {

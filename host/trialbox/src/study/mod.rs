@@ -1,6 +1,7 @@
 //! Studies as the commands use them: remembered settings, owners, recovery of lost trials, provenance.
 
 pub(crate) mod budget;
+pub(crate) mod explicit;
 pub(crate) mod owner;
 pub(crate) mod provenance;
 pub(crate) mod recovery;

@@ -9,13 +9,13 @@ use trialbox_storage::platform::process::{ProcessId, boot_id, host_name, since_b
 
 /// Returns the owner token of a new attempt of this process, as the system attribute `trialbox:owner` holds it.
 ///
-/// The 128 random bits under [`OWNER_TOKEN`] tell attempts apart. The rest serves to find out whether the attempt is still
-/// alive: Slurm can run one array task twice at a time under one job id, when a dead node comes back.
+/// The 128 random bits under [`OWNER_TOKEN`] tell attempts apart. The rest serves to find out whether the attempt is
+/// still alive: Slurm can run one array task twice at a time under one job id, when a dead node comes back.
 pub(crate) fn new_owner() -> Json {
     owner(ProcessId::current().to_members())
 }
 
-/// Returns the owner token of a trial that is asked for here and told elsewhere. This process ends immediately, so the
+/// Returns the owner token of a trial that starts here and is told elsewhere. This process ends immediately, so the
 /// owner is the given process.
 pub(crate) fn owner_of_ask(pid: Option<u32>) -> Result<Json, CommandError> {
     let Some(pid) = pid else { return Ok(owner(vec![("host", Json::from(host_name()))])) };

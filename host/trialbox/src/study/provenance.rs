@@ -1,4 +1,4 @@
-//! The provenance of a trial: what its values depend on besides its parameters. It is stored with each trial: component,
+//! The provenance of a trial: what its values depend on besides its parameters. It is stored with each trial: module,
 //! versions, limits, grants and machine. The job and the process are in the owner's token.
 
 use std::fs::File;
@@ -56,7 +56,8 @@ pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) ->
     }
     if let Some(earlier) = recorded.get(RESUMED_FROM) {
         notes.push(format!(
-            "it resumed from the checkpoint of trial {earlier}: a replay begins anew, and asks the pruner more often"
+            "it resumed from the checkpoint of trial {earlier}: a replay starts from scratch, \
+             and asks the pruner more often"
         ));
     }
     for (key, is) in now.iter().filter(|(key, _)| key != "deterministic") {
@@ -68,7 +69,7 @@ pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) ->
     notes
 }
 
-/// Returns the SDK that the component says it was built with.
+/// Returns the SDK that the module declares.
 fn sdk(loaded: &Loaded) -> Option<Json> {
     let extra = &loaded.description.as_ref()?.extra;
     let (_, text) = extra.iter().find(|(key, _)| key == "sdk")?;
@@ -83,7 +84,8 @@ fn grant(grant: &Grant) -> Json {
     ])
 }
 
-/// Returns the machine, on which compiled code may depend: `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
+/// Returns the machine, on which compiled code may depend, such as
+/// `{"arch": "x86_64", "cpu": "AMD EPYC 7763 64-Core Processor"}`.
 fn machine() -> Json {
     Json::object([
         ("arch", Json::from(std::env::consts::ARCH)),

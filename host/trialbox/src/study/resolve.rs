@@ -1,4 +1,4 @@
-//! The study that a command asks for: found or made, and checked against the objective.
+//! The study that a command names: found or created, and checked against the objective.
 
 use crate::args::objective::{
     count_directions, described_directions, described_metric_names, show_directions,
@@ -54,7 +54,7 @@ impl StudyRequest {
         Ok(StudyRequest { name, directions, metric_names, settings })
     }
 
-    /// Returns the study, made if it is missing, and the settings that it remembers from now on.
+    /// Returns the study, created if it is missing, and the settings that it remembers from now on.
     pub(crate) fn resolve(
         &self,
         storage: &mut dyn Storage,
@@ -73,7 +73,7 @@ impl StudyRequest {
     }
 
     /// Returns what [`Self::resolve`] would find or refuse; nothing is written. `storage` is `None` where there is no
-    /// database yet. The study is `None` where it would be made.
+    /// database yet. The study is `None` where it would be created.
     pub(crate) fn preview(
         &self,
         storage: Option<&mut (dyn Storage + 'static)>,
@@ -113,7 +113,7 @@ impl StudyRequest {
         };
         self.settings.check_rules(&study.directions)?;
         match storage.create_study(&study) {
-            // Another job made it after the look.
+            // Another job created it after the look.
             Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(&self.name)?),
             other => Ok(other?),
         }

@@ -1,15 +1,14 @@
 //! The settings that all jobs of a study share, such as seed, sampler and limits. The study remembers them.
 //!
 //! The first job, or `study create`, writes them as user attributes under `trialbox:`. A thousand array tasks then need
-//! not repeat them and cannot disagree. They are user attributes because Optuna's dashboard keeps these when it renames a
-//! study.
+//! not repeat them and cannot disagree. They are user attributes because Optuna's dashboard keeps these when it renames
+//! a study.
 
 use crate::args;
-use crate::args::objective::ObjectiveArgs;
-use crate::args::study::StudySettingArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandError;
 use crate::study::budget::{MAX_TRIALS, PATIENCE, STOP_WHEN_VALUE, budgets_of};
+use crate::study::explicit::ExplicitSettings;
 use std::time::Duration;
 use trialbox_core::seam::storage::{RetryPolicy, StudyAttrs};
 use trialbox_core::study::constraint::ConstraintFormat;
@@ -26,11 +25,11 @@ const MAX_MEMORY: &str = "trialbox:max_memory_bytes";
 /// The other limits, by name.
 const LIMITS: &str = "trialbox:limits";
 const TRIAL_TIMEOUT: &str = "trialbox:trial_timeout_secs";
-/// The digest of the component that the study's trials run.
+/// The digest of the module that the study's trials run.
 const MODULE: &str = "trialbox:module";
-/// The changes of component that the user has allowed.
+/// The changes of module that the user has allowed.
 const MODULE_CHANGES: &str = "trialbox:module_changes";
-/// The number of changes that are kept, the last ones.
+/// The number of module changes that are kept, the last ones.
 const MAX_MODULE_CHANGES: usize = 100;
 const DETERMINISTIC: &str = "trialbox:deterministic";
 const MAX_RETRIES: &str = "trialbox:max_retries";
@@ -45,8 +44,8 @@ pub(crate) struct Setting {
     key: &'static str,
     /// Its flag, as messages name it.
     flag: &'static str,
-    /// Reads the flag; `None` if it was not given.
-    explicit: fn(&GivenFlags) -> Result<Option<Json>, CommandError>,
+    /// Returns the value of the flag, or `None` if it was not given.
+    explicit: fn(&ExplicitSettings) -> Option<Json>,
     /// Returns the value of a new study, if the flag was not given.
     default: Option<fn() -> Json>,
     /// The time at which a study takes it over.
@@ -56,24 +55,10 @@ pub(crate) struct Setting {
 /// The time at which a study takes a setting over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rule {
-    /// Whenever it is given first, because it must hold for all jobs of the study.
+    /// The first command that gives it, because it must hold for all jobs of the study.
     Anytime,
-    /// When the study is made. Later it holds for that command alone: earlier trials ran without it.
+    /// The creation of the study. A later value holds for its command alone, because earlier trials ran without it.
     AtCreation,
-}
-
-/// The flags of a command that its study may remember.
-pub(crate) struct GivenFlags<'a> {
-    /// Those of `run` and `study create`.
-    pub(crate) study: &'a StudySettingArgs,
-    /// Those about the sandbox, of `run` alone.
-    pub(crate) sandbox: Option<&'a ObjectiveArgs>,
-}
-
-impl GivenFlags<'_> {
-    fn of_sandbox<T>(&self, read: impl Fn(&ObjectiveArgs) -> Option<T>) -> Option<T> {
-        self.sandbox.and_then(read)
-    }
 }
 
 /// All settings; the first that contradicts its study is named.
@@ -81,42 +66,42 @@ static SETTINGS: [Setting; 12] = [
     Setting {
         key: SEED,
         flag: "--seed",
-        explicit: |given| Ok(given.study.seed.map(Json::from)),
+        explicit: |given| given.seed.map(Json::from),
         default: Some(|| Json::from(new_seed())),
         rule: Rule::Anytime,
     },
     Setting {
         key: SAMPLER,
         flag: "--sampler and --sampler-opt",
-        explicit: |given| Ok(given.study.sampler.config()?.map(|sampler| sampler.to_json())),
+        explicit: |given| given.sampler.as_ref().map(SamplerConfig::to_json),
         default: Some(|| SamplerConfig::default().to_json()),
         rule: Rule::Anytime,
     },
     Setting {
         key: PRUNER,
         flag: "--pruner and --pruner-opt",
-        explicit: |given| Ok(given.study.pruner.config()?.map(|pruner| pruner.to_json())),
+        explicit: |given| given.pruner.as_ref().map(PrunerConfig::to_json),
         default: Some(|| PrunerConfig::default().to_json()),
         rule: Rule::Anytime,
     },
     Setting {
         key: MAX_RETRIES,
         flag: "--max-retries",
-        explicit: |given| Ok(given.study.max_retries.map(Json::from)),
+        explicit: |given| given.max_retries.map(Json::from),
         default: Some(|| DEFAULT_MAX_RETRIES.into()),
         rule: Rule::Anytime,
     },
     Setting {
         key: CONSTRAINT_FORMAT,
         flag: "--constraint-format",
-        explicit: |given| Ok(given.study.constraint_format.map(|it| Json::from(it.as_str()))),
+        explicit: |given| given.constraint_format.map(|it| Json::from(it.as_str())),
         default: Some(|| ConstraintFormat::default().as_str().into()),
         rule: Rule::Anytime,
     },
     Setting {
         key: MAX_MEMORY,
         flag: "--max-memory (in bytes)",
-        explicit: |given| Ok(given.of_sandbox(|sandbox| sandbox.max_memory).map(Json::from)),
+        explicit: |given| given.sandbox.max_memory_bytes.map(Json::from),
         default: None,
         rule: Rule::AtCreation,
     },
@@ -124,8 +109,7 @@ static SETTINGS: [Setting; 12] = [
         key: TRIAL_TIMEOUT,
         flag: "--trial-timeout (in seconds)",
         explicit: |given| {
-            let timeout = given.of_sandbox(|sandbox| sandbox.trial_timeout);
-            Ok(timeout.map(|timeout| Json::from(timeout.as_secs_f64())))
+            given.sandbox.trial_timeout.map(|timeout| Json::from(timeout.as_secs_f64()))
         },
         default: None,
         rule: Rule::AtCreation,
@@ -133,37 +117,35 @@ static SETTINGS: [Setting; 12] = [
     Setting {
         key: LIMITS,
         flag: "--fuel and --limit",
-        explicit: |given| Ok(given.of_sandbox(|it| args::limit::to_remember(&it.limit, it.fuel))),
+        explicit: |given| given.sandbox.limits.clone(),
         default: None,
         rule: Rule::AtCreation,
     },
     Setting {
         key: DETERMINISTIC,
         flag: "--deterministic",
-        explicit: |given| {
-            Ok(given.of_sandbox(|sandbox| sandbox.deterministic.then_some(Json::Bool(true))))
-        },
+        explicit: |given| given.sandbox.deterministic.then_some(Json::Bool(true)),
         default: None,
         rule: Rule::AtCreation,
     },
     Setting {
         key: MAX_TRIALS,
         flag: "--max-trials",
-        explicit: |given| Ok(given.study.stopping.max_trials.clone()),
+        explicit: |given| given.max_trials.clone(),
         default: None,
         rule: Rule::Anytime,
     },
     Setting {
         key: STOP_WHEN_VALUE,
         flag: "--stop-when-value",
-        explicit: |given| Ok(given.study.stopping.stop_when_value.clone()),
+        explicit: |given| given.stop_when_value.clone(),
         default: None,
         rule: Rule::Anytime,
     },
     Setting {
         key: PATIENCE,
         flag: "--patience",
-        explicit: |given| Ok(given.study.stopping.patience.clone()),
+        explicit: |given| given.patience.clone(),
         default: None,
         rule: Rule::Anytime,
     },
@@ -181,7 +163,7 @@ pub(crate) struct SettingFlags {
     pub(crate) decides_max_trials: bool,
 }
 
-/// The component that is to run.
+/// The module that is to run.
 #[derive(Debug, Clone)]
 pub(crate) struct ModuleFlags {
     /// Its digest.
@@ -209,18 +191,15 @@ pub(crate) struct Settings {
 }
 
 impl SettingFlags {
-    /// Reads the flags.
-    ///
-    /// # Errors
-    /// When the options of the sampler or of the pruner do not fit it.
-    pub(crate) fn new(given: &GivenFlags) -> Result<Self, CommandError> {
+    /// Arranges the explicit values of a command in the order of the table.
+    pub(crate) fn new(given: &ExplicitSettings) -> Self {
         let mut explicit = Vec::new();
         for setting in &SETTINGS {
-            if let Some(value) = (setting.explicit)(given)? {
+            if let Some(value) = (setting.explicit)(given) {
                 explicit.push((setting.key, value));
             }
         }
-        Ok(SettingFlags { explicit, ..SettingFlags::default() })
+        SettingFlags { explicit, ..SettingFlags::default() }
     }
 
     /// Returns the explicit value of a setting.
@@ -354,14 +333,14 @@ impl SettingFlags {
     }
 }
 
-/// Returns whether a study takes an attribute over although it has been made before.
+/// Returns whether a study takes an attribute over although it was created before.
 fn is_taken_anytime(key: &str) -> bool {
     let is_anytime = |setting: &Setting| setting.key == key && setting.rule == Rule::Anytime;
     key == MODULE || SETTINGS.iter().any(is_anytime)
 }
 
 impl ModuleFlags {
-    /// Returns the component of the study, if it is another one that this one may replace.
+    /// Returns the module of the study, if it is another one that this one may replace.
     fn check(&self, study: &StudyRecord) -> Result<Option<String>, CommandError> {
         let Some(kept) = study.user_attrs.get(MODULE) else { return Ok(None) };
         let kept = kept.as_str().ok_or_else(|| unreadable(study, MODULE, ""))?;
@@ -380,7 +359,7 @@ impl ModuleFlags {
         ))
     }
 
-    /// Checks the component, and notes in the study if it replaces another one.
+    /// Checks the module, and notes in the study if it replaces another one.
     fn resolve(
         &self,
         storage: &mut dyn Storage,
@@ -398,7 +377,7 @@ impl ModuleFlags {
             _ => Vec::new(),
         };
         changes.push(change);
-        // A component under development changes often.
+        // A module under development changes often.
         changes.drain(..changes.len().saturating_sub(MAX_MODULE_CHANGES));
         let user = vec![
             (MODULE.to_owned(), Json::from(self.digest.as_str())),
@@ -409,7 +388,7 @@ impl ModuleFlags {
     }
 }
 
-/// Returns enough of a digest to tell components apart.
+/// Returns enough of a digest to tell modules apart.
 fn short_digest(digest: &str) -> &str {
     digest.get(.."sha256:".len() + 12).unwrap_or(digest)
 }
@@ -432,8 +411,8 @@ fn merged(study: &StudyRecord, key: &str, value: &Json) -> (String, Json) {
 }
 
 impl Settings {
-    /// Returns the limits of a command on this study.
-    pub(crate) fn limits(&self, args: &ObjectiveArgs) -> Limits {
+    /// Returns the limits of this study, before those of a command.
+    pub(crate) fn limits(&self) -> Limits {
         let mut limits = self.limits;
         if let Some(bytes) = self.max_memory_bytes {
             limits.set(Limit::Memory, Some(bytes));
@@ -441,7 +420,7 @@ impl Settings {
         if let Some(timeout) = self.trial_timeout {
             limits.set(Limit::TrialTime, Some(timeout.as_millis().try_into().unwrap_or(u64::MAX)));
         }
-        args.limits_over(limits)
+        limits
     }
 
     /// Reads the settings of a study.
@@ -497,11 +476,6 @@ pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat,
     kept.as_str()
         .and_then(ConstraintFormat::parse)
         .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT, ""))
-}
-
-/// Reads a format of constraints on the command line.
-pub(crate) fn parse_constraint_format(text: &str) -> Result<ConstraintFormat, String> {
-    ConstraintFormat::parse(text).ok_or_else(|| format!("expected named or legacy, found `{text}`"))
 }
 
 fn unreadable(study: &StudyRecord, key: &str, why: &str) -> CommandError {

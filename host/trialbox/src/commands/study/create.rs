@@ -5,7 +5,7 @@ use crate::args::storage::StorageArgs;
 use crate::args::study::{StudyNameArg, StudySettingArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::settings::{GivenFlags, SettingFlags};
+use crate::study::settings::SettingFlags;
 use crate::view::output::Output;
 use crate::view::record::{Rendered, StudyOverview};
 use trialbox_core::study::record::{METRIC_NAMES, NewStudy};
@@ -57,7 +57,7 @@ impl CreateArgs {
                 "give one --metric-name for each --direction, or none",
             ));
         }
-        let settings = SettingFlags::new(&GivenFlags { study: &self.settings, sandbox: None })?;
+        let settings = SettingFlags::new(&self.settings.explicit(None)?);
         settings.check_rules(&directions)?;
         let names = Json::Array(self.metric_name.iter().cloned().map(Json::from).collect());
         let study = NewStudy {

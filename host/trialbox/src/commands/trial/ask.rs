@@ -10,7 +10,7 @@ use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
 use crate::study::owner::owner_of_ask;
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
-use crate::study::settings::{GivenFlags, SettingFlags, Settings};
+use crate::study::settings::{SettingFlags, Settings};
 use crate::view::failure::failure_message;
 use crate::view::output::Output;
 use crate::view::record::{self, params};
@@ -40,13 +40,19 @@ pub(crate) struct AskArgs {
 
     /// Process that will tell the result, in a shell script $$
     ///
-    /// If it dies before, the next job on the same machine fails and requeues the trial. Without it, and on other machines,
-    /// only `trialbox reap --trial` can.
+    /// If it dies before, the next job on the same machine fails and requeues the trial. Without it, and on other
+    /// machines, only `trialbox reap --trial` can.
     #[arg(long, value_name = "PID")]
     owner_pid: Option<u32>,
 
     /// The time without a heartbeat after which another job's trial counts as lost
-    #[arg(long, value_name = "TIME", default_value = DEFAULT_GRACE, value_parser = parse_duration, hide_short_help = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = DEFAULT_GRACE,
+        value_parser = parse_duration,
+        hide_short_help = true
+    )]
     grace: Duration,
 }
 
@@ -64,7 +70,7 @@ impl AskArgs {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let given = StudySettingArgs { stopping: self.stopping, ..StudySettingArgs::default() };
-        let mut flags = SettingFlags::new(&GivenFlags { study: &given, sandbox: None })?;
+        let mut flags = SettingFlags::new(&given.explicit(None)?);
         flags.overrule = self.overrule;
         let (study, settings) = flags.resolve(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
