@@ -170,7 +170,7 @@ fn a_database_that_cannot_be_made_or_is_none_is_an_error_of_the_storage() {
     let ran = scene.trialbox(&["run", &quadratic, "--storage", "/proc/study.db"]);
     ran.assert_error(3, &["failed to create the database `/proc/study.db`"]);
     let ran = scene.trialbox(&["run", &quadratic, "--storage", "mysql://anna:secret@host/db"]);
-    ran.assert_error(2, &["`mysql://anna:***@host/db` is no storage"]);
+    ran.assert_error(2, &["unsupported storage URL `mysql://anna:***@host/db`"]);
 }
 
 #[test]
