@@ -217,3 +217,26 @@ fn an_asked_trial_is_lost_with_the_process_that_was_to_tell() {
     let ended = scene.json(&["reap", "--trial", "1", "--max-retries", "0"]);
     assert_eq!((&ended[0]["number"], &ended[0]["retry"]), (&json!(1), &Value::Null));
 }
+
+#[test]
+fn an_export_never_replaces_a_database() {
+    let scene = Scene::new("manage-export-over");
+    scene.json(&["run", &guest("quadratic"), "--storage", "study.db"]);
+    std::os::unix::fs::symlink("study.db", scene.path("link.db")).unwrap();
+    let before = std::fs::read(scene.path("study.db")).unwrap();
+    let export = |output: &str| {
+        scene.trialbox(&["study", "export", "--storage", "study.db", "--output", output])
+    };
+    for output in ["study.db", "./study.db", "link.db"] {
+        export(output)
+            .assert_error(2, &[output, "expected a new file or an export, found a database"]);
+    }
+    assert_eq!(std::fs::read(scene.path("study.db")).unwrap(), before);
+    assert_eq!(export("trials.csv").code, Some(0));
+    // An earlier export is replaced, and a device is written to.
+    assert_eq!(export("trials.csv").code, Some(0));
+    assert_eq!(export("/dev/null").code, Some(0));
+    let csv = std::fs::read_to_string(scene.path("trials.csv")).unwrap();
+    assert!(csv.starts_with("number,"), "{csv}");
+    export("no/such/folder/x.csv").assert_error(2, &["no/such/folder", "choose another --output"]);
+}

@@ -289,6 +289,15 @@ pub struct Aside<'a> {
 }
 
 impl Aside<'_> {
+    /// Sets the permissions of the file, whatever the umask is.
+    ///
+    /// # Errors
+    /// Fails if the file system has no permissions.
+    pub fn set_mode(&self, mode: u32) -> Result<(), FileError> {
+        rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))
+            .map_err(|error| self.folder.io_error("restrict", &self.name, error.into()))
+    }
+
     /// Adds bytes to the file.
     ///
     /// # Errors
@@ -339,6 +348,29 @@ impl Drop for Aside<'_> {
         // After `replace` the name is gone, and after a failure it is all that can be done.
         let _ = rustix::fs::unlinkat(self.folder, &self.aside, AtFlags::empty());
     }
+}
+
+/// Writes a file that the user named: aside, synced, renamed, with the permissions given or those of the umask. A link
+/// under the name is replaced; links on the way are followed.
+///
+/// # Errors
+/// Fails if the folder cannot be written, or something else than a file or a link stands under the name.
+pub fn write_named(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), FileError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = Folder::open_named(parent.unwrap_or(Path::new(".")))?;
+    let Some(name) = path.file_name() else {
+        return Err(FileError::WrongKind {
+            path: path.to_owned(),
+            expected: FileKind::Regular,
+            found: FileKind::Directory,
+        });
+    };
+    let mut aside = folder.aside(name)?;
+    if let Some(mode) = mode {
+        aside.set_mode(mode)?;
+    }
+    aside.write_bytes(bytes)?;
+    aside.replace()
 }
 
 fn explain_open(path: &Path, source: io::Error) -> FileError {

@@ -17,5 +17,5 @@ mod folder;
 mod kind;
 
 pub use error::FileError;
-pub use folder::{Aside, Folder};
+pub use folder::{Aside, Folder, write_named};
 pub use kind::FileKind;

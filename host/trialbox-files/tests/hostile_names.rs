@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use trialbox_files::{FileError, FileKind, Folder};
+use trialbox_files::{FileError, FileKind, Folder, write_named};
 
 /// A fresh folder, removed with all that a test leaves in it.
 struct Ground(PathBuf);
@@ -227,4 +227,19 @@ fn a_link_on_the_way_to_a_private_folder_is_looked_through() {
     assert!(
         matches!(error, FileError::NotPrivate { path, .. } if path == fs::canonicalize(&open).unwrap())
     );
+}
+
+#[test]
+fn a_named_file_has_its_mode_and_replaces_a_planted_link() {
+    let ground = Ground::new();
+    fs::write(ground.at("victim"), "precious").unwrap();
+    symlink(ground.at("victim"), ground.at("script")).unwrap();
+    write_named(&ground.at("script"), b"secret", Some(0o600)).unwrap();
+    assert_eq!(fs::read_to_string(ground.at("victim")).unwrap(), "precious");
+    let script = fs::symlink_metadata(ground.at("script")).unwrap();
+    assert!(script.is_file());
+    assert_eq!(script.permissions().mode() & 0o777, 0o600);
+    assert_eq!(ground.names(), ["script", "victim"]);
+    assert!(write_named(&ground.at("no/such/folder"), b"", None).unwrap_err().is_not_found());
+    assert!(write_named(&ground.at(".."), b"", None).is_err());
 }

@@ -15,6 +15,7 @@ use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord};
+use trialbox_files::write_named;
 use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
@@ -59,10 +60,7 @@ impl ExportArgs {
         };
         match &self.output {
             Some(path) => {
-                std::fs::write(path, text).map_err(|error| {
-                    let problem = format!("cannot write `{}`: {error}", path.display());
-                    CommandError::usage(problem, "choose another --output")
-                })?;
+                write_to(path, &text)?;
                 output.note(&format!(
                     "wrote {} to {}",
                     count(trials.len() as u64, "trial"),
@@ -76,6 +74,35 @@ impl ExportArgs {
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// Writes an export to the file of `--output`.
+///
+/// A file is written aside and renamed, so a full disk leaves an earlier export whole; a device or a FIFO is written
+/// directly. A database is never replaced.
+fn write_to(path: &Path, text: &str) -> Result<(), CommandError> {
+    if !path.exists() || path.is_file() {
+        if is_database(path) {
+            return Err(CommandError::usage(
+                format!("`{}`: expected a new file or an export, found a database", path.display()),
+                "choose another --output; `trialbox study delete` removes a study",
+            ));
+        }
+        return write_named(path, text.as_bytes(), None)
+            .map_err(|error| CommandError::usage(error.to_string(), "choose another --output"));
+    }
+    std::fs::write(path, text).map_err(|error| {
+        let problem = format!("cannot write `{}`: {error}", path.display());
+        CommandError::usage(problem, "choose another --output")
+    })
+}
+
+/// Returns whether a file starts as a SQLite database does (https://sqlite.org/fileformat2.html, section 1.3).
+fn is_database(path: &Path) -> bool {
+    const HEADER: &[u8; 16] = b"SQLite format 3\0";
+    let mut start = [0; 16];
+    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    file.read_exact(&mut start).is_ok() && start == *HEADER
 }
 
 impl ImportArgs {

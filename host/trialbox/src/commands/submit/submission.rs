@@ -11,10 +11,8 @@ use crate::view::finding::Finding;
 use crate::view::output::Output;
 use crate::view::record::{DryRunRecord, Record, Rendered, SubmissionShape, SubmittedRecord};
 use crate::view::trial::count;
-use std::fs::{OpenOptions, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use trialbox_files::{FileError, write_named};
 
 /// An array job and its closing job.
 #[derive(Debug)]
@@ -161,10 +159,8 @@ impl Submission {
 
     /// Writes a script and submits it. Returns the job's id.
     fn write_and_submit(&self, path: &Path, sheet: &Sheet) -> Result<String, CommandError> {
-        let shown = path.display();
-        self.write(path, &sheet.text).map_err(|error| {
-            self.failed(format!("cannot write the script `{shown}`: {error}"), "")
-        })?;
+        self.write(path, &sheet.text)
+            .map_err(|error| self.failed(format!("cannot write the script: {error}"), ""))?;
         let absolute = std::path::absolute(path)?.display().to_string();
         let flags = sheet.flags.iter().flatten().map(String::as_str);
         let arguments: Vec<&str> = flags.chain([absolute.as_str()]).collect();
@@ -177,17 +173,11 @@ impl Submission {
         })
     }
 
-    fn write(&self, path: &Path, script: &str) -> std::io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        // Values of --env may be secrets. The mode in `options` does not change an existing file.
-        let is_secret = self.run_flags.has("env");
-        options.mode(if is_secret { 0o600 } else { 0o666 });
-        let mut file = options.open(path)?;
-        if is_secret {
-            file.set_permissions(Permissions::from_mode(0o600))?;
-        }
-        file.write_all(script.as_bytes())
+    /// Writes the script under its name, and never through a link that another user left there.
+    fn write(&self, path: &Path, script: &str) -> Result<(), FileError> {
+        // Values of --env may be secrets.
+        let mode = self.run_flags.has("env").then_some(0o600);
+        write_named(path, script.as_bytes(), mode)
     }
 
     fn failed(&self, message: String, first: &str) -> CommandError {
