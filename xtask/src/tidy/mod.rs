@@ -32,109 +32,83 @@ struct Rule {
     name: &'static str,
     /// Completes the sentence "This rule finds …".
     finds: &'static str,
-    standing: Standing,
     find: fn(&Tree) -> Vec<Violation>,
 }
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// A violation is an error.
-    Law,
-    /// The tree does not obey yet: violations are only counted.
-    Goal,
-}
-
-use Standing::{Goal, Law};
 
 const RULES: [Rule; 15] = [
     Rule {
         name: "edges",
         finds: "dependencies between our crates that are not in the list",
-        standing: Law,
         find: |tree| crates::edges(&tree.packages),
     },
     Rule {
         name: "licences",
         finds: "packages under a licence that `deny.toml` does not allow",
-        standing: Law,
         find: |tree| licences::unacceptable(&tree.packages, &tree.sources),
     },
     Rule {
         name: "engine",
         finds: "another version of wasmtime than the one that is linked",
-        standing: Law,
         find: |tree| crates::engine_version(&tree.packages, &tree.sources),
     },
     Rule {
         name: "walls",
         finds: "names that the host's or the guest's process does not know",
-        standing: Law,
         find: |tree| walls::names(walls::RUNTIME, &tree.sources),
     },
     Rule {
         name: "worker",
         finds: "names of the command line where trials run",
-        standing: Law,
         find: |tree| walls::names(walls::WORKER, &tree.sources),
     },
     Rule {
         name: "flags",
         finds: "flags of the binary in the text of a library",
-        standing: Goal,
         find: |tree| flags::in_libraries(&tree.sources),
     },
     Rule {
         name: "printing",
         finds: "printing outside of the output module",
-        standing: Law,
         find: |tree| printing::elsewhere(&tree.sources),
     },
     Rule {
         name: "records",
         finds: "JSON without a type in the binary",
-        standing: Law,
         find: |tree| printing::untyped(&tree.sources),
     },
     Rule {
         name: "words",
         finds: "words that no text of the repository has",
-        standing: Goal,
         find: |tree| voice::words(&tree.sources),
     },
     Rule {
         name: "openings",
         finds: "doc comments that open with a question word",
-        standing: Goal,
         find: |tree| voice::doc_openings(&tree.sources),
     },
     Rule {
         name: "lines",
         finds: "lines of Rust over 120 characters",
-        standing: Goal,
         find: |tree| voice::long_lines(&tree.sources),
     },
     Rule {
         name: "circles",
         finds: "files of a crate that import each other in a circle",
-        standing: Goal,
         find: |tree| circles::of_files(&tree.sources),
     },
     Rule {
         name: "links",
         finds: "links of pages that lead nowhere",
-        standing: Goal,
         find: |tree| pages::broken_links(&tree.sources),
     },
     Rule {
         name: "files",
         finds: "files that the map names and that do not exist",
-        standing: Law,
         find: |tree| pages::unknown_files(&tree.sources),
     },
     Rule {
         name: "attributes",
         finds: "attributes that the page on the format does not list",
-        standing: Law,
         find: |tree| pages::unlisted_attributes(&tree.sources),
     },
 ];
@@ -149,7 +123,7 @@ impl Tree {
 pub(crate) fn run() -> Result<()> {
     let tree = Tree::read()?;
     let mut problems = Vec::new();
-    for rule in RULES.iter().filter(|rule| rule.standing == Law) {
+    for rule in &RULES {
         let found = (rule.find)(&tree);
         problems.extend(found.iter().map(|violation| format!("{}: {violation}", rule.name)));
     }
@@ -167,8 +141,7 @@ pub(crate) fn report(only: Option<&str>) -> Result<()> {
     }
     for rule in RULES.iter().filter(|rule| only.is_none_or(|only| only == rule.name)) {
         let found = (rule.find)(&tree);
-        let standing = if rule.standing == Law { "law" } else { "goal" };
-        println!("{} ({standing}), {}: {}", rule.name, rule.finds, found.len());
+        println!("{}, {}: {}", rule.name, rule.finds, found.len());
         if only.is_some() {
             found.iter().for_each(|violation| println!("  {violation}"));
         }
