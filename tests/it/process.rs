@@ -45,7 +45,7 @@ impl From<Output> for Ended {
         let stdout = String::from_utf8(output.stdout).unwrap();
         let lines = stdout.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         let events: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-        events.iter().for_each(assert_documented);
+        assert_documented(&events);
         Ended {
             code: output.status.code(),
             signal: output.status.signal(),

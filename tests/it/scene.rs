@@ -123,8 +123,7 @@ impl Ran {
     pub(crate) fn json(&self) -> Vec<Value> {
         let lines: Vec<Value> =
             self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let is_event = |line: &&Value| line.get("event").is_some();
-        lines.iter().filter(is_event).for_each(assert_documented);
+        assert_documented(&lines);
         lines
     }
 
