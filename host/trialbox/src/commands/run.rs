@@ -39,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   trialbox run quadratic.wasm
   trialbox run digits.wasm --dir data::/data --storage study.db --study-name digits -n 20
-  trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits     in an array job: one task, one trial
+  trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits    as one task of an array
   trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json
   trialbox run quadratic.wasm -n 20 --fix y=-1";
 
