@@ -26,7 +26,9 @@ pub fn misfit(trial: &mut Trial) -> Result<f64> {
         "count" => count(trial)?,
         "scribble" => scribble(trial),
         other => {
-            return Err(Stop::failed(format_args!("expected a kind of misbehaviour in MISFIT, found `{other}`")));
+            return Err(Stop::failed(format_args!(
+                "expected a kind of misbehaviour in MISFIT, found `{other}`"
+            )));
         }
     })
 }

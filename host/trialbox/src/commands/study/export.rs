@@ -97,7 +97,7 @@ fn write_to(path: &Path, text: &str) -> Result<(), CommandError> {
     })
 }
 
-/// Returns whether a file starts as a SQLite database does (https://sqlite.org/fileformat2.html, section 1.3).
+/// Returns whether a file starts as a SQLite database does (<https://sqlite.org/fileformat2.html>, section 1.3).
 fn is_database(path: &Path) -> bool {
     const HEADER: &[u8; 16] = b"SQLite format 3\0";
     let mut start = [0; 16];
