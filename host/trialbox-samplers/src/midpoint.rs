@@ -26,8 +26,8 @@ impl Sampler for MidpointSampler {
         distribution: &Distribution,
         _rng: &mut TrialRng,
     ) -> f64 {
-        let middle = |(low, high): (f64, f64)| untransform(distribution, low + 0.5 * (high - low));
-        bounds(distribution).and_then(middle).unwrap_or(0.0)
+        let Some((low, high)) = bounds(distribution) else { return 0.0 };
+        untransform(distribution, low + 0.5 * (high - low)).unwrap_or(0.0)
     }
 }
 
@@ -38,15 +38,17 @@ mod tests {
     use trialbox_core::seam::rng::trial_rng;
     use trialbox_core::{History, TrialNumber};
 
+    #[track_caller]
+    fn check<E: std::fmt::Debug>(distribution: Result<Distribution, E>, want: f64) {
+        let distribution = distribution.expect("a valid distribution");
+        let (history, mut rng) = (History::new(vec![], vec![]), trial_rng(0, TrialNumber(0)));
+        let found =
+            MidpointSampler.sample_independent(&ask(&history), "x", &distribution, &mut rng);
+        assert!((found - want).abs() <= 1e-12 * want.abs(), "{distribution}: {found}");
+    }
+
     #[test]
     fn the_middle_is_that_of_the_scale() {
-        let check = |distribution: Result<Distribution, _>, want: f64| {
-            let distribution = distribution.expect("a valid distribution");
-            let (history, mut rng) = (History::new(vec![], vec![]), trial_rng(0, TrialNumber(0)));
-            let found =
-                MidpointSampler.sample_independent(&ask(&history), "x", &distribution, &mut rng);
-            assert!((found - want).abs() <= 1e-12 * want.abs(), "{distribution}: {found}");
-        };
         check(Distribution::float(-1.0, 3.0, false, None), 1.0);
         check(Distribution::float(1e-4, 1.0, true, None), 1e-2);
         check(Distribution::float(0.0, 1.0, false, Some(0.25)), 0.5);

@@ -49,13 +49,13 @@ impl Sampler for RandomSampler {
         rng: &mut TrialRng,
     ) -> f64 {
         let u = unit(rng);
-        let at = |(low, high): (f64, f64)| untransform(distribution, low + u * (high - low));
         match distribution {
             Distribution::Categorical(categorical) => {
                 (u * categorical.choices().len() as f64).floor()
             }
             Distribution::Float(_) | Distribution::Int(_) => {
-                bounds(distribution).and_then(at).unwrap_or(f64::NAN)
+                let Some((low, high)) = bounds(distribution) else { return f64::NAN };
+                untransform(distribution, low + u * (high - low)).unwrap_or(f64::NAN)
             }
         }
     }

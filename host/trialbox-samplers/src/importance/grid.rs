@@ -54,30 +54,39 @@ impl<'a> Grid<'a> {
             Distribution::Float(float) => (float.low(), float.high(), float.log(), false),
             Distribution::Int(int) => (int.low() as f64, int.high() as f64, int.log(), true),
             Distribution::Categorical(categorical) => {
-                // Of equal choices the first counts, as for an external value.
-                let external = |index| self.distribution.to_external(index as f64);
-                let first = |index| self.distribution.to_internal(&external(index));
-                let firsts: Vec<usize> = (0..categorical.choices().len())
-                    .map(|index| first(index).map_or(index, |first| first as usize))
-                    .collect();
+                let n_choices = categorical.choices().len();
+                let firsts: Vec<usize> =
+                    (0..n_choices).map(|index| first_equal(self.distribution, index)).collect();
                 return Box::new(move |value| firsts[(value as usize).min(last)]);
             }
         };
-        let place = move |value: f64| if is_log { value.ln() } else { value };
-        let low = place(low);
-        let width = (place(high) - low) / last as f64;
+        let low = on_axis(low, is_log);
+        let width = (on_axis(high, is_log) - low) / last as f64;
         Box::new(move |value| {
             let value = if is_int { value.trunc() } else { value };
             // A value in the middle between two points belongs to the lower one.
-            let bin = ((place(value) - low) / width - 0.5).ceil();
+            let bin = ((on_axis(value, is_log) - low) / width - 0.5).ceil();
             bin.clamp(0.0, last as f64) as usize
         })
     }
 }
 
+/// Returns the index of the first choice that is equal to the one at `index`: it counts, as for an external value.
+fn first_equal(distribution: &Distribution, index: usize) -> usize {
+    match distribution.to_internal(&distribution.to_external(index as f64)) {
+        Ok(first) => first as usize,
+        Err(_) => index,
+    }
+}
+
+fn on_axis(value: f64, is_log: bool) -> f64 {
+    if is_log { value.ln() } else { value }
+}
+
 fn bins_of_float(float: &FloatDistribution) -> usize {
-    let points = |step: f64| ((float.high() - float.low()) / step).round_ties_even() as usize + 1;
-    float.step().map_or(MAX_BINS, |step| points(step).min(MAX_BINS))
+    let Some(step) = float.step() else { return MAX_BINS };
+    let n_points = ((float.high() - float.low()) / step).round_ties_even() as usize + 1;
+    n_points.min(MAX_BINS)
 }
 
 fn bins_of_int(int: &IntDistribution) -> usize {
@@ -112,11 +121,11 @@ fn blurred(observed: &[(usize, u64)], n_bins: usize) -> Vec<f64> {
     let kernels = observed.iter().map(|(bin, count)| (*bin as f64, sigma, *count as f64));
     let mut density = vec![0.0; n_bins];
     for (mu, sigma, weight) in kernels.chain([prior]) {
-        let log_part = |from: f64, to: f64| log_mass((from - mu) / sigma, (to - mu) / sigma);
-        let log_all = log_part(-0.5, n_bins as f64 - 0.5);
+        let log_all = log_mass((-0.5 - mu) / sigma, (n_bins as f64 - 0.5 - mu) / sigma);
         for (bin, density) in density.iter_mut().enumerate() {
             let bin = bin as f64;
-            *density += weight * (log_part(bin - 0.5, bin + 0.5) - log_all).exp();
+            let log_part = log_mass((bin - 0.5 - mu) / sigma, (bin + 0.5 - mu) / sigma);
+            *density += weight * (log_part - log_all).exp();
         }
     }
     density
@@ -129,16 +138,14 @@ fn scott(observed: &[(usize, u64)]) -> f64 {
     let n: u64 = observed.iter().map(|(_, count)| count).sum();
     let sum: f64 = observed.iter().map(|(bin, count)| (*bin as u64 * count) as f64).sum();
     let mean = sum / n as f64;
-    let square = |(bin, count): &(usize, u64)| (*bin as f64 - mean).powi(2) * *count as f64;
-    let squares: f64 = observed.iter().map(square).sum();
+    let squares: f64 =
+        observed.iter().map(|(bin, count)| (*bin as f64 - mean).powi(2) * *count as f64).sum();
     let deviation = (squares / (n - 1).max(1) as f64).sqrt();
-    let cumulated: Vec<u64> = observed
-        .iter()
-        .scan(0, |sum, (_, count)| {
-            *sum += count;
-            Some(*sum)
-        })
-        .collect();
+    let (mut cumulated, mut sum) = (Vec::with_capacity(observed.len()), 0);
+    for (_, count) in observed {
+        sum += count;
+        cumulated.push(sum);
+    }
     let lower = cumulated.partition_point(|sum| *sum < n / 4);
     let upper = cumulated.partition_point(|sum| *sum <= n * 3 / 4).min(observed.len() - 1);
     let between_quartiles = observed[upper].0 as f64 - observed[lower].0 as f64;

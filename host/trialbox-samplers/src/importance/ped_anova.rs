@@ -44,15 +44,12 @@ pub fn ped_anova(
         );
     }
     let (n, n_best) = (trials.len() as f64, n_best as f64);
-    let importance = |name: String| {
-        let part = |regime: &Regime| {
-            let (alpha, beta) = (regime.best.len() as f64 / n_best, regime.all.len() as f64 / n);
-            alpha * alpha / beta * regime.divergence()
-        };
-        let sum: f64 = regimes(&name, &trials, &is_best).iter().map(part).sum();
-        (name, sum * (n_best / n).powi(2))
-    };
-    let mut importances: Importances = names.into_iter().map(importance).collect();
+    let mut importances = Importances::with_capacity(names.len());
+    for name in names {
+        let regimes = regimes(&name, &trials, &is_best);
+        let sum: f64 = regimes.iter().map(|regime| regime.part(n, n_best)).sum();
+        importances.push((name, sum * (n_best / n).powi(2)));
+    }
     largest_first(&mut importances);
     Ok(importances)
 }
@@ -70,17 +67,16 @@ fn names(
             known.extend(trial.params.iter().map(|(name, _)| name.as_str()));
         }
     }
-    let owned = |names: &mut dyn Iterator<Item = &str>| names.map(str::to_owned).collect();
     let Some(params) = params else {
-        let names: Vec<String> = owned(&mut known.into_iter());
-        return Some(names.into_iter().collect())
-            .filter(|names: &BTreeSet<String>| !names.is_empty())
-            .ok_or(ImportanceError::NoParams);
+        if known.is_empty() {
+            return Err(ImportanceError::NoParams);
+        }
+        return Ok(known.into_iter().map(str::to_owned).collect());
     };
-    let mut missing =
-        params.iter().map(String::as_str).filter(|name| !known.contains(name)).peekable();
-    if missing.peek().is_some() {
-        let (missing, known) = (owned(&mut missing), owned(&mut known.into_iter()));
+    let missing: Vec<String> =
+        params.iter().filter(|name| !known.contains(name.as_str())).cloned().collect();
+    if !missing.is_empty() {
+        let known = known.into_iter().map(str::to_owned).collect();
         return Err(ImportanceError::UnknownParams { missing, known });
     }
     Ok(params.iter().cloned().collect())
@@ -107,13 +103,15 @@ fn find_best_of_several(
     directions: &[StudyDirection],
     n_best: usize,
 ) -> Vec<bool> {
-    let losses = |trial: &&FrozenTrial| -> Vec<f64> {
+    let mut points: Vec<Vec<f64>> = Vec::with_capacity(trials.len());
+    for trial in trials {
         let values = trial.values.iter().zip(directions);
-        values.map(|(value, direction)| direction.to_minimize(*value)).collect()
-    };
-    let points: Vec<Vec<f64>> = trials.iter().map(losses).collect();
+        points.push(values.map(|(value, direction)| direction.to_minimize(*value)).collect());
+    }
     let mut is_best = vec![false; trials.len()];
-    best_of_several(&points, n_best).into_iter().for_each(|place| is_best[place] = true);
+    for place in best_of_several(&points, n_best) {
+        is_best[place] = true;
+    }
     is_best
 }
 
@@ -132,15 +130,7 @@ fn regimes<'a>(name: &str, trials: &[&'a FrozenTrial], is_best: &[bool]) -> Vec<
     let mut latest = 0;
     for (trial, is_best) in trials.iter().zip(is_best) {
         let Some(param) = trial.param(name) else { continue };
-        // Nearly always it is the regime of the trial before.
-        let is_same = |regime: &Regime| regime.distribution.is_same(&param.distribution);
-        if !regimes.get(latest).is_some_and(is_same) {
-            latest = regimes.iter().position(is_same).unwrap_or_else(|| {
-                let (all, best) = (vec![], vec![]);
-                regimes.push(Regime { distribution: &param.distribution, all, best });
-                regimes.len() - 1
-            });
-        }
+        latest = find_or_add_regime(&mut regimes, latest, &param.distribution);
         regimes[latest].all.push(param.internal);
         if *is_best {
             regimes[latest].best.push(param.internal);
@@ -149,27 +139,49 @@ fn regimes<'a>(name: &str, trials: &[&'a FrozenTrial], is_best: &[bool]) -> Vec<
     if regimes.iter().any(|regime| regime.all.len() < MIN_TRIALS_IN_REGIME) {
         tracing::warn!(name, "some range of the parameter is in one trial only, which is left out");
     }
-    let can_contribute = |regime: &Regime| {
-        regime.all.len() >= MIN_TRIALS_IN_REGIME
-            && !regime.best.is_empty()
-            && regime.distribution.single().is_none()
-    };
-    regimes.retain(can_contribute);
+    regimes.retain(Regime::can_contribute);
     regimes
 }
 
+/// Returns the place of the regime of a distribution, which is nearly always `latest`, that of the trial before.
+fn find_or_add_regime<'a>(
+    regimes: &mut Vec<Regime<'a>>,
+    latest: usize,
+    distribution: &'a Distribution,
+) -> usize {
+    match regimes.get(latest) {
+        Some(regime) if regime.distribution.is_same(distribution) => return latest,
+        _ => {}
+    }
+    if let Some(place) = regimes.iter().position(|it| it.distribution.is_same(distribution)) {
+        return place;
+    }
+    regimes.push(Regime { distribution, all: vec![], best: vec![] });
+    regimes.len() - 1
+}
+
 impl Regime<'_> {
+    /// Computes α²/β·D among `n` trials, of which `n_best` are the best.
+    fn part(&self, n: f64, n_best: f64) -> f64 {
+        let (alpha, beta) = (self.best.len() as f64 / n_best, self.all.len() as f64 / n);
+        alpha * alpha / beta * self.divergence()
+    }
+
+    /// Returns whether the regime can add to the importance of its parameter.
+    fn can_contribute(&self) -> bool {
+        self.all.len() >= MIN_TRIALS_IN_REGIME
+            && !self.best.is_empty()
+            && self.distribution.single().is_none()
+    }
+
     /// Computes D = Σ q·(p/q − 1)² over the grid, with p the density of the best and q that of all.
     fn divergence(&self) -> f64 {
         // Keeps the quotient finite where neither has mass.
         const FLOOR: f64 = 1e-12;
         let grid = Grid::of(self.distribution);
         let (best, all) = (grid.density(&self.best), grid.density(&self.all));
-        let term = |(best, all): (&f64, &f64)| {
-            let (best, all) = (best + FLOOR, all + FLOOR);
-            all * (best / all - 1.0).powi(2)
-        };
-        best.iter().zip(&all).map(term).sum()
+        let floored = best.iter().zip(&all).map(|(best, all)| (best + FLOOR, all + FLOOR));
+        floored.map(|(best, all)| all * (best / all - 1.0).powi(2)).sum()
     }
 }
 
@@ -185,14 +197,17 @@ mod tests {
 
     /// `n` trials whose value is `x`, beside a parameter `y` that nothing depends on.
     fn trials(n: u32) -> Vec<FrozenTrial> {
-        let spread = |number: u32, factor: f64| (f64::from(number) * factor).fract();
-        let trial = |number| {
-            let (x, y) = (spread(number, 0.618_033_988_749), spread(number, 0.414_213_562_373));
-            let params = [("x", float(1.0), x), ("y", float(1.0), y), ("z", float(0.0), 0.0)];
-            let trial = trial_with(number, TrialState::Complete, &params);
-            FrozenTrial { values: vec![x], ..trial }
-        };
         (0..n).map(trial).collect()
+    }
+
+    fn trial(number: u32) -> FrozenTrial {
+        let (x, y) = (spread(number, 0.618_033_988_749), spread(number, 0.414_213_562_373));
+        let params = [("x", float(1.0), x), ("y", float(1.0), y), ("z", float(0.0), 0.0)];
+        FrozenTrial { values: vec![x], ..trial_with(number, TrialState::Complete, &params) }
+    }
+
+    fn spread(number: u32, factor: f64) -> f64 {
+        (f64::from(number) * factor).fract()
     }
 
     fn assess(trials: Vec<FrozenTrial>) -> Importances {
@@ -233,23 +248,24 @@ mod tests {
         assert!(importances.iter().all(|(_, value)| *value == 1.0 / 3.0), "{importances:?}");
     }
 
+    fn refuse(n: u32, params: Option<&[String]>, target: Target) -> ImportanceError {
+        let history = History::new(vec![StudyDirection::Minimize], trials(n));
+        ped_anova(&history, params, target).expect_err("it cannot be assessed")
+    }
+
     #[test]
     fn what_cannot_be_assessed_is_refused() {
-        let assess = |n, params: Option<&[String]>, target| {
-            let history = History::new(vec![StudyDirection::Minimize], trials(n));
-            ped_anova(&history, params, target).expect_err("it cannot be assessed")
-        };
         let all = Target::AllObjectives;
         let too_few = ImportanceError::TooFewTrials { n_usable: 1, n_complete: 1 };
-        assert_eq!(assess(1, None, all), too_few);
+        assert_eq!(refuse(1, None, all), too_few);
         let unknown = [String::from("x"), String::from("w")];
         let known = ["x", "y", "z"].map(str::to_owned).to_vec();
         let missing = vec![String::from("w")];
         assert_eq!(
-            assess(9, Some(&unknown), all),
+            refuse(9, Some(&unknown), all),
             ImportanceError::UnknownParams { missing, known }
         );
         let no_such = ImportanceError::NoSuchObjective { index: 1, n_objectives: 1 };
-        assert_eq!(assess(9, None, Target::Objective(1)), no_such);
+        assert_eq!(refuse(9, None, Target::Objective(1)), no_such);
     }
 }

@@ -79,10 +79,10 @@ impl Sampler for QmcSampler {
     }
 
     fn sample_relative(&self, ask: &Ask, space: &SearchSpace, rng: &mut TrialRng) -> Suggestion {
-        let Some(index) = ask.number.0.checked_sub(1).filter(|index| *index < 1 << sobol::BITS)
-        else {
+        let Some(index) = ask.number.0.checked_sub(1) else { return Suggestion::default() };
+        if index >= 1 << sobol::BITS {
             return Suggestion::default();
-        };
+        }
         let mut columns = columns(ask.history);
         columns.retain(|(name, _)| space.get(name).is_some());
         columns.truncate(self.max_dimensions());
@@ -108,8 +108,9 @@ impl Sampler for QmcSampler {
 /// Returns the parameters that have a dimension each, in the order of the dimensions.
 fn columns(history: &History) -> Vec<(&str, &Distribution)> {
     let mut columns: Vec<(&str, &Distribution)> = Vec::new();
-    let is_first = |state: TrialState| matches!(state, TrialState::Complete | TrialState::Pruned);
-    let trials = match history.trials().iter().find(|trial| is_first(trial.state)) {
+    let mut trials = history.trials().iter();
+    let first = trials.find(|it| matches!(it.state, TrialState::Complete | TrialState::Pruned));
+    let trials = match first {
         Some(first) => vec![first],
         None => history.in_state(TrialState::Running).collect(),
     };
@@ -128,8 +129,8 @@ fn at(distribution: &Distribution, x: f64) -> f64 {
     match distribution {
         Distribution::Categorical(categorical) => (x * categorical.choices().len() as f64).floor(),
         Distribution::Float(_) | Distribution::Int(_) => {
-            let along = |(low, high): (f64, f64)| untransform(distribution, low + x * (high - low));
-            bounds(distribution).and_then(along).unwrap_or(f64::NAN)
+            let Some((low, high)) = bounds(distribution) else { return f64::NAN };
+            untransform(distribution, low + x * (high - low)).unwrap_or(f64::NAN)
         }
     }
 }
@@ -192,11 +193,10 @@ mod tests {
         for (index, want) in want.iter().enumerate() {
             let options = QmcOptions { qmc_type, ..QmcOptions::default() };
             let found = draw(options, &history(), index as u32 + 1);
-            let is_close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * b.abs();
-            assert!(
-                found.len() == 6 && found.iter().zip(want).all(is_close),
-                "{found:?}, {want:?}"
-            );
+            assert_eq!(found.len(), want.len());
+            for (a, b) in found.iter().zip(want) {
+                assert!((a - b).abs() <= 1e-9 * b.abs(), "{found:?}, {want:?}");
+            }
         }
     }
 

@@ -33,24 +33,22 @@ pub fn split<'a>(
     n_below: usize,
 ) -> (Vec<&'a FrozenTrial>, Vec<&'a FrozenTrial>) {
     let mut is_below = vec![false; trials.len()];
-    let mut missing = n_below;
-    let mut take = |below: Vec<usize>| {
-        missing -= below.len();
-        below.into_iter().for_each(|index| is_below[index] = true);
-        missing
-    };
     let Ranked { complete, pruned, infeasible } = Ranked::of(trials);
-    let missing = take(best_complete(trials, complete, directions, n_below));
-    let missing = take(furthest_pruned(trials, pruned, directions, missing));
-    take(least_violating(infeasible, missing));
-    let side = |wanted: bool| {
-        let of_side =
-            trials.iter().zip(&is_below).filter(move |(_, is_below)| **is_below == wanted);
-        of_side.map(|(trial, _)| *trial)
-    };
-    let mut above = Vec::with_capacity(trials.len());
-    above.extend(side(false));
-    (side(true).collect(), above)
+    let mut good = best_complete(trials, complete, directions, n_below);
+    good.extend(furthest_pruned(trials, pruned, directions, n_below - good.len()));
+    good.extend(least_violating(infeasible, n_below - good.len()));
+    for index in good {
+        is_below[index] = true;
+    }
+    let (mut below, mut above) = (Vec::with_capacity(n_below), Vec::with_capacity(trials.len()));
+    for (trial, is_below) in trials.iter().zip(is_below) {
+        if is_below {
+            below.push(*trial);
+        } else {
+            above.push(*trial);
+        }
+    }
+    (below, above)
 }
 
 /// Indices of the trials that can be good, by kind.
@@ -91,21 +89,30 @@ fn best_complete(
     if n >= complete.len() {
         return complete;
     }
-    let losses = |index: &usize| -> Vec<f64> {
-        let values = &trials[*index].values;
-        let loss = |(i, direction): (usize, &StudyDirection)| {
-            values.get(i).map_or(f64::INFINITY, |value| direction.to_minimize(*value))
-        };
-        directions.iter().enumerate().map(loss).collect()
-    };
     let [direction] = directions else {
-        let points: Vec<Vec<f64>> = complete.iter().map(losses).collect();
+        let points: Vec<Vec<f64>> =
+            complete.iter().map(|index| losses(trials[*index], directions)).collect();
         return best_of_several(&points, n).into_iter().map(|place| complete[place]).collect();
     };
-    let loss = |index: usize| {
-        trials[index].value().map_or(f64::INFINITY, |value| direction.to_minimize(value))
-    };
-    smallest(complete.into_iter().map(|index| ((loss(index), 0.0), index)).collect(), n)
+    let scored = complete.into_iter().map(|index| {
+        let loss = loss(trials[index].value(), *direction);
+        ((loss, 0.0), index)
+    });
+    smallest(scored.collect(), n)
+}
+
+/// Returns a trial's loss in each objective.
+fn losses(trial: &FrozenTrial, directions: &[StudyDirection]) -> Vec<f64> {
+    let objectives = directions.iter().enumerate();
+    objectives.map(|(i, direction)| loss(trial.values.get(i).copied(), *direction)).collect()
+}
+
+/// Returns the loss of a value; a missing one is worse than all others.
+fn loss(value: Option<f64>, direction: StudyDirection) -> f64 {
+    match value {
+        Some(value) => direction.to_minimize(value),
+        None => f64::INFINITY,
+    }
 }
 
 /// Returns the places of the `n` best points, which are losses: whole ranks while they fit, of the next rank those
@@ -141,12 +148,17 @@ fn furthest_pruned(
     n: usize,
 ) -> Vec<usize> {
     let direction = directions.first().copied().unwrap_or(StudyDirection::Minimize);
-    let score = |index: usize| match trials[index].intermediate_values.last_key_value() {
+    let scored = pruned.into_iter().map(|index| (pruned_score(trials[index], direction), index));
+    smallest(scored.collect(), n)
+}
+
+/// Returns a score that is smaller for a larger last step, then for a better value there.
+fn pruned_score(trial: &FrozenTrial, direction: StudyDirection) -> (f64, f64) {
+    match trial.intermediate_values.last_key_value() {
         Some((step, value)) if value.is_nan() => (-(*step as f64), f64::INFINITY),
         Some((step, value)) => (-(*step as f64), direction.to_minimize(*value)),
         None => (1.0, 0.0),
-    };
-    smallest(pruned.into_iter().map(|index| (score(index), index)).collect(), n)
+    }
 }
 
 fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
@@ -158,11 +170,10 @@ fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
 
 /// Returns the indices of the `n` smallest scores, of equal ones the first; in no order. O(n).
 fn smallest(mut scored: Vec<((f64, f64), usize)>, n: usize) -> Vec<usize> {
-    let compare = |a: &((f64, f64), usize), b: &((f64, f64), usize)| {
-        a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
-    };
     if n < scored.len() {
-        scored.select_nth_unstable_by(n, compare);
+        scored.select_nth_unstable_by(n, |a, b| {
+            a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+        });
         scored.truncate(n);
     }
     scored.into_iter().map(|(_, index)| index).collect()
