@@ -32,19 +32,20 @@ impl PartialFixedSampler {
 
     /// Returns the history of what is left free; a trial that has no such parameter, or not yet, is part of it.
     fn free_history(&self, history: &History) -> History {
-        let has_values = |trial: &&FrozenTrial| {
-            trial.params.iter().all(|(name, param)| {
-                self.fixed_value(name).is_none_or(|value| {
-                    param.distribution.to_internal(value).is_ok_and(|fixed| fixed == param.internal)
-                })
-            })
-        };
-        let without = |trial: &FrozenTrial| FrozenTrial {
-            params: self.free_params(&trial.params),
-            ..trial.clone()
-        };
-        let trials = history.trials().iter().filter(has_values).map(without).collect();
+        let mut trials = Vec::new();
+        for trial in history.trials() {
+            if trial.params.iter().all(|(name, param)| self.allows(name, param)) {
+                let params = self.free_params(&trial.params);
+                trials.push(FrozenTrial { params, ..trial.clone() });
+            }
+        }
         History::new(history.directions().to_vec(), trials)
+    }
+
+    /// Returns whether a parameter is free or has its fixed value.
+    fn allows(&self, name: &str, param: &Param) -> bool {
+        let Some(value) = self.fixed_value(name) else { return true };
+        param.distribution.to_internal(value).is_ok_and(|fixed| fixed == param.internal)
     }
 
     fn free_params(&self, params: &[(String, Param)]) -> Vec<(String, Param)> {

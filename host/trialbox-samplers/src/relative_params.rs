@@ -22,10 +22,8 @@ pub(crate) fn to_attrs(
     let text = Json::object(external).to_string();
     // The text is ASCII, so that bytes are characters.
     let slices = text.as_bytes().chunks(SLICE).map(String::from_utf8_lossy);
-    let attr = |(index, slice): (usize, std::borrow::Cow<str>)| {
-        (format!("{prefix}:{index}"), Json::from(slice.into_owned()))
-    };
-    slices.enumerate().map(attr).collect()
+    let attrs = slices.enumerate();
+    attrs.map(|(i, slice)| (format!("{prefix}:{i}"), Json::from(slice.into_owned()))).collect()
 }
 
 /// Returns the external values of a trial's joint draw; `None` if it has none, or if it is read while another

@@ -36,32 +36,35 @@ pub(crate) fn trial_with(
     state: TrialState,
     params: &[(&str, Distribution, f64)],
 ) -> FrozenTrial {
-    let param = |(name, distribution, internal): &(&str, Distribution, f64)| {
-        let param = Param { distribution: distribution.clone(), internal: *internal };
-        ((*name).to_owned(), param)
-    };
     let values = if state == TrialState::Complete { vec![0.0] } else { vec![] };
-    FrozenTrial { state, values, params: params.iter().map(param).collect(), ..trial(number) }
+    let mut trial = FrozenTrial { state, values, ..trial(number) };
+    for (name, distribution, internal) in params {
+        let param = Param { distribution: distribution.clone(), internal: *internal };
+        trial.params.push(((*name).to_owned(), param));
+    }
+    trial
 }
 
 /// Returns COMPLETE trials with these values at the steps 0, 1, ….
 pub(crate) fn reporting(values: &[&[f64]]) -> Vec<FrozenTrial> {
-    let reporting = |(number, values): (u32, &&[f64])| FrozenTrial {
-        intermediate_values: by_step(values),
-        ..trial(number)
-    };
-    (0..).zip(values).map(reporting).collect()
+    let mut trials = Vec::with_capacity(values.len());
+    for (number, values) in (0..).zip(values) {
+        trials.push(FrozenTrial { intermediate_values: by_step(values), ..trial(number) });
+    }
+    trials
 }
 
 /// Returns PRUNED trials that have left these values at the rungs 0, 1, ….
 pub(crate) fn on_rungs(values: &[&[f64]]) -> Vec<FrozenTrial> {
-    let rung = |(rung, value): (usize, &f64)| (format!("completed_rung_{rung}"), (*value).into());
-    let on_rungs = |(number, values): (u32, &&[f64])| FrozenTrial {
-        state: TrialState::Pruned,
-        system_attrs: values.iter().enumerate().map(rung).collect(),
-        ..trial(number)
-    };
-    (0..).zip(values).map(on_rungs).collect()
+    let mut trials = Vec::with_capacity(values.len());
+    for (number, values) in (0..).zip(values) {
+        let mut trial = FrozenTrial { state: TrialState::Pruned, ..trial(number) };
+        for (rung, value) in values.iter().enumerate() {
+            trial.system_attrs.insert(format!("completed_rung_{rung}"), (*value).into());
+        }
+        trials.push(trial);
+    }
+    trials
 }
 
 /// Judges a trial with these values at the steps 0, 1, ….

@@ -80,7 +80,8 @@ impl GridSampler {
     fn cell(&self, attrs: &std::collections::BTreeMap<String, Json>) -> Option<usize> {
         let cell = attrs.get(GRID_ID_ATTR)?.as_i64()?;
         let is_ours = self.is_this_grid(attrs.get(SEARCH_SPACE_ATTR)?);
-        usize::try_from(cell).ok().filter(|cell| is_ours && *cell < self.cells.len())
+        let cell = usize::try_from(cell).ok()?;
+        if is_ours && cell < self.cells.len() { Some(cell) } else { None }
     }
 
     fn is_this_grid(&self, search_space: &Json) -> bool {
@@ -189,10 +190,11 @@ mod tests {
     use trialbox_core::{FrozenTrial, StudyDirection, TrialNumber};
 
     fn grid() -> GridSampler {
-        let values = |list: &[i64]| list.iter().map(|value| Json::from(*value)).collect::<Vec<_>>();
-        let space = [("y", values(&[10, 20, 30])), ("a", values(&[1, 2]))];
-        let search_space =
-            space.map(|(name, values)| (name.to_owned(), values)).into_iter().collect();
+        let mut search_space = BTreeMap::new();
+        for (name, values) in [("y", &[10, 20, 30][..]), ("a", &[1, 2])] {
+            let values = values.iter().map(|value: &i64| Json::from(*value)).collect();
+            search_space.insert(name.to_owned(), values);
+        }
         GridSampler::new(&GridOptions { search_space, seed: 0 })
     }
 
@@ -218,14 +220,17 @@ mod tests {
     /// `GridSampler({"y": [10, 20, 30], "a": [1, 2]})._all_grids` of Optuna 5.0.
     #[test]
     fn the_cells_are_numbered_as_by_optuna() {
-        let cell = |cell: usize| {
-            ["a", "y"].map(|name| grid().value(cell, name).and_then(Json::as_i64).expect("a value"))
-        };
-        assert_eq!(
-            (0..6).map(cell).collect::<Vec<_>>(),
-            [[2, 30], [1, 30], [1, 20], [2, 10], [1, 10], [2, 20]]
-        );
+        let want = [[2, 30], [1, 30], [1, 20], [2, 10], [1, 10], [2, 20]];
+        for (cell, want) in want.into_iter().enumerate() {
+            let found = ["a", "y"].map(|name| grid().value(cell, name).and_then(Json::as_i64));
+            assert_eq!(found, want.map(Some), "{cell}");
+        }
         assert_eq!(grid().search_space_json().to_string(), r#"{"a": [1, 2], "y": [10, 20, 30]}"#);
+    }
+
+    fn all_but(open: u32, state: TrialState) -> Vec<FrozenTrial> {
+        let others = (0..6).filter(|cell| *cell != open);
+        others.map(|cell| marked(10 + cell, state, cell.into())).collect()
     }
 
     #[test]
@@ -235,11 +240,6 @@ mod tests {
             (0..6).map(|number| cell_of(&nothing, number)).collect::<Vec<_>>(),
             [0, 1, 2, 3, 4, 5]
         );
-        let all_but = |open: u64, state: TrialState| {
-            let number = |cell: u64| 10 + cell as u32;
-            let others = (0..6).filter(move |cell| *cell != open);
-            others.map(move |cell| marked(number(cell), state, cell)).collect::<Vec<_>>()
-        };
         for number in 20..30 {
             assert_eq!(cell_of(&history(all_but(4, TrialState::Running)), number), 4);
             let mut begun = all_but(2, TrialState::Fail);

@@ -62,19 +62,17 @@ fn volume(mut points: Vec<&[f64]>, reference: &[f64]) -> f64 {
 
 /// Returns the sum over the points of what each covers beyond those after it.
 fn recursive(points: &[&[f64]], reference: &[f64]) -> f64 {
-    let inclusive = |point: &[f64]| -> f64 {
-        reference.iter().zip(point).map(|(reference, value)| reference - value).product()
-    };
     let mut sum = 0.0;
     for (index, point) in points.iter().enumerate() {
         let rest = &points[index + 1..];
+        let inclusive: f64 =
+            reference.iter().zip(*point).map(|(reference, value)| reference - value).product();
         let limited: Vec<Vec<f64>> = rest
             .iter()
             .map(|other| other.iter().zip(*point).map(|(a, b)| a.max(*b)).collect())
             .collect();
         let limited = without_dominated(&limited);
-        sum += inclusive(point)
-            - if limited.is_empty() { 0.0 } else { recursive(&limited, reference) };
+        sum += inclusive - if limited.is_empty() { 0.0 } else { recursive(&limited, reference) };
     }
     sum
 }

@@ -32,20 +32,23 @@ pub fn non_domination_ranks(points: &[Vec<f64>], n_below: usize) -> Vec<usize> {
 /// Returns for each of `places`, whose points are distinct and in lexicographic order, whether it is on their front.
 fn front<'a>(places: &[usize], point: impl Fn(usize) -> &'a Vec<f64>) -> Vec<bool> {
     // A later point never dominates an earlier one, and the first column need not be compared.
-    let rest = |place: usize| point(place).get(1..).unwrap_or_default();
     let mut front: Vec<&[f64]> = Vec::new();
-    let mut is_on_front = |place: &usize| {
-        let rest = rest(*place);
-        let dominates = |other: &&[f64]| other.iter().zip(rest).all(|(other, mine)| other <= mine);
+    let mut is_on_front = Vec::with_capacity(places.len());
+    for place in places {
+        let rest = point(*place).get(1..).unwrap_or_default();
         let is_dominated = match rest {
             // Of two objectives, the latest on the front has the smallest second value.
-            [_] => front.last().is_some_and(dominates),
-            _ => front.iter().any(dominates),
+            [_] => front.last().is_some_and(|other| is_nowhere_larger(other, rest)),
+            _ => front.iter().any(|other| is_nowhere_larger(other, rest)),
         };
         if !is_dominated {
             front.push(rest);
         }
-        !is_dominated
-    };
-    places.iter().map(&mut is_on_front).collect()
+        is_on_front.push(!is_dominated);
+    }
+    is_on_front
+}
+
+fn is_nowhere_larger(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a <= b)
 }

@@ -6,13 +6,13 @@ use super::{distinct, hypervolume};
 /// Optuna, and 1e-12 instead of 0.
 pub fn reference_point(points: &[Vec<f64>]) -> Vec<f64> {
     let n_columns = points.first().map_or(0, Vec::len);
-    let worst =
-        |column: usize| points.iter().map(|point| point[column]).fold(f64::NEG_INFINITY, f64::max);
-    let beyond = |worst: f64| {
+    let mut reference = Vec::with_capacity(n_columns);
+    for column in 0..n_columns {
+        let worst = points.iter().map(|point| point[column]).fold(f64::NEG_INFINITY, f64::max);
         let beyond = (1.1 * worst).max(0.9 * worst);
-        if beyond == 0.0 { 1e-12 } else { beyond }
-    };
-    (0..n_columns).map(worst).map(beyond).collect()
+        reference.push(if beyond == 0.0 { 1e-12 } else { beyond });
+    }
+    reference
 }
 
 /// Returns the indices of `k` points, chosen one by one so that each adds the most volume: the greedy algorithm for
@@ -60,10 +60,9 @@ fn select_from_plane(points: Vec<&[f64]>, k: usize, reference: &[f64]) -> Vec<us
         .collect();
     let mut chosen = Vec::with_capacity(k);
     for _ in 0..k {
-        let area = |(_, point, corner): &(usize, &[f64], [f64; 2])| {
-            (corner[0] - point[0]) * (corner[1] - point[1])
-        };
-        let best = first_largest(left.iter().map(area));
+        let areas =
+            left.iter().map(|(_, point, corner)| (corner[0] - point[0]) * (corner[1] - point[1]));
+        let best = first_largest(areas);
         let (place, point, _) = left.remove(best);
         chosen.push(place);
         left[..best].iter_mut().for_each(|(_, _, corner)| corner[0] = corner[0].min(point[0]));
@@ -106,11 +105,11 @@ struct Candidate<'a> {
 
 impl<'a> Greedy<'a> {
     fn new(points: Vec<&'a [f64]>, reference: &'a [f64]) -> Self {
-        let candidate = |(place, point): (usize, &'a [f64])| {
+        let mut left = Vec::with_capacity(points.len());
+        for (place, point) in points.into_iter().enumerate() {
             let alone = covered(point, reference);
-            Candidate { place, point, alone, adds: alone }
-        };
-        let left = points.into_iter().enumerate().map(candidate).collect();
+            left.push(Candidate { place, point, alone, adds: alone });
+        }
         Greedy { reference, left, chosen: Vec::new(), volume: 0.0 }
     }
 
@@ -161,8 +160,10 @@ impl<'a> Greedy<'a> {
             self.chosen.pop();
             return with - self.volume;
         }
-        let limit = |other: &Vec<f64>| other.iter().zip(point).map(|(a, b)| a.max(*b)).collect();
-        let shared: Vec<Vec<f64>> = self.chosen.iter().map(limit).collect();
+        let mut shared: Vec<Vec<f64>> = Vec::with_capacity(self.chosen.len());
+        for other in &self.chosen {
+            shared.push(other.iter().zip(point).map(|(a, b)| a.max(*b)).collect());
+        }
         alone - hypervolume(&shared, self.reference)
     }
 }

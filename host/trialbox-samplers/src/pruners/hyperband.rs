@@ -50,6 +50,15 @@ impl HyperbandPruner {
         HyperbandPruner { options }
     }
 
+    /// Returns the brackets, or `None` while there are none.
+    fn brackets(&self, history: &History, current: &RunningTrial) -> Option<Brackets> {
+        let max_resource = match self.options.max_resource {
+            Some(n_steps) => n_steps,
+            None => history.last_complete_step()?.checked_add(1)?.try_into().ok()?,
+        };
+        Brackets::new(current.study_name, &self.options, max_resource)
+    }
+
     /// Returns the pruner of a bracket.
     fn halving(&self, bracket: usize) -> SuccessiveHalvingPruner {
         let HyperbandOptions { min_resource, reduction_factor, bootstrap_count, .. } = self.options;
@@ -64,15 +73,9 @@ impl HyperbandPruner {
 
 impl Pruner for HyperbandPruner {
     fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
-        let last_step = || history.last_complete_step()?.checked_add(1)?.try_into().ok();
-        let max_resource = self.options.max_resource.or_else(last_step);
-        let brackets = max_resource.and_then(|max_resource| {
-            Brackets::new(current.study_name, &self.options, max_resource)
-        });
-        let Some(brackets) = brackets else { return Judgement::new(false) };
+        let Some(brackets) = self.brackets(history, current) else { return Judgement::new(false) };
         let bracket = brackets.of(current.number);
-        let is_peer = |number| brackets.of(number) == bracket;
-        self.halving(bracket).judge_among(is_peer, history, current)
+        self.halving(bracket).judge_among(|number| brackets.of(number) == bracket, history, current)
     }
 }
 
@@ -96,14 +99,15 @@ impl Brackets {
         if n < 1.0 {
             return None;
         }
-        let share = |bracket: i32| {
+        let mut shares = Vec::with_capacity(n as usize);
+        for bracket in 0..n as i32 {
             let s = n as i32 - 1 - bracket;
-            (n * factor.powi(s) / f64::from(s + 1)).ceil() as u64
-        };
+            shares.push((n * factor.powi(s) / f64::from(s + 1)).ceil() as u64);
+        }
         let mut prefix = Crc32::default();
         prefix.update(study_name.as_bytes());
         prefix.update(b"_");
-        Some(Brackets { prefix, shares: (0..n as i32).map(share).collect() })
+        Some(Brackets { prefix, shares })
     }
 
     fn of(&self, number: TrialNumber) -> usize {
@@ -112,12 +116,13 @@ impl Brackets {
         let total: u128 = self.shares.iter().map(|share| u128::from(*share)).sum();
         // Less than the CRC-32, which has 32 bits.
         let mut place = (u128::from(crc.value()) % total) as u64;
-        let is_beyond = |share: &&u64| {
-            let is_beyond = place >= **share;
-            place = place.saturating_sub(**share);
-            is_beyond
-        };
-        self.shares.iter().take_while(is_beyond).count()
+        for (bracket, share) in self.shares.iter().enumerate() {
+            if place < *share {
+                return bracket;
+            }
+            place -= share;
+        }
+        self.shares.len()
     }
 }
 

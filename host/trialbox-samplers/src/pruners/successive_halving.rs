@@ -63,9 +63,8 @@ impl SuccessiveHalvingPruner {
             return judgement;
         };
         let Some(min_resource) = self.min_resource(history) else { return judgement };
-        let is_reached = |rung| *step >= self.step_of(rung, min_resource);
         let mut rung = current_rung(current);
-        while !judgement.should_prune && is_reached(rung) {
+        while !judgement.should_prune && *step >= self.step_of(rung, min_resource) {
             if value.is_nan() {
                 judgement.should_prune = true;
                 break;
@@ -113,8 +112,11 @@ impl Pruner for SuccessiveHalvingPruner {
 
 /// Returns the first rung that the trial has not reached.
 fn current_rung(current: &RunningTrial) -> usize {
-    let has_reached = |rung: &usize| current.system_attrs.contains_key(&rung_key(*rung));
-    (0..).take_while(has_reached).count()
+    let mut rung = 0;
+    while current.system_attrs.contains_key(&rung_key(rung)) {
+        rung += 1;
+    }
+    rung
 }
 
 fn rung_key(rung: usize) -> String {
@@ -207,8 +209,8 @@ mod tests {
         want: (bool, &[f64]),
     ) {
         let judgement = judge(pruner, direction, &on_rungs(rungs), values);
-        let named = |(rung, value): (usize, &f64)| (rung_key(rung), Json::Float(*value));
-        let left: Vec<(String, Json)> = want.1.iter().enumerate().map(named).collect();
+        let left = want.1.iter().enumerate();
+        let left = left.map(|(rung, value)| (rung_key(rung), Json::Float(*value))).collect();
         assert_eq!((judgement.should_prune, judgement.system_attrs), (want.0, left));
     }
 
@@ -245,14 +247,13 @@ mod tests {
     #[test]
     fn the_first_rung_is_at_a_hundredth_of_the_longest_complete_trial() {
         let long = vec![1.0; 301];
-        let judged = |rivals: &[&[f64]], n: usize| {
-            let judgement = judge(&halving(None, 0), Minimize, &reporting(rivals), &long[..n]);
-            judgement.system_attrs.len()
-        };
-        assert_eq!(judged(&[], 100), 0);
-        assert_eq!(judged(&[&[1.0; 50]], 2), 1);
-        assert_eq!(judged(&[&long], 3), 0);
-        assert_eq!(judged(&[&long], 4), 1);
+        let cases: [(&[&[f64]], usize, usize); 4] =
+            [(&[], 100, 0), (&[&[1.0; 50]], 2, 1), (&[&long], 3, 0), (&[&long], 4, 1)];
+        for (rivals, n_steps, n_rungs) in cases {
+            let rivals = reporting(rivals);
+            let judgement = judge(&halving(None, 0), Minimize, &rivals, &long[..n_steps]);
+            assert_eq!(judgement.system_attrs.len(), n_rungs, "{n_steps}");
+        }
     }
 
     #[test]

@@ -35,12 +35,13 @@ pub(super) fn point(index: u32, dimensions: usize) -> Vec<f64> {
 ///
 /// Matoušek 1998, "On the L2-Discrepancy for Anchored Boxes".
 pub(super) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng) -> Vec<f64> {
-    let scramble = |found: &Directions| {
+    let mut point = Vec::with_capacity(dimensions);
+    for found in &DIRECTIONS[..dimensions] {
         let matrix: [u32; BITS] = std::array::from_fn(|row| matrix_row(row, rng));
         let shift = random_bits(rng);
-        to_unit(multiply(&matrix, digits(index, found)) ^ shift)
-    };
-    DIRECTIONS[..dimensions].iter().map(scramble).collect()
+        point.push(to_unit(multiply(&matrix, digits(index, found)) ^ shift));
+    }
+    point
 }
 
 /// Returns row `row` of a lower triangular matrix over two elements: random bits before its diagonal one. The leading
@@ -130,16 +131,18 @@ mod tests {
 
     #[test]
     fn scrambling_keeps_one_point_in_each_interval_and_pair_of_quarters() {
-        let scrambled = |index| scrambled_point(index, 3, &mut trial_rng(5, TrialNumber(0)));
-        let points: Vec<Vec<f64>> = (0..64).map(scrambled).collect();
+        let points: Vec<Vec<f64>> = (0..64)
+            .map(|index| scrambled_point(index, 3, &mut trial_rng(5, TrialNumber(0))))
+            .collect();
         for j in 0..3 {
             let mut cells: Vec<usize> = points.iter().map(|x| (x[j] * 64.0) as usize).collect();
             cells.sort_unstable();
             assert_eq!(cells, (0..64).collect::<Vec<_>>());
         }
-        let quarter = |x: &[f64]| ((x[0] * 4.0) as usize, (x[1] * 4.0) as usize);
         let mut counts = [[0; 4]; 4];
-        points.iter().map(|x| quarter(x)).for_each(|(i, j)| counts[i][j] += 1);
+        for x in &points {
+            counts[(x[0] * 4.0) as usize][(x[1] * 4.0) as usize] += 1;
+        }
         assert_eq!(counts, [[4; 4]; 4]);
         assert_ne!(points[0], point(0, 3));
     }

@@ -31,9 +31,11 @@ pub(super) fn groups<'a>(trials: impl IntoIterator<Item = &'a FrozenTrial>) -> V
         }
         groups = next;
     }
-    let space = |group: Vec<(&str, &Distribution)>| -> SearchSpace {
-        let several = group.into_iter().filter(|(_, distribution)| distribution.single().is_none());
-        several.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
-    };
-    groups.into_iter().map(space).filter(|space| !space.is_empty()).collect()
+    groups.into_iter().map(space_of).filter(|space| !space.is_empty()).collect()
+}
+
+/// Returns the parameters of a group that have more than one value.
+fn space_of(group: Vec<(&str, &Distribution)>) -> SearchSpace {
+    let several = group.into_iter().filter(|(_, distribution)| distribution.single().is_none());
+    several.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
 }

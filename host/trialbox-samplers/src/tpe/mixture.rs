@@ -287,15 +287,14 @@ impl<'a> Cells<'a> {
     const WORTH: usize = 8;
 
     fn new(kernels: &'a NumericKernels, points: &[f64], step: f64) -> Self {
-        let mut values: Vec<f64> = Vec::new();
-        let mut place = |value: &f64| {
-            let found = values.iter().position(|known| known == value);
-            found.unwrap_or_else(|| {
-                values.push(*value);
-                values.len() - 1
-            })
-        };
-        let places = points.iter().map(&mut place).collect();
+        let (mut values, mut places) = (Vec::<f64>::new(), Vec::with_capacity(points.len()));
+        for point in points {
+            let place = values.iter().position(|known| known == point).unwrap_or(values.len());
+            if place == values.len() {
+                values.push(*point);
+            }
+            places.push(place);
+        }
         let ends = values.iter().map(|value| kernels.axis.cell(*value, step)).collect();
         Cells { kernels, places, ends, n_computed: 0, remembered: None }
     }

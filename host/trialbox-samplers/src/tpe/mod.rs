@@ -55,15 +55,19 @@ impl TpeSampler {
             < self.options.n_startup_trials
     }
 
-    /// Proposes internal values for the parameters of a space that is not empty, in its order.
-    fn propose(&self, history: &History, space: &SearchSpace, rng: &mut TrialRng) -> Vec<f64> {
-        let is_used = |state| match state {
+    /// Returns whether trials in this state count as observations.
+    fn uses(&self, state: TrialState) -> bool {
+        match state {
             TrialState::Complete | TrialState::Pruned => true,
             TrialState::Running => self.options.constant_liar,
             TrialState::Fail | TrialState::Waiting => false,
-        };
+        }
+    }
+
+    /// Proposes internal values for the parameters of a space that is not empty, in its order.
+    fn propose(&self, history: &History, space: &SearchSpace, rng: &mut TrialRng) -> Vec<f64> {
         let trials: Vec<&FrozenTrial> =
-            history.trials().iter().filter(|trial| is_used(trial.state)).collect();
+            history.trials().iter().filter(|trial| self.uses(trial.state)).collect();
         let n_finished = trials.iter().filter(|it| it.state != TrialState::Running).count();
         let n_below = n_below(n_finished, history.directions().len());
         let (below, above) = split(&trials, history.directions(), n_below);
@@ -102,6 +106,12 @@ impl Configured<dyn Sampler> for TpeOptions {
     }
 }
 
+/// Returns the parameters of `group` that are in `space` too.
+fn common_part(group: &SearchSpace, space: &SearchSpace) -> SearchSpace {
+    let common = group.iter().filter(|(name, _)| space.get(name).is_some());
+    common.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
+}
+
 impl Sampler for TpeSampler {
     fn learns_from_results(&self) -> bool {
         true
@@ -126,12 +136,8 @@ impl Sampler for TpeSampler {
             return Suggestion::default();
         }
         let groups = if self.options.group {
-            let is_left = |(name, _): &(&str, &Distribution)| space.get(name).is_some();
-            let left = |group: SearchSpace| -> SearchSpace {
-                let left = group.iter().filter(is_left);
-                left.map(|(name, distribution)| (name.to_owned(), distribution.clone())).collect()
-            };
-            groups::groups(one_of_each_schema(history)).into_iter().map(left).collect()
+            let groups = groups::groups(one_of_each_schema(history));
+            groups.into_iter().map(|group| common_part(&group, space)).collect()
         } else {
             vec![space.clone()]
         };

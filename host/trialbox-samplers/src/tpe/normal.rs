@@ -125,8 +125,11 @@ fn quantile_of_log(log_p: f64) -> f64 {
 type Rational = ([f64; 8], [f64; 8]);
 
 fn ratio(x: f64, (numerator, denominator): &Rational) -> f64 {
-    let polynomial = |terms: &[f64; 8]| terms.iter().rev().fold(0.0, |sum, term| sum * x + term);
-    polynomial(numerator) / polynomial(denominator)
+    polynomial(x, numerator) / polynomial(x, denominator)
+}
+
+fn polynomial(x: f64, terms: &[f64; 8]) -> f64 {
+    terms.iter().rev().fold(0.0, |sum, term| sum * x + term)
 }
 
 // Wichura 1988, "Algorithm AS 241: The Percentage Points of the Normal Distribution", PPND16: relative

@@ -97,20 +97,21 @@ enum Source {
 }
 
 fn sources_of(trial: &FrozenTrial, space: &SearchSpace) -> Vec<Source> {
-    let source = |(name, distribution): (&str, &Distribution)| {
-        let Some(place) = trial.params.iter().position(|(found, _)| found == name) else {
-            return Source::Missing;
-        };
-        let stored = &trial.params[place].1.distribution;
-        let is_as_stored = match (stored, distribution) {
-            (Distribution::Float(_), Distribution::Float(_)) => true,
-            (Distribution::Int(_), Distribution::Int(_)) => true,
-            (Distribution::Categorical(_), _) => stored.is_same(distribution),
-            _ => false,
-        };
-        if is_as_stored { Source::AsStored(place) } else { Source::Converted(place) }
+    space.iter().map(|(name, distribution)| source_of(trial, name, distribution)).collect()
+}
+
+fn source_of(trial: &FrozenTrial, name: &str, distribution: &Distribution) -> Source {
+    let Some(place) = trial.params.iter().position(|(found, _)| found == name) else {
+        return Source::Missing;
     };
-    space.iter().map(source).collect()
+    let stored = &trial.params[place].1.distribution;
+    let is_as_stored = match (stored, distribution) {
+        (Distribution::Float(_), Distribution::Float(_)) => true,
+        (Distribution::Int(_), Distribution::Int(_)) => true,
+        (Distribution::Categorical(_), _) => stored.is_same(distribution),
+        _ => false,
+    };
+    if is_as_stored { Source::AsStored(place) } else { Source::Converted(place) }
 }
 
 fn internal_of_external(external: &Json, distribution: &Distribution) -> Option<f64> {

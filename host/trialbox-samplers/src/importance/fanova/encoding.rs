@@ -32,8 +32,8 @@ impl Encoding {
             Some(names) => named_space(history, names)?,
             None => common_space(history)?,
         };
-        let has_all = |trial: &&&FrozenTrial| space.keys().all(|name| trial.param(name).is_some());
-        let trials: Vec<&FrozenTrial> = trials.iter().filter(has_all).copied().collect();
+        let mut trials = trials.to_vec();
+        trials.retain(|trial| space.keys().all(|name| trial.param(name).is_some()));
         if trials.len() < 2 {
             let n_complete = history.in_state(TrialState::Complete).count();
             return Err(ImportanceError::TooFewTrials { n_usable: trials.len(), n_complete });
@@ -41,9 +41,8 @@ impl Encoding {
         let targets = trials.iter().map(|trial| trial.values[objective]).collect();
         let mut encoding = Encoding { params: vec![], bounds: vec![], columns: vec![], targets };
         for (name, distribution) in space {
-            let internal = |trial: &&FrozenTrial| trial.param(name).map_or(0.0, |it| it.internal);
-            let values = trials.iter().map(internal).collect();
-            encoding.add(name, distribution, values);
+            let values = trials.iter().filter_map(|trial| Some(trial.param(name)?.internal));
+            encoding.add(name, distribution, values.collect());
         }
         Ok(encoding)
     }
@@ -54,9 +53,9 @@ impl Encoding {
             _ if distribution.single().is_some() => {}
             Distribution::Categorical(categorical) => {
                 for choice in 0..categorical.choices().len() {
-                    let is_it = |value: &f64| f64::from(u8::from(*value as usize == choice));
+                    let is_it = values.iter().map(|value| u8::from(*value as usize == choice));
                     self.bounds.push((0.0, 1.0));
-                    self.columns.push(values.iter().map(is_it).collect());
+                    self.columns.push(is_it.map(f64::from).collect());
                 }
             }
             Distribution::Float(float) => self.add_number((float.low(), float.high()), values),
@@ -103,19 +102,20 @@ fn space_of(trial: &FrozenTrial) -> Space<'_> {
 
 /// Returns the distributions of the named parameters in the COMPLETE trials that have all of them.
 fn named_space<'a>(history: &'a History, names: &[String]) -> Result<Space<'a>, ImportanceError> {
-    let has_all = |trial: &&FrozenTrial| names.iter().all(|name| trial.param(name).is_some());
-    let mut trials = history.in_state(TrialState::Complete).filter(has_all);
+    let mut trials = history
+        .in_state(TrialState::Complete)
+        .filter(|trial| names.iter().all(|name| trial.param(name).is_some()));
     let Some(first) = trials.next() else {
         return Err(ImportanceError::NeverTogether { names: names.to_vec() });
     };
     let mut space = space_of(first);
     space.retain(|name, _| names.iter().any(|wanted| wanted == name));
     for trial in trials {
-        let changes = |(name, distribution): &(&&str, &&Distribution)| {
-            trial.param(name).is_none_or(|param| !param.distribution.is_same(distribution))
-        };
-        if let Some((name, _)) = space.iter().find(changes) {
-            return Err(ImportanceError::ChangingRange { name: (*name).to_owned() });
+        for (name, distribution) in &space {
+            match trial.param(name) {
+                Some(param) if param.distribution.is_same(distribution) => {}
+                _ => return Err(ImportanceError::ChangingRange { name: (*name).to_owned() }),
+            }
         }
     }
     Ok(space)

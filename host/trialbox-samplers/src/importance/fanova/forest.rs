@@ -55,13 +55,15 @@ pub(super) fn grow_forest(columns: &[Vec<f64>], targets: &[f64], seed: u64) -> V
     let mean = targets.iter().map(|target| target / n as f64).sum::<f64>();
     // Around 0, sums of squares keep their digits.
     let targets: Vec<f64> = targets.iter().map(|target| target - mean).collect();
-    let sorted = |column: &Vec<f64>| {
-        let mut order: Vec<u32> = (0..n as u32).collect();
-        order.sort_by(|a, b| column[*a as usize].total_cmp(&column[*b as usize]));
-        order
-    };
-    let orders: Vec<Vec<u32>> = columns.iter().map(sorted).collect();
+    let orders: Vec<Vec<u32>> = columns.iter().map(|column| sort_rows(column)).collect();
     (0..N_TREES).map(|_| Growing::new(columns, &targets, &orders, &mut rng).grow()).collect()
+}
+
+/// Returns the rows in the order of their values, equal ones in their own.
+fn sort_rows(column: &[f64]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..column.len() as u32).collect();
+    order.sort_by(|a, b| column[*a as usize].total_cmp(&column[*b as usize]));
+    order
 }
 
 /// A tree on its way. A node's rows stand in the same range of each of `orders`.
@@ -117,10 +119,10 @@ impl<'a> Growing<'a> {
         let n = targets.len();
         let mut weights = vec![0.0; n];
         (0..n).for_each(|_| weights[below(n as u64, rng) as usize] += 1.0);
-        let drawn = |order: &Vec<u32>| {
-            order.iter().copied().filter(|row| weights[*row as usize] > 0.0).collect()
-        };
-        let orders: Vec<Vec<u32>> = orders.iter().map(drawn).collect();
+        let mut orders = orders.to_vec();
+        for order in &mut orders {
+            order.retain(|row| weights[*row as usize] > 0.0);
+        }
         let (goes_left, tried) = (vec![false; n], (0..columns.len()).collect());
         Growing { columns, targets, weights, orders, goes_left, tried, nodes: vec![], rng }
     }
@@ -258,12 +260,7 @@ mod tests {
         let targets: Vec<f64> = (0..40).map(|i| f64::from(i * i % 17)).collect();
         let mean = targets.iter().sum::<f64>() / 40.0;
         let mut rng = seeded_rng(3);
-        let order = |column: &Vec<f64>| {
-            let mut order: Vec<u32> = (0..40).collect();
-            order.sort_by(|a, b| column[*a as usize].total_cmp(&column[*b as usize]));
-            order
-        };
-        let orders: Vec<Vec<u32>> = columns.iter().map(order).collect();
+        let orders: Vec<Vec<u32>> = columns.iter().map(|column| sort_rows(column)).collect();
         let growing = Growing::new(&columns, &targets, &orders, &mut rng);
         let seen: Vec<usize> = (0..40).filter(|row| growing.weights[*row] > 0.0).collect();
         let tree = growing.grow();

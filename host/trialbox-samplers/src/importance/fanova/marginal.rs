@@ -54,8 +54,7 @@ impl<'a> Leaves<'a> {
 
     /// Returns the variance of the tree's predictions over the box.
     pub(super) fn variance(&self) -> f64 {
-        let part = |leaf: &Leaf| leaf.value * leaf.value * self.share(leaf, &(0..0));
-        self.leaves.iter().map(part).sum()
+        self.leaves.iter().map(|leaf| leaf.value * leaf.value * self.share(leaf, &(0..0))).sum()
     }
 
     /// Returns the variance of the marginal prediction, that is of the mean over all other columns: of one column, or
@@ -118,14 +117,16 @@ struct Condition {
 
 impl Condition {
     fn of(ends: &[(f64, f64)]) -> Self {
-        let word = |ends: &[(f64, f64)]| {
-            let bits = |is_set: fn(&(f64, f64)) -> bool| {
-                let bits = ends.iter().enumerate();
-                bits.fold(0, |word, (bit, ends)| word | u64::from(is_set(ends)) << bit)
-            };
-            (bits(|(_, high)| *high < 1.0), bits(|(low, _)| *low > 0.0))
-        };
-        Condition { words: ends.chunks(64).map(word).collect() }
+        let mut words = Vec::with_capacity(ends.len().div_ceil(64));
+        for chunk in ends.chunks(64) {
+            let (mut zeros, mut ones) = (0, 0);
+            for (bit, (low, high)) in chunk.iter().enumerate() {
+                zeros |= u64::from(*high < 1.0) << bit;
+                ones |= u64::from(*low > 0.0) << bit;
+            }
+            words.push((zeros, ones));
+        }
+        Condition { words }
     }
 
     /// Returns the probability that both hold.
@@ -205,14 +206,15 @@ mod tests {
         let tree = Tree { nodes };
         let bounds = [(0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (0.0, 8.0)];
         // A quarter of the number's range, up to 2, goes to the further choices.
-        let marginal = |cell: u32| match (cell & 1, cell & 2, cell & 4) {
-            (1, _, _) => 7.0,
-            (_, 2, _) => 0.25 * 4.0 - 0.75,
-            (_, _, 4) => 0.25 * 2.5 - 0.75,
-            _ => 0.25 * 1.0 - 0.75,
-        };
-        let mean = (0..8).map(marginal).sum::<f64>() / 8.0;
-        let want = (0..8).map(|cell| (marginal(cell) - mean).powi(2)).sum::<f64>() / 8.0;
+        let marginals =
+            [0u32, 1, 2, 3, 4, 5, 6, 7].map(|cell| match (cell & 1, cell & 2, cell & 4) {
+                (1, _, _) => 7.0,
+                (_, 2, _) => 0.25 * 4.0 - 0.75,
+                (_, _, 4) => 0.25 * 2.5 - 0.75,
+                _ => 0.25 * 1.0 - 0.75,
+            });
+        let mean = marginals.iter().sum::<f64>() / 8.0;
+        let want = marginals.iter().map(|marginal| (marginal - mean).powi(2)).sum::<f64>() / 8.0;
         let found = Leaves::of(&tree, &bounds).marginal_variance(0..3);
         assert!((found - want).abs() < 1e-12, "{found}, want {want}");
     }
