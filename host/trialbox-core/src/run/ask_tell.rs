@@ -5,6 +5,7 @@ use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
     TrialBatch, TrialStart,
 };
+use crate::session::event::Event;
 use crate::session::objective::Evaluation;
 use crate::session::{CallAborted, FinishedSession, TrialContext, TrialSession};
 use crate::space::distribution::Distribution;
@@ -56,11 +57,10 @@ pub fn ask(
         TrialStart::BudgetReached { n_trials } => return Ok(Asked::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(Asked::Stopped(stop)),
     };
-    let mut ignore = |_: crate::session::event::Event| ();
-    let mut session = TrialSession::new(context, storage, &mut ignore, begun);
-    let suggested = space.iter().try_for_each(|(name, distribution)| {
-        session.suggest(name, distribution.clone()).map(|_| ())
-    });
+    // The objective runs elsewhere, and so does whatever would observe it.
+    let observer: &mut dyn FnMut(Event) = &mut |_| ();
+    let mut session = TrialSession::new(context, storage, observer, begun);
+    let suggested = suggest_all(&mut session, space);
     let mut finished = session.finish();
     let number = finished.claim.number;
     let refused = match suggested {
@@ -81,6 +81,16 @@ pub fn ask(
     let failure = refused.unwrap_or_else(|| Failure::new(FailureCode::Lost, "it was halted"));
     end_as_fail(context, storage, &mut finished, &failure);
     Ok(Asked::Refused { number, failure })
+}
+
+fn suggest_all(
+    session: &mut TrialSession,
+    space: &[(String, Distribution)],
+) -> Result<(), CallAborted> {
+    for (name, distribution) in space {
+        session.suggest(name, distribution.clone())?;
+    }
+    Ok(())
 }
 
 fn cannot_continue(error: &StorageError) -> Failure {
@@ -199,7 +209,7 @@ pub fn tell(
         return Err(TellError::NotRunning { number, state: trial.state });
     }
     let owner = trial.system_attrs.get(OWNER_ATTR).cloned().unwrap_or(Json::Null);
-    let token = owner.get(OWNER_TOKEN).and_then(Json::as_str);
+    let token = owner.get_str(OWNER_TOKEN);
     if tell.owner.is_some() && tell.owner.as_deref() != token {
         return Err(TellError::OtherOwner { number });
     }
@@ -229,18 +239,18 @@ pub fn tell(
 }
 
 fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<Verdict, TellError> {
-    let contradiction = |problem: String| Err(TellError::Contradiction { problem });
     let evaluation = match tell.state {
         None => Evaluation::Complete(tell.values.clone()),
         Some(TrialState::Complete) => {
             let verdict = judge(Evaluation::Complete(tell.values.clone()), &study.directions, None);
             return match verdict.failure {
                 None => Ok(verdict),
-                Some(failure) => contradiction(failure.message),
+                Some(failure) => Err(TellError::Contradiction { problem: failure.message }),
             };
         }
         Some(state @ (TrialState::Pruned | TrialState::Fail)) if !tell.values.is_empty() => {
-            return contradiction(format!("a trial that is {state} is told without values"));
+            let problem = format!("a trial that is {state} is told without values");
+            return Err(TellError::Contradiction { problem });
         }
         Some(TrialState::Pruned) => Evaluation::Pruned,
         Some(TrialState::Fail) => {
@@ -248,7 +258,8 @@ fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<V
             Evaluation::Fail(Failure::new(FailureCode::Guest, reason))
         }
         Some(state @ (TrialState::Running | TrialState::Waiting)) => {
-            return contradiction(format!("a trial cannot be told to be {state}"));
+            let problem = format!("a trial cannot be told to be {state}");
+            return Err(TellError::Contradiction { problem });
         }
     };
     let reported = trial.intermediate_values.iter().map(|(step, value)| (*step, *value));

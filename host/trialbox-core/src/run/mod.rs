@@ -9,8 +9,8 @@ pub mod trace;
 pub use crate::study::retry;
 
 use crate::seam::storage::{
-    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
-    StudyAttrs, TrialBatch, TrialStart,
+    BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, RetryPolicy, Storage,
+    StorageError, StudyAttrs, TrialBatch, TrialStart,
 };
 use crate::session::event::Event;
 use crate::session::objective::{Evaluation, Interruption, Objective};
@@ -173,7 +173,7 @@ pub fn run_trial(
     let ending = Ending {
         outcome: verdict.outcome,
         at: context.clock.utc_now(),
-        retry: context.retry.filter(|_| deserves_retry(interruption, context.on_deadline)),
+        retry: retry_of_interrupted(context, interruption),
     };
     match storage.finish_trial(&finished.claim, &finished.batch, &ending) {
         Ok(retry) => {
@@ -219,12 +219,16 @@ fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
     }
 }
 
-/// Returns whether an interrupted trial is requeued. A user who presses Ctrl-C does not want another try.
-fn deserves_retry(interruption: Option<Interruption>, on_deadline: OnDeadline) -> bool {
+/// Returns the policy for requeueing an interrupted trial, or `None` if it is not requeued.
+fn retry_of_interrupted(
+    context: &TrialContext,
+    interruption: Option<Interruption>,
+) -> Option<RetryPolicy> {
     match interruption {
-        Some(Interruption::Scheduler) => true,
-        Some(Interruption::Deadline) => on_deadline == OnDeadline::Retry,
-        Some(Interruption::User) | None => false,
+        Some(Interruption::Scheduler) => context.retry,
+        Some(Interruption::Deadline) if context.on_deadline == OnDeadline::Retry => context.retry,
+        // A user who presses Ctrl-C does not want another try.
+        Some(Interruption::Deadline | Interruption::User) | None => None,
     }
 }
 
@@ -343,11 +347,14 @@ fn claim_lost(
     outcome: &Outcome,
 ) -> TrialEnd {
     let ending = Ending::new(outcome.clone(), context.clock.utc_now());
-    let kept_as =
-        keep_late_result(storage, context.study.id, claim, &ending).unwrap_or_else(|error| {
+    let kept_as = match keep_late_result(storage, context.study.id, claim, &ending) {
+        Ok(kept_as) => kept_as,
+        // The trial is finished either way, and the caller still has the values to show.
+        Err(error) => {
             tracing::warn!(trial = claim.number.0, %error, "could not keep the late result");
             None
-        });
+        }
+    };
     let values = outcome.values().to_vec();
     TrialEnd::ClaimLost { number: claim.number, reason, values, kept_as }
 }
@@ -362,7 +369,7 @@ fn keep_late_result(
     if ending.outcome.values().is_empty() {
         return Ok(None);
     }
-    let attempt = claim.owner.get(OWNER_TOKEN).and_then(Json::as_str).unwrap_or("unknown");
+    let attempt = claim.owner.get_str(OWNER_TOKEN).unwrap_or("unknown");
     let key = format!("{LATE_RESULT_PREFIX}{}:{attempt}", claim.number);
     let values = ending.outcome.values().iter().copied().map(Json::from).collect();
     let value = Json::object([
@@ -399,7 +406,10 @@ pub(crate) fn judge(
             failure => Verdict { outcome: Outcome::Fail, failure },
         },
         Evaluation::Pruned => {
-            let value = last_intermediate.filter(|value| directions.len() == 1 && !value.is_nan());
+            let value = match last_intermediate {
+                Some(value) if directions.len() == 1 && !value.is_nan() => Some(value),
+                _ => None,
+            };
             Verdict { outcome: Outcome::Pruned(value), failure: None }
         }
         Evaluation::Fail(failure) => Verdict { outcome: Outcome::Fail, failure: Some(failure) },

@@ -11,6 +11,7 @@ use crate::session::TrialContext;
 use crate::session::event::Event;
 use crate::session::objective::Objective;
 use crate::study::history::History;
+use crate::study::ledger::count_towards_budget;
 use crate::study::record::StudyRecord;
 use crate::study::stopping::{Budgets, StopReason, stop_reason};
 use crate::study::trial::{TrialNumber, TrialState, UtcDateTime};
@@ -92,9 +93,11 @@ fn budget_reached(
 ) -> Result<Option<StopReason>, StorageError> {
     let Some(max_trials) = budgets.max_trials else { return Ok(None) };
     let outcomes = storage.outcomes(study.id)?;
-    let n_trials =
-        outcomes.iter().filter(|trial| trial.state.counts_towards_budget()).count() as u64;
-    Ok((n_trials >= max_trials).then_some(StopReason::BudgetReached { n_trials, max_trials }))
+    let n_trials = count_towards_budget(&outcomes);
+    if n_trials < max_trials {
+        return Ok(None);
+    }
+    Ok(Some(StopReason::BudgetReached { n_trials, max_trials }))
 }
 
 /// Returns whether a sampler has nothing left to try. A WAITING trial runs whatever the sampler says, so none may be

@@ -224,25 +224,27 @@ fn judge_silence(trial: &LeasedTrial, request: &ReapRequest) -> Silence {
         return Silence::Beats;
     }
     let observer = &request.observer;
-    let since =
-        trial.watch.as_ref().and_then(|watch| watched_since(watch, observer, &heartbeat.stamp));
-    let watched = since.map_or(Duration::ZERO, |since| observer.since_boot.saturating_sub(since));
-    match since {
-        Some(_) if watched >= grace => Silence::Lost { watched },
-        Some(_) => Silence::Suspect { watched, note: None },
-        None => {
-            let note = add_watch(trial.watch.as_ref(), observer, &heartbeat.stamp);
-            Silence::Suspect { watched, note: Some(note) }
-        }
+    let watch = trial.watch.as_ref();
+    let Some(since) = watched_since(watch, observer, &heartbeat.stamp) else {
+        let note = add_watch(watch, observer, &heartbeat.stamp);
+        return Silence::Suspect { watched: Duration::ZERO, note: Some(note) };
+    };
+    let watched = observer.since_boot.saturating_sub(since);
+    if watched >= grace {
+        Silence::Lost { watched }
+    } else {
+        Silence::Suspect { watched, note: None }
     }
 }
 
 /// Returns the time at which this observer first saw this heartbeat, by its own clock.
-fn watched_since(watch: &Json, observer: &Observer, stamp: &str) -> Option<Duration> {
-    let note = watch.get(&observer.boot_id)?;
-    let seen_secs = note.get("since_boot_secs").and_then(Json::as_f64)?;
-    let is_same = note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
-    Duration::try_from_secs_f64(seen_secs).ok().filter(|_| is_same)
+fn watched_since(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Option<Duration> {
+    // By the id of the boot: the clock starts again from 0 with the machine.
+    let note = watch?.get(&observer.boot_id)?;
+    if note.get_str("heartbeat") != Some(stamp) {
+        return None;
+    }
+    Duration::try_from_secs_f64(note.get("since_boot_secs")?.as_f64()?).ok()
 }
 
 fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
@@ -251,8 +253,9 @@ fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
         _ => vec![],
     };
     // Observations of an earlier heartbeat are out of date.
-    let is_current = |note: &Json| note.get("heartbeat").and_then(Json::as_str) == Some(stamp);
-    notes.retain(|(boot_id, note)| *boot_id != observer.boot_id && is_current(note));
+    notes.retain(|(boot_id, note)| {
+        *boot_id != observer.boot_id && note.get_str("heartbeat") == Some(stamp)
+    });
     notes.push((
         observer.boot_id.clone(),
         Json::object([

@@ -14,6 +14,7 @@ use crate::study::trial::{FrozenTrial, TrialState};
 use crate::study::usage::USAGE_ATTR;
 use crate::value::json::Json;
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The result of [`replay`].
@@ -60,8 +61,10 @@ impl Pruner for RecordedAnswers {
 /// copied provenance speaks of another trial and counts for nothing.
 pub fn recorded_seed(trial: &FrozenTrial) -> Option<u64> {
     let provenance = trial.system_attrs.get(PROVENANCE_ATTR)?;
-    let is_own = provenance.get("trial")?.as_u64() == Some(u64::from(trial.number.0));
-    provenance.get("seed")?.as_u64().filter(|_| is_own)
+    if provenance.get("trial")?.as_u64()? != u64::from(trial.number.0) {
+        return None;
+    }
+    provenance.get("seed")?.as_u64()
 }
 
 /// Runs a recorded trial again, with its parameters and `seed`, and compares all that the objective does with
@@ -91,7 +94,11 @@ pub fn replay(
     let interruption = evaluation.interruption();
     let verdict = judge(evaluation, &context.study.directions, session.last_intermediate_value());
     let finished = session.finish();
-    let difference = comparison.finish(&finished, &verdict).filter(|_| interruption.is_none());
+    let difference = match interruption {
+        None => comparison.finish(&finished, &verdict),
+        // The end of the trial is missing because it was interrupted, not because the objective differs.
+        Some(_) => None,
+    };
     Replay {
         difference,
         interruption,
@@ -131,18 +138,19 @@ impl<'a> Comparison<'a> {
             Event::Suggested { name, param } => {
                 self.asked.insert((*name).to_owned());
                 let is = param.distribution.to_string();
-                let was = self.recorded.param(name).map(|recorded| &recorded.distribution);
-                (was != Some(&param.distribution)).then(|| Difference {
-                    what: format!("the distribution of parameter `{name}`"),
-                    was: was.map_or_else(|| "not asked for".to_owned(), ToString::to_string),
-                    is,
-                })
+                let was = match self.recorded.param(name) {
+                    Some(recorded) if recorded.distribution == param.distribution => return,
+                    Some(recorded) => recorded.distribution.to_string(),
+                    None => "not asked for".to_owned(),
+                };
+                let what = format!("the distribution of parameter `{name}`");
+                Some(Difference { what, was, is })
             }
             // Of several values for one step the first is recorded. Steps that are not stored need not be known.
             Event::Reported { step, value } => {
                 let is_stored = self.recorded.intermediate_values.contains_key(step);
                 let is_first = !is_stored || self.reported.insert(*step);
-                is_first.then(|| self.report_difference(*step, *value)).flatten()
+                if is_first { self.report_difference(*step, *value) } else { None }
             }
             _ => None,
         };
@@ -152,11 +160,13 @@ impl<'a> Comparison<'a> {
         let what = format!("the report at step {step}");
         match self.recorded.intermediate_values.get(&step) {
             Some(was) => stored_difference(&what, *was, value),
-            None => self.has_all_reports.then(|| Difference {
+            None if self.has_all_reports => Some(Difference {
                 what,
                 was: "not made".to_owned(),
                 is: Json::Float(value).to_string(),
             }),
+            // The recorded curve was thinned: the step may have been reported and not stored.
+            None => None,
         }
     }
 
@@ -173,75 +183,81 @@ impl<'a> Comparison<'a> {
     /// Finds recorded data that the replay does not produce any more.
     fn missing(&self) -> Option<Difference> {
         let param = self.recorded.params.iter().find(|(name, _)| !self.asked.contains(name));
-        let gone =
-            |what: String| Difference { what, was: "there".to_owned(), is: "not".to_owned() };
-        let report = || {
+        let what = if let Some((name, _)) = param {
+            format!("the question for parameter `{name}`")
+        } else {
             let mut steps = self.recorded.intermediate_values.keys();
             let step = steps.find(|step| !self.reported.contains(step))?;
-            Some(gone(format!("the report at step {step}")))
+            format!("the report at step {step}")
         };
-        param.map(|(name, _)| gone(format!("the question for parameter `{name}`"))).or_else(report)
+        Some(Difference { what, was: "there".to_owned(), is: "not".to_owned() })
     }
 
     fn reports_difference(&self, finished: &FinishedSession) -> Option<Difference> {
         let (was, is) = (recorded_reports(self.recorded)?, finished.activity.usage.reports as i64);
-        let what = "the number of reports".to_owned();
-        (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
+        count_difference("the number of reports", was, is)
     }
 
     fn attrs_difference(&self, finished: &FinishedSession) -> Option<Difference> {
-        let differing = finished.activity.user_attrs.iter().find_map(|(key, value)| {
-            let was = self.recorded.user_attrs.get(key).map(ToString::to_string);
+        for (key, value) in &finished.activity.user_attrs {
             let is = value.to_string();
-            (was.as_ref() != Some(&is)).then(|| Difference {
-                what: format!("user attribute `{key}`"),
-                was: was.unwrap_or_else(|| "not set".to_owned()),
-                is,
-            })
-        });
+            let was = match self.recorded.user_attrs.get(key) {
+                Some(was) => was.to_string(),
+                None => "not set".to_owned(),
+            };
+            // As text, in which a NaN equals itself.
+            if was != is {
+                return Some(Difference { what: format!("user attribute `{key}`"), was, is });
+            }
+        }
         // Which of those recorded the objective has set, and not a user, only their number tells.
-        differing.or_else(|| {
-            let was = self.recorded.system_attrs.get(USAGE_ATTR)?.get("user_attrs")?.as_u64()?;
-            let is = finished.activity.user_attrs.len() as u64;
-            let what = "the number of user attributes".to_owned();
-            (was != is).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
-        })
+        let was = self.recorded.system_attrs.get(USAGE_ATTR)?.get("user_attrs")?.as_u64()?;
+        let is = finished.activity.user_attrs.len() as u64;
+        count_difference("the number of user attributes", was, is)
     }
 
     fn constraints_difference(&self, finished: &FinishedSession) -> Option<Difference> {
         let recorded = self.recorded.constraints_shown();
-        let set = |name: &str| finished.activity.constraints.iter().any(|(found, _)| found == name);
-        let gone = recorded.iter().find(|(name, _)| !set(name)).map(|(name, was)| Difference {
-            what: format!("constraint `{name}`"),
-            was: Json::Float(*was).to_string(),
-            is: "not set".to_owned(),
-        });
-        let differing = finished.activity.constraints.iter().find_map(|(name, value)| {
+        let constraints = &finished.activity.constraints;
+        for (name, value) in constraints {
             let what = format!("constraint `{name}`");
-            match recorded.iter().find(|(found, _)| found == name) {
+            let difference = match recorded.iter().find(|(found, _)| found == name) {
                 Some((_, was)) => stored_difference(&what, *was, *value),
                 None => Some(Difference {
                     what,
                     was: "not set".to_owned(),
                     is: Json::Float(*value).to_string(),
                 }),
+            };
+            if difference.is_some() {
+                return difference;
             }
-        });
-        differing.or(gone)
+        }
+        let (name, was) = recorded
+            .iter()
+            .find(|(name, _)| !constraints.iter().any(|(found, _)| found == name))?;
+        Some(Difference {
+            what: format!("constraint `{name}`"),
+            was: Json::Float(*was).to_string(),
+            is: "not set".to_owned(),
+        })
     }
 
     fn end_difference(&self, verdict: &Verdict) -> Option<Difference> {
         let (was, is) = (self.recorded, &verdict.outcome);
-        let code_was = was.system_attrs.get(FAILURE_ATTR).and_then(|failure| failure.get("code"));
-        let code_was = code_was.and_then(Json::as_str).unwrap_or_default();
-        let code_is = verdict.failure.as_ref().map_or("", |failure| failure.code.as_str());
+        let code_was = match was.system_attrs.get(FAILURE_ATTR) {
+            Some(failure) => failure.get_str("code").unwrap_or_default(),
+            None => "",
+        };
+        let code_is = match &verdict.failure {
+            Some(failure) => failure.code.as_str(),
+            None => "",
+        };
         if was.state != is.state() || code_was != code_is || was.values.len() != is.values().len() {
-            let show =
-                |state: TrialState, code: &str| format!("{state} {code}").trim_end().to_owned();
             return Some(Difference {
                 what: "how the trial ended".to_owned(),
-                was: show(was.state, code_was),
-                is: show(is.state(), code_is),
+                was: format!("{} {code_was}", was.state).trim_end().to_owned(),
+                is: format!("{} {code_is}", is.state()).trim_end().to_owned(),
             });
         }
         let several = was.values.len() > 1;
@@ -251,6 +267,13 @@ impl<'a> Comparison<'a> {
             stored_difference(&what, *was, *is)
         })
     }
+}
+
+fn count_difference<T: PartialEq + Display>(what: &str, was: T, is: T) -> Option<Difference> {
+    if was == is {
+        return None;
+    }
+    Some(Difference { what: what.to_owned(), was: was.to_string(), is: is.to_string() })
 }
 
 fn recorded_reports(trial: &FrozenTrial) -> Option<i64> {

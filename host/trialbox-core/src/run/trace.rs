@@ -130,31 +130,38 @@ impl Trace {
             return None;
         }
         let common = self.acts.len().min(other.acts.len());
-        let show = |trace: &Trace| {
-            trace.acts.get(common).map_or_else(|| "the end".to_owned(), Act::to_string)
-        };
         if self.acts.len() == other.acts.len() {
             let (was, is) = (self.calls.to_string(), other.calls.to_string());
             return Some(Difference { what: "the number of calls".to_owned(), was, is });
         }
-        Some(Difference { what: format!("call {}", common + 1), was: show(self), is: show(other) })
+        let what = format!("call {}", common + 1);
+        Some(Difference { what, was: self.show_act(common), is: other.show_act(common) })
+    }
+
+    fn show_act(&self, index: usize) -> String {
+        match self.acts.get(index) {
+            Some(act) => act.to_string(),
+            None => "the end".to_owned(),
+        }
     }
 
     fn difference_at_end(&self, other: &Trace) -> Option<Difference> {
         let (was, is) = (self.end.as_ref()?, other.end.as_ref()?);
-        let pairs = was.values.iter().zip(&is.values).enumerate();
         let several = was.values.len() > 1;
-        let value = pairs.into_iter().find_map(|(index, (was, is))| {
+        for (index, (was, is)) in was.values.iter().zip(&is.values).enumerate() {
             let what = if several { format!("value {index}") } else { "the value".to_owned() };
-            float_difference(&what, *was, *is)
-        });
-        let same = was.state == is.state
-            && was.failure == is.failure
-            && was.values.len() == is.values.len();
-        value.or_else(|| {
-            let what = "how the trial ended".to_owned();
-            (!same).then(|| Difference { what, was: was.to_string(), is: is.to_string() })
-        })
+            let difference = float_difference(&what, *was, *is);
+            if difference.is_some() {
+                return difference;
+            }
+        }
+        // Not `was == is`, to which two equal NaNs would differ.
+        if was.state == is.state && was.failure == is.failure && was.values.len() == is.values.len()
+        {
+            return None;
+        }
+        let what = "how the trial ended".to_owned();
+        Some(Difference { what, was: was.to_string(), is: is.to_string() })
     }
 }
 
@@ -174,15 +181,16 @@ impl Act {
             (
                 Act::Attached { key, beginning: was, .. },
                 Act::Attached { key: same, beginning: is, .. },
-            ) if key == same => {
-                let (what, was, is) = (format!("user attribute `{key}`"), was.clone(), is.clone());
-                (self != other).then_some(Difference { what, was, is })
+            ) if key == same && self != other => {
+                let what = format!("user attribute `{key}`");
+                Some(Difference { what, was: was.clone(), is: is.clone() })
             }
-            (was, is) => (was != is).then(|| Difference {
+            (was, is) if was != is => Some(Difference {
                 what: format!("call {}", index + 1),
                 was: was.to_string(),
                 is: is.to_string(),
             }),
+            _ => None,
         }
     }
 }
@@ -217,10 +225,12 @@ impl fmt::Display for End {
 
 /// Two floats that have not the same bits.
 pub(crate) fn float_difference(what: &str, was: f64, is: f64) -> Option<Difference> {
-    let show = |value: f64| format!("{} (0x{:016x})", Json::Float(value), value.to_bits());
-    (was.to_bits() != is.to_bits()).then(|| Difference {
-        what: what.to_owned(),
-        was: show(was),
-        is: show(is),
-    })
+    if was.to_bits() == is.to_bits() {
+        return None;
+    }
+    Some(Difference { what: what.to_owned(), was: show_bits(was), is: show_bits(is) })
+}
+
+fn show_bits(value: f64) -> String {
+    format!("{} (0x{:016x})", Json::Float(value), value.to_bits())
 }

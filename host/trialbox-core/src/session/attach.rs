@@ -18,10 +18,13 @@ impl TrialSession<'_> {
         let code = FailureCode::Budget;
         let what = format!("the text of user attribute `{}` has", shown_name(key));
         self.budget.check(Limit::AttrLength, code, json.len(), &what)?;
-        let value = Json::parse(json).map_err(|error| {
-            let problem = format!("the value of `{key}` must be JSON, but it is not: {error}");
-            call_failure("set-user-attr", &problem)
-        })?;
+        let value = match Json::parse(json) {
+            Ok(value) => value,
+            Err(error) => {
+                let problem = format!("the value of `{key}` must be JSON, but it is not: {error}");
+                return Err(call_failure("set-user-attr", &problem));
+            }
+        };
         self.budget.check_name(FailureCode::Call, "an attribute's key has", key)?;
         self.budget.replace(self.activity.attr_bytes(key), (key.len() + json.len()) as u64)?;
         (self.observer)(Event::Attached { key, value: &value });

@@ -60,7 +60,7 @@ impl DataBudget {
 
 fn exceeded(limits: &Limits, limit: Limit, used: u64) -> Option<LimitHit> {
     let allowed = limits.get(limit)?;
-    (used > allowed).then_some(LimitHit { limit, allowed, used: Some(used) })
+    if used > allowed { Some(LimitHit { limit, allowed, used: Some(used) }) } else { None }
 }
 
 #[cfg(test)]

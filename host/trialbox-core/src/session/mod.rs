@@ -130,9 +130,10 @@ impl<'a> TrialSession<'a> {
     /// `resumed_from`, because a replay starts afresh. To be called before the objective is.
     pub fn resumes_from(&mut self, earlier: TrialNumber) {
         self.host_note(&format!("resumes from the checkpoint of trial {earlier}"));
-        let attrs = self.writes.batch.system_attrs.iter_mut();
-        for (_, provenance) in attrs.filter(|(key, _)| key == PROVENANCE_ATTR) {
-            if let Json::Object(members) = provenance {
+        for (key, value) in &mut self.writes.batch.system_attrs {
+            if let Json::Object(members) = value
+                && key == PROVENANCE_ATTR
+            {
                 members.push((RESUMED_FROM.to_owned(), Json::from(earlier.0)));
             }
         }

@@ -48,7 +48,7 @@ impl TrialParams {
     /// Returns the jointly drawn value, if there is one and the distribution has it.
     pub(super) fn joint_value(&self, name: &str, distribution: &Distribution) -> Option<f64> {
         let value = *self.joint.as_ref()?.get(name)?;
-        distribution.contains(value).then_some(value)
+        if distribution.contains(value) { Some(value) } else { None }
     }
 
     /// Returns the names of fixed parameters that the objective never asked for.

@@ -84,7 +84,10 @@ impl PeerView {
 
     /// Returns whether the pruner's view is old enough to be read again.
     pub(super) fn is_due(&self, now: Duration) -> bool {
-        self.refresh_at.is_some_and(|refresh_at| now >= refresh_at)
+        match self.refresh_at {
+            Some(refresh_at) => now >= refresh_at,
+            None => false,
+        }
     }
 }
 

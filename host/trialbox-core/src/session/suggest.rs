@@ -26,8 +26,10 @@ impl TrialSession<'_> {
         step: Option<f64>,
     ) -> Result<f64, CallAborted> {
         let distribution = Distribution::float(low, high, log, step)
-            .and_then(|found| found.require_finite().map(|()| found))
             .map_err(|error| bad_range(name, "suggest-float", &error))?;
+        if let Err(error) = distribution.require_finite() {
+            return Err(bad_range(name, "suggest-float", &error));
+        }
         self.suggest(name, distribution)
     }
 
@@ -80,12 +82,10 @@ impl TrialSession<'_> {
         }
         let is_first = self.params.ask(name);
         if let Some(stored) = self.params.get(name) {
-            stored.distribution.check_compatible(&distribution).map_err(|error| {
-                suggest_failure(
-                    name,
-                    &format!("it was asked for before in this trial, and {error}"),
-                )
-            })?;
+            if let Err(error) = stored.distribution.check_compatible(&distribution) {
+                let problem = format!("it was asked for before in this trial, and {error}");
+                return Err(suggest_failure(name, &problem));
+            }
             let internal = stored.internal;
             if is_first {
                 self.budget.add(data_bytes(name, &distribution))?;
@@ -203,12 +203,13 @@ impl TrialSession<'_> {
         distribution: &Distribution,
     ) -> Result<(), CallAborted> {
         let Some(recorded) = self.recorded_distribution(name)? else { return Ok(()) };
-        recorded.check_compatible(distribution).map_err(|error| {
+        if let Err(error) = recorded.check_compatible(distribution) {
             let study = &self.context.study.name;
             let problem =
                 format!("study `{study}` has it as {recorded}, and in this trial {error}");
-            suggest_failure(name, &problem)
-        })
+            return Err(suggest_failure(name, &problem));
+        }
+        Ok(())
     }
 
     /// Returns the distribution under which an earlier trial recorded a parameter. It is looked up in the history if a

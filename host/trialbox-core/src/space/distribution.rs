@@ -293,16 +293,18 @@ impl Distribution {
     pub fn single(&self) -> Option<f64> {
         match self {
             // `high` was lowered to the grid: where the range is narrower than a step, to `low`.
-            Distribution::Float(FloatDistribution { low, high, .. }) => {
-                (low == high).then_some(*low)
-            }
+            Distribution::Float(FloatDistribution { low, high, .. }) if low == high => Some(*low),
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
+                // The width of a range can be twice what 64 bits hold.
                 let width = i128::from(*high) - i128::from(*low);
-                (width < i128::from(*step)).then_some(*low as f64)
+                if width < i128::from(*step) { Some(*low as f64) } else { None }
             }
-            Distribution::Categorical(CategoricalDistribution { choices }) => {
-                (choices.len() == 1).then_some(0.0)
+            Distribution::Categorical(CategoricalDistribution { choices })
+                if choices.len() == 1 =>
+            {
+                Some(0.0)
             }
+            Distribution::Float(_) | Distribution::Categorical(_) => None,
         }
     }
 
@@ -312,10 +314,13 @@ impl Distribution {
             Distribution::Float(FloatDistribution { low, high, step, .. }) => {
                 let in_range = *low <= internal && internal <= *high;
                 // Optuna's tolerance: grid points are sums of decimals and need not be exact.
-                let on_grid = step.is_none_or(|step| {
-                    let k = (internal - low) / step;
-                    (k - k.round_ties_even()).abs() < 1e-8
-                });
+                let on_grid = match step {
+                    Some(step) => {
+                        let k = (internal - low) / step;
+                        (k - k.round_ties_even()).abs() < 1e-8
+                    }
+                    None => true,
+                };
                 in_range && on_grid
             }
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
@@ -351,14 +356,15 @@ impl Distribution {
     /// Not a number where one is wanted; not a choice.
     pub fn to_internal(&self, external: &Json) -> Result<f64, ValueError> {
         match self {
-            Distribution::Categorical(CategoricalDistribution { choices }) => choices
-                .iter()
-                .position(|choice| choice.python_eq(external))
-                .map(|index| index as f64)
-                .ok_or_else(|| ValueError::NotAChoice {
-                    found: external.to_string(),
-                    choices: Json::Array(choices.clone()).to_string(),
-                }),
+            Distribution::Categorical(CategoricalDistribution { choices }) => {
+                match choices.iter().position(|choice| choice.python_eq(external)) {
+                    Some(index) => Ok(index as f64),
+                    None => Err(ValueError::NotAChoice {
+                        found: external.to_string(),
+                        choices: Json::Array(choices.clone()).to_string(),
+                    }),
+                }
+            }
             Distribution::Float(_) | Distribution::Int(_) => {
                 // Optuna applies `float()`, which reads numeric strings too.
                 let number = external.as_f64().or_else(|| external.as_str()?.trim().parse().ok());
@@ -417,7 +423,7 @@ impl Distribution {
             Distribution::Float(FloatDistribution { low, high, log, step }) => (
                 "FloatDistribution",
                 vec![
-                    ("step", step.map_or(Json::Null, Json::Float)),
+                    ("step", Json::from(*step)),
                     ("low", Json::Float(*low)),
                     ("high", Json::Float(*high)),
                     ("log", Json::Bool(*log)),
@@ -449,7 +455,7 @@ impl Distribution {
     }
 
     fn from_json(json: &Json) -> Result<Self, DistributionJsonError> {
-        if let Some(kind) = json.get("type").and_then(Json::as_str) {
+        if let Some(kind) = json.get_str("type") {
             let name = match kind {
                 "float" => "FloatDistribution",
                 "int" => "IntDistribution",
@@ -458,7 +464,7 @@ impl Distribution {
             };
             return Attributes { name, json, known: &["type"] }.distribution();
         }
-        let name = json.get("name").and_then(Json::as_str).unwrap_or_default();
+        let name = json.get_str("name").unwrap_or_default();
         let attributes = json.get("attributes").unwrap_or(&Json::Null);
         Attributes { name, json: attributes, known: &[] }.distribution()
     }
@@ -531,7 +537,10 @@ impl std::fmt::Display for Distribution {
             Distribution::Float(FloatDistribution { low, high, log, step }) => {
                 write!(f, "float {} to {}", python_repr(*low), python_repr(*high))?;
                 f.write_str(if *log { ", log" } else { "" })?;
-                step.map_or(Ok(()), |step| write!(f, ", step {}", python_repr(step)))
+                match step {
+                    Some(step) => write!(f, ", step {}", python_repr(*step)),
+                    None => Ok(()),
+                }
             }
             Distribution::Int(IntDistribution { low, high, log, step }) => {
                 write!(f, "int {low} to {high}")?;
@@ -601,7 +610,11 @@ impl Attributes<'_> {
             "IntUniformDistribution" | "IntLogUniformDistribution" => {
                 self.allow(&["low", "high", "step"])?;
                 let log = self.name == "IntLogUniformDistribution";
-                let step = self.optional("step", Json::as_i64)?.filter(|_| !log).unwrap_or(1);
+                let step = match self.optional("step", Json::as_i64)? {
+                    Some(step) if !log => step,
+                    // Optuna converts the old log-scaled class with a step of 1, whatever the row says.
+                    _ => 1,
+                };
                 let (low, high) = (self.int("low")?, self.int("high")?);
                 Distribution::int_of_any_size(low, high, log, step).map_err(range)
             }
@@ -635,9 +648,10 @@ impl Attributes<'_> {
     ) -> Result<Option<T>, DistributionJsonError> {
         match self.json.get(attribute) {
             None | Some(Json::Null) => Ok(None),
-            Some(value) => {
-                read(value).map(Some).ok_or_else(|| self.error(attribute, "not a number"))
-            }
+            Some(value) => match read(value) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.error(attribute, "not a number")),
+            },
         }
     }
 

@@ -63,20 +63,26 @@ impl Failure {
     /// Returns the JSON that is stored with the trial, as the system attribute [`FAILURE_ATTR`]. It has at most about
     /// 4 kB, which Optuna's dashboard and every database can show and hold. `log` is the end of the trial's log.
     pub fn to_json(&self, log: &[&str]) -> Json {
-        let lines = |lines: &[&str]| {
-            let lines = lines.iter().take(MAX_LINES);
-            Json::Array(lines.map(|line| Json::from(shorten(line, MAX_LINE_CHARS))).collect())
-        };
-        let backtrace: Vec<&str> = self.backtrace.iter().map(String::as_str).collect();
-        let members = [
-            Some(("code", Json::from(self.code.as_str()))),
-            Some(("message", Json::from(self.message.as_str()))),
-            self.limit.map(|limit| ("limit", limit.to_json())),
-            (!backtrace.is_empty()).then(|| ("backtrace", lines(&backtrace))),
-            (!log.is_empty()).then(|| ("log", lines(log))),
+        let mut members = vec![
+            ("code", Json::from(self.code.as_str())),
+            ("message", Json::from(self.message.as_str())),
         ];
-        Json::object(members.into_iter().flatten())
+        if let Some(limit) = self.limit {
+            members.push(("limit", limit.to_json()));
+        }
+        if !self.backtrace.is_empty() {
+            members.push(("backtrace", first_lines(&self.backtrace)));
+        }
+        if !log.is_empty() {
+            members.push(("log", first_lines(log)));
+        }
+        Json::object(members)
     }
+}
+
+fn first_lines(lines: &[impl AsRef<str>]) -> Json {
+    let lines = lines.iter().take(MAX_LINES);
+    Json::Array(lines.map(|line| shorten(line.as_ref(), MAX_LINE_CHARS).into()).collect())
 }
 
 /// The kinds of failure. Each has a stable text, which scripts may rely on.

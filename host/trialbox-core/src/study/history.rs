@@ -112,10 +112,9 @@ impl History {
             Some(found) if found.number == trial.number => Some(guess),
             _ => self.trials.binary_search_by_key(&trial.number, |trial| trial.number).ok(),
         };
-        let row = index.map(|index| table.trials[index]);
-        row.map_or((0, &[]), |(schema, start)| {
-            (schema as usize, &table.values[start..start + trial.params.len()])
-        })
+        let Some(index) = index else { return (0, &[]) };
+        let (schema, start) = table.trials[index];
+        (schema as usize, &table.values[start..start + trial.params.len()])
     }
 
     /// Returns the number of schemas.
@@ -145,7 +144,10 @@ impl History {
             }
             steps
         });
-        steps.get(&step).map_or(&[], StepValues::sorted)
+        match steps.get(&step) {
+            Some(values) => values.sorted(),
+            None => &[],
+        }
     }
 
     /// The best trial of a single objective, as [`best_trial`]. O(trials) the first time.
@@ -164,9 +166,13 @@ impl History {
 
     fn complete(&self) -> &Complete {
         self.derived.complete.get_or_init(|| {
-            let complete = || self.in_state(TrialState::Complete);
-            let last_steps = complete().filter_map(|trial| trial.intermediate_values.keys().last());
-            Complete { n_trials: complete().count(), last_step: last_steps.copied().max() }
+            let mut complete = Complete { n_trials: 0, last_step: None };
+            for trial in self.in_state(TrialState::Complete) {
+                complete.n_trials += 1;
+                complete.last_step =
+                    complete.last_step.max(trial.intermediate_values.keys().last().copied());
+            }
+            complete
         })
     }
 }
@@ -192,10 +198,13 @@ impl Table {
         };
         let mut schema = 0;
         for (index, trial) in trials.iter().enumerate() {
-            schema = table.find_schema(trials, trial, schema).unwrap_or_else(|| {
-                table.firsts.push(index);
-                table.firsts.len() - 1
-            });
+            schema = match table.find_schema(trials, trial, schema) {
+                Some(found) => found,
+                None => {
+                    table.firsts.push(index);
+                    table.firsts.len() - 1
+                }
+            };
             table.trials.push((schema as u32, table.values.len()));
             table.values.extend(trial.params.iter().map(|(_, param)| param.internal));
         }
@@ -209,13 +218,12 @@ impl Table {
         trial: &FrozenTrial,
         guess: usize,
     ) -> Option<usize> {
-        let is_of = |schema: &usize| {
-            let first = self.firsts.get(*schema);
-            first.is_some_and(|first| has_same_schema(&trials[*first], trial))
-        };
         // The newest schemas first: of a search that changes, the old ones do not come back.
         let newest = (0..self.firsts.len()).rev().take(MAX_TRIED);
-        Some(guess).into_iter().chain(newest).find(is_of)
+        Some(guess).into_iter().chain(newest).find(|schema| match self.firsts.get(*schema) {
+            Some(first) => has_same_schema(&trials[*first], trial),
+            None => false,
+        })
     }
 }
 

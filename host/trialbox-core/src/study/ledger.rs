@@ -206,8 +206,10 @@ pub fn fail_lost(
     failure: &Json,
     at: UtcDateTime,
 ) -> bool {
-    if !now.is_some_and(|now| now.is_unchanged_since(seen)) {
-        return false;
+    // A worker that was only slow has written a new heartbeat since the reaper looked, or finished the trial.
+    match now {
+        Some(now) if now.is_unchanged_since(seen) => {}
+        _ => return false,
     }
     trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.clone());
     set_finished(trial, TrialState::Fail, at);

@@ -172,7 +172,10 @@ impl Limits {
 
     /// Returns the value of a limit as a size; the largest size for no limit.
     pub fn size(&self, limit: Limit) -> usize {
-        self.get(limit).and_then(|value| value.try_into().ok()).unwrap_or(usize::MAX)
+        match self.get(limit) {
+            Some(value) => usize::try_from(value).unwrap_or(usize::MAX),
+            None => usize::MAX,
+        }
     }
 
     /// Returns the value of a limit of time.
@@ -189,9 +192,7 @@ impl Limits {
     pub fn to_json(&self) -> Json {
         let defaults = Limits::default();
         let moved = Limit::all().filter(|limit| self.get(*limit) != defaults.get(*limit));
-        Json::object(
-            moved.map(|limit| (limit.name(), self.get(limit).map_or(Json::Null, Json::from))),
-        )
+        Json::object(moved.map(|limit| (limit.name(), self.get(limit).into())))
     }
 }
 
@@ -218,7 +219,7 @@ impl LimitHit {
         Json::object([
             ("name", Json::from(self.limit.name())),
             ("allowed", Json::from(self.allowed)),
-            ("used", self.used.map_or(Json::Null, Json::from)),
+            ("used", self.used.into()),
             ("unit", Json::from(unit)),
         ])
     }

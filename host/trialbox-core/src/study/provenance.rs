@@ -47,13 +47,17 @@ impl Answers {
             end += run;
             index < end
         });
-        place.is_some_and(|place| place % 2 == 1)
+        matches!(place, Some(place) if place % 2 == 1)
     }
 
     /// Returns the attribute that is stored; none if every answer was no.
     pub fn to_attr(&self) -> Option<(String, Json)> {
+        // The first run is always of "no", empty if need be: a single run holds no "yes".
+        if self.runs.len() <= 1 {
+            return None;
+        }
         let runs = self.runs.iter().copied().map(Json::from).collect();
-        (self.runs.len() > 1).then(|| (ANSWERS_ATTR.to_owned(), Json::Array(runs)))
+        Some((ANSWERS_ATTR.to_owned(), Json::Array(runs)))
     }
 
     /// Reads the answers that are stored with a trial.

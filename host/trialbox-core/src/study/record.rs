@@ -86,9 +86,11 @@ impl StudyRecord {
     /// The names of the objectives, if there is one for each.
     pub fn metric_names(&self) -> Option<Vec<String>> {
         let Some(Json::Array(names)) = self.system_attrs.get(METRIC_NAMES) else { return None };
-        let names: Option<Vec<String>> =
-            names.iter().map(|name| name.as_str().map(str::to_owned)).collect();
-        names.filter(|names| names.len() == self.directions.len())
+        // Optuna checks the number when it sets the names, but any program can write the attribute.
+        if names.len() != self.directions.len() {
+            return None;
+        }
+        names.iter().map(|name| name.as_str().map(str::to_owned)).collect()
     }
 }
 
@@ -111,11 +113,10 @@ pub struct StudySummary {
 /// NaN never occurs in a COMPLETE trial; the infinities order as numbers do. With no feasible trial there
 /// is no best one, as in Optuna 5.
 pub fn best_trial(trials: &[FrozenTrial], direction: StudyDirection) -> Option<&FrozenTrial> {
-    let cost = |trial: &FrozenTrial| trial.value().map(|value| direction.to_minimize(value));
     trials
         .iter()
         .filter(|trial| trial.state == TrialState::Complete && trial.is_feasible())
-        .filter_map(|trial| Some((cost(trial)?, trial)))
+        .filter_map(|trial| Some((direction.to_minimize(trial.value()?), trial)))
         // Not by `total_cmp`, which takes -0.0 for less than 0.0.
         .min_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(Ordering::Equal))
         .map(|(_, trial)| trial)

@@ -30,7 +30,10 @@ impl SearchSpace {
                     Some((found, param)) if found == name => Some(param),
                     _ => trial.param(name),
                 };
-                param.is_some_and(|param| param.distribution.is_same(distribution))
+                match param {
+                    Some(param) => param.distribution.is_same(distribution),
+                    None => false,
+                }
             });
         }
         common

@@ -6,9 +6,7 @@
 
 use crate::study::history::History;
 use crate::study::record::best_trial;
-use crate::study::trial::{
-    FrozenTrial, TrialNumber, TrialState, UtcDateTime, format_rfc3339, parse_datetime,
-};
+use crate::study::trial::{TrialNumber, TrialState, UtcDateTime, format_rfc3339, parse_datetime};
 use crate::value::json::Json;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -105,17 +103,31 @@ impl StopRule {
         let best = best_trial(history.trials(), direction);
         let best = best.and_then(|trial| Some((trial.number, trial.value()?)));
         match *self {
-            StopRule::Value(wanted) => best
-                .filter(|(_, value)| direction.to_minimize(*value) <= direction.to_minimize(wanted))
-                .map(|(number, value)| StopReason::Value { wanted, number, value }),
+            StopRule::Value(wanted) => {
+                let (number, value) = best?;
+                if direction.to_minimize(value) > direction.to_minimize(wanted) {
+                    return None;
+                }
+                Some(StopReason::Value { wanted, number, value })
+            }
             StopRule::Patience(patience) => {
-                let counts = |trial: &&FrozenTrial| {
-                    matches!(trial.state, TrialState::Complete | TrialState::Pruned)
-                        && best.is_none_or(|(best, _)| trial.number > best)
+                let since = match best {
+                    // The trials are sorted by number.
+                    Some((best, _)) => {
+                        history.trials().partition_point(|trial| trial.number <= best)
+                    }
+                    None => 0,
                 };
-                let n_trials = history.trials().iter().filter(counts).count() as u64;
-                (n_trials >= u64::from(patience.get()))
-                    .then_some(StopReason::Patience { n_trials, best })
+                let n_trials = history.trials()[since..]
+                    .iter()
+                    .filter(|trial| {
+                        matches!(trial.state, TrialState::Complete | TrialState::Pruned)
+                    })
+                    .count() as u64;
+                if n_trials < u64::from(patience.get()) {
+                    return None;
+                }
+                Some(StopReason::Patience { n_trials, best })
             }
         }
     }
@@ -157,22 +169,19 @@ impl StudyStop {
         if matches!(json, Json::Null | Json::Bool(false)) {
             return None;
         }
-        let text = |key: &str| json.get(key).and_then(Json::as_str);
         Some(StudyStop {
-            at: text("at").and_then(parse_datetime),
-            by: text("by").map(str::to_owned),
-            reason: text("reason").map(str::to_owned),
+            at: json.get_str("at").and_then(parse_datetime),
+            by: json.get_str("by").map(str::to_owned),
+            reason: json.get_str("reason").map(str::to_owned),
         })
     }
 
     /// The value of [`STOP_ATTR`]: an object of `at` (RFC 3339, UTC), `by` and `reason`.
     pub fn to_json(&self) -> Json {
-        let text = |text: Option<String>| text.map_or(Json::Null, Json::from);
-        let at = self.at.map(format_rfc3339);
         Json::object([
-            ("at", text(at)),
-            ("by", text(self.by.clone())),
-            ("reason", text(self.reason.clone())),
+            ("at", self.at.map(format_rfc3339).into()),
+            ("by", self.by.clone().into()),
+            ("reason", self.reason.clone().into()),
         ])
     }
 }
@@ -181,6 +190,7 @@ impl StudyStop {
 mod tests {
     use super::*;
     use crate::study::record::StudyDirection::{self, Maximize, Minimize};
+    use crate::study::trial::FrozenTrial;
     use crate::study::trial::TrialId;
     use std::collections::BTreeMap;
 

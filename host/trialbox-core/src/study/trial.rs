@@ -165,7 +165,7 @@ pub fn parse_datetime(text: &str) -> Option<UtcDateTime> {
     let text = text.trim();
     let (date, time) = text.split_once([' ', 'T'])?;
     let time = time.trim_end_matches('Z');
-    let time = time.split_once(['+', '-']).map_or(time, |(time, _)| time);
+    let (time, _offset) = time.split_once(['+', '-']).unwrap_or((time, ""));
     format!("{date}T{time}").parse().ok()
 }
 

@@ -30,38 +30,41 @@ pub struct Usage {
 impl Usage {
     /// Reads the result of [`Self::to_json`]. A member that is missing is 0, or not known.
     pub fn from_json(json: &Json) -> Self {
-        let count = |name: &str| json.get(name).and_then(Json::as_u64);
-        let seconds = |name: &str| {
-            let seconds = json.get(name).and_then(Json::as_f64)?;
-            Duration::try_from_secs_f64(seconds).ok()
-        };
         Usage {
-            wall: seconds("wall_seconds").unwrap_or_default(),
-            cpu: seconds("cpu_seconds"),
-            peak_memory_bytes: count("peak_memory_bytes"),
-            fuel: count("fuel"),
-            host_calls: count("host_calls").unwrap_or_default(),
-            reports: count("reports").unwrap_or_default(),
-            user_attrs: count("user_attrs").unwrap_or_default(),
-            log_bytes: count("log_bytes").unwrap_or_default(),
+            wall: read_seconds(json, "wall_seconds").unwrap_or_default(),
+            cpu: read_seconds(json, "cpu_seconds"),
+            peak_memory_bytes: read_count(json, "peak_memory_bytes"),
+            fuel: read_count(json, "fuel"),
+            host_calls: read_count(json, "host_calls").unwrap_or_default(),
+            reports: read_count(json, "reports").unwrap_or_default(),
+            user_attrs: read_count(json, "user_attrs").unwrap_or_default(),
+            log_bytes: read_count(json, "log_bytes").unwrap_or_default(),
         }
     }
 
     /// Returns the JSON that is stored; times are in seconds.
     pub fn to_json(&self) -> Json {
-        let count = |name: &'static str, count: Option<u64>| Some((name, Json::from(count?)));
         let members = [
-            Some(("wall_seconds", Json::from(self.wall.as_secs_f64()))),
-            self.cpu.map(|cpu| ("cpu_seconds", Json::from(cpu.as_secs_f64()))),
-            count("peak_memory_bytes", self.peak_memory_bytes),
-            count("fuel", self.fuel),
-            count("host_calls", Some(self.host_calls)),
-            count("reports", Some(self.reports)),
-            count("user_attrs", Some(self.user_attrs)),
-            count("log_bytes", Some(self.log_bytes)),
+            ("wall_seconds", Some(Json::from(self.wall.as_secs_f64()))),
+            ("cpu_seconds", self.cpu.map(|cpu| Json::from(cpu.as_secs_f64()))),
+            ("peak_memory_bytes", self.peak_memory_bytes.map(Json::from)),
+            ("fuel", self.fuel.map(Json::from)),
+            ("host_calls", Some(Json::from(self.host_calls))),
+            ("reports", Some(Json::from(self.reports))),
+            ("user_attrs", Some(Json::from(self.user_attrs))),
+            ("log_bytes", Some(Json::from(self.log_bytes))),
         ];
-        Json::object(members.into_iter().flatten())
+        Json::object(members.into_iter().filter_map(|(name, value)| Some((name, value?))))
     }
+}
+
+fn read_count(json: &Json, name: &str) -> Option<u64> {
+    json.get(name)?.as_u64()
+}
+
+fn read_seconds(json: &Json, name: &str) -> Option<Duration> {
+    // Another program may have written a negative number, or one that no duration holds.
+    Duration::try_from_secs_f64(json.get(name)?.as_f64()?).ok()
 }
 
 #[cfg(test)]

@@ -76,6 +76,11 @@ impl Json {
         if let Json::String(text) = self { Some(text) } else { None }
     }
 
+    /// Returns the text of the member `key`, if this is an object and the member is a string.
+    pub(crate) fn get_str(&self, key: &str) -> Option<&str> {
+        self.get(key)?.as_str()
+    }
+
     /// The value as a Python `float()` of a number: booleans count as 0 and 1.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -154,7 +159,10 @@ impl From<u32> for Json {
 
 impl From<u64> for Json {
     fn from(value: u64) -> Self {
-        i64::try_from(value).map_or_else(|_| Json::BigInt(value.to_string()), Json::Int)
+        match i64::try_from(value) {
+            Ok(value) => Json::Int(value),
+            Err(_) => Json::BigInt(value.to_string()),
+        }
     }
 }
 
@@ -173,6 +181,16 @@ impl From<&str> for Json {
 impl From<String> for Json {
     fn from(value: String) -> Self {
         Json::String(value)
+    }
+}
+
+/// Null for `None`, as Python's `json` has it.
+impl<T: Into<Json>> From<Option<T>> for Json {
+    fn from(value: Option<T>) -> Self {
+        match value {
+            Some(value) => value.into(),
+            None => Json::Null,
+        }
     }
 }
 
@@ -385,7 +403,10 @@ impl Parser<'_> {
                 .map(Json::Float)
                 .map_err(|_| JsonError { offset: start, expected: "a number" });
         }
-        Ok(text.parse().map_or_else(|_| Json::BigInt(text.to_owned()), Json::Int))
+        match text.parse() {
+            Ok(value) => Ok(Json::Int(value)),
+            Err(_) => Ok(Json::BigInt(text.to_owned())),
+        }
     }
 
     fn digits(&mut self) -> Result<usize, JsonError> {
@@ -418,7 +439,10 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(String::from_utf16(&units).map_or_else(|_| Json::IllFormedString(units), Json::String))
+        match String::from_utf16(&units) {
+            Ok(text) => Ok(Json::String(text)),
+            Err(_) => Ok(Json::IllFormedString(units)),
+        }
     }
 
     fn escape(&mut self) -> Result<u16, JsonError> {
@@ -433,11 +457,9 @@ impl Parser<'_> {
             Some(b'r') => 0x0d,
             Some(b't') => 0x09,
             Some(b'u') => {
-                let digits = self.text.get(self.at + 1..self.at + 5);
-                let unit = digits
-                    .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
-                    .and_then(|digits| u16::from_str_radix(digits, 16).ok())
-                    .ok_or_else(|| self.expected("four hexadecimal digits"))?;
+                let Some(unit) = self.text.get(self.at + 1..self.at + 5).and_then(parse_hex) else {
+                    return Err(self.expected("four hexadecimal digits"));
+                };
                 self.at += 4;
                 unit
             }
@@ -446,6 +468,14 @@ impl Parser<'_> {
         self.at += 1;
         Ok(unit)
     }
+}
+
+fn parse_hex(digits: &str) -> Option<u16> {
+    // `from_str_radix` would accept a sign too.
+    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    u16::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
