@@ -68,6 +68,7 @@ pub fn ask(
         Err(CallAborted::Fail(failure)) => Some(failure),
         Err(CallAborted::Halt) => finished.error.take().map(|error| cannot_continue(&error)),
     };
+    // The buffer of the session ends with this process, so the parameters are written before they are returned.
     if refused.is_none() {
         match record_params(storage, &finished) {
             Ok(()) => return Ok(Asked::Begun { claim: finished.claim, params: finished.params }),
@@ -230,6 +231,7 @@ pub fn tell(
                 Err(TellError::NotRunning { number, state })
             }
         }
+        // These can pass by themselves, so the result is worth keeping for later.
         Err(error @ (StorageError::Busy { .. } | StorageError::Backend { .. })) => {
             let trial = UnrecordedTrial { claim, batch, ending };
             Err(TellError::NotRecorded { trial: Box::new(trial), source: error })
@@ -264,6 +266,7 @@ fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<V
     };
     let reported = trial.intermediate_values.iter().map(|(step, value)| (*step, *value));
     let last = reported.chain(tell.batch.intermediate_values.iter().copied());
+    // Of equal steps `max_by_key` takes the last, which is the value told now.
     let last = last.max_by_key(|(step, _)| *step).map(|(_, value)| value);
     Ok(judge(evaluation, &study.directions, last))
 }

@@ -154,6 +154,7 @@ pub fn run_trial(
         TrialStart::BudgetReached { n_trials } => return Ok(TrialEnd::BudgetReached { n_trials }),
         TrialStart::Stopped(stop) => return Ok(TrialEnd::Stopped(stop)),
     };
+    // After `begin_trial`, which may wait for the lock of the database: only the objective is timed.
     let started = context.clock.elapsed();
     observer(Event::Begun(begun.claim.number));
     let mut session = TrialSession::new(context, storage, observer, begun);
@@ -161,6 +162,7 @@ pub fn run_trial(
     let duration = context.clock.elapsed().saturating_sub(started);
 
     let interruption = evaluation.interruption();
+    // Before `finish`, which consumes the session.
     let last = session.last_intermediate_value();
     let verdict = judge(at_deadline(evaluation, context), &context.study.directions, last);
     let mut finished = session.finish();
@@ -177,25 +179,8 @@ pub fn run_trial(
     };
     match storage.finish_trial(&finished.claim, &finished.batch, &ending) {
         Ok(retry) => {
-            let activity = finished.activity;
-            Ok(TrialEnd::Finished(Box::new(FinishedTrial {
-                number: finished.claim.number,
-                state: ending.outcome.state(),
-                values: ending.outcome.values().to_vec(),
-                params: finished.params,
-                user_attrs: activity.user_attrs,
-                constraints: activity.constraints,
-                n_reports: activity.usage.reports,
-                n_reports_stored: finished.n_reports_stored,
-                failure: verdict.failure,
-                interruption,
-                made_progress: activity.made_progress,
-                retry,
-                duration,
-                usage: activity.usage,
-                unused_fixed_params: finished.unused_fixed_params,
-                transcript: activity.transcript,
-            })))
+            let trial = finished.into_trial(&ending.outcome, verdict.failure, interruption, retry);
+            Ok(TrialEnd::Finished(Box::new(trial)))
         }
         Err(StorageError::ClaimLost { reason, .. }) => {
             Ok(claim_lost(context, storage, &finished.claim, reason, &ending.outcome))
@@ -237,6 +222,7 @@ impl FinishedSession {
     fn note_end(&mut self, failure: Option<&Failure>) {
         let attrs = &mut self.batch.system_attrs;
         if let Some(failure) = failure {
+            // The end of the log, because a program logs its error last.
             let log: Vec<&str> = self.activity.transcript.last_texts(LOG_LINES_KEPT).collect();
             attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&log)));
         }
@@ -244,6 +230,35 @@ impl FinishedSession {
         attrs.extend(self.activity.answers.to_attr());
         if self.activity.made_progress {
             attrs.push((MADE_PROGRESS_ATTR.to_owned(), true.into()));
+        }
+    }
+
+    /// Returns the trial as it was recorded.
+    fn into_trial(
+        self,
+        outcome: &Outcome,
+        failure: Option<Failure>,
+        interruption: Option<Interruption>,
+        retry: Option<TrialNumber>,
+    ) -> FinishedTrial {
+        let activity = self.activity;
+        FinishedTrial {
+            number: self.claim.number,
+            state: outcome.state(),
+            values: outcome.values().to_vec(),
+            params: self.params,
+            user_attrs: activity.user_attrs,
+            constraints: activity.constraints,
+            n_reports: activity.usage.reports,
+            n_reports_stored: self.n_reports_stored,
+            failure,
+            interruption,
+            made_progress: activity.made_progress,
+            retry,
+            duration: activity.usage.wall,
+            usage: activity.usage,
+            unused_fixed_params: self.unused_fixed_params,
+            transcript: activity.transcript,
         }
     }
 }
@@ -325,6 +340,7 @@ fn end_halted(
     if let StorageError::ClaimLost { reason, .. } = error {
         return Ok(claim_lost(context, storage, &finished.claim, reason, outcome));
     }
+    // The objective did nothing wrong, so the trial is requeued like one whose worker died.
     let failure = Failure::new(FailureCode::Lost, format!("the trial could not continue: {error}"));
     finished.batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     let ending =
@@ -366,10 +382,12 @@ fn keep_late_result(
     claim: &Claim,
     ending: &Ending,
 ) -> Result<Option<String>, StorageError> {
+    // A late FAIL adds nothing to the result that the trial has.
     if ending.outcome.values().is_empty() {
         return Ok(None);
     }
     let attempt = claim.owner.get_str(OWNER_TOKEN).unwrap_or("unknown");
+    // With the token in the key, two late attempts at one trial do not overwrite each other.
     let key = format!("{LATE_RESULT_PREFIX}{}:{attempt}", claim.number);
     let values = ending.outcome.values().iter().copied().map(Json::from).collect();
     let value = Json::object([
@@ -429,6 +447,7 @@ pub(crate) fn judge(
 
 fn check_values(values: &[f64], directions: &[StudyDirection]) -> Option<Failure> {
     let (found, wanted) = (values.len(), directions.len());
+    // The number comes first: in a list of the wrong length, an index names no objective.
     if found != wanted {
         let message = format!(
             "the objective returned {}, but the study has {}",

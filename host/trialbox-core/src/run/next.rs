@@ -73,6 +73,7 @@ pub fn next(
         let reason = budget_reached(study, budgets, storage)?.unwrap_or(StopReason::JobEnds(left));
         return Ok(Next::Stop(reason));
     }
+    // The rules need only outcomes, which cost less to read than the history that a sampler needs.
     let reason = stop_reason(&budgets.rules, || {
         Ok::<_, StorageError>(History::new(study.directions.clone(), storage.outcomes(study.id)?))
     })?;

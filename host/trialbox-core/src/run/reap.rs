@@ -185,11 +185,13 @@ pub fn reap(
         }
         let failure = loss.to_failure_json();
         let ended = storage.fail_lost_trial(trial, &failure, request.retry, request.at)?;
+        // `None` if the trial finished, or its heartbeat changed, since it was read.
         if let Some(trial) = ended {
             report.lost.push(Reaped { trial, loss });
             report.n_running -= 1;
         }
     }
+    // One write for all notes: each may cost a lock on a network file system.
     if !notes.is_empty() {
         storage.note_watches(&notes)?;
     }
@@ -263,6 +265,7 @@ fn add_watch(watch: Option<&Json>, observer: &Observer, stamp: &str) -> Json {
             ("since_boot_secs", Json::from(observer.since_boot.as_secs_f64())),
         ]),
     ));
+    // The oldest observations come first.
     let surplus = notes.len().saturating_sub(MAX_WATCHERS);
     notes.drain(..surplus);
     Json::Object(notes)

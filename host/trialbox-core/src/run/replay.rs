@@ -53,6 +53,7 @@ impl Pruner for RecordedAnswers {
     }
 
     fn judge(&self, _history: &History, _current: &RunningTrial) -> Judgement {
+        // Relaxed: one trial asks, and the count orders nothing else.
         Judgement::new(self.answers.get(self.asked.fetch_add(1, Ordering::Relaxed)))
     }
 }
@@ -85,6 +86,7 @@ pub fn replay(
         _ => Vec::new(),
     };
     let mut begun = BegunTrial { params: recorded.params.clone(), fixed_params, ..begun };
+    // The objective can ask for its number, which may decide what it does.
     begun.claim.number = recorded.number;
     let mut comparison = Comparison::new(recorded);
     let mut observer = |event: Event| comparison.observe(&event);

@@ -84,6 +84,7 @@ impl Trace {
             Event::Judged { .. } => Act::Judged,
             Event::Attached { key, value } => {
                 let text = value.to_string();
+                // `DefaultHasher::new` has fixed keys: equal texts have equal hashes in both runs.
                 let mut hasher = DefaultHasher::new();
                 text.hash(&mut hasher);
                 let beginning = text.chars().take(MAX_SHOWN_CHARS).collect();
@@ -94,6 +95,7 @@ impl Trace {
             }
             Event::Begun(_) | Event::Logged(_) => return,
         };
+        // Counted beyond the bound too, so that longer runs still differ by their number of calls.
         self.calls += 1;
         if self.acts.len() < MAX_ACTS {
             self.acts.push(act);
@@ -130,6 +132,7 @@ impl Trace {
             return None;
         }
         let common = self.acts.len().min(other.acts.len());
+        // Both runs went beyond the bound, so that no single call can be named.
         if self.acts.len() == other.acts.len() {
             let (was, is) = (self.calls.to_string(), other.calls.to_string());
             return Some(Difference { what: "the number of calls".to_owned(), was, is });

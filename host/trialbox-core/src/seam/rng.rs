@@ -33,6 +33,7 @@ pub fn guest_wasi_rng(guest_seed: u64, purpose: u64) -> TrialRng {
 pub fn study_rng(of_a_trial: &TrialRng) -> TrialRng {
     let mut rng = of_a_trial.clone();
     rng.set_stream(STUDY_STREAM);
+    // The clone stands where the draws of its trial have come to.
     rng.set_word_pos(0);
     rng
 }

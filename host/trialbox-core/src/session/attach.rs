@@ -17,6 +17,7 @@ impl TrialSession<'_> {
     pub fn set_user_attr(&mut self, key: &str, json: &str) -> Result<(), CallAborted> {
         let code = FailureCode::Budget;
         let what = format!("the text of user attribute `{}` has", shown_name(key));
+        // Before the text is parsed: its value takes several times the memory of the text.
         self.budget.check(Limit::AttrLength, code, json.len(), &what)?;
         let value = match Json::parse(json) {
             Ok(value) => value,
@@ -29,6 +30,7 @@ impl TrialSession<'_> {
         self.budget.replace(self.activity.attr_bytes(key), (key.len() + json.len()) as u64)?;
         (self.observer)(Event::Attached { key, value: &value });
         self.activity.user_attrs.insert(key.to_owned(), value.clone());
+        // After the insertion, so that a key that is set again counts once.
         let n_attrs = self.activity.user_attrs.len();
         self.budget.check(Limit::UserAttrs, code, n_attrs, "user attributes:")?;
         self.writes.set_user_attr(key, value);

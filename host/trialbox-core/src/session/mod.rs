@@ -107,6 +107,7 @@ impl<'a> TrialSession<'a> {
             seed,
             system_attrs: BTreeMap::new(),
             params: TrialParams::new(rng, begun.fixed_params, begun.params),
+            // A row for the last report is needed even where the limit is 0.
             reports: Reports::new(limits.size(Limit::Reports).max(1)),
             activity: Activity::new(Transcript::new(limits.size(Limit::Log))),
             budget: DataBudget::new(limits),
@@ -178,6 +179,7 @@ impl<'a> TrialSession<'a> {
 
     /// Takes text that the objective logged or printed: any piece of it. Whole lines are kept.
     pub fn log(&mut self, source: LogSource, text: &str) {
+        // The notes of the host are not output of the objective.
         if source != LogSource::Host {
             self.activity.usage.log_bytes += text.len() as u64;
         }
@@ -201,6 +203,7 @@ impl<'a> TrialSession<'a> {
             return Ok(());
         }
         let result = self.storage.try_record(&self.claim, &self.writes.batch);
+        // Read after the write, which may have taken long.
         let now = self.context.clock.elapsed();
         let Err(error) = result else {
             self.writes.written(now);

@@ -67,6 +67,7 @@ impl PeerView {
     pub(super) fn update(&mut self, mut changed: Vec<FrozenTrial>) {
         changed.retain(|trial| trial.number != self.own);
         if !changed.is_empty() {
+            // Copies the trials once, while the sampler still has the same view; later updates are in place.
             Rc::make_mut(&mut self.latest).update(changed);
         }
     }

@@ -53,6 +53,7 @@ impl Reports {
     /// Takes a report. Of several for one step the first stays, as in Optuna. A step whose report was not kept can be
     /// reported again: it is no longer known.
     pub(crate) fn add(&mut self, step: i64, value: f64) -> ReportKept {
+        // A repeated report counts too: `n_made` is the number of calls.
         let n_before = self.n_made;
         self.n_made += 1;
         if self.values.contains_key(&step) {

@@ -62,6 +62,7 @@ impl TrialSession<'_> {
         let code = FailureCode::Suggest;
         let what = format!("the number of choices of parameter `{}` is", shown_name(name));
         self.budget.check(Limit::Choices, code, choices.len(), &what)?;
+        // Only text can be long: the other choices of the contract are scalars.
         let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
         let what = format!("a choice of parameter `{}` has", shown_name(name));
         self.budget.check(Limit::ChoiceLength, code, longest, &what)?;
@@ -87,6 +88,7 @@ impl TrialSession<'_> {
                 return Err(suggest_failure(name, &problem));
             }
             let internal = stored.internal;
+            // Counted once, however often the objective asks.
             if is_first {
                 self.budget.add(data_bytes(name, &distribution))?;
                 // A retry has it from the trial that was lost, and a replay from the one that is replayed.

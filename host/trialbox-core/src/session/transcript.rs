@@ -73,6 +73,7 @@ impl Transcript {
     pub(crate) fn push(&mut self, source: LogSource, text: &str, sink: &mut dyn FnMut(&LogLine)) {
         let mut pieces = text.split('\n').peekable();
         while let Some(piece) = pieces.next() {
+            // Pieces of standard output and standard error may alternate, so each source has its own line.
             let open = match self.open.iter().position(|line| line.source == source) {
                 Some(index) => &mut self.open[index],
                 None => {
@@ -89,6 +90,7 @@ impl Transcript {
     }
 
     pub(crate) fn finish(&mut self, sink: &mut dyn FnMut(&LogLine)) {
+        // Collected first, because `close` removes lines from the list.
         for source in self.open.iter().map(|line| line.source).collect::<Vec<_>>() {
             self.close(source, sink);
         }

@@ -73,12 +73,14 @@ impl WriteBehind {
 
     /// Empties the buffer after its changes were written.
     pub(super) fn written(&mut self, now: Duration) {
+        // A success also ends the longer interval that follows a failure.
         *self = WriteBehind::new(TrialBatch::default(), now);
     }
 
     /// Keeps the changes after a write that failed. Returns whether it is the first failure since the last success.
     pub(super) fn failed(&mut self, now: Duration) -> bool {
         self.last_write = now;
+        // Otherwise the shared change would be due again after 20 ms, against a storage that fails.
         self.shared_at = None;
         !std::mem::replace(&mut self.is_failing, true)
     }

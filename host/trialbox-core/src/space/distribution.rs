@@ -179,6 +179,7 @@ impl Distribution {
         log: bool,
         step: Option<f64>,
     ) -> Result<Self, DistributionError> {
+        // NaN comes first: all the comparisons that follow would be false for it.
         for (name, value) in [("low", low), ("high", high), ("step", step.unwrap_or(1.0))] {
             if value.is_nan() {
                 return Err(DistributionError::Nan { name });
@@ -419,6 +420,7 @@ impl Distribution {
 
     /// The text of `distribution_json`, to the byte as Optuna 5.0 writes it.
     pub fn to_json_text(&self) -> String {
+        // The order of the attributes is that in which the constructors of Optuna set them.
         let (name, attributes) = match self {
             Distribution::Float(FloatDistribution { low, high, log, step }) => (
                 "FloatDistribution",

@@ -128,6 +128,7 @@ impl FrozenTrial {
 
     /// Returns whether the trial has a constraint, without building the map of them: most trials have none.
     fn has_constraints(&self) -> bool {
+        // The list and all named constraints are neighbours in the map: their keys begin with the same word.
         let from = (Bound::Included(CONSTRAINT_LIST), Bound::Unbounded);
         let attrs = self.system_attrs.range::<str, _>(from);
         let mut attrs = attrs.take_while(|(key, _)| key.starts_with(CONSTRAINT_LIST));

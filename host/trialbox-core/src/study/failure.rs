@@ -35,6 +35,7 @@ impl Failure {
     /// Creates a failure from its message, which may quote the guest. Characters that could move the cursor or recolour
     /// a terminal are left out, and so is all text beyond 1000 characters.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        // Cleaned first: a cut could split an escape sequence, whose rest would pass for text.
         let message = shorten(&clean(&message.into()), MAX_MESSAGE_CHARS);
         Failure { code, message, help: None, limit: None, backtrace: Vec::new() }
     }

@@ -52,6 +52,7 @@ pub fn append(trials: &mut Vec<FrozenTrial>, id: TrialId, trial: FrozenTrial) ->
 
 /// Returns the trial that a worker starts when none is waiting: without fixed parameters.
 pub fn unplanned() -> FrozenTrial {
+    // `enqueued` adds an empty object of fixed parameters, which Optuna writes for enqueued trials only.
     FrozenTrial { system_attrs: BTreeMap::new(), ..enqueued(&EnqueueTrial::default()) }
 }
 

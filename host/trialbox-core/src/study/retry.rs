@@ -32,6 +32,7 @@ pub const MAX_ATTEMPTS: usize = 1000;
 pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial> {
     let mut history = retry_history(&trial.system_attrs);
     history.push(trial.number);
+    // Another program may have written more resumes than there were attempts.
     let resumes = resumes(trial).min(history.len());
     if history.len() - resumes > policy.max_retries as usize || history.len() >= MAX_ATTEMPTS {
         return None;
@@ -39,6 +40,7 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
     let mut system_attrs = trial.system_attrs.clone();
     system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX) && !is_constraint_attr(key));
     let mut user_attrs = trial.user_attrs.clone();
+    // The names belong to the list of constraints, which the copy does not have.
     user_attrs.remove(CONSTRAINT_NAMES);
     if resumes > 0 {
         system_attrs.insert(RESUMES_ATTR.to_owned(), Json::from(resumes as u64));
@@ -98,6 +100,7 @@ fn renumber_retry(trial: &mut FrozenTrial, numbers: &BTreeMap<TrialNumber, Trial
         attrs.insert(FAILED_TRIAL_ATTR.to_owned(), Json::from(lost.0));
         attrs.insert(RETRY_HISTORY_ATTR.to_owned(), Json::Array(history));
     } else {
+        // A part of the chain would pass for a shorter one, and allow more retries.
         attrs.remove(FAILED_TRIAL_ATTR);
         attrs.remove(RETRY_HISTORY_ATTR);
         attrs.remove(RESUMES_ATTR);

@@ -136,6 +136,7 @@ impl FrozenTrial {
     /// Returns the time that it ran.
     pub fn duration(&self) -> Option<std::time::Duration> {
         let (start, complete) = (self.datetime_start?, self.datetime_complete?);
+        // The clocks of two machines may have written the two times, so the difference may be negative.
         complete.duration_since(start).try_into().ok()
     }
 }

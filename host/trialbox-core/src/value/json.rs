@@ -119,6 +119,7 @@ impl Json {
     /// (`optuna/distributions.py`, `_categorical_choice_equal`).
     pub fn python_eq(&self, other: &Json) -> bool {
         match (self, other) {
+            // Not as floats, which cannot tell large neighbours apart.
             (Json::Int(a), Json::Int(b)) => a == b,
             (Json::BigInt(a), Json::BigInt(b)) => a == b,
             (Json::Array(a), Json::Array(b)) => {
@@ -307,6 +308,7 @@ impl Parser<'_> {
         if depth > MAX_DEPTH {
             return Err(self.expected("at most 128 nested arrays and objects"));
         }
+        // Before the numbers: `-Infinity` begins like one.
         for (token, value) in [
             ("null", Json::Null),
             ("true", Json::Bool(true)),
@@ -421,6 +423,7 @@ impl Parser<'_> {
         if !self.eat("\"") {
             return Err(self.expected("a string"));
         }
+        // In UTF-16, because an escape may be half of a surrogate pair.
         let mut units: Vec<u16> = Vec::new();
         loop {
             let Some(next) = self.rest().chars().next() else {
