@@ -164,7 +164,9 @@ mod tests {
     fn a_line_that_the_schema_does_not_describe_is_refused() {
         let schema = Schema::read();
         let problem = |line: Value| schema.problem_of_line(RECORD, &line);
-        let told = |values: Value| json!({ "event": "told", "study": "s", "number": 0, "state": "FAIL", "values": values });
+        fn told(values: Value) -> Value {
+            json!({ "event": "told", "study": "s", "number": 0, "state": "FAIL", "values": values })
+        }
         assert_eq!(problem(told(json!([0.5, "nan"]))), None);
         let refused = |line: Value, piece: &str| {
             let problem = problem(line.clone()).unwrap_or_else(|| panic!("{line} was accepted"));
