@@ -57,8 +57,9 @@ impl Sampler for BruteForceSampler {
     ) -> f64 {
         let mut tree = Node::with_next(name, distribution);
         for trial in begun(ask.history).filter(|trial| tree::begins_with(trial, ask.params)) {
-            let is_new = |name: &str| ask.params.iter().all(|(found, _)| found != name);
-            tree.add(trial.params.iter().filter(|(name, _)| is_new(name)), trial.state);
+            let params = trial.params.iter();
+            let new = params.filter(|(name, _)| ask.params.iter().all(|(known, _)| known != name));
+            tree.add(new, trial.state);
         }
         let drawn = tree.draw(self.options.avoid_premature_stop, rng);
         drawn.unwrap_or_else(|| RandomSampler.sample_independent(ask, name, distribution, rng))
@@ -72,10 +73,11 @@ impl Sampler for BruteForceSampler {
         let mut tree = Node::default();
         // A trial that has only begun says nothing, not even that the objective has parameters. Optuna takes
         // it for the whole search and stops.
-        let has_said = |trial: &&FrozenTrial| trial.state.is_finished() || !trial.params.is_empty();
-        begun(history)
-            .filter(has_said)
-            .for_each(|trial| tree.add(trial.params.iter(), trial.state));
+        for trial in begun(history) {
+            if trial.state.is_finished() || !trial.params.is_empty() {
+                tree.add(trial.params.iter(), trial.state);
+            }
+        }
         tree.n_open(self.options.avoid_premature_stop) == 0.0
     }
 }

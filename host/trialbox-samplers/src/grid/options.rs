@@ -60,9 +60,9 @@ fn parse_space(value: &Json) -> Option<BTreeMap<String, Vec<Json>>> {
     let mut space = BTreeMap::new();
     for (name, values) in members {
         let Json::Array(values) = values else { return None };
-        let is_scalar = |value: &Json| !matches!(value, Json::Array(_) | Json::Object(_));
+        let is_nested = values.iter().any(|it| matches!(it, Json::Array(_) | Json::Object(_)));
         n_cells = n_cells.checked_mul(values.len())?;
-        if !(1..=MAX_CELLS).contains(&n_cells) || !values.iter().all(is_scalar) {
+        if !(1..=MAX_CELLS).contains(&n_cells) || is_nested {
             return None;
         }
         space.insert(name.clone(), values.clone());

@@ -42,14 +42,13 @@ pub fn normalize(importances: &mut Importances) {
 /// There are fewer than two. Optuna calls all parameters equally important then, without evidence.
 fn assessable(history: &History, target: Target) -> Result<Vec<&FrozenTrial>, ImportanceError> {
     let n_objectives = history.directions().len();
-    let is_usable = |trial: &&FrozenTrial| match target {
+    let mut trials: Vec<&FrozenTrial> = history.in_state(TrialState::Complete).collect();
+    trials.retain(|trial| match target {
         Target::Objective(index) => trial.values.get(index).is_some_and(|value| value.is_finite()),
         Target::AllObjectives => {
             trial.values.len() == n_objectives && trial.values.iter().all(|it| it.is_finite())
         }
-    };
-    let trials: Vec<&FrozenTrial> =
-        history.in_state(TrialState::Complete).filter(is_usable).collect();
+    });
     let n_complete = history.in_state(TrialState::Complete).count();
     if trials.len() < 2 {
         return Err(ImportanceError::TooFewTrials { n_usable: trials.len(), n_complete });

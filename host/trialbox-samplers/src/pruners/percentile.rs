@@ -89,8 +89,8 @@ fn percentile(sorted: &[f64], percent: f64) -> f64 {
     let Some(last) = sorted.len().checked_sub(1) else { return f64::NAN };
     let place = last as f64 * (percent / 100.0);
     let below = place.floor();
-    let at = |index: usize| sorted[index.min(last)];
-    let (low, high, t) = (at(below as usize), at(below as usize + 1), place - below);
+    let index = below as usize;
+    let (low, high, t) = (sorted[index.min(last)], sorted[(index + 1).min(last)], place - below);
     let rise = high - low;
     if t >= 0.5 { high - rise * (1.0 - t) } else { low + rise * t }
 }

@@ -46,14 +46,14 @@ impl Pruner for ThresholdPruner {
 
     fn judge(&self, history: &History, current: &RunningTrial) -> Judgement {
         let ThresholdOptions { lower, upper, n_warmup_steps, interval_steps } = self.options;
+        if single_direction(history).is_none() {
+            return Judgement::new(false);
+        }
         let due = due_report(current.intermediate_values, n_warmup_steps, interval_steps);
-        let is_out = |value: f64| {
-            value.is_nan()
-                || lower.is_some_and(|lower| value < lower)
-                || upper.is_some_and(|upper| value > upper)
-        };
-        let is_single = single_direction(history).is_some();
-        Judgement::new(is_single && due.is_some_and(|(_, value)| is_out(value)))
+        let Some((_, value)) = due else { return Judgement::new(false) };
+        let is_below = lower.is_some_and(|lower| value < lower);
+        let is_above = upper.is_some_and(|upper| value > upper);
+        Judgement::new(value.is_nan() || is_below || is_above)
     }
 }
 

@@ -20,13 +20,12 @@ pub(super) fn groups<'a>(trials: impl IntoIterator<Item = &'a FrozenTrial>) -> V
             next.extend([with, without].into_iter().filter(|group| !group.is_empty()));
         }
         if n_known < trial.params.len() {
-            let is_known = |name: &str| next.iter().flatten().any(|(known, _)| *known == name);
-            let new: Vec<(&str, &Distribution)> = trial
-                .params
-                .iter()
-                .map(|(name, param)| (name.as_str(), &param.distribution))
-                .filter(|(name, _)| !is_known(name))
-                .collect();
+            let mut new: Vec<(&str, &Distribution)> = Vec::new();
+            for (name, param) in &trial.params {
+                if !next.iter().flatten().any(|(known, _)| known == name) {
+                    new.push((name, &param.distribution));
+                }
+            }
             next.push(new);
         }
         groups = next;

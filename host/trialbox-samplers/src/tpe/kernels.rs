@@ -72,15 +72,9 @@ impl Axis {
             Distribution::Categorical(_) => return None,
         };
         let margin = 0.5 * step.unwrap_or(0.0);
-        let place = |value: f64| if is_log { value.ln() } else { value };
-        Some(Axis {
-            low: place(first - margin),
-            high: place(last + margin),
-            is_log,
-            step,
-            first,
-            last,
-        })
+        let (low, high) = (first - margin, last + margin);
+        let (low, high) = if is_log { (low.ln(), high.ln()) } else { (low, high) };
+        Some(Axis { low, high, is_log, step, first, last })
     }
 
     /// Returns the coordinate of an internal value.
