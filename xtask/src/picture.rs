@@ -74,11 +74,12 @@ fn record(folder: &Path, command: &str, lines: &mut Vec<Line>) -> Result<()> {
     Ok(())
 }
 
-/// Draws the lines, each hidden until its time. Readers who asked for less motion see all lines immediately.
+/// Draws the lines, each hidden until its time: by `fill-opacity`, because `opacity` does not apply to a `tspan`. Readers
+/// who asked for less motion see all lines immediately.
 fn animate(lines: &[Line]) -> String {
     let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     let still = anstyle_svg::Term::new().render_svg(&text.join("\n"));
-    let style = "\n    @keyframes appear { from { opacity: 0 } to { opacity: 1 } }\
+    let style = "\n    @keyframes appear { from { fill-opacity: 0 } to { fill-opacity: 1 } }\
                  \n    .line { animation: appear 1ms both }\
                  \n    @media (prefers-reduced-motion: reduce) { .line { animation: none } }\n  </style>";
     let mut drawn = 0;

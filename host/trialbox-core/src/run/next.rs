@@ -43,8 +43,9 @@ pub enum Next {
 /// Returns whether another trial of the study may start.
 ///
 /// The bounds of the process come first, in the order of [`ProcessBounds`], because they need no database. The number
-/// of trials is left to [`Storage::begin_trial`], which counts and starts in one transaction. It is counted here only
-/// where the job has too little time left, so that a complete study is not taken for an unfinished one.
+/// of trials is left to [`begin_trial`](crate::seam::storage::Trials::begin_trial), which counts and starts in one
+/// transaction. It is counted here only where the job has too little time left, so that a complete study is not taken
+/// for an unfinished one.
 ///
 /// # Errors
 /// Those of the storage, which is read only where a rule or the sampler needs it.

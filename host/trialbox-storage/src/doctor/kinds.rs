@@ -1,7 +1,7 @@
 //! The kinds of findings: code, severity, meaning for Python's readers, advice, and the reason against a repair.
 //!
 //! The texts name no flag of a command, because a caller of the library may have none. Where a command helps, the kind
-//! has a [`Remedy`](super::Remedy), and the caller shows how to run it.
+//! has a [`Remedy`], and the caller shows how to run it.
 
 use super::{
     Kind, Remedy,
