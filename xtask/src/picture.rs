@@ -74,8 +74,8 @@ fn record(folder: &Path, command: &str, lines: &mut Vec<Line>) -> Result<()> {
     Ok(())
 }
 
-/// Draws the lines, each hidden until its time: by `fill-opacity`, because `opacity` does not apply to a `tspan`. Readers
-/// who asked for less motion see all lines immediately.
+/// Draws the lines, each hidden until its time: by `fill-opacity`, because `opacity` does not apply to a `tspan`.
+/// Readers who asked for less motion see all lines immediately.
 fn animate(lines: &[Line]) -> String {
     let text: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     let still = anstyle_svg::Term::new().render_svg(&text.join("\n"));
