@@ -29,11 +29,7 @@ impl Folder {
     /// [`FileError::WrongKind`] if anything but a folder stands there.
     pub fn open(path: &Path) -> Result<Self, FileError> {
         // `O_DIRECTORY` with `O_NOFOLLOW` refuses a link with ENOTDIR or ELOOP, and a FIFO without waiting for it.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
-            Ok(handle) => Ok(Folder { handle, path: path.to_owned() }),
-            Err(error) => Err(explain_open(path, error.into())),
-        }
+        Self::open_with(path, OFlags::NOFOLLOW)
     }
 
     /// Opens a folder that the user named: a link as its last component is followed.
@@ -41,7 +37,11 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open`].
     pub fn open_named(path: &Path) -> Result<Self, FileError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Self::open_with(path, OFlags::empty())
+    }
+
+    fn open_with(path: &Path, flags: OFlags) -> Result<Self, FileError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | flags;
         match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
             Ok(handle) => Ok(Folder { handle, path: path.to_owned() }),
             Err(error) => Err(explain_open(path, error.into())),
@@ -72,19 +72,6 @@ impl Folder {
         let folder = Self::open(path)?;
         folder.check_private()?;
         Ok(folder)
-    }
-
-    /// Opens a folder below this one.
-    ///
-    /// # Errors
-    /// As [`Folder::open`].
-    pub fn folder(&self, name: &OsStr) -> Result<Self, FileError> {
-        let path = self.path.join(name);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match rustix::fs::openat(self, name, flags, Mode::empty()) {
-            Ok(handle) => Ok(Folder { handle, path }),
-            Err(error) => Err(explain_open(&path, error.into())),
-        }
     }
 
     /// Returns the path by which the folder was opened, for messages.

@@ -215,7 +215,7 @@ fn fix_outside(number: u32, trial: &mut FrozenTrial) {
     }
 }
 
-/// Returns the same names as other kinds: what two first trials at once can leave behind.
+/// Returns the same names as other kinds, as two first trials that run at the same time can leave them behind.
 fn incompatible() -> Space {
     let mut space = space();
     let distributions: Vec<Distribution> = space.iter().map(|(_, it)| it.clone()).collect();

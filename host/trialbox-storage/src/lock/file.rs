@@ -204,16 +204,13 @@ impl LockFile {
     /// Removes files of holders and waiters that are known to be gone, and those that are a day old.
     fn sweep(&self) {
         let Some((folder, name)) = folder_and_name(&self.path) else { return };
-        let (Ok(folder), prefix) =
-            (Folder::open_named(folder), format!("{}.", name.to_string_lossy()))
-        else {
-            return;
-        };
-        let newest = newest_of(&folder, &prefix);
-        for file in folder.names().unwrap_or_default() {
-            if !file.to_string_lossy().starts_with(&prefix) {
-                continue;
-            }
+        let Ok(folder) = Folder::open_named(folder) else { return };
+        let prefix = format!("{}.", name.to_string_lossy());
+        let mut files = folder.names().unwrap_or_default();
+        files.retain(|file| file.to_string_lossy().starts_with(&prefix));
+        // The file server's clock, about: the breaker has just written its own file.
+        let newest = files.iter().filter_map(|file| folder.modified(file).ok()).max();
+        for file in files {
             let process = read_in(&folder, &file).ok().and_then(|found| found.process());
             let is_gone = process.is_some_and(|process| matches!(process.life(), Life::Gone(_)));
             if is_gone || is_litter(&folder, &file, newest) {
@@ -362,13 +359,6 @@ fn read_in(folder: &Folder, name: &OsStr) -> Result<LockText, FileError> {
         Err(_) => None,
     };
     Ok(LockText { text, token, modified })
-}
-
-/// Returns the latest modification of the files with a prefix: the file server's clock, about.
-fn newest_of(folder: &Folder, prefix: &str) -> Option<SystemTime> {
-    let names = folder.names().ok()?;
-    let ours = names.iter().filter(|name| name.to_string_lossy().starts_with(prefix));
-    ours.filter_map(|name| folder.modified(name).ok()).max()
 }
 
 /// Returns whether a file is a day older than the newest one. Both times are the file server's, so no clocks are
