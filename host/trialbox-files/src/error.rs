@@ -26,14 +26,16 @@ pub enum FileError {
         /// The most that the caller reads, in bytes.
         limit: u64,
     },
-    /// Other users could change a folder that must be the user's alone.
+    /// Other users could change a file or folder that must be the user's alone.
     #[error(
-        "`{}`: expected a folder that only this user can change, found one {problem}",
+        "`{}`: expected a {what} that only this user can change, found one {problem}",
         path.display()
     )]
     NotPrivate {
-        /// The path of the folder.
+        /// The path of the file or folder.
         path: PathBuf,
+        /// The word for it: `file` or `folder`.
+        what: &'static str,
         /// The reason, as the end of a sentence.
         problem: String,
     },

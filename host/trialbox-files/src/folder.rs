@@ -15,6 +15,16 @@ use std::time::{Duration, SystemTime};
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
+/// The permissions of a file that a group may share, as far as the umask allows it.
+const SHARED: Mode = Mode::from_raw_mode(0o666);
+
+/// The permissions of a file for this user alone.
+const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+/// The flags with which a file is opened that may have been replaced: no link is followed, no FIFO waited for.
+const READING: OFlags =
+    OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+
 /// A folder, held open: whatever becomes of its path, reads and writes go to the folder that was opened.
 #[derive(Debug)]
 pub struct Folder {
@@ -69,6 +79,14 @@ impl Folder {
             Self::open_private(parent)?;
         }
         Self::create(path, Mode::from_raw_mode(0o700))?;
+        Self::open_existing_private(path)
+    }
+
+    /// Opens a folder that only this user can change.
+    ///
+    /// # Errors
+    /// As [`Folder::open_private`], and if the folder does not exist.
+    pub fn open_existing_private(path: &Path) -> Result<Self, FileError> {
         let folder = Self::open(path)?;
         folder.check_private()?;
         Ok(folder)
@@ -84,10 +102,22 @@ impl Folder {
     /// # Errors
     /// Fails if no file can be created here.
     pub fn aside(&self, name: &OsStr) -> Result<Aside<'_>, FileError> {
+        self.aside_with(name, SHARED)
+    }
+
+    /// Starts a file that only this user can read and change.
+    ///
+    /// # Errors
+    /// As [`Folder::aside`].
+    pub fn aside_private(&self, name: &OsStr) -> Result<Aside<'_>, FileError> {
+        self.aside_with(name, PRIVATE)
+    }
+
+    fn aside_with(&self, name: &OsStr, mode: Mode) -> Result<Aside<'_>, FileError> {
         let mut aside = OsString::from(".");
         aside.push(name);
         aside.push(format!(".{:016x}.tmp", rand::random::<u64>()));
-        let file = self.create_new(&aside)?;
+        let file = self.create_with(&aside, mode)?;
         Ok(Aside { folder: self, file, name: name.to_owned(), aside })
     }
 
@@ -116,11 +146,25 @@ impl Folder {
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] if anything stands there, also a link that leads nowhere.
     pub fn create_new(&self, name: &OsStr) -> Result<File, FileError> {
+        self.create_with(name, SHARED)
+    }
+
+    fn create_with(&self, name: &OsStr, mode: Mode) -> Result<File, FileError> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(self, name, flags, Mode::from_raw_mode(0o666))
+        rustix::fs::openat(self, name, flags, mode)
             .map(File::from)
             .map_err(|error| self.io_error("create", name, error.into()))
+    }
+
+    /// Opens an empty file that processes of this user lock, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Folder::open_file`], and if it cannot be created.
+    pub fn open_lock_file(&self, name: &OsStr) -> Result<File, FileError> {
+        let flags = OFlags::RDWR | OFlags::CREATE | READING;
+        let opened = rustix::fs::openat(self, name, flags, PRIVATE);
+        self.only_regular(name, opened)
     }
 
     /// Opens a regular file for reading.
@@ -128,9 +172,16 @@ impl Folder {
     /// # Errors
     /// [`FileError::WrongKind`] for a link, a FIFO, a device, a socket or a folder; it never waits for one.
     pub fn open_file(&self, name: &OsStr) -> Result<File, FileError> {
-        let flags =
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(self, name, flags, Mode::empty()) {
+        let opened = rustix::fs::openat(self, name, OFlags::RDONLY | READING, Mode::empty());
+        self.only_regular(name, opened)
+    }
+
+    fn only_regular(
+        &self,
+        name: &OsStr,
+        opened: rustix::io::Result<OwnedFd>,
+    ) -> Result<File, FileError> {
+        let file = match opened {
             Ok(file) => File::from(file),
             Err(error) => return Err(self.explain_read(name, error.into())),
         };
@@ -147,7 +198,28 @@ impl Folder {
     /// # Errors
     /// As [`Folder::open_file`]; [`FileError::TooLarge`] for a longer file, which is not read beyond the limit.
     pub fn read(&self, name: &OsStr, limit: u64) -> Result<Vec<u8>, FileError> {
+        self.read_open(name, self.open_file(name)?, limit)
+    }
+
+    /// Reads a file as [`Folder::read`] does, if only this user can have written it.
+    ///
+    /// # Errors
+    /// As [`Folder::read`]; [`FileError::NotPrivate`] if another user owns the file or may write to it.
+    pub fn read_private(&self, name: &OsStr, limit: u64) -> Result<Vec<u8>, FileError> {
         let file = self.open_file(name)?;
+        let stat = rustix::fs::fstat(&file)
+            .map_err(|error| self.io_error("examine", name, error.into()))?;
+        if let Some(problem) = problem_of_own(&stat, rustix::process::geteuid().as_raw()) {
+            return Err(FileError::NotPrivate {
+                path: self.path.join(name),
+                what: "file",
+                problem,
+            });
+        }
+        self.read_open(name, file, limit)
+    }
+
+    fn read_open(&self, name: &OsStr, file: File, limit: u64) -> Result<Vec<u8>, FileError> {
         let mut bytes = Vec::new();
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
@@ -222,14 +294,17 @@ impl Folder {
     }
 
     fn check_private(&self) -> Result<(), FileError> {
-        let stat = rustix::fs::fstat(self)
-            .map_err(|error| self.io_error("examine", OsStr::new(""), error.into()))?;
+        let of_self = |error: io::Error| self.io_error("examine", OsStr::new(""), error);
+        let own = rustix::fs::fstat(self).map_err(|error| of_self(error.into()))?;
         let user = rustix::process::geteuid().as_raw();
-        if let Some(problem) = problem_of_own(&stat, user) {
-            return Err(FileError::NotPrivate { path: self.path.clone(), problem });
+        if let Some(problem) = problem_of_own(&own, user) {
+            return Err(not_private(&self.path, problem));
         }
-        let full = std::fs::canonicalize(&self.path)
-            .map_err(|error| self.io_error("examine", OsStr::new(""), error))?;
+        let full = std::fs::canonicalize(&self.path).map_err(of_self)?;
+        let there = rustix::fs::lstat(&full).map_err(|error| of_self(error.into()))?;
+        if (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino) {
+            return Err(not_private(&self.path, "that was replaced meanwhile".to_owned()));
+        }
         for ancestor in full.ancestors().skip(1) {
             let stat = rustix::fs::lstat(ancestor).map_err(|error| FileError::Io {
                 operation: "examine",
@@ -237,7 +312,7 @@ impl Folder {
                 source: error.into(),
             })?;
             if let Some(problem) = problem_of_ancestor(&stat, user) {
-                return Err(FileError::NotPrivate { path: ancestor.to_owned(), problem });
+                return Err(not_private(ancestor, problem));
             }
         }
         Ok(())
@@ -375,7 +450,11 @@ fn kind_of(stat: &Stat) -> FileKind {
     FileType::from_raw_mode(stat.st_mode).into()
 }
 
-/// Returns why others could change a folder that should be the user's alone.
+fn not_private(path: &Path, problem: String) -> FileError {
+    FileError::NotPrivate { path: path.to_owned(), what: "folder", problem }
+}
+
+/// Returns why others could change a file or folder that should be the user's alone.
 fn problem_of_own(stat: &Stat, user: u32) -> Option<String> {
     if stat.st_uid != user {
         return Some(format!("of the user with the id {}", stat.st_uid));
@@ -386,10 +465,35 @@ fn problem_of_own(stat: &Stat, user: u32) -> Option<String> {
 
 /// Returns why others could put another folder in the place of one below this ancestor.
 fn problem_of_ancestor(stat: &Stat, user: u32) -> Option<String> {
-    if stat.st_uid != user && stat.st_uid != 0 {
+    if stat.st_uid != user && stat.st_uid != 0 && !is_unmapped(stat.st_uid) {
         return Some(format!("of the user with the id {}", stat.st_uid));
     }
     // In a sticky folder only the owner of an entry may rename or remove it.
     let is_safe = stat.st_mode & WRITABLE_BY_OTHERS == 0 || stat.st_mode & STICKY != 0;
     (!is_safe).then(|| format!("with the mode {:o}", stat.st_mode & 0o7777))
+}
+
+/// Returns whether an id stands for all users that this container does not know, root outside it among them.
+fn is_unmapped(uid: u32) -> bool {
+    // The default of `/proc/sys/kernel/overflowuid`, see user_namespaces(7).
+    const OVERFLOW: u32 = 65534;
+    uid == OVERFLOW
+        && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !knows_all(&map))
+}
+
+/// Returns whether a `uid_map` is that of a machine, where every user has an id of its own.
+fn knows_all(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_knows_all_users_and_a_container_does_not() {
+        assert!(knows_all("         0          0 4294967295\n"));
+        assert!(!knows_all("      1000       1000          1\n"));
+        assert!(!knows_all(""));
+    }
 }

@@ -1,8 +1,9 @@
 //! Compiled code on disk, so that only the first of a thousand jobs compiles.
 //!
 //! The code is native and runs unchecked, so an entry is used only if the user alone can have written it: the entry and
-//! its directory belong to the user, are not writable by others, and are not symbolic links. The name of an entry holds
-//! a digest of everything that the code depends on, and the entry starts with a digest of the code.
+//! its directory belong to the user, are not writable by others, and are not symbolic links, and no other user can put
+//! another directory in its place. The name of an entry holds a digest of everything that the code depends on, and the
+//! entry starts with a digest of the code.
 //!
 //! Entries are written aside and renamed, so any number of processes may write one at a time. Of many processes that
 //! start together one compiles and the others wait for it, as far as file locks reach: without locks across machines,
@@ -11,17 +12,19 @@
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
 use crate::wire::protocol::LoadRequest;
-use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::ffi::OsString;
+use std::fs::{File, TryLockError};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use trialbox_files::{FileError, Folder};
 use wasmtime::Engine;
 
 const DIGEST_BYTES: usize = 32;
+
+/// The largest entry that is read. Code is about ten times as large as the component, of which 256 MiB are the most.
+const MAX_ENTRY_BYTES: u64 = 4 << 30;
 
 /// The time to wait for another process's compiler, longer than nearly all compilations take. That process may have
 /// been stopped.
@@ -53,7 +56,7 @@ impl Cache {
     ///
     /// # Errors
     /// Fails with the problem of the first directory if no directory can be written.
-    pub(crate) fn reserve(&self) -> io::Result<Option<Reservation<'_>>> {
+    pub(crate) fn reserve(&self) -> Result<Option<Reservation<'_>>, FileError> {
         let mut problem = None;
         for entry in &self.entries {
             match entry.reserve() {
@@ -68,11 +71,11 @@ impl Cache {
 /// The right to compile for all processes that wait. Dropping it gives it back.
 pub(crate) struct Reservation<'a> {
     entry: &'a CacheEntry,
+    folder: Folder,
     /// The locked file. Without locks in the file system, the file is just open.
     _lock: File,
     /// True if another process still holds the lock after the timeout.
     is_held_by_other: bool,
-    path: PathBuf,
 }
 
 impl Reservation<'_> {
@@ -85,8 +88,8 @@ impl Reservation<'_> {
     ///
     /// # Errors
     /// Fails if the entry cannot be written.
-    pub(crate) fn write(&self, code: &[u8]) -> io::Result<()> {
-        self.entry.write(code)
+    pub(crate) fn write(&self, code: &[u8]) -> Result<(), FileError> {
+        self.entry.write_in(&self.folder, code)
     }
 }
 
@@ -94,7 +97,7 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         // The waiting processes have the file open, and look for the entry next.
         if !self.is_held_by_other {
-            let _ = fs::remove_file(&self.path);
+            let _ = self.folder.remove_file(&self.entry.lock_name());
         }
     }
 }
@@ -102,7 +105,7 @@ impl Drop for Reservation<'_> {
 /// The file for the compiled code of one component.
 struct CacheEntry {
     directory: PathBuf,
-    file: PathBuf,
+    name: String,
 }
 
 impl CacheEntry {
@@ -118,34 +121,22 @@ impl CacheEntry {
         // The hash covers the target, the CPU's features, most compiler settings and wasmtime's full version.
         engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
         let name = format!("{}.cwasm", hex(&key.finalize()));
-        CacheEntry { directory: directory.to_owned(), file: directory.join(name) }
+        CacheEntry { directory: directory.to_owned(), name }
     }
 
     /// Returns the compiled code, if there is an entry that can be trusted.
     fn read(&self) -> Option<Vec<u8>> {
-        let directory = fs::symlink_metadata(&self.directory).ok()?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32)
-            .open(&self.file)
-            .ok()?;
-        if !is_private(&directory) || !is_private(&file.metadata().ok()?) {
-            return None;
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).ok()?;
+        let folder = Folder::open_existing_private(&self.directory).ok()?;
+        let mut bytes = folder.read_private(self.name.as_ref(), MAX_ENTRY_BYTES).ok()?;
         let (digest, _) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
         let intact = Sha256::digest(&bytes[DIGEST_BYTES..])[..] == digest[..];
         intact.then(|| bytes.split_off(DIGEST_BYTES))
     }
 
     /// Creates the directory if necessary, and takes the lock for this entry in it.
-    fn reserve(&self) -> io::Result<Reservation<'_>> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
-        self.check_directory()?;
-        let path = self.file.with_extension("lock");
-        let mut options = OpenOptions::new();
-        let lock = options.create(true).write(true).truncate(false).mode(0o600).open(&path)?;
+    fn reserve(&self) -> Result<Reservation<'_>, FileError> {
+        let folder = Folder::open_private(&self.directory)?;
+        let lock = folder.open_lock_file(&self.lock_name())?;
         let started = Instant::now();
         let mut interval = MIN_POLL_INTERVAL;
         let mut is_held_by_other = false;
@@ -158,48 +149,19 @@ impl CacheEntry {
             std::thread::sleep(interval);
             interval = (interval * 2).min(MAX_POLL_INTERVAL);
         }
-        Ok(Reservation { entry: self, _lock: lock, is_held_by_other, path })
+        Ok(Reservation { entry: self, folder, _lock: lock, is_held_by_other })
     }
 
-    /// Checks that only the user can write to the directory.
-    fn check_directory(&self) -> io::Result<()> {
-        if is_private(&fs::symlink_metadata(&self.directory)?) {
-            return Ok(());
-        }
-        Err(io::Error::other("expected a directory that only its owner, the user, can write to"))
+    fn lock_name(&self) -> OsString {
+        Path::new(&self.name).with_extension("lock").into_os_string()
     }
 
-    fn write(&self, code: &[u8]) -> io::Result<()> {
-        self.check_directory()?;
-        let aside = self.file.with_extension(format!("{}.tmp", unique_suffix()));
-        let written = write_new_file(&aside, code).and_then(|()| fs::rename(&aside, &self.file));
-        if written.is_err() {
-            // A file that stays costs only disk space.
-            let _ = fs::remove_file(&aside);
-        }
-        written
+    fn write_in(&self, folder: &Folder, code: &[u8]) -> Result<(), FileError> {
+        let mut aside = folder.aside_private(self.name.as_ref())?;
+        aside.write_bytes(&Sha256::digest(code))?;
+        aside.write_bytes(code)?;
+        aside.replace()
     }
-}
-
-fn write_new_file(path: &Path, code: &[u8]) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&Sha256::digest(code))?;
-    file.write_all(code)?;
-    file.sync_all()
-}
-
-/// Returns whether only the user can have written a file. A symbolic link has mode 0777 and does not count.
-fn is_private(metadata: &fs::Metadata) -> bool {
-    metadata.uid() == geteuid().as_raw()
-        && metadata.mode() & 0o022 == 0
-        && !metadata.file_type().is_symlink()
-}
-
-/// Returns a suffix that no other process uses. Two nodes can have the same process id, so it includes the node.
-fn unique_suffix() -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let nanos = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos());
-    format!("{host}.{}.{nanos}", std::process::id())
 }
 
 /// A hasher that feeds SHA-256, because `DefaultHasher` may change with the compiler.
@@ -218,6 +180,7 @@ impl Hasher for HashInto<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -226,19 +189,27 @@ mod tests {
         let directory =
             std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
-        let entry = CacheEntry { file: directory.join("entry.cwasm"), directory };
+        let entry = CacheEntry { directory, name: "entry.cwasm".to_owned() };
         drop(entry.reserve().expect("a place for temporary files"));
         entry
+    }
+
+    fn file(entry: &CacheEntry) -> PathBuf {
+        entry.directory.join(&entry.name)
+    }
+
+    fn write(entry: &CacheEntry, code: &[u8]) -> Result<(), FileError> {
+        entry.write_in(&Folder::open_private(&entry.directory)?, code)
     }
 
     #[test]
     fn what_was_written_is_read_and_what_was_changed_is_not() {
         let entry = entry("tampered");
         assert_eq!(entry.read(), None);
-        entry.write(b"code").expect("a fresh directory");
+        write(&entry, b"code").expect("a fresh directory");
         assert_eq!(entry.read().as_deref(), Some(&b"code"[..]));
         for damage in [&b""[..], b"short", &[0; 36]] {
-            fs::write(&entry.file, damage).expect("our own file");
+            fs::write(file(&entry), damage).expect("our own file");
             assert_eq!(entry.read(), None);
         }
         let _ = fs::remove_dir_all(&entry.directory);
@@ -247,15 +218,15 @@ mod tests {
     #[test]
     fn what_others_could_have_written_is_not_read() {
         let entry = entry("shared");
-        entry.write(b"code").expect("a fresh directory");
+        write(&entry, b"code").expect("a fresh directory");
         let set_mode =
             |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
-        set_mode(&entry.file, 0o620).expect("our own file");
+        set_mode(&file(&entry), 0o620).expect("our own file");
         assert_eq!(entry.read(), None);
-        set_mode(&entry.file, 0o600).expect("our own file");
+        set_mode(&file(&entry), 0o600).expect("our own file");
         set_mode(&entry.directory, 0o777).expect("our own directory");
         assert_eq!(entry.read(), None);
-        entry.write(b"code").expect_err("others could replace it");
+        write(&entry, b"code").expect_err("others could replace it");
         let _ = fs::remove_dir_all(&entry.directory);
     }
 
@@ -282,7 +253,7 @@ mod tests {
 
     #[test]
     fn where_the_first_place_cannot_be_written_the_next_one_is_taken() {
-        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        let unusable = CacheEntry { directory: "/proc/none".into(), name: "e".to_owned() };
         let cache = Cache { entries: vec![unusable, entry("second")] };
         let reservation = cache.reserve().expect("the second").expect("a place");
         assert_eq!(reservation.directory(), cache.entries[1].directory);
@@ -290,7 +261,7 @@ mod tests {
         assert_eq!(cache.read().as_deref(), Some(&b"code"[..]));
         drop(reservation);
         let _ = fs::remove_dir_all(&cache.entries[1].directory);
-        let unusable = CacheEntry { directory: "/proc/none".into(), file: "/proc/none/e".into() };
+        let unusable = CacheEntry { directory: "/proc/none".into(), name: "e".to_owned() };
         assert!(Cache { entries: vec![unusable] }.reserve().is_err());
         assert!(Cache { entries: vec![] }.reserve().expect("nothing is wrong").is_none());
     }
@@ -301,7 +272,7 @@ mod tests {
         let code = vec![7; 1 << 16];
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| entry.write(&code).expect("writers do not hinder each other"));
+                scope.spawn(|| write(&entry, &code).expect("writers do not hinder each other"));
             }
         });
         assert_eq!(entry.read(), Some(code));
