@@ -15,6 +15,7 @@ mod eval;
 mod failures;
 mod faults;
 mod fronts;
+mod grants;
 mod herd;
 mod hostile;
 mod importance;

@@ -26,6 +26,14 @@ pub enum FileError {
         /// The most that the caller reads, in bytes.
         limit: u64,
     },
+    /// A link or a path leads out of the folder below which it must stay.
+    #[error("`{}`: expected a path that stays in its folder, found one that leads out", path.display())]
+    LeadsOut {
+        /// The path of the link, or the path itself.
+        path: PathBuf,
+        /// The target of the link.
+        target: Option<PathBuf>,
+    },
     /// Other users could change a file or folder that must be the user's alone.
     #[error(
         "`{}`: expected a {what} that only this user can change, found one {problem}",

@@ -22,7 +22,7 @@ const SHARED: Mode = Mode::from_raw_mode(0o666);
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 /// The flags with which a file is opened that may have been replaced: no link is followed, no FIFO waited for.
-const READING: OFlags =
+pub(crate) const READING: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// A folder, held open: whatever becomes of its path, reads and writes go to the folder that was opened.
@@ -163,8 +163,7 @@ impl Folder {
     /// As [`Folder::open_file`], and if it cannot be created.
     pub fn open_lock_file(&self, name: &OsStr) -> Result<File, FileError> {
         let flags = OFlags::RDWR | OFlags::CREATE | READING;
-        let opened = rustix::fs::openat(self, name, flags, PRIVATE);
-        self.only_regular(name, opened)
+        open_regular(self.as_fd(), name, flags, PRIVATE, &self.path.join(name))
     }
 
     /// Opens a regular file for reading.
@@ -172,25 +171,8 @@ impl Folder {
     /// # Errors
     /// [`FileError::WrongKind`] for a link, a FIFO, a device, a socket or a folder; it never waits for one.
     pub fn open_file(&self, name: &OsStr) -> Result<File, FileError> {
-        let opened = rustix::fs::openat(self, name, OFlags::RDONLY | READING, Mode::empty());
-        self.only_regular(name, opened)
-    }
-
-    fn only_regular(
-        &self,
-        name: &OsStr,
-        opened: rustix::io::Result<OwnedFd>,
-    ) -> Result<File, FileError> {
-        let file = match opened {
-            Ok(file) => File::from(file),
-            Err(error) => return Err(self.explain_read(name, error.into())),
-        };
-        let stat =
-            rustix::fs::fstat(&file).map_err(|error| self.io_error("read", name, error.into()))?;
-        match kind_of(&stat) {
-            FileKind::Regular => Ok(file),
-            found => Err(self.wrong_kind(name, found)),
-        }
+        let flags = OFlags::RDONLY | READING;
+        open_regular(self.as_fd(), name, flags, Mode::empty(), &self.path.join(name))
     }
 
     /// Reads a regular file of at most `limit` bytes.
@@ -318,18 +300,13 @@ impl Folder {
         Ok(())
     }
 
-    fn explain_read(&self, name: &OsStr, error: io::Error) -> FileError {
-        // A link is ELOOP, a socket ENXIO: the kind says more than the number.
-        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if kind_of(&stat) != FileKind::Regular => {
-                self.wrong_kind(name, kind_of(&stat))
-            }
-            _ => self.io_error("read", name, error),
+    /// Checks that a file may take the place of what stands under a name: a file, a link, or nothing.
+    pub(crate) fn check_replaceable(&self, name: &OsStr) -> Result<(), FileError> {
+        let expected = FileKind::Regular;
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind_of(&stat)) {
+            Ok(FileKind::Regular | FileKind::Link) | Err(_) => Ok(()),
+            Ok(found) => Err(FileError::WrongKind { path: self.path.join(name), expected, found }),
         }
-    }
-
-    fn wrong_kind(&self, name: &OsStr, found: FileKind) -> FileError {
-        FileError::WrongKind { path: self.path.join(name), expected: FileKind::Regular, found }
     }
 }
 
@@ -412,27 +389,37 @@ impl Drop for Aside<'_> {
     }
 }
 
-/// Writes a file that the user named: aside, synced, renamed, with the permissions given or those of the umask. A link
-/// under the name is replaced; links on the way are followed.
-///
-/// # Errors
-/// Fails if the folder cannot be written, or something else than a file or a link stands under the name.
-pub fn write_named(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), FileError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let folder = Folder::open_named(parent.unwrap_or(Path::new(".")))?;
-    let Some(name) = path.file_name() else {
-        return Err(FileError::WrongKind {
-            path: path.to_owned(),
-            expected: FileKind::Regular,
-            found: FileKind::Directory,
-        });
+/// Opens a file relative to a folder, if it is a regular one.
+pub(crate) fn open_regular(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    flags: OFlags,
+    mode: Mode,
+    path: &Path,
+) -> Result<File, FileError> {
+    let wrong =
+        |found| FileError::WrongKind { path: path.to_owned(), expected: FileKind::Regular, found };
+    let failed = |error: rustix::io::Errno| FileError::Io {
+        operation: "read",
+        path: path.to_owned(),
+        source: error.into(),
     };
-    let mut aside = folder.aside(name)?;
-    if let Some(mode) = mode {
-        aside.set_mode(mode)?;
+    let file = match rustix::fs::openat(folder, name, flags, mode) {
+        Ok(file) => File::from(file),
+        // A link is ELOOP, a socket ENXIO: the kind says more than the number.
+        Err(error) => {
+            let follows = !flags.contains(OFlags::NOFOLLOW);
+            let at = if follows { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+            return Err(match rustix::fs::statat(folder, name, at).map(|stat| kind_of(&stat)) {
+                Ok(found) if found != FileKind::Regular => wrong(found),
+                _ => failed(error),
+            });
+        }
+    };
+    match kind_of(&rustix::fs::fstat(&file).map_err(failed)?) {
+        FileKind::Regular => Ok(file),
+        found => Err(wrong(found)),
     }
-    aside.write_bytes(bytes)?;
-    aside.replace()
 }
 
 fn explain_open(path: &Path, source: io::Error) -> FileError {
@@ -446,7 +433,7 @@ fn explain_open(path: &Path, source: io::Error) -> FileError {
     }
 }
 
-fn kind_of(stat: &Stat) -> FileKind {
+pub(crate) fn kind_of(stat: &Stat) -> FileKind {
     FileType::from_raw_mode(stat.st_mode).into()
 }
 

@@ -12,10 +12,16 @@
 //! The crate knows neither studies nor databases. `cargo xtask tidy` refuses `File::create` and its like elsewhere.
 #![forbid(unsafe_code)]
 
+mod beneath;
 mod error;
 mod folder;
 mod kind;
+mod named;
+mod way;
 
+pub use beneath::Beneath;
 pub use error::FileError;
-pub use folder::{Aside, Folder, write_named};
+pub use folder::{Aside, Folder};
 pub use kind::FileKind;
+pub use named::{open_named, read_named, write_named, write_to_device};
+pub use way::{Identity, Way};

@@ -59,6 +59,11 @@ impl Spool {
         Spool { folders: std::iter::once(beside).chain(others).collect(), database }
     }
 
+    /// Returns the folders, the preferred one first. None need exist.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.folders.iter().map(PathBuf::as_path)
+    }
+
     /// Saves a result and returns the path of its file.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::path::Path;
 use trialbox_core::session::door::{Rejection, RejectionCode};
 use trialbox_core::study::artifact::{Artifact, ArtifactKind};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+use trialbox_files::read_named;
 use wasmparser::{Encoding, Parser, Payload};
 
 const PACKAGE: &str = "trialbox:objective/";
@@ -38,7 +39,10 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
         )
         .with_limit(hit));
     }
-    check_artifact(path, std::fs::read(path).map_err(cannot_read)?)
+    let bytes = read_named(path, allowed).map_err(|error| {
+        Rejection::new(RejectionCode::Read, error.to_string(), "give the path of a .wasm file")
+    })?;
+    check_artifact(path, bytes)
 }
 
 /// Checks the bytes of an objective that were read from `path`, as [`read_artifact`] does.

@@ -21,6 +21,11 @@ pub(crate) struct CheckpointArgs {
 }
 
 impl CheckpointArgs {
+    /// Returns the directory as the user named it.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.checkpoint_dir.as_deref()
+    }
+
     /// Returns the directory, after a check that directories can be created in it.
     ///
     /// # Errors

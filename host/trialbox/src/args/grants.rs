@@ -1,13 +1,9 @@
 //! `--dir HOST::GUEST[:ro|rw]` and `--env NAME=VALUE`: what an objective may see beyond its parameters.
 
 use crate::error::CommandError;
-use sha2::{Digest as _, Sha256};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use trialbox_core::study::artifact::DataSource;
 use trialbox_runtime::Grant;
-
-/// Files larger than this are not hashed before every trial.
-const MAX_HASHED_BYTES: u64 = 256 << 20;
 
 /// A directory as the user named it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +52,12 @@ impl DirArg {
                 help,
             )
         };
+        check_link(&self.host).map_err(|problem| {
+            CommandError::usage(
+                format!("cannot grant `{shown}` as `{}`: {problem}", self.guest),
+                "give the directory itself, if it is the right one",
+            )
+        })?;
         let host = self.host.canonicalize().map_err(|error| missing(error.to_string()))?;
         if !host.is_dir() {
             return Err(missing("it is not a directory".to_owned()));
@@ -64,64 +66,28 @@ impl DirArg {
     }
 }
 
-/// Checks that the data that an objective says it reads exists, before a trial starts in vain.
-pub(crate) fn check_data(sources: &[DataSource], grants: &[Grant]) -> Result<(), CommandError> {
-    for source in sources {
-        let Some(found) = locate(&source.path, grants) else {
-            let directory =
-                Path::new(&source.path).parent().filter(|parent| *parent != Path::new("/"));
-            let directory = directory.unwrap_or(Path::new(&source.path)).display().to_string();
-            return Err(CommandError::usage(
-                format!(
-                    "the objective reads `{}` ({}), and no --dir grants it",
-                    source.path, source.summary
-                ),
-                format!("grant the directory that holds it: --dir HOST::{directory}"),
-            ));
-        };
-        if !found.exists() {
-            return Err(CommandError::usage(
-                format!(
-                    "the objective reads `{}` ({}), but `{}` does not exist",
-                    source.path,
-                    source.summary,
-                    found.display()
-                ),
-                "check the directory before the `::` of --dir",
+/// Checks that a link at the end of a path, and every link that it leads to, is the user's own or root's: a link of
+/// another user would let that user choose what is granted.
+fn check_link(path: &Path) -> Result<(), String> {
+    let mut path = path.components().as_path().to_owned();
+    // More links are an error of the system's when the directory is opened.
+    for _ in 0..40 {
+        let Ok(found) = path.symlink_metadata() else { return Ok(()) };
+        if !found.is_symlink() {
+            return Ok(());
+        }
+        let target = std::fs::read_link(&path).map_err(|error| error.to_string())?;
+        if ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+            return Err(format!(
+                "`{}` is a link of the user with the id {}, to `{}`",
+                path.display(),
+                found.uid(),
+                target.display()
             ));
         }
-        if let Some(wanted) = &source.sha256 {
-            check_digest(source, wanted, &found)?;
-        }
+        path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
     Ok(())
-}
-
-/// The file of this machine behind a path of the guest's.
-fn locate(guest_path: &str, grants: &[Grant]) -> Option<PathBuf> {
-    grants.iter().find_map(|grant| {
-        let rest = Path::new(guest_path).strip_prefix(&grant.guest).ok()?;
-        Some(if rest == Path::new("") { grant.host.clone() } else { grant.host.join(rest) })
-    })
-}
-
-fn check_digest(source: &DataSource, wanted: &str, file: &Path) -> Result<(), CommandError> {
-    if !file.is_file() || file.metadata()?.len() > MAX_HASHED_BYTES {
-        return Ok(());
-    }
-    let digest = Sha256::digest(std::fs::read(file)?);
-    let found: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    if found.eq_ignore_ascii_case(wanted) {
-        return Ok(());
-    }
-    Err(CommandError::usage(
-        format!(
-            "`{}` is not the file that the objective wants as `{}`: its SHA-256 is {found}, wanted is {wanted}",
-            file.display(),
-            source.path
-        ),
-        source.summary.clone(),
-    ))
 }
 
 #[cfg(test)]
@@ -136,14 +102,5 @@ mod tests {
         for bad in ["a:/data", "a::data", "::/data", "a::/data:w"] {
             assert!(read(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_guest_path_is_found_in_the_grant_that_holds_it() {
-        let grants =
-            [Grant { host: PathBuf::from("/h"), guest: "/data".to_owned(), writable: false }];
-        assert_eq!(locate("/data/x.csv", &grants), Some(PathBuf::from("/h/x.csv")));
-        assert_eq!(locate("/data", &grants), Some(PathBuf::from("/h")));
-        assert_eq!(locate("/database", &grants), None);
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod config;
+pub(crate) mod data;
 pub(crate) mod grants;
 pub(crate) mod job_end;
 pub(crate) mod limit;
@@ -13,4 +14,5 @@ pub(crate) mod sampler;
 pub(crate) mod stopping;
 pub(crate) mod storage;
 pub(crate) mod study;
+pub(crate) mod trusted;
 pub(crate) mod until;

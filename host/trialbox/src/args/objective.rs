@@ -1,9 +1,11 @@
 //! The flags of the sandbox, shared by `run`, `eval` and `inspect`, and the objective behind them.
 
 use crate::args;
-use crate::args::grants::{DirArg, check_data, parse_dir, parse_env};
+use crate::args::data::check_data;
+use crate::args::grants::{DirArg, parse_dir, parse_env};
 use crate::args::limit::{LimitArg, parse_limit};
 use crate::args::quantity::{parse_bytes, parse_duration};
+use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +23,8 @@ use trialbox_runtime::{Cancellation, Grant, Isolation, SandboxConfig, open};
 pub(crate) struct ObjectiveArgs {
     /// Grant a directory to the objective
     ///
-    /// Read-only unless `:rw` is added. [default: no directory]
+    /// Read-only unless `:rw` is added. A writable directory may not hold the database, checkpoints, compiled code or
+    /// hidden files of your home: grant a subdirectory. [default: no directory]
     #[arg(long = "dir", value_name = "HOST::GUEST[:ro|rw]", value_parser = parse_dir)]
     dirs: Vec<DirArg>,
 
@@ -148,20 +151,27 @@ impl ObjectiveArgs {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
 
-    /// Resolves the flags for one objective.
+    /// Resolves the flags for one objective. The host trusts the places given, the caches, the program and the user's
+    /// home, so no grant may open them.
     ///
     /// # Errors
-    /// When a directory to be granted is missing.
+    /// When a directory to be granted is missing, or opens a place that the host trusts.
     pub(crate) fn plan(
         &self,
         artifact: &Arc<Artifact>,
         stops: &Cancellation,
+        trusted: TrustedPlaces,
     ) -> Result<ObjectivePlan, CommandError> {
+        let (program, grants) = (std::env::current_exe()?, self.grants()?);
+        trusted
+            .with_caches(self.all_cache_dirs())
+            .with_entry("the program", &program)
+            .check(&grants)?;
         let config = SandboxConfig {
-            program: std::env::current_exe()?,
+            program,
             isolation: self.isolation.into(),
             cache_dirs: self.cache_dirs(),
-            grants: self.grants()?,
+            grants,
             env: self.env.clone(),
             deterministic: self.deterministic,
             limits: self.limits(),
@@ -171,17 +181,26 @@ impl ObjectiveArgs {
     }
 
     /// Gets the objective ready.
+    ///
+    /// # Errors
+    /// As [`ObjectiveArgs::plan`], and if the objective cannot be loaded.
     pub(crate) fn load(
         &self,
         artifact: &Arc<Artifact>,
         stops: &Cancellation,
+        trusted: TrustedPlaces,
     ) -> Result<ReadyObjective, CommandError> {
-        self.plan(artifact, stops)?.load()
+        self.plan(artifact, stops, trusted)?.load()
     }
 
     /// Checks that the data that the objective reads is granted and there.
     pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
         check_data(described_data(loaded), &self.grants()?)
+    }
+
+    /// Returns the directories of compiled code of all commands, also of those without `--no-cache` or `--cache-dir`.
+    fn all_cache_dirs(&self) -> impl Iterator<Item = PathBuf> {
+        self.cache_dir.iter().cloned().chain(users_cache_dir()).chain(jobs_cache_dir())
     }
 
     /// Returns the directories of compiled code: `$XDG_CACHE_HOME/trialbox` or `~/.cache/trialbox`, which all jobs

@@ -2,6 +2,7 @@
 
 use crate::args::quantity::parse_duration;
 use crate::args::study::StudyNameArg;
+use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
 use crate::plan::Database;
 use std::path::PathBuf;
@@ -142,6 +143,14 @@ impl StorageArgs {
             guard: !self.no_guard,
             stopping,
         }
+    }
+
+    /// Returns the places beside the database that the host trusts.
+    ///
+    /// # Errors
+    /// Fails if the database's address cannot be read.
+    pub(crate) fn trusted(&self) -> Result<TrustedPlaces, CommandError> {
+        Ok(TrustedPlaces::default().with_database(&self.location()?, self.spool().as_ref()))
     }
 
     /// Returns the place of results that cannot be written; `None` for a database in memory.

@@ -4,6 +4,7 @@ use crate::args::objective::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
 };
 use crate::args::param::{check_unique, parse_param};
+use crate::args::trusted::TrustedPlaces;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
@@ -90,7 +91,7 @@ impl EvalArgs {
         let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };
-        let mut ready = self.sandbox.load(&file, &stops)?;
+        let mut ready = self.sandbox.load(&file, &stops, TrustedPlaces::default())?;
         self.sandbox.check_data(&ready.loaded)?;
         let flags: Vec<StudyDirection> =
             self.direction.iter().map(|direction| (*direction).into()).collect();

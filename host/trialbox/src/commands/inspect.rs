@@ -2,6 +2,7 @@
 
 use crate::args::objective::{ObjectiveArgs, ReadyObjective, described_directions, objective_name};
 use crate::args::quantity::parse_duration;
+use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
@@ -58,7 +59,8 @@ pub(crate) struct InspectArgs {
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
-        let mut ready = self.sandbox.load(&file, &Cancellation::default())?;
+        let mut ready =
+            self.sandbox.load(&file, &Cancellation::default(), TrustedPlaces::default())?;
         let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
         let text = describe_text(&file, &ready, &probe);
         output.print(&Rendered::new(text, component_record(&file, &ready, &probe)));

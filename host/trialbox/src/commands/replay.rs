@@ -75,7 +75,7 @@ impl ReplayArgs {
             apply_recorded(recorded, &mut limits);
         }
         let limits = self.sandbox.limits_over(limits);
-        let mut ready = self.sandbox.load(&file, &stops)?;
+        let mut ready = self.sandbox.load(&file, &stops, self.study.storage.trusted()?)?;
         self.sandbox.check_data(&ready.loaded)?;
         ready.door.set_terms(limits, deterministic)?;
         let replayed = run_again(&study, &recorded, seed, limits, ready.door.as_mut())?;

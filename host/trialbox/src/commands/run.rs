@@ -8,6 +8,7 @@ use crate::args::param::{check_unique, parse_param};
 use crate::args::quantity::{parse_count, parse_duration};
 use crate::args::storage::StorageArgs;
 use crate::args::study::{StudyNameArg, StudySettingArgs};
+use crate::args::trusted::TrustedPlaces;
 use crate::args::until::parse_until;
 use crate::clock::SystemClock;
 use crate::cluster::job_end::{JobEnd, explain_lost_signals};
@@ -188,7 +189,7 @@ impl RunArgs {
     }
 
     fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
-        let Prepared { objective, ready, study } = self.prepare(stops)?;
+        let Prepared { objective, ready, study } = self.prepare(stops, self.trusted()?)?;
         let checkpoints = self.checkpoint.root(objective.grants())?;
         let stopping = stops_waiting(stops, job_end);
         let database = self.storage.database(Create::Missing, stopping.clone())?;
@@ -232,9 +233,18 @@ impl RunArgs {
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
     }
 
+    /// Returns the places beside the study that the host trusts.
+    pub(crate) fn trusted(&self) -> Result<TrustedPlaces, CommandError> {
+        Ok(self.storage.trusted()?.with_checkpoints(self.checkpoint.dir()))
+    }
+
     /// Gets the objective ready and checks that its data is there. No database is touched: a file that is not an
     /// objective must leave no trace in one.
-    pub(crate) fn prepare(&self, stops: &Cancellation) -> Result<Prepared, CommandError> {
+    pub(crate) fn prepare(
+        &self,
+        stops: &Cancellation,
+        trusted: TrustedPlaces,
+    ) -> Result<Prepared, CommandError> {
         check_unique("--fix", &self.fix)?;
         let mut settings = SettingFlags::new(&self.settings.explicit(Some(&self.sandbox))?);
         settings.overrule = self.overrule;
@@ -243,7 +253,7 @@ impl RunArgs {
             digest: module_digest(&file),
             may_change: self.allow_module_change,
         });
-        let objective = self.sandbox.plan(&file, stops)?;
+        let objective = self.sandbox.plan(&file, stops, trusted)?;
         let ready = objective.load()?;
         objective.check_data(&ready.loaded)?;
         let name = match &self.name.study_name {

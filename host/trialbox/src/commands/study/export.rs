@@ -15,7 +15,7 @@ use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord};
-use trialbox_files::write_named;
+use trialbox_files::{open_named, read_named, write_named, write_to_device};
 use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
@@ -76,32 +76,33 @@ impl ExportArgs {
     }
 }
 
+/// The largest file that is imported.
+const MAX_IMPORTED_BYTES: u64 = 4 << 30;
+
 /// Writes an export to the file of `--output`.
 ///
-/// A file is written aside and renamed, so a full disk leaves an earlier export whole; a device or a FIFO is written
-/// directly. A database is never replaced.
+/// A file is written aside and renamed, so a full disk leaves an earlier export whole; a device of the system, such as
+/// `/dev/stdout`, is written directly. A database is never replaced.
 fn write_to(path: &Path, text: &str) -> Result<(), CommandError> {
-    if !path.exists() || path.is_file() {
-        if is_database(path) {
-            return Err(CommandError::usage(
-                format!("`{}`: expected a new file or an export, found a database", path.display()),
-                "choose another --output; `trialbox study delete` removes a study",
-            ));
-        }
-        return write_named(path, text.as_bytes(), None)
-            .map_err(|error| CommandError::usage(error.to_string(), "choose another --output"));
+    if is_database(path) {
+        return Err(CommandError::usage(
+            format!("`{}`: expected a new file or an export, found a database", path.display()),
+            "choose another --output; `trialbox study delete` removes a study",
+        ));
     }
-    std::fs::write(path, text).map_err(|error| {
-        let problem = format!("cannot write `{}`: {error}", path.display());
-        CommandError::usage(problem, "choose another --output")
-    })
+    let written = if path.starts_with("/dev") && !path.is_file() {
+        write_to_device(path, text.as_bytes())
+    } else {
+        write_named(path, text.as_bytes(), None)
+    };
+    written.map_err(|error| CommandError::usage(error.to_string(), "choose another --output"))
 }
 
 /// Returns whether a file starts as a SQLite database does (<https://sqlite.org/fileformat2.html>, section 1.3).
 fn is_database(path: &Path) -> bool {
     const HEADER: &[u8; 16] = b"SQLite format 3\0";
     let mut start = [0; 16];
-    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    let Ok(mut file) = open_named(path) else { return false };
     file.read_exact(&mut start).is_ok() && start == *HEADER
 }
 
@@ -143,16 +144,16 @@ impl ImportArgs {
 }
 
 fn read_text(path: &Path) -> Result<String, CommandError> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(path)
-    };
-    read.map_err(|error| {
-        let problem = format!("cannot read `{}`: {error}", path.display());
-        CommandError::usage(problem, "give a file, or - for standard input")
-    })
+    let bad =
+        |problem: String| CommandError::usage(problem, "give a file, or - for standard input");
+    if path == Path::new("-") {
+        let mut text = String::new();
+        let read = std::io::stdin().lock().read_to_string(&mut text);
+        return read.map(|_| text).map_err(|error| bad(format!("cannot read `-`: {error}")));
+    }
+    let bytes = read_named(path, MAX_IMPORTED_BYTES).map_err(|error| bad(error.to_string()))?;
+    String::from_utf8(bytes)
+        .map_err(|error| bad(format!("cannot read `{}`: {error}", path.display())))
 }
 
 fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandError> {

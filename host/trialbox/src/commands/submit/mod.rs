@@ -10,6 +10,7 @@ mod script;
 mod submission;
 
 use crate::args::quantity::parse_count;
+use crate::args::trusted::TrustedPlaces;
 use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
@@ -142,7 +143,7 @@ struct StudyPreview {
 impl SubmitArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         self.check_flags()?;
-        let mut prepared = self.run.prepare(&Cancellation::default())?;
+        let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
         let settings = &mut prepared.study.settings;
         settings.decides_max_trials = true;
         settings.set_max_trials(self.trials.get());
@@ -175,6 +176,22 @@ impl SubmitArgs {
         prepared.study.resolve(storage.as_mut(), output)?;
         drop(storage);
         submission.submit(&findings, output)
+    }
+
+    /// Returns the places that the host and Slurm trust: those beside the study, and the folders of the job's files.
+    fn trusted(&self) -> Result<TrustedPlaces, CommandError> {
+        let folder = std::env::current_dir()?;
+        let log = self.slurm.log();
+        let named = [
+            self.script.as_deref(),
+            self.report.as_deref().map(Path::new),
+            log.as_deref().map(Path::new),
+        ];
+        let mut trusted = self.run.trusted()?.with_entry("the folder of the job's files", &folder);
+        for file in named.into_iter().flatten() {
+            trusted = trusted.with_entry("the job's file", file);
+        }
+        Ok(trusted)
     }
 
     fn check_flags(&self) -> Result<(), CommandError> {

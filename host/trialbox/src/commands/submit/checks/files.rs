@@ -82,11 +82,11 @@ pub(in crate::commands::submit) fn check_file(
     of: &str,
 ) -> Option<Finding> {
     let shown = path.display();
-    let file = match std::fs::File::open(path) {
+    let file = match trialbox_files::open_named(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+        Err(error) if error.is_not_found() => return None,
         Err(error) => {
-            let finding = Finding::error("script", format!("cannot read `{shown}`: {error}"));
+            let finding = Finding::error("script", error.to_string());
             return Some(finding.advice(format!("give another {flag}")));
         }
     };

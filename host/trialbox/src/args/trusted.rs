@@ -1,0 +1,192 @@
+//! The places that the host trusts, which no grant may open to a guest.
+//!
+//! A guest that can write to the folder of the database can put a link or a folder in the place of a file that the host
+//! is about to write; one that can write to the cache chooses the code that the next process loads; one that can write
+//! to `~/.bashrc` runs at the next login. So a writable grant that holds such a place, or lies in one, is refused before
+//! a trial starts. Identities decide, so another name for the same folder makes no difference.
+
+use crate::error::CommandError;
+use std::path::{Path, PathBuf};
+use trialbox_files::{Identity, Way};
+use trialbox_runtime::Grant;
+use trialbox_storage::Location;
+use trialbox_storage::spool::Spool;
+
+/// Folders of a home with keys and passwords, which an objective may not even read.
+const KEYS: [&str; 15] = [
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".kube",
+    ".docker",
+    ".password-store",
+    ".netrc",
+    ".pgpass",
+    ".git-credentials",
+    ".pypirc",
+    ".config/gcloud",
+    ".config/gh",
+    ".config/rclone",
+    ".config/trialbox",
+];
+
+/// The part of a place that a guest may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// The names in the folder of a file; its other subfolders may be granted.
+    Entries,
+    /// The folder with all that is below it.
+    Tree,
+    /// As a tree, and not even for reading.
+    Secrets,
+}
+
+/// A place that the host trusts.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    path: PathBuf,
+    extent: Extent,
+}
+
+/// The places that the host trusts.
+#[derive(Debug, Default)]
+pub(crate) struct TrustedPlaces(Vec<Place>);
+
+impl TrustedPlaces {
+    /// Adds a database with the files that SQLite and trialbox make beside it, and the spool of its results.
+    pub(crate) fn with_database(mut self, location: &Location, spool: Option<&Spool>) -> Self {
+        if let Some(path) = location.file() {
+            self.add(format!("the database `{}`", path.display()), path, Extent::Entries);
+        }
+        for folder in spool.into_iter().flat_map(Spool::folders) {
+            self.add(format!("the spool `{}`", folder.display()), folder, Extent::Tree);
+        }
+        self
+    }
+
+    /// Adds the directory of checkpoints.
+    pub(crate) fn with_checkpoints(mut self, root: Option<&Path>) -> Self {
+        if let Some(root) = root {
+            self.add(format!("the checkpoints in `{}`", root.display()), root, Extent::Tree);
+        }
+        self
+    }
+
+    /// Adds a file or a folder in which the host or the scheduler uses names.
+    pub(crate) fn with_entry(mut self, role: &str, path: &Path) -> Self {
+        self.add(format!("{role} `{}`", path.display()), path, Extent::Entries);
+        self
+    }
+
+    /// Adds directories of compiled code.
+    pub(crate) fn with_caches(mut self, caches: impl Iterator<Item = PathBuf>) -> Self {
+        for cache in caches {
+            self.add(format!("compiled code in `{}`", cache.display()), &cache, Extent::Tree);
+        }
+        self
+    }
+
+    /// Adds the keys in a user's home.
+    fn with_keys(mut self, home: &Path) -> Self {
+        for key in KEYS {
+            let path = home.join(key);
+            if path.exists() {
+                self.add(format!("your keys in `{}`", path.display()), &path, Extent::Secrets);
+            }
+        }
+        self
+    }
+
+    /// Adds a user's home: what lies directly in it, and all that is hidden there.
+    fn with_home(mut self, home: &Path) -> Self {
+        self.add(format!("your home directory `{}`", home.display()), home, Extent::Entries);
+        // A home that cannot be listed still counts as a whole.
+        for entry in std::fs::read_dir(home).into_iter().flatten().flatten() {
+            let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+            if is_hidden || entry.file_name() == "bin" {
+                let path = entry.path();
+                let extent = if path.is_dir() { Extent::Tree } else { Extent::Entries };
+                self.add(format!("your `{}`", path.display()), &path, extent);
+            }
+        }
+        self
+    }
+
+    fn add(&mut self, name: String, path: &Path, extent: Extent) {
+        self.0.push(Place { name, path: path.to_owned(), extent });
+    }
+
+    /// Checks that no grant opens a trusted place, the user's home among them.
+    ///
+    /// # Errors
+    /// Fails with the first grant that does.
+    pub(crate) fn check(self, grants: &[Grant]) -> Result<(), CommandError> {
+        let mut places = self;
+        if let Some(home) = std::env::home_dir().filter(|home| home.is_absolute()) {
+            if !grants.is_empty() {
+                places = places.with_keys(&home);
+            }
+            if grants.iter().any(|grant| grant.writable) {
+                places = places.with_home(&home);
+            }
+        }
+        grants.iter().try_for_each(|grant| places.check_grant(grant))
+    }
+
+    fn check_grant(&self, grant: &Grant) -> Result<(), CommandError> {
+        let (identity, above) = (Identity::of(&grant.host)?, Way::of(&grant.host)?);
+        let mut found = None;
+        for place in &self.0 {
+            if !grant.writable && place.extent != Extent::Secrets {
+                continue;
+            }
+            match relation(identity, &above, place) {
+                // It says more than that a larger place is held.
+                Some("is") => return Err(refusal(grant, place, "is")),
+                Some(relation) if found.is_none() => found = Some(refusal(grant, place, relation)),
+                _ => {}
+            }
+        }
+        found.map_or(Ok(()), Err)
+    }
+}
+
+/// Returns how a granted directory opens a place. `above` is the way to the directory.
+fn relation(directory: Identity, above: &Way, place: &Place) -> Option<&'static str> {
+    // A place that this process cannot reach is out of the guest's reach too.
+    let way = Way::of(&place.path).ok()?;
+    let own = Identity::of(&place.path).ok();
+    if own == Some(directory) {
+        return Some("is");
+    }
+    if way.leads_through(directory) {
+        return Some("holds");
+    }
+    (place.extent != Extent::Entries && above.leads_through(own?)).then_some("lies in")
+}
+
+fn refusal(grant: &Grant, place: &Place, relation: &str) -> CommandError {
+    let (shown, guest) = (grant.host.display(), &grant.guest);
+    let (access, mode) = if grant.writable { (" for writing", ":rw") } else { ("", "") };
+    let help = match (relation, place.extent) {
+        (_, Extent::Secrets) => {
+            "copy the files that the objective needs to a directory of their own, and grant that"
+                .to_owned()
+        }
+        ("lies in", _) => {
+            format!("grant a directory outside it: --dir ./work::{guest}{mode}")
+        }
+        _ => format!("grant a subdirectory of its own: --dir {shown}/work::{guest}{mode}"),
+    };
+    let problem = format!(
+        "cannot grant `{shown}` as `{guest}`{access}: it {relation} {}, which no objective may {}",
+        place.name,
+        if place.extent == Extent::Secrets { "read" } else { "change" }
+    );
+    CommandError::usage(problem, help)
+}
+
+#[cfg(test)]
+mod tests;
