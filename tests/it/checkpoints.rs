@@ -70,10 +70,11 @@ pub(crate) fn states(trials: &[Value]) -> Vec<&str> {
     trials.iter().map(|trial| trial["state"].as_str().unwrap()).collect()
 }
 
-/// What is left below the directory of the study.
+/// What is left below the directory of the study, besides its marker.
 pub(crate) fn left(scene: &Scene) -> usize {
     let study = attempt(scene, 0, 0).unwrap();
-    fs::read_dir(study.ancestors().nth(2).unwrap()).unwrap().count()
+    let entries = fs::read_dir(study.ancestors().nth(2).unwrap()).unwrap();
+    entries.filter(|entry| entry.as_ref().unwrap().file_name() != ".trialbox-study").count()
 }
 
 #[test]
@@ -386,4 +387,55 @@ fn a_trial_whose_files_cannot_be_copied_begins_anew_and_says_so() {
     assert!(last.stderr.contains("`socket` is neither a file nor a directory"), "{last:?}");
     assert_eq!(trials(&scene)[1]["user_attrs"]["checkpoint"], "unavailable");
     assert_eq!(left(&scene), 0);
+}
+
+#[test]
+fn a_database_does_not_choose_which_directory_is_shown_or_removed() {
+    let scene = Scene::new("checkpoints-forged");
+    let misfit = guest("misfit");
+    let run = counting(&misfit, "STEPS=12");
+    let set = |value: &str| {
+        let attr = format!("trialbox:checkpoint_dir={value}");
+        scene.json(&["study", "set-attr", &attr, "--storage", DATABASE]);
+    };
+    assert_eq!(scene.finish("", &run).code, Some(0));
+    let own = study(&scene)["user_attrs"]["trialbox:checkpoint_dir"].as_str().unwrap().to_owned();
+
+    // Directories of the user's, of which the second has the shape of a study's.
+    let plain = "thesis-data-0123456789abcdef";
+    for victim in ["thesis-data", plain] {
+        fs::create_dir_all(scene.path("kept").join(victim).join("1/1")).unwrap();
+        fs::write(scene.path("kept").join(victim).join("1/1/weights"), "precious").unwrap();
+    }
+    // One of another study, and a link to it.
+    let others = "others-0123456789abcdef";
+    fs::create_dir_all(scene.path("kept").join(others).join("1/1")).unwrap();
+    fs::write(scene.path("kept").join(others).join("1/1/weights"), "precious").unwrap();
+    let marker = r#"{"study": 2, "name": "others", "database": "/nowhere/x.db", "inode": "7"}"#;
+    fs::write(scene.path("kept").join(others).join(".trialbox-study"), marker).unwrap();
+    let linked = "linked-0123456789abcdef";
+    std::os::unix::fs::symlink(others, scene.path("kept").join(linked)).unwrap();
+
+    for (value, piece) in [
+        ("thesis-data", "expected an attribute `trialbox:checkpoint_dir` such as"),
+        ("..", "expected an attribute"),
+        ("7", "expected an attribute"),
+        (plain, "with the file `.trialbox-study`, found one without it"),
+        (others, "found those of study `others` of `/nowhere/x.db`"),
+        (linked, "expected a directory, found a symbolic link"),
+    ] {
+        set(value);
+        let ended = scene.finish("", &run);
+        assert_eq!(ended.code, Some(2), "{value}: {ended:?}");
+        for piece in [piece, "trialbox study set-attr trialbox:checkpoint_dir="] {
+            assert!(ended.stderr.contains(piece), "{value}: {ended:?}");
+        }
+    }
+    for victim in ["thesis-data", plain, others] {
+        let weights = scene.path("kept").join(victim).join("1/1/weights");
+        assert_eq!(fs::read_to_string(weights).unwrap(), "precious", "{victim}");
+    }
+    assert_eq!(trials(&scene).len(), 1);
+    set(&own);
+    assert_eq!(scene.finish("", &run).code, Some(0));
 }

@@ -18,6 +18,13 @@ const STICKY: u32 = 0o1000;
 /// The permissions of a file that a group may share, as far as the umask allows it.
 const SHARED: Mode = Mode::from_raw_mode(0o666);
 
+/// The same for a folder.
+const SHARED_FOLDER: Mode = Mode::from_raw_mode(0o777);
+
+/// The flags with which a folder is opened that may have been replaced by a link.
+const FOLDER: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// The permissions of a file for this user alone.
 const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 
@@ -54,7 +61,7 @@ impl Folder {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | flags;
         match rustix::fs::openat(CWD, path, flags, Mode::empty()) {
             Ok(handle) => Ok(Folder { handle, path: path.to_owned() }),
-            Err(error) => Err(explain_open(path, error.into())),
+            Err(error) => Err(explain_open(CWD, path.as_os_str(), path.to_owned(), error.into())),
         }
     }
 
@@ -90,6 +97,57 @@ impl Folder {
         let folder = Self::open(path)?;
         folder.check_private()?;
         Ok(folder)
+    }
+
+    /// Opens a folder in this one.
+    ///
+    /// # Errors
+    /// [`FileError::WrongKind`] if anything but a folder stands there, also for a link to a folder.
+    pub fn open_folder(&self, name: &OsStr) -> Result<Self, FileError> {
+        let (path, flags) = (self.path.join(name), FOLDER);
+        match rustix::fs::openat(self, name, flags, Mode::empty()) {
+            Ok(handle) => Ok(Folder { handle, path }),
+            Err(error) => Err(explain_open(self.as_fd(), name, path, error.into())),
+        }
+    }
+
+    /// Creates a folder in this one, with the permissions of the umask, and opens it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken.
+    pub fn create_folder(&self, name: &OsStr) -> Result<Self, FileError> {
+        rustix::fs::mkdirat(self, name, SHARED_FOLDER)
+            .map_err(|error| self.io_error("create", name, error.into()))?;
+        self.open_folder(name)
+    }
+
+    /// Opens a folder in this one, and creates it if it does not exist.
+    ///
+    /// # Errors
+    /// As [`Folder::open_folder`], and if it cannot be created.
+    pub fn open_or_create_folder(&self, name: &OsStr) -> Result<Self, FileError> {
+        match self.create_folder(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_folder(name),
+            created => created,
+        }
+    }
+
+    /// Removes an empty folder in this one.
+    ///
+    /// # Errors
+    /// Fails if it is not empty, or anything but a folder stands there.
+    pub fn remove_folder(&self, name: &OsStr) -> Result<(), FileError> {
+        rustix::fs::unlinkat(self, name, AtFlags::REMOVEDIR)
+            .map_err(|error| self.io_error("remove", name, error.into()))
+    }
+
+    /// Gives an entry another name. A file of that name is replaced, as is an empty folder by a folder.
+    ///
+    /// # Errors
+    /// Fails if there is no such entry, or a folder that is not empty has the name.
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> Result<(), FileError> {
+        rustix::fs::renameat(self, from, self, to)
+            .map_err(|error| self.io_error("rename", from, error.into()))
     }
 
     /// Returns the path by which the folder was opened, for messages.
@@ -253,7 +311,10 @@ impl Folder {
     }
 
     /// Makes changes of names durable. Some network file systems cannot sync a folder; their servers do.
-    fn sync(&self) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// Fails if the disk does.
+    pub fn sync(&self) -> Result<(), FileError> {
         match rustix::fs::fsync(self) {
             Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::BADF) => Ok(()),
             Err(error) => Err(self.io_error("sync", OsStr::new(""), error.into())),
@@ -367,7 +428,10 @@ impl Aside<'_> {
         self.folder.sync()
     }
 
-    fn sync(&self) -> Result<(), FileError> {
+    ///
+    /// # Errors
+    /// Fails if the disk does.
+    pub fn sync(&self) -> Result<(), FileError> {
         self.file.sync_all().map_err(|error| self.folder.io_error("write", &self.name, error))
     }
 }
@@ -422,14 +486,17 @@ pub(crate) fn open_regular(
     }
 }
 
-fn explain_open(path: &Path, source: io::Error) -> FileError {
-    match rustix::fs::lstat(path) {
-        Ok(stat) if kind_of(&stat) != FileKind::Directory => FileError::WrongKind {
-            path: path.to_owned(),
-            expected: FileKind::Directory,
-            found: kind_of(&stat),
-        },
-        _ => FileError::Io { operation: "open", path: path.to_owned(), source },
+fn explain_open(
+    folder: BorrowedFd<'_>,
+    name: &OsStr,
+    path: PathBuf,
+    source: io::Error,
+) -> FileError {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind_of(&stat)) {
+        Ok(found) if found != FileKind::Directory => {
+            FileError::WrongKind { path, expected: FileKind::Directory, found }
+        }
+        _ => FileError::Io { operation: "open", path, source },
     }
 }
 

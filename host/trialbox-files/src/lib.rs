@@ -17,6 +17,7 @@ mod error;
 mod folder;
 mod kind;
 mod named;
+mod tree;
 mod way;
 
 pub use beneath::Beneath;

@@ -198,8 +198,10 @@ impl RunArgs {
         let (study, settings) = study.resolve(storage.as_mut(), output)?;
         let reaping = Reaping::at_start(&study, self.grace);
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
-        let checkpoints =
-            checkpoints.map(|root| root.of_study(storage.as_mut(), &study, &lost)).transpose()?;
+        let file = database.location.file();
+        let checkpoints = checkpoints
+            .map(|root| root.of_study(storage.as_mut(), &study, file, &lost))
+            .transpose()?;
 
         let database = self.storage.database(Create::Never, stopping)?;
         let plan = self.plan(&study, settings, objective, database, spool);

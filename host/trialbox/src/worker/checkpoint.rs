@@ -3,16 +3,19 @@
 //! `DIR/<study>-<random>/<first attempt>/<this attempt>`, the latter two by their trials' numbers. No two attempts
 //! share a directory, because the one that was taken for lost may still be writing to its own: a retry starts from a
 //! copy. The random part is the study's, so that no study meets the files of another one of its name.
+//!
+//! A database is foreign data, and its study names the directory. So the name has one shape, and the directory holds a
+//! marker that names the study (`marker`): without both nothing in it is read, shown to a guest or removed.
 
-mod tree;
+mod marker;
 
 #[cfg(test)]
 mod tests;
 
 use crate::error::CommandError;
-use std::fs;
+use crate::worker::checkpoint::marker::{Owner, open_or_create};
+use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use trialbox_core::run::FinishedTrial;
@@ -22,6 +25,7 @@ use trialbox_core::session::door::{CheckpointDir, Door, Rejection};
 use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::{Json, Storage, StudyRecord, TrialNumber, TrialState};
+use trialbox_files::Folder;
 use trialbox_runtime::Cancellation;
 
 /// The user attribute of a study that names its directory below `--checkpoint-dir`. A copy of the study has another.
@@ -42,17 +46,23 @@ const MAX_NAME: usize = 64;
 pub(crate) struct CheckpointRoot(pub(crate) PathBuf);
 
 impl CheckpointRoot {
-    /// Returns the study's directory below it. Warns of the checkpoints of lost trials that are not requeued.
+    /// Returns the study's directory below it, which is created if it does not exist. Warns of the checkpoints of lost
+    /// trials that are not requeued. `database` is the study's file, if it has one.
     ///
     /// # Errors
-    /// Those of the storage. Fails if the study's attribute cannot be read.
+    /// Those of the storage. Fails if the study's attribute does not name its own directory.
     pub(crate) fn of_study(
         self,
         storage: &mut dyn Storage,
         study: &StudyRecord,
+        database: Option<&Path>,
         lost: &[Reaped],
     ) -> Result<Checkpoints, CommandError> {
-        let checkpoints = Checkpoints { dir: self.0.join(name_of(storage, study)?) };
+        let name = name_of(storage, study)?;
+        let owner = Owner::of(database, study);
+        let folder = open_or_create(&self.0, &name, &owner)
+            .map_err(|problem| CommandError::usage(problem, help_with_name(study)))?;
+        let checkpoints = Checkpoints { folder };
         for reaped in lost.iter().filter(|reaped| reaped.trial.retry.is_none()) {
             let trial = storage.trial(study.id, reaped.trial.number)?;
             checkpoints.warn_of_rest(origin(trial.number, &trial.system_attrs), trial.number);
@@ -72,16 +82,25 @@ fn name_of(storage: &mut dyn Storage, study: &StudyRecord) -> Result<String, Com
         }
     };
     // Another user of the database must not choose where this process removes files.
-    let name = name.as_ref().and_then(Json::as_str).filter(|name| is_plain(name));
-    name.map(str::to_owned).ok_or_else(|| {
-        CommandError::usage(
+    match name.as_ref().and_then(Json::as_str) {
+        Some(name) if has_shape(name) => Ok(name.to_owned()),
+        _ => Err(CommandError::usage(
             format!(
-                "the attribute `{CHECKPOINT_DIR_ATTR}` of study `{}` is not the name of a directory",
-                study.name
+                "study `{}`: expected an attribute `{CHECKPOINT_DIR_ATTR}` such as `{}`, found another value",
+                study.name,
+                new_name(&study.name)
             ),
-            "give it another with `trialbox study set-attr`",
-        )
-    })
+            help_with_name(study),
+        )),
+    }
+}
+
+/// Returns the command that gives a study a directory of its own.
+fn help_with_name(study: &StudyRecord) -> String {
+    format!(
+        "give the study a directory of its own, which starts empty: trialbox study set-attr {CHECKPOINT_DIR_ATTR}={}",
+        new_name(&study.name)
+    )
 }
 
 /// Returns a name from which the study is recognised, and that no other study has.
@@ -91,21 +110,29 @@ fn new_name(study: &str) -> String {
     format!("{name}-{:016x}", rand::random::<u64>())
 }
 
-fn is_plain(name: &str) -> bool {
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    !name.is_empty() && name.len() <= 255 && name.chars().all(is_fine)
+/// Returns whether a name is one of [`new_name`]'s.
+fn has_shape(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_digit = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+    let Some((study, digits)) = name.rsplit_once('-') else { return false };
+    study.len() <= MAX_NAME
+        && study.chars().all(is_plain)
+        && digits.len() == 16
+        && digits.chars().all(is_digit)
 }
 
 /// The directories of a study's trials.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
-    dir: PathBuf,
+    /// The study's directory, whose marker was checked.
+    folder: Folder,
 }
 
 /// The directory of an attempt at a trial.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Attempt {
     dir: PathBuf,
+    folder: Folder,
     /// The attempt whose files are in it, if there were any.
     resumed_from: Option<TrialNumber>,
     /// The time at which the attempt started, by the clock of the file system.
@@ -124,45 +151,50 @@ impl Checkpoints {
         number: TrialNumber,
         go_on: &mut dyn FnMut() -> io::Result<()>,
     ) -> io::Result<Attempt> {
-        let attempts = self.dir.join(origin.to_string());
+        let name = origin.to_string();
         if origin == number {
             // What lies there is another trial's, of a database that was lost and created anew.
-            discard(&attempts, go_on)?;
+            discard(&self.folder, &name, go_on)?;
         }
-        let (dir, unfinished) =
-            (attempts.join(number.to_string()), attempts.join(format!("{number}{UNFINISHED}")));
-        tree::remove(&dir, go_on)?;
-        tree::remove(&unfinished, go_on)?;
-        fs::create_dir_all(&unfinished)?;
+        let attempts = self.folder.open_or_create_folder(OsStr::new(&name))?;
+        let (name, unfinished) = (number.to_string(), format!("{number}{UNFINISHED}"));
+        let (name, unfinished) = (OsStr::new(&name), OsStr::new(&unfinished));
+        attempts.remove_tree(name, go_on)?;
+        attempts.remove_tree(unfinished, go_on)?;
+        let folder = attempts.create_folder(unfinished)?;
         let earlier = earlier_attempts(&attempts, number)?;
         let last = earlier.iter().filter(|it| !it.is_unfinished).max_by_key(|it| it.number);
         let mut resumed_from = None;
         if let Some(last) = last {
-            let n_files = tree::copy(&last.path, &unfinished, go_on)?;
+            let n_files = attempts.open_folder(&last.name)?.copy_tree(&folder, go_on)?;
             resumed_from = (n_files > 0).then_some(last.number);
         }
-        fs::rename(&unfinished, &dir)?;
+        attempts.rename(unfinished, name)?;
         if resumed_from.is_some() {
             // Before what it is a copy of is removed; not every file system can.
-            let _ = fs::File::open(&attempts)?.sync_all();
+            let _ = attempts.sync();
         }
         // What stays of them if that is ended is older than this one, and the next attempt removes it.
-        earlier.iter().for_each(|attempt| remove(&attempt.path, go_on));
-        let renamed = attempts.metadata()?;
-        Ok(Attempt { dir, resumed_from, begun: (renamed.mtime(), renamed.mtime_nsec()) })
+        earlier.iter().for_each(|attempt| remove(&attempts, &attempt.name, go_on));
+        let renamed = rustix::fs::fstat(&attempts)?;
+        let begun = (renamed.st_mtime, renamed.st_mtime_nsec as i64);
+        Ok(Attempt { dir: attempts.path().join(name), folder, resumed_from, begun })
     }
 
     /// Warns of the files that an interrupted trial left. They stay: days of work are not removed because too many jobs
     /// have ended.
     fn warn_of_rest(&self, origin: TrialNumber, trial: TrialNumber) {
-        let path = self.dir.join(origin.to_string());
-        match tree::any_file(&path, &mut |_| true, &mut || Ok(())) {
-            Ok(false) => remove(&path, &mut || Ok(())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        let name = origin.to_string();
+        let rest = match self.folder.open_folder(OsStr::new(&name)) {
+            Err(error) if error.is_not_found() => return,
+            opened => opened.map_err(io::Error::from),
+        };
+        match rest.and_then(|rest| rest.any_file(&mut |_| true, &mut || Ok(()))) {
+            Ok(false) => remove(&self.folder, OsStr::new(&name), &mut || Ok(())),
             _ => {
                 tracing::warn!(
                     trial = trial.0,
-                    path = %path.display(),
+                    path = %self.folder.path().join(name).display(),
                     "the trial is not tried again, and its checkpoint stays"
                 );
             }
@@ -171,7 +203,7 @@ impl Checkpoints {
 
     /// Removes the files that the attempts at a trial left.
     fn remove(&self, origin: TrialNumber, go_on: &mut dyn FnMut() -> io::Result<()>) {
-        remove(&self.dir.join(origin.to_string()), go_on);
+        remove(&self.folder, OsStr::new(&origin.to_string()), go_on);
     }
 }
 
@@ -183,13 +215,14 @@ impl Attempt {
             let changed: Time = (stat.st_ctime, stat.st_ctime_nsec as i64);
             changed > self.begun
         };
-        tree::any_file(&self.dir, &mut is_later, go_on)
+        self.folder.any_file(&mut is_later, go_on)
     }
 }
 
 /// Removes a directory, or warns that it stays.
-fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
-    match tree::remove(path, go_on) {
+fn remove(parent: &Folder, name: &OsStr, go_on: &mut dyn FnMut() -> io::Result<()>) {
+    let path = parent.path().join(name);
+    match parent.remove_tree(name, go_on) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {
             tracing::warn!(path = %path.display(), "the rest of a checkpoint stays: there was no time to remove it");
@@ -201,37 +234,39 @@ fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) {
 }
 
 /// Removes a directory that another one is about to replace. Files that cannot be removed stay under another name.
-fn discard(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
-    let aside = path.with_extension(format!("discarded-{:016x}", rand::random::<u64>()));
-    match fs::rename(path, &aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        renamed => renamed.map(|()| remove(&aside, go_on)),
+fn discard(
+    parent: &Folder,
+    name: &str,
+    go_on: &mut dyn FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let aside = format!("{name}.discarded-{:016x}", rand::random::<u64>());
+    match parent.rename(OsStr::new(name), OsStr::new(&aside)) {
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+        Ok(()) => {
+            remove(parent, OsStr::new(&aside), go_on);
+            Ok(())
+        }
     }
 }
 
 struct EarlierAttempt {
     number: TrialNumber,
     is_unfinished: bool,
-    path: PathBuf,
+    name: OsString,
 }
 
 /// Returns the directories of attempts before this one.
-fn earlier_attempts(dir: &Path, number: TrialNumber) -> io::Result<Vec<EarlierAttempt>> {
+fn earlier_attempts(attempts: &Folder, number: TrialNumber) -> io::Result<Vec<EarlierAttempt>> {
     let mut earlier = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let (text, is_unfinished) = match name.strip_suffix(UNFINISHED) {
+    for name in attempts.names()? {
+        let Some(text) = name.to_str() else { continue };
+        let (text, is_unfinished) = match text.strip_suffix(UNFINISHED) {
             Some(text) => (text, true),
-            None => (name, false),
+            None => (text, false),
         };
         let found = text.parse().map(TrialNumber).ok().filter(|found| *found < number);
-        earlier.extend(found.map(|number| EarlierAttempt {
-            number,
-            is_unfinished,
-            path: entry.path(),
-        }));
+        earlier.extend(found.map(|number| EarlierAttempt { number, is_unfinished, name }));
     }
     Ok(earlier)
 }
@@ -298,7 +333,7 @@ impl<'a> Checkpointed<'a> {
             }
             (None, Err(error)) => {
                 if self.stops.pending().is_none() {
-                    let path = checkpoints.dir.join(origin.to_string());
+                    let path = checkpoints.folder.path().join(origin.to_string());
                     tracing::warn!(
                         trial = number.0,
                         path = %path.display(),

@@ -1,7 +1,7 @@
 use super::*;
 use std::fs;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Two fresh directories of a test's own, `from` and `to`.
 fn directories(test: &str) -> (PathBuf, PathBuf) {
@@ -11,6 +11,21 @@ fn directories(test: &str) -> (PathBuf, PathBuf) {
     fs::create_dir_all(&from).expect("a directory for temporary files");
     fs::create_dir(&to).expect("the same");
     (from, to)
+}
+
+fn remove(path: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        panic!("{} has no parent", path.display())
+    };
+    match Folder::open(parent) {
+        Ok(parent) => parent.remove_tree(name, go_on),
+        Err(error) if error.is_not_found() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn copy(from: &Path, to: &Path, go_on: &mut dyn FnMut() -> io::Result<()>) -> io::Result<u64> {
+    Folder::open(from)?.copy_tree(&Folder::open(to)?, go_on)
 }
 
 fn remove_all(path: &Path) -> io::Result<()> {
@@ -114,7 +129,7 @@ fn a_file_of_several_names_is_copied_once_with_those_names_that_are_in_the_direc
 }
 
 #[test]
-fn sockets_and_endless_nesting_are_refused() -> io::Result<()> {
+fn sockets_and_endless_nesting_are_not_copied() -> io::Result<()> {
     let (from, to) = directories("refused");
     let socket = std::os::unix::net::UnixListener::bind(from.join("socket"))?;
     let error = copy_all(&from, &to).expect_err("a socket").to_string();
@@ -124,7 +139,9 @@ fn sockets_and_endless_nesting_are_refused() -> io::Result<()> {
     fs::create_dir_all(from.join("d/".repeat(MAX_DEPTH)))?;
     copy_all(&from, &to)?;
     fs::create_dir_all(from.join("d/".repeat(MAX_DEPTH + 1)))?;
-    let error = remove_all(&from).expect_err("too deep").to_string();
+    fs::remove_dir_all(&to)?;
+    fs::create_dir(&to)?;
+    let error = copy_all(&from, &to).expect_err("too deep").to_string();
     assert_eq!(error, "directories are nested deeper than 64");
     fs::remove_dir_all(from.parent().expect("the test's folder"))
 }
@@ -156,4 +173,21 @@ fn a_copy_ends_when_it_may_not_go_on() -> io::Result<()> {
     assert_eq!(error.map_err(|error| error.kind()), Err(io::ErrorKind::Interrupted));
     assert_eq!(fs::read_dir(&to)?.count(), 0);
     remove_all(to.parent().expect("the test's folder"))
+}
+
+#[test]
+fn endless_nesting_is_removed_with_few_descriptors() -> io::Result<()> {
+    let (from, _) = directories("deep");
+    // Deeper than a path can be long, with files and a second branch on the way.
+    let mut folder = Folder::open(&from)?;
+    for level in 0..3_000 {
+        if level % 500 == 0 {
+            folder.write(OsStr::new("file"), b"x")?;
+            folder.create_folder(OsStr::new("branch"))?;
+        }
+        folder = folder.create_folder(OsStr::new("d"))?;
+    }
+    remove_all(&from)?;
+    assert!(!from.exists());
+    remove_all(from.parent().expect("the test's folder"))
 }
