@@ -56,3 +56,4 @@ mod stopping;
 mod study;
 mod submit;
 mod two_nodes;
+mod two_users;

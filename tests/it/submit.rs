@@ -18,7 +18,8 @@ pub(crate) fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran
     let bin = scene.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
     let sbatch = format!(
-        "if [ \"$1\" = --test-only ]; then cat > test-only.txt; exit; fi\necho \"$@\" >> sbatch.log\n{sbatch}"
+        "if [ \"$1\" = --test-only ]; then cat > test-only.txt; exit; fi\necho \"$@\" >> sbatch.log\n\
+         case $* in *close*) cat > close.txt;; *) cat > array.txt;; esac\n{sbatch}"
     );
     let commands = [
         ("sbatch", sbatch.as_str()),
@@ -220,11 +221,12 @@ fn a_submission_creates_the_study_and_chains_a_closing_job() {
     };
     let array = flags("quadratic", " --array=1-40%8", "%A");
     let closing = flags("quadratic-close", "", "%j");
-    let want = format!(
-        "{array} {folder}/quadratic.sbatch\n{closing} --dependency=afterany:4711 {folder}/quadratic-close.sbatch\n"
-    );
+    let want = format!("{array}\n{closing} --dependency=afterany:4711\n");
     assert_eq!(read(&scene, "sbatch.log"), want);
+    // What was checked and shown is what sbatch gets.
     assert_eq!(read(&scene, "test-only.txt"), read(&scene, "quadratic.sbatch"));
+    assert_eq!(read(&scene, "array.txt"), read(&scene, "quadratic.sbatch"));
+    assert_eq!(read(&scene, "close.txt"), read(&scene, "quadratic-close.sbatch"));
     let closing = read(&scene, "quadratic-close.sbatch");
     assert!(closing.contains("--n-trials 40") && closing.contains("--max-failures 3"), "{closing}");
     assert!(!read(&scene, "quadratic.sbatch").contains("--max-failures"));
@@ -486,4 +488,63 @@ fn the_short_help_shows_the_common_flags_and_the_long_one_all() {
         assert!(!short.contains(flag) && long.contains(flag), "{flag}: {short}");
     }
     assert!(short.lines().count() < 80, "{short}");
+}
+
+#[test]
+fn a_script_that_is_replaced_before_sbatch_reads_is_not_what_runs() {
+    let scene = Scene::new("submit-swapped");
+    let quadratic = guest("quadratic");
+    // A fake sbatch that finds another file in the script's place.
+    let swap = "for name in *.sbatch; do echo 'touch swapped' > \"$name\"; done\necho 4711";
+    let ran = with_slurm(&scene, swap, &["submit", &quadratic, "--trials", "2", "--parallel", "1"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for text in ["array.txt", "close.txt"] {
+        let text = read(&scene, text);
+        assert!(text.starts_with("#!/bin/bash\n") && !text.contains("touch swapped"), "{text}");
+    }
+}
+
+#[test]
+fn names_that_start_with_a_dash_or_hold_line_breaks_reach_the_task_unchanged() {
+    let scene = Scene::new("submit-names");
+    std::fs::copy(guest("quadratic"), scene.path("-q.wasm")).unwrap();
+    for (name, label) in [("-x y", "x-y"), ("two\n#SBATCH --hold\nlines", "two-SBATCH-hold-lines")]
+    {
+        let study = format!("--study-name={name}");
+        let submit = ["submit", "--trials", "2", "--parallel", "1", &study, "--report=-r.txt"];
+        // Flags of sbatch follow two dashes, so the objective needs a path.
+        let ran = with_slurm(&scene, ACCEPT, &[&submit[..], &["./-q.wasm"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(read(&scene, "sbatch.log").contains(&format!("--job-name={label} ")));
+        for script in ["array.txt", "close.txt"] {
+            let mut bash = Command::new("bash");
+            bash.args(["-c", &read(&scene, script)]);
+            scene.isolate(&mut bash);
+            let ran: Ran = bash.output().unwrap().into();
+            assert_eq!(ran.code, Some(0), "{script}: {ran:?}");
+        }
+        let trials = scene.json(&["study", "trials", &study]);
+        assert_eq!(trials.len(), 2, "{name}");
+        assert!(read(&scene, "-r.txt").starts_with("Written by trialbox submit"));
+        std::fs::remove_file(scene.path("-r.txt")).unwrap();
+    }
+}
+
+#[test]
+fn a_report_replaces_a_link_that_another_user_left_under_its_name() {
+    let scene = Scene::new("submit-report-link");
+    let quadratic = guest("quadratic");
+    let submit = ["submit", &quadratic, "--trials", "1", "--parallel", "1"];
+    let ran = with_slurm(&scene, ACCEPT, &submit);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    std::fs::write(scene.path("victim"), "precious").unwrap();
+    std::os::unix::fs::symlink("victim", scene.path("quadratic-report.txt")).unwrap();
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &read(&scene, "close.txt")]);
+    scene.isolate(&mut bash);
+    let ran: Ran = bash.output().unwrap().into();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(read(&scene, "victim"), "precious");
+    assert!(scene.path("quadratic-report.txt").symlink_metadata().unwrap().is_file());
+    assert!(!files(&scene).iter().any(|name| name.contains("report.txt.")), "{:?}", files(&scene));
 }

@@ -50,6 +50,13 @@ const PYTHON: Need = Need {
 };
 const FUSE: Need =
     Need { sentence: "the tests of two nodes need bindfs and FUSE", provide: fuse::find };
+const ROOT: Need = Need {
+    sentence: "the tests of two users need root, who can be both",
+    provide: || {
+        anyhow::ensure!(rustix::process::geteuid().is_root(), "this user is not root");
+        Ok(())
+    },
+};
 const SHELLCHECK: Need = Need {
     sentence: "the test of scripts for sbatch needs shellcheck",
     provide: || shell::find("shellcheck"),
@@ -65,7 +72,7 @@ const FREEZER: Need = Need {
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 12] = [
+const TIERS: [Tier; 13] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -127,6 +134,13 @@ const TIERS: [Tier; 12] = [
         needs: &[FUSE],
         run: Run::Named(&["two_nodes::"]),
         seconds: 20,
+    },
+    Tier {
+        name: "two-users",
+        about: "a colleague and a victim in one project folder",
+        needs: &[ROOT],
+        run: Run::Named(&["two_users::"]),
+        seconds: 40,
     },
     Tier {
         name: "shellcheck",

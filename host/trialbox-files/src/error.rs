@@ -68,6 +68,14 @@ impl FileError {
         }
     }
 
+    /// Returns the system's reason alone, for callers that name the file themselves.
+    pub fn into_reason(self) -> io::Error {
+        match self {
+            FileError::Io { source, .. } => source,
+            other => other.into(),
+        }
+    }
+
     /// True if the file or folder does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind() == io::ErrorKind::NotFound

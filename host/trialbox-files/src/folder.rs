@@ -49,6 +49,15 @@ impl Folder {
         Self::open_with(path, OFlags::NOFOLLOW)
     }
 
+    /// Creates a folder for this user alone among the files that programs put aside.
+    ///
+    /// # Errors
+    /// Fails if the system's folder for temporary files cannot be written.
+    pub fn temporary(name: &str) -> Result<Self, FileError> {
+        let name = format!("{name}-{:016x}", rand::random::<u64>());
+        Self::open_named(&std::env::temp_dir())?.create_private_folder(OsStr::new(&name))
+    }
+
     /// Opens a folder that the user named: a link as its last component is followed.
     ///
     /// # Errors
@@ -121,6 +130,16 @@ impl Folder {
         self.open_folder(name)
     }
 
+    /// Creates a folder in this one for this user alone, and opens it.
+    ///
+    /// # Errors
+    /// As [`Folder::create_folder`].
+    pub fn create_private_folder(&self, name: &OsStr) -> Result<Self, FileError> {
+        rustix::fs::mkdirat(self, name, Mode::RWXU)
+            .map_err(|error| self.io_error("create", name, error.into()))?;
+        self.open_folder(name)
+    }
+
     /// Opens a folder in this one, and creates it if it does not exist.
     ///
     /// # Errors
@@ -130,6 +149,25 @@ impl Folder {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.open_folder(name),
             created => created,
         }
+    }
+
+    /// Gives an entry a second name, which must be free.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] if the name is taken; any other kind if the file system has no hard links.
+    pub fn link(&self, from: &OsStr, to: &OsStr) -> Result<(), FileError> {
+        rustix::fs::linkat(self, from, self, to, AtFlags::empty())
+            .map_err(|error| self.io_error("link", to, error.into()))
+    }
+
+    /// Creates a file under a random name and removes it.
+    ///
+    /// # Errors
+    /// Fails if the folder cannot be written.
+    pub fn check_writable(&self) -> Result<(), FileError> {
+        let name = OsString::from(format!(".trialbox-probe-{:016x}", rand::random::<u64>()));
+        self.create_new(&name)?;
+        self.remove_file(&name)
     }
 
     /// Removes an empty folder in this one.
@@ -230,6 +268,15 @@ impl Folder {
     /// [`FileError::WrongKind`] for a link, a FIFO, a device, a socket or a folder; it never waits for one.
     pub fn open_file(&self, name: &OsStr) -> Result<File, FileError> {
         let flags = OFlags::RDONLY | READING;
+        open_regular(self.as_fd(), name, flags, Mode::empty(), &self.path.join(name))
+    }
+
+    /// Opens a regular file for reading and writing.
+    ///
+    /// # Errors
+    /// As [`Folder::open_file`].
+    pub fn open_to_change(&self, name: &OsStr) -> Result<File, FileError> {
+        let flags = OFlags::RDWR | READING;
         open_regular(self.as_fd(), name, flags, Mode::empty(), &self.path.join(name))
     }
 
@@ -361,6 +408,18 @@ impl Folder {
         Ok(())
     }
 
+    /// Checks that a regular file stands under a name, or nothing, without opening it.
+    ///
+    /// # Errors
+    /// [`FileError::WrongKind`] for anything else, also for a link.
+    pub fn check_regular(&self, name: &OsStr) -> Result<(), FileError> {
+        let expected = FileKind::Regular;
+        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind_of(&stat)) {
+            Ok(FileKind::Regular) | Err(_) => Ok(()),
+            Ok(found) => Err(FileError::WrongKind { path: self.path.join(name), expected, found }),
+        }
+    }
+
     /// Checks that a file may take the place of what stands under a name: a file, a link, or nothing.
     pub(crate) fn check_replaceable(&self, name: &OsStr) -> Result<(), FileError> {
         let expected = FileKind::Regular;
@@ -415,6 +474,16 @@ impl Aside<'_> {
         rustix::fs::renameat(self.folder, &self.aside, self.folder, &self.name)
             .map_err(|error| self.folder.io_error("replace", &self.name, error.into()))?;
         self.folder.sync()
+    }
+
+    /// Gives the file its name as [`Aside::replace`] does, without waiting for the disk: for messages, which need not
+    /// survive a power cut.
+    ///
+    /// # Errors
+    /// Fails if a directory stands under the name; nothing of the new file is left then.
+    pub fn replace_unsynced(self) -> Result<(), FileError> {
+        rustix::fs::renameat(self.folder, &self.aside, self.folder, &self.name)
+            .map_err(|error| self.folder.io_error("replace", &self.name, error.into()))
     }
 
     /// Syncs the file and gives it its name, unless the name is taken.

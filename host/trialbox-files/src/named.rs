@@ -1,11 +1,12 @@
 //! Files that the user named: links on the way and at the end are the user's word, and FIFOs are still not waited for.
 
 use crate::error::FileError;
-use crate::folder::{Folder, open_regular};
+use crate::folder::{Folder, kind_of, open_regular};
 use crate::kind::FileKind;
 use rustix::fs::{CWD, Mode, OFlags};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 /// Opens a regular file that the user named. A link is followed.
@@ -15,6 +16,20 @@ use std::path::Path;
 pub fn open_named(path: &Path) -> Result<File, FileError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     open_regular(CWD, path.as_os_str(), flags, Mode::empty(), path)
+}
+
+/// Checks that a path that the user named leads to a regular file or to nothing yet, without opening it.
+///
+/// # Errors
+/// [`FileError::WrongKind`] for anything else.
+pub fn check_named(path: &Path) -> Result<(), FileError> {
+    match rustix::fs::stat(path).map(|stat| kind_of(&stat)) {
+        Ok(FileKind::Regular) | Err(_) => Ok(()),
+        Ok(found) => {
+            let expected = FileKind::Regular;
+            Err(FileError::WrongKind { path: path.to_owned(), expected, found })
+        }
+    }
 }
 
 /// Reads a regular file of at most `limit` bytes that the user named.
@@ -55,6 +70,43 @@ pub fn write_named(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), F
     }
     aside.write_bytes(bytes)?;
     aside.replace()
+}
+
+/// Creates a folder that the user named, with its parents.
+///
+/// # Errors
+/// Fails if one of them cannot be created.
+pub fn create_folders(path: &Path, mode: u32) -> Result<(), FileError> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(|source| FileError::Io {
+        operation: "create",
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Creates an empty file that the user or the caller named, with these permissions as far as the umask allows them.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if anything stands under the name, also a link that leads nowhere.
+pub fn create_named(path: &Path, mode: u32) -> Result<File, FileError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, path, flags, Mode::from_raw_mode(mode)) {
+        Ok(file) => Ok(File::from(file)),
+        Err(error) => {
+            Err(FileError::Io { operation: "create", path: path.to_owned(), source: error.into() })
+        }
+    }
+}
+
+/// Removes a folder with all that is in it. No link is followed, and a missing folder is as good.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_named_tree(path: &Path) -> io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    Folder::open_named(parent)?.remove_tree(name, &mut || Ok(()))
 }
 
 /// Writes to a device of the system or to a descriptor of this process, such as `/dev/stdout` or `/dev/fd/63`.

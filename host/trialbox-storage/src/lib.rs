@@ -14,6 +14,7 @@ pub mod failpoint;
 mod location;
 mod lock;
 mod memory;
+mod neighbours;
 mod rows;
 mod schema;
 mod sqlite;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
+use trialbox_files::{FileError, Folder};
 
 const CREATE_SQL: &str = include_str!("create.sql");
 
@@ -42,10 +43,9 @@ pub(crate) const OLDER_REVISIONS: [&str; 9] = [
 pub(crate) fn create_file(path: &Path) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-    let thread = format!("{:?}", std::thread::current().id()).replace(['(', ')'], "-");
+    let random = rand::random::<u64>();
     let aside =
-        path.with_file_name(format!(".{name}.{host}.{}.{thread}{nanos}.tmp", std::process::id()));
+        path.with_file_name(format!(".{name}.{host}.{}.{random:016x}.tmp", std::process::id()));
     let mut created = write_database(&aside);
     crate::failpoint!("create.before_link");
     if created.is_ok() {
@@ -79,16 +79,14 @@ fn sync_folder(path: &Path) -> io::Result<()> {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    fs::File::open(folder)?.sync_all()
+    Ok(Folder::open_named(folder)?.sync()?)
 }
 
 fn write_database(path: &Path) -> io::Result<()> {
-    let Err(error) = write_tables(path) else { return Ok(()) };
-    // The system's own words ("Permission denied") say more than SQLite's ("unable to open").
-    match fs::OpenOptions::new().write(true).create(true).truncate(false).open(path) {
-        Err(system) => Err(system),
-        Ok(_) => Err(io::Error::other(error)),
-    }
+    // The system's own words ("Permission denied") say more than SQLite's ("unable to open"), and SQLite would follow a
+    // link. The permissions are SQLite's.
+    trialbox_files::create_named(path, 0o644).map_err(FileError::into_reason)?;
+    write_tables(path).map_err(io::Error::other)
 }
 
 fn write_tables(path: &Path) -> rusqlite::Result<()> {

@@ -15,7 +15,7 @@ use trialbox_core::run::UnrecordedTrial;
 use trialbox_core::seam::storage::{Claim, Ending, Outcome, RetryPolicy, TrialBatch};
 use trialbox_core::study::trial::{TrialId, format_datetime, parse_datetime};
 use trialbox_core::{Distribution, Json, Param, TrialNumber, TrialState};
-use trialbox_files::{FileError, Folder};
+use trialbox_files::{FileError, Folder, create_folders};
 
 /// The format of the files. A later one may add members, and changes this number if it changes any.
 const VERSION: i64 = 1;
@@ -79,7 +79,7 @@ impl Spool {
         for folder in &self.folders {
             match write_whole(folder, &name, &text) {
                 Ok(path) => return Ok(path),
-                Err(error) => problems.push((folder.clone(), reason(error))),
+                Err(error) => problems.push((folder.clone(), error.into_reason())),
             }
         }
         Err(problems)
@@ -110,7 +110,9 @@ impl Spool {
         let (Some(path), Some(name)) = (entry.path.parent(), entry.path.file_name()) else {
             return Ok(());
         };
-        Folder::open(path).and_then(|folder| folder.remove_file(name)).map_err(reason)?;
+        Folder::open(path)
+            .and_then(|folder| folder.remove_file(name))
+            .map_err(FileError::into_reason)?;
         // The last result takes the folder with it.
         let _ = fs::remove_dir(path);
         Ok(())
@@ -125,10 +127,10 @@ impl Spool {
                 tracing::warn!("{error}; no result is looked for there");
                 return Ok(vec![]);
             }
-            Err(error) => return Err(reason(error)),
+            Err(error) => return Err(error.into_reason()),
         };
         let mut entries = Vec::new();
-        for name in folder.names().map_err(reason)? {
+        for name in folder.names().map_err(FileError::into_reason)? {
             if Path::new(&name).extension().is_some_and(|extension| extension == "json") {
                 entries.extend(self.entry(&folder, &name));
             }
@@ -177,7 +179,7 @@ fn write_whole(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError
 fn write_once(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError> {
     if let Some(parent) = path.parent() {
         // An error shows in the next line, with the folder's own name.
-        let _ = fs::create_dir_all(parent);
+        let _ = create_folders(parent, 0o700);
     }
     let folder = Folder::open_or_create(path)?;
     let mut aside = folder.aside(OsStr::new(name))?;
@@ -186,14 +188,6 @@ fn write_once(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError>
     aside.replace()?;
     crate::failpoint!("spool.after_rename");
     Ok(path.join(name))
-}
-
-/// Returns the system's reason alone, because callers name the folder.
-fn reason(error: FileError) -> io::Error {
-    match error {
-        FileError::Io { source, .. } => source,
-        other => other.into(),
-    }
 }
 
 fn encode(database: &Path, result: &SpooledResult) -> Json {

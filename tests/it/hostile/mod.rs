@@ -7,6 +7,7 @@ mod floods;
 mod ground;
 mod guests;
 mod list;
+pub(crate) mod places;
 
 use crate::scene::{Scene, guest};
 use crate::scripted::objective_text;

@@ -3,6 +3,7 @@
 
 mod circles;
 mod crates;
+mod file_calls;
 mod flags;
 mod licences;
 mod pages;
@@ -35,7 +36,7 @@ struct Rule {
     find: fn(&Tree) -> Vec<Violation>,
 }
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     Rule {
         name: "edges",
         finds: "dependencies between our crates that are not in the list",
@@ -75,6 +76,11 @@ const RULES: [Rule; 15] = [
         name: "records",
         finds: "JSON without a type in the binary",
         find: |tree| printing::untyped(&tree.sources),
+    },
+    Rule {
+        name: "file-calls",
+        finds: "files that are touched past `trialbox-files`",
+        find: |tree| file_calls::elsewhere(&tree.sources),
     },
     Rule {
         name: "words",

@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use trialbox_core::Json;
+use trialbox_files::{Folder, open_named, remove_named_tree};
 
 /// A generous limit on the time to create a database. It decides for processes on other machines, whose death this
 /// machine cannot see.
@@ -36,6 +37,10 @@ impl Journal {
 /// Checks the file without SQLite. Returns `None` if there is no database to open.
 pub(super) fn check(findings: &mut Findings, path: &Path, options: &Options) -> Option<Journal> {
     check_beside(findings, path, options);
+    if let Err(error) = crate::neighbours::check(path) {
+        findings.add(&kinds::UNREADABLE_FILE, Place::default(), error.to_string());
+        return None;
+    }
     let journal = match header(path) {
         Ok(Header::Database { wal }) => check_journals(findings, path, wal),
         Ok(Header::Empty) => {
@@ -75,7 +80,7 @@ enum Header {
 /// Reads the first hundred bytes (sqlite.org/fileformat2.html, section 1.3).
 fn header(path: &Path) -> io::Result<Header> {
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(100).read_to_end(&mut bytes)?;
+    open_named(path)?.take(100).read_to_end(&mut bytes)?;
     Ok(match bytes.as_slice() {
         [] => Header::Empty,
         // Bytes 18 and 19 are the versions for writing and for reading; 2 stands for a write-ahead log.
@@ -124,27 +129,29 @@ fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Jou
 /// Depending on its journal mode, SQLite deletes a journal after a transaction, truncates it, or clears its header.
 fn is_journal_in_use(journal: &Path) -> bool {
     const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-    let Ok(mut file) = fs::File::open(journal) else { return false };
+    let Ok(mut file) = open_named(journal) else { return false };
     let mut start = [0; 8];
     file.read_exact(&mut start).is_ok() && start == MAGIC
 }
 
 /// Copies a database and its write-ahead log as `copy.db` into a new temporary directory, and returns the directory.
 pub(super) fn copy_with_log(path: &Path) -> io::Result<PathBuf> {
-    use std::os::unix::fs::DirBuilderExt as _;
     let path = &fs::canonicalize(path)?;
-    let nanos = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
-    let name = format!("trialbox-doctor-{}-{nanos}", std::process::id());
-    let folder = std::env::temp_dir().join(name);
     // Other users must not be able to read the copy of a private database.
-    fs::DirBuilder::new().mode(0o700).create(&folder)?;
+    let folder = Folder::temporary("trialbox-doctor")?;
     for (source, name) in [(path, "copy.db"), (&beside(path, "-wal"), "copy.db-wal")] {
-        if let Err(error) = fs::copy(source, folder.join(name)) {
-            let _ = fs::remove_dir_all(&folder);
+        if let Err(error) = copy_into(&folder, source, name) {
+            let _ = remove_named_tree(folder.path());
             return Err(error);
         }
     }
-    Ok(folder)
+    Ok(folder.path().to_owned())
+}
+
+fn copy_into(folder: &Folder, source: &Path, name: &str) -> io::Result<()> {
+    let mut copy = folder.create_new(name.as_ref())?;
+    io::copy(&mut open_named(source)?, &mut copy)?;
+    Ok(())
 }
 
 fn check_permissions(findings: &mut Findings, path: &Path) {
@@ -237,7 +244,7 @@ fn holder(lock: &Path) -> Option<ProcessId> {
     // A lock file has a few hundred bytes. Any other file of that name may have gigabytes.
     const MAX_BYTES: u64 = 1000;
     let mut text = Vec::new();
-    fs::File::open(lock).ok()?.take(MAX_BYTES).read_to_end(&mut text).ok()?;
+    open_named(lock).ok()?.take(MAX_BYTES).read_to_end(&mut text).ok()?;
     let json = Json::parse(&String::from_utf8_lossy(&text)).ok()?;
     ProcessId::from_json(&json)
 }

@@ -351,7 +351,7 @@ struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         if let Some(folder) = &self.copy {
-            let _ = std::fs::remove_dir_all(folder);
+            let _ = trialbox_files::remove_named_tree(folder);
         }
     }
 }

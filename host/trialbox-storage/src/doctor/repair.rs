@@ -7,7 +7,6 @@ use crate::lock::wait::LockWait;
 use crate::sqlite::{GUARD_SQL, is_on_network, lock_file_of};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
 use std::fs;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::StorageError;
@@ -160,8 +159,9 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
 /// Copies the database. Only its owner can read the copy until the copy has the permissions of the original. An
 /// incomplete copy is deleted.
 fn copy_database(path: &Path, target: &Path) -> Result<(), Refusal> {
-    fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(target)?;
-    let copied = write_copy(path, target);
+    let file = trialbox_files::create_named(target, 0o600)?;
+    let copied = write_copy(path, target)
+        .and_then(|()| Ok(file.set_permissions(fs::metadata(path)?.permissions())?));
     if copied.is_err() {
         let _ = fs::remove_file(target);
     }
@@ -176,7 +176,6 @@ fn write_copy(path: &Path, target: &Path) -> Result<(), Refusal> {
     let mut copy = Connection::open(target)?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
     backup.run_to_completion(i32::MAX, Duration::ZERO, None)?;
-    fs::set_permissions(target, fs::metadata(path)?.permissions())?;
     Ok(())
 }
 

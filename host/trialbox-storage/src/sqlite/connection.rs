@@ -126,7 +126,7 @@ impl Database {
     /// only when it is complete.
     pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
         let action = format!("copy the database to `{}`", target.display());
-        let aside = with_suffix(target, &format!(".{:08x}.tmp", rand::random::<u32>()));
+        let aside = with_suffix(target, &format!(".{:016x}.tmp", rand::random::<u64>()));
         let Some(aside_text) = aside.to_str() else {
             return Err(cannot_copy(&action, std::io::Error::other("the name is not UTF-8")));
         };
@@ -343,7 +343,7 @@ fn connect_patiently(
 
 /// Syncs a complete copy of a database and gives it its name.
 fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
-    std::fs::File::open(aside)?.sync_all()?;
+    trialbox_files::open_named(aside)?.sync_all()?;
     schema::put_in_place(aside, target)
 }
 
@@ -400,7 +400,7 @@ fn uses_wal(connection: &Connection) -> bool {
 fn has_write_ahead_log(path: &Path) -> bool {
     use std::io::Read as _;
     let mut header = [0; 20];
-    let Ok(mut file) = std::fs::File::open(path) else { return false };
+    let Ok(mut file) = trialbox_files::open_named(path) else { return false };
     // SQLite's file format, section 1.3.3: the read version at offset 19 is 2 for a write-ahead log.
     file.read_exact(&mut header).is_ok() && header[19] == 2
 }

@@ -2,9 +2,10 @@
 
 use crate::error::CommandError;
 use crate::worker::checkpoint::CheckpointRoot;
-use std::fs;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
+use trialbox_files::{FileError, Folder, create_folders};
 use trialbox_runtime::{CHECKPOINT_PATH, Grant};
 
 /// The flags about the trials' checkpoints.
@@ -55,10 +56,13 @@ impl CheckpointArgs {
 
 /// Creates a directory, and for a moment another one in it; returns its absolute path.
 fn probe(dir: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(dir)?;
+    create_folders(dir, 0o777).map_err(FileError::into_reason)?;
     let dir = dir.canonicalize()?;
-    let probe = dir.join(format!(".trialbox-{:016x}", rand::random::<u64>()));
-    fs::create_dir(&probe)?;
-    fs::remove_dir(&probe)?;
-    Ok(dir)
+    let name = format!(".trialbox-{:016x}", rand::random::<u64>());
+    let name = OsStr::new(&name);
+    let tried = Folder::open(&dir).and_then(|folder| {
+        folder.create_folder(name)?;
+        folder.remove_folder(name)
+    });
+    tried.map(|()| dir).map_err(FileError::into_reason)
 }

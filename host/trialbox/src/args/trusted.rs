@@ -2,8 +2,8 @@
 //!
 //! A guest that can write to the folder of the database can put a link or a folder in the place of a file that the host
 //! is about to write; one that can write to the cache chooses the code that the next process loads; one that can write
-//! to `~/.bashrc` runs at the next login. So a writable grant that holds such a place, or lies in one, is refused before
-//! a trial starts. Identities decide, so another name for the same folder makes no difference.
+//! to `~/.bashrc` runs at the next login. So a writable grant that holds such a place, or lies in one, is refused
+//! before a trial starts. Identities decide, so another name for the same folder makes no difference.
 
 use crate::error::CommandError;
 use std::path::{Path, PathBuf};

@@ -215,15 +215,16 @@ fn read_aside(stream: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
     receiver
 }
 
-/// Runs sbatch with these arguments, and returns the job id.
+/// Runs sbatch with these arguments and this script on its standard input, and returns the job id. Without a script
+/// the arguments name one.
 ///
 /// # Errors
 /// As [`ask`], with a longer time limit. sbatch repeats its request while the controller is busy, and killing it early
 /// could leave an unknown job in the queue.
-pub(crate) fn submit(arguments: &[&str]) -> Result<String, SlurmError> {
+pub(crate) fn submit(arguments: &[&str], script: &str) -> Result<String, SlurmError> {
     const SUBMISSION_TIMEOUT: Duration = Duration::from_secs(300);
     let arguments = [&["--parsable"], arguments].concat();
-    let said = ask_within(SUBMISSION_TIMEOUT, "sbatch", &arguments, "")?.text;
+    let said = ask_within(SUBMISSION_TIMEOUT, "sbatch", &arguments, script)?.text;
     read_job_id(&said).map(str::to_owned).ok_or_else(|| SlurmError::Refused {
         program: "sbatch".to_owned(),
         said: format!("expected a job id, found `{}`", said.trim()),

@@ -7,10 +7,10 @@ use anyhow::{Context as _, Result};
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 /// The number of messages in each direction that measure the clocks.
@@ -122,14 +122,16 @@ impl Found {
     fn race_for_names(&mut self, meeting: &Meeting<'_>) -> Result<()> {
         let mut names = Vec::new();
         for round in 0..NAME_ROUNDS {
-            let own = meeting.path(&format!("claim-{round}.{}", meeting.rank()));
-            fs::write(&own, "").context("failed to write a file")?;
+            let folder = meeting.folder()?;
+            let own = format!("claim-{round}.{}", meeting.rank());
+            folder.create_new(OsStr::new(&own)).context("failed to write a file")?;
             meeting.meet(&format!("ready-{round}"))?;
-            match fs::hard_link(&own, meeting.path(&format!("name-{round}"))) {
+            match folder.link(OsStr::new(&own), OsStr::new(&format!("name-{round}"))) {
                 Ok(()) => names.push(true),
                 // NFS may lose the answer to a successful link and refuse the repetition (open(2)).
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    names.push(fs::metadata(&own).is_ok_and(|metadata| metadata.nlink() == 2));
+                    let own = fs::metadata(meeting.path(&own));
+                    names.push(own.is_ok_and(|metadata| metadata.nlink() == 2));
                 }
                 Err(error) => {
                     self.no_links = Some(error.to_string());
@@ -178,9 +180,8 @@ fn hold_lock(meeting: &Meeting<'_>) -> Result<()> {
 }
 
 fn open_to_lock(meeting: &Meeting<'_>, holder: u8) -> Result<File> {
-    let mut options = OpenOptions::new();
-    let options = options.read(true).write(true).create(true).truncate(false);
-    options.open(meeting.path(&format!("lock-of-{holder}"))).context("failed to open a file")
+    let name = format!("lock-of-{holder}");
+    meeting.folder()?.open_lock_file(OsStr::new(&name)).context("failed to open a file")
 }
 
 /// Requests the lock on all bytes, and returns whether it was granted.
@@ -214,38 +215,38 @@ fn wait_for_lock(file: &File) -> bool {
 
 /// Writes a file, and rewrites it when the other side has it open.
 fn rewrite(meeting: &Meeting<'_>) -> Result<()> {
-    let path = meeting.path(&format!("text-of-{}", meeting.rank()));
-    let write = |text: &str| {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    write(OLD).context("failed to write a file")?;
+    let name = format!("text-of-{}", meeting.rank());
+    write_in_place(meeting, &name, OLD).context("failed to write a file")?;
     meeting.send("written", "")?;
     meeting.receive("opened")?;
-    write(NEW).context("failed to write a file again")?;
+    write_in_place(meeting, &name, NEW).context("failed to write a file again")?;
     meeting.send("rewritten", "")
+}
+
+/// Writes over the start of a file, as SQLite writes to a database.
+fn write_in_place(meeting: &Meeting<'_>, name: &str, text: &str) -> Result<()> {
+    let mut file = meeting.folder()?.open_lock_file(OsStr::new(name))?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
 }
 
 /// Reads the file that the other side rewrites, in three ways.
 fn read_rewritten(meeting: &Meeting<'_>) -> Result<CacheSeen> {
-    let path = meeting.path(&format!("text-of-{}", 1 - meeting.rank()));
+    let name = format!("text-of-{}", 1 - meeting.rank());
     meeting.receive("written")?;
-    let file = open_existing(&path)?;
+    let file = open_existing(meeting, &name)?;
     is_new(&file)?;
     meeting.send("opened", "")?;
     meeting.receive("rewritten")?;
     let kept = is_new(&file)?;
     let locked = try_lock(&file).unwrap_or(false) && is_new(&file)?;
     unlock(&file);
-    let file = open_existing(&path)?;
+    let file = open_existing(meeting, &name)?;
     Ok(CacheSeen { kept, locked, reopened: is_new(&file)? })
 }
 
-fn open_existing(path: &Path) -> Result<File> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened
-        .with_context(|| format!("failed to open `{}`, which the other task wrote", path.display()))
+fn open_existing(meeting: &Meeting<'_>, name: &str) -> Result<File> {
+    meeting.folder()?.open_to_change(OsStr::new(name)).context("the other task wrote a file")
 }
 
 /// Returns whether a file has the new contents.

@@ -6,9 +6,9 @@ use crate::cluster::slurm::SlurmJob;
 use crate::study::provenance::cpu_model;
 use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
+use trialbox_files::{Folder, create_folders};
 use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::platform::process::{boot_id, host_name};
 
@@ -163,15 +163,15 @@ impl Directory {
     /// Examines a directory, and creates it first as `run` would.
     fn created(path: &Path) -> Self {
         // A failure shows when a file is written there.
-        let _ = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let _ = create_folders(path, 0o700);
         Directory::of(path)
     }
 }
 
 /// Returns the error of creating and removing a file, if there is one.
 fn unwritable(folder: &Path) -> Option<String> {
-    let file = folder.join(format!(".trialbox-probe-{:016x}", rand::random::<u64>()));
-    fs::write(&file, "").and_then(|()| fs::remove_file(&file)).err().map(|error| error.to_string())
+    let tried = Folder::open_named(folder).and_then(|folder| folder.check_writable());
+    tried.err().map(|error| error.into_reason().to_string())
 }
 
 /// Returns the name of the parent process.

@@ -1,14 +1,17 @@
 //! Messages between two processes on two nodes: files of a folder, each written aside and renamed.
 
 use anyhow::{Context as _, Result, bail};
-use std::fs;
-use std::io;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use trialbox_files::Folder;
 
 /// The pause between two attempts to read a message: at first, and at most.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+
+/// The most that is read of a message, in bytes. A report has some kilobytes.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// One side of the exchange.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ impl<'a> Meeting<'a> {
 
     pub(super) fn rank(&self) -> u8 {
         self.rank
+    }
+
+    pub(super) fn folder(&self) -> Result<Folder> {
+        Ok(Folder::open(self.folder)?)
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -63,10 +70,12 @@ impl<'a> Meeting<'a> {
 
     /// Writes a file that appears with its whole contents.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.path(name);
-        let aside = self.path(&format!("{name}.tmp"));
-        let written = fs::write(&aside, text).and_then(|()| fs::rename(&aside, &path));
-        written.with_context(|| format!("failed to write `{}`", path.display()))
+        let written = Folder::open(self.folder).and_then(|folder| {
+            let mut aside = folder.aside(OsStr::new(name))?;
+            aside.write_bytes(text.as_bytes())?;
+            aside.replace_unsynced()
+        });
+        written.with_context(|| format!("failed to write `{}`", self.path(name).display()))
     }
 }
 
@@ -78,20 +87,19 @@ impl<'a> Meeting<'a> {
 /// # Errors
 /// When the folder cannot be written, or the file exists and cannot be read.
 pub(crate) fn read_from_server(folder: &Path, name: &str) -> Result<Option<String>> {
-    let touched = folder.join(format!("touch.{}.{name}", std::process::id()));
-    let touch = fs::write(&touched, "").and_then(|()| fs::remove_file(&touched));
-    touch.with_context(|| format!("failed to write to `{}`", folder.display()))?;
-    let path = folder.join(name);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("failed to read `{}`", path.display())),
+    let open = Folder::open(folder)?;
+    open.check_writable().with_context(|| format!("failed to write to `{}`", folder.display()))?;
+    match open.read(OsStr::new(name), MAX_BYTES) {
+        Ok(text) => Ok(Some(String::from_utf8(text)?)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn a_task_without_the_other_gives_up_and_one_with_it_receives_its_message() {

@@ -72,13 +72,15 @@ impl Flag {
 
     /// Returns the flag as the shell reads it: `--study-name digits`.
     fn to_words(&self) -> String {
-        let value = self.value.as_deref().map(shell_quote);
-        match (&self.long, value) {
+        match (&self.long, self.value.as_deref()) {
             (Some(long), None) => format!("--{long}"),
-            // The parser would take a value such as -0.5 for a flag.
-            (Some(long), Some(value)) if value.starts_with('-') => format!("--{long}={value}"),
-            (Some(long), Some(value)) => format!("--{long} {value}"),
-            (None, value) => value.unwrap_or_default(),
+            // The parser would take a value such as -0.5 for a flag, in quotes too.
+            (Some(long), Some(value)) if value.starts_with('-') => {
+                format!("--{long}={}", shell_quote(value))
+            }
+            (Some(long), Some(value)) => format!("--{long} {}", shell_quote(value)),
+            (None, Some(path)) if path.starts_with('-') => shell_quote(&format!("./{path}")),
+            (None, path) => path.map(shell_quote).unwrap_or_default(),
         }
     }
 }
@@ -133,6 +135,18 @@ impl clap::Args for RunFlags {
 mod tests {
     use super::super::SubmitArgs;
     use super::*;
+
+    #[test]
+    fn a_value_that_starts_with_a_dash_is_not_taken_for_a_flag() {
+        let words = |long: Option<&str>, value: &str| {
+            let long = long.map(str::to_owned);
+            Flag { id: String::new(), long, value: Some(value.to_owned()) }.to_words()
+        };
+        assert_eq!(words(Some("seed"), "7"), "--seed 7");
+        assert_eq!(words(Some("fix"), "-0.5"), "--fix=-0.5");
+        assert_eq!(words(Some("study-name"), "-x y"), "--study-name=\"-x y\"");
+        assert_eq!(words(None, "-x y.wasm"), "\"./-x y.wasm\"");
+    }
 
     #[test]
     fn run_flags_is_the_first_field_so_that_no_other_field_has_taken_its_values() {

@@ -95,6 +95,9 @@ impl ClosingScript<'_> {
              wait \"$run\" || wait \"$run\"\n\
              code=$?\n\
              \n\
+             # Written aside, because another user of the folder may have left a link under the report's name.\n\
+             report={report}\n\
+             aside=$(mktemp -- \"$report.XXXXXXXX\") || exit\n\
              {{\n    \
                  echo '{MARK}'\n    \
                  echo {of}\n    \
@@ -105,7 +108,8 @@ impl ClosingScript<'_> {
                  \"$trialbox\" study trials \"${{study[@]}}\" --state fail\n    \
                  echo 'Importance of the parameters (needs several COMPLETE trials):'\n    \
                  \"$trialbox\" study importance \"${{study[@]}}\"\n\
-             }} > {report} 2>&1\n\
+             }} > \"$aside\" 2>&1\n\
+             chmod '=rw' -- \"$aside\" && mv -fT -- \"$aside\" \"$report\"\n\
              exit \"$code\"\n"
         )
     }
@@ -234,6 +238,9 @@ run=$!
 wait \"$run\" || wait \"$run\"
 code=$?
 
+# Written aside, because another user of the folder may have left a link under the report's name.
+report=\"my report.txt\"
+aside=$(mktemp -- \"$report.XXXXXXXX\") || exit
 {
     echo 'Written by trialbox submit, which may overwrite it.'
     echo \"For study digits in /home/anna/my study/study.db\"
@@ -244,7 +251,8 @@ code=$?
     \"$trialbox\" study trials \"${study[@]}\" --state fail
     echo 'Importance of the parameters (needs several COMPLETE trials):'
     \"$trialbox\" study importance \"${study[@]}\"
-} > \"my report.txt\" 2>&1
+} > \"$aside\" 2>&1
+chmod '=rw' -- \"$aside\" && mv -fT -- \"$aside\" \"$report\"
 exit \"$code\"
 "
         );

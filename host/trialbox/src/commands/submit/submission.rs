@@ -157,14 +157,15 @@ impl Submission {
         Ok(ExitCode::Done)
     }
 
-    /// Writes a script and submits it. Returns the job's id.
+    /// Writes a script for the user and submits its text. Returns the job's id.
+    ///
+    /// sbatch gets the text itself and not the file, which another user of the folder could replace before sbatch reads
+    /// it.
     fn write_and_submit(&self, path: &Path, sheet: &Sheet) -> Result<String, CommandError> {
         self.write(path, &sheet.text)
             .map_err(|error| self.failed(format!("cannot write the script: {error}"), ""))?;
-        let absolute = std::path::absolute(path)?.display().to_string();
-        let flags = sheet.flags.iter().flatten().map(String::as_str);
-        let arguments: Vec<&str> = flags.chain([absolute.as_str()]).collect();
-        submit(&arguments).map_err(|error| {
+        let arguments: Vec<&str> = sheet.flags.iter().flatten().map(String::as_str).collect();
+        submit(&arguments, &sheet.text).map_err(|error| {
             let first = match error {
                 SlurmError::Silent { .. } => "the job may be queued (see `squeue --me`); if not, ",
                 _ => "",

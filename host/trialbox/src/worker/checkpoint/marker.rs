@@ -1,7 +1,7 @@
 //! The marker in a study's directory of checkpoints, which says whose they are.
 //!
-//! Whoever can write to a database can give a study the name of any directory. The marker says which database and which
-//! study made the directory, so that neither a forged database nor another study reaches it.
+//! A database can give a study the name of any directory. The marker says which database and which study made the
+//! directory, so that neither a forged database nor another study reaches it.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt as _;
@@ -41,7 +41,8 @@ impl Owner {
         Owner { database, study: study.id.0, name: study.name.clone() }
     }
 
-    /// Returns whether a marker with this owner lets a study in. A database that was moved is recognised, a copy is not.
+    /// Returns whether a marker with this owner lets a study in. A database that was moved is recognised, a copy is
+    /// not.
     fn admits(&self, study: &Owner) -> bool {
         let is_same_file = match (&self.database, &study.database) {
             (None, None) => true,

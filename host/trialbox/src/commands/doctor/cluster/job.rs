@@ -1,11 +1,12 @@
 //! The small job that examines a cluster from the inside.
 
 use crate::cluster::slurm::{self, SlurmError, ask, format_time};
+use std::ffi::OsStr;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use trialbox_files::{FileError, Folder};
 
 /// The resources of the job. The user's flags come after them, and sbatch takes the last.
 const RESOURCES: [&str; 5] =
@@ -24,10 +25,15 @@ unset SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU
 exec srun --mpi=none --kill-on-bad-exit=0 \"$1\" __probe \"$2\"
 ";
 
+/// The most that is read of the job's log, in bytes.
+const MAX_LOG_BYTES: u64 = 16 << 20;
+
 /// The folder in which the tasks meet. Dropping it removes the folder.
 #[derive(Debug)]
 pub(super) struct ProbeFolder {
     pub(super) path: PathBuf,
+    beside: Folder,
+    folder: Folder,
 }
 
 impl ProbeFolder {
@@ -36,12 +42,11 @@ impl ProbeFolder {
     /// # Errors
     /// When the database's folder does not exist or cannot be written.
     pub(super) fn beside(database: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt as _;
-        let folder = std::path::absolute(database)?;
+        let database = std::path::absolute(database)?;
+        let beside = Folder::open_named(database.parent().unwrap_or(&database))?;
         let name = format!(".trialbox-probe-{:016x}", rand::random::<u64>());
-        let path = folder.parent().unwrap_or(&folder).join(name);
-        fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(ProbeFolder { path })
+        let folder = beside.create_private_folder(OsStr::new(&name))?;
+        Ok(ProbeFolder { path: folder.path().to_owned(), beside, folder })
     }
 
     /// Returns a name that no other job has.
@@ -59,11 +64,10 @@ impl Drop for ProbeFolder {
     fn drop(&mut self) {
         // The job may still write its last line.
         for _ in 0..10 {
-            match fs::remove_dir_all(&self.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    std::thread::sleep(Duration::from_millis(200));
-                }
-                _ => return,
+            let name = self.path.file_name().unwrap_or_default();
+            match self.beside.remove_tree(name, &mut || Ok(())) {
+                Ok(()) => return,
+                Err(_) => std::thread::sleep(Duration::from_millis(200)),
             }
         }
         tracing::warn!("cannot remove `{}`", self.path.display());
@@ -104,12 +108,12 @@ impl Job {
         n_nodes: usize,
         flags: &[String],
     ) -> Result<Self, SlurmError> {
-        let refused = |error: io::Error| SlurmError::Refused {
+        let refused = |error: FileError| SlurmError::Refused {
             program: "sbatch".into(),
             said: error.to_string(),
         };
         let script = folder.path.join("script");
-        fs::write(&script, SCRIPT).map_err(refused)?;
+        folder.folder.write(OsStr::new("script"), SCRIPT.as_bytes()).map_err(refused)?;
         let (name, log) = (folder.job_name(), folder.log());
         let own = [
             format!("--job-name={name}"),
@@ -122,7 +126,7 @@ impl Job {
         arguments.extend(flags.iter().cloned());
         arguments.extend([&script, program, &folder.path].map(|path| path.display().to_string()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let id = slurm::submit(&arguments).inspect_err(|_| {
+        let id = slurm::submit(&arguments, "").inspect_err(|_| {
             // An sbatch that failed late may have submitted the job all the same.
             cancel(&format!("--name={name}"));
         })?;
@@ -146,7 +150,8 @@ impl Job {
     /// Returns the last lines of the job's log, or `None` if the job has no log.
     pub(super) fn last_words(&self) -> Option<String> {
         const MAX_LINES: usize = 5;
-        let text = fs::read(&self.log).ok()?;
+        let folder = Folder::open(self.log.parent()?).ok()?;
+        let text = folder.read(self.log.file_name()?, MAX_LOG_BYTES).ok()?;
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
