@@ -16,8 +16,8 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 def cases(text):
     for block in text.split("\n--- ")[1:]:
         head, sql = block.split("\n", 1)
-        name, python, repair, *_ = head.split()
-        yield {"name": name, "python": python, "repair": repair, "sql": sql}
+        name, python, ours, repair, *_ = head.split()
+        yield {"name": name, "python": python, "ours": ours, "repair": repair, "sql": sql}
 
 
 def build(folder, create, base, cases_file, host, boot_id, pids):

@@ -11,6 +11,7 @@ pub mod spool;
 
 #[cfg(feature = "failpoints")]
 pub mod failpoint;
+mod foreign;
 mod location;
 mod lock;
 mod memory;

@@ -78,19 +78,28 @@ pub(crate) fn decode_distribution(
     Distribution::from_json_text(text).map_err(|error| unreadable(format!("{}: {error}", what())))
 }
 
-/// Reads a parameter. A choice's index must exist, or Python's readers fail too.
+/// Reads a parameter. NULL is NaN: SQLite stores NaN as NULL, and a study that has such a row must stay readable.
+///
+/// The index of a choice is taken as Python takes it: without its fraction, and from the end if it is negative. An
+/// index that does not exist is an error, or Python's readers would fail too.
 pub(crate) fn decode_param(
     internal: Option<f64>,
     distribution: Distribution,
     what: impl Fn() -> String,
 ) -> Result<Param, StorageError> {
-    let Some(internal) = internal else {
+    let Distribution::Categorical(categorical) = &distribution else {
+        return Ok(Param { distribution, internal: internal.unwrap_or(f64::NAN) });
+    };
+    let Some(found) = internal else {
         return Err(unreadable(format!("{}: the value is NULL", what())));
     };
-    if matches!(distribution, Distribution::Categorical(_)) && !distribution.contains(internal) {
-        return Err(unreadable(format!("{}: there is no choice {internal}", what())));
+    let n_choices = categorical.choices().len() as f64;
+    let index = if found <= -1.0 { found.trunc() + n_choices } else { found.trunc() };
+    if !(0.0..n_choices).contains(&index) {
+        return Err(unreadable(format!("{}: there is no choice {found}", what())));
     }
-    Ok(Param { distribution, internal })
+    // A negative zero is an index too.
+    Ok(Param { distribution, internal: index.abs() })
 }
 
 /// Returns the error of a row that cannot be read; `what` names the row and the problem.

@@ -1,6 +1,8 @@
 //! The tables, their version, and the creation of a new database.
 
+use crate::location::Options;
 use crate::sqlite::errors::TxError;
+use crate::sqlite::open::{Access, open};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +18,7 @@ const CREATE_SQL: &str = include_str!("create.sql");
 pub(crate) const REVISION: &str = "v3.2.0.a";
 
 /// All tables of Optuna's.
-const OPTUNAS_TABLES: [&str; 13] = [
+pub(crate) const OPTUNAS_TABLES: [&str; 13] = [
     "alembic_version",
     "studies",
     "study_directions",
@@ -40,13 +42,13 @@ pub(crate) const OLDER_REVISIONS: [&str; 9] = [
 
 /// Creates a whole database aside and links it into place, so that no process sees half of one. Of several processes
 /// that do so at the same time, the first wins and the others use its file.
-pub(crate) fn create_file(path: &Path) -> io::Result<()> {
+pub(crate) fn create_file(path: &Path, options: &Options) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let random = rand::random::<u64>();
     let aside =
         path.with_file_name(format!(".{name}.{host}.{}.{random:016x}.tmp", std::process::id()));
-    let mut created = write_database(&aside);
+    let mut created = write_database(&aside, options);
     crate::failpoint!("create.before_link");
     if created.is_ok() {
         created = match put_in_place(&aside, path) {
@@ -82,16 +84,15 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(Folder::open_named(folder)?.sync()?)
 }
 
-fn write_database(path: &Path) -> io::Result<()> {
+fn write_database(path: &Path, options: &Options) -> io::Result<()> {
     // The system's own words ("Permission denied") say more than SQLite's ("unable to open"), and SQLite would follow a
     // link. The permissions are SQLite's.
     trialbox_files::create_named(path, 0o644).map_err(FileError::into_reason)?;
-    write_tables(path).map_err(io::Error::other)
+    write_tables(path, options).map_err(io::Error::other)
 }
 
-fn write_tables(path: &Path) -> rusqlite::Result<()> {
-    let mut connection = Connection::open(path)?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+fn write_tables(path: &Path, options: &Options) -> rusqlite::Result<()> {
+    let mut connection = open(path, Access::Create, options)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     create_tables(&transaction)?;
     transaction.commit()?;
@@ -135,7 +136,7 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
         revisions = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     }
     match &revisions[..] {
-        [revision] if revision == REVISION => Ok(Version::Current),
+        [revision] if revision == REVISION => Ok(with_all_tables(&tables, url)),
         [revision] => Err(wrong_revision(revision, url).into()),
         [] => is_stampable(connection, url),
         _ => Err(StorageError::WrongDatabase {
@@ -148,6 +149,17 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
             )),
         }
         .into()),
+    }
+}
+
+/// Checks that no table is missing. Optuna creates missing tables, but another program may have lost one with its rows.
+fn with_all_tables(tables: &BTreeSet<String>, url: &str) -> Version {
+    match OPTUNAS_TABLES.iter().find(|table| !tables.contains(**table)) {
+        None => Version::Current,
+        Some(missing) => Version::Unfinished(StorageError::WrongDatabase {
+            problem: format!("`{url}` lacks the table `{missing}` of Optuna's"),
+            help: Remedy::Examine { url: url.to_owned() },
+        }),
     }
 }
 

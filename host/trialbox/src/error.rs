@@ -1,5 +1,6 @@
 //! An error on its way to the user: message, causes, help and exit code.
 
+use crate::commands::submit::quote::shell_quote;
 use crate::exit_code::ExitCode;
 use crate::view::failure::with_flag;
 use trialbox_core::StorageError;
@@ -39,7 +40,9 @@ impl CommandError {
 impl CommandError {
     /// Returns whether a signal may be the cause, by ending a wait for the database or for the compiler.
     pub(crate) fn is_cut_short(&self) -> bool {
-        let is_busy = |error: &StorageError| matches!(error, StorageError::Busy { .. });
+        let is_busy = |error: &StorageError| {
+            matches!(error, StorageError::Busy { .. } | StorageError::Unfinished { .. })
+        };
         let waited_for_database = match self.error.downcast_ref() {
             Some(
                 RunError::Begin(source)
@@ -88,7 +91,8 @@ impl From<StorageError> for CommandError {
             ),
             StorageError::WrongDatabase { .. }
             | StorageError::Backend { .. }
-            | StorageError::Busy { .. } => (ExitCode::Storage, storage_help(&error)),
+            | StorageError::Busy { .. }
+            | StorageError::Unfinished { .. } => (ExitCode::Storage, storage_help(&error)),
             StorageError::NoSuchTrial { .. } => {
                 (ExitCode::Usage, Some("`trialbox study trials` lists them".to_owned()))
             }
@@ -124,6 +128,9 @@ fn storage_help(error: &StorageError) -> Option<String> {
     match error {
         StorageError::WrongDatabase { help, .. } => Some(remedy_text(help)),
         StorageError::Backend { help, .. } => help.as_ref().map(remedy_text),
+        StorageError::Unfinished { .. } => {
+            Some("allow more time with --storage-timeout, or look at `trialbox doctor`".to_owned())
+        }
         StorageError::Busy { holder: Some(holder), .. } => {
             Some(format!("wait longer with --storage-timeout; the lock is held by {holder}"))
         }
@@ -133,6 +140,11 @@ fn storage_help(error: &StorageError) -> Option<String> {
         ),
         _ => None,
     }
+}
+
+/// Returns the path of a database's address, as a shell reads it.
+fn file_of(url: &str) -> String {
+    shell_quote(url.strip_prefix("sqlite:///").unwrap_or(url))
 }
 
 fn remedy_text(remedy: &Remedy) -> String {
@@ -155,6 +167,12 @@ fn remedy_text(remedy: &Remedy) -> String {
              works without a lock file",
             folder.display()
         ),
+        Remedy::RunSql { url, sql } => {
+            format!("if no program needs it: sqlite3 {} '{sql}'", file_of(url))
+        }
+        Remedy::Examine { url } => {
+            format!("trialbox doctor --storage {} shows it", file_of(url))
+        }
         Remedy::UpgradeSchema { url } => {
             format!("make a copy, then upgrade it: optuna storage upgrade --storage {url}")
         }
@@ -240,6 +258,17 @@ mod tests {
             (Remedy::OtherPlace, "choose another --storage"),
             (Remedy::OtherFile, "choose another --storage; this file was not touched"),
             (Remedy::WritableFolder("data".into()), "--lock sqlite works without a lock file"),
+            (
+                Remedy::RunSql {
+                    url: "sqlite:///my s.db".to_owned(),
+                    sql: "DROP VIEW v".to_owned(),
+                },
+                "if no program needs it: sqlite3 \"my s.db\" 'DROP VIEW v'",
+            ),
+            (
+                Remedy::Examine { url: "sqlite:////data/s.db".to_owned() },
+                "trialbox doctor --storage /data/s.db",
+            ),
             (
                 Remedy::UpgradeSchema { url: "sqlite:///s.db".to_owned() },
                 "make a copy, then upgrade it: optuna storage upgrade --storage sqlite:///s.db",

@@ -2,6 +2,7 @@
 //! violation is found.
 
 mod circles;
+mod connections;
 mod crates;
 mod file_calls;
 mod flags;
@@ -61,6 +62,11 @@ const RULES: [Rule; 16] = [
         name: "worker",
         finds: "names of the command line where trials run",
         find: |tree| walls::names(walls::WORKER, &tree.sources),
+    },
+    Rule {
+        name: "connections",
+        finds: "connections to a database that are opened outside of their file",
+        find: |tree| connections::elsewhere(&tree.sources),
     },
     Rule {
         name: "flags",

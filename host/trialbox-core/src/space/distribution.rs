@@ -341,6 +341,8 @@ impl Distribution {
     pub fn to_external(&self, internal: f64) -> Json {
         match self {
             Distribution::Float(_) => Json::Float(internal),
+            // A row without a number, which no integer stands for.
+            Distribution::Int(_) if !internal.is_finite() => Json::Float(internal),
             Distribution::Int(_) => Json::Int(internal as i64),
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 choices.get(internal as usize).cloned().unwrap_or(Json::Null)

@@ -11,7 +11,8 @@ use super::{
 const NOT_IN_ROW: &str = "the row does not say which value is right";
 const HARMLESS: &str = "no program fails on it";
 const NOT_A_ROW: &str = "the damage is not limited to rows";
-pub(super) const UNSOUND: &str = "the database is damaged or has another revision";
+pub(super) const UNSOUND: &str =
+    "the database is damaged, has another revision, or runs triggers of unknown origin";
 const MAY_BE_REMOTE: &str = "it may belong to a process on another machine";
 const HISTORY: &str = "finished trials are never changed, because readers cache them";
 const EVERYTHING: &str = "no program can read the studies of the database";
@@ -171,9 +172,10 @@ kinds! {
         advice: "open the database once with Optuna",
         why_not: "Optuna writes it when it opens the database",
     }
-    TABLE_MISSING: Warning "table-missing" {
-        meaning: "Optuna creates the missing table, empty, the next time it opens the database; its rows are lost",
-        advice: "restore a copy, if the table held rows",
+    TABLE_MISSING: Error "table-missing" {
+        meaning: "trialbox refuses the database; Optuna creates the missing table, empty, the next time it opens \
+            the database",
+        advice: "restore a copy if the table held rows; else open the database once with Optuna",
         why_not: "its rows are lost",
     }
     COLUMN_MISSING: Error "column-missing" {
@@ -186,6 +188,30 @@ kinds! {
         advice: "create the trigger, or accept its absence",
         remedy: CreateGuard,
         why_not: "its absence was accepted",
+    }
+
+    GUARD_ALTERED: Error "guard-altered" {
+        meaning: "trialbox refuses the database: a trigger of that name must reject illegal changes of a trial's state",
+        advice: "let a repair create the trigger anew",
+        remedy: CreateGuard,
+        why_not: "another finding prevents repairs",
+    }
+    TRIGGER_UNKNOWN: Error "trigger-unknown" {
+        meaning: "trialbox refuses the database; Optuna lets SQLite run the trigger, \
+            which can change or drop results without an error",
+        advice: "if no program needs the trigger, drop it with `sqlite3`",
+        why_not: "only the user knows which program needs it",
+    }
+    VIEW_UNKNOWN: Error "view-unknown" {
+        meaning: "trialbox refuses the database; a view in the place of a table can compute for ever",
+        advice: "if no program needs the view, drop it with `sqlite3`",
+        why_not: "only the user knows which program needs it",
+    }
+    TABLE_ALTERED: Error "table-altered" {
+        meaning: "trialbox refuses the database; with Optuna, SQLite computes columns or expressions of others, \
+            or drops rows without an error",
+        advice: "drop the index, or copy the rows into the tables of a new database",
+        why_not: NOT_A_ROW,
     }
 
     // The whole database.
@@ -205,8 +231,9 @@ kinds! {
         advice: "write the text anew by hand",
         why_not: NOT_IN_ROW,
     }
-    WRONG_TYPE: Warning "wrong-type" {
-        meaning: "Optuna returns a value of another type than its users expect, or fails to load the study",
+    WRONG_TYPE: Error "wrong-type" {
+        meaning: "Optuna returns a value of another type than its users expect, or fails to load the study; \
+            trialbox refuses the study",
         advice: "correct the row by hand",
         why_not: NOT_IN_ROW,
     }
@@ -223,8 +250,8 @@ kinds! {
         advice: "write MINIMIZE or MAXIMIZE",
         why_not: NOT_IN_ROW,
     }
-    DIRECTION_NOT_SET: Warning "direction-not-set" {
-        meaning: "Optuna loads the study and cannot determine its best trial",
+    DIRECTION_NOT_SET: Error "direction-not-set" {
+        meaning: "Optuna loads the study and cannot determine its best trial; trialbox refuses the study",
         advice: "write MINIMIZE or MAXIMIZE",
         why_not: NOT_IN_ROW,
     }
@@ -340,8 +367,8 @@ kinds! {
         advice: "delete the row, or write the missing ones, numbered from 0",
         why_not: NOT_IN_ROW,
     }
-    VALUE_TEXT: Warning "value-text" {
-        meaning: "Optuna returns a string instead of a number, and sorting trials fails",
+    VALUE_TEXT: Error "value-text" {
+        meaning: "Optuna returns a string instead of a number, and sorting trials fails; trialbox refuses the study",
         advice: "write the number",
         why_not: NOT_IN_ROW,
     }
@@ -398,7 +425,12 @@ kinds! {
         why_not: NOT_IN_ROW,
     }
     PARAM_ODD: Warning "param-odd" {
-        meaning: "Optuna returns None or a string instead of a number, and samplers fail",
+        meaning: "Optuna returns None instead of a number, and samplers fail; trialbox shows `nan`",
+        advice: "write the number",
+        why_not: NOT_IN_ROW,
+    }
+    PARAM_TEXT: Error "param-text" {
+        meaning: "Optuna returns a string instead of a number, and samplers fail; trialbox refuses the study",
         advice: "write the number",
         why_not: NOT_IN_ROW,
     }
@@ -408,7 +440,7 @@ kinds! {
         why_not: NOT_IN_ROW,
     }
     CHOICE_NEGATIVE: Warning "choice-negative" {
-        meaning: "Optuna counts from the end of the choices, trialbox refuses the row",
+        meaning: "Optuna and trialbox count from the end of the choices; other programs may fail",
         advice: "write the index counted from 0",
         why_not: NOT_IN_ROW,
     }

@@ -24,8 +24,9 @@ pub use repair::{Repaired, repair};
 
 use crate::platform::mount::Mount;
 use crate::spool::Spool;
+use crate::sqlite::open::{Access, open};
 use file::Journal;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub struct Options {
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// A problem that keeps Python from reading the study, or loses data.
+    /// A problem that keeps trialbox or Python from reading the study, or loses data.
     Error,
     /// A problem that gives wrong results, or fails later.
     Warning,
@@ -300,6 +301,7 @@ pub fn examine(path: &Path, options: &Options) -> Report {
 /// Checks the contents of the file.
 fn check_database(findings: &mut Findings, connection: &Connection, options: &Options) {
     if !schema::check(findings, connection, options) {
+        findings.forbid_repairs();
         return;
     }
     check_rows(findings, connection, options);
@@ -310,6 +312,8 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
         &kinds::REVISION_OLDER,
         &kinds::REVISION_UNKNOWN,
         &kinds::REVISION_TWICE,
+        &kinds::TRIGGER_UNKNOWN,
+        &kinds::VIEW_UNKNOWN,
     ];
     if findings.list.iter().any(|finding| unsound.contains(&finding.kind)) {
         findings.forbid_repairs();
@@ -361,38 +365,21 @@ impl Drop for Opened {
 /// A database in WAL mode that no process has open is read as a plain file. One that has a log without an index is
 /// copied first, because SQLite would create the index.
 fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::Result<Opened> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut copy = None;
     let connection = match journal {
-        Journal::WalAtRest => {
-            let flags = flags | OpenFlags::SQLITE_OPEN_URI;
-            Connection::open_with_flags(format!("file:{}?immutable=1", escape(path)), flags)?
-        }
+        Journal::WalAtRest => open(path, Access::ReadAtRest, &options.storage)?,
         Journal::WalAlone => {
             let folder = file::copy_with_log(path)
                 .map_err(|_| rusqlite::Error::InvalidPath(std::env::temp_dir()))?;
             let copied = folder.join("copy.db");
             copy = Some(folder);
-            Connection::open_with_flags(copied, flags)?
+            open(&copied, Access::Read, &options.storage)?
         }
-        Journal::Rollback | Journal::WalInUse => Connection::open_with_flags(path, flags)?,
+        Journal::Rollback | Journal::WalInUse => open(path, Access::Read, &options.storage)?,
     };
     // SQLite counts the milliseconds of the timeout in 32 bits.
     connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
     Ok(Opened { connection, copy })
-}
-
-/// Returns a path as SQLite's URIs hold it.
-fn escape(path: &Path) -> String {
-    let mut escaped = String::new();
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
 }
 
 /// Returns a number with its noun: `1 row`, `2 rows`.

@@ -72,7 +72,8 @@ fn check_value(findings: &mut Findings, place: Place, distribution: &Distributio
     let Some(number) = value.number() else {
         // Optuna converts all values but those of floats when it reads them, and fails on a wrong type.
         let kind = match distribution {
-            Distribution::Float(_) => &kinds::PARAM_ODD,
+            Distribution::Float(_) if *value == Cell::Null => &kinds::PARAM_ODD,
+            Distribution::Float(_) => &kinds::PARAM_TEXT,
             _ => &kinds::PARAM_NOT_A_NUMBER,
         };
         return findings.add(kind, place, found);

@@ -1,11 +1,13 @@
 //! Repairs a database: after a copy, in one transaction, and only rows whose right contents can be proven.
 
-use super::schema::{GUARD, check_guard, has_guard};
+use super::schema::{check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
+use crate::foreign::{GUARD, GUARD_SQL};
 use crate::lock::file::{HeldLock, LockError};
 use crate::lock::wait::LockWait;
-use crate::sqlite::{GUARD_SQL, is_on_network, lock_file_of};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use crate::sqlite::open::{Access, open};
+use crate::sqlite::{is_on_network, lock_file_of};
+use rusqlite::{Connection, TransactionBehavior, params};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,15 +103,10 @@ fn repair_locked(
     options: &Options,
     lock: Option<&HeldLock>,
 ) -> Result<Vec<Finding>, Refusal> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(path, flags)?;
+    let mut connection = open(path, Access::Write, &options.storage)?;
     connection.busy_timeout(options.storage.timeout.min(Duration::from_millis(i32::MAX as u64)))?;
-    // The guard is dropped and rows change: after a power failure the file must hold all of it or none.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    // Optuna does not enforce foreign keys either. An orphan row must not prevent the repair of other rows.
-    connection.pragma_update(None, "foreign_keys", false)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    copy_database(path, target)?;
+    copy_database(path, target, &options.storage)?;
     let had_guard = has_guard(&transaction)?;
     // The guard is dropped below, so a check after the repairs would find it missing.
     let mut guard = Findings::default();
@@ -158,9 +155,9 @@ fn repair_rows(connection: &Connection, options: &Options) -> rusqlite::Result<V
 
 /// Copies the database. Only its owner can read the copy until the copy has the permissions of the original. An
 /// incomplete copy is deleted.
-fn copy_database(path: &Path, target: &Path) -> Result<(), Refusal> {
+fn copy_database(path: &Path, target: &Path, options: &crate::Options) -> Result<(), Refusal> {
     let file = trialbox_files::create_named(target, 0o600)?;
-    let copied = write_copy(path, target)
+    let copied = write_copy(path, target, options)
         .and_then(|()| Ok(file.set_permissions(fs::metadata(path)?.permissions())?));
     if copied.is_err() {
         let _ = fs::remove_file(target);
@@ -171,9 +168,9 @@ fn copy_database(path: &Path, target: &Path) -> Result<(), Refusal> {
 /// Copies the contents with SQLite, which includes the write-ahead log, while the open transaction keeps writers out.
 ///
 /// Any other way to read the file would release the locks of the transaction when the file is closed.
-fn write_copy(path: &Path, target: &Path) -> Result<(), Refusal> {
-    let source = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut copy = Connection::open(target)?;
+fn write_copy(path: &Path, target: &Path, options: &crate::Options) -> Result<(), Refusal> {
+    let source = open(path, Access::Read, options)?;
+    let mut copy = open(target, Access::Create, options)?;
     let backup = rusqlite::backup::Backup::new(&source, &mut copy)?;
     backup.run_to_completion(i32::MAX, Duration::ZERO, None)?;
     Ok(())

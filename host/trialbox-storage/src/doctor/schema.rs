@@ -1,12 +1,10 @@
 //! Checks the tables, their revision, and the integrity of the file.
 
 use super::{Findings, Fix, Options, Place, count, kinds};
+use crate::foreign::{self, ForeignKind, ForeignObject, GUARD};
 use crate::schema::{OLDER_REVISIONS, REVISION};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
-
-/// The trigger that refuses illegal changes of a trial's state, those of Python workers too.
-pub(super) const GUARD: &str = "trialbox_guard_state";
 
 /// The tables and columns of revision v3.2.0.a.
 const TABLES: [(&str, &[&str]); 13] = [
@@ -61,6 +59,12 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
         findings.add(&kinds::FOREIGN_SCHEMA, Place::default(), found);
         return false;
     }
+    match check_foreign(findings, connection) {
+        Ok(true) => {}
+        // The integrity check computes expressions too.
+        Ok(false) => return false,
+        Err(error) => findings.sqlite(&error),
+    }
     // Each check runs after a failed one too: a damaged page may hide one table only.
     for check in [check_integrity, check_versions, check_columns, check_orphans] {
         if let Err(error) = check(findings, connection, &tables) {
@@ -71,7 +75,27 @@ pub(super) fn check(findings: &mut Findings, connection: &Connection, options: &
     true
 }
 
-/// Returns whether the database has the guard trigger.
+/// Adds a finding for each foreign object, except for the guard, which has its own check. Returns whether rows can be
+/// read without running one.
+fn check_foreign(findings: &mut Findings, connection: &Connection) -> rusqlite::Result<bool> {
+    let objects = foreign::find(connection)?;
+    for object in &objects {
+        let kind = match object.kind {
+            ForeignKind::Guard => continue,
+            ForeignKind::Trigger => &kinds::TRIGGER_UNKNOWN,
+            ForeignKind::View => &kinds::VIEW_UNKNOWN,
+            ForeignKind::Index | ForeignKind::Table => &kinds::TABLE_ALTERED,
+        };
+        let mut found = format!("found {object}");
+        if let Some(sql) = object.removal() {
+            found.push_str(&format!("; `{sql}` removes it"));
+        }
+        findings.add(kind, Place { key: Some(object.name.clone()), ..Place::default() }, found);
+    }
+    Ok(objects.iter().all(ForeignObject::spares_readers))
+}
+
+/// Returns whether the database has a trigger of the guard's name.
 pub(super) fn has_guard(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_master WHERE type = 'trigger' AND name = ?1";
     Ok(connection.query_row(sql, [GUARD], |_| Ok(())).optional()?.is_some())
@@ -208,10 +232,15 @@ fn check_columns(
     Ok(())
 }
 
-/// Checks that the database has the guard trigger, if the options expect it.
+/// Checks that the guard has its own text, and that the database has it if the options expect that.
 pub(super) fn check_guard(findings: &mut Findings, connection: &Connection, options: &Options) {
-    if options.storage.guard && matches!(has_guard(connection), Ok(false)) {
+    let place = Place::default();
+    let is_guard = |object: &ForeignObject| object.kind == ForeignKind::Guard;
+    if foreign::find(connection).is_ok_and(|objects| objects.iter().any(is_guard)) {
+        let found = format!("the trigger `{GUARD}` has another text than trialbox gives it");
+        findings.add_fixable(&kinds::GUARD_ALTERED, place, found, Some(Fix::MakeGuard));
+    } else if options.storage.guard && matches!(has_guard(connection), Ok(false)) {
         let found = format!("the trigger `{GUARD}` is missing");
-        findings.add_fixable(&kinds::GUARD_MISSING, Place::default(), found, Some(Fix::MakeGuard));
+        findings.add_fixable(&kinds::GUARD_MISSING, place, found, Some(Fix::MakeGuard));
     }
 }

@@ -22,7 +22,7 @@ const LONGEST_STEP_OF_LOCK_FILE: Duration = Duration::from_millis(250);
 
 /// The time for which a process that was told to end still waits. Schedulers give it half a minute by default, some
 /// sites less; a result that cannot be written by then is kept in a file.
-const LAST_PATIENCE: Duration = Duration::from_secs(4);
+pub(crate) const LAST_PATIENCE: Duration = Duration::from_secs(4);
 
 /// One wait, from the first refusal to the end.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! Transactions on a SQLite file that other processes write at the same time.
 
+use crate::foreign::{self, GUARD_SQL};
 use crate::location::{Create, LockMode, Options};
 use crate::lock::file::{HeldLock, LockError, LockFile, with_suffix};
 use crate::lock::wait::{LockWait, holder_of};
@@ -10,19 +11,12 @@ use crate::sqlite::errors::{
     TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, missing,
     not_a_database, not_optunas,
 };
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use crate::sqlite::open::{self, limit_work, longest_work, open};
+use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
-
-/// A trigger that rejects illegal changes of a trial's state: a second claim of a waiting trial, and any change of a
-/// finished one. Optuna assumes that these do not happen, but does not prevent them. It sees an `IntegrityError`, which
-/// it already treats as a lost race.
-pub(crate) const GUARD_SQL: &str = "\
-CREATE TRIGGER IF NOT EXISTS trialbox_guard_state BEFORE UPDATE OF state ON trials
-WHEN (NEW.state = 'RUNNING' AND OLD.state <> 'WAITING') OR OLD.state IN ('COMPLETE', 'PRUNED', 'FAIL')
-BEGIN SELECT RAISE(ABORT, 'trialbox: state transition refused'); END";
 
 /// The time without a change after which an incomplete database counts as abandoned. Optuna creates its tables within a
 /// second on a local disk; a busy network file system takes a few.
@@ -52,6 +46,8 @@ enum Access {
 struct Kept {
     connection: Connection,
     guard_is_there: bool,
+    /// The version of the schema in which no foreign object was found.
+    checked_schema: Option<i64>,
 }
 
 /// A use of a connection and of the lock file, where one is held meanwhile.
@@ -71,7 +67,7 @@ impl Database {
             if options.create == Create::Never {
                 return Err(missing(path));
             }
-            schema::create_file(path).map_err(|error| cannot_create(path, error))?;
+            schema::create_file(path, options).map_err(|error| cannot_create(path, error))?;
         }
         // All processes must find the same lock file beside the database, whichever symbolic link they follow.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
@@ -80,7 +76,11 @@ impl Database {
             None => {
                 let connection = connect_patiently(&path, shown, options)?;
                 refuse_wal(is_shared && uses_wal(&connection), &path)?;
-                Access::Kept(Box::new(Kept { connection, guard_is_there: false }))
+                Access::Kept(Box::new(Kept {
+                    connection,
+                    guard_is_there: false,
+                    checked_schema: None,
+                }))
             }
             Some(lock) => Access::Reopened(lock),
         };
@@ -151,14 +151,16 @@ impl Database {
     ) -> Result<T, StorageError> {
         let wants_guard = self.options.guard && kind == Kind::Write && self.lacks_guard();
         let options = self.options.clone();
-        let path = self.path.clone();
-        let done = self.transact_plainly(action, &|connection, lock| {
+        let (path, url) = (self.path.clone(), self.url.clone());
+        let checked = self.checked_schema();
+        let (done, schema) = self.transact_plainly(action, &|connection, lock| {
             crate::failpoint!("{point}.before_begin");
             connection.execute_batch(match kind {
                 Kind::Read => "BEGIN",
                 Kind::Write => "BEGIN IMMEDIATE",
             })?;
             let rollback = RollBack(connection);
+            let schema = check_schema(connection, checked, &url)?;
             let value = body(connection)?;
             if wants_guard {
                 connection.execute_batch(GUARD_SQL)?;
@@ -171,10 +173,11 @@ impl Database {
             if kind == Kind::Write {
                 crate::failpoint!("{point}.after_commit");
             }
-            Ok(value)
+            Ok((value, schema))
         })?;
-        if let (Access::Kept(kept), true) = (&mut self.access, wants_guard) {
-            kept.guard_is_there = true;
+        if let Access::Kept(kept) = &mut self.access {
+            kept.guard_is_there |= wants_guard;
+            kept.checked_schema = Some(schema);
         }
         Ok(done)
     }
@@ -196,13 +199,16 @@ impl Database {
 
     /// Lends a connection: the one that is kept, or a new one inside the lock file.
     fn with_connection<T>(
-        &self,
+        &mut self,
         action: &str,
         patience: &mut LockWait,
         body: &Body<T>,
     ) -> Result<T, TxError> {
-        match &self.access {
-            Access::Kept(kept) => body(&kept.connection, None),
+        match &mut self.access {
+            Access::Kept(kept) => {
+                limit_work(&mut kept.connection, &self.options)?;
+                body(&kept.connection, None)
+            }
             Access::Reopened(lock) => {
                 let held = lock.acquire(patience).map_err(|error| match error {
                     LockError::Busy { holder } => {
@@ -213,13 +219,20 @@ impl Database {
                 if self.is_shared {
                     refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
                 }
-                let connection = connect(&self.path)?;
+                let connection = open(&self.path, open::Access::Write, &self.options)?;
                 let done = body(&connection, Some(&held));
                 // The connection is closed before the lock is released: its page cache must not outlive the lock.
                 drop(connection);
                 drop(held);
                 done
             }
+        }
+    }
+
+    fn checked_schema(&self) -> Option<i64> {
+        match &self.access {
+            Access::Kept(kept) => kept.checked_schema,
+            Access::Reopened(_) => None,
         }
     }
 
@@ -284,6 +297,12 @@ impl Database {
                 | rusqlite::Error::IntegralValueOutOfRange(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)),
             ) => unreadable(format!("failed to {action}: {error}")),
+            TxError::Sqlite(error)
+                if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
+            {
+                let after = longest_work(&self.options);
+                StorageError::Unfinished { action: format!("{action} in `{}`", self.url), after }
+            }
             TxError::Sqlite(error) => backend(&format!("{action} in `{}`", self.url), error),
         }
     }
@@ -298,6 +317,17 @@ impl Drop for RollBack<'_> {
             let _ = self.0.execute_batch("ROLLBACK");
         }
     }
+}
+
+/// Refuses a schema with foreign objects, and returns its version. `checked` is a version that has none.
+///
+/// Another user may change the schema at any time, so every transaction looks.
+fn check_schema(connection: &Connection, checked: Option<i64>, url: &str) -> Result<i64, TxError> {
+    let version = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+    if checked != Some(version) {
+        foreign::refuse(&foreign::find(connection)?, url)?;
+    }
+    Ok(version)
 }
 
 /// Commits a transaction. Readers may delay that, and then only the commit is repeated.
@@ -330,7 +360,7 @@ fn connect_patiently(
 ) -> Result<Connection, StorageError> {
     let mut patience = LockWait::new(options, path);
     loop {
-        match connect(path) {
+        match open(path, open::Access::Write, options) {
             Err(error) if is_busy(&error) && patience.wait() => {}
             Err(error) if is_busy(&error) => {
                 let action = format!("open `{}`", shown.display());
@@ -350,18 +380,6 @@ fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
 /// Returns the time since a file was changed; `None` if that cannot be read or is in the future.
 fn file_age(path: &Path) -> Option<Duration> {
     std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    // `LockWait` does the waiting: SQLite's own has no jitter, and cannot be interrupted.
-    connection.busy_timeout(Duration::ZERO)?;
-    // Optuna leaves foreign keys off, and its deletions rely on that.
-    connection.pragma_update(None, "foreign_keys", false)?;
-    // A committed result must survive a power cut. A trial has few transactions, so it can afford the syncs.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    Ok(connection)
 }
 
 /// Returns the lock file to hold around transactions; `None` where SQLite's locks suffice. `is_shared` is the answer of

@@ -1,16 +1,17 @@
 //! A storage in a SQLite file, which any number of processes share, Python's Optuna among them.
 //!
-//! This file has the body of each call, which is one transaction. `connection` runs transactions; `studies`, `trials`
-//! and `reader` have the SQL.
+//! This file has the body of each call, which is one transaction. `open` opens connections, `connection` runs
+//! transactions; `studies`, `trials` and `reader` have the SQL.
 
 mod connection;
 pub(crate) mod errors;
 mod finished;
+pub(crate) mod open;
 mod reader;
 mod studies;
 mod trials;
 
-pub(crate) use connection::{GUARD_SQL, is_on_network, lock_file_of};
+pub(crate) use connection::{is_on_network, lock_file_of};
 
 use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};

@@ -320,7 +320,7 @@ pub(crate) fn set_finished(
 }
 
 const LEASES_SQL: &str = "\
-SELECT t.trial_id, t.number, h.heartbeat, (julianday('now') - julianday(h.heartbeat)) * 86400.0,
+SELECT t.trial_id, t.number, CAST(h.heartbeat AS TEXT), (julianday('now') - julianday(h.heartbeat)) * 86400.0,
        (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2),
        (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?3)
 FROM trials t LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id

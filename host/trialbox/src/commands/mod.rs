@@ -7,7 +7,7 @@ mod reap;
 mod replay;
 pub(crate) mod run;
 mod study;
-mod submit;
+pub(crate) mod submit;
 mod trial;
 
 pub(crate) use doctor::DoctorArgs;

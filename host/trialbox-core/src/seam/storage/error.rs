@@ -69,6 +69,14 @@ pub enum StorageError {
         /// The process that holds the lock, in words; `None` if it is not known.
         holder: Option<String>,
     },
+    /// The database worked on a transaction for as long as it may.
+    #[error("failed to {action}: SQLite had not finished after {} s", after.as_secs())]
+    Unfinished {
+        /// The action, as the end of "failed to …".
+        action: String,
+        /// The time allowed.
+        after: Duration,
+    },
     /// The storage cannot do this.
     #[error("`{url}` cannot {what}")]
     Unsupported {
@@ -126,6 +134,18 @@ pub enum Remedy {
     WritableFolder(PathBuf),
     /// Let Optuna upgrade a copy of the database from an older schema.
     UpgradeSchema {
+        /// The database.
+        url: String,
+    },
+    /// Execute a statement that removes a part of the schema which the user does not need.
+    RunSql {
+        /// The database.
+        url: String,
+        /// The statement, without quotes.
+        sql: String,
+    },
+    /// Examine the database, which shows the problem and the way out.
+    Examine {
         /// The database.
         url: String,
     },

@@ -2,7 +2,7 @@
 
 mod checks;
 mod plan;
-mod quote;
+pub(crate) mod quote;
 mod refusals;
 mod resources;
 mod run_flags;

@@ -4,7 +4,7 @@
 const MAX_LINE: usize = 100;
 
 /// Quotes a text for bash in a way that `shellcheck` accepts.
-pub(in crate::commands) fn shell_quote(text: &str) -> String {
+pub(crate) fn shell_quote(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
