@@ -41,11 +41,11 @@ fn start_with(
     command.spawn().unwrap()
 }
 
-fn end(child: Child) -> Ran {
+pub(crate) fn end(child: Child) -> Ran {
     child.wait_with_output().unwrap().into()
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     signal_pid(child.id(), name);
 }
 
@@ -428,7 +428,7 @@ fn a_hang_up_ends_a_job_but_not_one_under_nohup() {
 
 /// Starts a run that stops itself when its trial has ended and is about to be recorded.
 #[cfg(feature = "failpoints")]
-fn stopped_before_the_end(scene: &Scene, signals: &str) -> Child {
+pub(crate) fn stopped_before_the_end(scene: &Scene, signals: &str) -> Child {
     let arguments = ["run", &guest("quadratic"), "--storage-timeout", "1s"];
     let faults = [("TRIALBOX_FAILPOINTS", "finish.before_begin=stop@1")];
     let child = start_with(scene, signals, &arguments, &faults);

@@ -14,6 +14,7 @@ mod escapes;
 mod eval;
 mod failures;
 mod faults;
+mod foreign;
 mod fronts;
 mod grants;
 mod herd;

@@ -26,7 +26,7 @@ type Place<T, V> = fn(&mut T) -> &mut V;
 enum Shape<T> {
     Flag(Place<T, bool>),
     FlagOrNull(Place<T, Option<bool>>),
-    Count { least: usize, place: Place<T, usize> },
+    Count { range: RangeInclusive<usize>, place: Place<T, usize> },
     MaybeCount { least: usize, absent: Absent, place: Place<T, Option<usize>> },
     Float { range: RangeInclusive<f64>, place: Place<T, f64> },
     MaybeFloat { range: RangeInclusive<f64>, absent: Absent, place: Place<T, Option<f64>> },
@@ -77,7 +77,16 @@ impl<T: Clone> Field<T> {
 
     /// Returns a field that takes a whole number of at least `least`.
     pub const fn count(name: &'static str, least: usize, place: Place<T, usize>) -> Self {
-        Field { name, shape: Shape::Count { least, place } }
+        Field { name, shape: Shape::Count { range: least..=usize::MAX, place } }
+    }
+
+    /// Returns a field that takes a whole number in a range, for a count that costs memory.
+    pub const fn count_in(
+        name: &'static str,
+        range: RangeInclusive<usize>,
+        place: Place<T, usize>,
+    ) -> Self {
+        Field { name, shape: Shape::Count { range, place } }
     }
 
     /// Returns a field that takes a whole number of at least `least`, or `"auto"` for one that follows from the
@@ -159,7 +168,10 @@ impl<T: Clone> Field<T> {
             Shape::FlagOrNull(place) => {
                 store(or_absent(value, Absent::Null, as_flag), place(options))
             }
-            Shape::Count { least, place } => store(as_count(value, *least), place(options)),
+            Shape::Count { range, place } => {
+                let count = as_count(value, *range.start());
+                store(count.filter(|count| range.contains(count)), place(options))
+            }
             Shape::MaybeCount { least, absent, place } => {
                 store(or_absent(value, *absent, |value| as_count(value, *least)), place(options))
             }
@@ -177,7 +189,12 @@ impl<T: Clone> Field<T> {
         match &self.shape {
             Shape::Flag(_) => "true or false".to_owned(),
             Shape::FlagOrNull(_) => "true, false or null".to_owned(),
-            Shape::Count { least, .. } => format!("a whole number of at least {least}"),
+            Shape::Count { range, .. } if *range.end() < usize::MAX => {
+                format!("a whole number from {} to {}", range.start(), range.end())
+            }
+            Shape::Count { range, .. } => {
+                format!("a whole number of at least {}", range.start())
+            }
             Shape::MaybeCount { least, absent, .. } => {
                 format!("a whole number of at least {least}{}", absent.or())
             }

@@ -93,8 +93,11 @@ impl fmt::Display for ForeignObject {
     }
 }
 
-/// Finds the foreign objects of a schema.
+/// Finds the foreign objects of a schema. A database without studies is another program's, and has its own refusal.
 pub(crate) fn find(connection: &Connection) -> rusqlite::Result<Vec<ForeignObject>> {
+    if !connection.table_exists(None, "studies")? {
+        return Ok(Vec::new());
+    }
     let sql = "SELECT type, name, tbl_name, sql FROM sqlite_master";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([])?;

@@ -94,22 +94,40 @@ pub enum Location {
 }
 
 impl Location {
-    /// Reads an address: a path, `sqlite:///relative.db`, `sqlite:////absolute.db`, or `memory:`.
+    /// Reads an address as SQLAlchemy does, so that Python's Optuna opens the same file: `sqlite:///relative.db`,
+    /// `sqlite:////absolute.db`, with options of Python's driver after a `?`. A path and `memory:` are addresses too.
+    ///
+    /// The options are for Python: they are checked, and none of them means anything to trialbox.
     ///
     /// # Errors
-    /// [`StorageError::UnknownUrl`] for servers and other addresses that trialbox cannot open yet.
+    /// [`StorageError::UnknownUrl`] for servers and other addresses that trialbox cannot open, and
+    /// [`StorageError::UnknownUrlOption`].
     pub fn parse(url: &str) -> Result<Self, StorageError> {
-        if matches!(url, "memory:" | "sqlite://" | "sqlite:///:memory:") {
+        let unknown = || StorageError::UnknownUrl { url: without_password(url) };
+        if matches!(url, "memory:" | ":memory:") {
             return Ok(Location::Memory);
         }
-        match url.split_once("://") {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            let is_mistaken = |scheme: &str| url.starts_with(scheme) && !Path::new(url).exists();
+            // A path with a colon is more likely an address with a slash too few.
+            let is_address = ["sqlite:", "sqlite+pysqlite:", "file:"].into_iter().any(is_mistaken);
+            return if url.is_empty() || is_address {
+                Err(unknown())
+            } else {
+                Ok(Location::File(PathBuf::from(url)))
+            };
+        };
+        if !matches!(scheme, "sqlite" | "sqlite+pysqlite") {
+            return Err(unknown());
+        }
+        let (rest, options) = rest.split_once('?').unwrap_or((rest, ""));
+        check_options(options)?;
+        match rest.strip_prefix('/') {
+            Some("" | ":memory:") => Ok(Location::Memory),
+            Some(path) => Ok(Location::File(PathBuf::from(path))),
+            None if rest.is_empty() => Ok(Location::Memory),
             // SQLAlchemy: three slashes before a relative path, four before an absolute one.
-            Some(("sqlite", rest)) if rest.len() > 1 && rest.starts_with('/') => {
-                Ok(Location::File(PathBuf::from(&rest[1..])))
-            }
-            Some(_) => Err(StorageError::UnknownUrl { url: without_password(url) }),
-            None if url.is_empty() => Err(StorageError::UnknownUrl { url: String::new() }),
-            None => Ok(Location::File(PathBuf::from(url))),
+            None => Err(unknown()),
         }
     }
 
@@ -138,6 +156,22 @@ impl Location {
             Location::File(path) => Some(path),
         }
     }
+}
+
+/// The options of Python's driver that SQLAlchemy passes on, with values of the right type.
+const PYTHONS_OPTIONS: [&str; 5] =
+    ["timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"];
+
+/// Checks the options of an address. Python's driver fails on others, except for `uri`, which makes the path an address
+/// of SQLite's own.
+fn check_options(options: &str) -> Result<(), StorageError> {
+    for option in options.split('&').filter(|option| !option.is_empty()) {
+        let (name, _) = option.split_once('=').unwrap_or((option, ""));
+        if !PYTHONS_OPTIONS.contains(&name) {
+            return Err(StorageError::UnknownUrlOption { option: name.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// Returns the address as messages may show it: without a password, and without the query, which may hold one too.
@@ -175,6 +209,21 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_sqlalchemy_reads_otherwise_is_refused() {
+        for url in ["sqlite:/x.db", "sqlite:x.db", "sqlite://x.db", "file:x.db", "SQLite:///x.db"] {
+            assert!(matches!(Location::parse(url), Err(StorageError::UnknownUrl { .. })), "{url}");
+        }
+        for (url, option) in
+            [("sqlite:///x.db?mode=ro", "mode"), ("sqlite:///x.db?uri=true", "uri")]
+        {
+            match Location::parse(url) {
+                Err(StorageError::UnknownUrlOption { option: found }) => assert_eq!(found, option),
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn addresses_name_a_file_or_memory() {
         for (url, file) in [
             ("study.db", Some("study.db")),
@@ -184,6 +233,13 @@ mod tests {
             ("memory:", None),
             ("sqlite://", None),
             ("sqlite:///:memory:", None),
+            ("sqlite:///", None),
+            (":memory:", None),
+            ("sqlite:///study.db?timeout=60", Some("study.db")),
+            ("sqlite:////data/study.db?timeout=60&check_same_thread=false", Some("/data/study.db")),
+            ("sqlite+pysqlite:///study.db", Some("study.db")),
+            ("sqlite:///my%20study.db", Some("my%20study.db")),
+            ("studies/a?b.db", Some("studies/a?b.db")),
         ] {
             let location = Location::parse(url).expect(url);
             assert_eq!(location.file(), file.map(Path::new), "{url}");

@@ -106,6 +106,7 @@ impl MemoryStorage {
 fn without_own_attrs(trial: &FrozenTrial) -> FrozenTrial {
     let mut trial = trial.clone();
     trial.system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX));
+    trial.params.retain(|(_, param)| param.internal.is_finite());
     trial
 }
 

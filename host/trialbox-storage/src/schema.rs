@@ -137,7 +137,7 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
     }
     match &revisions[..] {
         [revision] if revision == REVISION => Ok(with_all_tables(&tables, url)),
-        [revision] => Err(wrong_revision(revision, url).into()),
+        [revision] => Err(wrong_revision(revision, &tables, url).into()),
         [] => is_stampable(connection, url),
         _ => Err(StorageError::WrongDatabase {
             problem: format!(
@@ -178,7 +178,21 @@ fn without_main_tables(tables: &BTreeSet<String>, url: &str) -> Result<Version, 
     }
 }
 
-fn wrong_revision(revision: &str, url: &str) -> StorageError {
+/// Returns whether a revision is MLflow's, which keeps it in a table of the same name.
+pub(crate) fn is_mlflows(revision: &str, tables: &BTreeSet<String>) -> bool {
+    let is_hash = revision.len() == 12 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash && ["experiments", "runs"].iter().all(|table| tables.contains(*table))
+}
+
+fn wrong_revision(revision: &str, tables: &BTreeSet<String>, url: &str) -> StorageError {
+    if is_mlflows(revision, tables) {
+        return StorageError::WrongDatabase {
+            problem: format!(
+                "`{url}` is also MLflow's: the revision {revision} in `alembic_version` is that of MLflow's tables"
+            ),
+            help: Remedy::OtherFile,
+        };
+    }
     if OLDER_REVISIONS.contains(&revision) {
         return StorageError::WrongDatabase {
             problem: format!(

@@ -89,6 +89,13 @@ impl From<StorageError> for CommandError {
                 ExitCode::Usage,
                 Some("give a path such as `study.db`, or `sqlite:///study.db`".to_owned()),
             ),
+            StorageError::UnknownUrlOption { .. } => (
+                ExitCode::Usage,
+                Some(
+                    "leave the option out: `sqlite:///FILE`; trialbox waits by --storage-timeout"
+                        .to_owned(),
+                ),
+            ),
             StorageError::WrongDatabase { .. }
             | StorageError::Backend { .. }
             | StorageError::Busy { .. }

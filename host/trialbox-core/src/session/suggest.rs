@@ -27,9 +27,6 @@ impl TrialSession<'_> {
     ) -> Result<f64, CallAborted> {
         let distribution = Distribution::float(low, high, log, step)
             .map_err(|error| bad_range(name, "suggest-float", &error))?;
-        if let Err(error) = distribution.require_finite() {
-            return Err(bad_range(name, "suggest-float", &error));
-        }
         self.suggest(name, distribution)
     }
 
@@ -59,13 +56,6 @@ impl TrialSession<'_> {
         name: &str,
         choices: Vec<Json>,
     ) -> Result<u32, CallAborted> {
-        let code = FailureCode::Suggest;
-        let what = format!("the number of choices of parameter `{}` is", shown_name(name));
-        self.budget.check(Limit::Choices, code, choices.len(), &what)?;
-        // Only text can be long: the other choices of the contract are scalars.
-        let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
-        let what = format!("a choice of parameter `{}` has", shown_name(name));
-        self.budget.check(Limit::ChoiceLength, code, longest, &what)?;
         let distribution = Distribution::categorical(choices)
             .map_err(|error| bad_range(name, "suggest-categorical", &error))?;
         Ok(self.suggest(name, distribution)? as u32)
@@ -81,6 +71,7 @@ impl TrialSession<'_> {
         if name.is_empty() {
             return Err(suggest_failure(name, "a parameter must have a name"));
         }
+        self.check_range(name, &distribution)?;
         let is_first = self.params.ask(name);
         if let Some(stored) = self.params.get(name) {
             if let Err(error) = stored.distribution.check_compatible(&distribution) {
@@ -107,6 +98,24 @@ impl TrialSession<'_> {
         self.writes.batch.params.push((name.to_owned(), param.clone()));
         self.params.values.push((name.to_owned(), param));
         Ok(internal)
+    }
+
+    /// Refuses a range from which nothing is suggested, and choices beyond the limits.
+    fn check_range(&self, name: &str, distribution: &Distribution) -> Result<(), CallAborted> {
+        let call = match distribution {
+            Distribution::Float(_) => "suggest-float",
+            Distribution::Int(_) => "suggest-int",
+            Distribution::Categorical(_) => "suggest-categorical",
+        };
+        distribution.require_suggestible().map_err(|error| bad_range(name, call, &error))?;
+        let Distribution::Categorical(categorical) = distribution else { return Ok(()) };
+        let (choices, code) = (categorical.choices(), FailureCode::Suggest);
+        let what = format!("the number of choices of parameter `{}` is", shown_name(name));
+        self.budget.check(Limit::Choices, code, choices.len(), &what)?;
+        // Only text can be long: the other choices of the contract are scalars.
+        let longest = choices.iter().filter_map(Json::as_str).map(str::len).max().unwrap_or(0);
+        let what = format!("a choice of parameter `{}` has", shown_name(name));
+        self.budget.check(Limit::ChoiceLength, code, longest, &what)
     }
 
     /// Returns the fixed value, else the only one, else the jointly drawn one, else one drawn by itself, in the order

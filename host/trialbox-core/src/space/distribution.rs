@@ -4,11 +4,15 @@
 //! *internal* one (what the database and the samplers hold: always an `f64`; a choice is its index).
 //! The rules are those of Optuna 5.0's `distributions.py`.
 
+use super::wide_int::{WideRange, digits, nearest};
 use crate::value::json::{Json, JsonError, python_repr};
-use bigdecimal::{BigDecimal, Zero as _};
+use bigdecimal::{BigDecimal, ToPrimitive as _, Zero as _};
 
 /// Integers beyond this magnitude are not all representable in the database, which stores floats.
 pub const MAX_EXACT_INT: i64 = 1 << 53;
+
+/// The smallest positive float that is no 64-bit integer: 2⁶³.
+const BEYOND_64_BITS: f64 = 9_223_372_036_854_775_808.0;
 
 /// The distribution of one parameter.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,9 @@ pub struct IntDistribution {
     high: i64,
     log: bool,
     step: i64,
+    /// The exact range, where 64 bits do not hold it; `low`, `high` and `step` are then the nearest numbers that they
+    /// hold.
+    wide: Option<Box<WideRange>>,
 }
 
 /// One of a list of choices; made by [`Distribution::categorical`], so the list is not empty.
@@ -257,7 +264,38 @@ impl Distribution {
         // Not `low + k·step`: the width of a range can be twice what 64 bits hold.
         let beyond_the_grid = (i128::from(high) - i128::from(low)) % i128::from(step);
         let high = high - beyond_the_grid as i64;
-        Ok(Distribution::Int(IntDistribution { low, high, log, step }))
+        Ok(Distribution::Int(IntDistribution { low, high, log, step, wide: None }))
+    }
+
+    /// As [`Self::int`], with bounds of any size, such as those of `suggest_int("seed", 0, 2**64 - 1)`.
+    fn int_beyond_64_bits(
+        low: BigDecimal,
+        high: BigDecimal,
+        log: bool,
+        step: BigDecimal,
+    ) -> Result<Self, DistributionError> {
+        if let (Some(low), Some(high), Some(step)) = (low.to_i64(), high.to_i64(), step.to_i64()) {
+            return Self::int_of_any_size(low, high, log, step);
+        }
+        let one = BigDecimal::from(1);
+        if log && step != one {
+            return Err(DistributionError::LogWithStep { step: digits(&step) });
+        }
+        if low > high {
+            return Err(DistributionError::EmptyRange { low: digits(&low), high: digits(&high) });
+        }
+        if log && low < one {
+            let low = digits(&low);
+            return Err(DistributionError::LogOfNonPositive { low, wanted: ">= 1" });
+        }
+        if step < one {
+            return Err(DistributionError::BadStep { step: digits(&step), wanted: ">= 1" });
+        }
+        let high = &high - (&high - &low) % &step;
+        let wide = WideRange { low, high, step };
+        let [low, high, step] = [&wide.low, &wide.high, &wide.step].map(nearest);
+        let wide = Some(Box::new(wide));
+        Ok(Distribution::Int(IntDistribution { low, high, log, step, wide }))
     }
 
     /// One of `choices`, which may hold values of different types, and duplicates.
@@ -269,6 +307,21 @@ impl Distribution {
             return Err(DistributionError::NoChoices);
         }
         Ok(Distribution::Categorical(CategoricalDistribution { choices }))
+    }
+
+    /// Refuses a range from which no value may be suggested, whether an objective or a user's search space asks for it.
+    ///
+    /// # Errors
+    /// Those of [`Self::require_finite`], and integers beyond ±2⁵³.
+    pub fn require_suggestible(&self) -> Result<(), DistributionError> {
+        if let Distribution::Int(IntDistribution { low, high, .. }) = self {
+            for bound in [*low, *high] {
+                if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound) {
+                    return Err(DistributionError::InexactInt { bound });
+                }
+            }
+        }
+        self.require_finite()
     }
 
     /// Refuses infinite bounds, which Optuna can store but nothing can sample, and finite ones whose distance is no
@@ -295,6 +348,10 @@ impl Distribution {
         match self {
             // `high` was lowered to the grid: where the range is narrower than a step, to `low`.
             Distribution::Float(FloatDistribution { low, high, .. }) if low == high => Some(*low),
+            // Floats of that size do not tell its points apart.
+            Distribution::Int(IntDistribution { wide: Some(wide), .. }) => {
+                if wide.low == wide.high { wide.low.to_f64() } else { None }
+            }
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
                 // The width of a range can be twice what 64 bits hold.
                 let width = i128::from(*high) - i128::from(*low);
@@ -324,6 +381,7 @@ impl Distribution {
                 };
                 in_range && on_grid
             }
+            Distribution::Int(IntDistribution { wide: Some(wide), .. }) => wide.contains(internal),
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
                 let value = internal as i64;
                 let offset = i128::from(value) - i128::from(*low);
@@ -343,6 +401,10 @@ impl Distribution {
             Distribution::Float(_) => Json::Float(internal),
             // A row without a number, which no integer stands for.
             Distribution::Int(_) if !internal.is_finite() => Json::Float(internal),
+            // A float beyond 64 bits is whole, and all its digits are written.
+            Distribution::Int(_) if internal.abs() >= BEYOND_64_BITS => {
+                Json::BigInt(format!("{internal:.0}"))
+            }
             Distribution::Int(_) => Json::Int(internal as i64),
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 choices.get(internal as usize).cloned().unwrap_or(Json::Null)
@@ -433,15 +495,12 @@ impl Distribution {
                     ("log", Json::Bool(*log)),
                 ],
             ),
-            Distribution::Int(IntDistribution { low, high, log, step }) => (
-                "IntDistribution",
-                vec![
-                    ("log", Json::Bool(*log)),
-                    ("step", Json::Int(*step)),
-                    ("low", Json::Int(*low)),
-                    ("high", Json::Int(*high)),
-                ],
-            ),
+            Distribution::Int(int) => {
+                let [low, high, step] = int.exact();
+                let log = Json::Bool(int.log);
+                let attributes = vec![("log", log), ("step", step), ("low", low), ("high", high)];
+                ("IntDistribution", attributes)
+            }
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 ("CategoricalDistribution", vec![("choices", Json::Array(choices.clone()))])
             }
@@ -506,6 +565,19 @@ impl FloatDistribution {
 }
 
 impl IntDistribution {
+    /// Returns whether 64 bits hold the range. If not, the bounds are the nearest numbers that they hold.
+    pub fn is_exact(&self) -> bool {
+        self.wide.is_none()
+    }
+
+    /// Returns the bounds and the step in full.
+    fn exact(&self) -> [Json; 3] {
+        match &self.wide {
+            None => [self.low, self.high, self.step].map(Json::Int),
+            Some(wide) => [&wide.low, &wide.high, &wide.step].map(whole),
+        }
+    }
+
     /// The lower bound.
     pub fn low(&self) -> i64 {
         self.low
@@ -546,10 +618,11 @@ impl std::fmt::Display for Distribution {
                     None => Ok(()),
                 }
             }
-            Distribution::Int(IntDistribution { low, high, log, step }) => {
+            Distribution::Int(int) => {
+                let [low, high, step] = int.exact();
                 write!(f, "int {low} to {high}")?;
-                f.write_str(if *log { ", log" } else { "" })?;
-                if *step == 1 { Ok(()) } else { write!(f, ", step {step}") }
+                f.write_str(if int.log { ", log" } else { "" })?;
+                if step == Json::Int(1) { Ok(()) } else { write!(f, ", step {step}") }
             }
             Distribution::Categorical(CategoricalDistribution { choices }) => {
                 let choices: Vec<String> = choices.iter().map(Json::to_string).collect();
@@ -574,15 +647,16 @@ impl Attributes<'_> {
             "FloatDistribution" => {
                 self.allow(&["low", "high", "log", "step"])?;
                 let step = self.optional("step", Json::as_f64)?;
-                let log = self.flag("log")?;
+                let log = self.flag("log");
+                self.check_texts(log)?;
                 Distribution::float(self.float("low")?, self.float("high")?, log, step)
                     .map_err(range)
             }
             "IntDistribution" => {
                 self.allow(&["low", "high", "log", "step"])?;
-                let step = self.optional("step", Json::as_i64)?.unwrap_or(1);
-                let (low, high) = (self.int("low")?, self.int("high")?);
-                Distribution::int_of_any_size(low, high, self.flag("log")?, step).map_err(range)
+                let log = self.flag("log");
+                self.check_texts(log)?;
+                self.int_range(log, self.step()?)
             }
             "CategoricalDistribution" => {
                 self.allow(&["choices"])?;
@@ -614,13 +688,9 @@ impl Attributes<'_> {
             "IntUniformDistribution" | "IntLogUniformDistribution" => {
                 self.allow(&["low", "high", "step"])?;
                 let log = self.name == "IntLogUniformDistribution";
-                let step = match self.optional("step", Json::as_i64)? {
-                    Some(step) if !log => step,
-                    // Optuna converts the old log-scaled class with a step of 1, whatever the row says.
-                    _ => 1,
-                };
-                let (low, high) = (self.int("low")?, self.int("high")?);
-                Distribution::int_of_any_size(low, high, log, step).map_err(range)
+                let step = self.step()?;
+                // Optuna converts the old log-scaled class with a step of 1, whatever the row says.
+                self.int_range(log, if log { BigDecimal::from(1) } else { step })
             }
             name => Err(DistributionJsonError::UnknownName { name: name.to_owned() }),
         }
@@ -660,19 +730,82 @@ impl Attributes<'_> {
     }
 
     fn float(&self, attribute: &str) -> Result<f64, DistributionJsonError> {
-        self.optional(attribute, Json::as_f64)?.ok_or_else(|| self.error(attribute, "missing"))
+        self.optional(attribute, python_float)?.ok_or_else(|| self.error(attribute, "missing"))
     }
 
-    fn int(&self, attribute: &str) -> Result<i64, DistributionJsonError> {
-        self.optional(attribute, Json::as_i64)?.ok_or_else(|| self.error(attribute, "missing"))
+    fn int_range(
+        &self,
+        log: bool,
+        step: BigDecimal,
+    ) -> Result<Distribution, DistributionJsonError> {
+        let [low, high] = ["low", "high"].map(|bound| {
+            self.optional(bound, python_int)?.ok_or_else(|| self.error(bound, "missing"))
+        });
+        Distribution::int_beyond_64_bits(low?, high?, log, step)
+            .map_err(DistributionJsonError::Range)
     }
 
-    fn flag(&self, attribute: &str) -> Result<bool, DistributionJsonError> {
-        match self.json.get(attribute) {
-            None => Ok(false),
-            Some(Json::Bool(value)) => Ok(*value),
-            Some(_) => Err(self.error(attribute, "not true or false")),
+    fn step(&self) -> Result<BigDecimal, DistributionJsonError> {
+        // Python compares the step with 0, which fails for a text.
+        if self.json.get_str("step").is_some() {
+            return Err(self.error("step", "not a number"));
         }
+        Ok(self.optional("step", python_int)?.unwrap_or_else(|| BigDecimal::from(1)))
+    }
+
+    /// Returns the truth that Python sees in a value: its constructors take any.
+    fn flag(&self, attribute: &str) -> bool {
+        match self.json.get(attribute) {
+            None | Some(Json::Null) => false,
+            Some(Json::Bool(value)) => *value,
+            Some(Json::Int(value)) => *value != 0,
+            Some(Json::Float(value)) => *value != 0.0,
+            Some(Json::String(text)) => !text.is_empty(),
+            Some(Json::Array(items)) => !items.is_empty(),
+            Some(Json::Object(members)) => !members.is_empty(),
+            Some(Json::BigInt(_) | Json::IllFormedString(_)) => true,
+        }
+    }
+
+    /// Checks bounds that are texts as Python's constructors do, which compare them before they read numbers in them.
+    fn check_texts(&self, log: bool) -> Result<(), DistributionJsonError> {
+        match (self.json.get_str("low"), self.json.get_str("high")) {
+            (None, None) => Ok(()),
+            (Some(low), Some(high)) if !log && low <= high => Ok(()),
+            (Some(_), Some(_)) => Err(self.error("low", "a text that is not below `high`")),
+            (Some(_), None) => Err(self.error("low", "a text, and `high` is none")),
+            (None, Some(_)) => Err(self.error("high", "a text, and `low` is none")),
+        }
+    }
+}
+
+/// Returns the result of Python's `float()`.
+fn python_float(json: &Json) -> Option<f64> {
+    json.as_f64().or_else(|| json.as_str()?.trim().parse().ok())
+}
+
+/// Returns the result of Python's `int()`, of any size: a float loses its fraction.
+fn python_int(json: &Json) -> Option<BigDecimal> {
+    match json {
+        Json::Bool(value) => Some(BigDecimal::from(i64::from(*value))),
+        Json::Int(value) => Some(BigDecimal::from(*value)),
+        Json::BigInt(digits) => digits.parse().ok(),
+        Json::Float(value) if value.is_finite() => format!("{:.0}", value.trunc()).parse().ok(),
+        Json::String(text) => {
+            let text = text.trim();
+            let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+            let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+            if is_whole { text.parse().ok() } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// Returns a whole number as JSON.
+fn whole(value: &BigDecimal) -> Json {
+    match value.to_i64() {
+        Some(value) => Json::Int(value),
+        None => Json::BigInt(digits(value)),
     }
 }
 

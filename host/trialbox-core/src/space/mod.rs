@@ -2,3 +2,4 @@
 
 pub mod distribution;
 pub mod transform;
+mod wide_int;

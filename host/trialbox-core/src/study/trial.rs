@@ -160,14 +160,28 @@ pub fn format_rfc3339(at: UtcDateTime) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
-/// Reads a point in time as SQLAlchemy's readers do: with or without a fraction, `T` for the space, and an
-/// offset that is dropped.
+/// Reads a point in time as SQLAlchemy's readers do, which is Python's `datetime.fromisoformat`: a date, then any
+/// character and a time, or no time for midnight. An offset is dropped.
 pub fn parse_datetime(text: &str) -> Option<UtcDateTime> {
-    let text = text.trim();
-    let (date, time) = text.split_once([' ', 'T'])?;
-    let time = time.trim_end_matches('Z');
-    let (time, _offset) = time.split_once(['+', '-']).unwrap_or((time, ""));
+    let n_date =
+        if text.as_bytes().get(4) == Some(&b'-') { "YYYY-MM-DD" } else { "YYYYMMDD" }.len();
+    let date: jiff::civil::Date = text.get(..n_date)?.parse().ok()?;
+    let mut rest = text.get(n_date..)?.chars();
+    if rest.next().is_none() {
+        return Some(date.at(0, 0, 0, 0));
+    }
+    let time = rest.as_str();
+    let time = time.split(['+', '-', 'Z']).next().unwrap_or(time);
+    // Python has no leap seconds.
+    if seconds_of(time).is_some_and(|seconds| seconds >= "60") {
+        return None;
+    }
     format!("{date}T{time}").parse().ok()
+}
+
+/// Returns the two digits of the seconds of `HH:MM:SS` or `HHMMSS`.
+fn seconds_of(time: &str) -> Option<&str> {
+    if time.as_bytes().get(2) == Some(&b':') { time.get(6..8) } else { time.get(4..6) }
 }
 
 #[cfg(test)]
@@ -188,6 +202,18 @@ mod tests {
         ] {
             assert_eq!(parse_datetime(text).map(format_datetime).as_deref(), Some(want), "{text}");
         }
-        assert_eq!(parse_datetime("yesterday"), None);
+        for (text, want) in [
+            ("2026-11-23", "2026-11-23 00:00:00.000000"),
+            ("20261123", "2026-11-23 00:00:00.000000"),
+            ("2026-11-23_19:21", "2026-11-23 19:21:00.000000"),
+            ("20261123T192159", "2026-11-23 19:21:59.000000"),
+        ] {
+            assert_eq!(parse_datetime(text).map(format_datetime).as_deref(), Some(want), "{text}");
+        }
+        for text in
+            ["", "yesterday", "2026-11-23 ", "2026-13-23", "2026-11-23 19:21:60", " 2026-11-23"]
+        {
+            assert_eq!(parse_datetime(text), None, "{text}");
+        }
     }
 }

@@ -100,6 +100,14 @@ impl Json {
         }
     }
 
+    /// Returns a whole number that is not negative, if the value is one and neither a float nor a boolean.
+    pub fn as_whole(&self) -> Option<u64> {
+        match self {
+            Json::Int(_) | Json::BigInt(_) => self.as_u64(),
+            _ => None,
+        }
+    }
+
     /// The value as a Python `int()` of a number: floats lose their fraction.
     pub fn as_i64(&self) -> Option<i64> {
         match self {

@@ -2,6 +2,9 @@
 
 use crate::options::{Field, Options};
 
+/// The largest number of candidates: all are held in memory at a time.
+const MAX_EI_CANDIDATES: usize = 1_000_000;
+
 /// Options of [`super::TpeSampler`], with the names and defaults of Optuna 5.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TpeOptions {
@@ -42,7 +45,7 @@ impl Default for TpeOptions {
 impl Options for TpeOptions {
     const FIELDS: &'static [Field<Self>] = &[
         Field::count("n_startup_trials", 0, |it| &mut it.n_startup_trials),
-        Field::count("n_ei_candidates", 1, |it| &mut it.n_ei_candidates),
+        Field::count_in("n_ei_candidates", 1..=MAX_EI_CANDIDATES, |it| &mut it.n_ei_candidates),
         Field::flag_or_null("multivariate", |it| &mut it.multivariate),
         Field::flag("group", |it| &mut it.group),
         Field::flag("constant_liar", |it| &mut it.constant_liar),

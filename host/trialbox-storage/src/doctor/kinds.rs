@@ -156,6 +156,12 @@ kinds! {
         advice: "use the version of Optuna that created the database, or a newer trialbox",
         why_not: NOT_A_ROW,
     }
+    REVISION_MLFLOW: Error "revision-mlflow" {
+        meaning: "Optuna and MLflow keep their revisions in one table of this database, and Optuna refuses it",
+        advice: "give each program a database of its own; \
+            to read the studies, write `v3.2.0.a` into `alembic_version` of a copy",
+        why_not: "MLflow refuses the revision of Optuna",
+    }
     REVISION_TWICE: Error "revision-twice" {
         meaning: "Optuna fails to open the database: its migrations allow one revision",
         advice: "find out which revision the tables have, and delete the other row of `alembic_version`",
@@ -237,6 +243,11 @@ kinds! {
         advice: "correct the row by hand",
         why_not: NOT_IN_ROW,
     }
+    NAME_NULL: Warning "name-null" {
+        meaning: "Optuna reads the row under the name None; trialbox leaves it out",
+        advice: "write a name, or delete the row",
+        why_not: NOT_IN_ROW,
+    }
     NAME_TOO_LONG: Warning "name-too-long" {
         meaning: "Optuna reads it on SQLite; PostgreSQL and MySQL refuse more than 512 characters, \
             so the study cannot move there",
@@ -281,6 +292,11 @@ kinds! {
         meaning: WHOLE_STUDY,
         advice: NUMBER_BY_HAND,
         why_not: NOT_IN_ROW,
+    }
+    NUMBER_OUT_OF_RANGE: Error "number-out-of-range" {
+        meaning: "Optuna reads the number; trialbox refuses the study",
+        advice: NUMBER_BY_HAND,
+        why_not: HISTORY,
     }
     NUMBER_DUPLICATE: Warning "number-duplicate" {
         meaning: "Optuna shows one of the trials and hides the others",
@@ -365,6 +381,11 @@ kinds! {
     OBJECTIVE_GAP: Error "objective-gap" {
         meaning: WHOLE_STUDY,
         advice: "delete the row, or write the missing ones, numbered from 0",
+        why_not: NOT_IN_ROW,
+    }
+    OBJECTIVE_NEGATIVE: Error "objective-negative" {
+        meaning: "Optuna counts from the last objective; trialbox refuses the study",
+        advice: "write the objective counted from 0",
         why_not: NOT_IN_ROW,
     }
     VALUE_TEXT: Error "value-text" {
@@ -493,10 +514,10 @@ kinds! {
         advice: "write JSON, or delete the row",
         why_not: NOT_IN_ROW,
     }
-    ATTRIBUTE_NESTED: Warning "attribute-nested" {
+    ATTRIBUTE_NESTED: Error "attribute-nested" {
         meaning: "Optuna reads it; trialbox refuses more than 128 levels of nesting",
-        advice: "store large structures in a file",
-        why_not: HARMLESS,
+        advice: "store large structures in a file, and delete the row",
+        why_not: NOT_IN_ROW,
     }
 
     // Running, waiting and requeued trials.

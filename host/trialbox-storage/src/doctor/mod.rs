@@ -311,6 +311,7 @@ fn check_database(findings: &mut Findings, connection: &Connection, options: &Op
         &kinds::COLUMN_MISSING,
         &kinds::REVISION_OLDER,
         &kinds::REVISION_UNKNOWN,
+        &kinds::REVISION_MLFLOW,
         &kinds::REVISION_TWICE,
         &kinds::TRIGGER_UNKNOWN,
         &kinds::VIEW_UNKNOWN,

@@ -36,6 +36,10 @@ pub(super) fn check_params(
         let shown = name.to_plain();
         let place = survey.trial_key(trial_id, shown.as_str());
         check_name(findings, place.clone(), "parameter's name", name);
+        if *text == Cell::Blob {
+            let found = "expected a distribution as text, found a blob";
+            return findings.add(&kinds::WRONG_TYPE, place, found);
+        }
         match parsed.entry(text.to_plain()).or_insert_with_key(|text| parse(text)) {
             Ok(distribution) => {
                 check_value(findings, place.clone(), distribution, value);
@@ -74,6 +78,8 @@ fn check_value(findings: &mut Findings, place: Place, distribution: &Distributio
         let kind = match distribution {
             Distribution::Float(_) if *value == Cell::Null => &kinds::PARAM_ODD,
             Distribution::Float(_) => &kinds::PARAM_TEXT,
+            // Python reads digits from bytes too.
+            _ if *value == Cell::Blob => &kinds::PARAM_TEXT,
             _ => &kinds::PARAM_NOT_A_NUMBER,
         };
         return findings.add(kind, place, found);
@@ -101,7 +107,7 @@ fn check_value(findings: &mut Findings, place: Place, distribution: &Distributio
 fn check_exact(findings: &mut Findings, place: Place, distribution: &Distribution) {
     let exact = -MAX_EXACT_INT..=MAX_EXACT_INT;
     if let Distribution::Int(int) = distribution
-        && !(exact.contains(&int.low()) && exact.contains(&int.high()))
+        && !(int.is_exact() && exact.contains(&int.low()) && exact.contains(&int.high()))
     {
         findings.add(&kinds::DISTRIBUTION_INEXACT, place, format!("found {distribution}"));
     }
@@ -181,6 +187,8 @@ fn check_attribute(
     let Some(text) = value.text() else {
         let kind = match value {
             Cell::BadText => &kinds::TEXT_NOT_UTF8,
+            // Python reads JSON from bytes too.
+            Cell::Blob => &kinds::WRONG_TYPE,
             _ => &kinds::ATTRIBUTE_NOT_JSON,
         };
         findings.add(kind, place, format!("expected JSON, found {value}"));

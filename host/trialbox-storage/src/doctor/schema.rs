@@ -2,7 +2,7 @@
 
 use super::{Findings, Fix, Options, Place, count, kinds};
 use crate::foreign::{self, ForeignKind, ForeignObject, GUARD};
-use crate::schema::{OLDER_REVISIONS, REVISION};
+use crate::schema::{OLDER_REVISIONS, REVISION, is_mlflows};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
 
@@ -187,6 +187,9 @@ fn check_versions(
         [revision] if revision == REVISION => return Ok(()),
         [revision] if OLDER_REVISIONS.contains(&revision.as_str()) => {
             (&kinds::REVISION_OLDER, format!("`{revision}`"))
+        }
+        [revision] if is_mlflows(revision, tables) => {
+            (&kinds::REVISION_MLFLOW, format!("`{revision}` of MLflow"))
         }
         [revision] => (&kinds::REVISION_UNKNOWN, format!("`{revision}`")),
         [] if is_current => (&kinds::REVISION_MISSING, "none".to_owned()),

@@ -31,7 +31,11 @@ pub(super) fn check_name(findings: &mut Findings, place: Place, what: &str, name
             let found = format!("expected UTF-8 as the {what}, found {name}");
             findings.add(&kinds::TEXT_NOT_UTF8, place, found);
         }
-        _ => {}
+        Cell::Null => findings.add(&kinds::NAME_NULL, place, format!("found NULL as the {what}")),
+        Cell::Int(_) | Cell::Real(_) | Cell::Blob => {
+            let found = format!("expected a text as the {what}, found {name}");
+            findings.add(&kinds::WRONG_TYPE, place, found);
+        }
     }
 }
 
@@ -164,6 +168,10 @@ pub(super) fn check_trials(
         if !matches!(number, Cell::Int(_) | Cell::Null) {
             let found = format!("expected a whole number, found {number}");
             findings.add(&kinds::NUMBER_NOT_INTEGER, place.clone(), found);
+        }
+        if number.int().is_some_and(|number| u32::try_from(number).is_err()) {
+            let found = format!("expected a number from 0 to {}, found {number}", u32::MAX);
+            findings.add(&kinds::NUMBER_OUT_OF_RANGE, place.clone(), found);
         }
         if TrialState::parse(text).is_none() {
             let fix = upper_case(&STATE, id, text, &TrialState::ALL.map(TrialState::as_str));

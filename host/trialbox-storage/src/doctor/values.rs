@@ -38,6 +38,10 @@ pub(super) fn check_values(
             let found = format!("expected a whole number as the objective, found {objective}");
             findings.add(&kinds::WRONG_TYPE, place.clone(), found);
         }
+        if objective.int().is_some_and(i64::is_negative) {
+            let found = format!("expected an objective of at least 0, found {objective}");
+            findings.add(&kinds::OBJECTIVE_NEGATIVE, place.clone(), found);
+        }
         let delete = if has_no_result && objective == last {
             Some(Fix::DeleteValue { value_id: id })
         } else {

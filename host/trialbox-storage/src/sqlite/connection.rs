@@ -11,6 +11,7 @@ use crate::sqlite::errors::{
     TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, missing,
     not_a_database, not_optunas,
 };
+use crate::sqlite::identity::{Identity, Lost};
 use crate::sqlite::open::{self, limit_work, longest_work, open};
 use rusqlite::{Connection, ErrorCode};
 use std::path::{Path, PathBuf};
@@ -48,10 +49,11 @@ struct Kept {
     guard_is_there: bool,
     /// The version of the schema in which no foreign object was found.
     checked_schema: Option<i64>,
+    identity: Identity,
 }
 
-/// A use of a connection and of the lock file, where one is held meanwhile.
-type Body<'a, T> = dyn Fn(&Connection, Option<&HeldLock>) -> Result<T, TxError> + 'a;
+/// A use of a connection, of the identity of its file, and of the lock file, where one is held meanwhile.
+type Body<'a, T> = dyn Fn(&Connection, &mut Identity, Option<&HeldLock>) -> Result<T, TxError> + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -76,10 +78,12 @@ impl Database {
             None => {
                 let connection = connect_patiently(&path, shown, options)?;
                 refuse_wal(is_shared && uses_wal(&connection), &path)?;
+                let identity = Identity::of(&path).map_err(|error| cannot_look(&path, error))?;
                 Access::Kept(Box::new(Kept {
                     connection,
                     guard_is_there: false,
                     checked_schema: None,
+                    identity,
                 }))
             }
             Some(lock) => Access::Reopened(lock),
@@ -130,7 +134,7 @@ impl Database {
         let Some(aside_text) = aside.to_str() else {
             return Err(cannot_copy(&action, std::io::Error::other("the name is not UTF-8")));
         };
-        let copied = self.transact_plainly(&action, &|connection, _| {
+        let copied = self.transact_plainly(&action, &|connection, _, _| {
             Ok(connection.execute("VACUUM INTO ?1", [aside_text]).map(|_| ())?)
         });
         let placed = match copied {
@@ -153,7 +157,7 @@ impl Database {
         let options = self.options.clone();
         let (path, url) = (self.path.clone(), self.url.clone());
         let checked = self.checked_schema();
-        let (done, schema) = self.transact_plainly(action, &|connection, lock| {
+        let (done, schema) = self.transact_plainly(action, &|connection, identity, lock| {
             crate::failpoint!("{point}.before_begin");
             connection.execute_batch(match kind {
                 Kind::Read => "BEGIN",
@@ -172,6 +176,7 @@ impl Database {
             drop(rollback);
             if kind == Kind::Write {
                 crate::failpoint!("{point}.after_commit");
+                identity.check(connection).map_err(|lost| file_lost(action, lost))?;
             }
             Ok((value, schema))
         })?;
@@ -207,7 +212,7 @@ impl Database {
         match &mut self.access {
             Access::Kept(kept) => {
                 limit_work(&mut kept.connection, &self.options)?;
-                body(&kept.connection, None)
+                body(&kept.connection, &mut kept.identity, None)
             }
             Access::Reopened(lock) => {
                 let held = lock.acquire(patience).map_err(|error| match error {
@@ -220,7 +225,9 @@ impl Database {
                     refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
                 }
                 let connection = open(&self.path, open::Access::Write, &self.options)?;
-                let done = body(&connection, Some(&held));
+                let mut identity =
+                    Identity::of(&self.path).map_err(|error| cannot_look(&self.path, error))?;
+                let done = body(&connection, &mut identity, Some(&held));
                 // The connection is closed before the lock is released: its page cache must not outlive the lock.
                 drop(connection);
                 drop(held);
@@ -288,6 +295,11 @@ impl Database {
         match error {
             TxError::Storage(error) => error,
             TxError::LockLost => busy(action, patience, None),
+            TxError::Rows { what, found } => StorageError::Backend {
+                action: format!("{action} in `{}`", self.url),
+                help: Some(Remedy::Examine { url: self.url.clone() }),
+                source: format!("expected to write {what}, found {found} rows written").into(),
+            },
             TxError::Sqlite(error) if is_busy(&error) => {
                 busy(&format!("{action} in `{}`", self.url), patience, holder_of(&self.path))
             }
@@ -441,6 +453,15 @@ fn refuse_wal(has_log: bool, path: &Path) -> Result<(), StorageError> {
     })
 }
 
+/// Returns the error of a change that is in a file which no other process will open.
+fn file_lost(action: &str, lost: Lost) -> StorageError {
+    StorageError::Backend {
+        action: action.to_owned(),
+        help: Some(Remedy::Advice("bring the file back, then record the result again".to_owned())),
+        source: Box::new(lost),
+    }
+}
+
 fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
@@ -452,6 +473,17 @@ fn busy(action: &str, patience: &LockWait, holder: Option<String>) -> StorageErr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SqliteStorage;
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+    use std::collections::BTreeSet;
+    use std::sync::{Arc, Mutex};
+    use trialbox_core::seam::storage::{
+        BeginTrial, Ending, EnqueueTrial, Leases as _, Outcome, Reader as _, RetryPolicy,
+        Studies as _, StudyAttrs, TrialBatch, TrialStart, Trials as _,
+    };
+    use trialbox_core::study::record::NewStudy;
+    use trialbox_core::study::trial::parse_datetime;
+    use trialbox_core::{Distribution, Json, Param, StudyDirection};
 
     #[test]
     fn a_database_with_a_write_ahead_log_is_refused_where_machines_share_it() {
@@ -480,5 +512,93 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Calls every operation of a storage, with two studies and trials in every state.
+    fn use_everything(storage: &mut SqliteStorage) -> Result<(), StorageError> {
+        let at = parse_datetime("2026-11-24 01:02:03").unwrap_or_default();
+        let study = NewStudy {
+            name: "s".to_owned(),
+            directions: vec![StudyDirection::Minimize],
+            user_attrs: vec![("a".to_owned(), Json::Int(1))],
+            system_attrs: vec![],
+        };
+        let id = storage.create_study(&study)?.id;
+        let enqueued = EnqueueTrial { skip_if_exists: true, ..EnqueueTrial::default() };
+        storage.enqueue_trial(id, &enqueued)?;
+        let max_trials = Some(9);
+        let request = BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials, at };
+        for _ in 0..2 {
+            let TrialStart::Begun(begun) = storage.begin_trial(id, &request)? else { continue };
+            let claim = &begun.claim;
+            let mut batch = TrialBatch::default();
+            let distribution = Distribution::categorical(vec![Json::Null])
+                .map_err(|error| StorageError::UnreadableRow { what: error.to_string() })?;
+            batch.params.push(("c".to_owned(), Param { distribution, internal: 0.0 }));
+            batch.intermediate_values.push((1, 1.0));
+            batch.user_attrs.push(("a".to_owned(), Json::Int(1)));
+            storage.record(claim, &batch)?;
+            storage.try_record(claim, &batch)?;
+            for leased in storage.running_trials(id)? {
+                storage.note_watches(&[(leased.id, Json::Null)])?;
+            }
+            storage.recorded_distribution(id, claim.id, "c")?;
+            let retry = Some(RetryPolicy { max_retries: 1 });
+            let ending = Ending { retry, ..Ending::new(Outcome::Complete(vec![1.0]), at) };
+            storage.finish_trial(claim, &batch, &ending)?;
+        }
+        storage.begin_trial(id, &request)?;
+        for leased in storage.running_trials(id)? {
+            let retry = Some(RetryPolicy { max_retries: 1 });
+            storage.fail_lost_trial(&leased, &Json::Null, retry, at)?;
+        }
+        let known = storage.history(id)?;
+        storage.changed_trials(id, &known)?;
+        storage.outcomes(id)?;
+        let trials = storage.trials(id)?;
+        storage.trial(id, trials[0].number)?;
+        storage.add_trials(id, &trials)?;
+        storage.list_studies()?;
+        storage.open_study("s")?;
+        storage.set_study_defaults(id, &[("b".to_owned(), Json::Null)])?;
+        storage.set_study_attrs(id, &StudyAttrs::default())?;
+        storage.rename_study(id, "t")?;
+        storage.delete_study(id)
+    }
+
+    #[test]
+    fn no_statement_sorts_rows() {
+        let folder = std::env::temp_dir().join(format!("trialbox-plans-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let options = Options { create: Create::Missing, ..Options::default() };
+        let mut storage = SqliteStorage::open(&folder.join("s.db"), &options).expect("a database");
+        let log = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&log);
+        let Access::Kept(kept) = &mut storage.database.access else { panic!("no lock file") };
+        let note = move |event: TraceEvent<'_>| {
+            if let TraceEvent::Stmt(statement, _) = event {
+                seen.lock().expect("no panic").insert(statement.sql().to_string());
+            }
+        };
+        kept.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).expect("a log");
+        use_everything(&mut storage).expect("a storage that works");
+        let statements = log.lock().expect("no panic").clone();
+        let Access::Kept(kept) = &storage.database.access else { panic!("no lock file") };
+        let rows_of = |sql: &&String| {
+            ["SELECT", "UPDATE", "INSERT", "DELETE"].iter().any(|word| sql.starts_with(word))
+        };
+        let read: Vec<&String> = statements.iter().filter(rows_of).collect();
+        assert!(read.len() >= 40, "{}: {read:#?}", read.len());
+        for sql in read {
+            let plan = format!("EXPLAIN QUERY PLAN {sql}");
+            let mut statement = kept.connection.prepare(&plan).expect("a statement that ran");
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().expect("a plan") {
+                let step: String = row.get(3).expect("a step");
+                assert!(!step.contains("TEMP B-TREE"), "{step}: {sql}");
+            }
+        }
+        let _ = std::fs::remove_dir_all(&folder);
     }
 }

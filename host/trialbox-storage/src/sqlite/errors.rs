@@ -1,6 +1,6 @@
 //! The errors of SQLite and of the system as storage errors: the action that failed, and the remedy.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, Params, Statement};
 use std::path::{Path, PathBuf};
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
@@ -12,6 +12,13 @@ pub(crate) enum TxError {
     Sqlite(rusqlite::Error),
     /// An error of a storage.
     Storage(StorageError),
+    /// A statement changed another number of rows than it must.
+    Rows {
+        /// The rows, as the end of "expected to write …".
+        what: &'static str,
+        /// The number of rows that it changed.
+        found: usize,
+    },
     /// Another process took the lock file while this one was suspended; nothing was written.
     LockLost,
 }
@@ -25,6 +32,18 @@ impl From<rusqlite::Error> for TxError {
 impl From<StorageError> for TxError {
     fn from(error: StorageError) -> Self {
         TxError::Storage(error)
+    }
+}
+
+/// Executes a statement that must change one row. A schema can swallow rows without an error.
+pub(crate) fn write_one(
+    statement: &mut Statement,
+    params: impl Params,
+    what: &'static str,
+) -> Result<(), TxError> {
+    match statement.execute(params)? {
+        1 => Ok(()),
+        found => Err(TxError::Rows { what, found }),
     }
 }
 

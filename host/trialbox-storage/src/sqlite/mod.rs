@@ -6,6 +6,7 @@
 mod connection;
 pub(crate) mod errors;
 mod finished;
+mod identity;
 pub(crate) mod open;
 mod reader;
 mod studies;

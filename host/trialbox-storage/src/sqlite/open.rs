@@ -107,7 +107,7 @@ fn distrust(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.pragma_update(None, "cell_size_check", true)?;
     // A file that shrinks under a memory map ends the process with SIGBUS.
-    connection.pragma_update_and_check(None, "mmap_size", 0, |_| Ok(()))
+    connection.execute_batch("PRAGMA mmap_size = 0")
 }
 
 /// Limits the time of the next transaction: to the timeout of the options, and to a few seconds once the process was
@@ -156,4 +156,47 @@ fn escape(path: &Path) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ErrorCode;
+
+    fn opened(options: &Options) -> Connection {
+        // SQLite takes this name for a database in memory.
+        open(Path::new(":memory:"), Access::Create, options).expect("memory")
+    }
+
+    #[test]
+    fn a_connection_has_its_limits() {
+        let connection = opened(&Options::default());
+        for (limit, value) in LIMITS {
+            assert_eq!(connection.limit(limit).expect("a limit"), value, "{limit:?}");
+        }
+        for (pragma, want) in [("trusted_schema", 0), ("temp_store", 2), ("foreign_keys", 0)] {
+            let found: i64 = connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .expect("a pragma with a value");
+            assert_eq!(found, want, "{pragma}");
+        }
+        for refused in [
+            "SELECT zeroblob(100000000)",
+            "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = ''",
+            "CREATE VIEW v AS SELECT 1; SELECT * FROM v",
+        ] {
+            connection.execute_batch(refused).expect_err(refused);
+        }
+    }
+
+    #[test]
+    fn a_statement_without_end_ends_with_the_process() {
+        let stopping = WaitCancellation::when(|| true);
+        let connection = opened(&Options { stopping, ..Options::default() });
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        let error = connection.query_row(endless, [], |row| row.get::<_, i64>(0));
+        let code = error.expect_err("it has no end").sqlite_error_code();
+        assert_eq!(code, Some(ErrorCode::OperationInterrupted));
+    }
 }

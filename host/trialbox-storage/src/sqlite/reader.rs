@@ -6,12 +6,13 @@ use crate::rows::{
 };
 use crate::sqlite::errors::TxError;
 use crate::sqlite::studies::AttrScope;
+use crate::sqlite::trials::in_order_suggested;
 use rusqlite::Connection;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use trialbox_core::seam::storage::OWN_PREFIX;
 use trialbox_core::study::trial::TrialId;
-use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
+use trialbox_core::{Distribution, FrozenTrial, Param, StudyId, TrialNumber};
 
 /// A reader of whole trials, with one query for each table.
 pub(crate) struct TrialReader {
@@ -49,16 +50,25 @@ impl TrialFilter<'_> {
     }
 }
 
+/// The number of trials that a statement lists by their ids. SQLite limits the length of a statement.
+pub(crate) const MAX_LISTED_IDS: usize = 1000;
+
 /// Returns the condition for trials that are new or were not finished. New trials have higher ids than all known ones.
+/// Of more than a thousand open trials, all after the first are read again.
 fn changed(known: &[FrozenTrial]) -> String {
     let mut last = i64::MIN;
     let mut open = Vec::new();
     for trial in known {
         last = last.max(trial.id.0);
         if !trial.state.is_finished() {
-            open.push(trial.id.0.to_string());
+            open.push(trial.id.0);
         }
     }
+    if open.len() > MAX_LISTED_IDS {
+        let first = open.iter().min().copied().unwrap_or(last);
+        return format!("t.study_id = ?1 AND t.trial_id >= {first}");
+    }
+    let open: Vec<String> = open.iter().map(i64::to_string).collect();
     format!("t.study_id = ?1 AND (t.trial_id > {last} OR t.trial_id IN ({}))", open.join(", "))
 }
 
@@ -71,12 +81,18 @@ impl TrialReader {
         TrialReader::read_with_attrs(tx, which, AttrFilter::All)
     }
 
-    /// Reads trials without the system attributes that are trialbox's own.
+    /// Reads trials as samplers need them: without the system attributes that are trialbox's own, and without parameters
+    /// that are not finite.
     pub(crate) fn read_history(
         tx: &Connection,
         which: TrialFilter<'_>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        TrialReader::read_with_attrs(tx, which, AttrFilter::NotOurs)
+        let mut trials = TrialReader::read_with_attrs(tx, which, AttrFilter::NotOurs)?;
+        for trial in &mut trials {
+            // A row without a number tells a sampler nothing.
+            trial.params.retain(|(_, param)| param.internal.is_finite());
+        }
+        Ok(trials)
     }
 
     fn read_with_attrs(
@@ -182,15 +198,25 @@ impl TrialReader {
     fn read_params(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
         let (condition, id) = which.condition();
         let mut statement = tx.prepare(&format!(
-            "SELECT t.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t
-             JOIN trial_params p ON p.trial_id = t.trial_id WHERE {condition} ORDER BY p.param_id"
+            "SELECT t.trial_id, p.param_id, p.param_name, p.param_value, p.distribution_json
+             FROM trials t CROSS JOIN trial_params p ON p.trial_id = t.trial_id
+             WHERE {condition} ORDER BY t.trial_id"
         ))?;
         // Thousands of trials share a few distributions, so each text is parsed only once.
         let mut known: HashMap<String, Distribution> = HashMap::new();
+        let (mut current, mut found) = (0, Vec::new());
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
-            let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let (name, text): (String, String) = (row.get(1)?, row.get(3)?);
+            let trial_id: i64 = row.get(0)?;
+            if trial_id != current {
+                self.set_params(current, std::mem::take(&mut found));
+                current = trial_id;
+            }
+            let Some(trial) = self.trial(trial_id) else { continue };
+            let (param_id, name): (i64, Option<String>) = (row.get(1)?, row.get(2)?);
+            // Python's dictionaries have a key None; ours have no such key.
+            let Some(name) = name else { continue };
+            let text: String = row.get(4)?;
             let what = || format!("parameter `{name}` of trial {}", trial.number);
             let distribution = match known.get(&text) {
                 Some(distribution) => distribution.clone(),
@@ -200,10 +226,16 @@ impl TrialReader {
                     distribution
                 }
             };
-            let param = decode_param(row.get(2)?, distribution, what)?;
-            trial.params.push((name, param));
+            found.push((param_id, name.clone(), decode_param(row.get(3)?, distribution, what)?));
         }
+        self.set_params(current, found);
         Ok(())
+    }
+
+    fn set_params(&mut self, trial_id: i64, found: Vec<(i64, String, Param)>) {
+        if let Some(trial) = self.trial(trial_id) {
+            trial.params = in_order_suggested(found);
+        }
     }
 
     fn read_attrs(
@@ -228,7 +260,8 @@ impl TrialReader {
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let (key, text): (String, String) = (row.get(1)?, row.get(2)?);
+            let (key, text): (Option<String>, String) = (row.get(1)?, row.get(2)?);
+            let Some(key) = key else { continue };
             let value =
                 decode_json(&text, || format!("attribute `{key}` of trial {}", trial.number))?;
             match table {

@@ -1,13 +1,13 @@
 //! The SQL for studies; every function runs inside a transaction.
 
 use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
-use crate::sqlite::errors::TxError;
+use crate::sqlite::errors::{TxError, write_one};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 use trialbox_core::seam::storage::check_name;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::{Json, StorageError, StudyDirection, StudyId, StudyRecord};
+use trialbox_core::{Json, StorageError, StudyDirection, StudyId, StudyRecord, TrialState};
 
 /// The number of studies that an error lists.
 const MAX_LISTED_STUDIES: usize = 10;
@@ -86,7 +86,8 @@ pub(crate) fn read_study_attrs(
     let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut attrs = BTreeMap::new();
     for row in rows {
-        let (key, text): (String, String) = row?;
+        let (key, text): (Option<String>, String) = row?;
+        let Some(key) = key else { continue };
         let value = decode_json(&text, || format!("attribute `{key}` of a study"))?;
         attrs.insert(key, value);
     }
@@ -108,22 +109,29 @@ pub(crate) fn read_stop(tx: &Connection, id: StudyId) -> Result<Option<StudyStop
 
 pub(crate) fn read_summary(tx: &Connection, id: StudyId) -> Result<StudySummary, TxError> {
     let study = read_study(tx, id)?;
-    let mut n_trials = BTreeMap::new();
-    let mut statement =
-        tx.prepare_cached("SELECT state, count(*) FROM trials WHERE study_id = ?1 GROUP BY state")?;
-    let counts = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    for count in counts {
-        let (state, count): (String, i64) = count?;
-        n_trials.insert(
-            decode_state(&state, || format!("a trial of study `{}`", study.name))?,
-            count.unsigned_abs(),
-        );
-    }
+    let n_trials = count_states(tx, &study)?;
     let start: Option<String> = tx
         .prepare_cached("SELECT min(datetime_start) FROM trials WHERE study_id = ?1")?
         .query_row([id.0], |row| row.get(0))?;
     let datetime_start = decode_datetime(start, || format!("study `{}`", study.name))?;
     Ok(StudySummary { study, n_trials, datetime_start })
+}
+
+/// Counts the trials of a study by state. Rows are counted here, because SQLite would sort them to group them.
+fn count_states(
+    tx: &Connection,
+    study: &StudyRecord,
+) -> Result<BTreeMap<TrialState, u64>, TxError> {
+    let mut statement = tx.prepare_cached("SELECT state FROM trials WHERE study_id = ?1")?;
+    let mut rows = statement.query([study.id.0])?;
+    let mut n_trials = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let state = decode_state(row.get_ref(0)?.as_str().unwrap_or_default(), || {
+            format!("a trial of study `{}`", study.name)
+        })?;
+        *n_trials.entry(state).or_default() += 1;
+    }
+    Ok(n_trials)
 }
 
 pub(crate) fn upsert_study_attrs(
@@ -140,7 +148,7 @@ pub(crate) fn upsert_study_attrs(
     let mut statement = tx.prepare_cached(&sql)?;
     for (key, value) in attrs {
         check_name("attribute key", key)?;
-        statement.execute(params![id.0, key, value.to_string()])?;
+        write_one(&mut statement, params![id.0, key, value.to_string()], "1 attribute")?;
     }
     Ok(())
 }
@@ -150,14 +158,16 @@ pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId,
     if find_study(tx, &study.name)?.is_some() {
         return Err(StorageError::DuplicateStudy { name: study.name.clone() }.into());
     }
-    tx.execute("INSERT INTO studies (study_name) VALUES (?1)", params![study.name])?;
+    let mut statement = tx.prepare("INSERT INTO studies (study_name) VALUES (?1)")?;
+    write_one(&mut statement, params![study.name], "1 study")?;
     let id = StudyId(tx.last_insert_rowid());
     // Rows are inserted in the order of the objectives, because some of Optuna's readers do not sort them.
+    let mut statement = tx.prepare(
+        "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
+    )?;
     for (objective, direction) in (0i64..).zip(&study.directions) {
-        tx.execute(
-            "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
-            params![direction.as_str(), id.0, objective],
-        )?;
+        let row = params![direction.as_str(), id.0, objective];
+        write_one(&mut statement, row, "1 direction")?;
     }
     upsert_study_attrs(tx, AttrScope::User, id, &study.user_attrs)?;
     upsert_study_attrs(tx, AttrScope::System, id, &study.system_attrs)?;
@@ -172,8 +182,8 @@ pub(crate) fn rename_study(tx: &Connection, id: StudyId, name: &str) -> Result<(
     {
         return Err(StorageError::DuplicateStudy { name: name.to_owned() }.into());
     }
-    tx.execute("UPDATE studies SET study_name = ?2 WHERE study_id = ?1", params![id.0, name])?;
-    Ok(())
+    let mut statement = tx.prepare("UPDATE studies SET study_name = ?2 WHERE study_id = ?1")?;
+    write_one(&mut statement, params![id.0, name], "1 study")
 }
 
 /// Deletes a study and all rows that refer to it: the schema has no cascades.
@@ -195,16 +205,12 @@ pub(crate) fn delete_study(tx: &Connection, id: StudyId) -> Result<(), TxError> 
             [id.0],
         )?;
     }
-    for table in [
-        "trials",
-        "study_directions",
-        "study_user_attributes",
-        "study_system_attributes",
-        "studies",
-    ] {
+    for table in ["trials", "study_directions", "study_user_attributes", "study_system_attributes"]
+    {
         tx.execute(&format!("DELETE FROM {table} WHERE study_id = ?1"), [id.0])?;
     }
-    Ok(())
+    let mut statement = tx.prepare("DELETE FROM studies WHERE study_id = ?1")?;
+    write_one(&mut statement, [id.0], "1 study")
 }
 
 /// Reads the names of the first few studies, for an error.

@@ -3,7 +3,7 @@
 use crate::rows::{
     decode_distribution, decode_json, decode_param, decode_state, encode_final_value, encode_value,
 };
-use crate::sqlite::errors::TxError;
+use crate::sqlite::errors::{TxError, write_one};
 use crate::sqlite::finished::{FinishedPart, after, n_counted};
 use crate::sqlite::studies::{AttrScope, require_study};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -31,8 +31,8 @@ pub(crate) fn upsert_trial_attr(
          ON CONFLICT (trial_id, \"key\") DO UPDATE SET value_json = excluded.value_json",
         table.word()
     );
-    tx.prepare_cached(&sql)?.execute(params![id.0, key, value.to_string()])?;
-    Ok(())
+    let row = params![id.0, key, value.to_string()];
+    write_one(&mut *tx.prepare_cached(&sql)?, row, "1 attribute")
 }
 
 /// Counts the trials that use up a study's budget.
@@ -67,9 +67,10 @@ pub(crate) fn claim_waiting(
     let claimed = tx
         .prepare_cached(
             "UPDATE trials SET state = 'RUNNING', datetime_start = ?3
-             WHERE trial_id = (SELECT trial_id FROM trials
-                               WHERE study_id = ?1 AND trial_id > ?2 AND state = 'WAITING'
-                               ORDER BY number LIMIT 1)
+             WHERE trial_id = (SELECT trial_id FROM
+                                 -- SQLite takes the other columns from the row of the minimum.
+                                 (SELECT trial_id, min(number) FROM trials
+                                  WHERE study_id = ?1 AND trial_id > ?2 AND state = 'WAITING'))
                AND state = 'WAITING'
              RETURNING trial_id, number",
         )?
@@ -209,13 +210,12 @@ fn read_id_and_number(row: &rusqlite::Row) -> rusqlite::Result<(TrialId, TrialNu
 }
 
 /// Writes the first heartbeat of a trial, as Optuna does: the database's own time, in UTC.
-pub(crate) fn beat(tx: &Connection, id: TrialId) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+pub(crate) fn beat(tx: &Connection, id: TrialId) -> Result<(), TxError> {
+    let mut statement = tx.prepare_cached(
         "INSERT INTO trial_heartbeats (trial_id, heartbeat) VALUES (?1, CURRENT_TIMESTAMP)
          ON CONFLICT (trial_id) DO UPDATE SET heartbeat = excluded.heartbeat",
-    )?
-    .execute([id.0])?;
-    Ok(())
+    )?;
+    write_one(&mut statement, [id.0], "1 heartbeat")
 }
 
 /// Renews the heartbeat of a trial, if it has one.
@@ -258,29 +258,19 @@ pub(crate) fn insert_batch(
 ) -> Result<(), TxError> {
     for (name, param) in &batch.params {
         check_name("parameter name", name)?;
-        tx.prepare_cached(
-            // A commit may have succeeded although it seemed to fail: then the same batch is written twice.
-            "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
-             VALUES (?1, ?2, ?3, ?4) ON CONFLICT (trial_id, param_name) DO NOTHING",
-        )?
-        .execute(params![
-            id.0,
-            name,
-            param.internal,
-            param.distribution.to_json_text()
-        ])?;
+        insert_param(tx, id, name, param)?;
     }
     for (step, value) in &batch.intermediate_values {
         let (value, kind) = encode_value(*value);
-        tx.prepare_cached(
+        let mut statement = tx.prepare_cached(
             "INSERT INTO trial_intermediate_values
                (trial_id, step, intermediate_value, intermediate_value_type)
              VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (trial_id, step) DO UPDATE SET
                intermediate_value = excluded.intermediate_value,
                intermediate_value_type = excluded.intermediate_value_type",
-        )?
-        .execute(params![id.0, step, value, kind])?;
+        )?;
+        write_one(&mut statement, params![id.0, step, value, kind], "1 intermediate value")?;
     }
     for (key, value) in &batch.user_attrs {
         upsert_trial_attr(tx, AttrScope::User, id, key, value)?;
@@ -291,14 +281,31 @@ pub(crate) fn insert_batch(
     Ok(())
 }
 
+fn insert_param(tx: &Connection, id: TrialId, name: &str, param: &Param) -> Result<(), TxError> {
+    // A commit may have succeeded although it seemed to fail: then the same batch is written twice.
+    let mut statement = tx.prepare_cached(
+        "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json)
+         VALUES (?1, ?2, ?3, ?4) ON CONFLICT (trial_id, param_name) DO NOTHING",
+    )?;
+    let row = params![id.0, name, param.internal, param.distribution.to_json_text()];
+    if statement.execute(row)? == 1 {
+        return Ok(());
+    }
+    let sql = "SELECT count(*) FROM trial_params WHERE trial_id = ?1 AND param_name = ?2";
+    match tx.prepare_cached(sql)?.query_row(params![id.0, name], |row| row.get::<_, u32>(0))? {
+        1 => Ok(()),
+        found => Err(TxError::Rows { what: "1 parameter", found: found as usize }),
+    }
+}
+
 pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Result<(), TxError> {
     for (objective, value) in (0i64..).zip(values) {
         let (value, kind) = encode_final_value(*value)?;
-        tx.prepare_cached(
+        let mut statement = tx.prepare_cached(
             "INSERT INTO trial_values (trial_id, objective, value, value_type)
              VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![id.0, objective, value, kind])?;
+        )?;
+        write_one(&mut statement, params![id.0, objective, value, kind], "1 final value")?;
     }
     Ok(())
 }
@@ -310,13 +317,12 @@ pub(crate) fn set_finished(
     id: TrialId,
     state: TrialState,
     at: UtcDateTime,
-) -> rusqlite::Result<()> {
-    tx.prepare_cached(
+) -> Result<(), TxError> {
+    let mut statement = tx.prepare_cached(
         "UPDATE trials SET state = ?2, datetime_complete = max(?3, coalesce(datetime_start, ?3))
          WHERE trial_id = ?1",
-    )?
-    .execute(params![id.0, state.as_str(), format_datetime(at)])?;
-    Ok(())
+    )?;
+    write_one(&mut statement, params![id.0, state.as_str(), format_datetime(at)], "1 trial")
 }
 
 const LEASES_SQL: &str = "\
@@ -332,14 +338,14 @@ pub(crate) fn read_leases(
     study: StudyId,
     finished: Option<&FinishedPart>,
 ) -> Result<Vec<LeasedTrial>, TxError> {
-    let mut statement = tx.prepare_cached(&format!(
-        "{LEASES_SQL} AND t.study_id = ?1 AND t.trial_id > ?4 ORDER BY t.number"
-    ))?;
+    let mut statement =
+        tx.prepare_cached(&format!("{LEASES_SQL} AND t.study_id = ?1 AND t.trial_id > ?4"))?;
     let mut rows = statement.query(params![study.0, OWNER_ATTR, WATCH_ATTR, after(finished).0])?;
     let mut leases = Vec::new();
     while let Some(row) = rows.next()? {
         leases.push(decode_lease(row)?);
     }
+    leases.sort_by_key(|lease| lease.number);
     Ok(leases)
 }
 
@@ -423,18 +429,28 @@ pub(crate) fn read_params_of(
     id: TrialId,
 ) -> Result<Vec<(String, Param)>, TxError> {
     let mut statement = tx.prepare_cached(
-        "SELECT param_name, param_value, distribution_json FROM trial_params
-         WHERE trial_id = ?1 ORDER BY param_id",
+        "SELECT param_id, param_name, param_value, distribution_json FROM trial_params
+         WHERE trial_id = ?1",
     )?;
-    let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut rows = statement.query([id.0])?;
     let mut found = Vec::new();
-    for row in rows {
-        let (name, internal, text): (String, Option<f64>, String) = row?;
+    while let Some(row) = rows.next()? {
+        let (param_id, name): (i64, Option<String>) = (row.get(0)?, row.get(1)?);
+        let Some(name) = name else { continue };
+        let text: String = row.get(3)?;
         let what = || format!("parameter `{name}` of trial with id {}", id.0);
-        let param = decode_param(internal, decode_distribution(&text, what)?, what)?;
-        found.push((name, param));
+        let param = decode_param(row.get(2)?, decode_distribution(&text, what)?, what)?;
+        found.push((param_id, name, param));
     }
-    Ok(found)
+    Ok(in_order_suggested(found))
+}
+
+/// Returns the parameters of one trial in the order of their ids, which is that in which they were suggested.
+///
+/// SQLite reads them in the order of their names, and would sort them through its folder for temporary files.
+pub(crate) fn in_order_suggested(mut found: Vec<(i64, String, Param)>) -> Vec<(String, Param)> {
+    found.sort_by_key(|(param_id, ..)| *param_id);
+    found.into_iter().map(|(_, name, param)| (name, param)).collect()
 }
 
 #[cfg(test)]

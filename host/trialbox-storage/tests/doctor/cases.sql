@@ -1,6 +1,7 @@
 -- Bad rows, each on a fresh copy of `base.sql`. The line above them holds: the code of the finding, with a word for
 -- the variant if there are several; whether Optuna `reads` all studies or `fails`; the same of trialbox; whether a
--- repair leaves the rows `repaired` or `left`; the codes of other findings of the same rows.
+-- repair leaves the rows `repaired` or `left`; the codes of other findings of the same rows. The code `none` stands for
+-- rows that look odd and give no finding.
 
 --- number-null fails fails repaired
 UPDATE trials SET number = NULL WHERE trial_id = 2;
@@ -11,6 +12,12 @@ UPDATE trials SET number = NULL WHERE trial_id = 5;
 UPDATE trials SET number = 4 WHERE trial_id = 7;
 --- number-not-integer fails fails left
 UPDATE trials SET number = 'two' WHERE trial_id = 3;
+--- number-not-integer/null-byte fails fails left
+UPDATE trials SET number = x'00' WHERE trial_id = 3;
+--- number-out-of-range reads fails left number-gap number-order retry-inconsistent
+UPDATE trials SET number = -1 WHERE trial_id = 3;
+--- number-out-of-range/large reads fails left number-gap
+UPDATE trials SET number = 4294967296 WHERE trial_id = 7;
 --- number-duplicate reads reads left
 UPDATE trials SET number = 1 WHERE trial_id = 3;
 --- number-gap reads reads left
@@ -143,8 +150,20 @@ UPDATE trial_params SET distribution_json = '{"name": "NormalDistribution", "att
 UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "unit": "m"}}' WHERE param_id = 1;
 --- distribution-attribute/missing fails fails left
 UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": 0.0}}' WHERE param_id = 1;
+--- distribution-attribute/texts-log fails fails left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": "0.1", "high": "1.0", "log": true}}' WHERE param_id = 1;
+--- distribution-attribute/text-and-number fails fails left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": "0.1", "high": 1.0}}' WHERE param_id = 1;
+--- distribution-attribute/word fails fails left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": "a", "high": "b"}}' WHERE param_id = 1;
+--- distribution-attribute/step-text fails fails left
+UPDATE trial_params SET distribution_json = '{"name": "IntDistribution", "attributes": {"low": 1, "high": 10, "step": "1"}}' WHERE param_id = 2;
 --- distribution-range fails fails left
 UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": 1.0, "high": 0.0}}' WHERE param_id = 1;
+--- distribution-inexact/beyond-64-bits reads reads left
+UPDATE trial_params SET param_value = 1.8e19, distribution_json = '{"name": "IntDistribution", "attributes": {"low": 0, "high": 18446744073709551615, "log": false, "step": 1}}' WHERE param_id = 2;
+--- distribution-inexact/beyond-128-bits reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "IntDistribution", "attributes": {"low": -1000000000000000000000000000000000000000000, "high": 1000000000000000000000000000000000000000000, "step": 7}}' WHERE param_id = 2;
 --- distribution-inexact reads reads left
 UPDATE trial_params SET distribution_json = '{"name": "IntDistribution", "attributes": {"low": 0, "high": 9007199254740993}}' WHERE param_id = 2;
 --- distribution-legacy reads reads left
@@ -161,6 +180,42 @@ UPDATE trial_user_attributes SET value_json = NULL WHERE trial_user_attribute_id
 UPDATE trial_system_attributes SET value_json = '[2' WHERE trial_system_attribute_id = 3;
 --- attribute-not-json/study fails fails left
 UPDATE study_user_attributes SET value_json = 'blue' WHERE study_user_attribute_id = 1;
+--- attribute-nested reads fails left
+UPDATE trial_user_attributes SET value_json = '[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]' WHERE trial_user_attribute_id = 1;
+--- name-null reads reads left
+UPDATE trial_user_attributes SET "key" = NULL WHERE trial_user_attribute_id = 1;
+--- name-null/study reads reads left
+UPDATE study_user_attributes SET "key" = NULL WHERE study_user_attribute_id = 1;
+--- name-null/param reads reads left
+UPDATE trial_params SET param_name = NULL WHERE param_id = 1;
+--- wrong-type/key reads fails left
+UPDATE trial_user_attributes SET "key" = x'6162' WHERE trial_user_attribute_id = 1;
+--- wrong-type/value reads fails left
+UPDATE trial_user_attributes SET value_json = x'31' WHERE trial_user_attribute_id = 1;
+--- objective-negative reads fails left
+UPDATE trial_values SET objective = -1 WHERE trial_value_id = 1;
+--- none/flag reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "log": 0}}' WHERE param_id = 1;
+--- none/flag-null reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": 0.0, "high": 1.0, "log": null}}' WHERE param_id = 1;
+--- none/texts reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "FloatDistribution", "attributes": {"low": "0.0", "high": "1.0"}}' WHERE param_id = 1;
+--- none/int-texts reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "IntDistribution", "attributes": {"low": "1", "high": "9"}}' WHERE param_id = 2;
+--- none/int-floats reads reads left
+UPDATE trial_params SET distribution_json = '{"name": "IntDistribution", "attributes": {"low": 1.0, "high": 10.5, "step": true}}' WHERE param_id = 2;
+--- none/abbreviated reads reads left
+UPDATE trial_params SET distribution_json = '{"type": "float", "low": 0.0, "high": 1.0}' WHERE param_id = 1;
+--- none/date reads reads left
+UPDATE trials SET datetime_start = '2026-11-24' WHERE trial_id = 1;
+DELETE FROM trial_heartbeats WHERE trial_id = 1;
+--- none/fraction-of-choice reads reads left
+UPDATE trial_params SET param_value = 1.5 WHERE param_id = 3;
+--- none/index reads reads left
+CREATE INDEX ix_mine ON trials (study_id, state);
+--- none/other-tables reads reads left
+CREATE TABLE notes (note TEXT, twice TEXT AS (note || note));
+CREATE INDEX ix_notes ON notes (hex(note));
 --- text-not-utf8 fails fails left
 UPDATE trial_user_attributes SET value_json = CAST(x'22ff22' AS TEXT) WHERE trial_user_attribute_id = 1;
 --- name-too-long reads reads left
@@ -240,6 +295,10 @@ CREATE INDEX ix_computed ON trials (hex(state));
 UPDATE alembic_version SET version_num = 'v3.0.0.d';
 --- revision-unknown fails fails left
 UPDATE alembic_version SET version_num = 'v9.9.9.a';
+--- revision-mlflow fails fails left
+CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY);
+CREATE TABLE runs (run_uuid TEXT PRIMARY KEY);
+UPDATE alembic_version SET version_num = '0584bdc529eb';
 --- revision-twice fails fails left
 INSERT INTO alembic_version VALUES ('v3.0.0.d');
 --- revision-missing reads reads left

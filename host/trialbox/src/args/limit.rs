@@ -82,6 +82,17 @@ pub(crate) fn apply(args: &[LimitArg], limits: &mut Limits) {
     args.iter().for_each(|arg| limits.set(arg.limit, Some(arg.value)));
 }
 
+/// Returns the flag that sets a limit to a value.
+pub(crate) fn as_flag(limit: Limit, value: u64) -> String {
+    let text = match limit.unit() {
+        Unit::Bytes if value.is_multiple_of(1 << 30) => format!("{}GiB", value >> 30),
+        Unit::Bytes if value.is_multiple_of(1 << 20) => format!("{}MiB", value >> 20),
+        _ => value.to_string(),
+    };
+    let own = OWN_FLAGS.contains(&limit);
+    format!("{}{}{text}", limit_flag(limit), if own { " " } else { "=" })
+}
+
 /// Returns the explicit limits that a study remembers, and the fuel: an object from names to values, or `None` if there
 /// are none.
 pub(crate) fn to_remember(args: &[LimitArg], fuel: Option<u64>) -> Option<Json> {
@@ -128,7 +139,9 @@ pub(crate) fn apply_remembered(remembered: &Json, limits: &mut Limits) -> Result
     for (name, value) in members {
         let limit = Limit::parse(name).filter(|limit| is_remembered(*limit));
         let limit = limit.ok_or_else(|| format!("`{name}` is not a limit of a study"))?;
-        let value = value.as_u64().ok_or_else(|| format!("`{name}` cannot be {value}"))?;
+        let value = value
+            .as_whole()
+            .ok_or_else(|| format!("expected a whole number for `{name}`, found {value}"))?;
         check(limit, value)?;
         limits.set(limit, Some(value));
     }
@@ -143,7 +156,9 @@ pub(crate) fn apply_recorded(recorded: &Json, limits: &mut Limits) {
             && limit != Limit::CompileTime
             && check(limit, value).is_ok()
         {
-            limits.set(limit, Some(value));
+            // The database may only lower what this user allows.
+            let most = limits.get(limit).unwrap_or(u64::MAX);
+            limits.set(limit, Some(value.min(most)));
         }
     }
 }

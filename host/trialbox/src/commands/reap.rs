@@ -3,7 +3,7 @@
 use crate::args::quantity::parse_duration;
 use crate::args::storage::StudyArgs;
 use crate::cluster::liveness::Inquiry;
-use crate::error::CommandResult;
+use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, reap_study, reaped_text};
 use crate::study::settings::retry_policy;
@@ -73,7 +73,7 @@ impl ReapArgs {
             // An explicit --grace holds for all workers.
             foreign_grace: self.grace,
             inquiry: Inquiry::Always,
-            retry: self.retry(&study),
+            retry: self.retry(&study)?,
         };
         let mut watched: Option<BTreeSet<TrialNumber>> = None;
         loop {
@@ -108,9 +108,9 @@ impl ReapArgs {
         }
     }
 
-    fn retry(&self, study: &StudyRecord) -> RetryPolicy {
+    fn retry(&self, study: &StudyRecord) -> Result<RetryPolicy, CommandError> {
         match self.max_retries {
-            Some(max_retries) => RetryPolicy { max_retries },
+            Some(max_retries) => Ok(RetryPolicy { max_retries }),
             None => retry_policy(study),
         }
     }
@@ -155,7 +155,7 @@ impl ReapArgs {
             storage.trial(study.id, number)?;
             let ended = match held.iter().find(|trial| trial.number == number) {
                 Some(trial) => {
-                    storage.fail_lost_trial(trial, &failure, Some(self.retry(study)), at)?
+                    storage.fail_lost_trial(trial, &failure, Some(self.retry(study)?), at)?
                 }
                 None => None,
             };

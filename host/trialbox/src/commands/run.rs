@@ -196,7 +196,7 @@ impl RunArgs {
         let spool = self.storage.spool();
         let mut storage = database.open()?;
         let (study, settings) = study.resolve(storage.as_mut(), output)?;
-        let reaping = Reaping::at_start(&study, self.grace);
+        let reaping = Reaping::at_start(&study, self.grace)?;
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let file = database.location.file();
         let checkpoints = checkpoints
@@ -204,7 +204,7 @@ impl RunArgs {
             .transpose()?;
 
         let database = self.storage.database(Create::Never, stopping)?;
-        let plan = self.plan(&study, settings, objective, database, spool);
+        let plan = self.plan(&study, settings, objective, database, spool)?;
         let counters = Counters::new(plan.n_trials.get());
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
@@ -275,17 +275,17 @@ impl RunArgs {
         objective: ObjectivePlan,
         database: Database,
         spool: Option<Spool>,
-    ) -> RunPlan {
+    ) -> Result<RunPlan, CommandError> {
         let job = SlurmJob::current();
         let workers = self.jobs.min(self.n_trials);
         // A thousand tasks that end together must not all ask Slurm.
         let is_one_of_many = job.as_ref().is_some_and(|job| job.array.is_some());
         let last_look = if is_one_of_many {
-            Reaping::at_start(study, self.grace)
+            Reaping::at_start(study, self.grace)?
         } else {
-            Reaping::at_end(study, self.grace)
+            Reaping::at_end(study, self.grace)?
         };
-        RunPlan {
+        Ok(RunPlan {
             workers,
             n_trials: self.n_trials,
             names_trials: self.jobs.get() > 1,
@@ -306,7 +306,7 @@ impl RunArgs {
             database,
             spool,
             last_look,
-        }
+        })
     }
 }
 

@@ -12,32 +12,41 @@ pub(crate) const PATIENCE: &str = "trialbox:patience";
 /// Reads the bounds that a study remembers.
 ///
 /// # Errors
-/// The key of an attribute that cannot be read. It must not be ignored: the study would never end.
-pub(crate) fn budgets_of(study: &StudyRecord) -> Result<Budgets, &'static str> {
-    let max_trials = bound(study, MAX_TRIALS, count)?;
+/// The key of an attribute that cannot be read, and the values expected. It must not be ignored: the study would never
+/// end.
+pub(crate) fn budgets_of(study: &StudyRecord) -> Result<Budgets, (&'static str, &'static str)> {
+    let max_trials =
+        bound(study, MAX_TRIALS, count).ok_or((MAX_TRIALS, "a whole number of at least 0"))?;
     let wanted =
-        bound(study, STOP_WHEN_VALUE, |json| json.as_f64().filter(|value| value.is_finite()))?;
-    let patience = bound(study, PATIENCE, |json| NonZeroU32::new(count(json)?.try_into().ok()?))?;
+        bound(study, STOP_WHEN_VALUE, finite).ok_or((STOP_WHEN_VALUE, "a finite number"))?;
+    let patience = bound(study, PATIENCE, |json| NonZeroU32::new(count(json)?.try_into().ok()?))
+        .ok_or((PATIENCE, "a whole number from 1 to 4294967295"))?;
     let mut rules = Vec::new();
     rules.extend(wanted.map(StopRule::Value));
     rules.extend(patience.map(StopRule::Patience));
     Ok(Budgets { max_trials, rules })
 }
 
+/// Reads a bound; `None` for one that cannot be read.
 fn bound<T>(
     study: &StudyRecord,
     key: &'static str,
     read: impl Fn(&Json) -> Option<T>,
-) -> Result<Option<T>, &'static str> {
+) -> Option<Option<T>> {
     match study.user_attrs.get(key) {
-        None | Some(Json::Null) => Ok(None),
-        Some(json) => read(json).map(Some).ok_or(key),
+        None | Some(Json::Null) => Some(None),
+        Some(json) => read(json).map(Some),
     }
+}
+
+fn finite(json: &Json) -> Option<f64> {
+    let value = json.as_f64().filter(|value| value.is_finite());
+    value.filter(|_| !matches!(json, Json::Bool(_)))
 }
 
 /// Reads a count that a database can hold.
 pub(crate) fn count(json: &Json) -> Option<u64> {
-    json.as_i64()?.try_into().ok()
+    json.as_whole().filter(|count| i64::try_from(*count).is_ok())
 }
 
 /// Formats a reason as one line of text.

@@ -37,18 +37,24 @@ pub(crate) struct Reaping {
 
 impl Reaping {
     /// Returns the terms of a job that starts.
-    pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Self {
-        Reaping {
+    ///
+    /// # Errors
+    /// When the study's number of retries cannot be read.
+    pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Result<Self, CommandError> {
+        Ok(Reaping {
             grace,
             foreign_grace: grace.max(FOREIGN_GRACE),
             inquiry: Inquiry::IfSilent,
-            retry: retry_policy(study),
-        }
+            retry: retry_policy(study)?,
+        })
     }
 
     /// Returns the terms of a job that has nothing else left to do.
-    pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Self {
-        Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace) }
+    ///
+    /// # Errors
+    /// When the study's number of retries cannot be read.
+    pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Result<Self, CommandError> {
+        Ok(Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace)? })
     }
 }
 

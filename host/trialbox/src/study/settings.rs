@@ -15,6 +15,7 @@ use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::stopping::Budgets;
 use trialbox_core::study::trial::format_datetime;
+use trialbox_core::value::text::{clean, shorten};
 use trialbox_core::{Clock as _, Json, Storage, StudyDirection, StudyRecord};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
@@ -277,6 +278,7 @@ impl SettingFlags {
             study = module.resolve(storage, study)?;
         }
         let settings = Settings::of(&study)?;
+        self.check_raised(&study, &settings)?;
         Ok((study, settings))
     }
 
@@ -294,7 +296,43 @@ impl SettingFlags {
         for (key, value) in self.attributes_of_new_study() {
             study.user_attrs.entry(key).or_insert(value);
         }
-        Settings::of(&study)
+        let settings = Settings::of(&study)?;
+        self.check_raised(&study, &settings)?;
+        Ok(settings)
+    }
+
+    /// Checks, before an objective runs, that no limit of the study is higher than the default unless its flag was
+    /// given: every user of the database can write the study's limits, and only this user can decide what guests may
+    /// take from this machine.
+    fn check_raised(&self, study: &StudyRecord, settings: &Settings) -> Result<(), CommandError> {
+        let Some(_) = &self.module else { return Ok(()) };
+        let (defaults, remembered) = (Limits::default(), settings.limits());
+        for limit in Limit::all().filter(|limit| !self.gives_limit(*limit)) {
+            let (Some(default), Some(found)) = (defaults.get(limit), remembered.get(limit)) else {
+                continue;
+            };
+            if found > default {
+                let (name, flag) = (&study.name, args::limit::as_flag(limit, found));
+                return Err(CommandError::usage(
+                    format!(
+                        "study `{name}` remembers {}, expected at most the default of {}",
+                        limit.show(found),
+                        limit.show(default)
+                    ) + &format!(" for the limit `{}`", limit.name()),
+                    format!("other users of the database can write this; to allow it, add {flag}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns whether a limit is given on the command line.
+    fn gives_limit(&self, limit: Limit) -> bool {
+        match limit {
+            Limit::Memory => self.is_explicit(MAX_MEMORY),
+            Limit::TrialTime => self.is_explicit(TRIAL_TIMEOUT),
+            _ => self.get(LIMITS).is_some_and(|limits| limits.get(limit.name()).is_some()),
+        }
     }
 
     /// Returns the explicit settings that change the study.
@@ -343,7 +381,8 @@ impl ModuleFlags {
     /// Returns the module of the study, if it is another one that this one may replace.
     fn check(&self, study: &StudyRecord) -> Result<Option<String>, CommandError> {
         let Some(kept) = study.user_attrs.get(MODULE) else { return Ok(None) };
-        let kept = kept.as_str().ok_or_else(|| unreadable(study, MODULE, ""))?;
+        let digest = "a digest such as \"sha256:…\"";
+        let kept = kept.as_str().ok_or_else(|| unexpected(study, MODULE, digest))?;
         if kept == self.digest || self.may_change {
             return Ok(Some(kept.to_owned()).filter(|kept| *kept != self.digest));
         }
@@ -425,30 +464,63 @@ impl Settings {
 
     /// Reads the settings of a study.
     fn of(study: &StudyRecord) -> Result<Self, CommandError> {
-        let unreadable = |key: &str| unreadable(study, key, "");
-        let attribute = |key: &str| study.user_attrs.get(key);
-        let seed = attribute(SEED).and_then(Json::as_u64).ok_or_else(|| unreadable(SEED))?;
+        let seed = stored(study, SEED, "a whole number from 0 to 2^64 - 1", Json::as_whole)?
+            .ok_or_else(|| unreadable(study, SEED, ": expected a whole number, found none"))?;
         let sampler = choice(study, SAMPLER, SamplerConfig::from_json)?;
         let pruner = choice(study, PRUNER, PrunerConfig::from_json)?;
-        let timeout = attribute(TRIAL_TIMEOUT).and_then(Json::as_f64);
         let mut limits = Limits::default();
-        if let Some(remembered) = attribute(LIMITS) {
+        if let Some(remembered) = study.user_attrs.get(LIMITS) {
             args::limit::apply_remembered(remembered, &mut limits)
-                .map_err(|problem| self::unreadable(study, LIMITS, &format!(": {problem}")))?;
+                .map_err(|problem| unreadable(study, LIMITS, &format!(": {problem}")))?;
         }
+        let bytes = "a whole number of bytes of at least 1";
+        let max_memory_bytes = stored(study, MAX_MEMORY, bytes, positive)?;
+        let seconds = "a number of seconds above 0";
+        let trial_timeout = stored(study, TRIAL_TIMEOUT, seconds, seconds_of)?;
+        let deterministic = stored(study, DETERMINISTIC, "true or false", flag)?.unwrap_or(false);
         Ok(Settings {
             seed,
             sampler,
             pruner,
-            max_memory_bytes: attribute(MAX_MEMORY).and_then(Json::as_u64),
-            trial_timeout: timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+            max_memory_bytes,
+            trial_timeout,
             limits,
-            deterministic: attribute(DETERMINISTIC) == Some(&Json::Bool(true)),
-            retry: retry_policy(study),
-            budgets: budgets_of(study).map_err(unreadable)?,
+            deterministic,
+            retry: retry_policy(study)?,
+            budgets: budgets_of(study)
+                .map_err(|(key, expected)| unexpected(study, key, expected))?,
             constraint_format: constraint_format(study)?,
         })
     }
+}
+
+/// Reads an attribute of a study, which any user of the database may have written; `None` if it is absent or null.
+///
+/// # Errors
+/// Names the study, the attribute, the value expected and the one found.
+fn stored<T>(
+    study: &StudyRecord,
+    key: &'static str,
+    expected: &str,
+    read: impl Fn(&Json) -> Option<T>,
+) -> Result<Option<T>, CommandError> {
+    match study.user_attrs.get(key) {
+        None | Some(Json::Null) => Ok(None),
+        Some(json) => read(json).map(Some).ok_or_else(|| unexpected(study, key, expected)),
+    }
+}
+
+fn positive(json: &Json) -> Option<u64> {
+    json.as_whole().filter(|value| *value > 0)
+}
+
+fn seconds_of(json: &Json) -> Option<Duration> {
+    let seconds = json.as_f64().filter(|_| !matches!(json, Json::Bool(_)))?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
+}
+
+fn flag(json: &Json) -> Option<bool> {
+    if let Json::Bool(value) = json { Some(*value) } else { None }
 }
 
 /// Reads the sampler or pruner that the study remembers.
@@ -462,20 +534,28 @@ fn choice<C>(
 }
 
 /// Returns the retry policy of a study, which trialbox may not have created.
-pub(crate) fn retry_policy(study: &StudyRecord) -> RetryPolicy {
-    let kept = study.user_attrs.get(MAX_RETRIES).and_then(Json::as_u64);
-    let max_retries = kept.and_then(|kept| kept.try_into().ok()).unwrap_or(DEFAULT_MAX_RETRIES);
-    RetryPolicy { max_retries }
+///
+/// # Errors
+/// When the attribute cannot be read.
+pub(crate) fn retry_policy(study: &StudyRecord) -> Result<RetryPolicy, CommandError> {
+    let expected = "a whole number from 0 to 4294967295";
+    let kept = stored(study, MAX_RETRIES, expected, |json| json.as_whole()?.try_into().ok())?;
+    Ok(RetryPolicy { max_retries: kept.unwrap_or(DEFAULT_MAX_RETRIES) })
 }
 
 /// Returns the format of the study's constraints; named by default.
 pub(crate) fn constraint_format(study: &StudyRecord) -> Result<ConstraintFormat, CommandError> {
-    let Some(kept) = study.user_attrs.get(CONSTRAINT_FORMAT) else {
-        return Ok(ConstraintFormat::default());
-    };
-    kept.as_str()
-        .and_then(ConstraintFormat::parse)
-        .ok_or_else(|| unreadable(study, CONSTRAINT_FORMAT, ""))
+    let read = |json: &Json| ConstraintFormat::parse(json.as_str()?);
+    let kept = stored(study, CONSTRAINT_FORMAT, "\"named\" or \"legacy\"", read)?;
+    Ok(kept.unwrap_or_default())
+}
+
+/// Returns the error of an attribute that holds another value than `expected`.
+fn unexpected(study: &StudyRecord, key: &str, expected: &str) -> CommandError {
+    const MAX_SHOWN: usize = 80;
+    let found = study.user_attrs.get(key).map(Json::to_string).unwrap_or_default();
+    let found = shorten(&clean(&found), MAX_SHOWN);
+    unreadable(study, key, &format!(": expected {expected}, found {found}"))
 }
 
 fn unreadable(study: &StudyRecord, key: &str, why: &str) -> CommandError {

@@ -227,7 +227,7 @@ impl SubmitArgs {
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
             self.check_max_trials(study)?;
             if !self.dry_run {
-                let reaping = Reaping::at_end(study, self.run.grace);
+                let reaping = Reaping::at_end(study, self.run.grace)?;
                 let spool = self.run.storage.spool();
                 recover(storage.as_mut(), spool.as_ref(), study, &reaping, output)?;
             }

@@ -63,8 +63,14 @@ struct SpaceArg(Vec<(String, Distribution)>);
 impl AskArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
         // Before a trial is started for it.
-        for (name, _) in &self.search_space.0 {
+        for (name, distribution) in &self.search_space.0 {
             check_name("parameter name", name)?;
+            if let Err(error) = distribution.require_suggestible() {
+                return Err(CommandError::usage(
+                    format!("parameter `{name}` of --search-space: {error}"),
+                    "give a range from which a value can be drawn",
+                ));
+            }
         }
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
@@ -74,7 +80,7 @@ impl AskArgs {
         flags.overrule = self.overrule;
         let (study, settings) = flags.resolve(storage.as_mut(), study)?;
         let spool = self.study.storage.spool();
-        let reaping = Reaping::at_start(&study, self.grace);
+        let reaping = Reaping::at_start(&study, self.grace)?;
         recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let reason = stop_reason(&settings.budgets.rules, || {
             let outcomes = storage.outcomes(study.id)?;

@@ -1,0 +1,151 @@
+//! A database as others may have made it: foreign objects in the schema, and files that vanish during a run.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use trialbox_core::StorageError;
+use trialbox_core::seam::storage::{
+    BeginTrial, BegunTrial, Ending, Outcome, Reader as _, Remedy, Studies as _, TrialBatch,
+    TrialStart, Trials as _,
+};
+use trialbox_core::study::record::NewStudy;
+use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::{StudyDirection, StudyId};
+use trialbox_storage::{Create, LockMode, Options, SqliteStorage};
+
+const MODES: [LockMode; 2] = [LockMode::Sqlite, LockMode::File];
+
+fn options(lock: LockMode) -> Options {
+    Options { create: Create::Missing, lock, ..Options::default() }
+}
+
+fn fresh(test: &str) -> PathBuf {
+    let folder = common::own_folder().join("foreign").join(test);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder.join("study.db")
+}
+
+fn study(storage: &mut SqliteStorage) -> StudyId {
+    let study = NewStudy {
+        name: "s".to_owned(),
+        directions: vec![StudyDirection::Minimize],
+        user_attrs: vec![],
+        system_attrs: vec![],
+    };
+    storage.import_study(&study, &[]).unwrap().id
+}
+
+fn begin(storage: &mut SqliteStorage, id: StudyId) -> Result<BegunTrial, StorageError> {
+    let at = parse_datetime("2026-11-24 01:02:03").unwrap();
+    let request = BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials: None, at };
+    match storage.begin_trial(id, &request)? {
+        TrialStart::Begun(begun) => Ok(*begun),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn finish(storage: &mut SqliteStorage, begun: &BegunTrial) -> Result<(), StorageError> {
+    let at = parse_datetime("2026-11-24 01:02:04").unwrap();
+    let ending = Ending::new(Outcome::Complete(vec![1.0]), at);
+    storage.finish_trial(&begun.claim, &TrialBatch::default(), &ending).map(|_| ())
+}
+
+fn execute(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[test]
+fn a_trigger_that_appears_during_a_run_is_refused_by_the_next_transaction() {
+    for (index, mode) in MODES.into_iter().enumerate() {
+        let path = fresh(&format!("appears-{index}"));
+        let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+        let id = study(&mut storage);
+        let begun = begin(&mut storage, id).unwrap();
+        let sql =
+            "CREATE TRIGGER swallow BEFORE INSERT ON trial_values BEGIN SELECT RAISE(IGNORE); END";
+        execute(&path, sql);
+        let error = finish(&mut storage, &begun).unwrap_err();
+        assert!(error.to_string().contains("has a trigger `swallow` on `trial_values`"), "{error}");
+        let StorageError::WrongDatabase { help: Remedy::RunSql { sql, .. }, .. } = error else {
+            panic!("{error:?}")
+        };
+        execute(&path, &sql);
+        finish(&mut storage, &begun).unwrap();
+        assert_eq!(storage.trials(id).unwrap()[0].values, [1.0]);
+    }
+}
+
+#[test]
+fn an_object_whose_name_needs_quotes_is_named_and_no_statement_is_suggested() {
+    let path = fresh("quotes");
+    drop(SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap());
+    execute(&path, "CREATE VIEW \"a'; rm -rf ~\" AS SELECT 1");
+    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    let StorageError::WrongDatabase { problem, help: Remedy::Examine { .. } } = error else {
+        panic!("{error:?}")
+    };
+    assert!(problem.contains("a view `a'; rm -rf ~`"), "{problem}");
+}
+
+#[test]
+fn a_database_of_another_program_is_that_first_of_all() {
+    let path = fresh("other");
+    execute(&path, "CREATE TABLE pages (url TEXT); CREATE VIEW best AS SELECT * FROM pages");
+    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    assert!(error.to_string().contains("not Optuna's: it has the tables pages"), "{error}");
+}
+
+type Deed = fn(&Path);
+
+#[test]
+fn a_file_that_vanishes_during_a_run_takes_no_result() {
+    let deeds: [(&str, Deed); 4] = [
+        ("delete", |path| std::fs::remove_file(path).unwrap()),
+        ("replace", |path| {
+            let copy = path.with_extension("copy");
+            std::fs::copy(path, &copy).unwrap();
+            std::fs::rename(copy, path).unwrap();
+        }),
+        ("empty", |path| {
+            std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(0).unwrap();
+        }),
+        ("folder", |path| {
+            let folder = path.parent().unwrap();
+            std::fs::rename(folder, folder.with_extension("away")).unwrap();
+        }),
+    ];
+    for mode in ["delete", "truncate", "persist", "wal"] {
+        for (name, deed) in deeds {
+            let path = fresh(&format!("{mode}-{name}"));
+            let _ = std::fs::remove_dir_all(path.parent().unwrap().with_extension("away"));
+            let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+            let id = study(&mut storage);
+            drop(storage);
+            execute(&path, &format!("PRAGMA journal_mode = {mode}"));
+            let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+            storage.open_study("s").unwrap();
+            let begun = begin(&mut storage, id).unwrap();
+            deed(&path);
+            finish(&mut storage, &begun).expect_err(&format!("{mode} {name}"));
+        }
+    }
+}
+
+#[test]
+fn a_write_ahead_log_that_vanishes_takes_no_result() {
+    let path = fresh("log");
+    let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+    let id = study(&mut storage);
+    drop(storage);
+    execute(&path, "PRAGMA journal_mode = wal");
+    let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+    storage.open_study("s").unwrap();
+    let begun = begin(&mut storage, id).unwrap();
+    std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+    let error = finish(&mut storage, &begun).unwrap_err();
+    let StorageError::Backend { source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("study.db-wal` was deleted or replaced"), "{source}");
+}
