@@ -103,8 +103,8 @@ fn a_limit_above_the_default_holds_only_with_its_flag() {
     let problem = "study `s` remembers 8 GiB, expected at most the default of 4 GiB";
     run(&[]).assert_error(2, &[problem, "`memory`", "add --max-memory 8GiB"]);
     assert_eq!(run(&["--max-memory", "8GiB"]).code, Some(0));
-    let submit = ["submit", &quadratic, "--study-name", "s", "--trials", "9", "--dry-run"];
-    scene.trialbox(&submit).assert_error(2, &[problem]);
+    let submit = ["submit", &quadratic, "--study-name", "s", "--trials", "9", "--parallel", "2"];
+    scene.trialbox(&[&submit[..], &["--dry-run"]].concat()).assert_error(2, &[problem]);
     set(&scene, "trialbox:limits", "{\"handles\": 10001}");
     let flags = ["--max-memory", "8GiB"];
     run(&flags).assert_error(2, &["remembers 10001", "add --limit handles=10001"]);
@@ -136,7 +136,7 @@ fn a_search_space_that_no_guest_may_ask_for_leaves_no_row() {
         ran.assert_error(2, &["parameter `b` of --search-space"]);
         assert_eq!(ran.stdout, "");
     }
-    assert_eq!(scene.trialbox(&["study", "trials"]).stdout.lines().count(), 0);
+    assert_eq!(scene.json(&["study", "trials"]), Vec::<Value>::new());
 }
 
 /// Rows that a NaN left behind, and integers as Python stores them.
@@ -184,7 +184,9 @@ fn a_result_whose_database_is_gone_is_kept_and_reported() {
         );
         std::fs::rename(scene.path("away.db"), scene.path("trialbox.db")).unwrap();
         let synced: Vec<Value> = scene.json(&["study", "sync"]);
-        assert_eq!(synced[0]["fate"], "recorded", "{mode}: {synced:?}");
+        // A log that stayed behind may have brought the result already.
+        let fate = synced[0]["fate"].as_str().unwrap();
+        assert!(["recorded", "recorded_before"].contains(&fate), "{mode}: {synced:?}");
         assert_eq!(scene.json(&["study", "trials"])[0]["state"], "COMPLETE", "{mode}");
     }
 }

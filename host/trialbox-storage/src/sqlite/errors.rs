@@ -128,7 +128,11 @@ pub(crate) fn not_optunas(path: &Path, error: StorageError) -> StorageError {
 
 /// Returns SQLite's error with the action that failed.
 pub(crate) fn backend(action: &str, error: rusqlite::Error) -> StorageError {
+    let is_moved = error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_DBMOVED);
     let help = match error.sqlite_error_code() {
+        _ if is_moved => Some("the file was moved, deleted or replaced meanwhile: bring it back"),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => Some(
             "the file and its folder must be writable: SQLite keeps its journal beside the database",
         ),
@@ -174,6 +178,7 @@ mod tests {
     fn the_help_for_an_error_of_sqlite_names_its_remedy() {
         for (code, want) in [
             (ffi::SQLITE_FULL, Some("free some space")),
+            (ffi::SQLITE_READONLY_DBMOVED, Some("bring it back")),
             (ffi::SQLITE_READONLY, Some("must be writable")),
             (ffi::SQLITE_PERM, Some("must be writable")),
             (ffi::SQLITE_CANTOPEN, Some("check the path")),
