@@ -81,8 +81,8 @@ impl TrialReader {
         TrialReader::read_with_attrs(tx, which, AttrFilter::All)
     }
 
-    /// Reads trials as samplers need them: without the system attributes that are trialbox's own, and without parameters
-    /// that are not finite.
+    /// Reads trials as samplers need them: without the system attributes that are trialbox's own, and without
+    /// parameters that are not finite.
     pub(crate) fn read_history(
         tx: &Connection,
         which: TrialFilter<'_>,

@@ -99,10 +99,11 @@ pub enum StorageError {
         /// The address as given, with passwords removed.
         url: String,
     },
-    /// An option in an address that Python's driver for SQLite does not know, or that gives the address another meaning.
+    /// An option in an address that Python's driver for SQLite does not know, or that gives the address another
+    /// meaning.
     #[error(
-        "unsupported option `{option}` in the storage URL: expected `timeout`, `isolation_level`, `detect_types`, \
-         `check_same_thread` or `cached_statements`"
+        "unsupported option `{option}` in the storage URL: expected `timeout`, `isolation_level`, \
+         `detect_types`, `check_same_thread` or `cached_statements`"
     )]
     UnknownUrlOption {
         /// The option's name.
