@@ -871,6 +871,34 @@ mod tests {
         assert_eq!(found.grid_point(3), -0.25);
     }
 
+    /// Python: `suggest_int("seed", 0, 2**64 - 1)`.
+    #[test]
+    fn integers_beyond_64_bits_are_read_and_written_in_full() {
+        for (log, step, low, high, shown) in [
+            (false, 1, "0", "18446744073709551615", "int 0 to 18446744073709551615"),
+            (false, 7, "-100000000000000000000", "5", "int -100000000000000000000 to 3, step 7"),
+            (true, 1, "1", "36893488147419103232", "int 1 to 36893488147419103232, log"),
+        ] {
+            let attributes =
+                format!(r#""log": {log}, "step": {step}, "low": {low}, "high": {high}"#);
+            let text = format!(r#"{{"name": "IntDistribution", "attributes": {{{attributes}}}}}"#);
+            let found = Distribution::from_json_text(&text).expect(&text);
+            assert_eq!(found.to_string(), shown);
+            let again = Distribution::from_json_text(&found.to_json_text()).expect(shown);
+            assert_eq!((again.to_string(), again == found), (shown.to_owned(), true));
+            assert!(found.require_suggestible().is_err(), "{shown}");
+            assert_eq!(found.check_compatible(&int(1, 9, log, 1)), Ok(()));
+        }
+        let attributes = r#"{"low": 0, "high": 18446744073709551615}"#;
+        let text = format!(r#"{{"name": "IntDistribution", "attributes": {attributes}}}"#);
+        let wide = Distribution::from_json_text(&text).expect("a range");
+        assert!(wide.contains(1.2e19) && !wide.contains(-1.0) && !wide.contains(1e20));
+        let external = Json::BigInt("12000000000000000000".to_owned());
+        assert_eq!(wide.to_external(1.2e19), external);
+        assert_eq!(wide.to_internal(&external), Ok(1.2e19));
+        assert_eq!(wide.to_external(5.0), Json::Int(5));
+    }
+
     #[test]
     fn json_is_what_optuna_writes() {
         let choices =

@@ -335,7 +335,8 @@ impl Drop for RollBack<'_> {
 ///
 /// Another user may change the schema at any time, so every transaction looks.
 fn check_schema(connection: &Connection, checked: Option<i64>, url: &str) -> Result<i64, TxError> {
-    let version = connection.pragma_query_value(None, "schema_version", |row| row.get(0))?;
+    let version =
+        connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))?;
     if checked != Some(version) {
         foreign::refuse(&foreign::find(connection)?, url)?;
     }

@@ -53,9 +53,7 @@ impl Identity {
         if bytes < HEADER_BYTES {
             return Err(Lost::Emptied(self.path.clone()));
         }
-        let mode =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
-        if mode.as_deref() != Ok("wal") {
+        if !uses_wal(connection) {
             self.log = None;
             return Ok(());
         }
@@ -69,6 +67,13 @@ impl Identity {
             }
         }
     }
+}
+
+/// Returns whether a connection writes to a write-ahead log. The statement is prepared once: a trial commits twice.
+fn uses_wal(connection: &Connection) -> bool {
+    let Ok(mut statement) = connection.prepare_cached("PRAGMA journal_mode") else { return false };
+    let mode = statement.query_row([], |row| row.get::<_, String>(0));
+    mode.as_deref() == Ok("wal")
 }
 
 /// Returns the length of a file that must be the known one.

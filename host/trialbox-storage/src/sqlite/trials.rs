@@ -457,6 +457,45 @@ pub(crate) fn in_order_suggested(mut found: Vec<(i64, String, Param)>) -> Vec<(S
 mod tests {
     use super::*;
 
+    type Written = Vec<(&'static str, Result<(), TxError>)>;
+
+    fn write_a_row_of_each_table(tx: &Connection) -> Written {
+        let (id, at) = (TrialId(1), UtcDateTime::default());
+        let choices = vec![Json::Null];
+        let distribution = trialbox_core::Distribution::categorical(choices).expect("a choice");
+        let param = Param { distribution, internal: 0.0 };
+        let attr = upsert_trial_attr(tx, AttrScope::System, id, "a", &Json::Null);
+        vec![
+            ("trial_values", insert_values(tx, id, &[1.0])),
+            ("trial_heartbeats", beat(tx, id)),
+            ("trial_params", insert_param(tx, id, "x", &param)),
+            ("trial_system_attributes", attr),
+            ("trials", set_finished(tx, id, TrialState::Fail, at)),
+        ]
+    }
+
+    #[test]
+    fn a_row_that_the_schema_swallows_is_an_error() {
+        let tx = Connection::open_in_memory().expect("memory");
+        tx.execute_batch(include_str!("../create.sql")).expect("the tables");
+        let sql = "INSERT INTO trials VALUES (1, 0, 1, 'RUNNING', NULL, NULL)";
+        tx.execute_batch(sql).expect("a row");
+        for (table, written) in write_a_row_of_each_table(&tx) {
+            assert!(written.is_ok(), "{table}: {written:?}");
+            for event in ["INSERT", "UPDATE"] {
+                let trigger = format!(
+                    "CREATE TRIGGER swallow_{table}_{event} BEFORE {event} ON {table}
+                     BEGIN SELECT RAISE(IGNORE); END"
+                );
+                tx.execute_batch(&trigger).expect("a trigger");
+            }
+        }
+        tx.execute_batch("DELETE FROM trial_values; DELETE FROM trial_params").expect("no rows");
+        for (table, written) in write_a_row_of_each_table(&tx) {
+            assert!(matches!(written, Err(TxError::Rows { .. })), "{table}: {written:?}");
+        }
+    }
+
     #[test]
     fn failed_and_waiting_trials_do_not_count_towards_the_budget() {
         assert_eq!(states_towards_budget(), "'COMPLETE', 'PRUNED', 'RUNNING'");
