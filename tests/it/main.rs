@@ -20,6 +20,8 @@ mod grants;
 mod herd;
 mod hostile;
 mod importance;
+#[cfg(feature = "failpoints")]
+mod impostors;
 mod inspect;
 mod interop;
 #[cfg(feature = "failpoints")]

@@ -123,6 +123,21 @@ pub(crate) fn guest_process(host: &Child) -> OwnedFd {
 /// Returns the id of the guest process of a `trialbox run`.
 #[track_caller]
 pub(crate) fn guest_pid(host: &Child) -> Pid {
+    let found = children(host);
+    let [guest] = found[..] else { panic!("one guest process was expected, not {found:?}") };
+    Pid::from_raw(guest).unwrap()
+}
+
+/// Waits until a `trialbox run` has started a guest process.
+#[track_caller]
+pub(crate) fn wait_for_guest(host: &mut Child) {
+    while children(host).is_empty() {
+        assert!(host.try_wait().unwrap().is_none(), "it ended before it started a guest process");
+        std::thread::yield_now();
+    }
+}
+
+fn children(host: &Child) -> Vec<i32> {
     let children = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let pid: i32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -130,9 +145,7 @@ pub(crate) fn guest_pid(host: &Child) -> Pid {
         let parent: u32 = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
         (parent == host.id()).then_some(pid)
     });
-    let found: Vec<i32> = children.collect();
-    let [guest] = found[..] else { panic!("one guest process was expected, not {found:?}") };
-    Pid::from_raw(guest).unwrap()
+    children.collect()
 }
 
 /// Returns a handle of a process that stays valid when its id is reused.

@@ -1,7 +1,7 @@
 //! The guest process's end of the socket.
 
 use crate::wire::protocol::{FromGuest, ToGuest, append_frame, read_frame};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -84,6 +84,13 @@ impl Link {
     /// Waits for the host process's next message; returns `None` when the host process has closed the socket.
     pub(crate) fn receive(&self) -> Result<Option<ToGuest>> {
         Ok(read_frame(&mut self.lock().stream)?)
+    }
+
+    /// Waits for bytes that follow a message.
+    pub(crate) fn receive_bytes(&self, length: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length)?];
+        self.lock().stream.read_exact(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Sends a call and waits for the answer. A call that breaks a rule gets none: the host process ends this process.
@@ -175,7 +182,6 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::wire::protocol::FrameBuffer;
-    use std::io::Read as _;
 
     /// Reads until this many messages have arrived, and returns them as text.
     fn receive(host: &mut UnixStream, count: usize) -> Vec<String> {

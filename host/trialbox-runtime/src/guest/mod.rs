@@ -9,6 +9,8 @@ pub(crate) mod engine;
 pub(crate) mod environment;
 pub(crate) mod failure;
 pub(crate) mod host_state;
+#[cfg(feature = "failpoints")]
+pub(crate) mod impostor;
 pub(crate) mod link;
 pub(crate) mod lockdown;
 pub(crate) mod meter;

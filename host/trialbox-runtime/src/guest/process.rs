@@ -8,6 +8,8 @@ use crate::guest::engine::{address_space_is_small, new_engine};
 use crate::guest::environment::{GuestEnvironment, InterruptHandle};
 use crate::guest::failure::classify;
 use crate::guest::host_state::{HostState, Rights};
+#[cfg(feature = "failpoints")]
+use crate::guest::impostor;
 use crate::guest::link::Link;
 use crate::guest::lockdown;
 use crate::guest::refusal::{does_not_fit, not_valid};
@@ -65,6 +67,10 @@ impl Drop for HangUp {
 }
 
 fn serve_as_process() -> wasmtime::Result<()> {
+    #[cfg(feature = "failpoints")]
+    if let Some(kind) = impostor::kind() {
+        return Ok(impostor::serve(&kind, &take_socket()?)?);
+    }
     lockdown::close_inherited_descriptors();
     lockdown::give_up_rights();
     let link = Link::new(take_socket()?);
@@ -283,7 +289,7 @@ fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
     let lost = || Rejection::new(RejectionCode::Died, "the host process went away", "start again");
     link.send(&FromGuest::NeedModule).map_err(|_| lost())?;
     match link.receive() {
-        Ok(Some(ToGuest::Module(module))) => Ok(module),
+        Ok(Some(ToGuest::Component { bytes })) => link.receive_bytes(bytes).map_err(|_| lost()),
         _ => Err(lost()),
     }
 }

@@ -6,7 +6,7 @@ use crate::host::interrupt::Cancellation;
 use crate::host::running_guest::{Received, RunningGuest, TICK};
 use crate::wire::protocol::{Choice, FromGuest, GuestEnd, GuestLimits, ToGuest, TrialRequest};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use trialbox_core::Json;
 use trialbox_core::session::door::CheckpointState;
 use trialbox_core::session::objective::Evaluation;
@@ -14,6 +14,10 @@ use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+
+/// The longest time for which messages are handled before signals and the session's writes get their turn. A guest may
+/// fill the socket with questions that each take long to answer.
+const TURN: Duration = Duration::from_millis(50);
 
 /// One call of the objective.
 pub(crate) struct Call<'a> {
@@ -102,13 +106,15 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Handles the messages that have arrived.
+    /// Handles the messages that have arrived, for one turn.
     fn handle_messages(
         &mut self,
         session: &mut TrialSession,
     ) -> Result<Option<CallEnd>, CallAborted> {
-        while let Some(message) =
-            self.guest.frames.next().map_err(|error| protocol_error(&error))?
+        let started = Instant::now();
+        while started.elapsed() < TURN
+            && let Some(message) =
+                self.guest.next_message().map_err(|error| protocol_error(&error))?
         {
             match message {
                 FromGuest::Ended { end, peak_memory_bytes, fuel } => {
@@ -189,7 +195,8 @@ impl<'a> Call<'a> {
             }
             other => {
                 return Err(protocol_error(&io::Error::other(format!(
-                    "expected a call of a trial, found {other:?}"
+                    "expected a call of a trial, found {}",
+                    other.name()
                 ))));
             }
         })

@@ -2,6 +2,9 @@
 
 use crate::guest::environment::InterruptHandle;
 use crate::guest::process::serve_on_thread;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -28,6 +31,10 @@ const MAX_STDERR_BYTES: u64 = 4096;
 
 /// The time for a guest process that has closed its socket to exit by itself, with a status that says more than a kill.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The time for a killed process to end. One that waits for a file system that has gone away does not: it ends when the
+/// file system answers, and the trial is recorded without it.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The stack that the compiler needs on a thread.
 const STACK_OF_COMPILER: u64 = 8 << 20;
@@ -108,8 +115,9 @@ impl GuestProcess {
             .process_group(0);
         #[cfg(feature = "failpoints")]
         command.envs(
-            std::env::var_os(crate::wire::protocol::OMITTED_PRECAUTIONS)
-                .map(|names| (crate::wire::protocol::OMITTED_PRECAUTIONS, names)),
+            crate::wire::protocol::PASSED_ON
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?))),
         );
         let mut child = command.spawn()?;
         let stderr = child.stderr.take();
@@ -131,31 +139,58 @@ impl GuestProcess {
 
     fn end(&mut self, timeout: Duration) -> GuestExit {
         let status = self.status(timeout);
-        let mut text = Vec::new();
-        if let Some(stderr) = self.stderr.take() {
-            let _ = stderr.take(MAX_STDERR_BYTES).read_to_end(&mut text);
-        }
         let cause = match status {
             Some(status) => cause_of_exit(status),
-            None => "ended".to_owned(),
+            None => {
+                self.kill();
+                "closed its socket without ending".to_owned()
+            }
         };
+        let text = self.stderr.take().map(last_words).unwrap_or_default();
         GuestExit {
             cause: format!("the guest process {cause}"),
             stderr: String::from_utf8_lossy(&text).into_owned(),
         }
     }
 
+    /// Returns the status with which the process ends by itself.
     fn status(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + timeout;
-        while Instant::now() < until {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                return Some(status);
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty());
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < until => wait_for(process.as_ref().ok(), until),
+                found => return found.ok().flatten(),
             }
-            std::thread::sleep(Duration::from_millis(1));
         }
-        let _ = self.child.kill();
-        self.child.wait().ok()
     }
+
+    fn kill(&mut self) {
+        let _ = self.child.kill();
+        self.status(KILL_TIMEOUT);
+    }
+}
+
+/// Waits until a process ends, or the time is over, or less.
+fn wait_for(process: Option<&OwnedFd>, until: Instant) {
+    // Linux before 5.3 has no descriptors of processes.
+    let Some(process) = process else { return std::thread::sleep(Duration::from_millis(1)) };
+    if let Ok(left) = Timespec::try_from(until.saturating_duration_since(Instant::now())) {
+        // A signal ends the call early.
+        let _ = poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left));
+    }
+}
+
+/// Returns what stands in the pipe. A process that the guest process has started may hold the other end open, so the
+/// end of the text is not waited for.
+fn last_words(stderr: ChildStderr) -> Vec<u8> {
+    let mut text = Vec::new();
+    if fcntl_getfl(&stderr).and_then(|flags| fcntl_setfl(&stderr, flags | OFlags::NONBLOCK)).is_ok()
+    {
+        // An error, such as an empty pipe, leaves what was read before it.
+        let _ = stderr.take(MAX_STDERR_BYTES).read_to_end(&mut text);
+    }
+    text
 }
 
 fn cause_of_exit(status: ExitStatus) -> String {
@@ -171,8 +206,7 @@ fn cause_of_exit(status: ExitStatus) -> String {
 
 impl Drop for GuestProcess {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod deadline;
 pub(crate) mod interrupt;
 pub(crate) mod isolation;
 pub(crate) mod open;
+pub(crate) mod outgoing;
 pub(crate) mod precheck;
 pub(crate) mod running_guest;
 pub(crate) mod sandbox;

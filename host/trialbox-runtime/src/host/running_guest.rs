@@ -4,19 +4,19 @@ use crate::host::config::SandboxConfig;
 use crate::host::deadline::Deadline;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::{GuestHandle, Isolation};
-use crate::wire::protocol::{
-    FrameBuffer, FromGuest, GuestLimits, LoadRequest, ToGuest, write_frame,
-};
+use crate::host::outgoing::Outgoing;
+use crate::wire::protocol::{FrameBuffer, FromGuest, GuestLimits, LoadRequest, ToGuest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::{CheckpointDir, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::{Failure, FailureCode};
-use trialbox_core::study::limits::{Limit, LimitHit};
+use trialbox_core::study::limits::{Limit, LimitHit, Limits};
 
 /// The interval at which the session may write and send heartbeats while the guest makes no call.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -25,15 +25,18 @@ pub(crate) const TICK: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct RunningGuest {
     pub(crate) handle: GuestHandle,
+    /// Non-blocking: the host process waits for many things, in [`Self::receive`] alone.
     stream: UnixStream,
-    pub(crate) frames: FrameBuffer,
+    frames: FrameBuffer,
+    outgoing: Outgoing,
+    has_component: bool,
 }
 
 /// The outcome of waiting for a message.
 pub(crate) enum Received {
-    /// Bytes have arrived, which may complete a message.
+    /// Bytes have arrived, which may complete a message, or an earlier message can be handled now.
     Messages,
-    /// The time is over, or a signal has arrived.
+    /// The time is over, a signal has arrived, or a part of an answer was sent.
     Nothing,
     /// The guest process has closed the socket.
     Closed,
@@ -42,7 +45,7 @@ pub(crate) enum Received {
 impl RunningGuest {
     /// Starts a guest process and asks it to load the objective.
     pub(crate) fn spawn(
-        artifact: &Artifact,
+        artifact: &Arc<Artifact>,
         config: &SandboxConfig,
         checkpoint: Option<&CheckpointDir>,
     ) -> Result<Self, Rejection> {
@@ -52,8 +55,8 @@ impl RunningGuest {
             Isolation::Process => GuestHandle::new_process(&config.program, theirs),
             Isolation::Thread => GuestHandle::new_thread(theirs, config.engine().stack_bytes),
         };
-        let handle = handle.map_err(cannot)?;
-        let mut guest = RunningGuest { handle, stream, frames: FrameBuffer::new(&config.limits) };
+        let mut guest =
+            RunningGuest::new(handle.map_err(cannot)?, stream, &config.limits).map_err(cannot)?;
         let request = LoadRequest {
             sha256: artifact.sha256.clone(),
             cache_dirs: config.cache_dirs.clone(),
@@ -68,18 +71,52 @@ impl RunningGuest {
         Ok(guest)
     }
 
-    /// Sends one message.
-    pub(crate) fn send(&mut self, message: &ToGuest) -> io::Result<()> {
-        write_frame(&mut self.stream, message)
+    /// Wraps a guest at the other end of a socket.
+    ///
+    /// # Errors
+    /// Fails if the socket cannot be made non-blocking.
+    pub(crate) fn new(
+        handle: GuestHandle,
+        stream: UnixStream,
+        limits: &Limits,
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(RunningGuest {
+            handle,
+            stream,
+            frames: FrameBuffer::new(limits),
+            outgoing: Outgoing::default(),
+            has_component: false,
+        })
     }
 
-    /// Waits for bytes, until the time is over or a signal arrives.
+    /// Sends one message, or the part of it that the guest process has room for. [`Self::receive`] sends the rest.
+    pub(crate) fn send(&mut self, message: &ToGuest) -> io::Result<()> {
+        self.outgoing.push(message)?;
+        self.outgoing.send_some(&mut self.stream)
+    }
+
+    /// Returns the next message that has arrived and can be handled. A guest process that has not read an answer gets
+    /// no other, so its messages wait.
+    ///
+    /// # Errors
+    /// Fails if the bytes are not a message.
+    pub(crate) fn next_message(&mut self) -> io::Result<Option<FromGuest>> {
+        if self.outgoing.is_empty() { self.frames.next() } else { Ok(None) }
+    }
+
+    /// Waits for bytes from the guest process, or for room for bytes to it, until the time is over or a signal arrives.
     pub(crate) fn receive(
         &mut self,
         wait: Duration,
         cancellation: &Cancellation,
     ) -> io::Result<Received> {
-        let mut fds = vec![PollFd::new(&self.stream, PollFlags::IN)];
+        let is_sending = !self.outgoing.is_empty();
+        if !is_sending && self.frames.is_ready() {
+            return Ok(Received::Messages);
+        }
+        let events = if is_sending { PollFlags::OUT } else { PollFlags::IN };
+        let mut fds = vec![PollFd::new(&self.stream, events)];
         fds.extend(
             cancellation
                 .interrupts
@@ -95,6 +132,12 @@ impl RunningGuest {
         if fds[0].revents().is_empty() {
             return Ok(Received::Nothing);
         }
+        if is_sending {
+            return Ok(match self.outgoing.send_some(&mut self.stream) {
+                Ok(()) => Received::Nothing,
+                Err(_) => Received::Closed,
+            });
+        }
         let mut buffer = [0; 64 << 10];
         match self.stream.read(&mut buffer) {
             Ok(0) => Ok(Received::Closed),
@@ -102,8 +145,11 @@ impl RunningGuest {
                 self.frames.extend(&buffer[..length]);
                 Ok(Received::Messages)
             }
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(Received::Closed),
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                io::ErrorKind::ConnectionReset => Ok(Received::Closed),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(Received::Nothing),
+                _ => Err(error),
+            },
         }
     }
 
@@ -113,7 +159,7 @@ impl RunningGuest {
     /// Fails if the objective is rejected, a limit is reached, or the process is interrupted.
     pub(crate) fn wait_loaded(
         &mut self,
-        artifact: &Artifact,
+        artifact: &Arc<Artifact>,
         config: &SandboxConfig,
     ) -> Result<Loaded, Rejection> {
         let deadline = Deadline::new(config.limits.duration(Limit::CompileTime));
@@ -140,19 +186,24 @@ impl RunningGuest {
     }
 
     /// Handles the messages that have arrived while the objective is loaded.
-    fn handle_loading(&mut self, artifact: &Artifact) -> Result<Option<Loaded>, Rejection> {
+    fn handle_loading(&mut self, artifact: &Arc<Artifact>) -> Result<Option<Loaded>, Rejection> {
         let failed = |error: io::Error| died(&error.to_string());
-        while let Some(message) = self.frames.next().map_err(failed)? {
+        while let Some(message) = self.next_message().map_err(failed)? {
             match message {
+                FromGuest::NeedModule if self.has_component => {
+                    return Err(died("expected one request for the component, found another"));
+                }
                 FromGuest::NeedModule => {
-                    self.send(&ToGuest::Module(artifact.bytes.clone())).map_err(failed)?;
+                    self.has_component = true;
+                    self.outgoing.push_component(artifact).map_err(failed)?;
                 }
                 FromGuest::Loaded(loaded) => return Ok(Some(loaded)),
                 FromGuest::Rejected(rejection) => return Err(rejection),
                 // Output of `describe` belongs to no trial and is dropped.
                 FromGuest::Output { .. } => {}
                 other => {
-                    return Err(died(&format!("expected the loaded objective, found {other:?}")));
+                    let found = other.name();
+                    return Err(died(&format!("expected the loaded objective, found {found}")));
                 }
             }
         }

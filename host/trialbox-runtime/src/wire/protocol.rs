@@ -6,7 +6,7 @@
 use crate::wire::contract::CHECKPOINT_PATH;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::PathBuf;
 use trialbox_core::session::door::{CheckpointState, Loaded, Rejection};
 use trialbox_core::session::transcript::LogLevel;
@@ -17,17 +17,27 @@ use trialbox_core::study::limits::{Limit, Limits};
 const FRAMING_BYTES: usize = 64 << 10;
 
 /// The environment variable that names the precautions to leave out, for benchmarks of what they cost; never in a
-/// release. The host process passes it on: `landlock`, `seccomp` or both with a comma.
+/// release: `landlock`, `seccomp` or both with a comma.
 #[cfg(feature = "failpoints")]
 pub(crate) const OMITTED_PRECAUTIONS: &str = "TRIALBOX_WITHOUT";
+
+/// The environment variable that makes the guest process break the protocol in a way of `guest/impostor.rs`, for tests;
+/// never in a release.
+#[cfg(feature = "failpoints")]
+pub(crate) const IMPOSTOR: &str = "TRIALBOX_IMPOSTOR";
+
+/// The environment variables that the host process passes on to the guest process.
+#[cfg(feature = "failpoints")]
+pub(crate) const PASSED_ON: [&str; 2] = [OMITTED_PRECAUTIONS, IMPOSTOR];
 
 /// A message from the host process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToGuest {
     /// Load the objective. This is the first message.
     Load(LoadRequest),
-    /// The component, in answer to [`FromGuest::NeedModule`].
-    Module(Vec<u8>),
+    /// The length of the component, in answer to [`FromGuest::NeedModule`]. Its bytes follow the frame: neither side
+    /// needs a second copy of them to make or to read a frame.
+    Component { bytes: u64 },
     /// Run one trial.
     Evaluate(TrialRequest),
     /// The answer to `suggest-float` and `remaining-seconds`.
@@ -209,6 +219,29 @@ pub(crate) enum FromGuest {
     },
 }
 
+impl FromGuest {
+    /// Returns the name of the message, for errors. Its content may be as large as a frame.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            FromGuest::NeedModule => "a request for the component",
+            FromGuest::Loaded(_) => "the loaded objective",
+            FromGuest::Rejected(_) => "a rejection",
+            FromGuest::SuggestFloat { .. } => "`suggest-float`",
+            FromGuest::SuggestInt { .. } => "`suggest-int`",
+            FromGuest::SuggestCategorical { .. } => "`suggest-categorical`",
+            FromGuest::Report { .. } => "`report`",
+            FromGuest::ShouldPrune => "`should-prune`",
+            FromGuest::SetUserAttr { .. } => "`set-user-attr`",
+            FromGuest::SetConstraint { .. } => "`set-constraint`",
+            FromGuest::RemainingSeconds => "`remaining-seconds`",
+            FromGuest::Log { .. } => "`log`",
+            FromGuest::Output { .. } => "output",
+            FromGuest::PeakMemory { .. } => "a peak of memory",
+            FromGuest::Ended { .. } => "the end of a trial",
+        }
+    }
+}
+
 /// A choice of a categorical parameter.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Choice {
@@ -228,13 +261,6 @@ pub(crate) enum GuestEnd {
     Error(String),
     /// The objective did not return. The host process trusts neither the texts nor the code.
     Broke(Failure),
-}
-
-/// Writes a message as one frame.
-pub(crate) fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
-    let mut frame = Vec::new();
-    append_frame(&mut frame, message)?;
-    to.write_all(&frame)
 }
 
 /// Appends a message to a buffer as one frame.
@@ -286,6 +312,15 @@ impl FrameBuffer {
             self.start = 0;
         }
         self.bytes.extend_from_slice(received);
+    }
+
+    /// Returns whether [`Self::next`] has something to return: a whole message, or an error.
+    pub(crate) fn is_ready(&self) -> bool {
+        let pending = &self.bytes[self.start..];
+        pending.split_first_chunk::<4>().is_some_and(|(length, rest)| {
+            let length = u32::from_le_bytes(*length) as usize;
+            length > self.max_frame_bytes || rest.len() >= length
+        })
     }
 
     /// Returns the next whole message, if there is one.
@@ -349,7 +384,7 @@ mod tests {
             FromGuest::Log { level: LogLevel::Info, text: "é".repeat(1000) },
         ];
         for message in &sent {
-            write_frame(&mut wire, message).expect("a vector can be written");
+            append_frame(&mut wire, message).expect("a vector can be written");
         }
         for size in [1, 3, 4, 5, 1024, wire.len()] {
             let mut buffer = FrameBuffer::default();
