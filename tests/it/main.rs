@@ -10,6 +10,8 @@
 mod checkpoints;
 mod doctor;
 mod doctor_cluster;
+#[cfg(feature = "failpoints")]
+mod escaped;
 mod escapes;
 mod eval;
 mod failures;

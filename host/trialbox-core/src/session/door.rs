@@ -55,6 +55,10 @@ pub struct Loaded {
     pub landlock_abi: u32,
     /// True if the kernel refuses all system calls that are not on a list (seccomp).
     pub seccomp: bool,
+    /// True if a second list leaves only the system calls that trials need, which depend on the grants.
+    pub second_filter: bool,
+    /// True if the guest process has a root directory that holds nothing but the grants.
+    pub empty_root: bool,
     /// True if the address space is limited (`ulimit -v`), so that code checks the bounds of memories and is slower.
     pub small_address_space: bool,
     /// The time for loading or compiling.

@@ -1,6 +1,6 @@
 //! The environment of a guest's code, as its own side sees it: a separate process, or a thread of the host process.
 
-use crate::guest::lockdown;
+use crate::guest::lockdown::{self, FileAccess};
 use crate::wire::protocol::Grant;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,31 +10,77 @@ use wasmtime::Engine;
 /// The environment of a guest's code. On a thread, settings of the whole process stay untouched.
 #[derive(Debug)]
 pub(crate) enum GuestEnvironment {
-    Process {
-        /// True if the kernel filters the system calls of the process.
-        seccomp: bool,
-    },
+    Process,
     Thread(InterruptHandle),
 }
 
+/// The precautions that the kernel takes for a guest process.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Confinement {
+    /// True if the root directory holds the grants alone.
+    pub(crate) empty_root: bool,
+    /// True if system calls are filtered.
+    pub(crate) seccomp: bool,
+    /// True if a second filter leaves only the calls that trials need.
+    pub(crate) second_filter: bool,
+    /// The version of Landlock; 0 without.
+    pub(crate) landlock_abi: u32,
+}
+
 impl GuestEnvironment {
-    /// Returns whether the kernel filters system calls.
-    pub(crate) fn seccomp(&self) -> bool {
-        matches!(self, GuestEnvironment::Process { seccomp: true })
+    /// Confines the process to the grants, the directory of compiled code if there is one, and the system calls of
+    /// loading. Call it before the process receives the objective's bytes.
+    pub(crate) fn confine_to_load(
+        &self,
+        grants: &[Grant],
+        cache_dir: Option<&Path>,
+    ) -> Confinement {
+        let GuestEnvironment::Process = self else { return Confinement::default() };
+        Confinement {
+            // Landlock and the filter both refuse to mount.
+            empty_root: lockdown::enter_empty_root(grants, cache_dir),
+            seccomp: lockdown::filter_system_calls(),
+            second_filter: false,
+            landlock_abi: lockdown::leave_only(grants, cache_dir),
+        }
     }
 
-    /// Confines the process, see [`lockdown::leave_only`].
-    pub(crate) fn leave_only(&self, grants: &[Grant], cache_dir: Option<&Path>) -> u32 {
-        match self {
-            GuestEnvironment::Process { .. } => lockdown::leave_only(grants, cache_dir),
-            GuestEnvironment::Thread(_) => 0,
-        }
+    /// Confines the process to the grants and the system calls of trials. Call it before the objective's code runs.
+    ///
+    /// `found` is the result of [`Self::confine_to_load`]; a process that took compiled code from the cache has
+    /// received nothing of the objective's and was not confined before. `start_threads` starts the threads that trials
+    /// need.
+    pub(crate) fn confine_to_trials(
+        &self,
+        found: Option<Confinement>,
+        grants: &[Grant],
+        start_threads: impl FnOnce(),
+    ) -> Confinement {
+        let GuestEnvironment::Process = self else { return Confinement::default() };
+        let (empty_root, seccomp) = match found {
+            Some(found) => (found.empty_root, found.seccomp),
+            None => (lockdown::enter_empty_root(grants, None), false),
+        };
+        // Landlock holds for this thread and those that it starts later.
+        let landlock_abi = lockdown::leave_only(grants, None);
+        start_threads();
+        let access = if grants.iter().any(|grant| grant.writable) {
+            FileAccess::Writing
+        } else if grants.is_empty() {
+            FileAccess::None
+        } else {
+            // The third version is the first that refuses to truncate.
+            FileAccess::Reading { is_enforced: landlock_abi >= 3 }
+        };
+        let second_filter = lockdown::filter_after_loading(access);
+        let seccomp = seccomp || second_filter || lockdown::filter_system_calls();
+        Confinement { empty_root, seccomp, second_filter, landlock_abi }
     }
 
     /// Enlarges the stack, see [`lockdown::make_room_for_stack`]. A thread starts with its stack.
     pub(crate) fn make_room_for_stack(&self, wasm_bytes: u64) -> u64 {
         match self {
-            GuestEnvironment::Process { .. } => lockdown::make_room_for_stack(wasm_bytes),
+            GuestEnvironment::Process => lockdown::make_room_for_stack(wasm_bytes),
             GuestEnvironment::Thread(_) => wasm_bytes,
         }
     }
@@ -42,7 +88,7 @@ impl GuestEnvironment {
     /// Limits the memory of `work`, see [`lockdown::with_memory_limit`].
     pub(crate) fn with_memory_limit<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
         match self {
-            GuestEnvironment::Process { .. } => lockdown::with_memory_limit(bytes, work),
+            GuestEnvironment::Process => lockdown::with_memory_limit(bytes, work),
             GuestEnvironment::Thread(_) => work(),
         }
     }
@@ -90,6 +136,12 @@ impl std::fmt::Debug for Shared {
 }
 
 impl InterruptHandle {
+    /// Returns whether the host process has interrupted the guest.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.0.is_interrupted.load(Ordering::SeqCst)
+    }
+
     /// Interrupts the running call and all later calls.
     pub(crate) fn interrupt(&self) {
         self.0.is_interrupted.store(true, Ordering::SeqCst);

@@ -125,6 +125,12 @@ impl Link {
         std::mem::take(&mut self.lock().stderr_tail)
     }
 
+    /// Starts the thread that sends delayed messages, if it can be started.
+    pub(crate) fn start_sender(&self) {
+        let mut inner = self.lock();
+        self.has_sender(&mut inner);
+    }
+
     /// Starts the thread that sends delayed messages, if it does not run, and returns whether it runs. Without the
     /// thread, a message would wait for the next one, which may be hours away.
     fn has_sender(&self, inner: &mut Inner) -> bool {

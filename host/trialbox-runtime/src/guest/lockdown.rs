@@ -1,13 +1,18 @@
 //! The lockdown of the guest process: the kernel confines it to its grants even if WebAssembly or WASI fails to.
 //!
-//! The process gives up its rights in three steps, each as early as possible. Descriptors, rights and system calls that
-//! it never needs go before it receives anything. All files but the grants and the cache go before it receives the
-//! objective's bytes. The cache goes before the objective's code runs. The sandbox holds without these steps, so a
-//! kernel that lacks one costs a precaution, and the trial runs.
+//! The process gives up its rights in three steps, each as early as possible. Descriptors and rights that it never
+//! needs go before it receives anything. All files but the grants and the cache, and system calls that it never needs,
+//! go before it receives the objective's bytes. The cache, and the calls that only loading needs, go before the
+//! objective's code runs. The sandbox holds without these steps, so a kernel that lacks one costs a precaution, and the
+//! trial runs.
 
+mod after_loading;
+mod empty_root;
 mod omitted;
 mod system_calls;
 
+pub(crate) use after_loading::{FileAccess, filter_after_loading};
+pub(crate) use empty_root::Visible;
 pub(crate) use system_calls::filter_system_calls;
 
 use crate::wire::protocol::Grant;
@@ -21,6 +26,7 @@ use rustix::process::{
 };
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
 
 /// The most descriptors of the guest process, including those of the files that the guest opens.
 const MAX_DESCRIPTORS: u64 = 512;
@@ -54,16 +60,53 @@ pub struct Precautions {
     pub landlock_abi: u32,
     /// True if the kernel refuses system calls that are not on a list.
     pub seccomp: bool,
+    /// True if the kernel gives a process a root directory that holds the grants alone.
+    pub empty_root: bool,
 }
 
-/// Returns the precautions that this machine's kernel offers, by applying them to a thread that ends immediately.
-pub fn precautions() -> Precautions {
+/// Returns the precautions that this machine's kernel offers, by applying them to a thread, and to a process of the
+/// program `program`, that end immediately.
+pub fn precautions(program: &Path) -> Precautions {
     let confined = std::thread::spawn(|| {
         let _ = rustix::thread::set_no_new_privs(true);
-        let landlock_abi = leave_only(&[], None);
-        Precautions { landlock_abi, seccomp: filter_system_calls() }
+        (leave_only(&[], None), filter_system_calls())
     });
-    confined.join().unwrap_or(Precautions { landlock_abi: 0, seccomp: false })
+    let (landlock_abi, seccomp) = confined.join().unwrap_or((0, false));
+    Precautions { landlock_abi, seccomp, empty_root: offers_empty_root(program) }
+}
+
+/// The second argument of a guest process that only finds out whether it gets an empty root.
+const TRIES_ROOT: &str = "root";
+
+/// The exit code of a guest process that got an empty root.
+const GOT_ROOT: u8 = 57;
+
+/// Only a process of one thread can get one.
+fn offers_empty_root(program: &Path) -> bool {
+    let status = Command::new(program)
+        .args(["__guest", TRIES_ROOT])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    status.is_ok_and(|status| status.code() == Some(i32::from(GOT_ROOT)))
+}
+
+/// Returns the exit code of a guest process that was started to find out whether it gets an empty root.
+pub(crate) fn tries_root() -> Option<ExitCode> {
+    (std::env::args().nth(2)? == TRIES_ROOT).then(|| {
+        let _ = rustix::thread::set_no_new_privs(true);
+        if empty_root::enter(&[]) { ExitCode::from(GOT_ROOT) } else { ExitCode::SUCCESS }
+    })
+}
+
+/// Gives this process a root directory that holds the grants alone, and the directory of compiled code if there is one.
+/// Returns whether the kernel does that.
+pub(crate) fn enter_empty_root(grants: &[Grant], cache_dir: Option<&Path>) -> bool {
+    let granted =
+        grants.iter().map(|grant| Visible { path: &grant.host, writable: grant.writable });
+    let cache = cache_dir.map(|path| Visible { path, writable: true });
+    empty_root::enter(&granted.chain(cache).collect::<Vec<_>>())
 }
 
 /// Closes all descriptors but the standard three: the host process may have inherited one of a secret file. Call it

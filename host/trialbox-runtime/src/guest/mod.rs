@@ -7,6 +7,8 @@ pub(crate) mod counting_clock;
 pub(crate) mod deterministic;
 pub(crate) mod engine;
 pub(crate) mod environment;
+#[cfg(feature = "failpoints")]
+pub(crate) mod escaped;
 pub(crate) mod failure;
 pub(crate) mod host_state;
 #[cfg(feature = "failpoints")]

@@ -5,7 +5,9 @@ use crate::guest::bindings::exports::trialbox::objective::{describe, objective};
 use crate::guest::cache::{Cache, Reservation};
 use crate::guest::deterministic;
 use crate::guest::engine::{address_space_is_small, new_engine};
-use crate::guest::environment::{GuestEnvironment, InterruptHandle};
+use crate::guest::environment::{Confinement, GuestEnvironment, InterruptHandle};
+#[cfg(feature = "failpoints")]
+use crate::guest::escaped;
 use crate::guest::failure::classify;
 use crate::guest::host_state::{HostState, Rights};
 #[cfg(feature = "failpoints")]
@@ -30,9 +32,13 @@ use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings;
 use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::runtime::with_ambient_tokio_runtime;
 
 /// Runs the guest process from start to end. Standard input is the socket to the host process.
 pub fn run_guest() -> ExitCode {
+    if let Some(code) = lockdown::tries_root() {
+        return code;
+    }
     match serve_as_process() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -77,8 +83,7 @@ fn serve_as_process() -> wasmtime::Result<()> {
     signals::leave_signals_to_host()?;
     // Compiled code is saved in a file.
     signals::survive_file_limits()?;
-    let seccomp = lockdown::filter_system_calls();
-    serve(&link, GuestEnvironment::Process { seccomp })
+    serve(&link, GuestEnvironment::Process)
 }
 
 fn serve(link: &Link, environment: GuestEnvironment) -> wasmtime::Result<()> {
@@ -136,8 +141,18 @@ impl Guest {
         let engine = new_engine(request.engine).map_err(internal)?;
         environment.set_engine(&engine);
         let compiled = compile(link, &request, &engine, &environment)?;
+        // The image of a memory is a file without a name, which cannot be made later. An error comes again with the
+        // first instance.
+        let _ = compiled.component.initialize_copy_on_write_image();
         // The objective's code runs only after this: `describe` is its first call.
-        let landlock_abi = environment.leave_only(&request.grants_of_trial(), None);
+        let grants = request.grants_of_trial();
+        let confinement = environment.confine_to_trials(compiled.confinement, &grants, || {
+            start_threads(link, &compiled.component, &engine);
+        });
+        #[cfg(feature = "failpoints")]
+        if let Some(found) = escaped::attempts(&grants) {
+            return Err(Rejection::new(RejectionCode::Invalid, found, ""));
+        }
         let mut linker = new_linker(&engine).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_functions(&mut linker).map_err(internal)?;
@@ -155,8 +170,10 @@ impl Guest {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
-            landlock_abi,
-            seccomp: guest.environment.seccomp(),
+            landlock_abi: confinement.landlock_abi,
+            seccomp: confinement.seccomp,
+            second_filter: confinement.second_filter,
+            empty_root: confinement.empty_root,
             small_address_space: address_space_is_small(),
             load_time: started.elapsed(),
         };
@@ -246,6 +263,8 @@ struct Compiled {
     component: Component,
     from_cache: bool,
     cache_problem: Option<String>,
+    /// The confinement for compiling; `None` if the code came from the cache.
+    confinement: Option<Confinement>,
 }
 
 /// Takes compiled code from the cache, or compiles the component and saves the code there. Compiling is the first
@@ -258,7 +277,12 @@ fn compile(
 ) -> Result<Compiled, Rejection> {
     let cache = Cache::new(request, engine);
     let cached = || deserialize(engine, &cache.read()?).ok();
-    let from_cache = |component| Compiled { component, from_cache: true, cache_problem: None };
+    let from_cache = |component| Compiled {
+        component,
+        from_cache: true,
+        cache_problem: None,
+        confinement: None,
+    };
     if let Some(component) = cached() {
         return Ok(from_cache(component));
     }
@@ -268,7 +292,8 @@ fn compile(
         return Ok(from_cache(component));
     }
     let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
-    environment.leave_only(&request.grants_of_trial(), reservation.map(Reservation::directory));
+    let directory = reservation.map(Reservation::directory);
+    let confinement = Some(environment.confine_to_load(&request.grants_of_trial(), directory));
     let module = receive_module(link)?;
     let compiled = environment
         .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
@@ -282,7 +307,18 @@ fn compile(
             "please report this",
         )
     })?;
-    Ok(Compiled { component, from_cache: false, cache_problem })
+    Ok(Compiled { component, from_cache: false, cache_problem, confinement })
+}
+
+/// Starts the threads that a trial may need: the one that sends delayed messages and, for the functions of WASI that
+/// wait, an executor.
+fn start_threads(link: &Link, component: &Component, engine: &Engine) {
+    link.start_sender();
+    let ty = component.component_type();
+    if ty.imports(engine).any(|(name, _)| name.starts_with("wasi:")) {
+        // Without threads it panics, now or when it is needed.
+        let _ = std::panic::catch_unwind(|| with_ambient_tokio_runtime(|| ()));
+    }
 }
 
 fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {

@@ -218,7 +218,7 @@ pub(crate) struct GuestThread {
 }
 
 impl GuestThread {
-    fn spawn(
+    pub(crate) fn spawn(
         stack_bytes: u64,
         work: impl FnOnce(InterruptHandle) -> Result<(), String> + Send + 'static,
     ) -> io::Result<Self> {

@@ -48,17 +48,21 @@ impl Door for Sandbox {
         if self.config.isolation == Isolation::Thread {
             return "WebAssembly alone; it runs on a thread of this process".to_owned();
         }
-        let mut mechanisms = Vec::new();
-        if loaded.landlock_abi > 0 {
-            mechanisms.push(format!("Landlock {}", loaded.landlock_abi));
+        if loaded.landlock_abi == 0 && !loaded.seccomp && !loaded.empty_root {
+            return "WebAssembly alone; this kernel offers no Landlock, seccomp or empty root"
+                .to_owned();
         }
-        if loaded.seccomp {
-            mechanisms.push("seccomp".to_owned());
-        }
-        if mechanisms.is_empty() {
-            return "WebAssembly alone; this kernel offers neither Landlock nor seccomp".to_owned();
-        }
-        format!("WebAssembly, and by the kernel with {}", mechanisms.join(" and "))
+        let landlock = match loaded.landlock_abi {
+            0 => "no Landlock".to_owned(),
+            abi => format!("Landlock {abi}"),
+        };
+        let seccomp = match (loaded.seccomp, loaded.second_filter) {
+            (true, true) => "seccomp in two stages",
+            (true, false) => "seccomp in one stage",
+            (false, _) => "no seccomp",
+        };
+        let root = if loaded.empty_root { "an empty root" } else { "no empty root" };
+        format!("WebAssembly, and by the kernel with {landlock}, {seccomp} and {root}")
     }
 
     fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {

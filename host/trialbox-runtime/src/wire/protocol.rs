@@ -17,7 +17,7 @@ use trialbox_core::study::limits::{Limit, Limits};
 const FRAMING_BYTES: usize = 64 << 10;
 
 /// The environment variable that names the precautions to leave out, for benchmarks of what they cost; never in a
-/// release: `landlock`, `seccomp` or both with a comma.
+/// release: `landlock`, `seccomp`, `second-filter` and `root`, with commas.
 #[cfg(feature = "failpoints")]
 pub(crate) const OMITTED_PRECAUTIONS: &str = "TRIALBOX_WITHOUT";
 
@@ -26,9 +26,14 @@ pub(crate) const OMITTED_PRECAUTIONS: &str = "TRIALBOX_WITHOUT";
 #[cfg(feature = "failpoints")]
 pub(crate) const IMPOSTOR: &str = "TRIALBOX_IMPOSTOR";
 
+/// The environment variable that makes the guest process try the system calls of `guest/escaped.rs` where an
+/// objective's code would run, for tests; never in a release. Its value is a folder that is not granted.
+#[cfg(feature = "failpoints")]
+pub(crate) const ESCAPED: &str = "TRIALBOX_ESCAPED";
+
 /// The environment variables that the host process passes on to the guest process.
 #[cfg(feature = "failpoints")]
-pub(crate) const PASSED_ON: [&str; 2] = [OMITTED_PRECAUTIONS, IMPOSTOR];
+pub(crate) const PASSED_ON: [&str; 3] = [OMITTED_PRECAUTIONS, IMPOSTOR, ESCAPED];
 
 /// A message from the host process.
 #[derive(Debug, Serialize, Deserialize)]

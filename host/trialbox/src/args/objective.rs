@@ -253,6 +253,11 @@ impl ObjectivePlan {
                  them"
             );
         }
+        if is_process && !loaded.empty_root {
+            tracing::info!(
+                "this kernel offers no empty root to the guest process: files that are not granted have names there"
+            );
+        }
         if loaded.small_address_space {
             tracing::info!(
                 "the address space is limited (ulimit -v): memory is checked in code, 1.3 to 1.7 times slower"

@@ -198,6 +198,8 @@ fn component_record(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) 
         from_cache: ready.loaded.from_cache,
         landlock_abi: ready.loaded.landlock_abi,
         seccomp: ready.loaded.seccomp,
+        second_filter: ready.loaded.second_filter,
+        empty_root: ready.loaded.empty_root,
         small_address_space: ready.loaded.small_address_space,
         load_seconds: ready.loaded.load_time.as_secs_f64(),
         description: ready.loaded.description.as_ref().map(description_record),

@@ -30,6 +30,9 @@ pub(crate) struct Facts {
     pub(crate) landlock_abi: u32,
     /// True if the kernel filters system calls with seccomp.
     pub(crate) seccomp: bool,
+    /// True if the kernel gives a guest process a root directory that holds nothing but the grants.
+    #[serde(default)]
+    pub(crate) empty_root: bool,
     /// The limits on the process.
     pub(crate) rlimits: Rlimits,
     /// True if memory accesses must be checked in code for lack of address space.
@@ -95,7 +98,8 @@ impl Facts {
     /// Collects the facts about this machine, for a study in this folder.
     pub(crate) fn here(folder: &Path) -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-        let precautions = trialbox_runtime::precautions();
+        let program = std::env::current_exe().unwrap_or_default();
+        let precautions = trialbox_runtime::precautions(&program);
         let job = SlurmJob::current();
         let end_told = job.as_ref().is_some_and(|job| job.end_time.is_some());
         let squeue_problem = match &job {
@@ -111,6 +115,7 @@ impl Facts {
             cpu: cpu_model(),
             landlock_abi: precautions.landlock_abi,
             seccomp: precautions.seccomp,
+            empty_root: precautions.empty_root,
             rlimits: Rlimits::here(),
             small_address_space: trialbox_runtime::address_space_is_small(),
             job_memory_mib: variable("SLURM_MEM_PER_NODE").and_then(|text| text.parse().ok()),

@@ -1,5 +1,5 @@
-//! The system calls that a guest process may make: those that wasmtime, the file system of wasmtime-wasi and Rust's
-//! std need. A bug in the kernel that needs a rare call is out of reach.
+//! The system calls that a guest process may make while it loads its objective: those that wasmtime, the file system of
+//! wasmtime-wasi and Rust's std need. A bug in the kernel that needs a rare call is out of reach.
 //!
 //! The filter (seccomp) sees the number of a call and its plain arguments, and no memory behind pointers. Landlock
 //! therefore decides which files may be opened.
@@ -123,6 +123,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
+    libc::SYS_seccomp,
 ];
 
 /// Older variants of some of these, which C libraries still use on older architectures.
@@ -153,22 +154,10 @@ const ALLOWED_OF_OLD: &[i64] = &[];
 
 /// Returns the calls that are allowed if one of the conditions on their arguments holds.
 fn conditions() -> Vec<(i64, Vec<Result<SeccompCondition, BackendError>>)> {
-    let new_namespaces = libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWUSER
-        | libc::CLONE_NEWUTS;
-    let thread = libc::CLONE_THREAD as u64;
-    let of_clone = SeccompCmpOp::MaskedEq(thread | new_namespaces as u64);
     let own_pid = getpid().as_raw_nonzero().get() as u64;
     vec![
         // A new thread of this process, and no new process or namespace.
-        (
-            libc::SYS_clone,
-            vec![SeccompCondition::new(0, SeccompCmpArgLen::Qword, of_clone, thread)],
-        ),
+        (libc::SYS_clone, vec![makes_a_thread()]),
         // Without the commands that make the kernel send signals to other processes.
         (libc::SYS_fcntl, FCNTL_COMMANDS.map(|command| equals(1, command as u64)).into()),
         // The name of a thread, and the promise that `landlock_restrict_self` requires.
@@ -200,8 +189,22 @@ const FCNTL_COMMANDS: [i32; 7] = [
     libc::F_SETFL,
 ];
 
+/// Returns the condition that `clone` makes a thread of this process, and no process or namespace.
+pub(super) fn makes_a_thread() -> Result<SeccompCondition, BackendError> {
+    let new_namespaces = libc::CLONE_NEWCGROUP
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWUSER
+        | libc::CLONE_NEWUTS;
+    let thread = libc::CLONE_THREAD as u64;
+    let of_clone = SeccompCmpOp::MaskedEq(thread | new_namespaces as u64);
+    SeccompCondition::new(0, SeccompCmpArgLen::Qword, of_clone, thread)
+}
+
 /// Returns the condition that an argument of 32 bits has this value.
-fn equals(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
+pub(super) fn equals(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }
 
@@ -212,6 +215,12 @@ fn equals(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
 fn install(program: &BpfProgram) -> bool {
     // `seccomp` has the flag since Linux 4.17.
     install_with(program, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW) || install_with(program, 0)
+}
+
+/// Installs a filter for all threads of this process, whose filters must be the same so far.
+pub(super) fn install_for_all_threads(program: &BpfProgram) -> bool {
+    let all = libc::SECCOMP_FILTER_FLAG_TSYNC;
+    install_with(program, all | libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW) || install_with(program, all)
 }
 
 #[expect(unsafe_code, reason = "neither std nor rustix has this call")]

@@ -39,8 +39,10 @@ impl Attempts {
 
 #[test]
 fn asking_for_the_precautions_does_not_confine_the_caller() {
-    let found = precautions();
-    assert_eq!(precautions(), found);
+    let program = Path::new("/bin/true");
+    let found = precautions(program);
+    assert_eq!(precautions(program), found);
+    assert!(!found.empty_root, "that program does not know the argument");
     // Landlock would refuse the first, seccomp the second.
     File::open("/proc/self/status").expect("a file that is not granted");
     TcpListener::bind("127.0.0.1:0").expect("a socket");

@@ -29,6 +29,10 @@ pub(crate) struct ComponentRecord {
     pub(crate) landlock_abi: u32,
     /// True if seccomp confines the guest process.
     pub(crate) seccomp: bool,
+    /// True if a second filter leaves only the system calls that trials need.
+    pub(crate) second_filter: bool,
+    /// True if the guest process has a root directory that holds nothing but the grants.
+    pub(crate) empty_root: bool,
     /// True if the address space is limited (`ulimit -v`), which slows memory accesses down.
     pub(crate) small_address_space: bool,
     /// The seconds until the objective was ready.

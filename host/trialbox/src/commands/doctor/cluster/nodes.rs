@@ -53,7 +53,12 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
     let lacking: Vec<&Facts> = nodes.iter().filter(is_lacking).copied().collect();
     let Some(worst) = lacking.first() else {
         let abi = nodes.iter().map(|facts| facts.landlock_abi).min().unwrap_or_default();
-        let found = format!("{} confines guests by Landlock {abi} and seccomp", subject(nodes));
+        let root = match nodes.iter().all(|facts| facts.empty_root) {
+            true => "an empty root",
+            false => "no empty root",
+        };
+        let found =
+            format!("{} confines guests by Landlock {abi}, seccomp and {root}", subject(nodes));
         let meaning = "the kernel keeps objectives to their grants too";
         return vec![Finding::ok("confinement", found).meaning(meaning)];
     };

@@ -23,6 +23,7 @@ pub(in super::super) fn facts(node: &str) -> Facts {
         cpu: Some("Xeon".to_owned()),
         landlock_abi: 4,
         seccomp: true,
+        empty_root: true,
         rlimits: Rlimits::default(),
         small_address_space: false,
         job_memory_mib: Some(256),
