@@ -4,6 +4,7 @@ use std::time::Duration;
 use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, Reader as _, Studies as _};
+use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
@@ -18,14 +19,22 @@ use trialbox_storage::MemoryStorage;
 /// The first byte is the size of the pieces in which the others arrive.
 pub fn protocol(bytes: &[u8]) {
     let Some((piece, said)) = bytes.split_first() else { return };
-    let mut storage = MemoryStorage::new();
-    let study = storage.create_study(&new_study()).expect("a storage without studies");
     let mut objective =
         |session: &mut TrialSession| converse(said, usize::from(*piece) + 1, session);
+    run_recorded(&mut objective, &StoppedClock);
+}
+
+/// Runs a trial and checks that it is recorded as the host reports it.
+pub(crate) fn run_recorded(
+    objective: &mut dyn FnMut(&mut TrialSession) -> Evaluation,
+    clock: &dyn Clock,
+) {
+    let mut storage = MemoryStorage::new();
+    let study = storage.create_study(&new_study()).expect("a storage without studies");
     let end = run_trial(
-        &context(&study),
+        &context(&study, clock),
         &mut storage,
-        &mut objective,
+        &mut |session: &mut TrialSession| objective(session),
         &BeginTrial {
             owner: Json::Null,
             has_heartbeat: false,
@@ -63,13 +72,13 @@ fn new_study() -> NewStudy {
     }
 }
 
-fn context(study: &StudyRecord) -> TrialContext<'_> {
+fn context<'a>(study: &'a StudyRecord, clock: &'a dyn Clock) -> TrialContext<'a> {
     TrialContext {
         study,
         seed: 1,
         sampler: &RandomSampler,
         pruner: &NopPruner,
-        clock: &StoppedClock,
+        clock,
         limits: SessionLimits::default(),
         retry: None,
         on_deadline: OnDeadline::default(),

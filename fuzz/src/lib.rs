@@ -5,8 +5,12 @@
 //! law. Only `cargo xtask fuzz` builds the programs.
 
 mod conversation;
+mod database;
+mod timing;
 
 pub use conversation::protocol;
+pub use database::database;
+pub use timing::timing;
 
 use std::path::Path;
 use trialbox_core::space::transform::{bounds, untransform};
@@ -21,6 +25,19 @@ pub fn precheck(bytes: &[u8]) {
             assert!(rejection.message.starts_with("`fuzzed.wasm` "), "{rejection:?}");
             assert!(rejection.help.is_some(), "{rejection:?}");
         }
+    }
+}
+
+/// Checks that what a guest process says of its objective is refused with a sentence, or taken.
+///
+/// The bytes are those of the message that says it.
+pub fn description(bytes: &[u8]) {
+    match trialbox_runtime::fuzzing::describe(bytes) {
+        Ok(loaded) => {
+            // What a guest process reports is shown and written, so it must be written at all.
+            let _ = format!("{loaded:?}");
+        }
+        Err(rejection) => assert!(!rejection.message.is_empty(), "{rejection:?}"),
     }
 }
 
@@ -105,6 +122,21 @@ mod tests {
     #[test]
     fn conversations_end_as_one_recorded_trial() {
         check("protocol", protocol);
+    }
+
+    #[test]
+    fn trials_end_in_time_whatever_a_guest_process_does_and_when() {
+        check("timing", timing);
+    }
+
+    #[test]
+    fn readers_of_a_damaged_database_return() {
+        check("database", database);
+    }
+
+    #[test]
+    fn descriptions_are_rejected_or_texts_of_bounded_length() {
+        check("description", description);
     }
 
     #[test]

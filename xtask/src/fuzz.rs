@@ -11,7 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs of the crate `fuzz`.
-pub(crate) const TARGETS: [&str; 4] = ["protocol", "precheck", "json", "distribution"];
+pub(crate) const TARGETS: [&str; 7] =
+    ["protocol", "timing", "description", "precheck", "database", "json", "distribution"];
 
 /// The variable that is set where this program stands in for the compiler.
 const AS_COMPILER: &str = "TRIALBOX_FUZZ_COMPILER";
