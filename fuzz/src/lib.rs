@@ -107,16 +107,56 @@ fn draw(distribution: &Distribution) {
 mod tests {
     use super::*;
 
-    /// Checks a law with all inputs of its corpus.
+    /// The variable with the number of mutants of each input, for longer runs without a fuzzer.
+    const MUTANTS: &str = "TRIALBOX_FUZZ_MUTANTS";
+
+    /// Checks a law with all inputs of its corpus, and with a few mutants of each.
     fn check(target: &str, law: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
         let inputs = std::fs::read_dir(&folder).expect("a folder of inputs");
+        let mutants = std::env::var(MUTANTS).ok().and_then(|text| text.parse().ok()).unwrap_or(8);
+        let mut random = Random(1);
         let mut count = 0;
         for input in inputs {
-            law(&std::fs::read(input.expect("an input").path()).expect("an input"));
+            let input = std::fs::read(input.expect("an input").path()).expect("an input");
+            law(&input);
+            let mut mutant = input.clone();
+            for n in 0..mutants {
+                // A long walk from one input leads to bytes that mean nothing.
+                if n % 16 == 0 {
+                    mutant.clone_from(&input);
+                }
+                random.mutate(&mut mutant);
+                law(&mutant);
+            }
             count += 1;
         }
         assert!(count > 0, "{} is empty", folder.display());
+    }
+
+    /// Numbers that are the same in each run (Marsaglia, "Xorshift RNGs", 2003).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % end.max(1) as u64) as usize
+        }
+
+        /// Changes, removes, repeats or inserts bytes.
+        fn mutate(&mut self, bytes: &mut Vec<u8>) {
+            let at = self.below(bytes.len());
+            let end = (at + 1 + self.below(8)).min(bytes.len());
+            match self.below(5) {
+                0 if !bytes.is_empty() => bytes[at] ^= 1 << self.below(8),
+                1 if !bytes.is_empty() => bytes[at] = self.below(256) as u8,
+                2 if !bytes.is_empty() => drop(bytes.drain(at..end)),
+                3 if bytes.len() < 4096 => bytes.extend_from_within(at.min(end)..end),
+                _ => bytes.insert(at.min(bytes.len()), self.below(256) as u8),
+            }
+        }
     }
 
     #[test]
