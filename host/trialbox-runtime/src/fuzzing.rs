@@ -82,7 +82,7 @@ pub fn run_with(script: Vec<Action>, limit: Duration, session: &mut TrialSession
     match Call::new(&mut guest, &config, CheckpointState::Unavailable).run(session) {
         CallEnd::Returned(end) => to_evaluation(end),
         CallEnd::Ended(evaluation) => evaluation,
-        CallEnd::Died => Evaluation::Fail(guest.post_mortem()),
+        CallEnd::Died => Evaluation::Fail(guest.post_mortem(&config.limits)),
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::session::objective::Objective;
 use crate::study::artifact::Description;
 use crate::study::limits::{LimitHit, Limits};
+use crate::value::text::shorten;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
@@ -108,10 +109,22 @@ pub struct Rejection {
     pub limit: Option<LimitHit>,
 }
 
+/// The length of a rejection's message. It may quote a component, whose names can have megabytes.
+const MAX_MESSAGE_CHARS: usize = 1000;
+
 impl Rejection {
-    /// Returns a rejection with a way to mend it.
+    /// Returns a rejection with a way to mend it. Text beyond 1000 characters is left out.
     pub fn new(code: RejectionCode, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Rejection { code, message: message.into(), help: Some(help.into()), limit: None }
+        let message = shorten(&message.into(), MAX_MESSAGE_CHARS);
+        Rejection { code, message, help: Some(help.into()), limit: None }
+    }
+
+    /// Returns the rejection of an objective whose loading reached a limit. `what` is the end of a sentence such as
+    /// `takes too long`.
+    pub fn of_compile_limit(what: &str, hit: LimitHit) -> Self {
+        let message = format!("compiling and describing the objective {what}: {hit}");
+        let help = "raise the limit if you trust the author of the objective";
+        Rejection::new(RejectionCode::CompileLimit, message, help).with_limit(hit)
     }
 
     /// Adds the limit that was reached.

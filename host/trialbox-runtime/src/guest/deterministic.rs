@@ -7,18 +7,15 @@
 
 use crate::guest::counting_clock::CountingClock;
 use crate::guest::host_state::HostState;
-use std::collections::VecDeque;
+use crate::guest::listings::{FILESYSTEM, answer};
 use wasmtime::component::{Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
-    Descriptor, DescriptorStat, DescriptorType, DirectoryEntryStream, ErrorCode, Host,
-    HostDescriptor, HostDirectoryEntryStream, PathFlags,
+    Descriptor, DescriptorStat, DescriptorType, HostDescriptor, PathFlags,
 };
-use wasmtime_wasi::p2::{DynPollable, FsError, FsResult, Pollable, subscribe};
-
-const FILESYSTEM: &str = "wasi:filesystem/types@0.2.12";
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 
@@ -66,18 +63,6 @@ fn pass(
 
 fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
     let mut types = linker.instance(FILESYSTEM)?;
-    types.func_wrap("[method]descriptor.read-directory", |store, (dir,)| {
-        answer(store, |state| read_directory(state, dir))
-    })?;
-    types.func_wrap(
-        "[method]directory-entry-stream.read-directory-entry",
-        |mut store: StoreContextMut<'_, HostState>,
-         (stream,): (Resource<DirectoryEntryStream>,)| {
-            let listing = store.data_mut().seen_files.listings.get_mut(&stream.rep());
-            let entry = listing.and_then(VecDeque::pop_front);
-            Ok((entry.transpose(),))
-        },
-    )?;
     types.func_wrap("[method]descriptor.stat", |store, (file,)| {
         answer(store, |state| state.filesystem().stat(file).map(without_times))
     })?;
@@ -100,45 +85,6 @@ fn fix_filesystem(linker: &mut Linker<HostState>) -> Result<()> {
         },
     )?;
     Ok(())
-}
-
-/// Calls a function of the file system, and converts its error as WASI does.
-fn answer<T>(
-    mut store: StoreContextMut<'_, HostState>,
-    call: impl FnOnce(&mut HostState) -> FsResult<T>,
-) -> Result<(Result<T, ErrorCode>,)> {
-    let state = store.data_mut();
-    Ok((match call(state) {
-        Ok(value) => Ok(value),
-        Err(error) => Err(state.filesystem().convert_error_code(error)?),
-    },))
-}
-
-fn read_directory(
-    state: &mut HostState,
-    dir: Resource<Descriptor>,
-) -> FsResult<Resource<DirectoryEntryStream>> {
-    let stream = state.filesystem().read_directory(dir)?;
-    let again = || Resource::new_borrow(stream.rep());
-    let mut entries = Vec::new();
-    loop {
-        match state.filesystem().read_directory_entry(again()) {
-            Ok(Some(entry)) => entries.push(Ok(entry)),
-            Ok(None) => break,
-            // An error may concern a single entry, such as a name that is not UTF-8.
-            Err(error) => {
-                let code = state.filesystem().convert_error_code(error);
-                entries.push(Err(code.map_err(FsError::trap)?));
-            }
-        }
-    }
-    entries.sort_by(|a, b| match (a, b) {
-        (Ok(a), Ok(b)) => a.name.cmp(&b.name),
-        (a, b) => b.is_ok().cmp(&a.is_ok()),
-    });
-    // The number may be that of an earlier stream, which was dropped.
-    state.seen_files.listings.insert(stream.rep(), entries.into());
-    Ok(stream)
 }
 
 /// Removes the times of a file, which the content does not determine. The file system alone determines the size of a

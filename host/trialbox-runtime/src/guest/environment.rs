@@ -1,16 +1,20 @@
 //! The environment of a guest's code, as its own side sees it: a separate process, or a thread of the host process.
 
-use crate::guest::lockdown::{self, FileAccess};
-use crate::wire::protocol::Grant;
+use crate::guest::engine::address_space_is_small;
+use crate::guest::lockdown::{self, FileAccess, OwnStatus};
+use crate::wire::protocol::{Grant, GuestLimits};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use wasmtime::Engine;
 
+/// The memory that the process may take during a call beyond what is counted: buffers, resources, a thread.
+const RESERVE_BYTES: u64 = 24 << 20;
+
 /// The environment of a guest's code. On a thread, settings of the whole process stay untouched.
 #[derive(Debug)]
 pub(crate) enum GuestEnvironment {
-    Process,
+    Process { status: OwnStatus },
     Thread(InterruptHandle),
 }
 
@@ -35,7 +39,7 @@ impl GuestEnvironment {
         grants: &[Grant],
         cache_dir: Option<&Path>,
     ) -> Confinement {
-        let GuestEnvironment::Process = self else { return Confinement::default() };
+        let GuestEnvironment::Process { .. } = self else { return Confinement::default() };
         Confinement {
             // Landlock and the filter both refuse to mount.
             empty_root: lockdown::enter_empty_root(grants, cache_dir),
@@ -56,7 +60,7 @@ impl GuestEnvironment {
         grants: &[Grant],
         start_threads: impl FnOnce(),
     ) -> Confinement {
-        let GuestEnvironment::Process = self else { return Confinement::default() };
+        let GuestEnvironment::Process { .. } = self else { return Confinement::default() };
         let (empty_root, seccomp) = match found {
             Some(found) => (found.empty_root, found.seccomp),
             None => (lockdown::enter_empty_root(grants, None), false),
@@ -80,16 +84,38 @@ impl GuestEnvironment {
     /// Enlarges the stack, see [`lockdown::make_room_for_stack`]. A thread starts with its stack.
     pub(crate) fn make_room_for_stack(&self, wasm_bytes: u64) -> u64 {
         match self {
-            GuestEnvironment::Process => lockdown::make_room_for_stack(wasm_bytes),
+            GuestEnvironment::Process { .. } => lockdown::make_room_for_stack(wasm_bytes),
             GuestEnvironment::Thread(_) => wasm_bytes,
         }
     }
 
-    /// Limits the memory of `work`, see [`lockdown::with_memory_limit`].
-    pub(crate) fn with_memory_limit<T>(&self, bytes: u64, work: impl FnOnce() -> T) -> T {
+    /// Limits the memory of the compiler, and of what is in memory beside it.
+    pub(crate) fn limit_memory_of_compiler(&self, bytes: u64) {
         match self {
-            GuestEnvironment::Process => lockdown::with_memory_limit(bytes, work),
-            GuestEnvironment::Thread(_) => work(),
+            GuestEnvironment::Process { .. } => lockdown::limit_memory(bytes),
+            GuestEnvironment::Thread(_) => {}
+        }
+    }
+
+    /// Returns the memory that the process has for itself. Call it while no instance exists.
+    pub(crate) fn own_bytes(&self) -> u64 {
+        match self {
+            GuestEnvironment::Process { status, .. } => status.data_bytes().unwrap_or(0),
+            GuestEnvironment::Thread(_) => 0,
+        }
+    }
+
+    /// Limits the memory of an instance, beside the `own_bytes` that the process has for itself. The meter counts what
+    /// an instance asks for; this counts everything, such as the pieces that a call copies.
+    pub(crate) fn limit_memory_of_instance(&self, own_bytes: u64, limits: &GuestLimits) {
+        if let GuestEnvironment::Process { .. } = self {
+            // Without reserved addresses a memory that grows is copied, and for a moment there are two.
+            let copies = if address_space_is_small() { 2 } else { 1 };
+            let passed = limits.random_bytes.saturating_add(limits.payload_bytes.saturating_mul(2));
+            let memory = limits.memory_bytes.saturating_mul(copies);
+            lockdown::limit_memory(
+                [own_bytes, memory, passed].into_iter().fold(RESERVE_BYTES, u64::saturating_add),
+            );
         }
     }
 

@@ -1,6 +1,6 @@
 //! The errors of wasmtime when a guest does not return, in the words of this project.
 
-use crate::guest::meter::LimitReached;
+use crate::guest::meter::{LimitReached, is_out_of_memory};
 use crate::wire::protocol::GuestLimits;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
@@ -47,9 +47,10 @@ pub(crate) fn classify(error: &Error, last_stderr: &str, limits: &GuestLimits) -
     if names.last().is_some_and(|outermost| outermost.starts_with(POST_RETURN)) {
         found.message.push_str(", after it had returned its values, which are lost");
     }
-    found.backtrace =
+    // A component may give a function a name of a megabyte, which no message to the host process can hold.
+    let names: Vec<String> =
         names.iter().skip_while(|name| is_panicking(name)).take(MAX_FRAMES).cloned().collect();
-    found
+    found.with_backtrace(&names)
 }
 
 fn is_panicking(name: &str) -> bool {
@@ -69,6 +70,9 @@ fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
     if let Some(call) = error.downcast_ref::<IllegalCall>() {
         return Failure::new(FailureCode::Call, call.to_string());
     }
+    if is_out_of_memory(error) {
+        return out_of_memory(limits);
+    }
     match error.downcast_ref::<Trap>() {
         Some(Trap::UnreachableCodeReached) => {
             Failure::new(FailureCode::Panic, panic_message(last_stderr))
@@ -84,6 +88,11 @@ fn explain(error: &Error, last_stderr: &str, limits: &GuestLimits) -> Failure {
 
 fn hit(limit: Limit, allowed: u64) -> LimitHit {
     LimitHit { limit, allowed, used: None }
+}
+
+fn out_of_memory(limits: &GuestLimits) -> Failure {
+    let what = "the system refused memory that the guest asked for:";
+    Failure::of_limit(FailureCode::Memory, what, hit(Limit::Memory, limits.memory_bytes))
 }
 
 fn limit_reached(hit: LimitHit) -> Failure {

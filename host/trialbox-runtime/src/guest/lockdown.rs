@@ -24,7 +24,9 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
+use std::fs::{self, File};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
@@ -135,6 +137,7 @@ pub(crate) fn give_up_rights() {
     lower_limit(Resource::Core, 0);
     lower_limit(Resource::Nofile, MAX_DESCRIPTORS);
     lower_limit(Resource::Memlock, 0);
+    become_first_to_be_killed();
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // The parent may have died before the kernel watched it. The parent passes its own id, because in a container it
     // may be process 1, to which orphans go.
@@ -144,15 +147,36 @@ pub(crate) fn give_up_rights() {
     }
 }
 
-/// Runs `work` with a limit on the memory for data. An allocation beyond it ends the process, and the host process
-/// reads the reason from standard error.
-pub(crate) fn with_memory_limit<T>(bytes: u64, work: impl FnOnce() -> T) -> T {
-    let found = getrlimit(Resource::Data);
-    let current = Some(found.current.map_or(bytes, |found| found.min(bytes)));
-    let _ = setrlimit(Resource::Data, Rlimit { current, maximum: found.maximum });
-    let done = work();
-    let _ = setrlimit(Resource::Data, found);
-    done
+/// Limits the memory for data of this process. An allocation beyond it ends the process, and the host process reads the
+/// reason from standard error.
+///
+/// The kernel counts private pages that can be written (`RLIMIT_DATA` in setrlimit(2), since Linux 4.7). It does not
+/// count addresses that are only reserved, of which wasmtime takes 4 GiB and more for each memory, so a limit on the
+/// address space (`RLIMIT_AS`) would refuse every guest.
+pub(crate) fn limit_memory(bytes: u64) {
+    let maximum = getrlimit(Resource::Data).maximum;
+    let current = Some(maximum.map_or(bytes, |most| most.min(bytes)));
+    let _ = setrlimit(Resource::Data, Rlimit { current, maximum });
+}
+
+/// The figures of this process that the kernel gives in a file, which is opened before the process is confined.
+#[derive(Debug)]
+pub(crate) struct OwnStatus(Option<File>);
+
+impl OwnStatus {
+    pub(crate) fn open() -> Self {
+        OwnStatus(File::open("/proc/self/status").ok())
+    }
+
+    /// Returns the memory for data, in bytes, as [`limit_memory`] limits it.
+    pub(crate) fn data_bytes(&self) -> Option<u64> {
+        let mut bytes = [0; 4096];
+        let length = self.0.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let text = String::from_utf8_lossy(&bytes[..length]);
+        let line = text.lines().find_map(|line| line.strip_prefix("VmData:"))?;
+        let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+        Some(kib << 10)
+    }
 }
 
 /// Lets this thread's stack grow to WebAssembly's limit plus the need of the host's functions. Returns the size that
@@ -166,6 +190,12 @@ pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
     }
     let most = getrlimit(Resource::Stack).current.unwrap_or(u64::MAX);
     wasm_bytes.min(most.saturating_sub(STACK_OF_HOST_FUNCTIONS).max(LEAST_STACK))
+}
+
+/// Makes the kernel choose this process rather than the host process when a job's memory is used up: the host process
+/// then records why the trial failed. The scale of 1000 is that of proc_pid_oom_score_adj(5).
+fn become_first_to_be_killed() {
+    let _ = fs::write("/proc/self/oom_score_adj", "500");
 }
 
 fn lower_limit(resource: Resource, most: u64) {

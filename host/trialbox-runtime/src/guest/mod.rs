@@ -14,6 +14,7 @@ pub(crate) mod host_state;
 #[cfg(feature = "failpoints")]
 pub(crate) mod impostor;
 pub(crate) mod link;
+pub(crate) mod listings;
 pub(crate) mod lockdown;
 pub(crate) mod meter;
 pub(crate) mod process;

@@ -13,7 +13,9 @@ use crate::guest::host_state::{HostState, Rights};
 #[cfg(feature = "failpoints")]
 use crate::guest::impostor;
 use crate::guest::link::Link;
-use crate::guest::lockdown;
+use crate::guest::listings::count_listings;
+use crate::guest::lockdown::{self, OwnStatus};
+use crate::guest::meter::is_out_of_memory;
 use crate::guest::refusal::{does_not_fit, not_valid};
 use crate::guest::signals;
 use crate::guest::signature;
@@ -25,6 +27,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use trialbox_core::session::door::{Loaded, Rejection, RejectionCode};
 use trialbox_core::study::artifact::{DataSource, Description, Metric};
+use trialbox_core::study::limits::{Limit, LimitHit};
 use wasmtime::component::{Component, HasSelf, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::WasiView as _;
@@ -83,11 +86,12 @@ fn serve_as_process() -> wasmtime::Result<()> {
     signals::leave_signals_to_host()?;
     // Compiled code is saved in a file.
     signals::survive_file_limits()?;
-    serve(&link, GuestEnvironment::Process)
+    serve(&link, GuestEnvironment::Process { status: OwnStatus::open() })
 }
 
 fn serve(link: &Link, environment: GuestEnvironment) -> wasmtime::Result<()> {
     let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
+    environment.limit_memory_of_compiler(request.compile_memory_bytes);
     request.engine.stack_bytes = environment.make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(link, request, environment) {
         Ok(guest) => guest,
@@ -122,6 +126,8 @@ struct Guest {
     engine: Engine,
     instance_pre: InstancePre<HostState>,
     objective: objective::GuestIndices,
+    /// The memory of the process without an instance.
+    own_bytes: u64,
 }
 
 impl Guest {
@@ -154,6 +160,7 @@ impl Guest {
             return Err(Rejection::new(RejectionCode::Invalid, found, ""));
         }
         let mut linker = new_linker(&engine).map_err(internal)?;
+        count_listings(&mut linker, request.engine.deterministic).map_err(internal)?;
         if request.engine.deterministic {
             deterministic::fix_functions(&mut linker).map_err(internal)?;
         }
@@ -163,8 +170,15 @@ impl Guest {
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let objective = objective::GuestIndices::new(&instance_pre)
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
-        let guest =
-            Guest { link: link.clone(), environment, request, engine, instance_pre, objective };
+        let guest = Guest {
+            link: link.clone(),
+            own_bytes: environment.own_bytes(),
+            environment,
+            request,
+            engine,
+            instance_pre,
+            objective,
+        };
         let description = guest.describe()?;
         let loaded = Loaded {
             description,
@@ -240,6 +254,7 @@ impl Guest {
             limits: trial.map_or(self.request.limits, |trial| trial.limits),
         };
         let limits = rights.limits;
+        self.environment.limit_memory_of_instance(self.own_bytes, &limits);
         let mut store = Store::new(&self.engine, HostState::new(&self.link, trial, &rights)?);
         store.limiter(|state| &mut state.meter);
         let size = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
@@ -295,9 +310,8 @@ fn compile(
     let directory = reservation.map(Reservation::directory);
     let confinement = Some(environment.confine_to_load(&request.grants_of_trial(), directory));
     let module = receive_module(link)?;
-    let compiled = environment
-        .with_memory_limit(request.compile_memory_bytes, || engine.precompile_component(&module));
-    let code = compiled.map_err(|error| not_valid(&module, &error.root_cause().to_string()))?;
+    let code =
+        engine.precompile_component(&module).map_err(|error| refused(&error, &module, request))?;
     let kept = reserved.and_then(|it| it.map_or(Ok(()), |reservation| reservation.write(&code)));
     let cache_problem = kept.err().map(|error| error.to_string());
     let component = deserialize(engine, &code).map_err(|error| {
@@ -319,6 +333,16 @@ fn start_threads(link: &Link, component: &Component, engine: &Engine) {
         // Without threads it panics, now or when it is needed.
         let _ = std::panic::catch_unwind(|| with_ambient_tokio_runtime(|| ()));
     }
+}
+
+/// Returns the rejection of a component that does not compile.
+fn refused(error: &wasmtime::Error, module: &[u8], request: &LoadRequest) -> Rejection {
+    if is_out_of_memory(error) {
+        let allowed = request.compile_memory_bytes;
+        let hit = LimitHit { limit: Limit::CompileMemory, allowed, used: None };
+        return Rejection::of_compile_limit("takes too much memory", hit);
+    }
+    not_valid(module, &error.root_cause().to_string())
 }
 
 fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {

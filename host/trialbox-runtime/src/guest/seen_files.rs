@@ -1,4 +1,4 @@
-//! The files that one instance has seen, for deterministic trials.
+//! The files that one instance has seen: the directories that it holds open, and identities for deterministic trials.
 
 use std::collections::{HashMap, VecDeque};
 use wasmtime::Result;
@@ -9,10 +9,19 @@ use wasmtime_wasi::p2::bindings::sync::filesystem::types::{
 /// The listings and identities of files that one instance has seen.
 #[derive(Debug, Default)]
 pub(crate) struct SeenFiles {
-    /// The entries that are still to be handed out, by the number of their stream.
-    pub(crate) listings: HashMap<u32, VecDeque<Result<DirectoryEntry, ErrorCode>>>,
+    /// The open listings of directories, by the number of their stream.
+    pub(crate) listings: HashMap<u32, Listing>,
     /// The numbers that stand for the identities of files.
     numbers: HashMap<(u64, u64), u64>,
+}
+
+/// A listing of a directory that an instance holds open.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    /// The entries that are still to be handed out.
+    pub(crate) entries: VecDeque<Result<DirectoryEntry, ErrorCode>>,
+    /// The memory that was charged for it.
+    pub(crate) bytes: u64,
 }
 
 impl SeenFiles {

@@ -6,6 +6,9 @@ use crate::wire::protocol::{EngineSettings, Grant};
 use std::path::PathBuf;
 use trialbox_core::study::limits::{Limit, Limits};
 
+/// The memory that the compiler gets however little a trial may take.
+const LEAST_COMPILE_MEMORY: u64 = 512 << 20;
+
 /// The settings with which an objective runs.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
@@ -36,5 +39,17 @@ impl SandboxConfig {
             interruptible: self.isolation == Isolation::Thread,
             stack_bytes: self.limits.get(Limit::Stack).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Returns the memory that the compiler may take: what a trial may take, and no more than its own limit. A compiler
+    /// needs more than small trials do, so that a low limit on memory leaves it [`LEAST_COMPILE_MEMORY`]. A limit
+    /// on the compiler that the user has set holds alone.
+    pub(crate) fn compile_memory_bytes(&self) -> u64 {
+        let own = self.limits.get(Limit::CompileMemory);
+        if own != Limits::default().get(Limit::CompileMemory) {
+            return own.unwrap_or(u64::MAX);
+        }
+        let of_trial = self.limits.get(Limit::Memory).unwrap_or(u64::MAX);
+        of_trial.max(LEAST_COMPILE_MEMORY).min(own.unwrap_or(u64::MAX))
     }
 }

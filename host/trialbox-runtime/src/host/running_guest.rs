@@ -65,7 +65,7 @@ impl RunningGuest {
             env: config.env.clone(),
             engine: config.engine(),
             limits: GuestLimits::from(&config.limits).for_describing(),
-            compile_memory_bytes: config.limits.get(Limit::CompileMemory).unwrap_or(u64::MAX),
+            compile_memory_bytes: config.compile_memory_bytes(),
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;
         Ok(guest)
@@ -168,7 +168,9 @@ impl RunningGuest {
                 return Err(interrupted(interruption));
             }
             if deadline.is_over() {
-                return Err(compile_limit(config, Limit::CompileTime, "takes too long"));
+                let allowed = config.limits.get(Limit::CompileTime).unwrap_or_default();
+                let hit = LimitHit { limit: Limit::CompileTime, allowed, used: None };
+                return Err(Rejection::of_compile_limit("takes too long", hit));
             }
             let wait = deadline.remaining().into_iter().chain(config.cancellation.remaining());
             let wait = wait.min().unwrap_or(TICK);
@@ -211,29 +213,36 @@ impl RunningGuest {
     }
 
     fn cause_of_failed_load(&mut self, config: &SandboxConfig) -> Rejection {
-        let failure = self.cause_of_death();
+        let failure = self.cause_of_death(&config.limits);
         if failure.code == FailureCode::Memory {
-            return compile_limit(config, Limit::CompileMemory, "takes too much memory");
+            let allowed = config.compile_memory_bytes();
+            let hit = LimitHit { limit: Limit::CompileMemory, allowed, used: None };
+            return Rejection::of_compile_limit("takes too much memory", hit);
         }
         died(&failure.message)
     }
 
     /// Returns the reason for which the process closed its socket in the middle of a trial.
-    pub(crate) fn post_mortem(mut self) -> Failure {
-        self.cause_of_death()
+    pub(crate) fn post_mortem(mut self, limits: &Limits) -> Failure {
+        self.cause_of_death(limits)
     }
 
     /// Ends the process and returns its failure.
-    fn cause_of_death(&mut self) -> Failure {
+    fn cause_of_death(&mut self, limits: &Limits) -> Failure {
         let end = self.handle.end(self.has_hung_up());
         let stderr: String =
             end.stderr.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let stderr = stderr.trim();
         // Rust's standard library prints this before it aborts.
         if stderr.contains("memory allocation of") {
-            let message = format!("the guest process ran out of memory: {stderr}");
-            return Failure::new(FailureCode::Memory, message)
-                .with_help("give the job more memory");
+            let allowed = limits.get(Limit::Memory).unwrap_or_default();
+            let hit = LimitHit { limit: Limit::Memory, allowed, used: None };
+            return Failure::of_limit(
+                FailureCode::Memory,
+                "the guest process ran out of memory:",
+                hit,
+            )
+            .with_help("raise the limit, or give the job more memory");
         }
         let message = match stderr {
             "" => end.cause,
@@ -255,18 +264,6 @@ fn interrupted(interruption: Interruption) -> Rejection {
         _ => "interrupted while the objective was compiled",
     };
     Rejection { code: RejectionCode::Died, message: message.to_owned(), help: None, limit: None }
-}
-
-/// Returns the rejection of an objective whose loading reached a limit.
-fn compile_limit(config: &SandboxConfig, limit: Limit, what: &str) -> Rejection {
-    let allowed = config.limits.get(limit).unwrap_or_default();
-    let hit = LimitHit { limit, allowed, used: None };
-    Rejection::new(
-        RejectionCode::CompileLimit,
-        format!("compiling and describing the objective {what}: {hit}"),
-        "raise the limit if you trust the author of the objective",
-    )
-    .with_limit(hit)
 }
 
 /// Returns the rejection for a guest process that failed before a trial.

@@ -118,7 +118,8 @@ impl Objective for Sandbox {
                 evaluation
             }
             CallEnd::Died => {
-                let failure = self.guest.take().map(RunningGuest::post_mortem);
+                let guest = self.guest.take();
+                let failure = guest.map(|guest| guest.post_mortem(&self.config.limits));
                 Evaluation::Fail(
                     failure.unwrap_or_else(|| {
                         Failure::new(FailureCode::Died, "the guest process died")
