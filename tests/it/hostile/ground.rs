@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// What the host process may take, whatever its guest does; an honest guest takes a tenth.
 const MAX_HOST_KIB: u64 = 150 << 10;
 
+/// What a guest process may take beside its guest's memory: program, engine, buffers.
+const OWN_MIB: u64 = 64;
+
 /// No guest holds a host for so long, on the slowest of machines; longer than any limit of the list.
 const WATCHDOG: Duration = Duration::from_secs(300);
 
@@ -54,6 +57,15 @@ impl Ground {
         ground
     }
 
+    /// Creates a folder with so many files.
+    pub(super) fn fill(&self, folder: &str, files: usize) {
+        let folder = self.scene.path(folder);
+        std::fs::create_dir(&folder).unwrap();
+        for n in 0..files {
+            File::create(folder.join(format!("a-file-of-a-large-data-set-{n}"))).unwrap();
+        }
+    }
+
     /// Plays these guests one after the other.
     #[track_caller]
     pub(super) fn play(&self, list: &[Entry]) {
@@ -89,6 +101,14 @@ impl Ground {
         found.unless(before.is_subset(&self.rows()), || "it changed what was there".to_owned());
         found.unless(host.peak_kib <= MAX_HOST_KIB, || {
             format!("the host process took {} MiB", host.peak_kib >> 10)
+        });
+        let allowed_kib = max_guest_kib(entry.flags);
+        found.unless(host.guest_peak_kib <= allowed_kib, || {
+            format!(
+                "the guest process took {} of {} MiB",
+                host.guest_peak_kib >> 10,
+                allowed_kib >> 10
+            )
         });
         found.unless(is_printable(&host.ran.stdout), || format!("printed {:?}", host.ran.stdout));
         found.unless(is_printable(&host.ran.stderr), || format!("said {:?}", host.ran.stderr));
@@ -189,9 +209,12 @@ impl Ground {
         let mut host = command.spawn().unwrap();
         let started = Instant::now();
         let process = pidfd_open(Pid::from_child(&host), PidfdFlags::empty()).unwrap();
-        let mut peak_kib = 0;
+        let (mut peak_kib, mut guest_peak_kib) = (0, 0);
         loop {
-            peak_kib = peak_memory_kib(&host).unwrap_or_default().max(peak_kib);
+            peak_kib = peak_memory_kib(host.id()).unwrap_or_default().max(peak_kib);
+            for guest in children(&host) {
+                guest_peak_kib = peak_memory_kib(guest).unwrap_or_default().max(guest_peak_kib);
+            }
             let mut fds = [PollFd::new(&process, PollFlags::IN)];
             poll(&mut fds, Some(&LOOK)).unwrap();
             if !fds[0].revents().is_empty() {
@@ -204,7 +227,8 @@ impl Ground {
         }
         let code = host.wait().unwrap().code();
         let read = |path| String::from_utf8(std::fs::read(path).unwrap()).unwrap();
-        HostRun { ran: Ran { code, stdout: read(stdout), stderr: read(stderr) }, peak_kib }
+        let ran = Ran { code, stdout: read(stdout), stderr: read(stderr) };
+        HostRun { ran, peak_kib, guest_peak_kib }
     }
 }
 
@@ -213,6 +237,8 @@ struct HostRun {
     ran: Ran,
     /// The most memory that it was seen to have had, without its guest process.
     peak_kib: u64,
+    /// The most memory that its guest process was seen to have had.
+    guest_peak_kib: u64,
 }
 
 impl HostRun {
@@ -224,10 +250,28 @@ impl HostRun {
 
 /// The most memory that a process has had so far (proc(5)); `None` when it has none any more. The figures of
 /// wait4(2) would count its guest process too.
-fn peak_memory_kib(process: &Child) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
+fn peak_memory_kib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.split_whitespace().next()?.parse().ok()
+}
+
+/// The processes that a process has started, as far as the kernel lists them.
+fn children(process: &Child) -> Vec<u32> {
+    let path = format!("/proc/{0}/task/{0}/children", process.id());
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// What a guest process may take: the limit on its memory, or on its compiler's, and what it has for itself.
+fn max_guest_kib(flags: &str) -> u64 {
+    let words: Vec<&str> = flags.split_whitespace().collect();
+    let limits = words.windows(2).filter_map(|pair| match pair[0] {
+        "--max-memory" => pair[1].strip_suffix("MiB"),
+        _ => pair[1].strip_prefix("compile-memory=")?.strip_suffix("MiB"),
+    });
+    let mib: Option<u64> = limits.map(|mib| mib.parse::<u64>().unwrap()).max();
+    mib.map_or(u64::MAX, |mib| (mib + OWN_MIB) << 10)
 }
 
 /// What is not as it should be.

@@ -103,6 +103,87 @@ pub(super) fn many_instances() -> Vec<u8> {
     wat::parse_str(text.replacen("(component", &more, 1)).unwrap()
 }
 
+/// Ten tables of ten million elements each, which is what one table may be allowed to have.
+pub(super) fn ten_tables() -> Vec<u8> {
+    honest_with(&repeat(10, "(table 10000000 funcref)"))
+}
+
+/// The honest objective, and beside it 10,000 components of nothing, in a file of 120 KB.
+pub(super) fn many_components() -> Vec<u8> {
+    with_components(&repeat(10_000, "(component)"))
+}
+
+/// The honest objective, and beside it a component in a component, 900 times.
+pub(super) fn deep_components() -> Vec<u8> {
+    let header = b"\0asm\x0d\0\x01\0".to_vec();
+    let nested = (0..900).fold(header.clone(), |inside, _| {
+        let mut outside = header.clone();
+        outside.push(4);
+        append_length(&mut outside, inside.len());
+        outside.extend(inside);
+        outside
+    });
+    with_sections(&nested[8..])
+}
+
+fn with_components(components: &str) -> Vec<u8> {
+    with_sections(&wat::parse_str(format!("(component {components})")).unwrap()[8..])
+}
+
+/// The honest objective, with more sections at its end.
+fn with_sections(sections: &[u8]) -> Vec<u8> {
+    let mut bytes = wat::parse_bytes(&super::text(super::RETURNS_ZERO)).unwrap().into_owned();
+    bytes.extend(sections);
+    bytes
+}
+
+/// Twelve functions with names of 99,000 characters, the innermost of which aborts: a backtrace of a megabyte.
+pub(super) fn long_names() -> Vec<u8> {
+    let name = "n".repeat(99_000);
+    let functions = (0..12).map(|n| {
+        let inside =
+            if n == 0 { "unreachable".to_owned() } else { format!("(call ${name}{})", n - 1) };
+        format!("(func ${name}{n} {inside})")
+    });
+    let module = format!(
+        r#"(module (memory (export "memory") 1) {}
+          (func (export "trialbox:objective/objective@0.1.0#evaluate") (result i32) (call ${name}11) (i32.const 32)))"#,
+        functions.collect::<String>()
+    );
+    component_of(
+        wat::parse_str(module).unwrap(),
+        &folder().join("guest.wit"),
+        "guest",
+        StringEncoding::UTF8,
+    )
+}
+
+/// An import with a name of 99,000 characters.
+pub(super) fn long_import() -> Vec<u8> {
+    let import =
+        format!("(component (import \"acme:gpu/{}@1.0.0\" (instance))", "n".repeat(99_000));
+    changed("(component", &import)
+}
+
+/// An objective that describes itself with a name of a million characters.
+pub(super) fn long_description() -> Vec<u8> {
+    let module = format!(
+        r#"(module (memory (export "memory") 20)
+          (data (i32.const 36) "\30\00\00\00\01")
+          (data (i32.const 64) "\00\01\00\00\40\42\0f\00\00\01\00\00\04\00\00\00\00\01\00\00\04\00\00\00")
+          (data (i32.const 256) "{}")
+          (func (export "trialbox:objective/describe@0.1.0#describe") (result i32) (i32.const 64))
+          (func (export "trialbox:objective/objective@0.1.0#evaluate") (result i32) (i32.const 32)))"#,
+        "x".repeat(1_000_000)
+    );
+    component_of(
+        wat::parse_str(module).unwrap(),
+        &folder().join("guest.wit"),
+        "described",
+        StringEncoding::UTF8,
+    )
+}
+
 /// One function of 120,000 decisions, none of which can be left out.
 pub(super) fn huge_function() -> Vec<u8> {
     let lines = repeat(
@@ -168,6 +249,13 @@ pub(super) fn custom_sections() -> Vec<u8> {
     append_section(&mut bytes, "producers", b"\x01\x1b[31m");
     append_section(&mut bytes, "\x1b]0;title\x07\x1b[2J", b"\x1b[31m");
     append_section(&mut bytes, &"x".repeat(100_000), &vec![b'x'; 10 << 20]);
+    bytes
+}
+
+/// The honest objective with 90 MiB that are not code, which a file may just have.
+pub(super) fn largest() -> Vec<u8> {
+    let mut bytes = honest();
+    append_section(&mut bytes, "data", &vec![b'x'; 90 << 20]);
     bytes
 }
 

@@ -74,8 +74,34 @@ pub(super) const TOO_MUCH: &[Entry] = &[
     entry("H37", "stdin", Misfit("stdin"), "", Complete),
     entry("H38", "alloc", Misfit("alloc"), "--max-memory 64MiB", Fail("E-MEM", "limit `memory` allows 64 MiB")),
     entry("H24", "handles", Wat("handles"), BOUNDED, Fail("E-LIMIT", "limit `handles` allows 10000")),
-    entry("H40", "random-huge", Wat("random-huge"), "", Fail("E-LIMIT", "limit `random-bytes` allows 64 MiB")),
+    entry("H40", "random-huge", Wat("random-huge"), "", Fail("E-LIMIT", "limit `random-bytes` allows 16 MiB")),
 ];
+
+/// Takes memory by other ways than its own memories. The folder `many` has [`MANY`] files.
+#[rustfmt::skip]
+pub(super) const MEMORY: &[Entry] = &[
+    entry("H05", "ten-tables", Made(guests::ten_tables), "--max-memory 64MiB --limit table-elements=10000000",
+        Fail("E-MEM", "limit `memory` allows 64 MiB")),
+    entry("H05", "tables-grow", Wat("tables-grow"), "--max-memory 64MiB --trial-timeout 200s",
+        Fail("E-MEM", "limit `memory` allows 64 MiB")),
+    // The host process has one copy of the file.
+    entry("H26", "largest", Made(guests::largest), "--max-memory 512MiB", Complete),
+    entry("H07", "many-components", Made(guests::many_components), "",
+        Refused("E-INVALID", "too many modules and components")),
+    entry("H07", "deep-components", Made(guests::deep_components), "",
+        Refused("E-INVALID", "too many")),
+    entry("H20", "long-names", Made(guests::long_names), "", Fail("E-PANIC", "aborted")),
+    entry("H20", "long-import", Made(guests::long_import), "", Refused("E-CAPABILITY", "acme:gpu/nnn")),
+    entry("H20", "long-description", Made(guests::long_description), "", Refused("E-ABI", "name")),
+    entry("H24", "directory-streams", Wat("directory-streams"),
+        "--dir many::/many --max-memory 32MiB --trial-timeout 200s", Fail("E-MEM", "limit `memory` allows 32 MiB")),
+    entry("H24", "directory-streams-sorted", Wat("directory-streams"),
+        "--deterministic --dir many::/many --max-memory 32MiB --trial-timeout 200s",
+        Fail("E-MEM", "limit `memory` allows 32 MiB")),
+];
+
+/// The files of the folder `many`.
+pub(super) const MANY: usize = 10_000;
 
 /// Guests that break a rule of WebAssembly or of the contract, or pass invalid values.
 #[rustfmt::skip]

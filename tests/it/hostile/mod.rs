@@ -12,7 +12,7 @@ pub(crate) mod places;
 use crate::scene::{Scene, guest};
 use crate::scripted::objective_text;
 use ground::Ground;
-use list::{BREAKS, COMPILE_BOMBS, ELSEWHERE, ENDS, Entry, REFUSED, TOO_MUCH};
+use list::{BREAKS, COMPILE_BOMBS, ELSEWHERE, ENDS, Entry, MANY, MEMORY, REFUSED, TOO_MUCH};
 use std::collections::BTreeSet;
 
 /// The text of an objective whose `evaluate` has this body, and which describes nothing.
@@ -38,6 +38,13 @@ pub(crate) fn component(body: &str) -> Vec<u8> {
 #[test]
 fn a_guest_that_takes_too_much_is_stopped_by_the_limit_that_it_meets() {
     Ground::new("hostile-too-much").play(TOO_MUCH);
+}
+
+#[test]
+fn tables_directories_and_texts_count_as_memory_or_are_bounded() {
+    let ground = Ground::new("hostile-memory");
+    ground.fill("many", MANY);
+    ground.play(MEMORY);
 }
 
 #[test]
@@ -83,7 +90,7 @@ fn every_threat_is_in_the_list_or_tested_elsewhere() {
 }
 
 fn lists() -> impl Iterator<Item = &'static Entry> {
-    [TOO_MUCH, BREAKS, ENDS, REFUSED, COMPILE_BOMBS].into_iter().flatten()
+    [TOO_MUCH, MEMORY, BREAKS, ENDS, REFUSED, COMPILE_BOMBS].into_iter().flatten()
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// A limit on the resources and data of an objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Limit {
-    /// The memory of one trial, over all memories of the component.
+    /// The memory of one trial: the component's memories and tables, and its open directories.
     Memory,
     /// The time of one trial.
     TrialTime,
@@ -88,19 +88,19 @@ const TABLE: [Row; 22] = {
         Row { limit, name, unit, default: Some(default), summary }
     }
     [
-        row(Memory, "memory", Bytes, 4 << 30, "memory of one trial, over all memories of the component"),
+        row(Memory, "memory", Bytes, 4 << 30, "memory of one trial: memories, tables and open directories"),
         Row { limit: TrialTime, name: "trial-time", unit: Millis, default: None, summary: "time of one trial" },
         Row { limit: Fuel, name: "fuel", unit: Count, default: None, summary: "instructions of one trial, about" },
         row(CompileTime, "compile-time", Millis, 300_000, "time for loading and compiling"),
         row(CompileMemory, "compile-memory", Bytes, 4 << 30, "memory of the compiler"),
-        row(ModuleSize, "module-size", Bytes, 256 << 20, "size of the component's file"),
+        row(ModuleSize, "module-size", Bytes, 96 << 20, "size of the component's file"),
         row(Stack, "stack", Bytes, 1 << 20, "stack of WebAssembly"),
         row(TableElements, "table-elements", Count, 1 << 20, "elements of one table of functions"),
         row(Memories, "memories", Count, 64, "memories of the component"),
         row(Instances, "instances", Count, 1_000, "core instances of the component, and tables"),
         row(Handles, "handles", Count, 10_000, "resources held at once, such as open files and streams"),
         row(Payload, "payload", Bytes, 1 << 20, "lists and strings passed by one call"),
-        row(RandomBytes, "random-bytes", Bytes, 64 << 20, "random bytes asked for by one call"),
+        row(RandomBytes, "random-bytes", Bytes, 16 << 20, "random bytes asked for by one call"),
         row(Params, "params", Count, 10_000, "parameters of one trial"),
         row(Choices, "choices", Count, 10_000, "choices of a categorical parameter"),
         row(ChoiceLength, "choice-length", Bytes, 64 << 10, "text of one choice"),

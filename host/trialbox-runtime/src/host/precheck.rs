@@ -17,6 +17,16 @@ const OBJECTIVE: &str = "trialbox:objective/objective";
 const HOW_TO_BUILD: &str = "an objective is built with `cargo build --release --target wasm32-wasip2`; \
                             the file is target/wasm32-wasip2/release/NAME.wasm";
 
+/// The modules and components inside a component. Toolchains make fewer than ten, and composed components a few dozen.
+/// The compiler takes 200 KB for an empty one, which is twelve bytes of a file.
+const MAX_PARTS: usize = 1_000;
+
+/// The depth of components inside components.
+const MAX_DEPTH: usize = 32;
+
+/// The imports and exports of a component. The contract and WASI have forty interfaces.
+const MAX_NAMES: usize = 1_000;
+
 /// Reads an objective's file and checks it from outside: the format, the imports and exports, the version of the
 /// contract. The code is neither compiled nor run.
 ///
@@ -28,8 +38,8 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
         let help = "give the path of a .wasm file";
         Rejection::new(RejectionCode::Read, format!("cannot read `{shown}`: {error}"), help)
     };
-    let length = std::fs::metadata(path).map_err(cannot_read)?.len();
     let allowed = limits.get(Limit::ModuleSize).unwrap_or(u64::MAX);
+    let length = std::fs::metadata(path).map_err(cannot_read)?.len();
     if length > allowed {
         let hit = LimitHit { limit: Limit::ModuleSize, allowed, used: Some(length) };
         return Err(Rejection::new(
@@ -82,23 +92,29 @@ impl Outside {
     fn parse(bytes: &[u8]) -> Result<Self, Rejection> {
         sniff(bytes)?;
         let mut outside = Outside::default();
-        let mut depth = 0;
+        let (mut depth, mut parts) = (0, 0);
         for payload in Parser::new(0).parse_all(bytes) {
             match payload.map_err(|error| damaged(&error))? {
                 Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
                     return Err(core_module());
                 }
-                Payload::Version { .. } => depth += 1,
+                Payload::Version { .. } => {
+                    (depth, parts) = (depth + 1, parts + 1);
+                    at_most("modules and components", parts, MAX_PARTS)?;
+                    at_most("levels of components in components", depth, MAX_DEPTH)?;
+                }
                 Payload::End(_) => depth -= 1,
                 Payload::ComponentImportSection(section) if depth == 1 => {
                     for import in section {
                         let import = import.map_err(|error| damaged(&error))?;
+                        at_most("imports", outside.imports.len() + 1, MAX_NAMES)?;
                         outside.imports.push(import.name.name.to_owned());
                     }
                 }
                 Payload::ComponentExportSection(section) if depth == 1 => {
                     for export in section {
                         let export = export.map_err(|error| damaged(&error))?;
+                        at_most("exports", outside.exports.len() + 1, MAX_NAMES)?;
                         outside.exports.push(export.name.name.to_owned());
                     }
                 }
@@ -164,6 +180,15 @@ impl Outside {
         }
         Ok(versions.iter().max().map_or(ours, |version| *version).to_owned())
     }
+}
+
+/// Refuses a component with more of something than any toolchain makes: the compiler needs memory for each of them.
+fn at_most(what: &str, found: usize, most: usize) -> Result<(), Rejection> {
+    if found <= most {
+        return Ok(());
+    }
+    let message = format!("has too many {what}: expected at most {most}, found more");
+    Err(Rejection::new(RejectionCode::Invalid, message, "build it with fewer, or of fewer parts"))
 }
 
 fn is_offered(import: &str) -> bool {

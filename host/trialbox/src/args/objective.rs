@@ -36,7 +36,8 @@ pub(crate) struct ObjectiveArgs {
 
     /// Memory that the objective may use
     ///
-    /// Remembered by a study that is created with it. [default: 4GiB, or in a Slurm job its memory less a reserve]
+    /// Its memories, tables and open directories. The compiler may take as much, and at least 512 MiB. Remembered by a
+    /// study that is created with it. [default: 4GiB, or in a Slurm job its memory less a reserve]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) max_memory: Option<u64>,
 

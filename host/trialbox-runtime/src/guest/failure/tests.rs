@@ -109,9 +109,9 @@ fn too_much_data_is_told_with_the_limit() {
 #[test]
 fn the_amount_of_random_bytes_is_told() {
     let limits = GuestLimits::from(&Limits::default());
-    let found = explain_text("requested len 67108865 exceeds limit 67108864", &limits);
+    let found = explain_text("requested len 16777217 exceeds limit 16777216", &limits);
     let message =
-        "one call asked for too many random bytes: 65 MiB, and limit `random-bytes` allows 64 MiB";
+        "one call asked for too many random bytes: 17 MiB, and limit `random-bytes` allows 16 MiB";
     assert_eq!((found.code, &found.message[..]), (FailureCode::Limit, message));
 }
 
