@@ -159,3 +159,32 @@ fn a_trial_runs_where_addresses_and_files_are_scarce() {
     assert!(ran.stderr.contains("ulimit -v"), "{ran:?}");
     assert!(ran.stdout.contains("COMPLETE"), "{ran:?}");
 }
+
+#[test]
+fn memory_that_the_system_refuses_is_told_as_memory() {
+    let scene = Scene::new("limits-ulimit-data");
+    let bodies = [
+        ("memory", "", "(loop $more (drop (memory.grow (i32.const 64))) (br $more)) unreachable"),
+        (
+            "table",
+            "(table $t 1 funcref)",
+            "(loop $more (drop (table.grow $t (ref.null func) (i32.const 4096))) (br $more)) unreachable",
+        ),
+    ];
+    for (study, table, body) in bodies {
+        let text = String::from_utf8(hostile::text(body)).unwrap();
+        let text = text.replacen("(core module $m", &format!("(core module $m {table}"), 1);
+        std::fs::write(scene.path("grows.wasm"), wat::parse_str(text).unwrap()).unwrap();
+        // The host process gets along with 200 MB of data, and the guest would have 4 GiB.
+        let mut shell = Command::new("sh");
+        shell.args(["-c", r#"ulimit -d 200000; exec "$0" "$@""#, env!("CARGO_BIN_EXE_trialbox")]);
+        shell.args(["run", "grows.wasm", "--limit", "table-elements=1000000000"]);
+        shell.args(["--study-name", study, "--format", "json", "--trial-timeout", "200s"]);
+        scene.isolate(&mut shell);
+        let ran: crate::scene::Ran = shell.output().unwrap().into();
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let failure = &ran.json()[0]["failure"];
+        assert_eq!(failure["code"], "E-MEM", "{failure}");
+        assert_eq!(failure["limit"]["name"], "memory", "{failure}");
+    }
+}

@@ -165,3 +165,23 @@ fn an_objective_writes_to_what_is_granted_for_writing_and_to_nothing_else() {
     assert!(scene.path("data/made").is_dir());
     assert_eq!(value(":rw"), error("exist") as f64);
 }
+
+#[test]
+fn a_guest_process_has_a_limit_of_memory_and_is_killed_before_its_host() {
+    let scene = Scene::new("lockdown-memory");
+    let hangs = scene.objective("hangs", HANGS);
+    let mut host = scene.on_study(&["run", &hangs, "--max-memory", "64MiB"]).spawn().unwrap();
+    wait_until_running(&scene, &mut host);
+    let read =
+        |file: &str, pid: u32| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let guest = guest_pid(&host).as_raw_nonzero().get().unsigned_abs();
+    let score = |pid| read("oom_score_adj", pid).trim().parse::<i32>().unwrap();
+    assert!(score(guest) >= score(host.id()).max(500), "{} {}", score(guest), score(host.id()));
+    let limits = read("limits", guest);
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max data size")).unwrap();
+    let soft: u64 = line.split_whitespace().next().unwrap().parse().unwrap();
+    // The guest's memory, what its calls may pass, and what the process has for itself.
+    assert!((64 << 20..192 << 20).contains(&soft), "{soft}");
+    host.kill().unwrap();
+    end(host);
+}

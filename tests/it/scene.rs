@@ -101,7 +101,9 @@ impl Scene {
             }
         }
         // All tests share the cache, as a user's commands do: few tests are about compilation.
-        command.env("TRIALBOX_CACHE_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"));
+        let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        command.env("TRIALBOX_CACHE_DIR", shared.join("cache"));
+        command.env("XDG_STATE_HOME", shared.join("state"));
     }
 
     pub(crate) fn trialbox(&self, arguments: &[&str]) -> Ran {

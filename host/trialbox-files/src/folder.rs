@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 /// Bits of a mode with which others than the owner may change a folder.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
+const OPEN_TO_OTHERS: u32 = 0o077;
 const STICKY: u32 = 0o1000;
 
 /// The permissions of a file that a group may share, as far as the umask allows it.
@@ -293,10 +294,27 @@ impl Folder {
     /// # Errors
     /// As [`Folder::read`]; [`FileError::NotPrivate`] if another user owns the file or may write to it.
     pub fn read_private(&self, name: &OsStr, limit: u64) -> Result<Vec<u8>, FileError> {
+        self.read_unless(name, limit, problem_of_own)
+    }
+
+    /// Reads a file as [`Folder::read`] does, if only this user can read it.
+    ///
+    /// # Errors
+    /// As [`Folder::read`]; [`FileError::NotPrivate`] if another user owns the file or has any right to it.
+    pub fn read_secret(&self, name: &OsStr, limit: u64) -> Result<Vec<u8>, FileError> {
+        self.read_unless(name, limit, problem_of_secret)
+    }
+
+    fn read_unless(
+        &self,
+        name: &OsStr,
+        limit: u64,
+        problem: fn(&Stat, u32) -> Option<String>,
+    ) -> Result<Vec<u8>, FileError> {
         let file = self.open_file(name)?;
         let stat = rustix::fs::fstat(&file)
             .map_err(|error| self.io_error("examine", name, error.into()))?;
-        if let Some(problem) = problem_of_own(&stat, rustix::process::geteuid().as_raw()) {
+        if let Some(problem) = problem(&stat, rustix::process::geteuid().as_raw()) {
             return Err(FileError::NotPrivate {
                 path: self.path.join(name),
                 what: "file",
@@ -584,6 +602,14 @@ fn problem_of_own(stat: &Stat, user: u32) -> Option<String> {
     }
     (stat.st_mode & WRITABLE_BY_OTHERS != 0)
         .then(|| format!("with the mode {:o}", stat.st_mode & 0o7777))
+}
+
+/// Returns why others could know a file that should be the user's secret.
+fn problem_of_secret(stat: &Stat, user: u32) -> Option<String> {
+    let is_open = stat.st_mode & OPEN_TO_OTHERS != 0;
+    problem_of_own(stat, user).or_else(|| {
+        is_open.then(|| format!("that others may read, with the mode {:o}", stat.st_mode & 0o7777))
+    })
 }
 
 /// Returns why others could put another folder in the place of one below this ancestor.

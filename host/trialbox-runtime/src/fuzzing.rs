@@ -122,7 +122,7 @@ fn config(limit: Duration) -> SandboxConfig {
     SandboxConfig {
         program: "fuzzed".into(),
         isolation: Isolation::Thread,
-        cache_dirs: vec![],
+        cache: None,
         grants: vec![],
         env: vec![],
         deterministic: false,

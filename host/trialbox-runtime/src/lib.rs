@@ -19,6 +19,7 @@ mod wire;
 pub use guest::engine::address_space_is_small;
 pub use guest::lockdown::{Precautions, precautions};
 pub use guest::process::run_guest;
+pub use host::code_cache::{CacheKey, CacheKeyError, CodeCache};
 pub use host::config::SandboxConfig;
 pub use host::deadline::SharedDeadline;
 pub use host::interrupt::{Cancellation, Interrupts};

@@ -52,6 +52,8 @@ pub struct Loaded {
     pub from_cache: bool,
     /// The reason why compiled code could not be saved, if it should have been.
     pub cache_problem: Option<String>,
+    /// The reason why compiled code that was found in the cache was not used.
+    pub refused_code: Option<String>,
     /// The version of Landlock with which the kernel enforces the grants; 0 without.
     pub landlock_abi: u32,
     /// True if the kernel refuses all system calls that are not on a list (seccomp).

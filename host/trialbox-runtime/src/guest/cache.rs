@@ -2,8 +2,9 @@
 //!
 //! The code is native and runs unchecked, so an entry is used only if the user alone can have written it: the entry and
 //! its directory belong to the user, are not writable by others, and are not symbolic links, and no other user can put
-//! another directory in its place. The name of an entry holds a digest of everything that the code depends on, and the
-//! entry starts with a digest of the code.
+//! another directory in its place. That is not enough, because an objective may have a grant in which the directory
+//! lies: an entry ends with a code that authenticates it, under a key that the host process has derived for this
+//! component. The name of an entry holds a digest of everything that the code depends on.
 //!
 //! Entries are written aside and renamed, so any number of processes may write one at a time. Of many processes that
 //! start together one compiles and the others wait for it, as far as file locks reach: without locks across machines,
@@ -11,17 +12,16 @@
 
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
-use crate::wire::protocol::LoadRequest;
+use crate::wire::entry_key::EntryKey;
+use crate::wire::protocol::{CacheRequest, LoadRequest};
 use sha2::{Digest as _, Sha256};
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::hash::{Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use trialbox_files::{FileError, Folder};
 use wasmtime::Engine;
-
-const DIGEST_BYTES: usize = 32;
 
 /// The largest entry that is read. Code is about ten times as large as the component, of which 256 MiB are the most.
 const MAX_ENTRY_BYTES: u64 = 4 << 30;
@@ -35,20 +35,42 @@ const MIN_POLL_INTERVAL: Duration = Duration::from_millis(5);
 const MAX_POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The entries for the compiled code of one component, the preferred one first.
-pub(crate) struct Cache {
-    entries: Vec<CacheEntry>,
+pub(crate) struct Cache<'a> {
+    entries: Vec<CacheEntry<'a>>,
 }
 
-impl Cache {
+/// Compiled code that was looked for in the cache.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct CachedCode {
+    /// The code of the first entry that can be trusted.
+    pub(crate) code: Option<Vec<u8>>,
+    /// The reason why an entry before it was not used.
+    pub(crate) refused: Option<String>,
+}
+
+impl<'a> Cache<'a> {
     /// Returns the cache for the component of a request, compiled by this engine.
-    pub(crate) fn new(request: &LoadRequest, engine: &Engine) -> Self {
-        let entry = |directory: &PathBuf| CacheEntry::new(directory, request, engine);
-        Cache { entries: request.cache_dirs.iter().map(entry).collect() }
+    pub(crate) fn new(request: &'a LoadRequest, engine: &Engine) -> Self {
+        let Some(CacheRequest { dirs, key }) = &request.cache else {
+            return Cache { entries: vec![] };
+        };
+        let name = entry_name(request, engine);
+        let entries =
+            dirs.iter().map(|directory| CacheEntry { directory, name: name.clone(), key });
+        Cache { entries: entries.collect() }
     }
 
     /// Returns the compiled code, if there is an entry that can be trusted.
-    pub(crate) fn read(&self) -> Option<Vec<u8>> {
-        self.entries.iter().find_map(CacheEntry::read)
+    pub(crate) fn read(&self) -> CachedCode {
+        let mut refused = None;
+        for entry in &self.entries {
+            match entry.read() {
+                Ok(None) => {}
+                Ok(code) => return CachedCode { code, refused },
+                Err(problem) => refused = refused.or(Some(problem)),
+            }
+        }
+        CachedCode { code: None, refused }
     }
 
     /// Takes the right to compile for all processes, in the first directory that can be written. Waits a while for
@@ -70,7 +92,7 @@ impl Cache {
 
 /// The right to compile for all processes that wait. Dropping it gives it back.
 pub(crate) struct Reservation<'a> {
-    entry: &'a CacheEntry,
+    entry: &'a CacheEntry<'a>,
     folder: Folder,
     /// The locked file. Without locks in the file system, the file is just open.
     _lock: File,
@@ -81,7 +103,7 @@ pub(crate) struct Reservation<'a> {
 impl Reservation<'_> {
     /// Returns the directory of the entry.
     pub(crate) fn directory(&self) -> &Path {
-        &self.entry.directory
+        self.entry.directory
     }
 
     /// Writes the compiled code for other processes.
@@ -102,40 +124,53 @@ impl Drop for Reservation<'_> {
     }
 }
 
-/// The file for the compiled code of one component.
-struct CacheEntry {
-    directory: PathBuf,
-    name: String,
+/// Returns the name of the entry for the component of a request, compiled by this engine.
+fn entry_name(request: &LoadRequest, engine: &Engine) -> String {
+    let mut key = Sha256::new();
+    key.update(&request.sha256);
+    key.update(env!("CARGO_PKG_VERSION"));
+    key.update(crate::WASMTIME_VERSION);
+    key.update(CONTRACT);
+    // wasmtime does not check this setting when it loads code.
+    key.update([u8::from(request.engine.deterministic)]);
+    // The hash covers the target, the CPU's features, most compiler settings and wasmtime's full version.
+    engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
+    format!("{}.cwasm", hex(&key.finalize()))
 }
 
-impl CacheEntry {
-    /// Returns the entry for the component of a request, compiled by this engine.
-    fn new(directory: &Path, request: &LoadRequest, engine: &Engine) -> Self {
-        let mut key = Sha256::new();
-        key.update(&request.sha256);
-        key.update(env!("CARGO_PKG_VERSION"));
-        key.update(crate::WASMTIME_VERSION);
-        key.update(CONTRACT);
-        // wasmtime does not check this setting when it loads code.
-        key.update([u8::from(request.engine.deterministic)]);
-        // The hash covers the target, the CPU's features, most compiler settings and wasmtime's full version.
-        engine.precompile_compatibility_hash().hash(&mut HashInto(&mut key));
-        let name = format!("{}.cwasm", hex(&key.finalize()));
-        CacheEntry { directory: directory.to_owned(), name }
-    }
+/// The file for the compiled code of one component: the code, and the bytes that authenticate it.
+struct CacheEntry<'a> {
+    directory: &'a Path,
+    name: String,
+    key: &'a EntryKey,
+}
 
-    /// Returns the compiled code, if there is an entry that can be trusted.
-    fn read(&self) -> Option<Vec<u8>> {
-        let folder = Folder::open_existing_private(&self.directory).ok()?;
-        let mut bytes = folder.read_private(self.name.as_ref(), MAX_ENTRY_BYTES).ok()?;
-        let (digest, _) = bytes.split_first_chunk::<DIGEST_BYTES>()?;
-        let intact = Sha256::digest(&bytes[DIGEST_BYTES..])[..] == digest[..];
-        intact.then(|| bytes.split_off(DIGEST_BYTES))
+impl CacheEntry<'_> {
+    /// Returns the compiled code, or `None` if there is no entry.
+    ///
+    /// # Errors
+    /// Fails with the reason, for people, if there is an entry that cannot be trusted.
+    fn read(&self) -> Result<Option<Vec<u8>>, String> {
+        let read = Folder::open_existing_private(self.directory)
+            .and_then(|folder| folder.read_private(self.name.as_ref(), MAX_ENTRY_BYTES));
+        let mut bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        };
+        if let Some((code, found)) = bytes.split_last_chunk()
+            && self.key.has_written(found, &self.name, code)
+        {
+            bytes.truncate(code.len());
+            return Ok(Some(bytes));
+        }
+        let path = self.directory.join(&self.name);
+        Err(format!("`{}` was not written with this user's key, or is damaged", path.display()))
     }
 
     /// Creates the directory if necessary, and takes the lock for this entry in it.
     fn reserve(&self) -> Result<Reservation<'_>, FileError> {
-        let folder = Folder::open_private(&self.directory)?;
+        let folder = Folder::open_private(self.directory)?;
         let lock = folder.open_lock_file(&self.lock_name())?;
         let started = Instant::now();
         let mut interval = MIN_POLL_INTERVAL;
@@ -158,8 +193,8 @@ impl CacheEntry {
 
     fn write_in(&self, folder: &Folder, code: &[u8]) -> Result<(), FileError> {
         let mut aside = folder.aside_private(self.name.as_ref())?;
-        aside.write_bytes(&Sha256::digest(code))?;
         aside.write_bytes(code)?;
+        aside.write_bytes(&self.key.authenticate(&self.name, code))?;
         aside.replace()
     }
 }
@@ -182,16 +217,38 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// Returns an entry in a fresh directory, before it is written.
-    fn entry(test: &str) -> CacheEntry {
-        let directory =
-            std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        let entry = CacheEntry { directory, name: "entry.cwasm".to_owned() };
-        drop(entry.reserve().expect("a place for temporary files"));
-        entry
+    /// An entry in a fresh directory, before it is written.
+    struct Scene {
+        directory: PathBuf,
+        key: EntryKey,
+    }
+
+    impl Scene {
+        fn new(test: &str) -> Self {
+            let directory =
+                std::env::temp_dir().join(format!("trialbox-cache-{test}-{}", std::process::id()));
+            let _ = fs::remove_dir_all(&directory);
+            let scene = Scene { directory, key: EntryKey::derive(&[7; 32], "") };
+            drop(scene.entry().reserve().expect("a place for temporary files"));
+            scene
+        }
+
+        fn entry(&self) -> CacheEntry<'_> {
+            CacheEntry {
+                directory: &self.directory,
+                name: "entry.cwasm".to_owned(),
+                key: &self.key,
+            }
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.directory);
+        }
     }
 
     fn file(entry: &CacheEntry) -> PathBuf {
@@ -199,46 +256,56 @@ mod tests {
     }
 
     fn write(entry: &CacheEntry, code: &[u8]) -> Result<(), FileError> {
-        entry.write_in(&Folder::open_private(&entry.directory)?, code)
+        entry.write_in(&Folder::open_private(entry.directory)?, code)
     }
 
     #[test]
     fn what_was_written_is_read_and_what_was_changed_is_not() {
-        let entry = entry("tampered");
-        assert_eq!(entry.read(), None);
+        let scene = Scene::new("tampered");
+        let entry = scene.entry();
+        assert_eq!(entry.read(), Ok(None));
         write(&entry, b"code").expect("a fresh directory");
-        assert_eq!(entry.read().as_deref(), Some(&b"code"[..]));
+        assert_eq!(entry.read(), Ok(Some(b"code".to_vec())));
         for damage in [&b""[..], b"short", &[0; 36]] {
             fs::write(file(&entry), damage).expect("our own file");
-            assert_eq!(entry.read(), None);
+            entry.read().expect_err("damaged");
         }
-        let _ = fs::remove_dir_all(&entry.directory);
+    }
+
+    #[test]
+    fn what_was_written_with_another_key_is_not_read() {
+        let scene = Scene::new("foreign");
+        write(&scene.entry(), b"code").expect("a fresh directory");
+        let key = EntryKey::derive(&[8; 32], "");
+        let problem = CacheEntry { key: &key, ..scene.entry() }.read().expect_err("another key");
+        assert!(problem.contains("this user's key"), "{problem}");
     }
 
     #[test]
     fn what_others_could_have_written_is_not_read() {
-        let entry = entry("shared");
+        let scene = Scene::new("shared");
+        let entry = scene.entry();
         write(&entry, b"code").expect("a fresh directory");
         let set_mode =
             |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
         set_mode(&file(&entry), 0o620).expect("our own file");
-        assert_eq!(entry.read(), None);
+        entry.read().expect_err("others could change the file");
         set_mode(&file(&entry), 0o600).expect("our own file");
-        set_mode(&entry.directory, 0o777).expect("our own directory");
-        assert_eq!(entry.read(), None);
+        set_mode(entry.directory, 0o777).expect("our own directory");
+        entry.read().expect_err("others could replace the file");
         write(&entry, b"code").expect_err("others could replace it");
-        let _ = fs::remove_dir_all(&entry.directory);
     }
 
     #[test]
     fn of_many_that_start_together_one_compiles() {
-        let cache = Cache { entries: vec![entry("together")] };
+        let scene = Scene::new("together");
+        let cache = Cache { entries: vec![scene.entry()] };
         let compiled = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| {
                     let reservation = cache.reserve().expect("our own directory").expect("a place");
-                    if cache.read().is_none() {
+                    if cache.read().code.is_none() {
                         compiled.fetch_add(1, Ordering::Relaxed);
                         reservation.write(b"code").expect("our own directory");
                     }
@@ -246,37 +313,35 @@ mod tests {
             }
         });
         assert_eq!(compiled.into_inner(), 1);
-        let directory = &cache.entries[0].directory;
-        assert_eq!(fs::read_dir(directory).expect("the directory").count(), 1, "no lock is left");
-        let _ = fs::remove_dir_all(directory);
+        let entries = fs::read_dir(&scene.directory).expect("the directory");
+        assert_eq!(entries.count(), 1, "no lock is left");
     }
 
     #[test]
     fn where_the_first_place_cannot_be_written_the_next_one_is_taken() {
-        let unusable = CacheEntry { directory: "/proc/none".into(), name: "e".to_owned() };
-        let cache = Cache { entries: vec![unusable, entry("second")] };
+        let scene = Scene::new("second");
+        let unusable = || CacheEntry { directory: Path::new("/proc/none"), ..scene.entry() };
+        let cache = Cache { entries: vec![unusable(), scene.entry()] };
         let reservation = cache.reserve().expect("the second").expect("a place");
-        assert_eq!(reservation.directory(), cache.entries[1].directory);
+        assert_eq!(reservation.directory(), scene.directory);
         reservation.write(b"code").expect("our own directory");
-        assert_eq!(cache.read().as_deref(), Some(&b"code"[..]));
+        assert_eq!(cache.read(), CachedCode { code: Some(b"code".to_vec()), refused: None });
         drop(reservation);
-        let _ = fs::remove_dir_all(&cache.entries[1].directory);
-        let unusable = CacheEntry { directory: "/proc/none".into(), name: "e".to_owned() };
-        assert!(Cache { entries: vec![unusable] }.reserve().is_err());
+        assert!(Cache { entries: vec![unusable()] }.reserve().is_err());
         assert!(Cache { entries: vec![] }.reserve().expect("nothing is wrong").is_none());
     }
 
     #[test]
     fn many_writers_at_once_leave_one_whole_entry() {
-        let entry = entry("herd");
+        let scene = Scene::new("herd");
+        let entry = scene.entry();
         let code = vec![7; 1 << 16];
         std::thread::scope(|scope| {
             for _ in 0..16 {
                 scope.spawn(|| write(&entry, &code).expect("writers do not hinder each other"));
             }
         });
-        assert_eq!(entry.read(), Some(code));
-        assert_eq!(fs::read_dir(&entry.directory).expect("the directory").count(), 1);
-        let _ = fs::remove_dir_all(&entry.directory);
+        assert_eq!(entry.read(), Ok(Some(code)));
+        assert_eq!(fs::read_dir(entry.directory).expect("the directory").count(), 1);
     }
 }

@@ -97,10 +97,10 @@ impl GuestEnvironment {
         }
     }
 
-    /// Returns the memory that the process has for itself. Call it while no instance exists.
-    pub(crate) fn own_bytes(&self) -> u64 {
+    /// Returns the memory that the process has for itself. Call it once, while no instance exists.
+    pub(crate) fn take_own_bytes(&mut self) -> u64 {
         match self {
-            GuestEnvironment::Process { status, .. } => status.data_bytes().unwrap_or(0),
+            GuestEnvironment::Process { status, .. } => status.take_data_bytes().unwrap_or(0),
             GuestEnvironment::Thread(_) => 0,
         }
     }

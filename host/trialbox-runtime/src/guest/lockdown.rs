@@ -168,10 +168,10 @@ impl OwnStatus {
         OwnStatus(File::open("/proc/self/status").ok())
     }
 
-    /// Returns the memory for data, in bytes, as [`limit_memory`] limits it.
-    pub(crate) fn data_bytes(&self) -> Option<u64> {
+    /// Returns the memory for data, in bytes, as [`limit_memory`] limits it, and closes the file.
+    pub(crate) fn take_data_bytes(&mut self) -> Option<u64> {
         let mut bytes = [0; 4096];
-        let length = self.0.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let length = self.0.take()?.read_at(&mut bytes, 0).ok()?;
         let text = String::from_utf8_lossy(&bytes[..length]);
         let line = text.lines().find_map(|line| line.strip_prefix("VmData:"))?;
         let kib: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -2,7 +2,7 @@
 
 use crate::guest::bindings::Described;
 use crate::guest::bindings::exports::trialbox::objective::{describe, objective};
-use crate::guest::cache::{Cache, Reservation};
+use crate::guest::cache::{Cache, CachedCode, Reservation};
 use crate::guest::deterministic;
 use crate::guest::engine::{address_space_is_small, new_engine};
 use crate::guest::environment::{Confinement, GuestEnvironment, InterruptHandle};
@@ -133,8 +133,8 @@ struct Guest {
 impl Guest {
     fn load(
         link: &Link,
-        request: LoadRequest,
-        environment: GuestEnvironment,
+        mut request: LoadRequest,
+        mut environment: GuestEnvironment,
     ) -> Result<Self, Rejection> {
         let started = Instant::now();
         let internal = |error: wasmtime::Error| {
@@ -150,7 +150,8 @@ impl Guest {
         // The image of a memory is a file without a name, which cannot be made later. An error comes again with the
         // first instance.
         let _ = compiled.component.initialize_copy_on_write_image();
-        // The objective's code runs only after this: `describe` is its first call.
+        // The objective's code runs only after this: `describe` is its first call. It finds no key.
+        request.cache = None;
         let grants = request.grants_of_trial();
         let confinement = environment.confine_to_trials(compiled.confinement, &grants, || {
             start_threads(link, &compiled.component, &engine);
@@ -172,7 +173,7 @@ impl Guest {
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let guest = Guest {
             link: link.clone(),
-            own_bytes: environment.own_bytes(),
+            own_bytes: environment.take_own_bytes(),
             environment,
             request,
             engine,
@@ -184,6 +185,7 @@ impl Guest {
             description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
+            refused_code: compiled.refused_code,
             landlock_abi: confinement.landlock_abi,
             seccomp: confinement.seccomp,
             second_filter: confinement.second_filter,
@@ -278,6 +280,7 @@ struct Compiled {
     component: Component,
     from_cache: bool,
     cache_problem: Option<String>,
+    refused_code: Option<String>,
     /// The confinement for compiling; `None` if the code came from the cache.
     confinement: Option<Confinement>,
 }
@@ -291,20 +294,22 @@ fn compile(
     environment: &GuestEnvironment,
 ) -> Result<Compiled, Rejection> {
     let cache = Cache::new(request, engine);
-    let cached = || deserialize(engine, &cache.read()?).ok();
-    let from_cache = |component| Compiled {
+    let found = cache.read();
+    let refused_code = found.refused.clone();
+    let from_cache = |component, refused_code| Compiled {
         component,
         from_cache: true,
         cache_problem: None,
+        refused_code,
         confinement: None,
     };
-    if let Some(component) = cached() {
-        return Ok(from_cache(component));
+    if let Some(component) = load_cached(engine, found) {
+        return Ok(from_cache(component, refused_code));
     }
     let reserved = cache.reserve();
     // Another process may have compiled it while this one waited for the lock.
-    if let Some(component) = cached() {
-        return Ok(from_cache(component));
+    if let Some(component) = load_cached(engine, cache.read()) {
+        return Ok(from_cache(component, refused_code));
     }
     let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
     let directory = reservation.map(Reservation::directory);
@@ -321,7 +326,12 @@ fn compile(
             "please report this",
         )
     })?;
-    Ok(Compiled { component, from_cache: false, cache_problem, confinement })
+    Ok(Compiled { component, from_cache: false, cache_problem, refused_code, confinement })
+}
+
+/// Loads code that the cache vouches for. Code of another engine counts as none.
+fn load_cached(engine: &Engine, found: CachedCode) -> Option<Component> {
+    deserialize(engine, &found.code?).ok()
 }
 
 /// Starts the threads that a trial may need: the one that sends delayed messages and, for the functions of WASI that
@@ -358,8 +368,8 @@ fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` runs what it is given as native code. `code` is either what
     // `precompile_component` has just returned, or an entry that `CacheEntry::read` vouches for: written by
-    // this user with this version, engine and CPU, out of reach of others, and intact by its digest. It is
-    // held in memory, so no other process can change it.
+    // this user's trialbox, of this version, for this component, engine and CPU, because its authentication under
+    // the user's key says so. It is held in memory, so no other process can change it.
     unsafe { Component::deserialize(engine, code) }
 }
 

@@ -1,5 +1,6 @@
 //! The settings of a sandbox.
 
+use crate::host::code_cache::CodeCache;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::Isolation;
 use crate::wire::protocol::{EngineSettings, Grant};
@@ -16,8 +17,8 @@ pub struct SandboxConfig {
     pub program: PathBuf,
     /// The place where the code runs.
     pub isolation: Isolation,
-    /// The directories for compiled code, the preferred one first; empty to save none.
-    pub cache_dirs: Vec<PathBuf>,
+    /// The cache of compiled code; `None` to save none.
+    pub cache: Option<CodeCache>,
     /// The directories that are granted to the guest.
     pub grants: Vec<Grant>,
     /// The environment variables of the guest, which inherits none.
@@ -45,11 +46,32 @@ impl SandboxConfig {
     /// needs more than small trials do, so that a low limit on memory leaves it [`LEAST_COMPILE_MEMORY`]. A limit
     /// on the compiler that the user has set holds alone.
     pub(crate) fn compile_memory_bytes(&self) -> u64 {
-        let own = self.limits.get(Limit::CompileMemory);
-        if own != Limits::default().get(Limit::CompileMemory) {
-            return own.unwrap_or(u64::MAX);
+        compile_memory_bytes(&self.limits)
+    }
+}
+
+fn compile_memory_bytes(limits: &Limits) -> u64 {
+    let own = limits.get(Limit::CompileMemory);
+    if own != Limits::default().get(Limit::CompileMemory) {
+        return own.unwrap_or(u64::MAX);
+    }
+    let of_trial = limits.get(Limit::Memory).unwrap_or(u64::MAX);
+    of_trial.max(LEAST_COMPILE_MEMORY).min(own.unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_compiler_may_take_what_a_trial_may_unless_it_has_a_limit_of_its_own() {
+        let mut limits = Limits::default();
+        assert_eq!(compile_memory_bytes(&limits), 4 << 30);
+        for (memory, compiler) in [(64 << 20, 512 << 20), (1 << 30, 1 << 30), (8 << 30, 4 << 30)] {
+            limits.set(Limit::Memory, Some(memory));
+            assert_eq!(compile_memory_bytes(&limits), compiler, "{memory}");
         }
-        let of_trial = self.limits.get(Limit::Memory).unwrap_or(u64::MAX);
-        of_trial.max(LEAST_COMPILE_MEMORY).min(own.unwrap_or(u64::MAX))
+        limits.set(Limit::CompileMemory, Some(300 << 20));
+        assert_eq!(compile_memory_bytes(&limits), 300 << 20);
     }
 }

@@ -2,6 +2,7 @@
 //! at a limit. It never names the wasm engine.
 
 pub(crate) mod call;
+pub(crate) mod code_cache;
 pub(crate) mod config;
 pub(crate) mod deadline;
 pub(crate) mod interrupt;

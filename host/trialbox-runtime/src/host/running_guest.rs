@@ -59,12 +59,12 @@ impl RunningGuest {
             RunningGuest::new(handle.map_err(cannot)?, stream, &config.limits).map_err(cannot)?;
         let request = LoadRequest {
             sha256: artifact.sha256.clone(),
-            cache_dirs: config.cache_dirs.clone(),
+            cache: config.cache.as_ref().map(|cache| cache.request(&artifact.sha256)),
             grants: config.grants.clone(),
             checkpoint_dir: checkpoint.map(|dir| dir.host.clone()),
             env: config.env.clone(),
             engine: config.engine(),
-            limits: GuestLimits::from(&config.limits).for_describing(),
+            limits: GuestLimits::from(&config.limits).for_describing(config.compile_memory_bytes()),
             compile_memory_bytes: config.compile_memory_bytes(),
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;

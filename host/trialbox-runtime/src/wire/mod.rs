@@ -2,4 +2,5 @@
 
 pub(crate) mod contract;
 pub(crate) mod digest;
+pub(crate) mod entry_key;
 pub(crate) mod protocol;

@@ -4,6 +4,7 @@
 //! that breaks a rule gets no answer: the host process ends the guest process instead.
 
 use crate::wire::contract::CHECKPOINT_PATH;
+use crate::wire::entry_key::EntryKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -60,8 +61,8 @@ pub(crate) enum ToGuest {
 pub(crate) struct LoadRequest {
     /// The SHA-256 of the component in hexadecimal.
     pub(crate) sha256: String,
-    /// The directories for compiled code, the preferred one first; empty to save none.
-    pub(crate) cache_dirs: Vec<PathBuf>,
+    /// The cache of compiled code; `None` to save none.
+    pub(crate) cache: Option<CacheRequest>,
     /// The directories that are granted to the guest.
     pub(crate) grants: Vec<Grant>,
     /// The directory that is mounted at [`CHECKPOINT_PATH`] during trials.
@@ -74,6 +75,15 @@ pub(crate) struct LoadRequest {
     pub(crate) limits: GuestLimits,
     /// The limit on the memory of the compiler.
     pub(crate) compile_memory_bytes: u64,
+}
+
+/// The cache of compiled code, as one component may use it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CacheRequest {
+    /// The directories, the preferred one first.
+    pub(crate) dirs: Vec<PathBuf>,
+    /// The key of the component's entries.
+    pub(crate) key: EntryKey,
 }
 
 impl LoadRequest {
@@ -116,11 +126,10 @@ pub(crate) struct GuestLimits {
 }
 
 impl GuestLimits {
-    /// Returns the limits while an objective describes itself. A component that starts with more memory than a trial
-    /// may have can still be described; its trials fail.
-    pub(crate) fn for_describing(self) -> Self {
-        let defaults = GuestLimits::from(&Limits::default());
-        GuestLimits { memory_bytes: self.memory_bytes.max(defaults.memory_bytes), ..self }
+    /// Returns the limits while an objective describes itself, with the compiler's memory. A component that starts with
+    /// more memory than a trial may have can still be described; its trials fail.
+    pub(crate) fn for_describing(self, compile_memory_bytes: u64) -> Self {
+        GuestLimits { memory_bytes: self.memory_bytes.max(compile_memory_bytes), ..self }
     }
 }
 
@@ -359,7 +368,7 @@ mod tests {
         let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
         let mut request = LoadRequest {
             sha256: String::new(),
-            cache_dirs: vec![],
+            cache: None,
             grants: vec![data.clone()],
             checkpoint_dir: None,
             env: vec![],

@@ -15,7 +15,7 @@ use trialbox_core::study::artifact::{Artifact, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
-use trialbox_runtime::{Cancellation, Grant, Isolation, SandboxConfig, open};
+use trialbox_runtime::{CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, open};
 
 /// The flags of the sandbox.
 #[derive(Debug, Clone, clap::Args)]
@@ -81,7 +81,8 @@ pub(crate) struct ObjectiveArgs {
 
     /// Directory of compiled code
     ///
-    /// [default: ~/.cache/trialbox] [env: TRIALBOX_CACHE_DIR]
+    /// Code is loaded only if it was written under the key in ~/.local/state/trialbox. [default: ~/.cache/trialbox]
+    /// [env: TRIALBOX_CACHE_DIR]
     #[arg(long, value_name = "DIR", env = "TRIALBOX_CACHE_DIR", hide_env = true)]
     cache_dir: Option<PathBuf>,
 
@@ -164,14 +165,17 @@ impl ObjectiveArgs {
         trusted: TrustedPlaces,
     ) -> Result<ObjectivePlan, CommandError> {
         let (program, grants) = (std::env::current_exe()?, self.grants()?);
+        // It creates the key, which no grant may hold: the check needs to see it.
+        let cache = self.cache();
         trusted
             .with_caches(self.all_cache_dirs())
+            .with_secret("the key of compiled code", cache_key_dir().as_deref())
             .with_entry("the program", &program)
             .check(&grants)?;
         let config = SandboxConfig {
             program,
             isolation: self.isolation.into(),
-            cache_dirs: self.cache_dirs(),
+            cache,
             grants,
             env: self.env.clone(),
             deterministic: self.deterministic,
@@ -202,6 +206,27 @@ impl ObjectiveArgs {
     /// Returns the directories of compiled code of all commands, also of those without `--no-cache` or `--cache-dir`.
     fn all_cache_dirs(&self) -> impl Iterator<Item = PathBuf> {
         self.cache_dir.iter().cloned().chain(users_cache_dir()).chain(jobs_cache_dir())
+    }
+
+    /// Returns the cache of compiled code. Without the user's key no code in it could be trusted, so there is none.
+    fn cache(&self) -> Option<CodeCache> {
+        let dirs = self.cache_dirs();
+        if dirs.is_empty() {
+            return None;
+        }
+        match cache_key_dir().map(|directory| CacheKey::open(&directory)) {
+            Some(Ok(key)) => Some(CodeCache { dirs, key }),
+            Some(Err(problem)) => {
+                tracing::warn!(%problem, "the cache of compiled code is not used: its key cannot be trusted");
+                None
+            }
+            None => {
+                tracing::warn!(
+                    "the cache of compiled code is not used: there is no HOME for its key"
+                );
+                None
+            }
+        }
     }
 
     /// Returns the directories of compiled code: `$XDG_CACHE_HOME/trialbox` or `~/.cache/trialbox`, which all jobs
@@ -241,6 +266,8 @@ impl ObjectivePlan {
         check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
             tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
+        } else if let Some(problem) = &loaded.refused_code {
+            tracing::warn!(%problem, "compiled code in the cache was not used; the objective was compiled anew");
         }
         let is_process = self.config.isolation == Isolation::Process;
         if is_process && loaded.landlock_abi == 0 {
@@ -272,6 +299,12 @@ impl ObjectivePlan {
 pub(crate) fn users_cache_dir() -> Option<PathBuf> {
     let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
     Some(cache?.join("trialbox"))
+}
+
+/// Returns the directory of the key under which compiled code is written and read. No grant may contain it.
+pub(crate) fn cache_key_dir() -> Option<PathBuf> {
+    let state = absolute("XDG_STATE_HOME");
+    Some(state.or_else(|| Some(absolute("HOME")?.join(".local/state")))?.join("trialbox"))
 }
 
 /// Returns the directory of compiled code of this job alone, on its node.

@@ -88,6 +88,14 @@ impl TrustedPlaces {
         self
     }
 
+    /// Adds a directory that a guest may not even read.
+    pub(crate) fn with_secret(mut self, role: &str, path: Option<&Path>) -> Self {
+        if let Some(path) = path.filter(|path| path.exists()) {
+            self.add(format!("{role} in `{}`", path.display()), path, Extent::Secrets);
+        }
+        self
+    }
+
     /// Adds the keys in a user's home.
     fn with_keys(mut self, home: &Path) -> Self {
         for key in KEYS {

@@ -17,6 +17,7 @@ impl Ground {
             "home/.config/fish",
             "home/bin",
             "home/work",
+            "state/trialbox",
         ] {
             fs::create_dir_all(folder.join(name)).expect("a place for temporary files");
         }
@@ -32,6 +33,7 @@ impl Ground {
             .with_database(&Location::File(database), Some(&spool))
             .with_checkpoints(Some(&self.0.join("kept")))
             .with_caches([self.0.join("cache/trialbox")].into_iter())
+            .with_secret("the key of compiled code", Some(&self.0.join("state/trialbox")))
             .with_keys(&self.0.join("home"))
             .with_home(&self.0.join("home"))
     }
@@ -95,6 +97,8 @@ fn a_read_only_grant_opens_no_keys() {
         ("home/.config/fish", ""),
         ("home/.ssh", "is your keys in `/home/.ssh`"),
         ("home", "holds your keys in `/home/.ssh`"),
+        ("state/trialbox", "is the key of compiled code in `/state/trialbox`"),
+        ("state", "holds the key of compiled code in `/state/trialbox`"),
     ] {
         assert_eq!(ground.judge(host, false), want, "{host}");
     }
