@@ -109,13 +109,14 @@ impl GuestEnvironment {
     /// an instance asks for; this counts everything, such as the pieces that a call copies.
     pub(crate) fn limit_memory_of_instance(&self, own_bytes: u64, limits: &GuestLimits) {
         if let GuestEnvironment::Process { .. } = self {
-            // Without reserved addresses a memory that grows is copied, and for a moment there are two.
-            let copies = if address_space_is_small() { 2 } else { 1 };
-            let passed = limits.random_bytes.saturating_add(limits.payload_bytes.saturating_mul(2));
-            let memory = limits.memory_bytes.saturating_mul(copies);
-            lockdown::limit_memory(
-                [own_bytes, memory, passed].into_iter().fold(RESERVE_BYTES, u64::saturating_add),
-            );
+            lockdown::limit_memory(data_bytes_of(own_bytes, limits));
+        }
+    }
+
+    /// Limits the memory of all instances to come, which have these limits or lower ones.
+    pub(crate) fn limit_memory_for_good(&self, own_bytes: u64, limits: &GuestLimits) {
+        if let GuestEnvironment::Process { .. } = self {
+            lockdown::limit_memory_for_good(data_bytes_of(own_bytes, limits));
         }
     }
 
@@ -141,6 +142,14 @@ impl GuestEnvironment {
             _ => Ok(()),
         }
     }
+}
+
+/// Returns the memory of a process with an instance of these limits.
+fn data_bytes_of(own_bytes: u64, limits: &GuestLimits) -> u64 {
+    // Without reserved addresses a memory that grows is copied, and for a moment there are two.
+    let copies = if address_space_is_small() { 2 } else { 1 };
+    let memory = limits.memory_bytes.saturating_mul(copies);
+    [own_bytes, memory, limits.passed_bytes()].into_iter().fold(RESERVE_BYTES, u64::saturating_add)
 }
 
 /// A handle with which the host process interrupts a guest on a thread.

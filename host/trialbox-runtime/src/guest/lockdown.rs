@@ -24,6 +24,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit,
 };
+use rustix::thread::CapabilitySet;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
@@ -138,6 +139,7 @@ pub(crate) fn give_up_rights() {
     lower_limit(Resource::Nofile, MAX_DESCRIPTORS);
     lower_limit(Resource::Memlock, 0);
     become_first_to_be_killed();
+    keep_limits();
     let _ = set_parent_process_death_signal(Some(Signal::KILL));
     // The parent may have died before the kernel watched it. The parent passes its own id, because in a container it
     // may be process 1, to which orphans go.
@@ -157,6 +159,11 @@ pub(crate) fn limit_memory(bytes: u64) {
     let maximum = getrlimit(Resource::Data).maximum;
     let current = Some(maximum.map_or(bytes, |most| most.min(bytes)));
     let _ = setrlimit(Resource::Data, Rlimit { current, maximum });
+}
+
+/// Limits the memory for data of this process as [`limit_memory`] does, and takes away the right to a higher limit.
+pub(crate) fn limit_memory_for_good(bytes: u64) {
+    lower_limit(Resource::Data, bytes);
 }
 
 /// The figures of this process that the kernel gives in a file, which is opened before the process is confined.
@@ -196,6 +203,16 @@ pub(crate) fn make_room_for_stack(wasm_bytes: u64) -> u64 {
 /// then records why the trial failed. The scale of 1000 is that of proc_pid_oom_score_adj(5).
 fn become_first_to_be_killed() {
     let _ = fs::write("/proc/self/oom_score_adj", "500");
+}
+
+/// Gives up root's right to raise limits. Other rights of root's stay, such as to read a file that is granted and
+/// another user's.
+fn keep_limits() {
+    let Ok(mut rights) = rustix::thread::capabilities(None) else { return };
+    for set in [&mut rights.effective, &mut rights.permitted, &mut rights.inheritable] {
+        set.remove(CapabilitySet::SYS_RESOURCE);
+    }
+    let _ = rustix::thread::set_capabilities(None, rights);
 }
 
 fn lower_limit(resource: Resource, most: u64) {

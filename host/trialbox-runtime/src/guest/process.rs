@@ -156,9 +156,12 @@ impl Guest {
         let confinement = environment.confine_to_trials(compiled.confinement, &grants, || {
             start_threads(link, &compiled.component, &engine);
         });
+        let own_bytes = environment.take_own_bytes();
+        environment.limit_memory_for_good(own_bytes, &request.limits);
         #[cfg(feature = "failpoints")]
         if let Some(found) = escaped::attempts(&grants) {
-            return Err(Rejection::new(RejectionCode::Invalid, found, ""));
+            let code = RejectionCode::Invalid;
+            return Err(Rejection { code, message: found, help: None, limit: None });
         }
         let mut linker = new_linker(&engine).map_err(internal)?;
         count_listings(&mut linker, request.engine.deterministic).map_err(internal)?;
@@ -173,7 +176,7 @@ impl Guest {
             .map_err(|error| does_not_fit(error.chain().map(ToString::to_string)))?;
         let guest = Guest {
             link: link.clone(),
-            own_bytes: environment.take_own_bytes(),
+            own_bytes,
             environment,
             request,
             engine,

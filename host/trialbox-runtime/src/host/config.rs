@@ -3,7 +3,7 @@
 use crate::host::code_cache::CodeCache;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::Isolation;
-use crate::wire::protocol::{EngineSettings, Grant};
+use crate::wire::protocol::{EngineSettings, Grant, GuestLimits};
 use std::path::PathBuf;
 use trialbox_core::study::limits::{Limit, Limits};
 
@@ -40,6 +40,11 @@ impl SandboxConfig {
             interruptible: self.isolation == Isolation::Thread,
             stack_bytes: self.limits.get(Limit::Stack).unwrap_or(u64::MAX),
         }
+    }
+
+    /// Returns the limits of a guest process that describes the objective. No trial in it can have more memory.
+    pub(crate) fn limits_of_process(&self) -> GuestLimits {
+        GuestLimits::from(&self.limits).for_describing(self.compile_memory_bytes())
     }
 
     /// Returns the memory that the compiler may take: what a trial may take, and no more than its own limit. A compiler

@@ -5,7 +5,7 @@ use crate::host::deadline::Deadline;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::{GuestHandle, Isolation};
 use crate::host::outgoing::Outgoing;
-use crate::wire::protocol::{FrameBuffer, FromGuest, GuestLimits, LoadRequest, ToGuest};
+use crate::wire::protocol::{FrameBuffer, FromGuest, LoadRequest, ToGuest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -64,7 +64,7 @@ impl RunningGuest {
             checkpoint_dir: checkpoint.map(|dir| dir.host.clone()),
             env: config.env.clone(),
             engine: config.engine(),
-            limits: GuestLimits::from(&config.limits).for_describing(config.compile_memory_bytes()),
+            limits: config.limits_of_process(),
             compile_memory_bytes: config.compile_memory_bytes(),
         };
         guest.send(&ToGuest::Load(request)).map_err(cannot)?;

@@ -4,6 +4,7 @@ use crate::host::call::{Call, CallEnd, to_evaluation};
 use crate::host::config::SandboxConfig;
 use crate::host::isolation::Isolation;
 use crate::host::running_guest::{RunningGuest, died};
+use crate::wire::protocol::GuestLimits;
 use std::sync::Arc;
 use trialbox_core::session::TrialSession;
 use trialbox_core::session::door::{CheckpointDir, CheckpointState, Door, Loaded, Rejection};
@@ -66,10 +67,10 @@ impl Door for Sandbox {
     }
 
     fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
-        let before = self.config.engine();
+        let (before, room) = (self.config.engine(), self.config.limits_of_process());
         self.config.limits = limits;
         self.config.deterministic = deterministic;
-        if self.config.engine() != before {
+        if self.config.engine() != before || !room.have_room_for(&GuestLimits::from(&limits)) {
             self.guest = None;
             // A trial that has started must not wait for the compiler.
             self.prepare()?;

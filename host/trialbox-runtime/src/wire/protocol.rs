@@ -133,6 +133,18 @@ impl GuestLimits {
     }
 }
 
+impl GuestLimits {
+    /// Returns the memory that the process may need for what a call passes, outside the instance.
+    pub(crate) fn passed_bytes(&self) -> u64 {
+        self.random_bytes.saturating_add(self.payload_bytes.saturating_mul(2))
+    }
+
+    /// Returns whether a process that was limited for good to these limits can run a trial with the other ones.
+    pub(crate) fn have_room_for(&self, other: &GuestLimits) -> bool {
+        other.memory_bytes <= self.memory_bytes && other.passed_bytes() <= self.passed_bytes()
+    }
+}
+
 impl From<&Limits> for GuestLimits {
     fn from(limits: &Limits) -> Self {
         let bound = |limit| limits.get(limit).unwrap_or(u64::MAX);
