@@ -11,6 +11,7 @@ mod picture;
 mod python;
 mod shell;
 mod slurm;
+mod spin;
 mod stage;
 mod tidy;
 mod tiers;

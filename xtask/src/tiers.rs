@@ -2,7 +2,7 @@
 
 use crate::shell::{self, cargo_command};
 use crate::stage::{Need, Stage, Tally};
-use crate::{fuse, fuzz, guests, python, slurm};
+use crate::{fuse, fuzz, guests, python, slurm, spin};
 use anyhow::Result;
 use std::process::Command;
 use std::time::Duration;
@@ -33,6 +33,8 @@ enum Run {
     Named(&'static [&'static str]),
     /// Runs tests by name that mostly wait: more of them at a time than there are cores.
     Waiting(&'static [&'static str]),
+    /// Searches the model of the lock file.
+    LockModel,
     /// Fuzzes each target for some seconds.
     Fuzz,
 }
@@ -57,6 +59,10 @@ const ROOT: Need = Need {
         Ok(())
     },
 };
+const SPIN: Need = Need {
+    sentence: "the model of the lock file needs spin and a C compiler",
+    provide: spin::find,
+};
 const SHELLCHECK: Need = Need {
     sentence: "the test of scripts for sbatch needs shellcheck",
     provide: || shell::find("shellcheck"),
@@ -72,7 +78,7 @@ const FREEZER: Need = Need {
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 13] = [
+const TIERS: [Tier; 14] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -143,6 +149,13 @@ const TIERS: [Tier; 13] = [
         seconds: 40,
     },
     Tier {
+        name: "lock-model",
+        about: "the model of the lock file, searched for two writers",
+        needs: &[SPIN],
+        run: Run::LockModel,
+        seconds: 45,
+    },
+    Tier {
         name: "shellcheck",
         about: "scripts for sbatch",
         needs: &[SHELLCHECK],
@@ -207,6 +220,7 @@ impl Run {
                 guests::build_all()?;
                 tally.run(end_to_end().args(["--test-threads", "10"]).args(*filters))
             }
+            Run::LockModel => spin::run(tally),
             Run::Fuzz => fuzz::run_briefly(tally),
         }
     }
