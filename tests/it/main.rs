@@ -34,6 +34,7 @@ mod interop_mixed;
 mod invariants;
 mod isolation;
 mod job_end;
+mod kept;
 #[cfg(feature = "failpoints")]
 mod kill;
 mod limits;

@@ -24,6 +24,31 @@ fn four_writers_on_two_nodes_with_uncached_mounts_lose_nothing() {
     check_four_writers("two-nodes-uncached", Caches::None);
 }
 
+/// The head node of a small cluster is the file server: for its processes the file system is a local disk.
+#[test]
+fn four_writers_on_a_file_server_and_a_node_lose_nothing() {
+    const TRIALS_OF_WRITER: usize = 125;
+    let scene = Scene::new("two-nodes-server");
+    let nodes = TwoNodes::mount(&scene, Caches::Kept);
+    let server = nodes.shared.join("s.db").display().to_string();
+    // The server's processes have begun with SQLite's locks when the node's come.
+    scene.json(&["run", &guest("quadratic"), "--storage", &server, "-n", "2"]);
+    assert!(!nodes.shared.join("s.db.lock").exists());
+    let n_trials = TRIALS_OF_WRITER.to_string();
+    let writer = |writer: usize| {
+        let database = if writer.is_multiple_of(2) { server.clone() } else { nodes.database(1) };
+        scene.command(&["run", &guest("quadratic"), "--storage", &database, "-n", &n_trials])
+    };
+    for ran in run_together((0..WRITERS).map(writer).collect()) {
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    }
+    assert_eq!(nodes.states(), vec!["COMPLETE"; 2 + WRITERS * TRIALS_OF_WRITER]);
+    nodes.assert_only_the_database_is_left();
+    let report = scene.trialbox(&["doctor", "--storage", &server]);
+    let because = format!("taken because `{}` lies on fuse", nodes.database(1));
+    assert!(report.stdout.contains(&because), "{report:?}");
+}
+
 #[test]
 fn the_lock_of_a_killed_writer_is_broken_and_the_others_lose_nothing() {
     const TRIALS_OF_WRITER: usize = 20;
@@ -71,7 +96,8 @@ fn kill_a_lock_holder(nodes: &TwoNodes, writers: &mut [Child]) -> usize {
     let lock = nodes.shared.join("s.db.lock");
     let holder = || -> Option<u32> {
         let text = std::fs::read_to_string(&lock).ok()?;
-        let owner: Value = serde_json::from_str(&text).ok()?;
+        let (owner, word) = text.split_once('\n')?;
+        let owner: Value = serde_json::from_str(owner).ok().filter(|_| word == "held     \n")?;
         owner["pid"].as_u64()?.try_into().ok()
     };
     loop {
@@ -156,11 +182,15 @@ impl TwoNodes {
         trials.into_iter().map(|(_, state)| state).collect()
     }
 
+    /// Checks that the lock file is released and nothing else lies there.
     #[track_caller]
     fn assert_only_the_database_is_left(&self) {
         let files = std::fs::read_dir(&self.shared).unwrap();
-        let names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
-        assert_eq!(names, ["s.db"]);
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["s.db", "s.db.lock"]);
+        let lock = std::fs::read_to_string(self.shared.join("s.db.lock")).unwrap();
+        assert!(lock.ends_with("\nreleased \n"), "{lock}");
     }
 }
 

@@ -22,7 +22,7 @@ pub use guest::process::run_guest;
 pub use host::code_cache::{CacheKey, CacheKeyError, CodeCache};
 pub use host::config::SandboxConfig;
 pub use host::deadline::SharedDeadline;
-pub use host::interrupt::{Cancellation, Interrupts};
+pub use host::interrupt::{Cancellation, Interrupts, survive_file_limits};
 pub use host::isolation::Isolation;
 pub use host::open::open;
 pub use host::precheck::{check_artifact, read_artifact};

@@ -21,6 +21,7 @@ mod schema;
 mod sqlite;
 
 pub use location::{Create, Location, LockMode, Options, WaitCancellation};
+pub use lock::holder::{HolderProbe, HolderState};
 pub use memory::MemoryStorage;
 pub use sqlite::SqliteStorage;
 

@@ -1,5 +1,6 @@
 //! The place of a storage, and the options for opening it.
 
+use crate::lock::holder::HolderProbe;
 use crate::{MemoryStorage, SqliteStorage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub struct Options {
     pub guard: bool,
     /// The condition under which waits are cancelled.
     pub stopping: WaitCancellation,
+    /// The knowledge of the batch system about holders of lock files on other machines.
+    pub holders: HolderProbe,
 }
 
 impl Default for Options {
@@ -32,6 +35,7 @@ impl Default for Options {
             lock: LockMode::Auto,
             guard: true,
             stopping: WaitCancellation::default(),
+            holders: HolderProbe::default(),
         }
     }
 }
@@ -50,9 +54,10 @@ pub enum Create {
 /// The means that keep writers of one database apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
-    /// A lock file where the file system is a network's, SQLite's own locks elsewhere.
+    /// A lock file where the file system is a network's or the database already has a lock file, SQLite's own locks
+    /// elsewhere.
     Auto,
-    /// SQLite's own locks alone.
+    /// SQLite's own locks alone. A database that already has a lock file is refused.
     Sqlite,
     /// A lock file beside the database, around SQLite's own locks.
     File,

@@ -7,12 +7,17 @@
 //! The folder beside the database may belong to a group, and a guest may write to it. So nothing in it is followed or
 //! waited for (`trialbox_files`).
 
+mod told;
+
+pub use told::SpooledTell;
+
+use crate::platform::path::resolve;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use trialbox_core::run::UnrecordedTrial;
-use trialbox_core::seam::storage::{Claim, Ending, Outcome, RetryPolicy, TrialBatch};
+use trialbox_core::seam::storage::{Claim, Ending, OWNER_TOKEN, Outcome, RetryPolicy, TrialBatch};
 use trialbox_core::study::trial::{TrialId, format_datetime, parse_datetime};
 use trialbox_core::{Distribution, Json, Param, TrialNumber, TrialState};
 use trialbox_files::{FileError, Folder, create_folders};
@@ -40,21 +45,55 @@ pub struct SpooledResult {
     pub trial: UnrecordedTrial,
 }
 
+/// The contents of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Spooled {
+    /// The result of a trial that this or another job ran.
+    Finished(SpooledResult),
+    /// A result that was told while the database could not be read.
+    Told(SpooledTell),
+}
+
 /// A file of the spool.
 #[derive(Debug)]
 pub struct SpoolEntry {
     /// The file's path.
     pub path: PathBuf,
     /// The result in it, or the reason why it cannot be read.
-    pub result: Result<SpooledResult, String>,
+    pub result: Result<Spooled, String>,
+    /// True if the file names a database that is not there: it may have been moved or renamed to this one. The result
+    /// is this database's if this database has its trial.
+    pub is_stray: bool,
+}
+
+impl SpoolEntry {
+    /// Returns whether the entry is the result of this trial of the study, as this owner runs it.
+    pub fn is_of(
+        &self,
+        study: &str,
+        trial: TrialId,
+        number: Option<i64>,
+        owner: Option<&Json>,
+    ) -> bool {
+        match &self.result {
+            Ok(Spooled::Finished(result)) => {
+                result.trial.claim.id == trial && Some(&result.trial.claim.owner) == owner
+            }
+            Ok(Spooled::Told(told)) => {
+                let token = owner.and_then(|owner| owner.get(OWNER_TOKEN)?.as_str());
+                number == Some(told.number.0.into())
+                    && told.study.as_deref().is_none_or(|name| name == study)
+                    && (told.tell.owner.is_none() || told.tell.owner.as_deref() == token)
+            }
+            Err(_) => false,
+        }
+    }
 }
 
 impl Spool {
     /// Returns the spool of a database: `study.db.spool` beside it, and after that the folders given.
     pub fn of(database: &Path, others: impl IntoIterator<Item = PathBuf>) -> Self {
-        let database = fs::canonicalize(database)
-            .or_else(|_| std::path::absolute(database))
-            .unwrap_or_else(|_| database.to_owned());
+        let database = resolve(database);
         let beside = crate::lock::file::with_suffix(&database, ".spool");
         Spool { folders: std::iter::once(beside).chain(others).collect(), database }
     }
@@ -74,10 +113,34 @@ impl Spool {
             result.trial.claim.owner.get("uuid").and_then(Json::as_str).unwrap_or("trial");
         let attempt: String =
             attempt.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-        let name = format!("{}-{attempt}.json", result.trial.claim.number);
+        self.keep_text(&format!("{}-{attempt}.json", result.trial.claim.number), &text)
+    }
+
+    /// Saves a result that was told and returns the path of its file.
+    ///
+    /// # Errors
+    /// As [`Spool::keep`].
+    pub fn keep_told(&self, told: &SpooledTell) -> Result<PathBuf, Vec<(PathBuf, io::Error)>> {
+        let mut members = vec![
+            ("version", Json::from(VERSION)),
+            ("database", Json::from(self.database.to_string_lossy().into_owned())),
+        ];
+        members.extend(told.to_members());
+        let name = format!("{}-told-{:016x}.json", told.number, rand::random::<u64>());
+        self.keep_text(&name, &format!("{}\n", Json::object(members)))
+    }
+
+    fn keep_text(&self, name: &str, text: &str) -> Result<PathBuf, Vec<(PathBuf, io::Error)>> {
         let mut problems = Vec::new();
-        for folder in &self.folders {
-            match write_whole(folder, &name, &text) {
+        for (index, folder) in self.folders.iter().enumerate() {
+            // A folder in the place of a file system that is away would hide its files from the next job.
+            if index > 0
+                && let Some(parent) = folder.parent()
+            {
+                // An error shows below, with the folder's own name.
+                let _ = create_folders(parent, 0o700);
+            }
+            match write_whole(folder, name, text) {
                 Ok(path) => return Ok(path),
                 Err(error) => problems.push((folder.clone(), error.into_reason())),
             }
@@ -97,8 +160,26 @@ impl Spool {
                 io::Error::new(error.kind(), format!("the spool folder `{folder}`: {error}"))
             })?);
         }
+        entries.extend(self.strays());
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(entries)
+    }
+
+    /// Reads the results that lie beside other databases of the folder which are not there any more.
+    fn strays(&self) -> Vec<SpoolEntry> {
+        let mut entries = Vec::new();
+        let Some(path) = self.database.parent() else { return entries };
+        let names = Folder::open(path).and_then(|folder| folder.names()).unwrap_or_default();
+        for name in names {
+            let Some(database) = name.to_str().and_then(|name| name.strip_suffix(".spool")) else {
+                continue;
+            };
+            let (database, folder) = (path.join(database), path.join(&name));
+            if database != self.database && !is_there(&database) {
+                entries.extend(self.entries_in(&folder).unwrap_or_default());
+            }
+        }
+        entries
     }
 
     /// Removes the file of a result that was written.
@@ -147,8 +228,10 @@ impl Spool {
         };
         let database = json.as_ref().ok().and_then(|json| json.get("database")?.as_str());
         // Every result beside the database is its own: the database may have been moved since.
-        let is_beside = self.folders.first().is_some_and(|beside| beside == folder.path());
-        if !is_beside && database.map(Path::new) != Some(&self.database) {
+        let is_ours = self.folders.first().is_some_and(|beside| beside == folder.path())
+            || database.map(Path::new) == Some(&self.database);
+        let is_stray = !is_ours && database.is_some_and(|database| !is_there(Path::new(database)));
+        if !is_ours && !is_stray {
             return None;
         }
         let result = match json {
@@ -157,8 +240,21 @@ impl Spool {
             }),
             Err(problem) => Err(problem),
         };
-        Some(SpoolEntry { path, result })
+        // A stray without a token says nothing about whose it is.
+        if is_stray && !result.as_ref().is_ok_and(has_token) {
+            return None;
+        }
+        Some(SpoolEntry { path, result, is_stray })
     }
+}
+
+fn is_there(path: &Path) -> bool {
+    !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+fn has_token(spooled: &Spooled) -> bool {
+    let Spooled::Finished(result) = spooled else { return false };
+    result.trial.claim.owner.get(OWNER_TOKEN).and_then(Json::as_str).is_some()
 }
 
 fn parse(bytes: &[u8]) -> Result<Json, String> {
@@ -177,10 +273,6 @@ fn write_whole(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError
 }
 
 fn write_once(path: &Path, name: &str, text: &str) -> Result<PathBuf, FileError> {
-    if let Some(parent) = path.parent() {
-        // An error shows in the next line, with the folder's own name.
-        let _ = create_folders(parent, 0o700);
-    }
     let folder = Folder::open_or_create(path)?;
     let mut aside = folder.aside(OsStr::new(name))?;
     aside.write_bytes(text.as_bytes())?;
@@ -220,11 +312,18 @@ fn encode(database: &Path, result: &SpooledResult) -> Json {
     ])
 }
 
-fn decode(json: &Json) -> Option<SpooledResult> {
-    let int = |key: &str| json.get(key).and_then(Json::as_i64);
-    if int("version")? != VERSION {
+fn decode(json: &Json) -> Option<Spooled> {
+    if json.get("version")?.as_i64()? != VERSION {
         return None;
     }
+    if json.get("told").is_some() {
+        return SpooledTell::from_json(json).map(Spooled::Told);
+    }
+    decode_finished(json).map(Spooled::Finished)
+}
+
+fn decode_finished(json: &Json) -> Option<SpooledResult> {
+    let int = |key: &str| json.get(key).and_then(Json::as_i64);
     let text = |key: &str| json.get(key).and_then(Json::as_str);
     let params: Option<Vec<(String, Param)>> = array(json, "params")?.iter().map(param).collect();
     let steps: Option<Vec<(i64, f64)>> =
@@ -285,6 +384,7 @@ fn step(json: &Json) -> Option<(i64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trialbox_core::run::ask_tell::Tell;
 
     fn result(study: &str) -> SpooledResult {
         let distribution = Distribution::float(0.0, 1.0, false, None).expect("a range");
@@ -330,7 +430,7 @@ mod tests {
         );
         let entries = spool.entries().expect("it can be read");
         assert_eq!(entries.len(), 1);
-        assert_eq!(entries[0].result.as_ref(), Ok(&result("é\n")));
+        assert_eq!(entries[0].result.as_ref(), Ok(&Spooled::Finished(result("é\n"))));
         spool.remove(&entries[0]).expect("it can be removed");
         assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 0);
     }
@@ -339,6 +439,7 @@ mod tests {
     fn where_nothing_can_be_written_the_next_folder_serves_and_databases_are_kept_apart() {
         let folder = folder("next");
         let shared = folder.join("shared");
+        fs::write(folder.join("a.db"), "").expect("a file");
         // A file where the folder should be: nothing can be written beside this database.
         fs::write(folder.join("a.db.spool"), "").expect("a file");
         let a = Spool::of(&folder.join("a.db"), [shared.clone()]);
@@ -354,6 +455,82 @@ mod tests {
         );
         let nowhere = Spool::of(&folder.join("a.db"), []).keep(&result("s"));
         assert_eq!(nowhere.expect_err("no folder is left").len(), 1);
+    }
+
+    #[test]
+    fn a_result_is_found_through_every_link_and_after_the_database_was_moved() {
+        let folder = folder("moved");
+        let own = folder.join("own");
+        fs::create_dir(folder.join("data")).expect("a folder");
+        std::os::unix::fs::symlink("data", folder.join("link")).expect("a link");
+        std::os::unix::fs::symlink("data/s.db", folder.join("s.db")).expect("a link");
+        let spool = |path: &str| Spool::of(&folder.join(path), [own.clone()]);
+        let found = |path: &str| {
+            let entries = spool(path).entries().expect("it can be read");
+            entries.iter().map(|entry| entry.is_stray).collect::<Vec<_>>()
+        };
+        // The first is written before the database is there, the second in the user's folder.
+        let first = spool("link/s.db").keep(&result("s")).expect("a folder");
+        fs::write(folder.join("data/s.db"), "").expect("a file");
+        for path in ["s.db", "data/s.db", "link/s.db"] {
+            assert_eq!(found(path), [false], "{path}");
+        }
+        fs::remove_file(&first).expect("it is there");
+        fs::remove_dir(folder.join("data/s.db.spool")).expect("it is empty");
+        fs::write(folder.join("data/s.db.spool"), "in the way").expect("a file");
+        spool("link/s.db").keep(&result("s")).expect("the user's folder");
+        for path in ["s.db", "data/s.db", "link/s.db"] {
+            assert_eq!(found(path), [false], "{path}");
+        }
+        // Another database is not concerned, as long as this one is there.
+        assert_eq!(found("data/other.db"), []);
+        fs::rename(folder.join("data/s.db"), folder.join("data/other.db")).expect("it is there");
+        assert_eq!(found("data/other.db"), [true]);
+        // So it is with results beside the database that was renamed.
+        fs::remove_file(folder.join("data/s.db.spool")).expect("it is there");
+        spool("data/s.db").keep(&result("s")).expect("a folder");
+        assert_eq!(found("data/other.db"), [true, true]);
+        let mut anonymous = result("s");
+        anonymous.trial.claim.owner = Json::Null;
+        spool("data/s.db").keep(&anonymous).expect("a folder");
+        assert_eq!(found("data/other.db"), [true, true], "it could be any database's");
+    }
+
+    #[test]
+    fn a_told_result_comes_back_and_is_of_its_trial() {
+        let folder = folder("told");
+        let spool = Spool::of(&folder.join("s.db"), []);
+        let told = SpooledTell {
+            study: Some("s".to_owned()),
+            number: TrialNumber(3),
+            tell: Tell {
+                values: vec![0.1 + 0.2, f64::NAN],
+                state: Some(TrialState::Fail),
+                owner: Some("abc".to_owned()),
+                batch: TrialBatch {
+                    intermediate_values: vec![(1, 0.5)],
+                    user_attrs: vec![("k".to_owned(), Json::Null)],
+                    ..TrialBatch::default()
+                },
+                reason: Some("é".to_owned()),
+                skip_if_finished: true,
+            },
+            constraints: vec![("c".to_owned(), -0.5)],
+            at: parse_datetime("2026-11-24 01:02:03.000456").expect("a time"),
+        };
+        spool.keep_told(&told).expect("the folder can be written");
+        let entries = spool.entries().expect("it can be read");
+        let [entry] = &entries[..] else { panic!("{entries:?}") };
+        assert_eq!(
+            format!("{:?}", entry.result),
+            format!("{:?}", Ok::<_, String>(Spooled::Told(told)))
+        );
+        let owner = Json::object([("uuid", Json::from("abc"))]);
+        let other = Json::object([("uuid", Json::from("abd"))]);
+        let is_of = |study, number, owner| entry.is_of(study, TrialId(9), Some(number), owner);
+        assert!(is_of("s", 3, Some(&owner)));
+        assert!(!is_of("t", 3, Some(&owner)) && !is_of("s", 4, Some(&owner)));
+        assert!(!is_of("s", 3, Some(&other)) && !is_of("s", 3, None));
     }
 
     #[test]
@@ -383,7 +560,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).expect("it is there"), "precious");
         assert!(fs::symlink_metadata(&path).expect("it is there").is_file());
         let entries = spool.entries().expect("it can be read");
-        assert_eq!(entries[0].result.as_ref(), Ok(&result("s")));
+        assert_eq!(entries[0].result.as_ref(), Ok(&Spooled::Finished(result("s"))));
     }
 
     #[test]

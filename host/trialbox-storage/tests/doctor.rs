@@ -12,14 +12,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::StorageError;
+use trialbox_core::run::UnrecordedTrial;
 use trialbox_core::seam::storage::{
-    BeginTrial, Ending, Leases as _, Outcome, Reader as _, Studies as _, TrialBatch, TrialStart,
-    Trials as _,
+    BeginTrial, Claim, Ending, Leases as _, Outcome, Reader as _, Studies as _, TrialBatch,
+    TrialStart, Trials as _,
 };
-use trialbox_core::study::trial::parse_datetime;
+use trialbox_core::study::trial::{TrialId, parse_datetime};
+use trialbox_core::{Json, StorageError, TrialNumber};
 use trialbox_storage::doctor::{Finding, Fix, Options, Report, Severity, examine, kinds, repair};
 use trialbox_storage::platform::process::{ProcessId, boot_id, host_name};
+use trialbox_storage::spool::{Spool, SpooledResult};
 use trialbox_storage::{LockMode, SqliteStorage};
 
 const CREATE: &str = include_str!("../src/create.sql");
@@ -264,7 +266,7 @@ fn row_of(fix: &Fix) -> Option<(String, i64)> {
         Fix::ClearNumber { column, row_id } | Fix::UpperCase { column, row_id, .. } => {
             Some((column.table().to_owned(), *row_id))
         }
-        Fix::MakeGuard | Fix::RemoveFile(_) => None,
+        Fix::MakeGuard | Fix::RemoveFile(_) | Fix::RetireLock => None,
     }
 }
 
@@ -389,6 +391,60 @@ fn a_trial_whose_worker_died_fails_with_its_reason() {
         reason.starts_with("{\"code\": \"E-LOST\", \"message\": \"no process 4194303 on "),
         "{reason}"
     );
+}
+
+#[test]
+fn a_trial_whose_result_waits_in_the_spool_is_not_failed() {
+    let dead = cases().into_iter().find(|case| case.name == "stuck-running").unwrap();
+    let path = database("spooled", &dead.sql);
+    let owner =
+        "SELECT value_json FROM trial_system_attributes WHERE trial_system_attribute_id = 9";
+    let owner = Json::parse(&query::<String>(&path, owner)).unwrap();
+    let result = SpooledResult {
+        study: "s".to_owned(),
+        trial: UnrecordedTrial {
+            claim: Claim { id: TrialId(4), number: TrialNumber(3), owner },
+            batch: TrialBatch::default(),
+            ending: Ending::new(Outcome::Complete(vec![0.5]), options().now),
+        },
+    };
+    let file = Spool::of(&path, None).keep(&result).unwrap();
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!((repaired.done.len(), repaired.copy), (0, None));
+    assert_eq!(query::<String>(&path, "SELECT state FROM trials WHERE trial_id = 4"), "RUNNING");
+    let texts = found(&repaired.report, "spool-entries");
+    let about_trial = format!("its result waits in `{}`", file.display());
+    assert_eq!(texts, ["found 1 result in the spool", about_trial.as_str()]);
+    assert_eq!(count(&repaired.report, "stuck-running"), 0);
+
+    // The same for a result that names a database which was renamed to this one.
+    let renamed = path.with_file_name("renamed.db");
+    fs::rename(&path, &renamed).unwrap();
+    assert_eq!(repair(&renamed, &options()).unwrap().done.len(), 0);
+    // A spool that cannot be read may hold the result of any trial.
+    fs::remove_file(&file).unwrap();
+    let unreadable = path.with_file_name("renamed.db.spool");
+    fs::create_dir(&unreadable).unwrap();
+    let repaired = without_roots_rights(&unreadable, move || repair(&renamed, &options()).unwrap());
+    assert_eq!(repaired.done.len(), 0, "{:?}", repaired.done);
+}
+
+/// Runs something while a directory cannot be read, not even by root.
+fn without_roots_rights<T: Send + 'static>(
+    directory: &Path,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o000)).unwrap();
+    let done = std::thread::spawn(move || {
+        let nothing = CapabilitySet::empty();
+        let sets = CapabilitySets { effective: nothing, permitted: nothing, inheritable: nothing };
+        set_capabilities(None, sets).unwrap();
+        body()
+    });
+    let done = done.join().unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
+    done
 }
 
 /// Returns the namespace of this process: process ids of another namespace have no meaning here.
@@ -606,18 +662,19 @@ fn what_jobs_left_beside_a_database_is_found_and_only_dead_jobs_files_removed() 
         fs::write(folder.join(name), "{\"host\": \"n1\"}").unwrap();
     }
     fs::create_dir(folder.join("study.db.spool")).unwrap();
+    let options = with(|storage| storage.lock = LockMode::Auto);
     assert_eq!(
-        codes(&examine(&path, &options())),
+        codes(&examine(&path, &options)),
         BTreeSet::from(["creation-leftover", "lock-file"]),
         "an empty spool is not reported"
     );
     fs::write(folder.join("study.db.spool/3.json"), "{}").unwrap();
     let before = names(folder);
-    let report = examine(&path, &options());
+    let report = examine(&path, &options);
     let left = ["creation-leftover", "spool-entries", "lock-file"];
     assert_eq!(left.map(|code| count(&report, code)), [3, 1, 1]);
     assert_eq!(names(folder), before);
-    let repaired = repair(&path, &options()).unwrap();
+    let repaired = repair(&path, &options).unwrap();
     assert_eq!(repaired.copy, None, "nothing in the database was changed");
     let mut want = before;
     want.remove(&dead);
@@ -660,7 +717,7 @@ fn a_copy_has_the_permissions_of_the_database() {
 }
 
 #[test]
-fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
+fn a_repair_between_machines_waits_for_the_lock_file_and_releases_it() {
     let path = database("lock-file", "UPDATE trials SET number = NULL WHERE trial_id = 2;");
     let folder = path.parent().unwrap();
     let options = with(|storage| {
@@ -670,7 +727,7 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
     let before = fs::read(&path).unwrap();
     let lock = folder.join("study.db.lock");
     let holder = ProcessId::current().to_members();
-    fs::write(&lock, trialbox_core::Json::object(holder).to_string()).unwrap();
+    fs::write(&lock, Json::object(holder).to_string()).unwrap();
     let error = repair(&path, &options).unwrap_err();
     assert!(
         format!("{:?}", std::error::Error::source(&error)).contains("holds the lock"),
@@ -679,8 +736,20 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_leaves_none() {
     assert_eq!((fs::read(&path).unwrap(), names(folder).len()), (before, 2));
     fs::remove_file(&lock).unwrap();
     let repaired = repair(&path, &options).unwrap();
+    assert_eq!(codes(&repaired.report), BTreeSet::from(["lock-file"]));
+    let [text] = found(&repaired.report, "lock-file")[..] else { panic!("{repaired:?}") };
+    assert_eq!(text, "found the lock file, released; taken because it was asked for");
+    assert_eq!(names(folder).len(), 3, "the database, its copy and the lock file");
+
+    // A repair with SQLite's locks takes the lock file away, and only then they suffice.
+    let plain = with(|storage| storage.lock = LockMode::Sqlite);
+    let refused = SqliteStorage::open(&path, &plain.storage).map(|_| ()).unwrap_err();
+    assert!(refused.to_string().contains("has the lock file"), "{refused}");
+    let repaired = repair(&path, &plain).unwrap();
+    assert_eq!(repaired.done.iter().map(|it| it.kind.code).collect::<Vec<_>>(), ["lock-file"]);
     assert_eq!(codes(&repaired.report), BTreeSet::new());
-    assert_eq!(names(folder).len(), 2, "the database and its copy");
+    SqliteStorage::open(&path, &plain.storage).unwrap();
+    assert!(!lock.exists());
 }
 
 #[test]
@@ -691,7 +760,7 @@ fn a_finding_about_a_lock_names_its_holder_or_its_death() {
     let mut texts = Vec::new();
     for pid in [std::process::id(), 4_194_303] {
         holder.pid = pid;
-        fs::write(&lock, trialbox_core::Json::object(holder.to_members()).to_string()).unwrap();
+        fs::write(&lock, Json::object(holder.to_members()).to_string()).unwrap();
         let report = examine(&path, &options());
         let [text] = found(&report, "lock-file")[..] else { panic!("{report:?}") };
         texts.push(text.to_owned());

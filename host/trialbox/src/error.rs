@@ -54,6 +54,18 @@ impl CommandError {
         waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
     }
 
+    /// Returns whether the database could not be used for a reason that may pass: it is locked, full or away.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self.error.downcast_ref(),
+            Some(
+                StorageError::Busy { .. }
+                    | StorageError::Backend { .. }
+                    | StorageError::WrongDatabase { help: Remedy::CreateDatabase, .. }
+            )
+        )
+    }
+
     /// Formats the error with its causes and its help.
     pub(crate) fn to_text(&self) -> String {
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
@@ -180,6 +192,11 @@ fn remedy_text(remedy: &Remedy) -> String {
         Remedy::Examine { url } => {
             format!("trialbox doctor --storage {} shows it", file_of(url))
         }
+        Remedy::KeepLockFile(database) => format!(
+            "omit --lock sqlite; or, if all jobs run on one machine now: trialbox doctor --storage {} \
+             --lock sqlite --repair",
+            database.display()
+        ),
         Remedy::UpgradeSchema { url } => {
             format!("make a copy, then upgrade it: optuna storage upgrade --storage {url}")
         }
@@ -275,6 +292,10 @@ mod tests {
             (
                 Remedy::Examine { url: "sqlite:////data/s.db".to_owned() },
                 "trialbox doctor --storage /data/s.db",
+            ),
+            (
+                Remedy::KeepLockFile("s.db".into()),
+                "trialbox doctor --storage s.db --lock sqlite --repair",
             ),
             (
                 Remedy::UpgradeSchema { url: "sqlite:///s.db".to_owned() },

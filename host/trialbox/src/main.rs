@@ -26,6 +26,8 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == "__guest") {
         return trialbox_runtime::run_guest();
     }
+    // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.
+    let _ = trialbox_runtime::survive_file_limits();
     let cli = match cli::Cli::try_parse_from(std::env::args_os().map(without_exponent)) {
         Ok(cli) => cli,
         Err(mut usage) => {

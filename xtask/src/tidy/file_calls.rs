@@ -67,11 +67,6 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the guest process opens its grants for Landlock, and nothing else is left to it",
     },
     Exception {
-        file: "host/trialbox-storage/src/lock/",
-        calls: &["File::options", "fs::hard_link", "fs::read_to_string"],
-        reason: "the lock is a name that is taken by a hard link to the process's own file",
-    },
-    Exception {
         file: "host/trialbox-storage/src/schema.rs",
         calls: &["fs::hard_link", "renameat_with"],
         reason: "SQLite writes the new database, which then takes a name that must be free",

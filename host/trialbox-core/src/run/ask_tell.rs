@@ -1,6 +1,6 @@
 //! Trials whose objective runs outside: one process asks for parameters, and later another tells the result.
 
-use crate::run::{RunError, UnrecordedTrial, Verdict, judge};
+use crate::run::{LateRecord, RunError, UnrecordedTrial, Verdict, judge, keep_late_result};
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
     TrialBatch, TrialStart,
@@ -238,6 +238,49 @@ pub fn tell(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Finishes a trial with a result that was told earlier, while the storage could not be used. Whatever happened to the
+/// trial meanwhile, the result counts once.
+///
+/// # Errors
+/// Only errors of the storage.
+pub fn tell_later(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    number: TrialNumber,
+    told: &Tell,
+    at: UtcDateTime,
+) -> Result<LateRecord, StorageError> {
+    let reason = match tell(storage, study, number, told, at) {
+        Ok(Told::Recorded { .. }) => return Ok(LateRecord::Recorded),
+        Ok(Told::Skipped(_)) => return Ok(LateRecord::RecordedBefore),
+        Err(TellError::NotRunning { state, .. }) if state.is_finished() => {
+            ClaimLoss::Finished(state)
+        }
+        Err(TellError::OtherOwner { .. }) => ClaimLoss::TakenOver,
+        Err(TellError::NotRunning { .. } | TellError::Contradiction { .. }) => {
+            return Ok(LateRecord::Homeless);
+        }
+        Err(TellError::Storage(StorageError::NoSuchTrial { .. })) => {
+            return Ok(LateRecord::Homeless);
+        }
+        Err(TellError::NotRecorded { source, .. } | TellError::Storage(source)) => {
+            return Err(source);
+        }
+    };
+    let trial = storage.trial(study.id, number)?;
+    let Ok(Verdict { outcome, .. }) = judge_told(study, &trial, told) else {
+        return Ok(LateRecord::Homeless);
+    };
+    if trial.state == outcome.state() && trial.values == outcome.values() {
+        return Ok(LateRecord::RecordedBefore);
+    }
+    let token = told.owner.as_deref().unwrap_or("told");
+    let owner = Json::object([(OWNER_TOKEN, Json::from(token))]);
+    let claim = Claim { id: trial.id, number, owner };
+    let kept_as = keep_late_result(storage, study.id, &claim, &Ending::new(outcome, at))?;
+    Ok(LateRecord::TooLate { reason, kept_as })
 }
 
 fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<Verdict, TellError> {

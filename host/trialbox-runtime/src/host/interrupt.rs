@@ -96,7 +96,10 @@ fn is_ignored(signal: i32) -> bool {
 
 /// Turns a write beyond the limit on file sizes into an error, as a full disk gives, in place of the end of the
 /// process.
-fn survive_file_limits() -> io::Result<()> {
+///
+/// # Errors
+/// Fails if the signal cannot be caught.
+pub fn survive_file_limits() -> io::Result<()> {
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(|_| ())
 }
 

@@ -1,6 +1,9 @@
 //! Checks the database file without SQLite, and the files beside it.
 
 use super::{Findings, Fix, Options, Place, count, kinds};
+use crate::location::LockMode;
+use crate::lock::file::{has_journal, kind_of, path_of};
+use crate::lock::text::LockText;
 use crate::platform::process::{Life, ProcessId, host_name};
 use crate::spool::Spool;
 use rustix::fs::{Access, access};
@@ -8,7 +11,6 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
-use trialbox_core::Json;
 use trialbox_files::{Folder, open_named, remove_named_tree};
 
 /// A generous limit on the time to create a database. It decides for processes on other machines, whose death this
@@ -95,7 +97,7 @@ fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Jou
     // SQLite keeps journals beside the file itself, not beside a link to it.
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let rollback = beside(path, "-journal");
-    if is_journal_in_use(&rollback) {
+    if has_journal(path) {
         let found = "found a rollback journal beside the database";
         findings.add(&kinds::JOURNAL_PRESENT, at_file(&rollback), found);
     }
@@ -122,16 +124,6 @@ fn check_journals(findings: &mut Findings, path: &Path, wal: bool) -> Option<Jou
         (false, _) if wal => Journal::WalAtRest,
         (false, _) => Journal::Rollback,
     })
-}
-
-/// Returns whether a rollback journal holds a transaction.
-///
-/// Depending on its journal mode, SQLite deletes a journal after a transaction, truncates it, or clears its header.
-fn is_journal_in_use(journal: &Path) -> bool {
-    const MAGIC: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
-    let Ok(mut file) = open_named(journal) else { return false };
-    let mut start = [0; 8];
-    file.read_exact(&mut start).is_ok() && start == MAGIC
 }
 
 /// Copies a database and its write-ahead log as `copy.db` into a new temporary directory, and returns the directory.
@@ -165,6 +157,8 @@ fn check_permissions(findings: &mut Findings, path: &Path) {
 
 /// Checks the files that jobs leave behind: incomplete databases, results in the spool, locks.
 fn check_beside(findings: &mut Findings, path: &Path, options: &Options) {
+    // All lie beside the file itself, not beside a link to it.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let Some(name) = path.file_name() else { return };
     let name = name.to_string_lossy();
     let mut entries = Vec::new();
@@ -178,12 +172,14 @@ fn check_beside(findings: &mut Findings, path: &Path, options: &Options) {
             && (rest.ends_with(".tmp") || rest.contains(".tmp-"))
         {
             check_creation(findings, &entry.path(), rest);
-        } else if found == format!("{name}.lock") || found.starts_with(&format!("{name}.lock.")) {
-            check_lock(findings, &entry.path(), options);
+        } else if found == format!("{name}.lock")
+            || found.starts_with(&format!("{name}.lock."))
+            || (found == format!("{name}.lock-kind") && !path_of(path).exists())
+        {
+            check_lock(findings, &entry.path(), path, options);
         }
     }
-    let spool = options.spool.clone().unwrap_or_else(|| Spool::of(path, None));
-    check_spool(findings, &spool);
+    check_spool(findings, options);
 }
 
 /// Checks an incomplete database, `.NAME.HOST.PID.THREAD.tmp`. `rest` is its name from the host on.
@@ -211,8 +207,10 @@ fn creator(rest: &str) -> Option<ProcessId> {
     Some(ProcessId { host, pid, start_ticks: None, ..ProcessId::current() })
 }
 
-fn check_spool(findings: &mut Findings, spool: &Spool) {
-    let Ok(entries) = spool.entries() else { return };
+fn check_spool(findings: &mut Findings, options: &Options) {
+    let Some(Ok(mut entries)) = options.spool.as_ref().map(Spool::entries) else { return };
+    // The trial of a stray has the finding, if this database has the trial.
+    entries.retain(|entry| !entry.is_stray);
     let Some(folder) = entries.first().and_then(|entry| entry.path.parent()) else { return };
     let unreadable: Vec<&String> =
         entries.iter().filter_map(|entry| entry.result.as_ref().err()).collect();
@@ -224,29 +222,34 @@ fn check_spool(findings: &mut Findings, spool: &Spool) {
     findings.add(&kinds::SPOOL_ENTRIES, at_file(folder), found);
 }
 
-fn check_lock(findings: &mut Findings, entry: &Path, options: &Options) {
-    let age = age(entry);
+/// Checks the lock file and the files of its waiters. A repair deletes the lock file if SQLite's locks are asked for.
+fn check_lock(findings: &mut Findings, entry: &Path, database: &Path, options: &Options) {
+    let lock = LockText::read(entry).ok().flatten();
+    let found = match &lock {
+        Some(lock) if lock.is_released() => "found the lock file, released".to_owned(),
+        _ if *entry == kind_of(database) => "found the mark of a lock file, released".to_owned(),
+        _ => show_holder(lock.as_ref(), age(entry), options),
+    };
+    let reason = match lock.as_ref().and_then(LockText::reason) {
+        Some(reason) => format!("; taken because {reason}"),
+        None => String::new(),
+    };
+    let decides = [path_of(database), kind_of(database)].contains(&entry.to_owned());
+    let fix = (decides && options.storage.lock == LockMode::Sqlite).then_some(Fix::RetireLock);
+    findings.add_fixable(&kinds::LOCK_FILE, at_file(entry), found + &reason, fix);
+}
+
+fn show_holder(lock: Option<&LockText>, age: Option<Duration>, options: &Options) -> String {
     let is_old = age.is_some_and(|age| age > options.grace);
     let older = if is_old { ", longer than the grace" } else { "" };
-    let holder = match holder(entry) {
+    let holder = match lock.and_then(LockText::process) {
         Some(process) => match process.life() {
             Life::Gone(because) => format!("its holder is dead: {because}"),
             _ => format!("held by process {} on {}", process.pid, process.host),
         },
         None => "without the name of its holder".to_owned(),
     };
-    let found = format!("found a lock, unchanged for {}{older}; {holder}", show_age(age));
-    findings.add(&kinds::LOCK_FILE, at_file(entry), found);
-}
-
-/// Reads the process that a lock file names.
-fn holder(lock: &Path) -> Option<ProcessId> {
-    // A lock file has a few hundred bytes. Any other file of that name may have gigabytes.
-    const MAX_BYTES: u64 = 1000;
-    let mut text = Vec::new();
-    open_named(lock).ok()?.take(MAX_BYTES).read_to_end(&mut text).ok()?;
-    let json = Json::parse(&String::from_utf8_lossy(&text)).ok()?;
-    ProcessId::from_json(&json)
+    format!("found a lock, unchanged for {}{older}; {holder}", show_age(age))
 }
 
 /// Returns the time since a file was written, or `None` if it is unknown or in the future.

@@ -133,8 +133,10 @@ kinds! {
         why_not: "another command merges results",
     }
     LOCK_FILE: Note "lock-file" {
-        meaning: "Optuna ignores the file; the next job breaks the lock of a dead process",
-        advice: NO_ACTION,
+        meaning: "processes of trialbox take turns by this file, because SQLite's locks may not reach all of \
+            them; Optuna ignores it; the next job breaks the lock of a dead process",
+        advice: "nothing to do; where all jobs run on one machine now, SQLite's locks suffice",
+        remedy: RetireLock,
         why_not: MAY_BE_REMOTE,
     }
 

@@ -5,10 +5,12 @@ use super::studies::check_datetime;
 use super::survey::{Survey, Trial};
 use super::{Findings, Fix, Options, Place, kinds};
 use crate::platform::process::{Life, ProcessId, boot_id, host_name};
+use crate::spool::{Spool, SpoolEntry};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use trialbox_core::seam::storage::OWNER_TRIAL;
+use trialbox_core::study::trial::TrialId;
 use trialbox_core::{Json, TrialState, UtcDateTime};
 
 pub(super) fn check_heartbeats(
@@ -35,9 +37,45 @@ pub(super) fn check_heartbeats(
 
 /// Finds running trials whose worker died or has no recent heartbeat.
 pub(super) fn check_lives(findings: &mut Findings, survey: &Survey, options: &Options) {
+    let waiting = Waiting::of(options);
     for (id, trial) in &survey.trials {
-        if trial.state == Some(TrialState::Running) {
-            check_running(findings, survey.trial_place(*id), *id, trial, options);
+        if trial.state != Some(TrialState::Running) {
+            continue;
+        }
+        let study = survey.trial_place(*id).study.unwrap_or_default();
+        match waiting.about(&study, *id, trial) {
+            Some(found) => findings.add(&kinds::SPOOL_ENTRIES, survey.trial_place(*id), found),
+            None => check_running(findings, survey.trial_place(*id), *id, trial, options),
+        }
+    }
+}
+
+/// The results that wait in the spool: their trials have finished, whatever became of the workers.
+enum Waiting {
+    Entries(Vec<SpoolEntry>),
+    /// The spool cannot be read, and may hold the result of any trial.
+    Unreadable(String),
+}
+
+impl Waiting {
+    fn of(options: &Options) -> Self {
+        match options.spool.as_ref().map(Spool::entries) {
+            Some(Ok(entries)) => Waiting::Entries(entries),
+            Some(Err(error)) => Waiting::Unreadable(format!("cannot read {error}")),
+            None => Waiting::Entries(vec![]),
+        }
+    }
+
+    /// Returns what the spool says about a running trial.
+    fn about(&self, study: &str, trial_id: i64, trial: &Trial) -> Option<String> {
+        match self {
+            Waiting::Entries(entries) => {
+                let (id, owner) = (TrialId(trial_id), trial.owner.as_ref());
+                let entry =
+                    entries.iter().find(|entry| entry.is_of(study, id, trial.number, owner))?;
+                Some(format!("its result waits in `{}`", entry.path.display()))
+            }
+            Waiting::Unreadable(problem) => Some(problem.clone()),
         }
     }
 }

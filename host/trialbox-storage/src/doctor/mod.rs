@@ -109,6 +109,8 @@ pub enum Remedy {
     Reap,
     /// Reads the remaining rows of a damaged database.
     RecoverRows,
+    /// Deletes the lock file, so that SQLite's own locks decide.
+    RetireLock,
     /// Opens the database with write access, which makes SQLite roll back the journal.
     RollBack,
     /// Copies the database together with its write-ahead log.
@@ -198,12 +200,14 @@ pub enum Fix {
     MakeGuard,
     /// Deletes a file that no process opens again.
     RemoveFile(PathBuf),
+    /// Deletes the lock file, so that SQLite's own locks decide again.
+    RetireLock,
 }
 
 impl Fix {
     /// Returns whether the repair writes to the database.
     fn is_in_database(&self) -> bool {
-        !matches!(self, Fix::RemoveFile(_))
+        !matches!(self, Fix::RemoveFile(_) | Fix::RetireLock)
     }
 }
 
@@ -218,6 +222,7 @@ impl fmt::Display for Fix {
             Fix::EndTrial { .. } => f.write_str("sets the trial to FAIL"),
             Fix::MakeGuard => f.write_str("creates the trigger"),
             Fix::RemoveFile(_) => f.write_str("deletes the file"),
+            Fix::RetireLock => f.write_str("deletes the lock file; SQLite's own locks decide then"),
         }
     }
 }
@@ -282,6 +287,7 @@ impl Report {
 
 /// Examines a database and the files beside it. Changes nothing, and creates no file.
 pub fn examine(path: &Path, options: &Options) -> Report {
+    let options = &options.with_spool(path);
     let mount = crate::platform::mount::mount_of(path).ok();
     let machine = Machine::here(path);
     let mut findings = Findings::default();
@@ -296,6 +302,14 @@ pub fn examine(path: &Path, options: &Options) -> Report {
         }
     }
     Report { findings: findings.sorted(), mount, machine }
+}
+
+impl Options {
+    /// Returns the options with the database's own spool, if they name none.
+    fn with_spool(&self, path: &Path) -> Self {
+        let spool = self.spool.clone().unwrap_or_else(|| Spool::of(path, None));
+        Options { spool: Some(spool), ..self.clone() }
+    }
 }
 
 /// Checks the contents of the file.

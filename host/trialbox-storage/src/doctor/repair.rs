@@ -3,7 +3,9 @@
 use super::schema::{check_guard, has_guard};
 use super::{Finding, Findings, Fix, Options, Report, check_database, examine, file};
 use crate::foreign::{GUARD, GUARD_SQL};
-use crate::lock::file::{HeldLock, LockError};
+use crate::location::LockMode;
+use crate::lock::file::{HeldLock, LockFile};
+use crate::lock::text::LockError;
 use crate::lock::wait::LockWait;
 use crate::sqlite::open::{Access, open};
 use crate::sqlite::{is_on_network, lock_file_of};
@@ -36,6 +38,9 @@ pub struct Repaired {
 /// # Errors
 /// Fails if the database cannot be written or copied; then nothing is changed.
 pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> {
+    // Locks lie beside the file itself, not beside a link to it.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let options = &options.with_spool(path);
     let before = examine(path, options);
     let (mut done, mut copy) = (Vec::new(), None);
     let mut fixes = before.findings.iter().filter_map(|finding| finding.fix.as_ref());
@@ -45,8 +50,8 @@ pub fn repair(path: &Path, options: &Options) -> Result<Repaired, StorageError> 
         copy = Some(target);
     }
     for finding in before.findings {
-        if let Some(Fix::RemoveFile(file)) = &finding.fix
-            && fs::remove_file(file).is_ok()
+        if let Some(fix) = &finding.fix
+            && repair_beside(path, fix, options)
         {
             done.push(finding);
         }
@@ -83,16 +88,38 @@ fn repair_database(
 
 /// Acquires the lock file, where SQLite's own locks do not reach all machines.
 fn acquire(path: &Path, options: &Options) -> Result<Option<HeldLock>, Refusal> {
-    let Some(lock) = lock_file_of(path, options.storage.lock, is_on_network(path)) else {
-        return Ok(None);
-    };
-    match lock.acquire(&mut LockWait::new(&options.storage, path)) {
-        Ok(held) => Ok(Some(held)),
-        Err(LockError::Io(error)) => Err(error.into()),
-        Err(LockError::Busy { holder: Some(holder) }) => {
-            Err(format!("{holder} holds the lock").into())
+    let mut storage = options.storage.clone();
+    if LockFile::is_in_use(path) {
+        // To be rid of a lock file is no reason to do without it now.
+        storage.lock = LockMode::Auto;
+    }
+    let Some(lock) = lock_file_of(path, &storage, is_on_network(path))? else { return Ok(None) };
+    lock.acquire(&mut LockWait::new(&storage, path)).map(Some).map_err(refusal)
+}
+
+fn refusal(error: LockError) -> Refusal {
+    match error {
+        LockError::Io(error) => error.into(),
+        LockError::Busy { holder: Some(holder) } => format!("{holder} holds the lock").into(),
+        LockError::Busy { holder: None } => "an unknown process holds the lock".into(),
+    }
+}
+
+/// Repairs something beside the database, and returns whether that worked.
+fn repair_beside(path: &Path, fix: &Fix, options: &Options) -> bool {
+    match fix {
+        Fix::RemoveFile(file) => fs::remove_file(file).is_ok(),
+        Fix::RetireLock => {
+            let lock = LockFile::of(path, "", &options.storage.holders);
+            match lock.retire(&mut LockWait::new(&options.storage, path)) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!("the lock file stays: {}", refusal(error));
+                    false
+                }
+            }
         }
-        Err(LockError::Busy { holder: None }) => Err("an unknown process holds the lock".into()),
+        _ => false,
     }
 }
 
@@ -201,7 +228,7 @@ fn apply(connection: &Connection, fix: &Fix, options: &Options) -> rusqlite::Res
         }
         Fix::EndTrial { trial_id, because } => end_trial(connection, *trial_id, because, options)?,
         // The guard is created at the end, files are deleted outside of the transaction.
-        Fix::MakeGuard | Fix::RemoveFile(_) => {}
+        Fix::MakeGuard | Fix::RemoveFile(_) | Fix::RetireLock => {}
     }
     Ok(())
 }

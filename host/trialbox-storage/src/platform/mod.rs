@@ -1,4 +1,5 @@
-//! Facts of the operating system that a storage depends on: mounts and processes.
+//! Facts of the operating system that a storage depends on: mounts, paths and processes.
 
 pub mod mount;
+pub(crate) mod path;
 pub mod process;

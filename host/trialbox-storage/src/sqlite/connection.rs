@@ -1,16 +1,17 @@
 //! Transactions on a SQLite file that other processes write at the same time.
 
 use crate::foreign::{self, GUARD_SQL};
-use crate::location::{Create, LockMode, Options};
-use crate::lock::file::{HeldLock, LockError, LockFile, with_suffix};
+use crate::location::{Create, Options};
+use crate::lock::file::{HeldLock, LockFile, with_suffix};
+use crate::lock::text::LockError;
 use crate::lock::wait::{LockWait, holder_of};
-use crate::platform::mount::{Locks, mount_of};
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
 use crate::sqlite::errors::{
     TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, missing,
     not_a_database, not_optunas,
 };
+use crate::sqlite::exclusion::{Exclusion, is_on_network, lock_file_of};
 use crate::sqlite::identity::{Identity, Lost};
 use crate::sqlite::open::{self, limit_work, longest_work, open};
 use rusqlite::{Connection, ErrorCode};
@@ -52,8 +53,8 @@ struct Kept {
     identity: Identity,
 }
 
-/// A use of a connection, of the identity of its file, and of the lock file, where one is held meanwhile.
-type Body<'a, T> = dyn Fn(&Connection, &mut Identity, Option<&HeldLock>) -> Result<T, TxError> + 'a;
+/// A use of a connection, of the identity of its file, and of the means that keep other processes out meanwhile.
+type Body<'a, T> = dyn Fn(&Connection, &mut Identity, &Exclusion<'_>) -> Result<T, TxError> + 'a;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -69,12 +70,12 @@ impl Database {
             if options.create == Create::Never {
                 return Err(missing(path));
             }
-            schema::create_file(path, options).map_err(|error| cannot_create(path, error))?;
+            create(path, options)?;
         }
         // All processes must find the same lock file beside the database, whichever symbolic link they follow.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
         let is_shared = is_on_network(&path);
-        let access = match lock_file_of(&path, options.lock, is_shared) {
+        let access = match lock_file_of(&path, options, is_shared)? {
             None => {
                 let connection = connect_patiently(&path, shown, options)?;
                 refuse_wal(is_shared && uses_wal(&connection), &path)?;
@@ -134,8 +135,9 @@ impl Database {
         let Some(aside_text) = aside.to_str() else {
             return Err(cannot_copy(&action, std::io::Error::other("the name is not UTF-8")));
         };
-        let copied = self.transact_plainly(&action, &|connection, _, _| {
-            Ok(connection.execute("VACUUM INTO ?1", [aside_text]).map(|_| ())?)
+        let copied = self.transact_plainly(&action, &|connection, _, exclusion| {
+            connection.execute("VACUUM INTO ?1", [aside_text])?;
+            exclusion.check()
         });
         let placed = match copied {
             Ok(()) => place_copy(&aside, target).map_err(|error| cannot_copy(&action, error)),
@@ -157,29 +159,33 @@ impl Database {
         let options = self.options.clone();
         let (path, url) = (self.path.clone(), self.url.clone());
         let checked = self.checked_schema();
-        let (done, schema) = self.transact_plainly(action, &|connection, identity, lock| {
-            crate::failpoint!("{point}.before_begin");
-            connection.execute_batch(match kind {
-                Kind::Read => "BEGIN",
-                Kind::Write => "BEGIN IMMEDIATE",
+        let (done, schema) =
+            self.transact_plainly(action, &|connection, identity, exclusion| {
+                crate::failpoint!("{point}.before_begin");
+                connection.execute_batch(match kind {
+                    Kind::Read => "BEGIN",
+                    Kind::Write => "BEGIN IMMEDIATE",
+                })?;
+                let rollback = RollBack(connection);
+                if let Exclusion::Sqlite(_) = exclusion {
+                    exclusion.check()?;
+                }
+                let schema = check_schema(connection, checked, &url)?;
+                let value = body(connection)?;
+                if wants_guard {
+                    connection.execute_batch(GUARD_SQL)?;
+                }
+                if kind == Kind::Write {
+                    crate::failpoint!("{point}.before_commit");
+                }
+                commit(connection, exclusion, LockWait::new(&options, &path))?;
+                drop(rollback);
+                if kind == Kind::Write {
+                    crate::failpoint!("{point}.after_commit");
+                    identity.check(connection).map_err(|lost| file_lost(action, lost))?;
+                }
+                Ok((value, schema))
             })?;
-            let rollback = RollBack(connection);
-            let schema = check_schema(connection, checked, &url)?;
-            let value = body(connection)?;
-            if wants_guard {
-                connection.execute_batch(GUARD_SQL)?;
-            }
-            if kind == Kind::Write {
-                crate::failpoint!("{point}.before_commit");
-            }
-            commit(connection, lock, LockWait::new(&options, &path))?;
-            drop(rollback);
-            if kind == Kind::Write {
-                crate::failpoint!("{point}.after_commit");
-                identity.check(connection).map_err(|lost| file_lost(action, lost))?;
-            }
-            Ok((value, schema))
-        })?;
         if let Access::Kept(kept) = &mut self.access {
             kept.guard_is_there |= wants_guard;
             kept.checked_schema = Some(schema);
@@ -190,11 +196,12 @@ impl Database {
     /// Uses a connection, and repeats that while other processes hold the database.
     fn transact_plainly<T>(&mut self, action: &str, body: &Body<T>) -> Result<T, StorageError> {
         let mut patience = LockWait::new(&self.options, &self.path);
-        if matches!(self.access, Access::Reopened(_)) {
-            patience = patience.for_lock_file();
-        }
         loop {
+            if matches!(self.access, Access::Reopened(_)) {
+                patience = patience.for_lock_file();
+            }
             match self.with_connection(action, &mut patience, body) {
+                Err(TxError::LockFileNeeded) => self.take_lock_file()?,
                 Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
                 Err(TxError::LockLost) if patience.wait() => {}
                 other => return other.map_err(|error| self.explain(action, &patience, error)),
@@ -212,22 +219,18 @@ impl Database {
         match &mut self.access {
             Access::Kept(kept) => {
                 limit_work(&mut kept.connection, &self.options)?;
-                body(&kept.connection, &mut kept.identity, None)
+                body(&kept.connection, &mut kept.identity, &Exclusion::Sqlite(&self.path))
             }
             Access::Reopened(lock) => {
-                let held = lock.acquire(patience).map_err(|error| match error {
-                    LockError::Busy { holder } => {
-                        busy(&format!("{action} in `{}`", self.url), patience, holder)
-                    }
-                    LockError::Io(error) => cannot_lock(&self.path, error),
-                })?;
+                let held =
+                    acquire(lock, &self.path, &format!("{action} in `{}`", self.url), patience)?;
                 if self.is_shared {
                     refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
                 }
                 let connection = open(&self.path, open::Access::Write, &self.options)?;
                 let mut identity =
                     Identity::of(&self.path).map_err(|error| cannot_look(&self.path, error))?;
-                let done = body(&connection, &mut identity, Some(&held));
+                let done = body(&connection, &mut identity, &Exclusion::File(&held));
                 // The connection is closed before the lock is released: its page cache must not outlive the lock.
                 drop(connection);
                 drop(held);
@@ -241,6 +244,15 @@ impl Database {
             Access::Kept(kept) => kept.checked_schema,
             Access::Reopened(_) => None,
         }
+    }
+
+    /// Changes from SQLite's own locks to the lock file, which a process elsewhere needs.
+    fn take_lock_file(&mut self) -> Result<(), StorageError> {
+        if let Some(lock) = lock_file_of(&self.path, &self.options, self.is_shared)? {
+            tracing::info!("`{}` has a lock file now", self.path.display());
+            self.access = Access::Reopened(lock);
+        }
+        Ok(())
     }
 
     fn lacks_guard(&self) -> bool {
@@ -294,7 +306,7 @@ impl Database {
     fn explain(&self, action: &str, patience: &LockWait, error: TxError) -> StorageError {
         match error {
             TxError::Storage(error) => error,
-            TxError::LockLost => busy(action, patience, None),
+            TxError::LockLost | TxError::LockFileNeeded => busy(action, patience, None),
             TxError::Rows { what, found } => StorageError::Backend {
                 action: format!("{action} in `{}`", self.url),
                 help: Some(Remedy::Examine { url: self.url.clone() }),
@@ -349,20 +361,55 @@ fn check_schema(connection: &Connection, checked: Option<i64>, url: &str) -> Res
 /// transaction must not be committed.
 fn commit(
     connection: &Connection,
-    lock: Option<&HeldLock>,
+    exclusion: &Exclusion<'_>,
     mut patience: LockWait,
 ) -> Result<(), TxError> {
     loop {
-        if let Some(lock) = lock
-            && !lock.is_ours()
-        {
-            return Err(TxError::LockLost);
-        }
+        exclusion.check()?;
         match connection.execute_batch("COMMIT") {
             Err(error) if is_busy(&error) && !connection.is_autocommit() && patience.wait() => {}
             other => return Ok(other?),
         }
     }
+}
+
+/// Creates a database. Where its processes need a lock file, they see that before they see the database.
+fn create(path: &Path, options: &Options) -> Result<(), StorageError> {
+    let real = real_path(path);
+    let lock = lock_file_of(&real, options, is_on_network(&real))?;
+    let held = match &lock {
+        Some(lock) => {
+            let mut patience = LockWait::new(options, path).for_lock_file();
+            let action = format!("create `{}`", path.display());
+            Some(acquire(lock, path, &action, &mut patience)?)
+        }
+        None => None,
+    };
+    let created = schema::create_file(path, options).map_err(|error| cannot_create(path, error));
+    drop(held);
+    created
+}
+
+/// Returns the path of a file that does not exist yet, through the links of its folder.
+fn real_path(path: &Path) -> PathBuf {
+    let Some(name) = path.file_name() else { return path.to_owned() };
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    match folder.unwrap_or(Path::new(".")).canonicalize() {
+        Ok(folder) => folder.join(name),
+        Err(_) => path.to_owned(),
+    }
+}
+
+fn acquire(
+    lock: &LockFile,
+    path: &Path,
+    action: &str,
+    patience: &mut LockWait,
+) -> Result<HeldLock, StorageError> {
+    lock.acquire(patience).map_err(|error| match error {
+        LockError::Busy { holder } => busy(action, patience, holder),
+        LockError::Io(error) => cannot_lock(path, error),
+    })
 }
 
 /// Connects to a database, and waits for other processes: setting up a connection reads the database.
@@ -393,30 +440,6 @@ fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
 /// Returns the time since a file was changed; `None` if that cannot be read or is in the future.
 fn file_age(path: &Path) -> Option<Duration> {
     std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
-}
-
-/// Returns the lock file to hold around transactions; `None` where SQLite's locks suffice. `is_shared` is the answer of
-/// [`is_on_network`].
-pub(crate) fn lock_file_of(path: &Path, mode: LockMode, is_shared: bool) -> Option<LockFile> {
-    match mode {
-        LockMode::File => Some(LockFile::of(path)),
-        LockMode::Auto if is_shared => Some(LockFile::of(path)),
-        LockMode::Auto | LockMode::Sqlite => None,
-    }
-}
-
-/// Returns whether other machines may have the file open whose locks do not reach this one.
-pub(crate) fn is_on_network(path: &Path) -> bool {
-    match mount_of(path) {
-        Ok(mount) if mount.locks == Locks::Unknown => {
-            let fs_type = &mount.fs_type;
-            tracing::info!("`{}` lies on `{fs_type}`, which is taken for local", path.display());
-            false
-        }
-        Ok(mount) => mount.locks == Locks::Network,
-        // Opening the file says what is wrong with it.
-        Err(_) => false,
-    }
 }
 
 /// Returns whether a database has a write-ahead log, by asking SQLite: closing a second descriptor of the file, as

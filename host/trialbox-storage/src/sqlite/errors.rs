@@ -21,6 +21,8 @@ pub(crate) enum TxError {
     },
     /// Another process took the lock file while this one was suspended; nothing was written.
     LockLost,
+    /// Another process had to take the lock file, which this one does not hold; nothing was written.
+    LockFileNeeded,
 }
 
 impl From<rusqlite::Error> for TxError {

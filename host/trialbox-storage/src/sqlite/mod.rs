@@ -5,6 +5,7 @@
 
 mod connection;
 pub(crate) mod errors;
+mod exclusion;
 mod finished;
 mod identity;
 pub(crate) mod open;
@@ -12,7 +13,7 @@ mod reader;
 mod studies;
 mod trials;
 
-pub(crate) use connection::{is_on_network, lock_file_of};
+pub(crate) use exclusion::{is_on_network, lock_file_of};
 
 use crate::location::Options;
 use crate::rows::{decode_distribution, unreadable};

@@ -3,6 +3,7 @@
 use crate::args::quantity::parse_duration;
 use crate::args::study::StudyNameArg;
 use crate::args::trusted::TrustedPlaces;
+use crate::cluster::liveness::holder_probe;
 use crate::error::CommandError;
 use crate::plan::Database;
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ pub(crate) struct StorageArgs {
     /// Locks that keep writers apart
     ///
     /// `sqlite` takes SQLite's own locks, `file` a lock file for file systems whose locks do not reach other machines,
-    /// `auto` the file on network file systems. [default: auto]
+    /// `auto` the file on network file systems and where the database already has one. [default: auto]
     #[arg(
         long,
         value_name = "auto|sqlite|file",
@@ -142,6 +143,7 @@ impl StorageArgs {
             },
             guard: !self.no_guard,
             stopping,
+            holders: holder_probe(),
         }
     }
 
@@ -177,6 +179,11 @@ pub(crate) struct StudyArgs {
 }
 
 impl StudyArgs {
+    /// Returns the study's name, if it was given.
+    pub(crate) fn study_name(&self) -> Option<&str> {
+        self.name.study_name.as_deref()
+    }
+
     /// Opens the database and returns the name of the study.
     pub(crate) fn open(&self) -> Result<(Box<dyn Storage>, String), CommandError> {
         let mut storage = self.storage.open()?;

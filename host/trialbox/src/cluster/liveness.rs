@@ -9,6 +9,7 @@ use std::time::Duration;
 use trialbox_core::Json;
 use trialbox_core::run::reap::{Evidence, Loss, OwnerProbe, OwnerState};
 use trialbox_core::seam::storage::LeasedTrial;
+use trialbox_storage::{HolderProbe, HolderState};
 
 /// The age of a heartbeat from which a trial may be lost: at least one heartbeat is missing.
 const SUSPICIOUS_AGE: Duration = Duration::from_secs(60);
@@ -73,6 +74,11 @@ impl Liveness<'static> {
     }
 }
 
+/// Returns the knowledge of Slurm about processes that hold a lock file on other machines.
+pub(crate) fn holder_probe() -> HolderProbe {
+    HolderProbe::new(owner_members(), |lock| Liveness::new(Inquiry::IfSilent).holder_state(lock))
+}
+
 impl OwnerProbe for Liveness<'_> {
     fn look(&self, trials: &[&LeasedTrial]) -> Vec<OwnerState> {
         let mut states: Vec<OwnerState> =
@@ -115,9 +121,12 @@ impl Liveness<'_> {
 
     /// Returns the owner's job, if Slurm can be asked about it.
     fn job_to_ask(&self, trial: &LeasedTrial) -> Option<JobStart> {
-        let job = job_of(trial.owner_of_this()?)?;
+        job_of(trial.owner_of_this()?).filter(|job| self.may_ask_about(job))
+    }
+
+    fn may_ask_about(&self, job: &JobStart) -> bool {
         let is_here = self.here.job.as_ref().is_none_or(|ours| ours.cluster == job.cluster);
-        (is_here && job.uid.as_ref() == Some(&self.here.uid)).then_some(job)
+        is_here && job.uid.as_ref() == Some(&self.here.uid)
     }
 
     /// Asks Slurm about all trials at a time.
@@ -144,6 +153,32 @@ impl Liveness<'_> {
         }
         let config = (self.ask)(self.inquiry.timeout(), "scontrol", &["show", "config"])?.text;
         Ok(cluster_name(&config).unwrap_or_default().to_owned())
+    }
+
+    /// Returns the state of the process that wrote a lock, as far as Slurm knows its job.
+    fn holder_state(&self, lock: &Json) -> HolderState {
+        let Some(job) = job_of(lock).filter(|job| self.may_ask_about(job)) else {
+            return HolderState::Unknown;
+        };
+        match self.cluster() {
+            Ok(cluster) if cluster == job.cluster => {}
+            _ => return HolderState::Unknown,
+        }
+        let Ok(jobs) = self.job_table() else { return HolderState::Unknown };
+        match jobs.table.judge(&job) {
+            Verdict::Halted => HolderState::Stopped,
+            Verdict::Active => HolderState::MayRun,
+            Verdict::Ended { state } => {
+                HolderState::Gone(format!("job {} ended as {state}", job.name))
+            }
+            Verdict::Restarted { .. } => {
+                HolderState::Gone(format!("job {} was restarted", job.name))
+            }
+            Verdict::NotListed if jobs.is_whole => {
+                HolderState::Gone(format!("job {} is not known to Slurm any more", job.name))
+            }
+            Verdict::NotListed | Verdict::Unclear => HolderState::Unknown,
+        }
     }
 
     /// Asks squeue for the user's jobs.

@@ -5,16 +5,18 @@ use crate::clock::SystemClock;
 use crate::cluster::liveness::{Inquiry, Liveness};
 use crate::error::CommandError;
 use crate::study::owner::observer;
-use crate::study::settings::retry_policy;
+use crate::study::settings::{constraint_format, retry_policy};
 use crate::view::output::Output;
 use crate::view::record::SpooledResultRecord;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
+use trialbox_core::run::ask_tell::tell_later;
 use trialbox_core::run::reap::{ReapReport, ReapRequest, Reaped, reap};
 use trialbox_core::run::{LateRecord, UnrecordedTrial, record_later};
 use trialbox_core::seam::storage::{LeasedTrial, RetryPolicy};
-use trialbox_core::{Clock as _, Storage, StorageError, StudyRecord};
-use trialbox_storage::spool::{Spool, SpoolEntry, SpooledResult};
+use trialbox_core::{Clock as _, Storage, StorageError, StudyRecord, TrialNumber};
+use trialbox_storage::spool::{Spool, SpoolEntry, Spooled, SpooledResult, SpooledTell};
 
 /// The grace of trialbox's own workers: ten times their longest silence.
 pub(crate) const DEFAULT_GRACE: &str = "5m";
@@ -84,7 +86,8 @@ pub(crate) fn reap_study(
     study: &StudyRecord,
     reaping: &Reaping,
 ) -> Result<ReapReport, StorageError> {
-    let has_result = |trial: &LeasedTrial| spool.is_some_and(|spool| has_result(spool, trial));
+    let has_result =
+        |trial: &LeasedTrial| spool.is_some_and(|spool| has_result(spool, &study.name, trial));
     let request = ReapRequest {
         probe: &Liveness::new(reaping.inquiry),
         observer: observer(),
@@ -98,14 +101,10 @@ pub(crate) fn reap_study(
 }
 
 /// Returns whether the spool holds the trial's result. A spool that cannot be read may hold it.
-fn has_result(spool: &Spool, trial: &LeasedTrial) -> bool {
+fn has_result(spool: &Spool, study: &str, trial: &LeasedTrial) -> bool {
+    let (number, owner) = (Some(trial.number.0.into()), trial.owner.as_ref());
     match spool.entries() {
-        Ok(entries) => entries.iter().any(|entry| {
-            let kept = entry.result.as_ref().map(|result| &result.trial.claim);
-            kept.is_ok_and(|claim| {
-                claim.id == trial.id && Some(&claim.owner) == trial.owner.as_ref()
-            })
-        }),
+        Ok(entries) => entries.iter().any(|entry| entry.is_of(study, trial.id, number, owner)),
         Err(error) => {
             tracing::warn!(%error, "no trial is failed while its result may be in the spool");
             true
@@ -147,6 +146,13 @@ impl Synced {
         )
     }
 
+    /// Returns whether the file belongs to a database that is not there, and has nothing to do with this one.
+    fn is_of_another_database(&self) -> bool {
+        let is_homeless =
+            matches!(self.fate, SpoolOutcome::Settled { record: LateRecord::Homeless, .. });
+        self.entry.is_stray && is_homeless
+    }
+
     /// Returns whether a user has to act.
     pub(crate) fn is_left(&self) -> bool {
         !matches!(self.fate, SpoolOutcome::Settled { file_stays: false, .. })
@@ -165,37 +171,70 @@ pub(crate) fn sync_spool(
         vec![]
     });
     let is_meant = |entry: &SpoolEntry| match &entry.result {
-        Ok(result) => study.is_none_or(|study| study == result.study),
+        Ok(Spooled::Finished(result)) => study.is_none_or(|study| study == result.study),
+        Ok(Spooled::Told(told)) => {
+            study.zip(told.study.as_deref()).is_none_or(|(study, told)| study == told)
+        }
         Err(_) => true,
     };
     entries
         .into_iter()
         .filter(is_meant)
         .map(|entry| Synced { fate: resolve(storage, spool, &entry), entry })
+        .filter(|synced| !synced.is_of_another_database())
         .collect()
 }
 
 fn resolve(storage: &mut dyn Storage, spool: &Spool, entry: &SpoolEntry) -> SpoolOutcome {
-    let result = match &entry.result {
-        Ok(result) => result,
+    let recorded = match &entry.result {
+        Ok(Spooled::Finished(result)) => {
+            record_later(storage, &result.study, &result.trial).map_err(CommandError::from)
+        }
+        Ok(Spooled::Told(told)) => record_told(storage, told),
         Err(problem) => return SpoolOutcome::Unreadable(problem.clone()),
     };
-    let record = match record_later(storage, &result.study, &result.trial) {
+    let record = match recorded {
         Ok(record) => record,
-        Err(error) => return SpoolOutcome::Waiting(error.into()),
+        Err(error) => return SpoolOutcome::Waiting(error),
     };
     let file_stays = record == LateRecord::Homeless
         || spool.remove(entry).is_err_and(|error| error.kind() != ErrorKind::NotFound);
     SpoolOutcome::Settled { record, file_stays }
 }
 
+fn record_told(storage: &mut dyn Storage, told: &SpooledTell) -> Result<LateRecord, CommandError> {
+    let study = match &told.study {
+        Some(name) => storage.open_study(name),
+        None => match &storage.list_studies()?[..] {
+            [only] => storage.open_study(&only.study.name),
+            _ => return Ok(LateRecord::Homeless),
+        },
+    };
+    let study = match study {
+        Err(StorageError::NoSuchStudy { .. }) => return Ok(LateRecord::Homeless),
+        study => study?,
+    };
+    let mut tell = told.tell.clone();
+    constraint_format(&study)?.write(&told.constraints, &mut tell.batch);
+    Ok(tell_later(storage, &study, told.number, &tell, told.at)?)
+}
+
+/// Returns the study's name, if the result has one, and the trial's number.
+fn name_of(spooled: &Spooled) -> (Option<&str>, TrialNumber) {
+    match spooled {
+        Spooled::Finished(result) => (Some(&result.study), result.trial.claim.number),
+        Spooled::Told(told) => (told.study.as_deref(), told.number),
+    }
+}
+
 /// Formats a spooled result.
 pub(crate) fn synced_text(synced: &Synced) -> String {
     let path = synced.entry.path.display();
-    let trial = synced.entry.result.as_ref().map_or_else(
-        |_| String::new(),
-        |result| format!("trial {} of study `{}`", result.trial.claim.number, result.study),
-    );
+    let trial = match synced.entry.result.as_ref().map(name_of) {
+        Ok((Some(study), number)) => format!("trial {number} of study `{study}`"),
+        Ok((None, number)) => format!("trial {number}"),
+        Err(_) => String::new(),
+    };
     match &synced.fate {
         SpoolOutcome::Settled {
             record: LateRecord::Recorded | LateRecord::RecordedBefore,
@@ -233,12 +272,12 @@ pub(crate) fn synced_record(synced: &Synced) -> SpooledResultRecord {
         SpoolOutcome::Waiting(_) => "waiting",
         SpoolOutcome::Unreadable(_) => "unreadable",
     };
-    let result = synced.entry.result.as_ref().ok();
+    let name = synced.entry.result.as_ref().ok().map(name_of);
     SpooledResultRecord {
         file: synced.entry.path.display().to_string(),
         fate,
-        study: result.map(|result| result.study.clone()),
-        number: result.map(|result| result.trial.claim.number.0),
+        study: name.and_then(|(study, _)| study.map(str::to_owned)),
+        number: name.map(|(_, number)| number.0),
         message: synced_text(synced),
     }
 }
@@ -246,8 +285,19 @@ pub(crate) fn synced_record(synced: &Synced) -> SpooledResultRecord {
 /// Writes a result that the database did not take to the spool. Returns its place, or as a last resort its values.
 pub(crate) fn spool_result(spool: Option<&Spool>, study: &str, trial: &UnrecordedTrial) -> String {
     let result = SpooledResult { study: study.to_owned(), trial: trial.clone() };
-    let values = trial.ending.outcome.values();
-    match spool.map(|spool| spool.keep(&result)) {
+    describe_kept(spool.map(|spool| spool.keep(&result)), trial.ending.outcome.values())
+}
+
+/// Writes a result that was told to the spool, as [`spool_result`] does.
+pub(crate) fn spool_told(spool: Option<&Spool>, told: &SpooledTell) -> String {
+    describe_kept(spool.map(|spool| spool.keep_told(told)), &told.tell.values)
+}
+
+/// The path of a spooled result, or the folders that were tried.
+type Kept = Result<PathBuf, Vec<(PathBuf, std::io::Error)>>;
+
+fn describe_kept(kept: Option<Kept>, values: &[f64]) -> String {
+    match kept {
         Some(Ok(path)) => format!(
             "the result is kept in `{}`; the next `trialbox run` of the study or `trialbox study sync` records it",
             path.display()

@@ -142,6 +142,8 @@ pub enum Remedy {
     OtherFile,
     /// Make a folder writable, in which the lock file is created, or do without the lock file.
     WritableFolder(PathBuf),
+    /// Keep to the lock file of this database, or remove it first.
+    KeepLockFile(PathBuf),
     /// Let Optuna upgrade a copy of the database from an older schema.
     UpgradeSchema {
         /// The database.

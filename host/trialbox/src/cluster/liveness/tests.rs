@@ -249,3 +249,38 @@ fn the_cluster_is_read_from_the_output_of_scontrol() {
     assert_eq!(cluster_name(config), Some("throwaway"));
     assert_eq!(cluster_name("x"), None);
 }
+
+#[test]
+fn the_holder_of_a_lock_is_judged_by_its_job() {
+    let jobs = "1|RUNNING|0|\n2|SUSPENDED|0|\n3|TIMEOUT|0|\n4|RUNNING|2|\n6|PENDING|0|\n";
+    let gone = |text: &str| HolderState::Gone(text.to_owned());
+    for (id, want) in [
+        ("1", HolderState::MayRun),
+        ("2", HolderState::Stopped),
+        ("3", gone("job 3 ended as TIMEOUT")),
+        ("4", gone("job 4 was restarted")),
+        ("5", gone("job 5 is not known to Slurm any more")),
+        ("6", HolderState::Unknown),
+    ] {
+        let lock = trial(0, 0.0, &job(id, CLUSTER, UID)).owner.expect("a job");
+        for (lists, want) in [(Some(jobs), &want), (None, &HolderState::Unknown)] {
+            let ask = move |_: Duration, program: &str, _: &[&str]| match (program, lists) {
+                ("squeue", Some(jobs)) => says(jobs),
+                ("squeue", None) => missing("squeue"),
+                _ => says("ClusterName             = c\n"),
+            };
+            let liveness = Liveness { inquiry: Inquiry::IfSilent, here: login_node(), ask: &ask };
+            assert_eq!(liveness.holder_state(&lock), *want, "{id}");
+        }
+    }
+    // Jobs of other users and clusters, and processes outside of any job.
+    let ask = |_: Duration, program: &str, _: &[&str]| match program {
+        "squeue" => says("1|RUNNING|0|\n"),
+        _ => says("ClusterName             = c\n"),
+    };
+    let liveness = Liveness { inquiry: Inquiry::IfSilent, here: login_node(), ask: &ask };
+    for members in [&job("1", CLUSTER, "1001")[..], &job("1", "d", UID), &[]] {
+        let lock = trial(0, 0.0, members).owner.expect("a process");
+        assert_eq!(liveness.holder_state(&lock), HolderState::Unknown, "{members:?}");
+    }
+}

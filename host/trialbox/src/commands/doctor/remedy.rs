@@ -37,6 +37,9 @@ fn command(remedy: Remedy, database: &Path, study: Option<&str>) -> String {
         Remedy::LockFile => "--lock file".to_owned(),
         Remedy::Reap => format!("trialbox reap --storage {file} --study-name {study}"),
         Remedy::RecoverRows => "sqlite3 COPY .recover".to_owned(),
+        Remedy::RetireLock => {
+            format!("trialbox doctor --storage {file} --lock sqlite --repair")
+        }
         Remedy::RollBack => format!("trialbox study list --storage {file}"),
         Remedy::Snapshot => format!("trialbox study snapshot --storage {file} COPY.db"),
         Remedy::Sync => format!("trialbox study sync --storage {file}"),

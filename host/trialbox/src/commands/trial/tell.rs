@@ -5,7 +5,7 @@ use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::study::recovery::spool_result;
+use crate::study::recovery::{spool_result, spool_told};
 use crate::study::settings::constraint_format;
 use crate::view::failure::failure_message;
 use crate::view::objectives::show_values;
@@ -15,7 +15,8 @@ use trialbox_core::run::ask_tell::{Tell, TellError, Told, tell};
 use trialbox_core::seam::storage::{Outcome, TrialBatch, check_name};
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::trial::CONSTRAINT_PREFIX;
-use trialbox_core::{Clock as _, Json, StudyRecord, TrialNumber, TrialState};
+use trialbox_core::{Clock as _, Json, StudyRecord, TrialNumber, TrialState, UtcDateTime};
+use trialbox_storage::spool::SpooledTell;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct TellArgs {
@@ -68,10 +69,18 @@ pub(crate) struct TellArgs {
 impl TellArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
         let number = self.check()?;
+        let at = SystemClock::new().utc_now();
+        match self.record(number, at, output) {
+            Err(error) if error.may_pass() => Err(self.keep(number, at, error)),
+            done => done,
+        }
+    }
+
+    /// Records the result.
+    fn record(&self, number: TrialNumber, at: UtcDateTime, output: &Output) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let told = self.told(&study)?;
-        let at = SystemClock::new().utc_now();
         let result = tell(storage.as_mut(), &study, number, &told, at);
         match result.map_err(|error| self.explain(error, &name))? {
             Told::Recorded { outcome, failure } => {
@@ -118,20 +127,39 @@ impl TellArgs {
 
     /// Returns the end of the trial as the storage takes it.
     fn told(&self, study: &StudyRecord) -> Result<Tell, CommandError> {
-        let mut batch = TrialBatch {
-            intermediate_values: self.report.clone(),
-            user_attrs: self.user_attr.clone(),
-            ..TrialBatch::default()
-        };
-        constraint_format(study)?.write(&self.constraint, &mut batch);
-        Ok(Tell {
+        let mut tell = self.tell();
+        constraint_format(study)?.write(&self.constraint, &mut tell.batch);
+        Ok(tell)
+    }
+
+    /// Returns the end of the trial without its constraints, whose form only the study knows.
+    fn tell(&self) -> Tell {
+        Tell {
             values: self.values.clone(),
             state: self.state,
             owner: self.owner.clone(),
-            batch,
+            batch: TrialBatch {
+                intermediate_values: self.report.clone(),
+                user_attrs: self.user_attr.clone(),
+                ..TrialBatch::default()
+            },
             reason: self.reason.clone(),
             skip_if_finished: self.skip_if_finished,
-        })
+        }
+    }
+
+    /// Saves a result whose trial could not be read in a file, and returns the error with its place.
+    fn keep(&self, number: TrialNumber, at: UtcDateTime, error: CommandError) -> CommandError {
+        let told = SpooledTell {
+            study: self.study.study_name().map(str::to_owned),
+            number,
+            tell: self.tell(),
+            constraints: self.constraint.clone(),
+            at,
+        };
+        let place = spool_told(self.study.storage.spool().as_ref(), &told);
+        let what = format!("the result of trial {number} could not be recorded");
+        CommandError { error: error.error.context(what), help: Some(place), ..error }
     }
 
     /// Turns an error into the command's. A result that could not be recorded is saved in a file, as `run` does.
