@@ -772,6 +772,22 @@ fn a_finding_about_a_lock_names_its_holder_or_its_death() {
 }
 
 #[test]
+fn files_of_dead_waiters_are_removed_and_of_living_ones_kept() {
+    let path = database("lock-waiters", "");
+    let folder = path.parent().unwrap();
+    let mut waiter = ProcessId::current();
+    for (name, pid) in [("living", std::process::id()), ("dead", 4_194_303)] {
+        waiter.pid = pid;
+        let text = format!("{}\nclaimed  \n", Json::object(waiter.to_members()));
+        fs::write(folder.join(format!("study.db.lock.after-{name}")), text).unwrap();
+    }
+    let repaired = repair(&path, &options()).unwrap();
+    assert_eq!((repaired.done.len(), repaired.copy), (1, None));
+    let left = ["study.db", "study.db.lock.after-living"].map(str::to_owned);
+    assert_eq!(names(folder), BTreeSet::from(left));
+}
+
+#[test]
 fn a_guard_that_the_options_do_not_expect_is_not_reported() {
     let path = database("unguarded", "DROP TRIGGER trialbox_guard_state;");
     let options = with(|storage| storage.guard = false);

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
-use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell};
+use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell, tell_later};
 use trialbox_core::run::reap::{Loss, Observer, OwnerProbe, OwnerState, ReapRequest, reap};
 use trialbox_core::run::{
     FinishedTrial, LateRecord, TrialEnd, UnrecordedTrial, record_later, run_trial,
@@ -374,6 +374,35 @@ fn a_result_whose_study_or_attempt_is_not_in_the_database_is_left_to_its_holder(
     let (mut empty, _) = memory();
     assert_eq!(record_later(&mut empty, "s", &trial).unwrap(), LateRecord::Homeless);
     assert_eq!(trials(&mut storage, &study)[0].state, TrialState::Running);
+}
+
+#[test]
+fn a_result_that_was_told_in_vain_is_recorded_later_once() {
+    let (mut storage, study) = memory();
+    unrecorded(&mut storage, &study, 0.25);
+    let told = |value: f64, owner: Option<&str>| Tell {
+        values: vec![value],
+        owner: owner.map(str::to_owned),
+        ..Tell::default()
+    };
+    let mut later = |tell: &Tell, number| {
+        tell_later(&mut storage, &study, TrialNumber(number), tell, now()).unwrap()
+    };
+    let too_late = |reason, attempt| LateRecord::TooLate {
+        reason,
+        kept_as: Some(format!("trialbox:late_result:0:{attempt}")),
+    };
+    let taken_over = too_late(ClaimLoss::TakenOver, "stranger");
+    assert_eq!(later(&told(0.5, Some("stranger")), 0), taken_over);
+    assert_eq!(later(&told(0.25, None), 0), LateRecord::Recorded);
+    assert_eq!(later(&told(0.25, None), 0), LateRecord::RecordedBefore);
+    let finished = ClaimLoss::Finished(TrialState::Complete);
+    assert_eq!(later(&told(0.75, None), 0), too_late(finished, "told"));
+    assert_eq!(later(&told(0.25, None), 7), LateRecord::Homeless);
+    let contradiction = Tell { state: Some(TrialState::Pruned), ..told(0.25, None) };
+    assert_eq!(later(&contradiction, 0), LateRecord::Homeless);
+    let study = storage.open_study("s").unwrap();
+    assert_eq!(study.user_attrs.len(), 2, "{:?}", study.user_attrs);
 }
 
 /// A liveness check that finds every worker dead.

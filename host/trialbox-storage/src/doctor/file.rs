@@ -222,7 +222,8 @@ fn check_spool(findings: &mut Findings, options: &Options) {
     findings.add(&kinds::SPOOL_ENTRIES, at_file(folder), found);
 }
 
-/// Checks the lock file and the files of its waiters. A repair deletes the lock file if SQLite's locks are asked for.
+/// Checks the lock file and the files of its waiters. A repair deletes the lock file if SQLite's locks are asked for,
+/// and waiters' files that no process uses.
 fn check_lock(findings: &mut Findings, entry: &Path, database: &Path, options: &Options) {
     let lock = LockText::read(entry).ok().flatten();
     let found = match &lock {
@@ -235,8 +236,19 @@ fn check_lock(findings: &mut Findings, entry: &Path, database: &Path, options: &
         None => String::new(),
     };
     let decides = [path_of(database), kind_of(database)].contains(&entry.to_owned());
-    let fix = (decides && options.storage.lock == LockMode::Sqlite).then_some(Fix::RetireLock);
+    let fix = if decides {
+        (options.storage.lock == LockMode::Sqlite).then_some(Fix::RetireLock)
+    } else {
+        is_litter(lock.as_ref(), age(entry)).then(|| Fix::RemoveFile(entry.to_owned()))
+    };
     findings.add_fixable(&kinds::LOCK_FILE, at_file(entry), found + &reason, fix);
+}
+
+/// Returns whether a waiter's file is of a process that is gone, or too old to be of one that lives.
+fn is_litter(lock: Option<&LockText>, age: Option<Duration>) -> bool {
+    let process = lock.and_then(LockText::process);
+    process.is_some_and(|process| matches!(process.life(), Life::Gone(_)))
+        || age.is_some_and(|age| age > LONGEST_CREATION)
 }
 
 fn show_holder(lock: Option<&LockText>, age: Option<Duration>, options: &Options) -> String {
