@@ -876,7 +876,7 @@ mod tests {
     fn integers_beyond_64_bits_are_read_and_written_in_full() {
         for (log, step, low, high, shown) in [
             (false, 1, "0", "18446744073709551615", "int 0 to 18446744073709551615"),
-            (false, 7, "-100000000000000000000", "5", "int -100000000000000000000 to 3, step 7"),
+            (false, 7, "-100000000000000000000", "5", "int -100000000000000000000 to 5, step 7"),
             (true, 1, "1", "36893488147419103232", "int 1 to 36893488147419103232, log"),
         ] {
             let attributes =
