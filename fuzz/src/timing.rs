@@ -22,7 +22,7 @@ const NEVER: [FailureCode; 2] = [FailureCode::Lost, FailureCode::Interrupted];
 
 /// Checks that loading and a trial end in time and in order, whatever the guest process does, and when.
 ///
-/// The first byte says which of the two it is; the others are the script, see [`actions`].
+/// The first byte says which of the two it is; the others are the script, see `actions`.
 pub fn timing(bytes: &[u8]) {
     let Some((kind, script)) = bytes.split_first() else { return };
     let actions = actions(script);

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use trialbox_files::{FileError, Folder};
 use wasmtime::Engine;
 
-/// The largest entry that is read. Code is about ten times as large as the component, of which 256 MiB are the most.
+/// The largest entry that is read. Code is about ten times as large as the component, whose limit is 96 MiB.
 const MAX_ENTRY_BYTES: u64 = 4 << 30;
 
 /// The time to wait for another process's compiler, longer than nearly all compilations take. That process may have
