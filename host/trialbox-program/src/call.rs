@@ -1,0 +1,356 @@
+//! One trial of a program: the host process answers its requests from the trial's session, and ends it at a limit.
+
+use crate::config::ProgramConfig;
+use crate::ending::{EndedBy, Ending, ProgramResult, timed_out, too_much_memory};
+use crate::memory_events::kills_for_memory;
+use crate::protocol::{Answer, PROTOCOL_VERSION, Request, TrialFacts};
+use crate::running::{Arrived, Running};
+use crate::supervisor::FromSupervisor;
+use crate::value_source::OutputWatch;
+use std::time::{Duration, Instant, SystemTime};
+use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::transcript::LogSource;
+use trialbox_core::session::{CallAborted, TrialSession};
+use trialbox_core::study::failure::{Failure, FailureCode};
+use trialbox_core::study::limits::Limit;
+use trialbox_core::{Distribution, Json};
+
+/// The interval at which the session may write and send heartbeats while the program asks for nothing.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The bytes of a line beside the payload that the limit bounds.
+const FRAMING_BYTES: usize = 64 << 10;
+
+/// One trial of a program.
+pub(crate) struct Call<'a> {
+    running: Running,
+    config: &'a ProgramConfig,
+    facts: TrialFacts,
+    started: Instant,
+    ending: Ending,
+    output: OutputWatch,
+    peak_memory_bytes: Option<u64>,
+    /// The time of SIGKILL, if the program was told to end and is still there then.
+    kill_at: Option<Instant>,
+    /// True once nothing of the program runs any more.
+    is_gone: bool,
+}
+
+/// Runs one trial to its end.
+pub(crate) fn call(
+    config: &ProgramConfig,
+    facts: TrialFacts,
+    variables: &[(String, String)],
+    session: &mut TrialSession,
+) -> Evaluation {
+    let max_line_bytes = config.limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
+    let wall_clock = SystemTime::now();
+    let kills_before = kills_for_memory();
+    let running = match Running::start(config, &facts.params, variables, max_line_bytes) {
+        Ok(running) => running,
+        Err(error) => {
+            let message = format!("the program's supervisor cannot be started: {error}");
+            return Evaluation::Fail(Failure::new(FailureCode::Died, message));
+        }
+    };
+    let mut call = Call {
+        running,
+        config,
+        facts,
+        started: Instant::now(),
+        ending: Ending::default(),
+        output: OutputWatch::new(config.value_source.clone()),
+        peak_memory_bytes: None,
+        kill_at: None,
+        is_gone: false,
+    };
+    while !call.is_gone {
+        if let Err(aborted) = call.step(session) {
+            call.end_for(match aborted {
+                CallAborted::Fail(failure) => EndedBy::Failure(failure),
+                CallAborted::Halt => EndedBy::Halt,
+            });
+            call.kill();
+        }
+    }
+    let Call { mut ending, output, .. } = call;
+    ending.is_out_of_memory = kills_for_memory() > kills_before;
+    ending.judge(|| output.values(wall_clock))
+}
+
+/// Suggests the parameters that a command line names, in their order.
+///
+/// # Errors
+/// As a program that asks for them.
+pub(crate) fn suggest_all(
+    space: &[(String, Distribution)],
+    session: &mut TrialSession,
+) -> Result<Vec<(String, Json)>, CallAborted> {
+    let mut params = Vec::with_capacity(space.len());
+    for (name, distribution) in space {
+        let value = match distribution {
+            Distribution::Float(float) => {
+                let (low, high) = (float.low(), float.high());
+                Json::Float(session.suggest_float(name, low, high, float.log(), float.step())?)
+            }
+            Distribution::Int(int) => {
+                let (low, high) = (int.low(), int.high());
+                Json::Int(session.suggest_int(name, low, high, int.log(), int.step())?)
+            }
+            Distribution::Categorical(categorical) => {
+                let choices = categorical.choices().to_vec();
+                let index = session.suggest_categorical(name, choices)? as usize;
+                categorical.choices().get(index).cloned().unwrap_or(Json::Null)
+            }
+        };
+        params.push((name.clone(), value));
+    }
+    Ok(params)
+}
+
+impl Call<'_> {
+    /// Waits for what the program and its supervisor send, at most until there is other work, and handles it.
+    fn step(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
+        self.look_at_clocks();
+        session.tick()?;
+        let wait = session.until_tick().min(TICK).min(self.until_next_deadline());
+        let arrived = match self.running.receive(wait) {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                self.is_gone = true;
+                let message = format!("the program cannot be observed: {error}");
+                return Err(CallAborted::Fail(Failure::new(FailureCode::Died, message)));
+            }
+        };
+        self.take_output(&arrived, session);
+        self.handle_requests(session)?;
+        for news in &arrived.news {
+            self.handle_news(news, session);
+        }
+        if arrived.is_closed {
+            self.is_gone = true;
+        }
+        if self.is_gone {
+            self.take_rest(session)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the program if an event outside or a limit wants that.
+    fn look_at_clocks(&mut self) {
+        if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+            if self.ending.ended_by.is_none() {
+                self.ending.ended_by = Some(EndedBy::NoExit);
+            }
+            self.kill();
+        }
+        if self.ending.ended_by.is_some() {
+            return;
+        }
+        if let Some(interruption) = self.config.stops.pending() {
+            self.end_for(EndedBy::Interruption(interruption));
+        } else if self.remaining_of_trial() == Some(Duration::ZERO) {
+            let allowed = self.config.limits.get(Limit::TrialTime).unwrap_or_default();
+            self.end_for(EndedBy::Failure(timed_out(allowed)));
+        }
+    }
+
+    /// Notes the first reason for ending the program, and tells the program with SIGTERM.
+    fn end_for(&mut self, reason: EndedBy) {
+        if self.ending.ended_by.is_none() {
+            self.ending.ended_by = Some(reason);
+            self.running.terminate();
+            self.kill_at = Some(Instant::now() + self.config.grace);
+        }
+    }
+
+    fn kill(&mut self) {
+        self.kill_at = None;
+        self.running.kill();
+    }
+
+    fn take_output(&mut self, arrived: &Arrived, session: &mut TrialSession) {
+        let outputs = [(LogSource::Stdout, &arrived.stdout), (LogSource::Stderr, &arrived.stderr)];
+        for (source, bytes) in outputs {
+            if !bytes.is_empty() {
+                session.log(source, &String::from_utf8_lossy(bytes));
+            }
+        }
+        self.output.printed(&arrived.stdout);
+    }
+
+    /// Reads what is still in the pipes of a program that is gone.
+    fn take_rest(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
+        while let Ok(arrived) = self.running.receive(Duration::ZERO) {
+            if arrived.stdout.is_empty() && arrived.stderr.is_empty() && arrived.news.is_empty() {
+                break;
+            }
+            self.take_output(&arrived, session);
+            for news in &arrived.news {
+                self.handle_news(news, session);
+            }
+        }
+        self.handle_requests(session)
+    }
+
+    fn handle_news(&mut self, news: &FromSupervisor, session: &mut TrialSession) {
+        match news {
+            FromSupervisor::NotStarted { error } => {
+                self.ending.not_started = Some(error.clone());
+                self.is_gone = true;
+            }
+            FromSupervisor::Memory { bytes } => self.used_memory(*bytes),
+            FromSupervisor::Exited(exit) => self.ending.exit = Some(*exit),
+            FromSupervisor::Gone { cpu_millis, left_behind, immortal } => {
+                self.is_gone = true;
+                session.measured(cpu_millis.map(Duration::from_millis), self.peak_memory_bytes, None);
+                if *left_behind > 0 {
+                    let processes = plural_processes(*left_behind);
+                    note(session, &format!("the program left {processes} behind, which trialbox killed"));
+                }
+                if *immortal > 0 {
+                    let processes = plural_processes(*immortal);
+                    note(session, &format!("{processes} of the program did not end when killed"));
+                }
+            }
+        }
+    }
+
+    fn used_memory(&mut self, bytes: u64) {
+        self.peak_memory_bytes = Some(bytes);
+        if let Some(allowed) = self.config.limits.get(Limit::Memory)
+            && bytes > allowed
+        {
+            self.end_for(EndedBy::Failure(too_much_memory(allowed, bytes)));
+            self.kill();
+        }
+    }
+
+    fn handle_requests(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
+        loop {
+            let line = self.running.next_request().map_err(|error| {
+                failure(FailureCode::DataSize, format!("the program's message is too long: {error}"))
+            })?;
+            let Some(line) = line else { return Ok(()) };
+            let request = Request::parse(&line).map_err(|error| {
+                failure(FailureCode::Data, format!("the program sent an invalid message: {error}"))
+            })?;
+            session.count_call();
+            if let Some(result) = &self.ending.result
+                && !matches!(request, Request::Log { .. })
+            {
+                let (first, call) = (result_name(result), request.call());
+                let message = format!("the program called `{call}` after its result `{first}`");
+                return Err(failure(FailureCode::Call, message));
+            }
+            let answer = self.answer(request, session)?;
+            if !self.running.answer(&answer.to_line()) {
+                let message = "the program sends requests and does not read the answers".to_owned();
+                return Err(failure(FailureCode::Data, message));
+            }
+        }
+    }
+
+    /// Passes a request on to the session and returns the answer.
+    fn answer(&mut self, request: Request, session: &mut TrialSession) -> Result<Answer, CallAborted> {
+        Ok(match request {
+            Request::Trial { protocol } => {
+                let version = protocol.unwrap_or(PROTOCOL_VERSION);
+                if version != PROTOCOL_VERSION {
+                    let message = format!(
+                        "expected version {PROTOCOL_VERSION} of the protocol, found {version}; use the client of this \
+                         trialbox"
+                    );
+                    return Err(failure(FailureCode::Data, message));
+                }
+                Answer::Trial(self.facts.clone())
+            }
+            Request::SuggestFloat { name, low, high, log, step } => {
+                Answer::Value(Json::Float(session.suggest_float(&name, low, high, log, step)?))
+            }
+            Request::SuggestInt { name, low, high, log, step } => {
+                Answer::Value(Json::Int(session.suggest_int(&name, low, high, log, step)?))
+            }
+            Request::SuggestCategorical { name, choices } => {
+                Answer::Value(Json::from(session.suggest_categorical(&name, choices)?))
+            }
+            Request::Report { value, step } => {
+                session.report(value, step)?;
+                Answer::Done
+            }
+            Request::ShouldPrune => Answer::Value(Json::Bool(session.should_prune()?)),
+            Request::SetUserAttr { key, value } => {
+                session.set_user_attr(&key, &value.to_string())?;
+                Answer::Done
+            }
+            Request::SetConstraint { name, value } => {
+                session.set_constraint(&name, value)?;
+                Answer::Done
+            }
+            Request::RemainingSeconds => Answer::Value(match self.remaining() {
+                Some(left) => Json::Float(left.as_secs_f64()),
+                None => Json::Null,
+            }),
+            Request::Log { level, text } => {
+                session.log(LogSource::Log(level), &format!("{text}\n"));
+                Answer::Done
+            }
+            Request::Complete { values } => self.take_result(ProgramResult::Complete(values)),
+            Request::Pruned => self.take_result(ProgramResult::Pruned),
+            Request::Fail { message, traceback } => {
+                self.take_result(ProgramResult::Failed { message, traceback })
+            }
+        })
+    }
+
+    /// Takes the program's result. From now on it has the grace to exit.
+    fn take_result(&mut self, result: ProgramResult) -> Answer {
+        self.ending.result = Some(result);
+        if self.kill_at.is_none() {
+            self.kill_at = Some(Instant::now() + self.config.grace);
+        }
+        Answer::Done
+    }
+
+    fn remaining_of_trial(&self) -> Option<Duration> {
+        let limit = self.config.limits.duration(Limit::TrialTime)?;
+        Some(limit.saturating_sub(self.started.elapsed()))
+    }
+
+    /// Returns the time that the program has left, or `None` without a limit.
+    fn remaining(&self) -> Option<Duration> {
+        [self.remaining_of_trial(), self.config.stops.remaining()].into_iter().flatten().min()
+    }
+
+    fn until_next_deadline(&self) -> Duration {
+        let kill = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
+        let next = match self.ending.ended_by {
+            Some(_) => kill,
+            None => [kill, self.remaining()].into_iter().flatten().min(),
+        };
+        next.unwrap_or(TICK)
+    }
+}
+
+fn failure(code: FailureCode, message: String) -> CallAborted {
+    CallAborted::Fail(Failure::new(code, message))
+}
+
+fn result_name(result: &ProgramResult) -> &'static str {
+    match result {
+        ProgramResult::Complete(_) => "complete",
+        ProgramResult::Pruned => "pruned",
+        ProgramResult::Failed { .. } => "fail",
+    }
+}
+
+fn plural_processes(n: usize) -> String {
+    match n {
+        1 => "1 process".to_owned(),
+        n => format!("{n} processes"),
+    }
+}
+
+fn note(session: &mut TrialSession, text: &str) {
+    session.log(LogSource::Host, &format!("{text}\n"));
+}

@@ -1,0 +1,176 @@
+//! A program's command line, in which the trial's parameters may stand.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+use trialbox_core::{Distribution, Json};
+
+/// A command, and the parameters that are suggested before it starts.
+#[derive(Debug, Clone)]
+pub struct CommandLine {
+    words: Vec<OsString>,
+    space: Vec<(String, Distribution)>,
+}
+
+/// A command that cannot be an objective.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum CommandLineError {
+    /// There is no word.
+    #[error("expected a program, found nothing")]
+    Empty,
+    /// Two parameters would have the same environment variable.
+    #[error("expected parameters that differ in more than punctuation and case, found `{first}` and `{second}`")]
+    SameVariable {
+        /// The first parameter's name.
+        first: String,
+        /// The second parameter's name.
+        second: String,
+    },
+}
+
+/// The start of the names of environment variables that hold parameters.
+const PARAM_VARIABLE: &str = "TRIALBOX_PARAM_";
+
+impl CommandLine {
+    /// Creates the command of these words. In each word `{name}` stands for the value of a parameter of `space`.
+    ///
+    /// # Errors
+    /// Fails without a word, and if two parameters would have the same environment variable.
+    pub fn new(
+        words: Vec<OsString>,
+        space: Vec<(String, Distribution)>,
+    ) -> Result<Self, CommandLineError> {
+        if words.is_empty() {
+            return Err(CommandLineError::Empty);
+        }
+        for (index, (first, _)) in space.iter().enumerate() {
+            for (second, _) in &space[index + 1..] {
+                if variable(first) == variable(second) {
+                    let (first, second) = (first.clone(), second.clone());
+                    return Err(CommandLineError::SameVariable { first, second });
+                }
+            }
+        }
+        Ok(CommandLine { words, space })
+    }
+
+    /// Returns the parameters that are suggested before the program starts.
+    pub fn space(&self) -> &[(String, Distribution)] {
+        &self.space
+    }
+
+    /// Returns the program's name or path.
+    pub fn program(&self) -> &OsStr {
+        &self.words[0]
+    }
+
+    /// Returns the command as it was given, for people.
+    pub fn to_text(&self) -> String {
+        let words = self.words.iter().map(|word| word.to_string_lossy().into_owned());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    /// Returns the file that the command most likely is about: of `python train.py --epochs 3` it is `train.py`.
+    /// Without a word that is a file it is the program.
+    pub fn main_file(&self) -> PathBuf {
+        let arguments = self.words.iter().skip(1).map(Path::new);
+        let mut files = arguments.filter(|word| word.extension().is_some() && word.is_file());
+        files.next().unwrap_or(Path::new(self.program())).to_owned()
+    }
+
+    /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
+    pub(crate) fn words(&self, params: &[(String, Json)]) -> Vec<OsString> {
+        self.words.iter().map(|word| fill(word, params)).collect()
+    }
+
+    /// Returns the environment variables that hold the parameters, each by its name, and all of them as JSON.
+    pub(crate) fn variables(params: &[(String, Json)]) -> Vec<(String, String)> {
+        let mut variables: Vec<(String, String)> =
+            params.iter().map(|(name, value)| (variable(name), plain(value))).collect();
+        let all = Json::Object(params.to_vec());
+        variables.push(("TRIALBOX_PARAMS".to_owned(), all.to_string()));
+        variables
+    }
+}
+
+/// Returns the name of the environment variable of a parameter: `TRIALBOX_PARAM_LEARNING_RATE`.
+fn variable(name: &str) -> String {
+    let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let name: String = name.chars().map(letter).collect();
+    format!("{PARAM_VARIABLE}{name}")
+}
+
+/// Formats a value as a command line takes it: text without quotation marks, `True` as `true`.
+pub(crate) fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn fill(word: &OsStr, params: &[(String, Json)]) -> OsString {
+    let mut rest = word.as_bytes();
+    let mut filled = Vec::with_capacity(rest.len());
+    'word: while let Some((first, after)) = rest.split_first() {
+        if *first == b'{' {
+            for (name, value) in params {
+                let found = after.strip_prefix(name.as_bytes()).and_then(|end| end.strip_prefix(b"}"));
+                if let Some(end) = found {
+                    filled.extend_from_slice(plain(value).as_bytes());
+                    rest = end;
+                    continue 'word;
+                }
+            }
+        }
+        filled.push(*first);
+        rest = after;
+    }
+    OsString::from_vec(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params() -> Vec<(String, Json)> {
+        vec![
+            ("lr".to_owned(), Json::Float(1e-5)),
+            ("opt".to_owned(), Json::from("adam{lr}")),
+            ("k".to_owned(), Json::from(3i64)),
+            ("on".to_owned(), Json::Bool(true)),
+        ]
+    }
+
+    #[test]
+    fn parameters_stand_for_their_names_and_other_braces_stay() {
+        for (word, want) in [
+            ("--lr={lr}", "--lr=1e-05"),
+            ("{k}{k}", "33"),
+            ("{opt}", "adam{lr}"),
+            ("{on}", "true"),
+            ("{missing} {print $1} ${lr} {", "{missing} {print $1} $1e-05 {"),
+            ("{\"a\": {k}}", "{\"a\": 3}"),
+        ] {
+            assert_eq!(fill(OsStr::new(word), &params()), want, "{word}");
+        }
+    }
+
+    #[test]
+    fn each_parameter_has_a_variable() {
+        let variables = CommandLine::variables(&params());
+        assert!(variables.contains(&("TRIALBOX_PARAM_LR".to_owned(), "1e-05".to_owned())));
+        let all = "{\"lr\": 1e-05, \"opt\": \"adam{lr}\", \"k\": 3, \"on\": true}";
+        assert!(variables.contains(&("TRIALBOX_PARAMS".to_owned(), all.to_owned())));
+        assert_eq!(variable("layer-1.units"), "TRIALBOX_PARAM_LAYER_1_UNITS");
+    }
+
+    #[test]
+    fn two_parameters_of_one_variable_are_refused() {
+        let float = Distribution::float(0.0, 1.0, false, None).expect("a range");
+        let space = vec![("a-b".to_owned(), float.clone()), ("A_b".to_owned(), float)];
+        let error = CommandLine::new(vec!["true".into()], space).expect_err("one variable");
+        assert!(error.to_string().ends_with("found `a-b` and `A_b`"), "{error}");
+        assert_eq!(CommandLine::new(vec![], vec![]).expect_err("no word"), CommandLineError::Empty);
+    }
+}

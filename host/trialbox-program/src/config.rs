@@ -1,0 +1,38 @@
+//! The settings of a program objective.
+
+use crate::command::CommandLine;
+use crate::value_source::ValueSource;
+use std::fmt::Debug;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use trialbox_core::session::objective::Interruption;
+use trialbox_core::study::limits::Limits;
+
+/// The settings with which a program runs.
+#[derive(Debug, Clone)]
+pub struct ProgramConfig {
+    /// This binary, which becomes the supervisor when its first argument is [`crate::SUPERVISOR_ARGUMENT`].
+    pub supervisor: PathBuf,
+    /// The command.
+    pub command: CommandLine,
+    /// Variables that are added to the environment, which the program inherits.
+    pub env: Vec<(String, String)>,
+    /// The place of the values of a program that does not send them by the protocol.
+    pub value_source: ValueSource,
+    /// The time between SIGTERM and SIGKILL, and between a result and the exit.
+    pub grace: Duration,
+    /// The limits of each trial.
+    pub limits: Limits,
+    /// The events outside that end a trial early.
+    pub stops: Arc<dyn Stops>,
+}
+
+/// The events outside a trial that end it early: signals, and the end of the job.
+pub trait Stops: Debug + Send + Sync {
+    /// Returns the interruption that has occurred.
+    fn pending(&self) -> Option<Interruption>;
+
+    /// Returns the time until the job ends, if that is known.
+    fn remaining(&self) -> Option<Duration>;
+}

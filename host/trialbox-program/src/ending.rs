@@ -1,0 +1,225 @@
+//! The judgement on a trial whose program has ended: which of its endings counts.
+
+use crate::supervisor::Exit;
+use trialbox_core::session::objective::{Evaluation, Interruption};
+use trialbox_core::study::failure::{Failure, FailureCode};
+use trialbox_core::study::limits::{Limit, LimitHit};
+
+/// The result that a program sent by the protocol.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ProgramResult {
+    Complete(Vec<f64>),
+    Pruned,
+    Failed { message: String, traceback: Vec<String> },
+}
+
+/// The reason for which the host process ended a program.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum EndedBy {
+    /// The program broke a rule of the protocol, or reached a limit.
+    Failure(Failure),
+    /// The trial cannot continue.
+    Halt,
+    /// The scheduler, the user or the end of the job.
+    Interruption(Interruption),
+    /// The program did not exit after its result.
+    NoExit,
+}
+
+/// Everything that is known of a program that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    /// The reason why the host process ended it, if it did.
+    pub(crate) ended_by: Option<EndedBy>,
+    /// The error with which it could not be started.
+    pub(crate) not_started: Option<String>,
+    /// Its result.
+    pub(crate) result: Option<ProgramResult>,
+    /// Its exit, if it was seen.
+    pub(crate) exit: Option<Exit>,
+    /// True if the kernel killed a process of this job for memory meanwhile.
+    pub(crate) is_out_of_memory: bool,
+}
+
+const SIGKILL: i32 = 9;
+
+/// The status with which a shell reports that SIGKILL ended its command.
+const STATUS_OF_SIGKILL: i32 = 128 + SIGKILL;
+
+impl Ending {
+    /// Decides how the trial ended. `values` looks for the values of a program that exited with 0 and sent no result.
+    pub(crate) fn judge(self, values: impl FnOnce() -> Result<Vec<f64>, String>) -> Evaluation {
+        let is_fine = self.exit == Some(Exit::Status(0));
+        match (self.ended_by, self.result) {
+            (Some(EndedBy::Failure(failure)), _) => return Evaluation::Fail(failure),
+            (Some(EndedBy::Halt), _) => return Evaluation::Halted,
+            // A program that finished in the time between the signal and its kill is not asked to run again.
+            (Some(EndedBy::Interruption(interruption)), result) => {
+                return match result {
+                    Some(result) if is_fine => evaluation_of(result),
+                    _ => Evaluation::Interrupted(interruption),
+                };
+            }
+            (Some(EndedBy::NoExit), Some(result)) => return evaluation_of(result),
+            (_, Some(failed @ ProgramResult::Failed { .. })) => return evaluation_of(failed),
+            (_, Some(result)) if is_fine => return evaluation_of(result),
+            (_, Some(_)) => return Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, AFTER_RESULT)),
+            (_, None) => {}
+        }
+        if let Some(error) = self.not_started {
+            return Evaluation::Fail(Failure::new(FailureCode::Died, format!("the program cannot be started: {error}")));
+        }
+        if !is_fine {
+            return Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, ""));
+        }
+        match values() {
+            Ok(values) => Evaluation::Complete(values),
+            Err(problem) => Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(HOW_TO_REPORT)),
+        }
+    }
+}
+
+const AFTER_RESULT: &str = " after it had reported its result";
+
+const HOW_TO_REPORT: &str = "print the value as the last line and use --value last-line, run `trialbox result VALUE`, \
+                             or use the Python client";
+
+/// Returns the failure of a trial that reached the time limit.
+pub(crate) fn timed_out(allowed: u64) -> Failure {
+    let hit = LimitHit { limit: Limit::TrialTime, allowed, used: None };
+    Failure::of_limit(FailureCode::Time, "the trial's time is over:", hit)
+        .with_help("raise the limit, or ask for the remaining time in the program and finish early")
+}
+
+/// Returns the failure of a program that took more memory than its limit.
+pub(crate) fn too_much_memory(allowed: u64, used: u64) -> Failure {
+    let hit = LimitHit { limit: Limit::Memory, allowed, used: Some(used) };
+    Failure::of_limit(FailureCode::Memory, "the program and what it started took", hit)
+        .with_help("load less, or raise the limit on memory")
+}
+
+fn evaluation_of(result: ProgramResult) -> Evaluation {
+    match result {
+        ProgramResult::Complete(values) => Evaluation::Complete(values),
+        ProgramResult::Pruned => Evaluation::Pruned,
+        ProgramResult::Failed { message, traceback } => {
+            Evaluation::Fail(Failure::new(FailureCode::Guest, message).with_backtrace(&traceback))
+        }
+    }
+}
+
+fn failure_of_exit(exit: Option<Exit>, is_out_of_memory: bool, when: &str) -> Failure {
+    let is_killed = matches!(exit, Some(Exit::Signal(SIGKILL) | Exit::Status(STATUS_OF_SIGKILL)));
+    if is_killed && is_out_of_memory {
+        return Failure::new(FailureCode::Memory, "the kernel killed the program for lack of memory")
+            .with_help("load less, or ask the batch system for more memory");
+    }
+    match exit {
+        Some(Exit::Status(status)) => {
+            Failure::new(FailureCode::Exit, format!("the program exited with status {status}{when}"))
+        }
+        Some(Exit::Signal(signal)) => {
+            let name = signal_name(signal);
+            Failure::new(FailureCode::Died, format!("the program was killed by {name}{when}"))
+        }
+        None => Failure::new(FailureCode::Died, format!("the program's supervisor was killed{when}")),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    let name = match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        25 => "SIGXFSZ",
+        _ => return format!("signal {signal}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn no_values() -> Result<Vec<f64>, String> {
+        Err("no value".to_owned())
+    }
+
+    #[track_caller]
+    fn check(ending: Ending, want: &str) {
+        let shown = match ending.judge(no_values) {
+            Evaluation::Fail(failure) => format!("{}: {}", failure.code, failure.message),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(shown, want);
+    }
+
+    fn exited(exit: Exit) -> Ending {
+        Ending { exit: Some(exit), ..Ending::default() }
+    }
+
+    fn with_result(ending: Ending, result: ProgramResult) -> Ending {
+        Ending { result: Some(result), ..ending }
+    }
+
+    #[test]
+    fn a_result_counts_if_the_program_exits_with_0() {
+        let half = || ProgramResult::Complete(vec![0.5]);
+        check(with_result(exited(Exit::Status(0)), half()), "Complete([0.5])");
+        check(with_result(exited(Exit::Status(0)), ProgramResult::Pruned), "Pruned");
+        let late = "E-EXIT: the program exited with status 3 after it had reported its result";
+        check(with_result(exited(Exit::Status(3)), half()), late);
+        let crash = "E-DIED: the program was killed by SIGSEGV after it had reported its result";
+        check(with_result(exited(Exit::Signal(11)), half()), crash);
+        let killed = Ending { ended_by: Some(EndedBy::NoExit), ..exited(Exit::Signal(9)) };
+        check(with_result(killed, half()), "Complete([0.5])");
+    }
+
+    #[test]
+    fn a_failure_that_the_program_reported_says_more_than_its_exit() {
+        let failed = ProgramResult::Failed { message: "ValueError: no".to_owned(), traceback: vec![] };
+        check(with_result(exited(Exit::Status(1)), failed), "E-GUEST: ValueError: no");
+    }
+
+    #[test]
+    fn without_a_result_the_exit_decides() {
+        check(exited(Exit::Status(0)), "E-VALUE: no value");
+        check(exited(Exit::Status(1)), "E-EXIT: the program exited with status 1");
+        check(exited(Exit::Signal(9)), "E-DIED: the program was killed by SIGKILL");
+        check(exited(Exit::Signal(34)), "E-DIED: the program was killed by signal 34");
+        for exit in [Exit::Signal(9), Exit::Status(137)] {
+            let ending = Ending { is_out_of_memory: true, ..exited(exit) };
+            check(ending, "E-MEM: the kernel killed the program for lack of memory");
+        }
+        let other = Ending { is_out_of_memory: true, ..exited(Exit::Status(1)) };
+        check(other, "E-EXIT: the program exited with status 1");
+        let error = "No such file or directory (os error 2)".to_owned();
+        let missing = Ending { not_started: Some(error), ..Ending::default() };
+        check(missing, "E-DIED: the program cannot be started: No such file or directory (os error 2)");
+        check(Ending::default(), "E-DIED: the program's supervisor was killed");
+    }
+
+    #[test]
+    fn an_interrupted_program_that_still_finishes_is_not_interrupted() {
+        let interrupted = |exit| Ending {
+            ended_by: Some(EndedBy::Interruption(Interruption::Deadline)),
+            ..exited(exit)
+        };
+        check(interrupted(Exit::Signal(15)), "Interrupted(Deadline)");
+        check(interrupted(Exit::Status(0)), "Interrupted(Deadline)");
+        let done = with_result(interrupted(Exit::Status(0)), ProgramResult::Complete(vec![1.0]));
+        check(done, "Complete([1.0])");
+        let crashed = with_result(interrupted(Exit::Status(1)), ProgramResult::Complete(vec![1.0]));
+        check(crashed, "Interrupted(Deadline)");
+    }
+}

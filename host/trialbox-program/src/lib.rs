@@ -1,0 +1,25 @@
+//! Objectives that are programs: any command, started once for each trial, without a sandbox.
+//!
+//! The host process talks with the program over two pipes, one JSON object a line ([`protocol`]). Between the two
+//! stands a *supervisor*, which is this binary under another name: it starts the program in a process group of its own,
+//! adopts what the program leaves behind, and ends all of it when the trial is over or the host process dies.
+#![forbid(unsafe_code)]
+
+mod call;
+mod command;
+mod config;
+mod door;
+mod ending;
+mod lines;
+mod memory_events;
+mod process_tree;
+pub mod protocol;
+mod running;
+mod supervisor;
+mod value_source;
+
+pub use command::{CommandLine, CommandLineError};
+pub use config::{ProgramConfig, Stops};
+pub use door::open;
+pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};
+pub use value_source::{ValueSource, ValueSourceError};

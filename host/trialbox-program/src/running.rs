@@ -1,0 +1,245 @@
+//! The program of one trial while it runs, as the host process sees it: its pipes and its supervisor.
+
+use crate::command::CommandLine;
+use crate::config::ProgramConfig;
+use crate::lines::{LineTooLong, Lines};
+use crate::supervisor::{DESCRIPTORS, FromSupervisor, KILL, SUPERVISOR_ARGUMENT, TERMINATE};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, ioctl_fionbio};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write as _, pipe};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use trialbox_core::Json;
+
+/// The longest message of a supervisor.
+const MAX_NEWS_BYTES: usize = 64 << 10;
+
+/// The most bytes of answers that wait for a program to read them.
+const MAX_OUTGOING_BYTES: usize = 1 << 20;
+
+/// The time for a supervisor to end everything and exit, beyond which it is killed itself.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A program that runs. Dropping it ends the program and all that it started.
+#[derive(Debug)]
+pub(crate) struct Running {
+    supervisor: Child,
+    control: UnixStream,
+    news: Lines,
+    requests: Source,
+    stdout: Source,
+    stderr: Source,
+    answers: PipeWriter,
+    /// Answers that the program has not read yet.
+    outgoing: Vec<u8>,
+    lines: Lines,
+}
+
+/// The things that arrived from a program and its supervisor.
+#[derive(Debug, Default)]
+pub(crate) struct Arrived {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) news: Vec<FromSupervisor>,
+    /// True if the supervisor has closed its socket.
+    pub(crate) is_closed: bool,
+}
+
+/// A stream that is read until its end.
+#[derive(Debug)]
+enum Source {
+    Open(PipeReader),
+    Ended,
+}
+
+impl Running {
+    /// Starts a supervisor that starts the command with these parameters and variables.
+    ///
+    /// # Errors
+    /// Fails if the system has no more processes or descriptors.
+    pub(crate) fn start(
+        config: &ProgramConfig,
+        params: &[(String, Json)],
+        variables: &[(String, String)],
+        max_line_bytes: usize,
+    ) -> io::Result<Self> {
+        let (control, theirs) = UnixStream::pair()?;
+        let (requests, requests_end) = pipe()?;
+        let (answers_end, answers) = pipe()?;
+        let (stdout, stdout_end) = pipe()?;
+        let (stderr, stderr_end) = pipe()?;
+        let supervisor = Command::new(&config.supervisor)
+            .arg(SUPERVISOR_ARGUMENT)
+            .args(config.command.words(params))
+            .envs(CommandLine::variables(params))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(config.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(stdout_end)
+            .stderr(stderr_end)
+            // Signals from the terminal are for the host process alone, which decides what they mean.
+            .process_group(0)
+            .spawn()?;
+        let running = Running {
+            supervisor,
+            control,
+            news: Lines::new(MAX_NEWS_BYTES),
+            requests: Source::Open(requests),
+            stdout: Source::Open(stdout),
+            stderr: Source::Open(stderr),
+            answers,
+            outgoing: Vec::new(),
+            lines: Lines::new(max_line_bytes),
+        };
+        running.hand_over(&requests_end, &answers_end)?;
+        for source in [&running.requests, &running.stdout, &running.stderr] {
+            if let Source::Open(pipe) = source {
+                ioctl_fionbio(pipe, true)?;
+            }
+        }
+        ioctl_fionbio(&running.answers, true)?;
+        running.control.set_nonblocking(true)?;
+        Ok(running)
+    }
+
+    /// Sends the program's ends of the protocol's pipes. They travel as a message, so that no other process that starts
+    /// at the same time inherits them.
+    fn hand_over(&self, requests: &PipeWriter, answers: &PipeReader) -> io::Result<()> {
+        let descriptors = [requests.as_fd(), answers.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+        let byte = [DESCRIPTORS];
+        sendmsg(&self.control, &[IoSlice::new(&byte)], &mut ancillary, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
+    /// Waits until something arrives, for at most `wait`, and returns it. Requests are kept for
+    /// [`Running::next_request`].
+    ///
+    /// # Errors
+    /// Fails if the system cannot poll.
+    pub(crate) fn receive(&mut self, wait: Duration) -> io::Result<Arrived> {
+        let mut arrived = Arrived::default();
+        if !self.poll(wait)? {
+            return Ok(arrived);
+        }
+        self.flush();
+        let mut requests = Vec::new();
+        self.requests.read(&mut requests);
+        self.lines.extend(&requests);
+        self.stdout.read(&mut arrived.stdout);
+        self.stderr.read(&mut arrived.stderr);
+        let mut news = Vec::new();
+        arrived.is_closed = read_into(&mut self.control, &mut news);
+        self.news.extend(&news);
+        while let Ok(Some(line)) = self.news.next() {
+            arrived.news.extend(serde_json::from_str::<FromSupervisor>(&line).ok());
+        }
+        Ok(arrived)
+    }
+
+    /// Returns the next line that the program sent by the protocol.
+    ///
+    /// # Errors
+    /// Fails if a line is too long.
+    pub(crate) fn next_request(&mut self) -> Result<Option<String>, LineTooLong> {
+        self.lines.next()
+    }
+
+    /// Queues an answer; returns false if the program does not read its answers.
+    pub(crate) fn answer(&mut self, line: &str) -> bool {
+        self.outgoing.extend_from_slice(line.as_bytes());
+        self.flush();
+        self.outgoing.len() <= MAX_OUTGOING_BYTES
+    }
+
+    /// Asks the program to end, with SIGTERM to its process group.
+    pub(crate) fn terminate(&self) {
+        let _ = send(&self.control, &[TERMINATE], SendFlags::NOSIGNAL);
+    }
+
+    /// Ends the program and all that it started, with SIGKILL.
+    pub(crate) fn kill(&self) {
+        let _ = send(&self.control, &[KILL], SendFlags::NOSIGNAL);
+    }
+
+    fn poll(&self, wait: Duration) -> io::Result<bool> {
+        let mut fds = vec![PollFd::new(&self.control, PollFlags::IN)];
+        for source in [&self.requests, &self.stdout, &self.stderr] {
+            if let Source::Open(pipe) = source {
+                fds.push(PollFd::new(pipe, PollFlags::IN));
+            }
+        }
+        if !self.outgoing.is_empty() {
+            fds.push(PollFd::new(&self.answers, PollFlags::OUT));
+        }
+        let wait = Timespec::try_from(wait).map_err(io::Error::other)?;
+        match poll(&mut fds, Some(&wait)) {
+            Ok(n_ready) => Ok(n_ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes as much as the pipe takes. A program that has closed it does not want its answers.
+    fn flush(&mut self) {
+        while !self.outgoing.is_empty() {
+            match self.answers.write(&self.outgoing) {
+                Ok(0) => return,
+                Ok(written) => drop(self.outgoing.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => self.outgoing.clear(),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+        let until = Instant::now() + EXIT_TIMEOUT;
+        while let Ok(None) = self.supervisor.try_wait() {
+            if Instant::now() >= until {
+                let _ = self.supervisor.kill();
+                let _ = self.supervisor.wait();
+                return;
+            }
+            // The socket closes when the supervisor exits; what it says on the way is of no interest any more.
+            let mut fds = [PollFd::new(&self.control, PollFlags::RDHUP)];
+            let _ = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 50_000_000 }));
+            let _ = self.receive(Duration::ZERO);
+        }
+    }
+}
+
+impl Source {
+    /// Reads what is there, up to a bound, so that a flood on one stream does not starve the others.
+    fn read(&mut self, into: &mut Vec<u8>) {
+        if let Source::Open(pipe) = self
+            && read_into(pipe, into)
+        {
+            *self = Source::Ended;
+        }
+    }
+}
+
+/// Reads once; returns true at the end of the stream.
+fn read_into(from: &mut impl Read, into: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 64 << 10];
+    match from.read(&mut buffer) {
+        Ok(0) => true,
+        Ok(length) => {
+            into.extend_from_slice(&buffer[..length]);
+            false
+        }
+        Err(error) => {
+            !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        }
+    }
+}

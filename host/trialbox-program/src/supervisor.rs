@@ -1,0 +1,274 @@
+//! The supervisor: a process that starts the program of one trial, and ends everything that the program started.
+//!
+//! It is this binary under another name. The host process holds the other end of its standard input; when that closes,
+//! because the trial is over or the host process died, the supervisor kills what still runs. As a subreaper
+//! (PR_SET_CHILD_SUBREAPER, prctl(2)) it also adopts processes that detached themselves from the program.
+
+use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
+use crate::protocol::{ANSWERS_VARIABLE, REQUESTS_VARIABLE};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::process::{Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait};
+use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+use std::ffi::OsString;
+use std::io::{self, IoSliceMut, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// The first argument with which this binary becomes a supervisor. The program's command follows it.
+pub const SUPERVISOR_ARGUMENT: &str = "__program";
+
+/// The byte that carries the descriptors of the protocol to the supervisor.
+pub(crate) const DESCRIPTORS: u8 = b'D';
+/// The byte that asks for SIGTERM to the program's process group.
+pub(crate) const TERMINATE: u8 = b'T';
+/// The byte that asks for SIGKILL to everything that the program started.
+pub(crate) const KILL: u8 = b'K';
+
+/// The time until the memory is first looked at: most of a short program's is in use then.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+/// The time between two later looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The time for killed processes to disappear. One that waits for a device may stay longer.
+const DISAPPEAR: Duration = Duration::from_secs(5);
+
+/// A message of the supervisor, as one line of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FromSupervisor {
+    /// The program could not be started.
+    NotStarted {
+        /// The system's error.
+        error: String,
+    },
+    /// The resident memory of the program and of what it started has grown to a new peak.
+    Memory {
+        /// The peak in bytes.
+        bytes: u64,
+    },
+    /// The program has exited, or a signal ended it.
+    Exited(Exit),
+    /// Nothing of the program runs any more. This is the last message.
+    Gone {
+        /// The CPU time of all processes that were waited for.
+        cpu_millis: Option<u64>,
+        /// The number of processes that the program left behind, which were killed.
+        left_behind: usize,
+        /// The number of processes that even SIGKILL did not end in time.
+        immortal: usize,
+    },
+}
+
+/// The exit of a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Exit {
+    /// With this status.
+    Status(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// Starts the program that the command line names after [`SUPERVISOR_ARGUMENT`], and ends it with all that it started.
+/// To be called first in a process; standard input must be the socket to the host process.
+pub fn run_supervisor() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().skip(2).collect();
+    match supervise(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tell(&FromSupervisor::NotStarted { error: error.to_string() });
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn supervise(words: &[OsString]) -> io::Result<()> {
+    // First, so that they get the lowest numbers: shells redirect descriptors of one digit only.
+    let descriptors = receive_descriptors()?;
+    let [requests, answers] = &descriptors[..] else {
+        return Err(io::Error::other("expected two descriptors from the host process"));
+    };
+    let [program, arguments @ ..] = words else {
+        return Err(io::Error::other("expected a command, found nothing"));
+    };
+    set_child_subreaper(Some(rustix::process::getpid()))?;
+    let children = Children::watch()?;
+    // Handlers, because an ignored signal would stay ignored in the program. The host process decides what signals of
+    // the batch system mean for the trial.
+    for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    for descriptor in [requests, answers] {
+        fcntl_setfd(descriptor, FdFlags::empty())?;
+    }
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env(REQUESTS_VARIABLE, requests.as_raw_fd().to_string())
+        .env(ANSWERS_VARIABLE, answers.as_raw_fd().to_string())
+        .stdin(Stdio::null())
+        .process_group(0);
+    let leader = command.spawn()?.id();
+    drop(descriptors);
+    Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }.run();
+    Ok(())
+}
+
+/// A program that runs, and the peak of its memory.
+struct Supervision {
+    leader: u32,
+    exit: Option<Exit>,
+    peak: u64,
+    next_look: Instant,
+    children: Children,
+}
+
+impl Supervision {
+    /// Waits until the program exits or the host process wants its end, and then for the end of all processes.
+    fn run(mut self) {
+        while self.exit.is_none() {
+            let wait = self.next_look.saturating_duration_since(Instant::now());
+            match self.children.wait(wait, true) {
+                Woken::ByHost => match command_of_host() {
+                    Some(TERMINATE) => self.terminate(),
+                    _ => break,
+                },
+                Woken::ByChildren => self.reap(),
+                Woken::ByTime => self.look_at_memory(),
+            }
+        }
+        let left_behind = if self.exit.is_some() { descendants(std::process::id()).len() } else { 0 };
+        let immortal = self.kill_everything();
+        tell(&FromSupervisor::Gone { cpu_millis: cpu_millis_of_children(), left_behind, immortal });
+    }
+
+    fn terminate(&self) {
+        if let Some(group) = pid(self.leader) {
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
+
+    /// Waits for all processes that have ended, and tells the host process if the program is among them.
+    fn reap(&mut self) {
+        while let Ok(Some((process, status))) = wait(WaitOptions::NOHANG) {
+            if pid(self.leader) != Some(process) {
+                continue;
+            }
+            let exit = match (status.exit_status(), status.terminating_signal()) {
+                (Some(status), _) => Exit::Status(status),
+                (None, Some(signal)) => Exit::Signal(signal),
+                (None, None) => continue,
+            };
+            self.exit = Some(exit);
+            tell(&FromSupervisor::Exited(exit));
+        }
+    }
+
+    fn look_at_memory(&mut self) {
+        let bytes = resident_bytes(&descendants(std::process::id()));
+        if bytes > self.peak {
+            self.peak = bytes;
+            tell(&FromSupervisor::Memory { bytes });
+        }
+        self.next_look = Instant::now() + LOOK;
+    }
+
+    /// Kills what runs below this process until nothing does, and returns the number of processes that stay.
+    fn kill_everything(&mut self) -> usize {
+        let until = Instant::now() + DISAPPEAR;
+        loop {
+            self.reap();
+            // Listed anew each time: a process may start others until it is dead.
+            let alive = descendants(std::process::id());
+            if alive.is_empty() || Instant::now() >= until {
+                return alive.len();
+            }
+            for process in alive.into_iter().filter_map(pid) {
+                let _ = kill_process(process, Signal::KILL);
+            }
+            self.children.wait(Duration::from_millis(20), false);
+        }
+    }
+}
+
+/// The end of a wait.
+enum Woken {
+    ByHost,
+    ByChildren,
+    ByTime,
+}
+
+/// The signal that a child has ended, as something that can be polled.
+struct Children {
+    ended: UnixStream,
+}
+
+impl Children {
+    fn watch() -> io::Result<Self> {
+        let (ended, signal) = UnixStream::pair()?;
+        ended.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(SIGCHLD, signal)?;
+        Ok(Children { ended })
+    }
+
+    /// Waits for a child's end, for the time, and where `for_host` for the host process.
+    fn wait(&mut self, wait: Duration, for_host: bool) -> Woken {
+        let stdin = io::stdin();
+        let mut fds = vec![PollFd::new(&self.ended, PollFlags::IN)];
+        if for_host {
+            fds.push(PollFd::new(&stdin, PollFlags::IN));
+        }
+        let wait = Timespec::try_from(wait).unwrap_or_default();
+        let polled = poll(&mut fds, Some(&wait));
+        let is_ready = |index: usize| fds.get(index).is_some_and(|fd| !fd.revents().is_empty());
+        match (polled, is_ready(0), is_ready(1)) {
+            (Ok(_), true, _) => {
+                let mut signals = [0; 64];
+                let _ = self.ended.read(&mut signals);
+                Woken::ByChildren
+            }
+            (Ok(_), false, true) => Woken::ByHost,
+            // A signal: look for children, which costs one call.
+            (Err(Errno::INTR), ..) => Woken::ByChildren,
+            _ => Woken::ByTime,
+        }
+    }
+}
+
+/// Reads a command; `None` when the host process is gone.
+fn command_of_host() -> Option<u8> {
+    let mut byte = [0];
+    match rustix::io::read(io::stdin().as_fd(), &mut byte) {
+        Ok(1) => Some(byte[0]),
+        _ => None,
+    }
+}
+
+fn receive_descriptors() -> io::Result<Vec<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let mut buffers = [IoSliceMut::new(&mut byte)];
+    recvmsg(io::stdin().as_fd(), &mut buffers, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
+        }
+    }
+    Ok(descriptors)
+}
+
+/// Sends a message. If the host process is gone, the next read finds that out.
+fn tell(message: &FromSupervisor) {
+    let Ok(mut line) = serde_json::to_string(message) else { return };
+    line.push('\n');
+    let _ = send(io::stdin().as_fd(), line.as_bytes(), SendFlags::NOSIGNAL);
+}
