@@ -203,10 +203,17 @@ impl Call<'_> {
             FromSupervisor::Exited(exit) => self.ending.exit = Some(*exit),
             FromSupervisor::Gone { cpu_millis, left_behind, immortal } => {
                 self.is_gone = true;
-                session.measured(cpu_millis.map(Duration::from_millis), self.peak_memory_bytes, None);
+                session.measured(
+                    cpu_millis.map(Duration::from_millis),
+                    self.peak_memory_bytes,
+                    None,
+                );
                 if *left_behind > 0 {
                     let processes = plural_processes(*left_behind);
-                    note(session, &format!("the program left {processes} behind, which trialbox killed"));
+                    note(
+                        session,
+                        &format!("the program left {processes} behind, which trialbox killed"),
+                    );
                 }
                 if *immortal > 0 {
                     let processes = plural_processes(*immortal);
@@ -229,7 +236,10 @@ impl Call<'_> {
     fn handle_requests(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
         loop {
             let line = self.running.next_request().map_err(|error| {
-                failure(FailureCode::DataSize, format!("the program's message is too long: {error}"))
+                failure(
+                    FailureCode::DataSize,
+                    format!("the program's message is too long: {error}"),
+                )
             })?;
             let Some(line) = line else { return Ok(()) };
             let request = Request::parse(&line).map_err(|error| {
@@ -252,7 +262,11 @@ impl Call<'_> {
     }
 
     /// Passes a request on to the session and returns the answer.
-    fn answer(&mut self, request: Request, session: &mut TrialSession) -> Result<Answer, CallAborted> {
+    fn answer(
+        &mut self,
+        request: Request,
+        session: &mut TrialSession,
+    ) -> Result<Answer, CallAborted> {
         Ok(match request {
             Request::Trial { protocol } => {
                 let version = protocol.unwrap_or(PROTOCOL_VERSION);

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use thiserror::Error;
 use trialbox_core::{Distribution, Json};
 
@@ -20,7 +20,9 @@ pub enum CommandLineError {
     #[error("expected a program, found nothing")]
     Empty,
     /// Two parameters would have the same environment variable.
-    #[error("expected parameters that differ in more than punctuation and case, found `{first}` and `{second}`")]
+    #[error(
+        "expected parameters that differ in more than punctuation and case, found `{first}` and `{second}`"
+    )]
     SameVariable {
         /// The first parameter's name.
         first: String,
@@ -65,18 +67,20 @@ impl CommandLine {
         &self.words[0]
     }
 
-    /// Returns the command as it was given, for people.
-    pub fn to_text(&self) -> String {
-        let words = self.words.iter().map(|word| word.to_string_lossy().into_owned());
-        words.collect::<Vec<_>>().join(" ")
+    /// Returns the words as they were given, with placeholders, for people.
+    pub fn words_text(&self) -> Vec<String> {
+        self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
-    /// Returns the file that the command most likely is about: of `python train.py --epochs 3` it is `train.py`.
-    /// Without a word that is a file it is the program.
+    /// Returns the arguments that are files with an extension, such as `train.py` of `python train.py --epochs 3`.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let arguments = self.words.iter().skip(1).map(PathBuf::from);
+        arguments.filter(|word| word.extension().is_some() && word.is_file()).collect()
+    }
+
+    /// Returns the file that the command most likely is about: the first of [`Self::files`], else the program.
     pub fn main_file(&self) -> PathBuf {
-        let arguments = self.words.iter().skip(1).map(Path::new);
-        let mut files = arguments.filter(|word| word.extension().is_some() && word.is_file());
-        files.next().unwrap_or(Path::new(self.program())).to_owned()
+        self.files().into_iter().next().unwrap_or_else(|| PathBuf::from(self.program()))
     }
 
     /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
@@ -115,7 +119,8 @@ fn fill(word: &OsStr, params: &[(String, Json)]) -> OsString {
     'word: while let Some((first, after)) = rest.split_first() {
         if *first == b'{' {
             for (name, value) in params {
-                let found = after.strip_prefix(name.as_bytes()).and_then(|end| end.strip_prefix(b"}"));
+                let found =
+                    after.strip_prefix(name.as_bytes()).and_then(|end| end.strip_prefix(b"}"));
                 if let Some(end) = found {
                     filled.extend_from_slice(plain(value).as_bytes());
                     rest = end;

@@ -63,18 +63,29 @@ impl Ending {
             (Some(EndedBy::NoExit), Some(result)) => return evaluation_of(result),
             (_, Some(failed @ ProgramResult::Failed { .. })) => return evaluation_of(failed),
             (_, Some(result)) if is_fine => return evaluation_of(result),
-            (_, Some(_)) => return Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, AFTER_RESULT)),
+            (_, Some(_)) => {
+                return Evaluation::Fail(failure_of_exit(
+                    self.exit,
+                    self.is_out_of_memory,
+                    AFTER_RESULT,
+                ));
+            }
             (_, None) => {}
         }
         if let Some(error) = self.not_started {
-            return Evaluation::Fail(Failure::new(FailureCode::Died, format!("the program cannot be started: {error}")));
+            return Evaluation::Fail(Failure::new(
+                FailureCode::Died,
+                format!("the program cannot be started: {error}"),
+            ));
         }
         if !is_fine {
             return Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, ""));
         }
         match values() {
             Ok(values) => Evaluation::Complete(values),
-            Err(problem) => Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(HOW_TO_REPORT)),
+            Err(problem) => {
+                Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(HOW_TO_REPORT))
+            }
         }
     }
 }
@@ -111,18 +122,24 @@ fn evaluation_of(result: ProgramResult) -> Evaluation {
 fn failure_of_exit(exit: Option<Exit>, is_out_of_memory: bool, when: &str) -> Failure {
     let is_killed = matches!(exit, Some(Exit::Signal(SIGKILL) | Exit::Status(STATUS_OF_SIGKILL)));
     if is_killed && is_out_of_memory {
-        return Failure::new(FailureCode::Memory, "the kernel killed the program for lack of memory")
-            .with_help("load less, or ask the batch system for more memory");
+        return Failure::new(
+            FailureCode::Memory,
+            "the kernel killed the program for lack of memory",
+        )
+        .with_help("load less, or ask the batch system for more memory");
     }
     match exit {
-        Some(Exit::Status(status)) => {
-            Failure::new(FailureCode::Exit, format!("the program exited with status {status}{when}"))
-        }
+        Some(Exit::Status(status)) => Failure::new(
+            FailureCode::Exit,
+            format!("the program exited with status {status}{when}"),
+        ),
         Some(Exit::Signal(signal)) => {
             let name = signal_name(signal);
             Failure::new(FailureCode::Died, format!("the program was killed by {name}{when}"))
         }
-        None => Failure::new(FailureCode::Died, format!("the program's supervisor was killed{when}")),
+        None => {
+            Failure::new(FailureCode::Died, format!("the program's supervisor was killed{when}"))
+        }
     }
 }
 
@@ -187,7 +204,8 @@ mod tests {
 
     #[test]
     fn a_failure_that_the_program_reported_says_more_than_its_exit() {
-        let failed = ProgramResult::Failed { message: "ValueError: no".to_owned(), traceback: vec![] };
+        let failed =
+            ProgramResult::Failed { message: "ValueError: no".to_owned(), traceback: vec![] };
         check(with_result(exited(Exit::Status(1)), failed), "E-GUEST: ValueError: no");
     }
 
@@ -205,7 +223,10 @@ mod tests {
         check(other, "E-EXIT: the program exited with status 1");
         let error = "No such file or directory (os error 2)".to_owned();
         let missing = Ending { not_started: Some(error), ..Ending::default() };
-        check(missing, "E-DIED: the program cannot be started: No such file or directory (os error 2)");
+        check(
+            missing,
+            "E-DIED: the program cannot be started: No such file or directory (os error 2)",
+        );
         check(Ending::default(), "E-DIED: the program's supervisor was killed");
     }
 

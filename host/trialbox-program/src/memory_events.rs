@@ -34,7 +34,8 @@ mod tests {
         let root = std::env::temp_dir().join(format!("trialbox-events-{}", std::process::id()));
         fs::create_dir_all(root.join("job/step")).expect("a folder");
         fs::create_dir_all(root.join("memory/slurm")).expect("a folder");
-        fs::write(root.join("job/step/memory.events"), "low 0\noom 3\noom_kill 2\n").expect("a file");
+        fs::write(root.join("job/step/memory.events"), "low 0\noom 3\noom_kill 2\n")
+            .expect("a file");
         let old = "oom_kill_disable 0\nunder_oom 0\noom_kill 5\n";
         fs::write(root.join("memory/slurm/memory.oom_control"), old).expect("a file");
         assert_eq!(kills_in(&root, "0::/job/step"), Some(2));

@@ -28,7 +28,8 @@ pub(crate) fn cpu_millis_of_children() -> Option<u64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
     // Fields 16 and 17 of proc_pid_stat(5), counted from the third, which follows the name in parentheses.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let (user, system) = (fields.get(13)?.parse::<u64>().ok()?, fields.get(14)?.parse::<u64>().ok()?);
+    let (user, system) =
+        (fields.get(13)?.parse::<u64>().ok()?, fields.get(14)?.parse::<u64>().ok()?);
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     Some((user + system) * 1000 / ticks)
 }
@@ -44,7 +45,9 @@ fn children(process: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => found.extend(list.split_whitespace().filter_map(|id| id.parse::<u32>().ok())),
+            Ok(list) => {
+                found.extend(list.split_whitespace().filter_map(|id| id.parse::<u32>().ok()))
+            }
             // A kernel without CONFIG_PROC_CHILDREN.
             Err(_) => return children_by_parent().remove(&process).unwrap_or_default(),
         }
@@ -56,7 +59,8 @@ fn children(process: u32) -> Vec<u32> {
 fn children_by_parent() -> BTreeMap<u32, Vec<u32>> {
     let mut found: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok())
+        else {
             continue;
         };
         if let Some(parent) = parent_of(process) {
@@ -101,7 +105,8 @@ mod tests {
         assert!(resident_bytes(&found) > 0);
         for process in [found[0], shell.id()] {
             let process = pid(process).expect("a process id");
-            rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("our child");
+            rustix::process::kill_process(process, rustix::process::Signal::KILL)
+                .expect("our child");
         }
         shell.wait().expect("our child");
         assert!(cpu_millis_of_children().is_some());

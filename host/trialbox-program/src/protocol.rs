@@ -172,8 +172,8 @@ impl Request {
     /// # Errors
     /// Fails if the line is not a request, with the part that is wrong.
     pub fn parse(line: &str) -> Result<Self, RequestError> {
-        let json = Json::parse(line)
-            .map_err(|source| RequestError::Json { line: quote(line), source })?;
+        let json =
+            Json::parse(line).map_err(|source| RequestError::Json { line: quote(line), source })?;
         let Json::Object(members) = json else { return Err(RequestError::NoCall(quote(line))) };
         let mut call = Members::new(members).ok_or_else(|| RequestError::NoCall(quote(line)))?;
         let request = match call.name.as_str() {
@@ -345,7 +345,11 @@ impl Members {
     }
 
     /// Takes a member that may be missing or null.
-    fn optional<T>(&mut self, member: &'static str, kind: Kind<T>) -> Result<Option<T>, RequestError> {
+    fn optional<T>(
+        &mut self,
+        member: &'static str,
+        kind: Kind<T>,
+    ) -> Result<Option<T>, RequestError> {
         let Some(place) = self.left.iter().position(|(key, _)| key == member) else {
             return Ok(None);
         };
@@ -383,7 +387,8 @@ fn number(json: &Json) -> Option<f64> {
                 Some(rest) => (-1.0, rest),
                 None => (1.0, text),
             };
-            let is_infinite = ["inf", "infinity"].iter().any(|name| text.eq_ignore_ascii_case(name));
+            let is_infinite =
+                ["inf", "infinity"].iter().any(|name| text.eq_ignore_ascii_case(name));
             is_infinite.then_some(sign * f64::INFINITY)
         }
     }
@@ -500,10 +505,7 @@ mod tests {
                 r#"{"call": "report", "value": 1, "step": -1}"#,
                 "expected an integer of 0 or more as `step` of `report`, found `-1`",
             ),
-            (
-                r#"{"call": "pruned", "values": []}"#,
-                "`pruned` has no member `values`",
-            ),
+            (r#"{"call": "pruned", "values": []}"#, "`pruned` has no member `values`"),
             (
                 r#"{"call": "suggest_categorical", "name": "c", "choices": [[1]]}"#,
                 "expected a list of null, booleans, numbers and strings as `choices` of \
@@ -515,7 +517,11 @@ mod tests {
         let unknown = Request::parse(r#"{"call": "sugest_float"}"#).expect_err("a misspelt call");
         assert!(unknown.to_string().ends_with("complete, pruned, fail, found `sugest_float`"));
         let error = Request::parse("loss 0.5\u{1b}[2J").expect_err("a line of a log");
-        assert!(error.to_string().starts_with("expected a request as a JSON object on one line, found `loss 0.5`"));
+        assert!(
+            error
+                .to_string()
+                .starts_with("expected a request as a JSON object on one line, found `loss 0.5`")
+        );
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::protocol::{ANSWERS_VARIABLE, REQUESTS_VARIABLE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
-use rustix::process::{Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait};
+use rustix::process::{
+    Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait,
+};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use std::ffi::OsString;
@@ -117,7 +119,8 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
         .process_group(0);
     let leader = command.spawn()?.id();
     drop(descriptors);
-    Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }.run();
+    Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }
+        .run();
     Ok(())
 }
 
@@ -144,7 +147,8 @@ impl Supervision {
                 Woken::ByTime => self.look_at_memory(),
             }
         }
-        let left_behind = if self.exit.is_some() { descendants(std::process::id()).len() } else { 0 };
+        let left_behind =
+            if self.exit.is_some() { descendants(std::process::id()).len() } else { 0 };
         let immortal = self.kill_everything();
         tell(&FromSupervisor::Gone { cpu_millis: cpu_millis_of_children(), left_behind, immortal });
     }

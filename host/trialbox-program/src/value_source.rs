@@ -140,10 +140,14 @@ impl OutputWatch {
         let rest = self.lines.rest();
         self.look_at(&rest);
         match &self.source {
-            ValueSource::Protocol => Err("the program exited with 0, and reported no result".to_owned()),
+            ValueSource::Protocol => {
+                Err("the program exited with 0, and reported no result".to_owned())
+            }
             ValueSource::File(path) => read_file(path, started),
             source => match self.found {
-                None => Err(format!("the program exited with 0, and no value was found in {source}")),
+                None => {
+                    Err(format!("the program exited with 0, and no value was found in {source}"))
+                }
                 Some(text) => numbers(&text).ok_or_else(|| {
                     let found = shorten(&clean(text.trim()), MAX_QUOTED_CHARS);
                     format!("expected one number for each objective in {source}, found `{found}`")
@@ -164,7 +168,9 @@ fn read_file(path: &Path, started: SystemTime) -> Result<Vec<f64>, String> {
     let bytes = match fresh_bytes(path, started) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
-            return Err(format!("the program exited with 0, but `{shown}` is older than the trial"));
+            return Err(format!(
+                "the program exited with 0, but `{shown}` is older than the trial"
+            ));
         }
         Err(error) if error.is_not_found() => {
             return Err(format!("the program exited with 0, but it wrote no file `{shown}`"));
@@ -172,7 +178,8 @@ fn read_file(path: &Path, started: SystemTime) -> Result<Vec<f64>, String> {
         Err(error) => return Err(error.to_string()),
     };
     let text = String::from_utf8_lossy(&bytes);
-    let json = Json::parse(text.trim()).map_err(|error| format!("expected JSON in `{shown}`: {error}"))?;
+    let json =
+        Json::parse(text.trim()).map_err(|error| format!("expected JSON in `{shown}`: {error}"))?;
     values_of(&json).ok_or_else(|| {
         let found = shorten(&clean(&json.to_string()), MAX_QUOTED_CHARS);
         format!("expected a number, a list of numbers, or `value` or `values` in `{shown}`, found `{found}`")
@@ -221,7 +228,8 @@ mod tests {
         check("last-line", &["epoch 1\n0.", "25 1e3"], Ok(&[0.25, 1000.0]));
         check("last-line", &["0.5\r\n"], Ok(&[0.5]));
         check("last-line", &["-inf\n"], Ok(&[f64::NEG_INFINITY]));
-        let none = "the program exited with 0, and no value was found in the last line of standard output";
+        let none =
+            "the program exited with 0, and no value was found in the last line of standard output";
         check("last-line", &["\n"], Err(none));
         let comma = "expected one number for each objective in the last line of standard output, found `0,92`";
         check("last-line", &["0.5\n0,92\n"], Err(comma));
@@ -260,6 +268,10 @@ mod tests {
         let wrong = ValueSource::parse("stdout").expect_err("not a form");
         assert_eq!(wrong, ValueSourceError::Form("stdout".to_owned()));
         let wrong = ValueSource::parse("pattern:(").expect_err("not a pattern");
-        assert!(wrong.to_string().starts_with("expected a regular expression after `pattern:`, found `(`"));
+        assert!(
+            wrong
+                .to_string()
+                .starts_with("expected a regular expression after `pattern:`, found `(`")
+        );
     }
 }

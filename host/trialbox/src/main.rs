@@ -22,9 +22,13 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The guest process is this program under another name: it shares nothing but the file.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == "__guest") {
-        return trialbox_runtime::run_guest();
+    // The guest process and the supervisor are this program under other names: they share nothing but the file.
+    match std::env::args_os().nth(1) {
+        Some(name) if name == "__guest" => return trialbox_runtime::run_guest(),
+        Some(name) if name == trialbox_program::SUPERVISOR_ARGUMENT => {
+            return trialbox_program::run_supervisor();
+        }
+        _ => {}
     }
     // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.
     let _ = trialbox_runtime::survive_file_limits();

@@ -4,6 +4,7 @@ use crate::args;
 use crate::args::data::check_data;
 use crate::args::grants::{DirArg, parse_dir, parse_env};
 use crate::args::limit::{LimitArg, parse_limit};
+use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_bytes, parse_duration};
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
@@ -11,11 +12,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::{Door, Loaded, Rejection, RejectionCode};
+use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::artifact::{Artifact, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
-use trialbox_runtime::{CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, open};
+use trialbox_program::{CommandLine, ProgramConfig, Stops};
+use trialbox_runtime::{
+    CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, SharedDeadline, open,
+};
 
 /// The flags of the sandbox.
 #[derive(Debug, Clone, clap::Args)]
@@ -107,8 +112,16 @@ pub(crate) struct ObjectiveArgs {
 }
 
 /// The way to get an objective ready, with the flags resolved.
-pub(crate) struct ObjectivePlan {
-    artifact: Arc<Artifact>,
+pub(crate) enum ObjectivePlan {
+    /// A component, in the sandbox.
+    Component(ComponentPlan),
+    /// A program, without a sandbox.
+    Program(ProgramConfig),
+}
+
+/// The way to get a component ready.
+pub(crate) struct ComponentPlan {
+    pub(crate) artifact: Arc<Artifact>,
     config: SandboxConfig,
 }
 
@@ -153,7 +166,7 @@ impl ObjectiveArgs {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
 
-    /// Resolves the flags for one objective. The host trusts the places given, the caches, the program and the user's
+    /// Resolves the flags for one component. The host trusts the places given, the caches, the program and the user's
     /// home, so no grant may open them.
     ///
     /// # Errors
@@ -163,7 +176,7 @@ impl ObjectiveArgs {
         artifact: &Arc<Artifact>,
         stops: &Cancellation,
         trusted: TrustedPlaces,
-    ) -> Result<ObjectivePlan, CommandError> {
+    ) -> Result<ComponentPlan, CommandError> {
         let (program, grants) = (std::env::current_exe()?, self.grants()?);
         // It creates the key, which no grant may hold: the check needs to see it.
         let cache = self.cache();
@@ -182,7 +195,45 @@ impl ObjectiveArgs {
             limits: self.limits(),
             cancellation: stops.clone(),
         };
-        Ok(ObjectivePlan { artifact: Arc::clone(artifact), config })
+        Ok(ComponentPlan { artifact: Arc::clone(artifact), config })
+    }
+
+    /// Resolves the flags for a program.
+    ///
+    /// # Errors
+    /// When a flag was given that only a sandbox can obey.
+    pub(crate) fn plan_program(
+        &self,
+        command: CommandLine,
+        program: &ProgramArgs,
+        stops: &Cancellation,
+    ) -> Result<ProgramConfig, CommandError> {
+        for (flag, is_given) in [
+            ("--dir", !self.dirs.is_empty()),
+            ("--deterministic", self.deterministic),
+            ("--fuel", self.fuel.is_some()),
+            ("--isolation", self.isolation == IsolationArg::Thread),
+        ] {
+            if is_given {
+                return Err(CommandError::usage(
+                    format!(
+                        "expected a component for {flag}, found a program, which runs outside the sandbox"
+                    ),
+                    format!(
+                        "leave {flag} away: a program sees the files, the clock and the network of the user"
+                    ),
+                ));
+            }
+        }
+        Ok(ProgramConfig {
+            supervisor: std::env::current_exe()?,
+            command,
+            env: self.env.clone(),
+            value_source: program.value_source(),
+            grace: program.grace(),
+            limits: self.limits(),
+            stops: Arc::new(StopsOfJob(stops.clone())),
+        })
     }
 
     /// Gets the objective ready.
@@ -243,14 +294,20 @@ impl ObjectiveArgs {
 }
 
 impl ObjectivePlan {
-    /// Returns the file of the objective.
-    pub(crate) fn artifact(&self) -> &Artifact {
-        &self.artifact
+    /// Returns the directories that the objective may see; a program sees all.
+    pub(crate) fn grants(&self) -> &[Grant] {
+        match self {
+            ObjectivePlan::Component(component) => &component.config.grants,
+            ObjectivePlan::Program(_) => &[],
+        }
     }
 
-    /// Returns the directories that the objective may see.
-    pub(crate) fn grants(&self) -> &[Grant] {
-        &self.config.grants
+    /// Returns the file after which the objective is named, if it does not name itself.
+    pub(crate) fn main_file(&self) -> PathBuf {
+        match self {
+            ObjectivePlan::Component(component) => component.artifact.path.clone(),
+            ObjectivePlan::Program(config) => config.command.main_file(),
+        }
     }
 
     /// Checks that the data that the objective reads is granted and there.
@@ -258,6 +315,34 @@ impl ObjectivePlan {
         check_data(described_data(loaded), self.grants())
     }
 
+    /// Opens the objective and waits until it is ready.
+    pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
+        match self {
+            ObjectivePlan::Component(component) => component.load(),
+            ObjectivePlan::Program(config) => {
+                let mut door = trialbox_program::open(config.clone());
+                let loaded = door.describe()?;
+                Ok(ReadyObjective { door, loaded })
+            }
+        }
+    }
+}
+
+/// The events outside a trial that end it, for a program.
+#[derive(Debug)]
+struct StopsOfJob(Cancellation);
+
+impl Stops for StopsOfJob {
+    fn pending(&self) -> Option<Interruption> {
+        self.0.pending()
+    }
+
+    fn remaining(&self) -> Option<Duration> {
+        self.0.job_end.as_deref().and_then(SharedDeadline::remaining)
+    }
+}
+
+impl ComponentPlan {
     /// Opens the objective and waits until it is ready.
     pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
         let mut door = open(&self.artifact, self.config.clone())?;

@@ -5,6 +5,7 @@ use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
 use crate::args::objective::{ObjectiveArgs, objective_name};
 use crate::args::param::{check_unique, parse_param};
+use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_count, parse_duration};
 use crate::args::storage::StorageArgs;
 use crate::args::study::{StudyNameArg, StudySettingArgs};
@@ -16,7 +17,7 @@ use crate::cluster::slurm::SlurmJob;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::plan::{Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run};
-use crate::study::provenance::{module_digest, provenance};
+use crate::study::provenance::{objective_digest, program_provenance, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::StudyRequest;
 use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
@@ -28,6 +29,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use trialbox_core::session::door::Loaded;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::{Json, StudyRecord, UtcDateTime};
 use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
@@ -42,7 +44,8 @@ Examples:
   trialbox run digits.wasm --dir data::/data --storage study.db --study-name digits -n 20
   trialbox run digits.wasm --optuna-db study.db --optuna-study-name digits    as one task of an array
   trialbox run quadratic.wasm -n 100 --max-trials 500 --jobs 4 --format json
-  trialbox run quadratic.wasm -n 20 --fix y=-1";
+  trialbox run quadratic.wasm -n 20 --fix y=-1
+  trialbox run -n 20 --space 'lr=log(1e-5, 0.1)' -- python train.py --lr {lr}     a program that prints its value";
 
 /// Run trials of an objective.
 ///
@@ -52,7 +55,7 @@ Examples:
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{}\n\n{EXIT_CODES_HELP}", limits_help()))]
 pub(crate) struct RunArgs {
     /// The objective: a wasm component
-    pub(crate) objective: PathBuf,
+    pub(crate) objective: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) storage: StorageArgs,
@@ -153,6 +156,9 @@ pub(crate) struct RunArgs {
     checkpoint: CheckpointArgs,
 
     #[command(flatten)]
+    pub(crate) program: ProgramArgs,
+
+    #[command(flatten)]
     pub(crate) sandbox: ObjectiveArgs,
 }
 
@@ -208,14 +214,7 @@ impl RunArgs {
         let counters = Counters::new(plan.n_trials.get());
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
-            provenance: &provenance(
-                plan.objective.artifact(),
-                &ready.loaded,
-                plan.objective.grants(),
-                self.sandbox.env_names(),
-                &plan.limits,
-                plan.deterministic,
-            ),
+            provenance: &self.provenance(&plan, &ready.loaded),
             plan: &plan,
             output,
             stops,
@@ -250,21 +249,66 @@ impl RunArgs {
         check_unique("--fix", &self.fix)?;
         let mut settings = SettingFlags::new(&self.settings.explicit(Some(&self.sandbox))?);
         settings.overrule = self.overrule;
-        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
+        let objective = self.plan_objective(stops, trusted)?;
         settings.module = Some(ModuleFlags {
-            digest: module_digest(&file),
+            digest: objective_digest(&objective),
             may_change: self.allow_module_change,
         });
-        let objective = self.sandbox.plan(&file, stops, trusted)?;
         let ready = objective.load()?;
         objective.check_data(&ready.loaded)?;
         let name = match &self.name.study_name {
             Some(name) => name.clone(),
-            None => objective_name(&ready.loaded, &self.objective),
+            None => objective_name(&ready.loaded, &objective.main_file()),
         };
         let directions = self.settings.directions();
         let study = StudyRequest::new(name, directions, &ready.loaded, settings)?;
         Ok(Prepared { objective, ready, study })
+    }
+
+    /// Reads the component, or resolves the command of a program.
+    fn plan_objective(
+        &self,
+        stops: &Cancellation,
+        trusted: TrustedPlaces,
+    ) -> Result<ObjectivePlan, CommandError> {
+        match (self.program.command_line()?, &self.objective) {
+            (Some(_), Some(path)) => Err(CommandError::usage(
+                format!(
+                    "expected a component or a program, found both: `{}` and a command",
+                    path.display()
+                ),
+                "leave one of them away; arguments of a program go after it",
+            )),
+            (Some(command), None) => {
+                let config = self.sandbox.plan_program(command, &self.program, stops)?;
+                Ok(ObjectivePlan::Program(config))
+            }
+            (None, Some(path)) => {
+                let file = Arc::new(read_artifact(path, &self.sandbox.limits())?);
+                Ok(ObjectivePlan::Component(self.sandbox.plan(&file, stops, trusted)?))
+            }
+            (None, None) => Err(CommandError::usage(
+                "expected an objective, found none",
+                "give a wasm component, or a program after `--`",
+            )),
+        }
+    }
+
+    fn provenance(&self, plan: &RunPlan, loaded: &Loaded) -> Vec<(String, Json)> {
+        let env_names = self.sandbox.env_names();
+        match &plan.objective {
+            ObjectivePlan::Component(component) => provenance(
+                &component.artifact,
+                loaded,
+                plan.objective.grants(),
+                env_names,
+                &plan.limits,
+                plan.deterministic,
+            ),
+            ObjectivePlan::Program(config) => {
+                program_provenance(&config.command, env_names, &plan.limits)
+            }
+        }
     }
 
     /// Decides everything that the workers need to know.

@@ -1,18 +1,91 @@
 //! The provenance of a trial: what its values depend on besides its parameters. It is stored with each trial: module,
 //! versions, limits, grants and machine. The job and the process are in the owner's token.
 
+use crate::args::objective::ObjectivePlan;
+use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use trialbox_core::Json;
 use trialbox_core::session::door::Loaded;
 use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::RESUMED_FROM;
+use trialbox_files::Folder;
+use trialbox_program::CommandLine;
 use trialbox_runtime::{Grant, WASMTIME_VERSION};
 
 /// Returns a component's digest as it is stored.
 pub(crate) fn module_digest(artifact: &Artifact) -> String {
     format!("sha256:{}", artifact.sha256)
+}
+
+/// The digest of a study's module if its objective is a program. Programs change all the time, and their users expect to
+/// continue; what ran is in each trial's provenance.
+pub(crate) const PROGRAM: &str = "program";
+
+/// Returns the digest by which a study recognises its objective.
+pub(crate) fn objective_digest(objective: &ObjectivePlan) -> String {
+    match objective {
+        ObjectivePlan::Component(component) => module_digest(&component.artifact),
+        ObjectivePlan::Program(_) => PROGRAM.to_owned(),
+    }
+}
+
+/// Returns the members of the provenance that all trials of a program in this process share.
+pub(crate) fn program_provenance<'a>(
+    command: &CommandLine,
+    env_names: impl Iterator<Item = &'a str>,
+    limits: &Limits,
+) -> Vec<(String, Json)> {
+    let members = [
+        ("module", Json::from(PROGRAM)),
+        ("command", Json::Array(command.words_text().into_iter().map(Json::from).collect())),
+        (
+            "files",
+            Json::Array(command.files().iter().filter_map(|file| file_digest(file)).collect()),
+        ),
+        (
+            "directory",
+            std::env::current_dir().map_or(Json::Null, |dir| Json::from(dir.display().to_string())),
+        ),
+        ("git", git_revision().unwrap_or(Json::Null)),
+        ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
+        ("limits", limits.to_json()),
+        // Values may be secrets.
+        ("env", Json::Array(env_names.map(Json::from).collect())),
+        ("machine", machine()),
+    ];
+    members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// The largest file of a command that is hashed. A larger one is data.
+const MAX_HASHED_BYTES: u64 = 16 << 20;
+
+/// Returns the path and the digest of a file that the command names.
+fn file_digest(path: &Path) -> Option<Json> {
+    let folder = Folder::open_named(
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+    )
+    .ok()?;
+    let bytes = folder.read(path.file_name()?, MAX_HASHED_BYTES).ok()?;
+    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(Json::object([
+        ("path", Json::from(path.display().to_string())),
+        ("sha256", Json::from(digest)),
+    ]))
+}
+
+/// Returns the revision of the current folder, and whether files differ from it, if git is there and it is a work tree.
+fn git_revision() -> Option<Json> {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let revision = git(&["rev-parse", "HEAD"])?;
+    let is_dirty = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(Json::object([("revision", Json::from(revision)), ("dirty", Json::Bool(is_dirty))]))
 }
 
 /// Returns the members of the provenance that all trials of this process share.

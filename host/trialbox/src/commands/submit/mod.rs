@@ -41,10 +41,12 @@ Examples:
   trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --dry-run
   trialbox submit quadratic.wasm --trials 5000 --parallel 20 --trials-per-task 50 --time 20m
   trialbox submit quadratic.wasm --trials 100 --parallel 10 --mem 8G -- --mail-type=END
+  trialbox submit --trials 100 --parallel 10 --time 1h --space 'lr=log(1e-5, 0.1)' -- python train.py --lr {lr}
 
 The same command with a larger --trials continues the study: only missing trials are submitted.
 A closing job starts when the array has ended. It runs the trials that are still missing, and writes the report.
-Flags of sbatch go after `--`. --help shows all flags of `run`, which go to each task.";
+Flags of sbatch go after `--`, before a second `--` if a program follows. --help shows all flags of `run`, which go to
+each task.";
 
 /// Submit an array job to Slurm that brings a study to a number of trials.
 ///
@@ -60,6 +62,7 @@ Flags of sbatch go after `--`. --help shows all flags of `run`, which go to each
         false => arg.hide_short_help(true),
     }),
     mut_arg("objective", |arg| arg.help_heading(None::<&str>)),
+    mut_arg("command", |arg| arg.help(WORDS).value_name("SBATCH FLAGS | COMMAND")),
     mut_arg("n_trials", |arg| arg.hide(true)),
     mut_arg("max_trials", |arg| arg.hide(true)),
 )]
@@ -110,7 +113,7 @@ pub(crate) struct SubmitArgs {
 }
 
 /// The ids of the flags that `-h` shows. `--help` shows all flags.
-const USUAL: [&str; 16] = [
+const USUAL: [&str; 18] = [
     "objective",
     "trials",
     "parallel",
@@ -122,7 +125,9 @@ const USUAL: [&str; 16] = [
     "cpus",
     "gres",
     "partition",
-    "sbatch",
+    "space",
+    "value",
+    "command",
     "storage",
     "study_name",
     "jobs",
@@ -130,6 +135,8 @@ const USUAL: [&str; 16] = [
 ];
 
 const HEADING: &str = "Submission";
+
+const WORDS: &str = "Other flags of sbatch, or a program as the objective, or both: -- --mail-type=END -- python train.py";
 
 /// The study before the submission, of which nothing may exist yet.
 struct StudyPreview {
@@ -141,7 +148,11 @@ struct StudyPreview {
 }
 
 impl SubmitArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
+    pub(crate) fn run(mut self, output: &Output) -> CommandResult {
+        let words = std::mem::take(&mut self.run.program.command);
+        let (sbatch, command) = resources::split_words(words);
+        self.slurm.set_others(&sbatch)?;
+        self.run.program.command = command;
         self.check_flags()?;
         let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
         let settings = &mut prepared.study.settings;
@@ -301,6 +312,7 @@ impl SubmitArgs {
             closing_resources: self.slurm.flags_of_closing_job(self.run.jobs),
             program: std::env::current_exe()?,
             plan,
+            command: self.run.program.words()?,
             run_flags,
             label,
             script,
@@ -338,9 +350,11 @@ impl SubmitArgs {
         let mut paths = vec![
             ("the database", preview.database.as_path()),
             ("the current folder", submission.folder.as_path()),
-            ("the objective", self.run.objective.as_path()),
             ("the program", submission.program.as_path()),
         ];
+        let files = self.run.program.files();
+        let files = files.iter().map(PathBuf::as_path).chain(self.run.objective.as_deref());
+        paths.extend(files.map(|file| ("the objective", file)));
         paths.extend(grants.iter().map(|grant| ("the directory", grant.host.as_path())));
         let hidden = checks::check_visible(&paths);
         hidden.into_iter().chain(checks::check_folder(&submission.folder)).collect()

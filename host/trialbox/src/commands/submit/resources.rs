@@ -4,7 +4,9 @@ use super::quote::directive_quote;
 use crate::args::quantity::{parse_count, parse_duration};
 use crate::cluster::slurm::{format_time, read_time};
 use crate::error::CommandError;
+use std::ffi::OsString;
 use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
 /// The resources of each task and of the closing job.
@@ -35,9 +37,20 @@ pub(crate) struct SlurmArgs {
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     partition: Option<String>,
 
-    /// Other flags of sbatch, after `--`: -- --constraint=skylake --mail-type=END
-    #[arg(last = true, index = 2, help_heading = None::<&str>, value_name = "SBATCH FLAG", value_parser = one_line)]
+    /// Other flags of sbatch, from the words after `--`.
+    #[arg(skip)]
     sbatch: Vec<String>,
+}
+
+/// Divides the words after `--` into flags of sbatch, which start with a dash, and behind a second `--` the command of a
+/// program. Without flags of sbatch the command follows immediately.
+pub(super) fn split_words(words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
+    let starts_with_flag = words.first().is_some_and(|word| word.as_bytes().starts_with(b"-"));
+    if !starts_with_flag {
+        return (vec![], words);
+    }
+    let mut parts = words.splitn(2, |word| word == "--").map(<[OsString]>::to_vec);
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
 /// The flags of sbatch that would break the array, or separate its tasks from their study.
@@ -61,6 +74,24 @@ const FORBIDDEN: [(&str, &str); 10] = [
 ];
 
 impl SlurmArgs {
+    /// Takes the flags of sbatch that were given after `--`.
+    ///
+    /// # Errors
+    /// Fails for words that a script cannot hold.
+    pub(super) fn set_others(&mut self, words: &[OsString]) -> Result<(), CommandError> {
+        for word in words {
+            let text = word.to_str().ok_or_else(|| {
+                let found = format!("expected UTF-8 for the script, found `{}`", word.display());
+                CommandError::usage(found, "write the flag in ASCII")
+            })?;
+            let line = one_line(text).map_err(|error| {
+                CommandError::usage(error, "write each flag of sbatch on one line")
+            })?;
+            self.sbatch.push(line);
+        }
+        Ok(())
+    }
+
     /// Refuses flags after `--` that `submit` sets itself, or whose values are ambiguous.
     pub(super) fn check(&self) -> Result<(), CommandError> {
         if let Some(stray) = self.sbatch.first()

@@ -6,8 +6,10 @@ use crate::commands::RunArgs;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, error::ErrorKind};
 
-/// The flags of `run` that tasks do not get: one process may use them, or `submit` decides them.
-const NOT_FOR_TASKS: [&str; 4] = ["n_trials", "max_trials", "overrule", "allow_module_change"];
+/// The flags of `run` that tasks do not get: one process may use them, or `submit` decides them. The words after `--` are
+/// divided first.
+const NOT_FOR_TASKS: [&str; 5] =
+    ["n_trials", "max_trials", "overrule", "allow_module_change", "command"];
 
 /// The flags of `run` from the command line or the environment, in the order of `run --help`.
 ///
@@ -40,13 +42,26 @@ impl RunFlags {
     }
 
     /// Returns the command of one task, `trialbox run …`, flag by flag. `program` is quoted for the shell already.
-    pub(super) fn run_command(&self, program: &str, n_trials: u64) -> Vec<String> {
+    /// `extra` is a further flag, `command` that of a program objective, without words for a component.
+    pub(super) fn run_command(
+        &self,
+        program: &str,
+        n_trials: u64,
+        extra: Option<&str>,
+        command: &[String],
+    ) -> Vec<String> {
         let mut words = vec![format!("{program} run")];
         let flags = self.0.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
         words.extend(flags.map(Flag::to_words));
         words.push(format!("--n-trials {n_trials}"));
         if !self.has("requeue") {
             words.push("--requeue".to_owned());
+        }
+        words.extend(extra.map(str::to_owned));
+        if !command.is_empty() {
+            let quoted: Vec<String> = command.iter().map(|word| shell_quote(word)).collect();
+            words.push(format!("-- {}", quoted.join(" ")));
+            return words;
         }
         // A wrapped command keeps the objective on the line of the program.
         if let [run, objective, ..] = &mut words[..] {

@@ -21,6 +21,8 @@ pub(super) struct Submission {
     pub(super) url: String,
     pub(super) plan: Plan,
     pub(super) run_flags: RunFlags,
+    /// The command of a program objective; empty for a component.
+    pub(super) command: Vec<String>,
     /// The study's name for jobs and files.
     pub(super) label: String,
     /// The line that names the study in the files.
@@ -65,7 +67,7 @@ impl Submission {
             self.label,
             self.count_tasks()
         );
-        let run = wrap(&self.run_flags.run_command(&program, plan.per_task));
+        let run = wrap(&self.run_flags.run_command(&program, plan.per_task, None, &self.command));
         let common = self.common(&self.log, &self.resources);
         let script = ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run };
         Sheet { text: script.text(), flags: script.flags() }
@@ -74,12 +76,15 @@ impl Submission {
     /// Returns the closing job, unless the user wants none.
     pub(super) fn closing(&self) -> Option<Sheet> {
         let log = format!("{}-close-%j.log", self.label);
-        // The study's own limit stops it: trials of the study may still be lost until then.
-        let mut run = self.run_flags.run_command("\"$trialbox\"", self.plan.n_trials);
         // An objective that always fails must not run for every missing trial.
-        if !self.run_flags.has("max_failures") {
-            run.push("--max-failures 3".to_owned());
-        }
+        let few_failures = match self.run_flags.has("max_failures") {
+            true => None,
+            false => Some("--max-failures 3"),
+        };
+        // The study's own limit stops it: trials of the study may still be lost until then.
+        let n_trials = self.plan.n_trials;
+        let run =
+            self.run_flags.run_command("\"$trialbox\"", n_trials, few_failures, &self.command);
         let script = ClosingScript {
             common: self.common(&log, &self.closing_resources),
             program: &shell_quote(&self.program.display().to_string()),

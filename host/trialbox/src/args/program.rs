@@ -1,0 +1,111 @@
+//! The flags of an objective that is a program, and the command behind `--`.
+
+use crate::args::quantity::parse_duration;
+use crate::args::space::{SpaceArg, parse_space};
+use crate::error::CommandError;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use trialbox_program::{CommandLine, ValueSource};
+
+/// The flags of an objective that is a program.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Program")]
+pub(crate) struct ProgramArgs {
+    /// Suggest a parameter to a program, such as 'lr=log(1e-5, 0.1)'
+    ///
+    /// Ranges: float(LOW, HIGH), log(LOW, HIGH), int(LOW, HIGH), logint(LOW, HIGH), choice(A, B, …); float and int
+    /// take step=S. The value replaces {lr} in the command, and is in TRIALBOX_PARAM_LR. [default: no parameter]
+    #[arg(long, value_name = "NAME=RANGE", value_parser = parse_space)]
+    space: Vec<SpaceArg>,
+
+    /// Where a program leaves its value: protocol, last-line, pattern:REGEX or file:PATH
+    ///
+    /// `last-line` is that of standard output. A pattern's first group is the value. A file holds JSON.
+    /// [default: last-line with --space, else protocol]
+    #[arg(long, value_name = "SOURCE", value_parser = ValueSource::parse)]
+    value: Option<ValueSource>,
+
+    /// Time between SIGTERM and SIGKILL, and between a result and the exit
+    ///
+    /// [default: 10s]
+    #[arg(long, value_name = "TIME", default_value = "10s", hide_default_value = true, value_parser = parse_duration)]
+    kill_after: Duration,
+
+    /// A program as the objective, with its arguments; it is not sandboxed
+    #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
+    pub(crate) command: Vec<OsString>,
+}
+
+impl ProgramArgs {
+    /// Returns the command, if there is one.
+    ///
+    /// # Errors
+    /// Fails for a component, and for parameters that a program could not tell apart.
+    pub(crate) fn command_line(&self) -> Result<Option<CommandLine>, CommandError> {
+        let Some(program) = self.command.first() else { return self.refuse_flags() };
+        if Path::new(program).extension().is_some_and(|extension| extension == "wasm") {
+            return Err(CommandError::usage(
+                format!(
+                    "expected a program after `--`, found the component `{}`",
+                    program.display()
+                ),
+                "give it without `--`, so that it runs in the sandbox",
+            ));
+        }
+        let space = self.space.clone();
+        crate::args::param::check_unique("--space", &space)?;
+        let command = CommandLine::new(self.command.clone(), space);
+        command.map(Some).map_err(|error| {
+            CommandError::usage(error.to_string(), "rename one of them in --space")
+        })
+    }
+
+    /// Returns the files that the command names.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match CommandLine::new(self.command.clone(), vec![]) {
+            Ok(command) => command.files(),
+            Err(_) => vec![],
+        }
+    }
+
+    /// Returns the words of the command as a script can hold them.
+    ///
+    /// # Errors
+    /// Fails for a word that is not UTF-8.
+    pub(crate) fn words(&self) -> Result<Vec<String>, CommandError> {
+        let text = |word: &OsString| {
+            word.to_str().map(str::to_owned).ok_or_else(|| {
+                let found = format!("expected UTF-8 for the script, found `{}`", word.display());
+                CommandError::usage(found, "rename the file, or pass it by a variable")
+            })
+        };
+        self.command.iter().map(text).collect()
+    }
+
+    /// Returns the place of the program's values.
+    pub(crate) fn value_source(&self) -> ValueSource {
+        match &self.value {
+            Some(source) => source.clone(),
+            None if self.space.is_empty() => ValueSource::Protocol,
+            None => ValueSource::LastLine,
+        }
+    }
+
+    /// Returns the time that a program has for its end.
+    pub(crate) fn grace(&self) -> Duration {
+        self.kill_after
+    }
+
+    /// Refuses flags of programs for a component, which suggests its parameters and returns its values itself.
+    fn refuse_flags(&self) -> Result<Option<CommandLine>, CommandError> {
+        let given = [("--space", !self.space.is_empty()), ("--value", self.value.is_some())];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            None => Ok(None),
+            Some((flag, _)) => Err(CommandError::usage(
+                format!("expected a program for {flag}, found a component"),
+                "give a program after `--`, such as: -- python train.py; a component needs no such flag",
+            )),
+        }
+    }
+}

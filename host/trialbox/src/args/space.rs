@@ -1,0 +1,172 @@
+//! Parameters on the command line: `--space 'lr=log(1e-5, 0.1)'`.
+
+use trialbox_core::seam::storage::check_name;
+use trialbox_core::{Distribution, Json};
+
+/// A parameter and the values that it can take.
+pub(crate) type SpaceArg = (String, Distribution);
+
+const FORMS: &str = "float(LOW, HIGH), float(LOW, HIGH, step=S), log(LOW, HIGH), int(LOW, HIGH), \
+                     int(LOW, HIGH, step=S), logint(LOW, HIGH) or choice(A, B, …)";
+
+/// Reads `NAME=RANGE`.
+pub(crate) fn parse_space(text: &str) -> Result<SpaceArg, String> {
+    let Some((name, range)) = text.split_once('=') else {
+        return Err(format!("expected NAME=RANGE such as 'lr=log(1e-5, 0.1)', found `{text}`"));
+    };
+    let name = name.trim();
+    check_name("parameter name", name).map_err(|error| error.to_string())?;
+    let (kind, arguments) = split_call(range).ok_or_else(|| unknown_form(name, range))?;
+    let distribution = match kind {
+        "float" | "log" => float(name, arguments, kind == "log")?,
+        "int" | "logint" => int(name, arguments, kind == "logint")?,
+        "choice" => choice(name, arguments)?,
+        _ => return Err(unknown_form(name, range)),
+    };
+    Ok((name.to_owned(), distribution))
+}
+
+/// Splits `kind(arguments)`.
+fn split_call(text: &str) -> Option<(&str, &str)> {
+    let (kind, arguments) = text.trim().split_once('(')?;
+    Some((kind.trim(), arguments.strip_suffix(')')?))
+}
+
+fn unknown_form(name: &str, range: &str) -> String {
+    format!("parameter `{name}`: expected {FORMS}, found `{}`", range.trim())
+}
+
+fn float(name: &str, arguments: &str, log: bool) -> Result<Distribution, String> {
+    let bounds = Bounds::<f64>::read(name, arguments)?;
+    let distribution = Distribution::float(bounds.low, bounds.high, log, bounds.step)
+        .map_err(|error| format!("parameter `{name}`: {error}"))?;
+    distribution.require_finite().map_err(|error| format!("parameter `{name}`: {error}"))?;
+    Ok(distribution)
+}
+
+fn int(name: &str, arguments: &str, log: bool) -> Result<Distribution, String> {
+    let bounds = Bounds::<i64>::read(name, arguments)?;
+    Distribution::int(bounds.low, bounds.high, log, bounds.step.unwrap_or(1))
+        .map_err(|error| format!("parameter `{name}`: {error}"))
+}
+
+fn choice(name: &str, arguments: &str) -> Result<Distribution, String> {
+    let choices = split_choices(arguments).iter().map(|text| json_or_text(text)).collect();
+    Distribution::categorical(choices).map_err(|error| format!("parameter `{name}`: {error}"))
+}
+
+/// The bounds of a range, and its step.
+struct Bounds<T> {
+    low: T,
+    high: T,
+    step: Option<T>,
+}
+
+impl<T: std::str::FromStr> Bounds<T> {
+    fn read(name: &str, arguments: &str) -> Result<Self, String> {
+        let words: Vec<&str> = arguments.split(',').map(str::trim).collect();
+        let number = |text: &str| {
+            let wrong = || {
+                format!("parameter `{name}`: expected a number as bound or step, found `{text}`")
+            };
+            text.parse::<T>().map_err(|_| wrong())
+        };
+        match words[..] {
+            [low, high] => Ok(Bounds { low: number(low)?, high: number(high)?, step: None }),
+            [low, high, step] => {
+                let step =
+                    step.strip_prefix("step").and_then(|rest| rest.trim_start().strip_prefix('='));
+                let Some(step) = step else {
+                    return Err(format!(
+                        "parameter `{name}`: expected step=S after two bounds, found `{}`",
+                        words[2]
+                    ));
+                };
+                Ok(Bounds {
+                    low: number(low)?,
+                    high: number(high)?,
+                    step: Some(number(step.trim())?),
+                })
+            }
+            _ => Err(format!(
+                "parameter `{name}`: expected a lower and an upper bound, found `{arguments}`"
+            )),
+        }
+    }
+}
+
+/// Splits choices at commas that are not between quotation marks.
+fn split_choices(text: &str) -> Vec<String> {
+    let (mut choices, mut choice, mut is_quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        match c {
+            ',' if !is_quoted => choices.push(std::mem::take(&mut choice)),
+            _ => {
+                is_quoted ^= c == '"';
+                choice.push(c);
+            }
+        }
+    }
+    choices.push(choice);
+    choices
+        .iter()
+        .map(|choice| choice.trim().to_owned())
+        .filter(|choice| !choice.is_empty())
+        .collect()
+}
+
+/// Reads a choice as JSON, else as a string, as `--param` does.
+fn json_or_text(text: &str) -> Json {
+    Json::parse(text).unwrap_or_else(|_| Json::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read() {
+        for (text, want) in [
+            ("lr=log(1e-5, 1e-1)", Distribution::float(1e-5, 0.1, true, None)),
+            ("x = float(-10,10)", Distribution::float(-10.0, 10.0, false, None)),
+            ("x=float(0, 1, step=0.25)", Distribution::float(0.0, 1.0, false, Some(0.25))),
+            ("n=int(1, 9)", Distribution::int(1, 9, false, 1)),
+            ("n=int(0, 100, step = 10)", Distribution::int(0, 100, false, 10)),
+            ("n=logint(1, 1024)", Distribution::int(1, 1024, true, 1)),
+            (
+                "k=choice(adam, sgd, 3, 0.5, true, null, \"a, b\")",
+                Distribution::categorical(vec![
+                    "adam".into(),
+                    "sgd".into(),
+                    3i64.into(),
+                    0.5.into(),
+                    Json::Bool(true),
+                    Json::Null,
+                    "a, b".into(),
+                ]),
+            ),
+        ] {
+            let (_, found) = parse_space(text).expect(text);
+            assert_eq!(found, want.expect("a range"), "{text}");
+        }
+        assert_eq!(parse_space("a b = int(1, 2)").expect("a name with a space").0, "a b");
+    }
+
+    #[test]
+    fn a_range_that_cannot_be_read_names_the_parameter_and_the_fault() {
+        for (text, want) in [
+            ("lr", "expected NAME=RANGE such as 'lr=log(1e-5, 0.1)', found `lr`"),
+            ("lr=0.1", "parameter `lr`: expected float(LOW, HIGH)"),
+            ("lr=uniform(0, 1)", "found `uniform(0, 1)`"),
+            ("n=int(1, 2.5)", "parameter `n`: expected a number as bound or step, found `2.5`"),
+            ("n=int(1)", "parameter `n`: expected a lower and an upper bound, found `1`"),
+            ("n=int(1, 2, 3)", "parameter `n`: expected step=S after two bounds, found `3`"),
+            ("x=float(1, 0)", "parameter `x`: "),
+            ("x=float(0, inf)", "parameter `x`: "),
+            ("k=choice()", "parameter `k`: "),
+        ] {
+            let error = parse_space(text).expect_err(text);
+            assert!(error.contains(want), "{text}: {error}");
+        }
+    }
+}
