@@ -45,6 +45,7 @@ mod lost_jobs;
 mod manage;
 #[cfg(feature = "failpoints")]
 mod process;
+mod program;
 mod pruner;
 mod pruner_tables;
 mod pruning;

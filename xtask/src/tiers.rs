@@ -94,6 +94,7 @@ const TIERS: [Tier; 14] = [
             "trialbox-core",
             "trialbox-samplers",
             "trialbox-files",
+            "trialbox-program",
             "trialbox-storage",
             "trialbox-bench",
         ]),

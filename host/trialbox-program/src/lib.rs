@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod client;
 mod command;
 mod config;
 mod door;
@@ -18,6 +19,7 @@ mod running;
 mod supervisor;
 mod value_source;
 
+pub use client::{Client, ClientError};
 pub use command::{CommandLine, CommandLineError};
 pub use config::{ProgramConfig, Stops};
 pub use door::open;

@@ -20,7 +20,7 @@ use trialbox_core::Json;
 const MAX_NEWS_BYTES: usize = 64 << 10;
 
 /// The most bytes of answers that wait for a program to read them.
-const MAX_OUTGOING_BYTES: usize = 1 << 20;
+const MAX_OUTGOING_BYTES: usize = 64 << 10;
 
 /// The time for a supervisor to end everything and exit, beyond which it is killed itself.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);

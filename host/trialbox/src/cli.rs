@@ -1,7 +1,8 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, RunArgs, StudyCommand, SubmitArgs, TrialCommand,
+    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, ShouldPruneArgs,
+    StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
@@ -78,6 +79,14 @@ enum Command {
     Reap(ReapArgs),
     /// Check a database, or a Slurm cluster, and repair what can be proven
     Doctor(DoctorArgs),
+    /// Inside a trial: suggest a parameter
+    Suggest(SuggestArgs),
+    /// Inside a trial: report an intermediate value
+    Report(ReportArgs),
+    /// Inside a trial: ask whether to stop early
+    ShouldPrune(ShouldPruneArgs),
+    /// Inside a trial: finish it with its values
+    Result(ResultArgs),
     #[command(name = "__probe", hide = true)]
     Probe(ProbeArgs),
 }
@@ -96,6 +105,10 @@ impl Cli {
             Command::Trial(command) => command.run(&output),
             Command::Reap(args) => args.run(&output),
             Command::Doctor(args) => args.run(&output),
+            Command::Suggest(args) => args.run(&output),
+            Command::Report(args) => args.run(),
+            Command::ShouldPrune(args) => args.run(&output),
+            Command::Result(args) => args.run(),
             Command::Probe(args) => args.run(),
         };
         result.unwrap_or_else(|error| {

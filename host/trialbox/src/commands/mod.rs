@@ -9,6 +9,7 @@ pub(crate) mod run;
 mod study;
 pub(crate) mod submit;
 mod trial;
+mod within;
 
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use eval::EvalArgs;
@@ -18,3 +19,4 @@ pub(crate) use run::RunArgs;
 pub(crate) use study::StudyCommand;
 pub(crate) use submit::SubmitArgs;
 pub(crate) use trial::TrialCommand;
+pub(crate) use within::{ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs};

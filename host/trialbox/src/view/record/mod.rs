@@ -35,7 +35,7 @@ pub(crate) use study::{
     SnapshotRecord, StopRecord, Stopped, StudyOverview, n_missing, stop_of,
 };
 pub(crate) use submission::{DryRunRecord, SubmissionShape, SubmittedRecord};
-pub(crate) use told::{Asked, Enqueued, Skipped, Told};
+pub(crate) use told::{Advice, Asked, Enqueued, Skipped, Suggested, Told};
 pub(crate) use trial::{FailureRecord, TrialRecord};
 pub(crate) use value::{Float, distribution, floats, params, to_value};
 
@@ -62,6 +62,8 @@ macro_rules! records {
 }
 
 records! {
+    /// Whether the trial should stop early (`should-prune`, inside a trial).
+    Advice(Advice),
     /// A trial was taken for an objective outside the sandbox (`trial ask`).
     Asked(Asked),
     /// Attributes were attached to a study (`study set-attr`).
@@ -120,6 +122,8 @@ records! {
     StudyStopped(StudyStopped),
     /// The jobs that `submit` has submitted.
     Submitted(SubmittedRecord),
+    /// A parameter was suggested (`suggest`, inside a trial).
+    Suggested(Suggested),
     /// The end of `doctor` or `doctor --slurm`.
     Summary(SummaryRecord),
     /// The process has run for the time of `run --timeout`, and starts no further trial.

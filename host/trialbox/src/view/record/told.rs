@@ -54,6 +54,24 @@ pub(crate) struct Skipped {
     pub(crate) state: &'static str,
 }
 
+/// A parameter that a script asked for inside its trial.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Suggested {
+    /// The parameter's name.
+    pub(crate) name: String,
+    /// The suggested value.
+    pub(crate) value: Value,
+}
+
+/// The pruner's advice to a script inside its trial.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct Advice {
+    /// True if the trial should stop early.
+    pub(crate) prune: bool,
+}
+
 impl Line for Enqueued {
     fn text(&self) -> String {
         let study = &self.study;

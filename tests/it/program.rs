@@ -1,0 +1,423 @@
+//! Objectives that are programs: the ways in which they take parameters and give values, and all ways in which they end.
+
+use crate::scene::{Ran, Scene};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+/// Runs one trial of a shell script.
+fn run_script(scene: &Scene, flags: &[&str], script: &str) -> Ran {
+    let run = ["run", "--study-name", "s", "--format", "json"];
+    let arguments = [&run[..], flags, &["--", "sh", "-c", script]].concat();
+    // The scripts call `trialbox`, as a user's would.
+    let folder = std::path::Path::new(env!("CARGO_BIN_EXE_trialbox")).parent().unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let output = scene.command(&arguments).env("PATH", path).output().unwrap();
+    Ran::from(output)
+}
+
+/// Runs one trial of a shell script and returns its record.
+#[track_caller]
+fn trial_of(flags: &[&str], name: &str, script: &str) -> Value {
+    let scene = Scene::new(&format!("program-{name}"));
+    let ran = run_script(&scene, flags, script);
+    let lines = ran.json();
+    assert_eq!(lines.len(), 1, "{ran:?}");
+    lines[0].clone()
+}
+
+/// Checks that a script's trial fails with a code and a message that starts so.
+#[track_caller]
+fn check_failure(name: &str, flags: &[&str], script: &str, code: &str, message: &str) {
+    let trial = trial_of(flags, name, script);
+    assert_eq!(
+        (&trial["state"], &trial["failure"]["code"]),
+        (&json!("FAIL"), &json!(code)),
+        "{trial}"
+    );
+    let found = trial["failure"]["message"].as_str().unwrap();
+    assert!(found.starts_with(message), "{found}");
+}
+
+/// Sends a line by the protocol.
+const SEND: &str = r#"send() { printf '%s\n' "$1" >&"$TRIALBOX_REQUESTS"; }; "#;
+
+#[test]
+fn parameters_stand_in_the_command_and_in_the_environment() {
+    let scene = Scene::new("program-params");
+    let space =
+        ["--space", "x=float(-5, 5)", "--space", "n=int(1, 9)", "--space", "opt=choice(adam, sgd)"];
+    let command = [
+        "--",
+        "sh",
+        "-c",
+        "echo \"$TRIALBOX_PARAM_X $0 $TRIALBOX_PARAM_OPT $TRIALBOX_PARAMS\" >&2; echo $1",
+    ];
+    let words = ["{n}", "{x}"];
+    let arguments = [&["run", "-v", "--study-name", "s"][..], &space, &command, &words].concat();
+    let ran = scene.trialbox(&arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let trial = &scene.json(&["trial", "show", "0", "--study-name", "s"])[0];
+    let params = &trial["params"];
+    assert_eq!(trial["values"], json!([params["x"]]));
+    let (x, n, opt) = (&params["x"], &params["n"], params["opt"].as_str().unwrap());
+    let line = format!("{x} {n} {opt} {{\"x\": {x}, \"n\": {n}, \"opt\": \"{opt}\"}}");
+    assert!(ran.stderr.contains(&line), "`{line}` is missing in {}", ran.stderr);
+    let provenance = &trial["system_attrs"]["trialbox:provenance"];
+    assert_eq!(provenance["module"], json!("program"));
+    assert_eq!(provenance["command"][3], json!("{n}"));
+}
+
+#[test]
+fn a_script_suggests_reports_and_finishes_by_commands() {
+    let scene = Scene::new("program-commands");
+    let script = "set -e
+        lr=$(trialbox suggest 'lr=log(1e-5, 0.1)')
+        opt=$(trialbox suggest 'opt=choice(adam, sgd)')
+        again=$(trialbox suggest 'lr=log(1e-5, 0.1)')
+        test \"$lr\" = \"$again\"
+        for step in 0 1 2; do
+            trialbox report -0.5 --step $step
+            if trialbox should-prune; then exit 9; fi
+        done
+        trialbox result 0.25 --attr opt=$opt";
+    let ran = run_script(&scene, &[], script);
+    let trial = &ran.json()[0];
+    assert_eq!(
+        (&trial["state"], &trial["values"]),
+        (&json!("COMPLETE"), &json!([0.25])),
+        "{ran:?}"
+    );
+    assert_eq!(trial["user_attrs"]["opt"], trial["params"]["opt"]);
+    let kept = &scene.json(&["trial", "show", "0", "--study-name", "s"])[0];
+    assert_eq!(kept["intermediate_values"], json!([[0, -0.5], [1, -0.5], [2, -0.5]]));
+    assert!(kept["params"]["lr"].as_f64().unwrap() >= 1e-5);
+}
+
+#[test]
+fn a_command_of_a_trial_says_so_outside_of_one() {
+    let scene = Scene::new("program-outside");
+    for arguments in [
+        &["suggest", "x=float(0, 1)"][..],
+        &["report", "0.5", "--step", "1"],
+        &["should-prune"],
+        &["result", "0.5"],
+    ] {
+        let ran = scene.trialbox(arguments);
+        ran.assert_error(2, &["expected to run inside a trial", "trialbox run -- SCRIPT"]);
+    }
+}
+
+#[test]
+fn a_script_is_pruned_by_its_own_word() {
+    let trial = trial_of(&[], "pruned", "trialbox report 1 --step 0; trialbox result --pruned");
+    assert_eq!((&trial["state"], &trial["values"]), (&json!("PRUNED"), &json!([1.0])));
+}
+
+#[test]
+fn values_come_from_the_last_line_a_pattern_or_a_file() {
+    for (name, value, script) in [
+        ("last", "last-line", "echo epoch 1; echo 0.5; echo"),
+        ("pattern", "pattern:loss=([0-9.]+)", "echo loss=9; echo loss=0.5 done; echo bye"),
+        ("file", "file:out.json", "echo '{\"value\": 0.5}' > out.json"),
+    ] {
+        let trial = trial_of(&["--value", value], name, script);
+        assert_eq!(trial["values"], json!([0.5]), "{name}: {trial}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_read_fails_the_trial_with_the_text() {
+    let flags = ["--value", "last-line"];
+    for (name, script, text) in [
+        ("comma", "echo 0,92", "`0,92`"),
+        ("none", "echo None", "`None`"),
+        ("progress", "echo 0.5; echo done", "`done`"),
+    ] {
+        let message = format!(
+            "expected one number for each objective in the last line of standard output, found {text}"
+        );
+        check_failure(name, &flags, script, "E-VALUE", &message);
+    }
+    let message = "the program exited with 0, but it wrote no file `out.json`";
+    check_failure("no-file", &["--value", "file:out.json"], "true", "E-VALUE", message);
+    let scene = Scene::new("program-stale");
+    std::fs::write(scene.path("out.json"), "0.5").unwrap();
+    let ran = run_script(&scene, &["--value", "file:out.json"], "true");
+    let message = "the program exited with 0, but `out.json` is older than the trial";
+    assert_eq!(ran.json()[0]["failure"]["message"], json!(message));
+}
+
+#[test]
+fn each_ending_without_a_result_has_its_code() {
+    for (name, script, code, message) in [
+        ("exit-1", "echo no >&2; exit 1", "E-EXIT", "the program exited with status 1"),
+        ("segv", "kill -SEGV $$", "E-DIED", "the program was killed by SIGSEGV"),
+        ("silent", "exit 0", "E-VALUE", "the program exited with 0, and reported no result"),
+        (
+            "closes",
+            "exec 3>&- 4<&- >&- 2>&-; exit 0",
+            "E-VALUE",
+            "the program exited with 0, and reported no result",
+        ),
+    ] {
+        check_failure(name, &[], script, code, message);
+    }
+    let trial = trial_of(&[], "stderr", "echo first; echo the reason >&2; exit 1");
+    assert_eq!(
+        trial["failure"]["log"],
+        Value::Null,
+        "the record of `run` leaves the log to the text"
+    );
+}
+
+#[test]
+fn each_broken_rule_of_the_protocol_has_its_code() {
+    let complete = r#"send '{"call": "complete", "values": [1]}'"#;
+    let twice = format!("{SEND}{complete}; {complete}; sleep 60");
+    check_failure(
+        "twice",
+        &[],
+        &twice,
+        "E-CALL",
+        "the program called `complete` after its result `complete`",
+    );
+    let late = format!(r#"{SEND}{complete}; send '{{"call": "fail", "message": "no"}}'; sleep 60"#);
+    check_failure(
+        "late",
+        &[],
+        &late,
+        "E-CALL",
+        "the program called `fail` after its result `complete`",
+    );
+    let status = format!("{SEND}{complete}; exit 3");
+    let message = "the program exited with status 3 after it had reported its result";
+    check_failure("status", &[], &status, "E-EXIT", message);
+    let broken = format!("{SEND}send 'loss: 0.5'; sleep 60");
+    let message = "the program sent an invalid message: expected a request as a JSON object on one line, found `loss: 0.5`";
+    check_failure("broken", &[], &broken, "E-DATA", message);
+    let version = format!(r#"{SEND}send '{{"call": "trial", "protocol": 2}}'; sleep 60"#);
+    check_failure(
+        "version",
+        &[],
+        &version,
+        "E-DATA",
+        "expected version 1 of the protocol, found 2",
+    );
+    let endless = "yes '{\"call\": \"remaining_seconds\"}' >&\"$TRIALBOX_REQUESTS\"";
+    let message = "the program sends requests and does not read the answers";
+    check_failure("deaf", &[], endless, "E-DATA", message);
+    let long = "head -c 3000000 /dev/zero | tr '\\0' x >&\"$TRIALBOX_REQUESTS\"; sleep 60";
+    check_failure("long", &[], long, "E-DATA-SIZE", "the program's message is too long");
+    let range = format!(
+        r#"{SEND}send '{{"call": "suggest_float", "name": "x", "low": 1, "high": 0}}'; sleep 60"#
+    );
+    check_failure(
+        "range",
+        &[],
+        &range,
+        "E-SUGGEST",
+        "the objective's suggest-float of parameter `x` is invalid",
+    );
+    let nan = format!(r#"{SEND}send '{{"call": "complete", "values": [NaN]}}'"#);
+    check_failure("nan", &[], &nan, "E-VALUE", "");
+}
+
+#[test]
+fn a_program_that_ignores_its_end_is_killed() {
+    let flags = ["--trial-timeout", "1s", "--kill-after", "200ms"];
+    check_failure(
+        "endless",
+        &flags,
+        "trap '' TERM; while :; do sleep 60; done",
+        "E-TIME",
+        "the trial's time is over",
+    );
+    // A program that hangs after its result is ended too, and the result counts.
+    let complete =
+        format!(r#"{SEND}send '{{"call": "complete", "values": [1]}}'; trap '' TERM; sleep 60"#);
+    let trial = trial_of(&["--kill-after", "200ms"], "hangs", &complete);
+    assert_eq!(trial["values"], json!([1.0]));
+}
+
+#[test]
+fn a_program_that_takes_too_much_memory_is_killed() {
+    let script = "x=$(head -c 200000000 /dev/zero | tr '\\0' x); sleep 60";
+    let message = "the program and what it started took";
+    check_failure("memory", &["--max-memory", "50MiB"], script, "E-MEM", message);
+}
+
+#[test]
+fn nothing_of_a_program_survives_its_trial() {
+    let scene = Scene::new("program-survivors");
+    // One process in the program's group, and one that left it and its session.
+    let script = "sleep 600 & setsid sleep 600 & echo $! > pid; jobs -p > group; trialbox result 1";
+    let ran = run_script(&scene, &["-v"], script);
+    assert_eq!(ran.json()[0]["values"], json!([1.0]), "{ran:?}");
+    assert!(
+        ran.stderr.contains("the program left 2 processes behind, which trialbox killed"),
+        "{ran:?}"
+    );
+    for file in ["pid", "group"] {
+        for pid in std::fs::read_to_string(scene.path(file)).unwrap().split_whitespace() {
+            assert!(
+                !std::path::Path::new("/proc").join(pid).exists(),
+                "process {pid} of `{file}` is alive"
+            );
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_program_survives_a_host_that_is_killed() {
+    let scene = Scene::new("program-orphans");
+    let script = "echo $$ > pid.new; mv pid.new pid; exec sleep 600";
+    let arguments = ["run", "--study-name", "s", "--", "sh", "-c", script];
+    let mut host =
+        scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !scene.path("pid").exists() {
+        assert!(host.try_wait().unwrap().is_none(), "the host has ended");
+        std::thread::yield_now();
+    }
+    let pid = std::fs::read_to_string(scene.path("pid")).unwrap();
+    host.kill().unwrap();
+    host.wait().unwrap();
+    while std::path::Path::new("/proc").join(pid.trim()).exists() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_failing_program_is_not_retried_and_an_interrupted_one_is() {
+    let scene = Scene::new("program-interrupted");
+    run_script(&scene, &["--max-retries", "3"], "exit 1");
+    assert_eq!(scene.json(&["study", "trials", "--study-name", "s"]).len(), 1);
+    let script =
+        "trap 'exit 0' TERM; echo $$ > pid.new; mv pid.new pid; while :; do sleep 0.05; done";
+    let arguments = ["run", "--study-name", "s", "--", "sh", "-c", script];
+    let mut host =
+        scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !scene.path("pid").exists() {
+        assert!(host.try_wait().unwrap().is_none(), "the host has ended");
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&host);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(host.wait().unwrap().code(), Some(75));
+    let trials = scene.json(&["study", "trials", "--study-name", "s"]);
+    let states: Vec<&Value> = trials.iter().map(|trial| &trial["state"]).collect();
+    assert_eq!(states, ["FAIL", "FAIL", "WAITING"]);
+    assert_eq!(trials[1]["failure"]["code"], json!("E-INTERRUPTED"));
+}
+
+#[test]
+fn a_program_continues_from_its_checkpoint() {
+    let scene = Scene::new("program-checkpoint");
+    // The first attempt leaves a file and is interrupted; the second finds it.
+    let script = "if [ -e \"$TRIALBOX_CHECKPOINT/half\" ]; then echo 0.5; exit; fi
+        touch \"$TRIALBOX_CHECKPOINT/half\"; kill -TERM $(cat host.pid); while :; do sleep 0.05; done";
+    let arguments = [
+        "run",
+        "--study-name",
+        "s",
+        "--checkpoint-dir",
+        "ck",
+        "--value",
+        "last-line",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let command = "echo $$ > host.pid; exec \"$@\"";
+    let trialbox = env!("CARGO_BIN_EXE_trialbox");
+    let start = || {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", command, "sh", trialbox]).args(arguments).current_dir(&scene.folder);
+        scene.isolate(&mut shell);
+        Ran::from(shell.output().unwrap())
+    };
+    let first = start();
+    assert_eq!(first.code, Some(75), "{first:?}");
+    let second = start();
+    assert_eq!(second.code, Some(0), "{second:?}");
+    let trials = scene.json(&["study", "trials", "--study-name", "s"]);
+    assert_eq!(trials[1]["values"], json!([0.5]), "{second:?}");
+}
+
+#[test]
+fn a_program_needs_its_dashes_and_no_flag_of_the_sandbox() {
+    let scene = Scene::new("program-usage");
+    let wrong = |arguments: &[&str], pieces: &[&str]| {
+        scene.trialbox(arguments).assert_error(2, pieces);
+    };
+    wrong(
+        &["run", "--", "a.wasm"],
+        &["expected a program after `--`, found the component `a.wasm`"],
+    );
+    wrong(&["run", "a.wasm", "--", "true"], &["expected a component or a program, found both"]);
+    wrong(&["run"], &["expected an objective, found none", "a program after `--`"]);
+    wrong(
+        &["run", "--dir", ".::/d", "--", "true"],
+        &["expected a component for --dir, found a program"],
+    );
+    wrong(&["run", "--deterministic", "--", "true"], &["expected a component for --deterministic"]);
+    wrong(
+        &["run", "--space", "x=float(0, 1)", "a.wasm"],
+        &["expected a program for --space, found a component"],
+    );
+    wrong(&["run", "--space", "x=flat(0, 1)", "--", "true"], &["expected float(LOW, HIGH)"]);
+    let ran = scene.trialbox(&["run", "--", "no-such-program"]);
+    ran.assert_error(4, &["expected a program that can be executed, found `no-such-program`"]);
+    assert!(!scene.path("trialbox.db").exists(), "a usage error leaves no database");
+    let plain = scene.path("plain.sh");
+    std::fs::write(&plain, "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(&plain, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = scene.trialbox(&["run", "--", "./plain.sh"]);
+    ran.assert_error(4, &["found `./plain.sh`", "chmod +x"]);
+}
+
+#[test]
+fn a_study_of_a_component_does_not_go_on_with_a_program_unasked() {
+    let scene = Scene::new("program-mixed");
+    let quadratic = crate::scene::guest("quadratic");
+    assert_eq!(scene.trialbox(&["run", &quadratic, "--study-name", "s"]).code, Some(0));
+    let ran = scene.trialbox(&["run", "--study-name", "s", "--", "true"]);
+    ran.assert_error(2, &["study `s` was created by a different module", "found program"]);
+}
+
+#[test]
+fn submit_writes_the_command_behind_the_flags() {
+    let scene = Scene::new("program-submit");
+    std::fs::write(scene.path("train.py"), "").unwrap();
+    let flags = [
+        "submit",
+        "--dry-run",
+        "-v",
+        "--trials",
+        "9",
+        "--parallel",
+        "3",
+        "--time",
+        "1h",
+        "--storage",
+        "s.db",
+    ];
+    let words = [
+        "--space",
+        "lr=log(1e-5, 0.1)",
+        "--",
+        "--mail-type=END",
+        "--",
+        "sh",
+        "train.py",
+        "--lr={lr}",
+        "a b",
+    ];
+    let ran = scene.trialbox(&[&flags[..], &words].concat());
+    let script = ran.stdout;
+    assert!(script.contains("#SBATCH --mail-type=END\n"), "{script}\n{}", ran.stderr);
+    assert!(script.contains("-- sh train.py \"--lr={lr}\" \"a b\""), "{script}");
+    assert!(script.contains("--space \"lr=log(1e-5, 0.1)\""), "{script}");
+    assert!(script.contains("--study-name train"), "{script}");
+}
