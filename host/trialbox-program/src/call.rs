@@ -7,7 +7,7 @@ use crate::protocol::{Answer, PROTOCOL_VERSION, Request, TrialFacts};
 use crate::running::{Arrived, Running};
 use crate::supervisor::FromSupervisor;
 use crate::value_source::OutputWatch;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
@@ -44,7 +44,7 @@ pub(crate) fn call(
     session: &mut TrialSession,
 ) -> Evaluation {
     let max_line_bytes = config.limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
-    let wall_clock = SystemTime::now();
+    let output = OutputWatch::new(config.value_source.clone());
     let kills_before = kills_for_memory();
     let running = match Running::start(config, &facts.params, variables, max_line_bytes) {
         Ok(running) => running,
@@ -59,23 +59,19 @@ pub(crate) fn call(
         facts,
         started: Instant::now(),
         ending: Ending::default(),
-        output: OutputWatch::new(config.value_source.clone()),
+        output,
         peak_memory_bytes: None,
         kill_at: None,
         is_gone: false,
     };
     while !call.is_gone {
         if let Err(aborted) = call.step(session) {
-            call.end_for(match aborted {
-                CallAborted::Fail(failure) => EndedBy::Failure(failure),
-                CallAborted::Halt => EndedBy::Halt,
-            });
-            call.kill();
+            call.abort(aborted);
         }
     }
     let Call { mut ending, output, .. } = call;
     ending.is_out_of_memory = kills_for_memory() > kills_before;
-    ending.judge(|| output.values(wall_clock))
+    ending.judge(|| output.values())
 }
 
 /// Suggests the parameters that a command line names, in their order.
@@ -112,7 +108,11 @@ impl Call<'_> {
     /// Waits for what the program and its supervisor send, at most until there is other work, and handles it.
     fn step(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
         self.look_at_clocks();
-        session.tick()?;
+        let is_aborted = matches!(self.ending.ended_by, Some(EndedBy::Failure(_) | EndedBy::Halt));
+        // An error that repeats itself must not keep the end of the program from being seen.
+        if !is_aborted {
+            session.tick()?;
+        }
         let wait = session.until_tick().min(TICK).min(self.until_next_deadline());
         let arrived = match self.running.receive(wait) {
             Ok(arrived) => arrived,
@@ -162,6 +162,16 @@ impl Call<'_> {
             self.running.terminate();
             self.kill_at = Some(Instant::now() + self.config.grace);
         }
+    }
+
+    /// Ends the program without a grace. What it still asks for is not heard: it could break the same rule for ever.
+    fn abort(&mut self, aborted: CallAborted) {
+        self.end_for(match aborted {
+            CallAborted::Fail(failure) => EndedBy::Failure(failure),
+            CallAborted::Halt => EndedBy::Halt,
+        });
+        self.running.close_requests();
+        self.kill();
     }
 
     fn kill(&mut self) {

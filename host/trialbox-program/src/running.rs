@@ -152,6 +152,12 @@ impl Running {
         self.lines.next()
     }
 
+    /// Drops what the program sent, and closes its requests.
+    pub(crate) fn close_requests(&mut self) {
+        self.requests = Source::Ended;
+        self.lines = Lines::new(0);
+    }
+
     /// Queues an answer; returns false if the program does not read its answers.
     pub(crate) fn answer(&mut self, line: &str) -> bool {
         self.outgoing.extend_from_slice(line.as_bytes());

@@ -2,6 +2,7 @@
 
 use crate::lines::Lines;
 use regex_lite::Regex;
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -88,11 +89,18 @@ pub(crate) struct OutputWatch {
     source: ValueSource,
     lines: Lines,
     found: Option<String>,
+    /// The time of the last change of the file of values before the program started, if there was one.
+    earlier: Option<SystemTime>,
 }
 
 impl OutputWatch {
+    /// Starts to watch. To be called before the program starts: a file that it does not change is another trial's.
     pub(crate) fn new(source: ValueSource) -> Self {
-        OutputWatch { source, lines: Lines::new(MAX_LINE_BYTES), found: None }
+        let earlier = match &source {
+            ValueSource::File(path) => modified(path).ok(),
+            _ => None,
+        };
+        OutputWatch { source, lines: Lines::new(MAX_LINE_BYTES), found: None, earlier }
     }
 
     /// Takes bytes that the program printed.
@@ -131,19 +139,18 @@ impl OutputWatch {
         }
     }
 
-    /// Returns the values that the program left, once it has exited. `started` is the time of its start by the clock of
-    /// the file system: an older file is another trial's.
+    /// Returns the values that the program left, once it has exited.
     ///
     /// # Errors
     /// Fails with a sentence if there are none, or they are not numbers.
-    pub(crate) fn values(mut self, started: SystemTime) -> Result<Vec<f64>, String> {
+    pub(crate) fn values(mut self) -> Result<Vec<f64>, String> {
         let rest = self.lines.rest();
         self.look_at(&rest);
         match &self.source {
             ValueSource::Protocol => {
                 Err("the program exited with 0, and reported no result".to_owned())
             }
-            ValueSource::File(path) => read_file(path, started),
+            ValueSource::File(path) => read_file(path, self.earlier),
             source => match self.found {
                 None => {
                     Err(format!("the program exited with 0, and no value was found in {source}"))
@@ -163,9 +170,9 @@ fn numbers(text: &str) -> Option<Vec<f64>> {
     values.filter(|values| !values.is_empty())
 }
 
-fn read_file(path: &Path, started: SystemTime) -> Result<Vec<f64>, String> {
+fn read_file(path: &Path, earlier: Option<SystemTime>) -> Result<Vec<f64>, String> {
     let shown = path.display();
-    let bytes = match fresh_bytes(path, started) {
+    let bytes = match changed_bytes(path, earlier) {
         Ok(Some(bytes)) => bytes,
         Ok(None) => {
             return Err(format!(
@@ -182,22 +189,33 @@ fn read_file(path: &Path, started: SystemTime) -> Result<Vec<f64>, String> {
         Json::parse(text.trim()).map_err(|error| format!("expected JSON in `{shown}`: {error}"))?;
     values_of(&json).ok_or_else(|| {
         let found = shorten(&clean(&json.to_string()), MAX_QUOTED_CHARS);
-        format!("expected a number, a list of numbers, or `value` or `values` in `{shown}`, found `{found}`")
+        format!(
+            "expected a number, a list of numbers, or `value` or `values` in `{shown}`, found `{found}`"
+        )
     })
 }
 
-/// Reads a file unless it was last changed before the trial started.
-fn fresh_bytes(path: &Path, started: SystemTime) -> Result<Option<Vec<u8>>, FileError> {
+/// Reads a file, unless its last change is still the earlier one. The two times come from one clock, that of the file
+/// system.
+fn changed_bytes(path: &Path, earlier: Option<SystemTime>) -> Result<Option<Vec<u8>>, FileError> {
+    if Some(modified(path)?) == earlier {
+        return Ok(None);
+    }
+    let (folder, name) = locate(path)?;
+    folder.read(name, MAX_FILE_BYTES).map(Some)
+}
+
+fn modified(path: &Path) -> Result<SystemTime, FileError> {
+    let (folder, name) = locate(path)?;
+    folder.modified(name)
+}
+
+fn locate(path: &Path) -> Result<(Folder, &OsStr), FileError> {
     let parent = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let folder = Folder::open_named(parent)?;
-    let name = path.file_name().unwrap_or(path.as_os_str());
-    if folder.modified(name)? < started {
-        return Ok(None);
-    }
-    folder.read(name, MAX_FILE_BYTES).map(Some)
+    Ok((Folder::open_named(parent)?, path.file_name().unwrap_or(path.as_os_str())))
 }
 
 fn values_of(json: &Json) -> Option<Vec<f64>> {
@@ -218,7 +236,7 @@ mod tests {
         for piece in printed {
             watch.printed(piece.as_bytes());
         }
-        let found = watch.values(SystemTime::UNIX_EPOCH);
+        let found = watch.values();
         assert_eq!(found.as_deref().map_err(String::as_str), want);
     }
 
