@@ -30,6 +30,7 @@ mod interop;
 mod interop_kill;
 mod interop_liar;
 mod interop_mixed;
+mod interop_program;
 #[cfg(feature = "failpoints")]
 mod invariants;
 mod isolation;

@@ -421,3 +421,35 @@ fn submit_writes_the_command_behind_the_flags() {
     assert!(script.contains("--space \"lr=log(1e-5, 0.1)\""), "{script}");
     assert!(script.contains("--study-name train"), "{script}");
 }
+
+#[test]
+fn the_shell_client_of_the_protocol_s_page_works() {
+    let page = std::fs::read_to_string(crate::scene::root().join("docs/protocol.md")).unwrap();
+    let (_, rest) = page.split_once("```bash\n").unwrap();
+    let (script, _) = rest.split_once("```").unwrap();
+    let trial = trial_of(&[], "page", script);
+    assert_eq!(trial["values"], json!([trial["params"]["x"]]), "{trial}");
+}
+
+#[test]
+fn every_request_of_the_protocol_s_page_gets_an_answer_of_its_form() {
+    let page = std::fs::read_to_string(crate::scene::root().join("docs/protocol.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `{\"call\": "));
+    let requests: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
+    assert_eq!(requests.len(), 14);
+    // One result a trial: each request has a trial of its own.
+    let scene = Scene::new("program-requests");
+    for request in requests {
+        let send = format!("printf '%s\\n' '{request}' >&\"$TRIALBOX_REQUESTS\"");
+        let script = format!(
+            "{send}; IFS= read -r answer <&\"$TRIALBOX_ANSWERS\"; printf '%s' \"$answer\" > answer"
+        );
+        run_script(&scene, &[], &script);
+        let answer: Value =
+            serde_json::from_str(&std::fs::read_to_string(scene.path("answer")).unwrap()).unwrap();
+        let row = page.lines().find(|line| line.contains(&format!("| `{request}` |"))).unwrap();
+        let shown: Value = serde_json::from_str(row.split('`').nth(3).unwrap()).unwrap();
+        let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(&answer), keys(&shown), "{request}");
+    }
+}

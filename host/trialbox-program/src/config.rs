@@ -18,6 +18,8 @@ pub struct ProgramConfig {
     pub command: CommandLine,
     /// Variables that are added to the environment, which the program inherits.
     pub env: Vec<(String, String)>,
+    /// Folders in front of the program's `PYTHONPATH`, with the Python client.
+    pub python_path: Vec<PathBuf>,
     /// The place of the values of a program that does not send them by the protocol.
     pub value_source: ValueSource,
     /// The time between SIGTERM and SIGKILL, and between a result and the exit.

@@ -74,6 +74,7 @@ impl Objective for Program {
         let facts = TrialFacts {
             number: session.number().0,
             seed: session.seed(),
+            directions: session.directions().to_vec(),
             params,
             checkpoint: self.checkpoint.as_ref().map(|dir| dir.host.clone()),
             is_resumed: self.checkpoint.as_ref().is_some_and(|dir| dir.resumed),

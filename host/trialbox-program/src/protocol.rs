@@ -5,9 +5,9 @@
 
 use std::path::PathBuf;
 use thiserror::Error;
-use trialbox_core::Json;
 use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::value::json::JsonError;
+use trialbox_core::{Json, StudyDirection};
 
 /// The version of the protocol.
 pub const PROTOCOL_VERSION: u64 = 1;
@@ -281,6 +281,8 @@ pub struct TrialFacts {
     pub number: u32,
     /// The seed for the program's own random numbers; a retry has that of the trial that was lost.
     pub seed: u64,
+    /// The direction of each value.
+    pub directions: Vec<StudyDirection>,
     /// The parameters that were suggested before the program started, with their values.
     pub params: Vec<(String, Json)>,
     /// The directory for checkpoints, if the trial has one.
@@ -295,10 +297,12 @@ impl TrialFacts {
             Some(dir) => Json::from(dir.display().to_string()),
             None => Json::Null,
         };
+        let directions = self.directions.iter().map(|it| Json::from(it.to_string())).collect();
         Json::object([
             ("protocol", Json::from(PROTOCOL_VERSION)),
             ("trial", Json::from(self.number)),
             ("seed", Json::from(self.seed)),
+            ("directions", Json::Array(directions)),
             ("params", Json::Object(self.params.clone())),
             ("checkpoint", checkpoint),
             ("resumed", Json::Bool(self.is_resumed)),
@@ -529,6 +533,7 @@ mod tests {
         let facts = TrialFacts {
             number: 3,
             seed: 7,
+            directions: vec![StudyDirection::Maximize],
             params: vec![("lr".to_owned(), 0.5.into())],
             checkpoint: Some("/c/3".into()),
             is_resumed: false,
@@ -539,7 +544,7 @@ mod tests {
             (Answer::Value(Json::Null), "{\"value\": null}\n"),
             (
                 Answer::Trial(facts),
-                "{\"protocol\": 1, \"trial\": 3, \"seed\": 7, \"params\": {\"lr\": 0.5}, \
+                "{\"protocol\": 1, \"trial\": 3, \"seed\": 7, \"directions\": [\"maximize\"], \"params\": {\"lr\": 0.5}, \
                  \"checkpoint\": \"/c/3\", \"resumed\": false}\n",
             ),
         ] {

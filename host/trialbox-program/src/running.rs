@@ -7,14 +7,19 @@ use crate::supervisor::{DESCRIPTORS, FromSupervisor, KILL, SUPERVISOR_ARGUMENT, 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use std::ffi::OsString;
 use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write as _, pipe};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use trialbox_core::Json;
+
+/// The environment variable with the folders in which Python looks for modules.
+const PYTHONPATH: &str = "PYTHONPATH";
 
 /// The longest message of a supervisor.
 const MAX_NEWS_BYTES: usize = 64 << 10;
@@ -73,7 +78,11 @@ impl Running {
         let (answers_end, answers) = pipe()?;
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
-        let supervisor = Command::new(&config.supervisor)
+        let mut command = Command::new(&config.supervisor);
+        if let Some(path) = python_path(&config.python_path) {
+            command.env(PYTHONPATH, path);
+        }
+        let supervisor = command
             .arg(SUPERVISOR_ARGUMENT)
             .args(config.command.words(params))
             .envs(CommandLine::variables(params))
@@ -233,6 +242,16 @@ impl Source {
             *self = Source::Ended;
         }
     }
+}
+
+/// Returns the user's `PYTHONPATH` with the client in front; `None` to leave it as it is.
+fn python_path(client: &[PathBuf]) -> Option<OsString> {
+    if client.is_empty() {
+        return None;
+    }
+    let of_user = std::env::var_os(PYTHONPATH).unwrap_or_default();
+    let of_user = std::env::split_paths(&of_user).filter(|path| !path.as_os_str().is_empty());
+    std::env::join_paths(client.iter().cloned().chain(of_user)).ok()
 }
 
 /// Reads once; returns true at the end of the stream.

@@ -40,6 +40,7 @@ use crate::study::batch::TrialBatch;
 use crate::study::constraint::ConstraintFormat;
 use crate::study::limits::Limit;
 use crate::study::provenance::{PROVENANCE_ATTR, RESUMED_FROM};
+use crate::study::record::StudyDirection;
 use crate::study::trial::{Param, TrialNumber};
 use crate::study::usage::Usage;
 use crate::value::json::Json;
@@ -120,6 +121,11 @@ impl<'a> TrialSession<'a> {
     /// Returns the trial's number.
     pub fn number(&self) -> TrialNumber {
         self.claim.number
+    }
+
+    /// Returns the direction of each value of the study.
+    pub fn directions(&self) -> &[StudyDirection] {
+        &self.context.study.directions
     }
 
     /// Returns the trial of which this one is a retry, directly or not; otherwise the trial itself.

@@ -229,6 +229,7 @@ impl ObjectiveArgs {
             supervisor: std::env::current_exe()?,
             command,
             env: self.env.clone(),
+            python_path: program.python_path(self.users_cache().as_deref())?,
             value_source: program.value_source(),
             grace: program.grace(),
             limits: self.limits(),
@@ -277,6 +278,14 @@ impl ObjectiveArgs {
                 );
                 None
             }
+        }
+    }
+
+    /// Returns the user's cache: that of the flag, else the usual one.
+    fn users_cache(&self) -> Option<PathBuf> {
+        match &self.cache_dir {
+            Some(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            None => users_cache_dir(),
         }
     }
 

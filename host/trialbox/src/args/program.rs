@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_program::{CommandLine, ValueSource};
+use trialbox_program::{CommandLine, PythonClient, ValueSource};
 
 /// The flags of an objective that is a program.
 #[derive(Debug, Clone, clap::Args)]
@@ -31,6 +31,12 @@ pub(crate) struct ProgramArgs {
     /// [default: 10s]
     #[arg(long, value_name = "TIME", default_value = "10s", hide_default_value = true, value_parser = parse_duration)]
     kill_after: Duration,
+
+    /// Run a Python script that uses Optuna, unchanged: its `study.optimize` runs the trial
+    ///
+    /// `import optuna` finds trialbox's module. The script's own sampler, pruner and storage are not used.
+    #[arg(long)]
+    as_optuna: bool,
 
     /// A program as the objective, with its arguments; it is not sandboxed
     #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
@@ -92,6 +98,31 @@ impl ProgramArgs {
         }
     }
 
+    /// Returns the folders with the Python client.
+    ///
+    /// # Errors
+    /// Fails with --as-optuna if the client cannot be written. Without it, a program may not need it.
+    pub(crate) fn python_path(
+        &self,
+        cache_dir: Option<&Path>,
+    ) -> Result<Vec<PathBuf>, CommandError> {
+        let installed = match cache_dir {
+            Some(dir) => PythonClient::install(dir).map_err(|error| error.to_string()),
+            None => Err("neither HOME nor XDG_CACHE_HOME is an absolute path".to_owned()),
+        };
+        match installed {
+            Ok(client) => Ok(client.search_path(self.as_optuna)),
+            Err(problem) if self.as_optuna => Err(CommandError::usage(
+                format!("cannot write the Python client to the cache: {problem}"),
+                "give a directory of your own with --cache-dir",
+            )),
+            Err(problem) => {
+                tracing::warn!(%problem, "the Python client could not be written; `import trialbox` will fail");
+                Ok(vec![])
+            }
+        }
+    }
+
     /// Returns the time that a program has for its end.
     pub(crate) fn grace(&self) -> Duration {
         self.kill_after
@@ -99,7 +130,11 @@ impl ProgramArgs {
 
     /// Refuses flags of programs for a component, which suggests its parameters and returns its values itself.
     fn refuse_flags(&self) -> Result<Option<CommandLine>, CommandError> {
-        let given = [("--space", !self.space.is_empty()), ("--value", self.value.is_some())];
+        let given = [
+            ("--space", !self.space.is_empty()),
+            ("--value", self.value.is_some()),
+            ("--as-optuna", self.as_optuna),
+        ];
         match given.iter().find(|(_, is_given)| *is_given) {
             None => Ok(None),
             Some((flag, _)) => Err(CommandError::usage(

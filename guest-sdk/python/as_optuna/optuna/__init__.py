@@ -1,0 +1,42 @@
+"""A stand-in for Optuna, for scripts that `trialbox run --as-optuna` runs unchanged.
+
+`create_study` and `load_study` return a study whose `optimize` runs the trial of trialbox and ends the script.
+Samplers, pruners and storages of the script are inert: trialbox has its own. What this module does not offer is an
+AttributeError that says so.
+"""
+
+from optuna import artifacts, distributions, exceptions, logging, pruners, samplers, search_space
+from optuna import storages, study, terminator, trial, visualization
+from optuna._inert import missing
+from optuna.exceptions import TrialPruned
+from optuna.study import Study, copy_study, create_study, delete_study, load_study
+from optuna.trial import Trial, create_trial
+
+__version__ = "5.0.0"
+
+__all__ = [
+    "Study",
+    "Trial",
+    "TrialPruned",
+    "artifacts",
+    "copy_study",
+    "create_study",
+    "create_trial",
+    "delete_study",
+    "distributions",
+    "exceptions",
+    "load_study",
+    "logging",
+    "pruners",
+    "samplers",
+    "search_space",
+    "storages",
+    "study",
+    "terminator",
+    "trial",
+    "visualization",
+]
+
+
+def __getattr__(name):
+    raise missing("optuna", name)

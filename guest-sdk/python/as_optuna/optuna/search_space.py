@@ -1,0 +1,5 @@
+"""Inert: trialbox has its own."""
+
+from optuna._inert import inert_names
+
+__getattr__ = inert_names(__name__)

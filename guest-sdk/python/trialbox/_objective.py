@@ -1,0 +1,75 @@
+"""An objective: a function that trialbox or a test calls with a trial."""
+
+import functools
+import os
+import sys
+import traceback
+from typing import Any, Callable, List, NoReturn, Sequence, Union
+
+from trialbox._channel import Channel, channel_of_environment
+from trialbox._trial import FixedTrial, Trial, TrialPruned
+
+Function = Callable[[Any], Union[float, Sequence[float]]]
+
+# Frames of these folders are not the user's lines.
+HIDDEN_FOLDERS: List[str] = [os.path.dirname(os.path.abspath(__file__))]
+
+_OUTSIDE = "expected to run inside a trial; start it with: trialbox run -- python {file}"
+
+
+class Objective:
+    """A function of a trial. Call it with fixed parameters in a test, or ``run`` it in a trial."""
+
+    def __init__(self, function: Function) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    def __call__(self, **params: Any) -> Union[float, Sequence[float]]:
+        """Calls the function with these parameters, without trialbox. Raises ``ValueError`` for one out of range."""
+        return self._function(FixedTrial(params))
+
+    def run(self) -> NoReturn:
+        """Runs the trial in which this process was started, and exits: with 0 if it finished, with 1 if it failed."""
+        channel = channel_of_environment()
+        if channel is None:
+            sys.exit(_OUTSIDE.format(file=sys.argv[0]))
+        sys.exit(run_trial(channel, lambda: self._function(Trial(channel)), TrialPruned))
+
+
+def objective(function: Function) -> Objective:
+    """Makes a function of a trial an :class:`Objective`. Use it as a decorator."""
+    return Objective(function)
+
+
+def run_trial(channel: Channel, evaluate: Callable[[], Any], pruned: Any) -> int:
+    """Evaluates an objective, sends its result and returns the exit status. ``pruned`` is what ``except`` takes."""
+    try:
+        values = floats(evaluate())
+    except pruned:
+        channel.finish("pruned")
+        return 0
+    except Exception as error:
+        traceback.print_exc()
+        send_failure(channel, error)
+        return 1
+    channel.finish("complete", values=values)
+    return 0
+
+
+def floats(values: Any) -> List[float]:
+    """Returns the values of an objective as a list. Raises ``TypeError`` for what is not a number."""
+    items = list(values) if isinstance(values, (tuple, list)) else [values]
+    try:
+        return [float(item) for item in items]
+    except (TypeError, ValueError):
+        text = f"expected a number, or a sequence of numbers, as the objective's value, found {values!r}"
+        raise TypeError(text) from None
+
+
+def send_failure(channel: Channel, error: BaseException) -> None:
+    """Sends an exception as the trial's failure, with the lines that were running, innermost first."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(tuple(HIDDEN_FOLDERS))]
+    lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(own)]
+    message = "".join(traceback.format_exception_only(type(error), error)).strip()
+    channel.finish("fail", message=message, traceback=lines)

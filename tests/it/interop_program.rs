@@ -1,0 +1,227 @@
+//! Programs in Python: the client, and scripts that use Optuna and run unchanged.
+
+use crate::scene::{Ran, Scene};
+use serde_json::{Value, json};
+
+/// Runs trials of a Python script.
+fn run_python(scene: &Scene, flags: &[&str], script: &str) -> Ran {
+    std::fs::write(scene.path("train.py"), script).unwrap();
+    let run = ["run", "--study-name", "s", "--format", "json"];
+    scene.trialbox(&[&run[..], flags, &["--", "python3", "train.py"]].concat())
+}
+
+/// The recipe of a computing centre, but for what it trains.
+const RECIPE: &str = r#"
+import argparse
+import optuna
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--optuna-db", default="study.db")
+parser.add_argument("--optuna-study-name", default="recipe")
+args = parser.parse_args()
+
+def objective(trial: optuna.Trial) -> float:
+    kind = trial.suggest_categorical("classifier", ["SVC", "RandomForest"])
+    if kind == "SVC":
+        value = trial.suggest_float("svc_c", 1e-10, 1e10, log=True)
+    else:
+        value = float(trial.suggest_int("rf_max_depth", 2, 32, log=True))
+    for step in range(3):
+        trial.report(value, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned()
+    trial.set_user_attr("kind", kind)
+    return value
+
+study = optuna.create_study(
+    study_name=args.optuna_study_name,
+    storage=f"sqlite:///{args.optuna_db}",
+    load_if_exists=True,
+    direction="maximize",
+    sampler=optuna.samplers.TPESampler(seed=1),
+    pruner=optuna.pruners.MedianPruner(),
+)
+study.optimize(objective, n_trials=1)
+print("never reached:", study.best_value)
+"#;
+
+#[test]
+fn a_script_that_uses_optuna_runs_unchanged() {
+    let scene = Scene::new("interop-program-recipe");
+    let ran = run_python(&scene, &["--as-optuna", "--direction", "maximize", "-n", "6"], RECIPE);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let trials = ran.json();
+    assert_eq!(trials.len(), 6);
+    for trial in &trials {
+        let kind = trial["params"]["classifier"].as_str().unwrap();
+        let (has, has_not) = match kind {
+            "SVC" => ("svc_c", "rf_max_depth"),
+            _ => ("rf_max_depth", "svc_c"),
+        };
+        assert_eq!(trial["params"].get(has_not), None, "{trial}");
+        if trial["state"] == json!("COMPLETE") {
+            assert_eq!(trial["values"][0].as_f64(), trial["params"][has].as_f64());
+            assert_eq!(trial["user_attrs"]["kind"], json!(kind));
+        }
+    }
+    assert!(!ran.stdout.contains("never reached") && !ran.stderr.contains("never reached"));
+    assert!(!scene.path("study.db").exists(), "the script's own storage is not used");
+}
+
+#[test]
+fn a_script_whose_directions_differ_from_the_study_s_is_told() {
+    let scene = Scene::new("interop-program-directions");
+    let trial = &run_python(&scene, &["--as-optuna"], RECIPE).json()[0];
+    let message = trial["failure"]["message"].as_str().unwrap();
+    let want = "ValueError: expected the directions maximize of the script's study, found minimize";
+    assert!(message.starts_with(want), "{message}");
+}
+
+#[test]
+fn what_the_stand_in_does_not_offer_has_a_sentence() {
+    for (name, script, want) in [
+        (
+            "best",
+            "import optuna\noptuna.create_study().best_value",
+            "AttributeError: `study.best_value` is not offered",
+        ),
+        (
+            "integration",
+            "import optuna.integration",
+            "ImportError: `optuna.integration` is not offered",
+        ),
+        ("silent", "import optuna", "the script ended without a call of `study.optimize`"),
+        ("early", "import optuna\nraise KeyError('x')", "KeyError: 'x'"),
+    ] {
+        let scene = Scene::new(&format!("interop-program-missing-{name}"));
+        let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
+        let message = trial["failure"]["message"].as_str().unwrap();
+        assert!(message.starts_with(want), "{name}: {message}");
+    }
+}
+
+#[test]
+fn constraints_of_a_sampler_are_recorded() {
+    let script = "
+import optuna
+def objective(trial):
+    x = trial.suggest_float('x', 0, 1)
+    trial.set_user_attr('c', [x - 2, x + 1])
+    return x
+sampler = optuna.samplers.NSGAIISampler(constraints_func=lambda trial: trial.user_attrs['c'])
+optuna.create_study(sampler=sampler).optimize(objective, n_trials=100)
+";
+    let scene = Scene::new("interop-program-constraints");
+    let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
+    let constraints = trial["constraints"].as_array().unwrap();
+    let x = trial["params"]["x"].as_f64().unwrap();
+    let found: Vec<Option<f64>> = constraints.iter().map(|it| it["value"].as_f64()).collect();
+    assert_eq!(found, [Some(x - 2.0), Some(x + 1.0)], "{trial}");
+}
+
+#[test]
+fn the_client_has_optuna_s_names() {
+    let script = r#"
+import math
+from trialbox import Trial, TrialPruned, objective
+
+@objective
+def train(trial: Trial):
+    a = trial.suggest_float("a", -1, 1, step=0.5)
+    b = trial.suggest_int("b", 1, 64, log=True)
+    c = trial.suggest_categorical("c", ["x", 3, 0.5, True, None])
+    assert trial.suggest_int("b", 1, 64, log=True) == b == trial.params["b"]
+    assert math.isinf(trial.remaining_seconds)
+    assert trial.checkpoint_dir is None and not trial.is_resumed
+    trial.report(0.25, 3)
+    trial.report(0.5, 3)
+    trial.set_user_attr("list", [1, {"k": "é"}])
+    trial.set_constraint("size", -1)
+    print("this is not a result: 9")
+    return a, float(b)
+
+if __name__ == "__main__":
+    train.run()
+"#;
+    let scene = Scene::new("interop-program-client");
+    let flags = ["--direction", "minimize", "--direction", "maximize"];
+    let ran = run_python(&scene, &flags, script);
+    let trial = &ran.json()[0];
+    assert_eq!(trial["state"], json!("COMPLETE"), "{ran:?}");
+    let (a, b) = (trial["params"]["a"].as_f64(), trial["params"]["b"].as_f64());
+    assert_eq!(trial["values"], json!([a, b]));
+    assert_eq!(trial["user_attrs"]["list"], json!([1, {"k": "é"}]));
+    let kept: &Value = &scene.json(&["trial", "show", "0", "--study-name", "s"])[0];
+    assert_eq!(kept["intermediate_values"], json!([[3, 0.25]]));
+}
+
+#[test]
+fn an_exception_is_the_trial_s_failure_with_its_own_lines() {
+    let script = "from trialbox import objective\n\ndef load():\n    raise ValueError('no data')\n
+@objective\ndef train(trial):\n    load()\n\ntrain.run()\n";
+    let scene = Scene::new("interop-program-exception");
+    let ran = run_python(&scene, &[], script);
+    assert_eq!(ran.code, Some(1));
+    let failure = &ran.json()[0]["failure"];
+    assert_eq!(
+        (&failure["code"], &failure["message"]),
+        (&json!("E-GUEST"), &json!("ValueError: no data"))
+    );
+    let lines: Vec<&str> = failure["backtrace"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    for (line, end) in
+        lines.iter().zip(["train.py:4 in load", "train.py:8 in train", "train.py:10 in <module>"])
+    {
+        assert!(line.ends_with(end), "{line}");
+    }
+}
+
+#[test]
+fn a_value_that_is_not_a_number_and_a_script_outside_a_trial_say_so() {
+    let scene = Scene::new("interop-program-value");
+    let script = "from trialbox import objective\n@objective\ndef train(trial):\n    return None\ntrain.run()\n";
+    let failure = &run_python(&scene, &[], script).json()[0]["failure"];
+    let want = "TypeError: expected a number, or a sequence of numbers, as the objective's value, found None";
+    assert_eq!(failure["message"], json!(want));
+
+    let client = crate::scene::root().join("guest-sdk/python");
+    let mut python = std::process::Command::new("python3");
+    python.arg("train.py").env("PYTHONPATH", client).current_dir(&scene.folder);
+    let ran = Ran::from(python.output().unwrap());
+    ran.assert_error(
+        1,
+        &["expected to run inside a trial; start it with: trialbox run -- python train.py"],
+    );
+}
+
+#[test]
+fn an_objective_can_be_called_with_fixed_parameters() {
+    let scene = Scene::new("interop-program-fixed");
+    let script = "
+from trialbox import objective
+@objective
+def train(trial):
+    trial.report(1.0, 0)
+    return trial.suggest_float('x', 0, 1) + (trial.suggest_categorical('k', ['a', 'b']) == 'b')
+assert train(x=0.5, k='b') == 1.5
+for wrong in ({'x': 2.0, 'k': 'a'}, {'x': 0.5, 'k': 'c'}, {'k': 'a'}):
+    try:
+        train(**wrong)
+    except ValueError as error:
+        print(error)
+";
+    std::fs::write(scene.path("train.py"), script).unwrap();
+    let mut python = std::process::Command::new("python3");
+    let client = crate::scene::root().join("guest-sdk/python");
+    python.arg("train.py").env("PYTHONPATH", client).current_dir(&scene.folder);
+    let ran = Ran::from(python.output().unwrap());
+    let want = "parameter 'x': expected a value from 0 to 1, found 2.0\n\
+                parameter 'k': expected one of ['a', 'b'], found 'c'\n\
+                parameter 'x' was not given a value\n";
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), want), "{ran:?}");
+}
