@@ -113,10 +113,8 @@ optuna.create_study(sampler=sampler).optimize(objective, n_trials=100)
 ";
     let scene = Scene::new("interop-program-constraints");
     let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
-    let constraints = trial["constraints"].as_array().unwrap();
     let x = trial["params"]["x"].as_f64().unwrap();
-    let found: Vec<Option<f64>> = constraints.iter().map(|it| it["value"].as_f64()).collect();
-    assert_eq!(found, [Some(x - 2.0), Some(x + 1.0)], "{trial}");
+    assert_eq!(trial["constraints"], json!({"0": x - 2.0, "1": x + 1.0}), "{trial}");
 }
 
 #[test]
@@ -173,9 +171,9 @@ fn an_exception_is_the_trial_s_failure_with_its_own_lines() {
         .iter()
         .map(|line| line.as_str().unwrap())
         .collect();
-    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert_eq!(lines.len(), 2, "{lines:?}");
     for (line, end) in
-        lines.iter().zip(["train.py:4 in load", "train.py:8 in train", "train.py:10 in <module>"])
+        lines.iter().zip(["train.py:4 in load", "train.py:8 in train"])
     {
         assert!(line.ends_with(end), "{line}");
     }
