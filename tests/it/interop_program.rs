@@ -172,9 +172,7 @@ fn an_exception_is_the_trial_s_failure_with_its_own_lines() {
         .map(|line| line.as_str().unwrap())
         .collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    for (line, end) in
-        lines.iter().zip(["train.py:4 in load", "train.py:8 in train"])
-    {
+    for (line, end) in lines.iter().zip(["train.py:4 in load", "train.py:8 in train"]) {
         assert!(line.ends_with(end), "{line}");
     }
 }
@@ -222,4 +220,22 @@ for wrong in ({'x': 2.0, 'k': 'a'}, {'x': 0.5, 'k': 'c'}, {'k': 'a'}):
                 parameter 'k': expected one of ['a', 'b'], found 'c'\n\
                 parameter 'x' was not given a value\n";
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), want), "{ran:?}");
+}
+
+#[test]
+fn the_example_of_a_script_runs_with_only_its_first_line_changed() {
+    let scene = Scene::new("interop-program-example");
+    let folder = crate::scene::root().join("examples/program");
+    let script = folder.join("train.py").display().to_string();
+    let words = ["--", "python3", &script, "--optuna-db", "x.db", "--optuna-study-name", "curve"];
+    let flags = ["run", "--as-optuna", "-n", "8", "--format", "json"];
+    let ran = scene.trialbox(&[&flags[..], &words].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let trials = ran.json();
+    assert_eq!(trials.len(), 8);
+    assert!(trials.iter().any(|trial| trial["user_attrs"]["n_weights"].is_u64()));
+    let line = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let (before, after) = (line("before.sbatch"), line("after.sbatch"));
+    let (head, command) = before.split_once("python").unwrap();
+    assert!(after.starts_with(head) && after.ends_with(command), "{after}");
 }

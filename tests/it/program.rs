@@ -453,3 +453,13 @@ fn every_request_of_the_protocol_s_page_gets_an_answer_of_its_form() {
         assert_eq!(keys(&answer), keys(&shown), "{request}");
     }
 }
+
+#[test]
+fn the_example_of_a_shell_script_runs() {
+    let scene = Scene::new("program-example");
+    let script = crate::scene::root().join("examples/program/train.sh").display().to_string();
+    let ran = run_script(&scene, &[], &format!("exec {script}"));
+    let trial = &ran.json()[0];
+    assert_eq!(trial["state"], json!("COMPLETE"), "{ran:?}");
+    assert_eq!(trial["n_reports"], json!(5));
+}
