@@ -1,4 +1,4 @@
-//! Objectives that are programs: the ways in which they take parameters and give values, and all ways in which they end.
+//! Objectives that are programs: how they take parameters and give values, and all ways in which they end.
 
 use crate::scene::{Ran, Scene};
 use serde_json::{Value, json};
@@ -194,7 +194,8 @@ fn each_broken_rule_of_the_protocol_has_its_code() {
     let message = "the program exited with status 3 after it had reported its result";
     check_failure("status", &[], &status, "E-EXIT", message);
     let broken = format!("{SEND}send 'loss: 0.5'; sleep 60");
-    let message = "the program sent an invalid message: expected a request as a JSON object on one line, found `loss: 0.5`";
+    let message = "the program sent an invalid message: expected a request as a JSON object on one line, \
+                   found `loss: 0.5`";
     check_failure("broken", &[], &broken, "E-DATA", message);
     let version = format!(r#"{SEND}send '{{"call": "trial", "protocol": 2}}'; sleep 60"#);
     check_failure(

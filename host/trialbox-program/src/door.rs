@@ -46,7 +46,7 @@ impl Door for Program {
             return Err(Rejection::new(
                 RejectionCode::Capability,
                 "expected an objective that gives the same bits on every machine, found a program",
-                "leave --deterministic away, or choose a study that does not remember it; only WebAssembly can promise that",
+                "choose a study that is not deterministic; only WebAssembly can promise that",
             ));
         }
         self.config.limits = limits;

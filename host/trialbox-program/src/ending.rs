@@ -92,8 +92,8 @@ impl Ending {
 
 const AFTER_RESULT: &str = " after it had reported its result";
 
-const HOW_TO_REPORT: &str = "print the value as the last line and use --value last-line, run `trialbox result VALUE`, \
-                             or use the Python client";
+const HOW_TO_REPORT: &str = "have it print the value as its last line (value source `last-line`), run \
+                             `trialbox result VALUE`, or use the Python client";
 
 /// Returns the failure of a trial that reached the time limit.
 pub(crate) fn timed_out(allowed: u64) -> Failure {

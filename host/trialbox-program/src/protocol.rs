@@ -544,7 +544,8 @@ mod tests {
             (Answer::Value(Json::Null), "{\"value\": null}\n"),
             (
                 Answer::Trial(facts),
-                "{\"protocol\": 1, \"trial\": 3, \"seed\": 7, \"directions\": [\"maximize\"], \"params\": {\"lr\": 0.5}, \
+                "{\"protocol\": 1, \"trial\": 3, \"seed\": 7, \"directions\": [\"maximize\"], \
+                 \"params\": {\"lr\": 0.5}, \
                  \"checkpoint\": \"/c/3\", \"resumed\": false}\n",
             ),
         ] {

@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 const BINARY: &str = "host/trialbox/src/";
 
 /// The crates that do not name them.
-const LIBRARIES: [&str; 4] = [
+const LIBRARIES: [&str; 5] = [
     "host/trialbox-core/src/",
     "host/trialbox-samplers/src/",
     "host/trialbox-storage/src/",
+    "host/trialbox-program/src/",
     "host/trialbox-runtime/src/",
 ];
 

@@ -19,7 +19,7 @@ pub(crate) struct ProgramArgs {
     #[arg(long, value_name = "NAME=RANGE", value_parser = parse_space)]
     space: Vec<SpaceArg>,
 
-    /// Where a program leaves its value: protocol, last-line, pattern:REGEX or file:PATH
+    /// Place of a program's value: protocol, last-line, pattern:REGEX or file:PATH
     ///
     /// `last-line` is that of standard output. A pattern's first group is the value. A file holds JSON.
     /// [default: last-line with --space, else protocol]

@@ -21,8 +21,8 @@ pub(crate) fn module_digest(artifact: &Artifact) -> String {
     format!("sha256:{}", artifact.sha256)
 }
 
-/// The digest of a study's module if its objective is a program. Programs change all the time, and their users expect to
-/// continue; what ran is in each trial's provenance.
+/// The digest of a study's module if its objective is a program. Programs change all the time, and their users expect
+/// to continue; what ran is in each trial's provenance.
 pub(crate) const PROGRAM: &str = "program";
 
 /// Returns the digest by which a study recognises its objective.

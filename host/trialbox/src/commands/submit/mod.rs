@@ -136,7 +136,7 @@ const USUAL: [&str; 18] = [
 
 const HEADING: &str = "Submission";
 
-const WORDS: &str = "Other flags of sbatch, or a program as the objective, or both: -- --mail-type=END -- python train.py";
+const WORDS: &str = "Flags of sbatch, or a program as the objective, or both: -- --mail-type=END -- python train.py";
 
 /// The study before the submission, of which nothing may exist yet.
 struct StudyPreview {

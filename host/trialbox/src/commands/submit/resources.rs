@@ -42,8 +42,8 @@ pub(crate) struct SlurmArgs {
     sbatch: Vec<String>,
 }
 
-/// Divides the words after `--` into flags of sbatch, which start with a dash, and behind a second `--` the command of a
-/// program. Without flags of sbatch the command follows immediately.
+/// Divides the words after `--` into flags of sbatch, which start with a dash, and behind a second `--` the command of
+/// a program. Without flags of sbatch the command follows immediately.
 pub(super) fn split_words(words: Vec<OsString>) -> (Vec<OsString>, Vec<OsString>) {
     let starts_with_flag = words.first().is_some_and(|word| word.as_bytes().starts_with(b"-"));
     if !starts_with_flag {

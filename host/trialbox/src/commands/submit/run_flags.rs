@@ -6,8 +6,8 @@ use crate::commands::RunArgs;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, FromArgMatches, error::ErrorKind};
 
-/// The flags of `run` that tasks do not get: one process may use them, or `submit` decides them. The words after `--` are
-/// divided first.
+/// The flags of `run` that tasks do not get: one process may use them, or `submit` decides them. The words after `--`
+/// are divided first.
 const NOT_FOR_TASKS: [&str; 5] =
     ["n_trials", "max_trials", "overrule", "allow_module_change", "command"];
 

@@ -62,7 +62,7 @@ macro_rules! records {
 }
 
 records! {
-    /// Whether the trial should stop early (`should-prune`, inside a trial).
+    /// The pruner's advice to a script (`should-prune`, inside a trial).
     Advice(Advice),
     /// A trial was taken for an objective outside the sandbox (`trial ask`).
     Asked(Asked),
