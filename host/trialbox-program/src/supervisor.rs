@@ -139,12 +139,12 @@ impl Supervision {
         while self.exit.is_none() {
             let wait = self.next_look.saturating_duration_since(Instant::now());
             match self.children.wait(wait, true) {
-                Woken::ByHost => match command_of_host() {
+                Woken::Host => match command_of_host() {
                     Some(TERMINATE) => self.terminate(),
                     _ => break,
                 },
-                Woken::ByChildren => self.reap(),
-                Woken::ByTime => self.look_at_memory(),
+                Woken::Children => self.reap(),
+                Woken::Time => self.look_at_memory(),
             }
         }
         let left_behind =
@@ -202,11 +202,11 @@ impl Supervision {
     }
 }
 
-/// The end of a wait.
+/// The cause that ended a wait.
 enum Woken {
-    ByHost,
-    ByChildren,
-    ByTime,
+    Host,
+    Children,
+    Time,
 }
 
 /// The signal that a child has ended, as something that can be polled.
@@ -236,12 +236,12 @@ impl Children {
             (Ok(_), true, _) => {
                 let mut signals = [0; 64];
                 let _ = self.ended.read(&mut signals);
-                Woken::ByChildren
+                Woken::Children
             }
-            (Ok(_), false, true) => Woken::ByHost,
+            (Ok(_), false, true) => Woken::Host,
             // A signal: look for children, which costs one call.
-            (Err(Errno::INTR), ..) => Woken::ByChildren,
-            _ => Woken::ByTime,
+            (Err(Errno::INTR), ..) => Woken::Children,
+            _ => Woken::Time,
         }
     }
 }
