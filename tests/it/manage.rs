@@ -1,6 +1,6 @@
 //! Commands that change studies as a whole, and trials that are asked for and told.
 
-use crate::scene::{Scene, guest};
+use crate::scene::{Ran, Scene, guest};
 use serde_json::{Value, json};
 
 /// A study of three trials in `study.db`: two COMPLETE, one WAITING.
@@ -14,6 +14,13 @@ fn three_trials(test: &str) -> Scene {
 
 fn enqueue(scene: &Scene, more: &[&str]) -> Value {
     scene.json(&[&["trial", "enqueue", "--storage", "study.db"], more].concat()).remove(0)
+}
+
+/// Runs a command that succeeds.
+fn succeed(scene: &Scene, arguments: &[&str]) -> Ran {
+    let ran = scene.trialbox(arguments);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran
 }
 
 /// What `study export` writes, without the study's line.
@@ -59,13 +66,6 @@ fn what_is_exported_is_imported_as_it_was() {
     assert_eq!((&imported[0]["created"], &imported[0]["n_trials"]), (&json!(true), &json!(3)));
     let again = scene.trialbox(&["study", "export", "--storage", "new.db", "--format", "json"]);
     assert_eq!(again.stdout, ran.stdout);
-    // Once more adds them to the study that is there.
-    scene.json(&["study", "import", "trials.jsonl", "--storage", "new.db"]);
-    let numbers: Vec<Value> = exported(&scene, "new.db", "quadratic")
-        .iter()
-        .map(|trial| trial["number"].clone())
-        .collect();
-    assert_eq!(numbers, [0, 1, 2, 3, 4, 5].map(Value::from));
     std::fs::write(scene.path("bad.jsonl"), "{\"state\": \"COMPLETE\"}\n").unwrap();
     scene
         .trialbox(&["study", "import", "bad.jsonl", "--storage", "new.db", "--study-name", "s"])
@@ -73,6 +73,99 @@ fn what_is_exported_is_imported_as_it_was() {
             2,
             &["`bad.jsonl` cannot be imported: line 1: expected an array as `values`"],
         );
+}
+
+#[test]
+fn an_import_adds_only_what_the_study_does_not_have() {
+    let scene = three_trials("manage-import-again");
+    let export = ["study", "export", "--format", "json", "--output", "trials.jsonl"];
+    succeed(&scene, &[&export[..], &["--storage", "study.db"]].concat());
+    let import = ["study", "import", "trials.jsonl", "--storage"];
+    scene.json(&[&import[..], &["new.db"]].concat());
+    let again = scene.trialbox(&[&import[..], &["new.db"]].concat());
+    let said = "added no trials to study `quadratic`: it already has the 3 trials of the file\n";
+    assert_eq!((again.code, again.stdout.as_str()), (Some(0), said));
+    // The study of the export has the trial that waited in another state by now.
+    scene.json(&["run", &guest("quadratic"), "--storage", "study.db", "-n", "2"]);
+    let same = scene.json(&[&import[..], &["study.db"]].concat()).remove(0);
+    assert_eq!((&same["n_trials"], &same["n_present"]), (&json!(0), &json!(3)));
+    // What was added since is new to the copy, and the trial that has run there counts as that which waited.
+    scene.json(&["run", &guest("quadratic"), "--storage", "new.db", "-n", "1"]);
+    succeed(&scene, &[&export[..], &["--storage", "study.db"]].concat());
+    let more = scene.json(&[&import[..], &["new.db"]].concat()).remove(0);
+    assert_eq!((&more["n_trials"], &more["n_present"]), (&json!(2), &json!(2)));
+    let numbers: Vec<Value> = exported(&scene, "new.db", "quadratic")
+        .iter()
+        .map(|trial| trial["number"].clone())
+        .collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4].map(Value::from));
+}
+
+#[test]
+fn an_import_into_another_kind_of_study_is_refused_and_adds_nothing() {
+    let scene = three_trials("manage-import-other");
+    let export = ["study", "export", "--format", "json", "--output", "trials.jsonl"];
+    succeed(&scene, &[&export[..], &["--storage", "study.db"]].concat());
+    let import = ["study", "import", "trials.jsonl", "--storage", "other.db", "--study-name"];
+    for (study, directions, said) in [
+        (
+            "max",
+            &["maximize"][..],
+            "expected the directions of study `max` (maximize), found minimize in the file",
+        ),
+        (
+            "two",
+            &["minimize", "minimize"],
+            "expected the directions of study `two` (minimize, minimize), found minimize in the file",
+        ),
+    ] {
+        let create = ["study", "create", "--storage", "other.db", "--study-name", study];
+        let direction: Vec<&str> = [&["--direction"], directions].concat();
+        scene.json(&[&create[..], &direction].concat());
+        let refused = scene.trialbox(&[&import[..], &[study]].concat());
+        refused.assert_error(2, &[said, "another --study-name"]);
+    }
+    let ask = |study: &str, space: &str| {
+        let create = ["study", "create", "--storage", "other.db", "--study-name", study];
+        scene.json(&create);
+        let ask = ["trial", "ask", "--storage", "other.db", "--study-name", study];
+        scene.json(&[&ask[..], &["--search-space", space]].concat());
+    };
+    ask("int", r#"{"x": {"type": "int", "low": -10, "high": 10}}"#);
+    let kinds = "parameter `x`: int -10 to 10 in the study, float -10.0 to 10.0 in the file";
+    scene.trialbox(&[&import[..], &["int"]].concat()).assert_error(2, &[kinds]);
+    for study in ["max", "two"] {
+        assert!(exported(&scene, "other.db", study).is_empty(), "{study}");
+    }
+    assert_eq!(exported(&scene, "other.db", "int").len(), 1);
+    ask("narrow", r#"{"x": {"type": "float", "low": -1, "high": 1}}"#);
+    let added = scene.trialbox(&[&import[..], &["narrow"]].concat());
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let ranges = "parameter `x`: float -1.0 to 1.0 in the study, float -10.0 to 10.0 in the file";
+    assert!(added.stderr.contains(ranges), "{}", added.stderr);
+    assert_eq!(exported(&scene, "other.db", "narrow").len(), 4);
+}
+
+#[test]
+fn a_file_that_is_no_export_is_refused_with_the_way_that_works() {
+    let scene = three_trials("manage-import-foreign");
+    let export = ["study", "export", "--storage", "study.db", "--output"];
+    succeed(&scene, &[&export[..], &["trials.csv"]].concat());
+    succeed(&scene, &[&export[..], &["trials.jsonl", "--format", "json"]].concat());
+    let lines = std::fs::read(scene.path("trials.jsonl")).unwrap();
+    std::fs::write(scene.path("marked.jsonl"), [b"\xef\xbb\xbf", &lines[..]].concat()).unwrap();
+    std::fs::write(scene.path("optuna.json"), r#"[{"number": 0, "value": 1.5}]"#).unwrap();
+    let import = |file| scene.trialbox(&["study", "import", file, "--storage", "new.db"]);
+    for (file, said) in [
+        ("trials.csv", "`trials.csv` cannot be imported: it is a table of trials (CSV)"),
+        ("optuna.json", "`optuna.json` cannot be imported: it is one JSON array"),
+        ("study.db", "`study.db` cannot be imported: it is a database"),
+    ] {
+        import(file).assert_error(2, &[said, "trialbox study copy"]);
+    }
+    assert!(!scene.path("new.db").exists());
+    assert_eq!(import("marked.jsonl").code, Some(0));
+    assert_eq!(exported(&scene, "new.db", "quadratic"), exported(&scene, "study.db", "quadratic"));
 }
 
 #[test]

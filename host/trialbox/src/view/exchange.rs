@@ -5,10 +5,11 @@
 //! value as Python writes it: a NaN, an integer beyond 64 bits, a string with an unpaired surrogate.
 
 use crate::view::record::{Float, floats};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
+use trialbox_core::study::retry::{FAILED_TRIAL_ATTR, RESUMES_ATTR, RETRY_HISTORY_ATTR};
 use trialbox_core::study::trial::{TrialId, format_rfc3339, parse_datetime};
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, TrialNumber, TrialState,
@@ -23,17 +24,17 @@ const ESCAPE: &str = "$json";
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum ExportLine {
+pub(crate) enum ExportLine<'a> {
     /// The first line: the study.
-    Study(ExportedStudy),
+    Study(ExportedStudy<'a>),
     /// Each further line: a trial.
-    Trial(Box<ExportedTrial>),
+    Trial(Box<ExportedTrial<'a>>),
 }
 
 /// An exported study.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct ExportedStudy {
+pub(crate) struct ExportedStudy<'a> {
     /// The study's name.
     study: String,
     /// `minimize` or `maximize` for each objective.
@@ -41,15 +42,15 @@ pub(crate) struct ExportedStudy {
     /// The names of the objectives, if the study names them.
     metric_names: Option<Vec<String>>,
     /// The attributes that users attached, and those that all jobs of the study share.
-    user_attrs: BTreeMap<String, Value>,
+    user_attrs: BTreeMap<String, Strict<'a>>,
     /// The attributes of Optuna and its samplers.
-    system_attrs: BTreeMap<String, Value>,
+    system_attrs: BTreeMap<String, Strict<'a>>,
 }
 
 /// An exported trial.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(crate) struct ExportedTrial {
+pub(crate) struct ExportedTrial<'a> {
     /// The trial's number in its study, from 0.
     number: u32,
     /// `COMPLETE`, `PRUNED`, `FAIL`, `RUNNING` or `WAITING`.
@@ -63,22 +64,71 @@ pub(crate) struct ExportedTrial {
     /// The seconds from the trial's start to its end.
     duration_seconds: Option<f64>,
     /// The parameters by name, as the objective saw them.
-    params: BTreeMap<String, Value>,
+    params: BTreeMap<String, Strict<'a>>,
     /// The names of the parameters in the order in which the objective asked for them.
     params_order: Vec<String>,
     /// The parameters by name, as the database stores them.
     params_internal: BTreeMap<String, Float>,
     /// The range or the choices of each parameter, in Optuna's form.
-    distributions: BTreeMap<String, Value>,
+    distributions: BTreeMap<String, Strict<'a>>,
     /// The reported values as pairs of step and value.
     intermediate_values: Vec<(i64, Float)>,
     /// The attributes that the objective or a user attached.
-    user_attrs: BTreeMap<String, Value>,
+    user_attrs: BTreeMap<String, Strict<'a>>,
     /// The attributes of trialbox and of Optuna's samplers.
-    system_attrs: BTreeMap<String, Value>,
+    system_attrs: BTreeMap<String, Strict<'a>>,
 }
 
-/// The content of an exported file.
+/// A value of the database as strict JSON, its members in their order.
+#[derive(Debug)]
+struct Strict<'a>(Cow<'a, Json>);
+
+impl<'a> From<&'a Json> for Strict<'a> {
+    fn from(json: &'a Json) -> Self {
+        Strict(Cow::Borrowed(json))
+    }
+}
+
+impl Serialize for Strict<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.as_ref() {
+            Json::Null => serializer.serialize_unit(),
+            Json::Bool(value) => serializer.serialize_bool(*value),
+            Json::Int(value) => serializer.serialize_i64(*value),
+            Json::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Json::String(text) => serializer.serialize_str(text),
+            Json::Array(items) => serializer.collect_seq(items.iter().map(Strict::from)),
+            Json::Object(members) if has_plain_keys(members) => serializer
+                .collect_map(members.iter().map(|(key, value)| (key, Strict::from(value)))),
+            Json::BigInt(_) | Json::Float(_) | Json::IllFormedString(_) | Json::Object(_) => {
+                serializer.collect_map([(ESCAPE, self.0.to_string())])
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for Strict<'_> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        serde_json::Value::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        serde_json::Value::json_schema(generator)
+    }
+}
+
+/// Returns whether no key is the escape, and none occurs twice.
+fn has_plain_keys(members: &[(String, Json)]) -> bool {
+    let keys: BTreeSet<&str> = members.iter().map(|(key, _)| key.as_str()).collect();
+    keys.len() == members.len() && !keys.contains(ESCAPE)
+}
+
+/// The content of an exported file. A trial that was RUNNING is RUNNING here; see [`as_copied`].
 #[derive(Debug, Default)]
 pub(crate) struct ImportedStudy {
     pub(crate) name: Option<String>,
@@ -104,16 +154,31 @@ pub(crate) fn encode(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
     text
 }
 
-fn encode_line(line: &ExportLine) -> String {
+fn encode_line(line: &ExportLine<'_>) -> String {
     // Only a map with keys that are no strings cannot be written, and no line has one.
-    let value = serde_json::to_value(line).unwrap_or_default();
-    format!("{value}\n")
+    let text = serde_json::to_string(line).unwrap_or_default();
+    format!("{text}\n")
 }
 
-fn encode_trial(trial: &FrozenTrial) -> ExportedTrial {
-    let by_name = |value: &dyn Fn(&Param) -> Value| {
-        trial.params.iter().map(|(name, param)| (name.clone(), value(param))).collect()
-    };
+/// Returns a text that two trials share if they are the same trial: everything but the numbers, which a copy changes.
+pub(crate) fn content(trial: &FrozenTrial) -> String {
+    let mut trial = trial.clone();
+    trial.number = TrialNumber(0);
+    for attr in [FAILED_TRIAL_ATTR, RETRY_HISTORY_ATTR, RESUMES_ATTR] {
+        trial.system_attrs.remove(attr);
+    }
+    // SQLite does not keep the sign of a zero.
+    trial.values.iter_mut().for_each(drop_sign_of_zero);
+    trial.params.iter_mut().for_each(|(_, param)| drop_sign_of_zero(&mut param.internal));
+    trial.intermediate_values.values_mut().for_each(drop_sign_of_zero);
+    encode_line(&ExportLine::Trial(Box::new(encode_trial(&trial))))
+}
+
+fn drop_sign_of_zero(value: &mut f64) {
+    *value += 0.0;
+}
+
+fn encode_trial(trial: &FrozenTrial) -> ExportedTrial<'_> {
     let internal = trial.params.iter().map(|(name, param)| (name.clone(), Float(param.internal)));
     let steps = trial.intermediate_values.iter();
     ExportedTrial {
@@ -123,17 +188,25 @@ fn encode_trial(trial: &FrozenTrial) -> ExportedTrial {
         datetime_start: trial.datetime_start.map(format_rfc3339),
         datetime_complete: trial.datetime_complete.map(format_rfc3339),
         duration_seconds: trial.duration().map(|duration| duration.as_secs_f64()),
-        params: by_name(&|param| escape(&param.external())),
+        params: by_name(trial, Param::external),
         params_order: trial.params.iter().map(|(name, _)| name.clone()).collect(),
         params_internal: internal.collect(),
-        distributions: by_name(&|param| {
-            let json = Json::parse(&param.distribution.to_json_text());
-            escape(&json.unwrap_or(Json::Null))
+        distributions: by_name(trial, |param| {
+            Json::parse(&param.distribution.to_json_text()).unwrap_or(Json::Null)
         }),
         intermediate_values: steps.map(|(step, value)| (*step, Float(*value))).collect(),
         user_attrs: attrs(&trial.user_attrs),
         system_attrs: attrs(&trial.system_attrs),
     }
+}
+
+/// Returns a value of each parameter by its name.
+fn by_name(
+    trial: &FrozenTrial,
+    value: impl Fn(&Param) -> Json,
+) -> BTreeMap<String, Strict<'static>> {
+    let values = trial.params.iter();
+    values.map(|(name, param)| (name.clone(), Strict(Cow::Owned(value(param))))).collect()
 }
 
 /// Reads the lines of a study; the line of the study itself may be missing.
@@ -147,7 +220,7 @@ pub(crate) fn decode(text: &str) -> Result<ImportedStudy, String> {
         let json = Json::parse(line).map_err(|error| place(error.to_string()))?;
         match json.get("event").and_then(Json::as_str) {
             Some("study") => decode_study(&json, &mut imported).map_err(place)?,
-            _ => imported.trials.push(as_copied(decode_trial(&json).map_err(place)?)),
+            _ => imported.trials.push(decode_trial(&json).map_err(place)?),
         }
     }
     Ok(imported)
@@ -184,7 +257,10 @@ fn decode_trial(json: &Json) -> Result<FrozenTrial, String> {
         .ok_or_else(|| format!("expected the state of a trial, found `{state}`"))?;
     let values =
         array(json, "values")?.iter().map(read_float).collect::<Result<Vec<f64>, String>>()?;
-    let trial = FrozenTrial {
+    if values.iter().any(|value| value.is_nan()) {
+        return Err("a final value is NaN".to_owned());
+    }
+    Ok(FrozenTrial {
         id: TrialId(0),
         number: TrialNumber(
             json.get("number").and_then(Json::as_i64).and_then(|n| n.try_into().ok()).unwrap_or(0),
@@ -200,33 +276,7 @@ fn decode_trial(json: &Json) -> Result<FrozenTrial, String> {
             .iter()
             .map(decode_step)
             .collect::<Result<BTreeMap<i64, f64>, String>>()?,
-    };
-    check(&trial)?;
-    Ok(trial)
-}
-
-/// Checks the rules of Optuna's `add_trial`, which the readers of a database rely on.
-fn check(trial: &FrozenTrial) -> Result<(), String> {
-    let has_ended = trial.state.is_finished();
-    if trial.values.iter().any(|value| value.is_nan()) {
-        return Err("a final value is NaN".to_owned());
-    }
-    if trial.state == TrialState::Complete && trial.values.is_empty() {
-        return Err("a COMPLETE trial has no values".to_owned());
-    }
-    if trial.state == TrialState::Fail && !trial.values.is_empty() {
-        return Err("a FAIL trial has values".to_owned());
-    }
-    if has_ended && (trial.datetime_start.is_none() || trial.datetime_complete.is_none()) {
-        return Err(format!(
-            "a trial that is {} needs the times of its start and its end",
-            trial.state
-        ));
-    }
-    if !has_ended && trial.datetime_complete.is_some() {
-        return Err(format!("a trial that is {} cannot have a time of its end", trial.state));
-    }
-    Ok(())
+    })
 }
 
 fn decode_params(json: &Json) -> Result<Vec<(String, Param)>, String> {
@@ -272,26 +322,8 @@ fn read_float(json: &Json) -> Result<f64, String> {
     }
 }
 
-fn attrs(attrs: &BTreeMap<String, Json>) -> BTreeMap<String, Value> {
-    attrs.iter().map(|(key, value)| (key.clone(), escape(value))).collect()
-}
-
-/// Returns a value as strict JSON.
-fn escape(json: &Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::from(*value),
-        Json::Int(value) => Value::from(*value),
-        Json::Float(value) if value.is_finite() => Value::from(*value),
-        Json::String(text) => Value::from(text.clone()),
-        Json::Array(items) => items.iter().map(escape).collect(),
-        Json::Object(members) if members.iter().all(|(key, _)| key != ESCAPE) => {
-            Value::Object(members.iter().map(|(key, value)| (key.clone(), escape(value))).collect())
-        }
-        Json::BigInt(_) | Json::Float(_) | Json::IllFormedString(_) | Json::Object(_) => {
-            Value::Object(Map::from_iter([(ESCAPE.to_owned(), Value::from(json.to_string()))]))
-        }
-    }
+fn attrs(attrs: &BTreeMap<String, Json>) -> BTreeMap<String, Strict<'_>> {
+    attrs.iter().map(|(key, value)| (key.clone(), value.into())).collect()
 }
 
 fn unescape(json: &Json) -> Result<Json, String> {
@@ -340,89 +372,4 @@ fn read_time(json: &Json, key: &str) -> Result<Option<UtcDateTime>, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use trialbox_core::StudyId;
-
-    #[test]
-    fn a_study_comes_back_to_the_bit_through_strict_json() {
-        let choices = vec![Json::Null, 1i64.into(), 1.0.into(), f64::NAN.into(), "é".into()];
-        let param = |distribution: Distribution, internal| Param { distribution, internal };
-        let odd = Json::Object(vec![
-            ("$json".to_owned(), Json::from("plain text")),
-            ("big".to_owned(), Json::BigInt("9".repeat(30))),
-            ("half".to_owned(), Json::IllFormedString(vec![0x61, 0xd800])),
-            ("list".to_owned(), Json::Array(vec![f64::INFINITY.into(), true.into()])),
-        ]);
-        let at = parse_datetime("2026-11-24 01:02:03.000456");
-        let trial = FrozenTrial {
-            id: TrialId(0),
-            number: TrialNumber(0),
-            state: TrialState::Complete,
-            values: vec![f64::NEG_INFINITY, 0.1 + 0.2],
-            datetime_start: at,
-            datetime_complete: at,
-            params: vec![
-                (
-                    "z".to_owned(),
-                    param(Distribution::float(0.0, 1.0, false, None).expect("a range"), 5e-324),
-                ),
-                ("a".to_owned(), param(Distribution::categorical(choices).expect("choices"), 3.0)),
-            ],
-            user_attrs: BTreeMap::from([("odd".to_owned(), odd)]),
-            system_attrs: BTreeMap::from([("fixed_params".to_owned(), Json::Object(vec![]))]),
-            intermediate_values: BTreeMap::from([(-1, f64::NAN), (7, 1e308)]),
-        };
-        let study = StudyRecord {
-            id: StudyId(1),
-            name: "a\nb".to_owned(),
-            directions: vec![StudyDirection::Minimize, StudyDirection::Maximize],
-            user_attrs: BTreeMap::from([("trialbox:seed".to_owned(), Json::from(u64::MAX))]),
-            system_attrs: BTreeMap::new(),
-        };
-        let text = encode(&study, std::slice::from_ref(&trial));
-        for line in text.lines() {
-            serde_json::from_str::<Value>(line).expect("strict JSON");
-        }
-        let back = decode(&text).expect("it reads back");
-        assert_eq!((back.name.as_deref(), back.directions), (Some("a\nb"), Some(study.directions)));
-        assert_eq!(back.user_attrs, study.user_attrs.into_iter().collect::<Vec<_>>());
-        // As text, because NaN is not equal to itself.
-        assert_eq!(format!("{:?}", back.trials), format!("{:?}", [trial]));
-    }
-
-    /// Returns the line of a trial that holds nothing but its state and its start, which is JSON.
-    fn bare_line(state: &str, datetime_start: &str) -> String {
-        let head =
-            format!(r#"{{"state": "{state}", "values": [], "datetime_start": {datetime_start}, "#);
-        let params = r#""params_internal": {}, "params_order": [], "distributions": {}, "#;
-        let rest = r#""user_attrs": {}, "system_attrs": {}, "intermediate_values": []}"#;
-        head + params + rest
-    }
-
-    #[test]
-    fn a_malformed_line_is_named() {
-        let trial = bare_line("COMPLETE", "null");
-        for (text, problem) in [
-            ("{", "line 1: invalid JSON"),
-            ("\n{}", "line 2: expected a string as `state`"),
-            (&trial, "line 1: a COMPLETE trial has no values"),
-            (
-                &trial.replace("COMPLETE", "DONE"),
-                "line 1: expected the state of a trial, found `DONE`",
-            ),
-        ] {
-            let error = decode(text).expect_err("a malformed line");
-            assert!(error.starts_with(problem), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_running_trial_is_copied_as_a_failed_one() {
-        let line = bare_line("RUNNING", r#""2026-11-24T01:02:03Z""#);
-        let trial = decode(&line).expect("it reads").trials.remove(0);
-        assert_eq!(trial.state, TrialState::Fail);
-        assert_eq!(trial.datetime_complete, trial.datetime_start);
-        assert!(trial.datetime_complete.is_some());
-    }
-}
+mod tests;

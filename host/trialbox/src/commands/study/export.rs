@@ -1,22 +1,18 @@
-//! `trialbox study export | import`: trials as text, and back.
+//! `trialbox study export`: trials as text.
 
-use crate::args::storage::{StorageArgs, StudyArgs};
+use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
-use crate::view::exchange::{self, ImportedStudy};
+use crate::view::exchange;
 use crate::view::output::Output;
-use crate::view::record::Imported;
 use crate::view::trial::count;
-use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
-use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord};
-use trialbox_files::{open_named, read_named, write_named, write_to_device};
-use trialbox_storage::{Create, WaitCancellation};
+use trialbox_core::{FrozenTrial, Json, StudyRecord};
+use trialbox_files::{open_named, write_named, write_to_device};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
@@ -26,26 +22,6 @@ pub(crate) struct ExportArgs {
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ImportArgs {
-    #[command(flatten)]
-    storage: StorageArgs,
-
-    /// A file that `study export --format json` wrote; `-` for standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-
-    /// The study to add to, created if it does not exist [default: as in the file]
-    #[arg(
-        long,
-        visible_alias = "optuna-study-name",
-        value_name = "NAME",
-        env = "TRIALBOX_STUDY_NAME",
-        hide_env_values = true
-    )]
-    study_name: Option<String>,
 }
 
 impl ExportArgs {
@@ -76,9 +52,6 @@ impl ExportArgs {
     }
 }
 
-/// The largest file that is imported.
-const MAX_IMPORTED_BYTES: u64 = 4 << 30;
-
 /// Writes an export to the file of `--output`.
 ///
 /// A file is written aside and renamed, so a full disk leaves an earlier export whole; a device of the system, such as
@@ -104,96 +77,6 @@ fn is_database(path: &Path) -> bool {
     let mut start = [0; 16];
     let Ok(mut file) = open_named(path) else { return false };
     file.read_exact(&mut start).is_ok() && start == *HEADER
-}
-
-impl ImportArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let text = read_text(&self.file)?;
-        let imported = exchange::decode(&text).map_err(|problem| {
-            CommandError::usage(
-                format!("`{}` cannot be imported: {problem}", self.file.display()),
-                "give what `trialbox study export --format json` wrote",
-            )
-        })?;
-        let (name, trials) = (self.study_name.clone(), imported.trials.clone());
-        let Some(name) = name.or_else(|| imported.name.clone()) else {
-            return Err(CommandError::usage(
-                format!("`{}` does not name its study", self.file.display()),
-                "name it with --study-name",
-            ));
-        };
-        let mut storage =
-            self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
-        let created = match storage.open_study(&name) {
-            Err(StorageError::NoSuchStudy { .. }) => {
-                let study = new_study(&name, &imported)?;
-                check_n_objectives(&name, study.directions.len(), &imported)?;
-                storage.import_study(&study, &trials)?;
-                true
-            }
-            found => {
-                let found = found?;
-                check_n_objectives(&name, found.directions.len(), &imported)?;
-                storage.add_trials(found.id, &trials)?;
-                false
-            }
-        };
-        output.print(&Imported { study: name, created, n_trials: trials.len() });
-        Ok(ExitCode::Done)
-    }
-}
-
-fn read_text(path: &Path) -> Result<String, CommandError> {
-    let bad =
-        |problem: String| CommandError::usage(problem, "give a file, or - for standard input");
-    if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().lock().read_to_string(&mut text);
-        return read.map(|_| text).map_err(|error| bad(format!("cannot read `-`: {error}")));
-    }
-    let bytes = read_named(path, MAX_IMPORTED_BYTES).map_err(|error| bad(error.to_string()))?;
-    String::from_utf8(bytes)
-        .map_err(|error| bad(format!("cannot read `{}`: {error}", path.display())))
-}
-
-fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandError> {
-    let Some(directions) = imported.directions.clone() else {
-        return Err(CommandError::usage(
-            format!("study `{name}` does not exist, and the file does not say its directions"),
-            "create the study first with `trialbox study create`",
-        ));
-    };
-    Ok(NewStudy {
-        name: name.to_owned(),
-        directions,
-        // No attempt of the new trials has a checkpoint yet.
-        user_attrs: imported
-            .user_attrs
-            .iter()
-            .filter(|(key, _)| key != CHECKPOINT_DIR_ATTR)
-            .cloned()
-            .collect(),
-        system_attrs: imported.system_attrs.clone(),
-    })
-}
-
-fn check_n_objectives(
-    study: &str,
-    wanted: usize,
-    imported: &ImportedStudy,
-) -> Result<(), CommandError> {
-    let is_other = |trial: &&FrozenTrial| !trial.values.is_empty() && trial.values.len() != wanted;
-    match imported.trials.iter().find(is_other) {
-        Some(trial) => Err(CommandError::usage(
-            format!(
-                "trial {} of the file has {} values, but study `{study}` has {wanted} objectives",
-                trial.number,
-                trial.values.len()
-            ),
-            "choose another --study-name",
-        )),
-        None => Ok(()),
-    }
 }
 
 /// Returns the trials with the columns of Optuna's `trials_dataframe()`, nested ones sorted by name.

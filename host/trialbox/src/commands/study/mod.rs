@@ -3,6 +3,7 @@
 mod best;
 mod create;
 mod export;
+mod import;
 mod importance;
 mod manage;
 mod read;
@@ -11,7 +12,8 @@ mod stop;
 use crate::args::storage::StudyArgs;
 use crate::commands::study::best::BestArgs;
 use crate::commands::study::create::CreateArgs;
-use crate::commands::study::export::{ExportArgs, ImportArgs};
+use crate::commands::study::export::ExportArgs;
+use crate::commands::study::import::ImportArgs;
 use crate::commands::study::importance::ImportanceArgs;
 use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,

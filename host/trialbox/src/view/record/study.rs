@@ -232,15 +232,27 @@ pub(crate) struct Imported {
     pub(crate) created: bool,
     /// The number of added trials.
     pub(crate) n_trials: usize,
+    /// The number of trials in the file that the study already had. They are not added again.
+    pub(crate) n_present: usize,
 }
 
 impl Line for Imported {
     fn text(&self) -> String {
         let (n_trials, study) = (count(self.n_trials as u64, "trial"), &self.study);
-        if self.created {
-            format!("imported {n_trials} into the new study `{study}`")
-        } else {
-            format!("added {n_trials} to study `{study}`")
+        let n_present = count(self.n_present as u64, "trial");
+        match (self.created, self.n_trials, self.n_present) {
+            (true, ..) => format!("imported {n_trials} into the new study `{study}`"),
+            (false, _, 0) => format!("added {n_trials} to study `{study}`"),
+            (false, 0, _) => {
+                format!(
+                    "added no trials to study `{study}`: it already has the {n_present} of the file"
+                )
+            }
+            (false, ..) => {
+                format!(
+                    "added {n_trials} to study `{study}`, which already has {n_present} of the file"
+                )
+            }
         }
     }
 }
