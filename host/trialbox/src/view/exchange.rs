@@ -355,10 +355,11 @@ fn array<'a>(json: &'a Json, key: &str) -> Result<&'a [Json], String> {
 }
 
 fn members(json: &Json, key: &str) -> Result<Vec<(String, Json)>, String> {
-    match json.get(key).map(unescape).transpose()? {
-        Some(Json::Object(members)) => Ok(members),
-        _ => Err(format!("expected an object as `{key}`")),
-    }
+    let Some(Json::Object(members)) = json.get(key) else {
+        return Err(format!("expected an object as `{key}`"));
+    };
+    // A member may have the name of the escape, which only values are.
+    members.iter().map(|(key, value)| Ok((key.clone(), unescape(value)?))).collect()
 }
 
 fn read_time(json: &Json, key: &str) -> Result<Option<UtcDateTime>, String> {

@@ -65,6 +65,14 @@ fn bare_line(state: &str, datetime_start: &str) -> String {
 }
 
 #[test]
+fn an_attribute_may_have_the_name_of_the_escape() {
+    let line = bare_line("WAITING", "null")
+        .replace(r#""user_attrs": {}"#, r#""user_attrs": {"$json": "no JSON"}"#);
+    let trial = decode(&line).expect("it reads").trials.remove(0);
+    assert_eq!(trial.user_attrs.get(ESCAPE), Some(&Json::from("no JSON")));
+}
+
+#[test]
 fn a_malformed_line_is_named() {
     let trial = bare_line("COMPLETE", "null");
     for (text, problem) in [
