@@ -419,3 +419,27 @@ fn a_heartbeat_is_renewed_for_one_trial_only() {
         running.iter().map(|trial| trial.heartbeat.as_ref().unwrap().stamp == old).collect();
     assert_eq!(is_old, [true, false, true]);
 }
+
+#[test]
+fn finished_trials_are_counted_anew_when_another_program_has_removed_or_moved_the_last() {
+    let copy = "INSERT INTO trials
+        SELECT 3, 1, study_id, state, datetime_start, datetime_complete FROM trials WHERE trial_id = 1";
+    for (change, n_trials) in [
+        ("DELETE FROM trials WHERE trial_id = 2".to_owned(), 1),
+        ("UPDATE trials SET study_id = 77 WHERE trial_id = 2".to_owned(), 1),
+        (format!("DELETE FROM trials WHERE trial_id = 2; {copy}"), 2),
+    ] {
+        let path = fresh("counted-anew");
+        let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+        let id = study(&mut storage);
+        // All end at the same moment, so a row in the place of the last looks like it.
+        assert_eq!(work(&path, "w", 2, None), [0, 1]);
+        let full = |n_trials| TrialStart::BudgetReached { n_trials };
+        assert_eq!(storage.begin_trial(id, &request("o", Some(0))).unwrap(), full(2));
+        // As Python does it.
+        let change = format!("PRAGMA foreign_keys = 0; {change}");
+        Connection::open(&path).unwrap().execute_batch(&change).unwrap();
+        let again = storage.begin_trial(id, &request("o", Some(0))).unwrap();
+        assert_eq!(again, full(n_trials), "{change}");
+    }
+}
