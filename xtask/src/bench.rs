@@ -260,7 +260,8 @@ fn save(name: &str, raw: &Value) -> Result<()> {
     Ok(())
 }
 
-fn build_release() -> Result<PathBuf> {
+/// Builds trialbox as it is released, and returns its path.
+pub(crate) fn build_release() -> Result<PathBuf> {
     cargo(["build", "--release", "--package", "trialbox"])?;
     Ok(root().join("target/release/trialbox"))
 }

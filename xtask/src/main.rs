@@ -4,9 +4,11 @@
 mod bench;
 mod checks;
 mod demo;
+mod differential;
 mod fuse;
 mod fuzz;
 mod guests;
+mod mutants;
 mod picture;
 mod python;
 mod shell;
@@ -56,6 +58,10 @@ enum Command {
         #[arg(long, value_name = "N", default_value_t = 30)]
         seconds: u32,
     },
+    /// Write random studies with releases of Optuna and with trialbox, read them with both, and print differences
+    Differential(differential::DifferentialArgs),
+    /// Change the light crates in small ways, and list the changes that no light test notices
+    Mutants(mutants::MutantsArgs),
     /// Run experiments that print ratios measured in one run
     Bench {
         /// The experiment [default: trial, guest, sandbox, reports and herd]
@@ -93,6 +99,8 @@ fn main() -> Result<()> {
         Command::Picture => picture::run(),
         Command::BuildGuests => guests::build_all().map(|_| ()),
         Command::Fuzz { targets, seconds } => fuzz::run_named(&targets, seconds),
+        Command::Differential(arguments) => arguments.run(),
+        Command::Mutants(arguments) => arguments.run(),
         Command::Bench { experiment, words } => bench::run_named(experiment, &words),
     }
 }

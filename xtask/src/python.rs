@@ -17,17 +17,30 @@ const PACKAGES: [&str; 5] = [
 
 /// Makes the environment unless it is there, and returns its interpreter.
 pub(crate) fn install() -> Result<PathBuf> {
-    let venv = root().join("target/venv");
+    install_in("target/venv", &PACKAGES)
+}
+
+/// Makes the environment of another release of Optuna unless it is there, and returns its interpreter.
+pub(crate) fn install_release(release: &str) -> Result<PathBuf> {
+    let package = format!("optuna=={release}");
+    if PACKAGES.contains(&package.as_str()) {
+        return install();
+    }
+    install_in(&format!("target/venvs/optuna-{release}"), &[&package])
+}
+
+fn install_in(folder: &str, packages: &[&str]) -> Result<PathBuf> {
+    let venv = root().join(folder);
     let python = venv.join("bin/python");
     let stamp = venv.join("installed");
-    let wanted = PACKAGES.join("\n");
+    let wanted = packages.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
         return Ok(python);
     }
     run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES))?;
+        .args(packages))?;
     std::fs::write(stamp, wanted)?;
     Ok(python)
 }
