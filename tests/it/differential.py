@@ -455,7 +455,7 @@ class Drive:
                     # Constraints count since 4.2, and in another way since 5.0.
                     answer["best"] = ours["best"]
                 who = f"written by {writer}, read by {version} | trialbox"
-                self.differ(who, name, difference(answer, ours))
+                self.differ(who, name, difference(*self.comparable(version, answer, ours)))
             if export is not None:
                 self.import_into(copy, name, export, copied)
         if copied:
@@ -466,7 +466,17 @@ class Drive:
                     if "best" in answer:
                         answer["best"] = ours["best"]
                     who = f"written by trialbox, read by {version} | trialbox"
-                    self.differ(who, name, difference(answer, ours))
+                    self.differ(who, name, difference(*self.comparable(version, answer, ours)))
+
+    def comparable(self, version, theirs, ours):
+        """Both answers. Old releases read parameters in no order, and fail on rows that 5.0 reads."""
+        if version == self.newest:
+            return theirs, ours
+        if UNREADABLE in theirs:
+            return theirs, theirs
+        unordered = lambda trial: {**trial, "params": sorted(trial["params"], key=str)}  # noqa: E731
+        sort = lambda answer: {**answer, "trials": [unordered(trial) for trial in answer.get("trials", [])]}  # noqa: E731
+        return sort(theirs), sort(ours)
 
     def import_into(self, copy, name, export, copied):
         imported = self.trialbox.run("study", "import", "-", "--storage", copy, stdin=export)
