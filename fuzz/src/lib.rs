@@ -80,7 +80,7 @@ pub fn distribution(bytes: &[u8]) {
     // The end of a grid may move down at each reading, as in Optuna, where its points have more digits than a float.
     let has_grid = matches!(&distribution, Distribution::Float(float) if float.step().is_some());
     assert!(has_grid || back.to_json_text() == written, "{written}");
-    if distribution.require_finite().is_ok() {
+    if distribution.require_drawable().is_ok() {
         draw(&distribution);
     }
 }

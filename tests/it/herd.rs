@@ -60,6 +60,23 @@ fn a_herd_runs_each_enqueued_trial_exactly_once() {
     }
 }
 
+/// `y` has 21 values, and `x` is fixed. Every process draws while the others do.
+#[test]
+fn a_herd_searches_by_brute_force_and_tries_each_point_once() {
+    const POINTS: usize = 21;
+    let scene = Scene::new("herd-brute-force");
+    for (database, processes, trials) in [("one.db", POINTS, "1"), ("many.db", 4, "30")] {
+        let quadratic = guest("quadratic");
+        let run = ["run", &quadratic, "--storage", database, "--max-trials", "21", "-n", trials];
+        let brute_force = ["--sampler", "brute-force", "--fix", "x=2"];
+        run_herd(&scene, processes, &[&run[..], &brute_force].concat());
+        let trials = assert_complete_and_gapless(&scene, database, POINTS);
+        let points: BTreeSet<String> =
+            trials.iter().map(|trial| trial["params"].to_string()).collect();
+        assert_eq!(points.len(), POINTS, "{points:?}");
+    }
+}
+
 /// The JSON lines of processes with the same arguments that are let go at once, all of which end with 0.
 #[track_caller]
 fn run_herd(scene: &Scene, n_processes: usize, arguments: &[&str]) -> Vec<Ran> {

@@ -63,5 +63,6 @@ mod slurm;
 mod stopping;
 mod study;
 mod submit;
+mod text;
 mod two_nodes;
 mod two_users;

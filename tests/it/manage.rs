@@ -2,6 +2,7 @@
 
 use crate::scene::{Ran, Scene, guest};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A study of three trials in `study.db`: two COMPLETE, one WAITING.
 fn three_trials(test: &str) -> Scene {
@@ -332,4 +333,97 @@ fn an_export_never_replaces_a_database() {
     let csv = std::fs::read_to_string(scene.path("trials.csv")).unwrap();
     assert!(csv.starts_with("number,"), "{csv}");
     export("no/such/folder/x.csv").assert_error(2, &["no/such/folder", "choose another --output"]);
+}
+
+/// What a guest could not ask for is refused before a trial starts, and the study stays readable.
+#[test]
+fn ask_refuses_a_range_that_nothing_can_be_drawn_from_and_draws_from_the_odd_ones() {
+    let scene = Scene::new("manage-ask-range");
+    scene.json(&["study", "create", "--study-name", "s"]);
+    let ask = |range: &str| {
+        let space = format!(r#"{{"b": {range}}}"#);
+        scene.trialbox(&["trial", "ask", "--search-space", &space])
+    };
+    for (range, problem) in [
+        (r#"{"type": "float", "low": -Infinity, "high": Infinity}"#, "`low` must be finite"),
+        (r#"{"type": "float", "low": -1e308, "high": 1e308}"#, "`high - low` must be finite"),
+        (r#"{"type": "float", "low": 0, "high": 1, "step": 1e-300}"#, "fewer than 10^28 parts"),
+        (r#"{"type": "int", "low": 0, "high": 9223372036854775807, "step": 3}"#, "±2^53"),
+        (r#"{"type": "int", "low": -9223372036854775808, "high": 9223372036854775807}"#, "±2^53"),
+    ] {
+        ask(range).assert_error(2, &["parameter `b` of --search-space: ", problem]);
+    }
+    assert_eq!(scene.json(&["study", "show"]).remove(0)["n_trials"], 0);
+    for range in [
+        r#"{"type": "float", "low": 5e-324, "high": 1e-323}"#,
+        r#"{"type": "float", "low": 8e307, "high": 1.7e308}"#,
+        r#"{"type": "int", "low": 9007199254740991, "high": 9007199254740992, "log": true}"#,
+    ] {
+        scene.json(&["study", "delete", "s", "--force"]);
+        scene.json(&["study", "create", "--study-name", "s"]);
+        for value in 0..12 {
+            let asked = ask(range);
+            assert_eq!(asked.code, Some(0), "{range}: {}", asked.stderr);
+            let number = value.to_string();
+            scene.json(&["trial", "tell", &number, "--value", &number]);
+        }
+        for evaluator in ["ped-anova", "fanova", "mdi"] {
+            let importance = ["study", "importance", "--evaluator", evaluator];
+            let assessed = scene.trialbox(&[&importance[..], &["--format", "json"]].concat());
+            // Where all draws are one value, that is said.
+            if assessed.code == Some(2) {
+                assert!(
+                    assessed.stderr.contains("or the same parameters"),
+                    "{range}: {assessed:?}"
+                );
+            } else {
+                assert!(assessed.json()[0]["importance"].is_number(), "{range}: {assessed:?}");
+            }
+        }
+        scene.json(&["study", "best"]);
+        scene.json(&["study", "export"]);
+    }
+}
+
+/// A finite search is over for `ask` when each of its points is a trial's: then it prints nothing and says why.
+#[test]
+fn ask_ends_where_the_search_does_and_repeats_no_point() {
+    let scene = Scene::new("manage-ask-end");
+    let ask = |study: &str, space: &str| {
+        scene.trialbox(&["trial", "ask", "--study-name", study, "--search-space", space])
+    };
+    let nine =
+        r#"{"a": {"type": "int", "low": 0, "high": 2}, "b": {"type": "int", "low": 1, "high": 3}}"#;
+    scene.json(&["study", "create", "--study-name", "all", "--sampler", "brute-force"]);
+    let points: BTreeSet<String> = (0..9).map(|_| ask("all", nine).stdout).collect();
+    assert_eq!(points.len(), 9);
+    let over = ask("all", nine);
+    assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""));
+    let why = "study `all` is complete: the sampler has tried everything";
+    assert!(over.stderr.contains(why), "{}", over.stderr);
+
+    let (two, grid) =
+        (r#"{"x": {"type": "int", "low": 0, "high": 99}}"#, r#"search_space={"x":[0,50]}"#);
+    let create = ["study", "create", "--study-name", "grid", "--sampler", "grid"];
+    scene.json(&[&create[..], &["--sampler-opt", grid]].concat());
+    scene.json(&["trial", "enqueue", "--study-name", "grid", "--param", "x=7"]);
+    let values: Vec<Value> = (0..3)
+        .map(|_| {
+            serde_json::from_str::<Value>(&ask("grid", two).stdout).unwrap()["params"]["x"].clone()
+        })
+        .collect();
+    assert_eq!(
+        values.iter().map(Value::to_string).collect::<BTreeSet<_>>(),
+        ["0", "50", "7"].map(str::to_owned).into()
+    );
+    let over = ask("grid", two);
+    assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""));
+    let why = "study `grid` has no untried point, and 3 trials are running";
+    assert!(over.stderr.contains(why), "{}", over.stderr);
+    for number in ["0", "1", "2"] {
+        scene.json(&["trial", "tell", number, "--value", "1", "--study-name", "grid"]);
+    }
+    let over = ask("grid", two);
+    assert_eq!((over.code, over.stdout.as_str()), (Some(0), ""));
+    assert!(over.stderr.contains("the sampler has tried everything"), "{}", over.stderr);
 }

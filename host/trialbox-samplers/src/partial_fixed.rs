@@ -114,12 +114,20 @@ impl Sampler for PartialFixedSampler {
         }
     }
 
+    fn excludes_seen_points(&self) -> bool {
+        self.base.excludes_seen_points()
+    }
+
     fn is_finite(&self) -> bool {
         self.base.is_finite()
     }
 
     fn is_exhausted(&self, history: &History) -> bool {
         self.base.is_exhausted(&self.free_history(history))
+    }
+
+    fn is_taken(&self, history: &History) -> bool {
+        self.base.is_taken(&self.free_history(history))
     }
 }
 

@@ -2,19 +2,16 @@
 
 mod common;
 
-use common::new_trial;
+use common::{Space, ask, configured, new_trial, option_value, suggested};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
 use trialbox_core::seam::rng::trial_rng;
-use trialbox_core::seam::sampler::Ask;
 use trialbox_core::{
     Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
     TrialState,
 };
 use trialbox_samplers::{Config, Kind, PrunerConfig, RandomSampler, SamplerConfig};
-
-type Space = Vec<(String, Distribution)>;
 
 fn distribution() -> impl Strategy<Value = Distribution> {
     let float = (-1e3..1e3, 0.1..1e3, prop::option::of(0.01..10.0))
@@ -56,33 +53,6 @@ fn history(space: &Space, values: &[f64]) -> History {
     History::new(vec![StudyDirection::Minimize], trials)
 }
 
-fn ask<'a>(history: &'a History, attrs: &'a BTreeMap<String, Json>, number: u32) -> Ask<'a> {
-    let number = TrialNumber(number);
-    Ask { history, number, params: &[], fixed_params: &[], system_attrs: attrs }
-}
-
-/// Returns the values that a trial gets, suggested as a session does.
-fn suggested(sampler: &dyn Sampler, history: &History, space: &Space, seed: u64) -> Vec<f64> {
-    const NUMBER: u32 = 1000;
-    let mut rng = trial_rng(seed, TrialNumber(NUMBER));
-    let mut attrs = BTreeMap::new();
-    attrs.extend(sampler.before_trial(&ask(history, &attrs, NUMBER), &mut rng));
-    let before = ask(history, &attrs, NUMBER);
-    let joint = sampler.relative_search_space(&before);
-    let drawn = sampler.sample_relative(&before, &joint, &mut rng).params;
-    let mut params: Vec<(String, Param)> = Vec::new();
-    for (name, distribution) in space {
-        let ask = Ask { params: &params, ..before };
-        let internal = match drawn.get(name) {
-            Some(value) => *value,
-            None => sampler.sample_independent(&ask, name, distribution, &mut rng),
-        };
-        let distribution = distribution.clone();
-        params.push((name.clone(), Param { distribution, internal }));
-    }
-    params.into_iter().map(|(_, param)| param.internal).collect()
-}
-
 /// Returns the pruner's judgement of a trial that gets worse step by step.
 fn judged(pruner: &dyn Pruner, history: &History, values: &[f64]) -> Judgement {
     let values: BTreeMap<i64, f64> = (0..).zip(values.iter().copied()).collect();
@@ -93,53 +63,6 @@ fn judged(pruner: &dyn Pruner, history: &History, values: &[f64]) -> Judgement {
         system_attrs: &BTreeMap::new(),
     };
     pruner.judge(history, &current)
-}
-
-/// Returns a value that some option of any shape may take.
-fn value() -> impl Strategy<Value = String> {
-    prop_oneof![
-        (0..50u32).prop_map(|n| n.to_string()),
-        (0.0..=1.0f64).prop_map(|x| x.to_string()),
-        Just("true".to_owned()),
-        Just("False".to_owned()),
-        Just("None".to_owned()),
-        Just("auto".to_owned()),
-        Just("halton".to_owned()),
-        Just("median".to_owned()),
-        Just(r#"{"p0": [0, 1], "p1": ["a", null]}"#.to_owned()),
-    ]
-}
-
-/// Returns every sampler or pruner, with each value set where an option of the place takes it, and completed by
-/// the example that the error of a missing option gives.
-fn configured<S: Kind + ?Sized>(values: &[String]) -> Vec<Config<S>> {
-    let mut all: Vec<Config<S>> = Config::all().collect();
-    for config in &mut all {
-        for (option, value) in config.options().iter().zip(values) {
-            // What an option does not take leaves it as it was.
-            let _ = config.set_option(&format!("{option}={value}"));
-        }
-        complete(config);
-    }
-    all
-}
-
-fn complete<S: Kind + ?Sized>(config: &mut Config<S>) {
-    if let Err(error) = config.check_complete() {
-        let text = error.to_string();
-        if let Some((_, example)) = text.split_once("for example ") {
-            config.set_option(example).expect("an example can be given");
-        }
-    }
-    if config.check_complete().is_err() {
-        *config = Config::parse(config.name()).expect("a name of the list");
-        if let Err(error) = config.check_complete() {
-            let text = error.to_string();
-            let (_, example) = text.split_once("for example ").expect("an example");
-            config.set_option(example).expect("an example can be given");
-        }
-    }
-    assert_eq!(config.check_complete(), Ok(()), "{config}");
 }
 
 /// Checks that what the command line and the study's memory keep of a choice is all of it.
@@ -168,7 +91,7 @@ proptest! {
     fn suggested_values_lie_in_their_distributions(
         space in space(),
         values in prop::collection::vec(-1.0..1.0, 0..40),
-        options in prop::collection::vec(value(), 8),
+        options in prop::collection::vec(option_value(), 8),
         seed in any::<u64>(),
     ) {
         let history = history(&space, &values);
@@ -181,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn a_choice_is_read_back_from_json_and_from_flags(options in prop::collection::vec(value(), 8)) {
+    fn a_choice_is_read_back_from_json_and_from_flags(options in prop::collection::vec(option_value(), 8)) {
         for config in configured::<dyn Sampler>(&options) {
             check_round_trip(&config);
         }
@@ -194,7 +117,7 @@ proptest! {
     fn a_sampler_that_does_not_learn_suggests_the_same_whatever_the_results(
         space in space(),
         values in prop::collection::vec(-1.0..1.0, 0..40),
-        options in prop::collection::vec(value(), 8),
+        options in prop::collection::vec(option_value(), 8),
         seed in any::<u64>(),
     ) {
         let reversed: Vec<f64> = values.iter().rev().copied().collect();
@@ -227,7 +150,7 @@ proptest! {
     #[test]
     fn a_pruner_that_uses_no_history_judges_the_same_without_one(
         reports in prop::collection::vec(-1.0..1.0, 0..20),
-        options in prop::collection::vec(value(), 8),
+        options in prop::collection::vec(option_value(), 8),
     ) {
         let full: Vec<FrozenTrial> = (0..20).map(|number| FrozenTrial {
             state: TrialState::ALL[number as usize % TrialState::ALL.len()],

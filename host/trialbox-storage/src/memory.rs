@@ -15,7 +15,8 @@ use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, StorageError, StudyId, StudyRecord, TrialNumber,
+    UtcDateTime,
 };
 
 /// Studies that end with the process. A heartbeat is a counter, because the storage reads no clock.
@@ -275,6 +276,24 @@ impl Trials for MemoryStorage {
             *beats += 1;
         }
         Ok(())
+    }
+
+    fn record_apart(
+        &mut self,
+        claim: &Claim,
+        batch: &TrialBatch,
+        point: &[(String, Param)],
+        n_known: usize,
+    ) -> Result<bool, StorageError> {
+        ledger::check_owner(self.claimed(claim)?, claim)?;
+        if let Some((trials, _)) = self.find(claim.id) {
+            let others = trials.iter().filter(|trial| trial.id != claim.id);
+            if others.filter(|trial| trial.has_values_of(point)).count() > n_known {
+                return Ok(false);
+            }
+        }
+        self.record(claim, batch)?;
+        Ok(true)
     }
 
     fn finish_trial(

@@ -12,8 +12,8 @@ use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{
-    Distribution, Json, Param, Storage, StorageError, StudyDirection, StudyRecord, TrialNumber,
-    TrialState, UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyDirection, StudyRecord,
+    TrialNumber, TrialState, UtcDateTime,
 };
 use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
@@ -183,6 +183,73 @@ fn only_the_owner_writes_and_only_until_the_end() {
 }
 
 /// The end of a trial may be earlier than its start: its clock was read before a wait, or is another machine's.
+#[test]
+fn a_point_that_another_trial_took_meanwhile_is_not_recorded() {
+    each("apart", |storage| {
+        let study = study(storage);
+        let other_study =
+            storage.create_study(&new_study("other", &[StudyDirection::Minimize])).unwrap();
+        let point = |a: f64, b: f64| {
+            let param = |internal| Param { distribution: float(0.0, 9.0), internal };
+            vec![("a".to_owned(), param(a)), ("b".to_owned(), param(b))]
+        };
+        let batch = |params: &[(String, Param)]| TrialBatch {
+            params: params.to_vec(),
+            ..TrialBatch::default()
+        };
+        let elsewhere = begin(storage, &other_study, "o").claim;
+        storage.record(&elsewhere, &batch(&point(1.0, 2.0))).unwrap();
+        let (first, second) =
+            (begin(storage, &study, "p").claim, begin(storage, &study, "q").claim);
+        let record =
+            |storage: &mut dyn Storage, claim: &Claim, params: &[(String, Param)], n_known| {
+                storage.record_apart(claim, &batch(params), params, n_known)
+            };
+        assert!(record(storage, &first, &point(1.0, 2.0), 0).unwrap());
+        assert!(!record(storage, &second, &point(1.0, 2.0), 0).unwrap());
+        assert_eq!(storage.trial(study.id, second.number).unwrap().params, []);
+        assert!(
+            !record(storage, &second, &point(1.0, 3.0)[..1], 0).unwrap(),
+            "the prefix is known"
+        );
+        assert!(record(storage, &second, &point(1.0, 3.0)[..1], 1).unwrap());
+        assert!(record(storage, &second, &point(1.0, 3.0), 0).unwrap());
+        assert_eq!(storage.trial(study.id, second.number).unwrap().params, point(1.0, 3.0));
+        finish(storage, &first, &Outcome::Complete(vec![1.0])).unwrap();
+        let late = record(storage, &first, &point(4.0, 5.0), 0).map(|_| ());
+        assert_lost(late, ClaimLoss::Finished(TrialState::Complete));
+    });
+}
+
+#[test]
+fn a_parameter_that_no_column_holds_is_refused_by_its_name_and_changes_nothing() {
+    each("unstorable", |storage| {
+        let study = study(storage);
+        let claim = begin(storage, &study, "p").claim;
+        let param = Param { distribution: float(0.0, 9.0), internal: f64::NAN };
+        let batch =
+            TrialBatch { params: vec![("lr".to_owned(), param.clone())], ..TrialBatch::default() };
+        let message = "the value of parameter `lr` cannot be stored: expected a number, found NaN";
+        let ending = Ending::new(Outcome::Fail, at());
+        let trial = storage.trial(study.id, claim.number).unwrap();
+        let added = FrozenTrial { params: vec![("lr".to_owned(), param)], ..trial };
+        for error in [
+            storage.record(&claim, &batch).unwrap_err(),
+            storage.try_record(&claim, &batch).unwrap_err(),
+            storage.record_apart(&claim, &batch, &[], 0).unwrap_err(),
+            storage.finish_trial(&claim, &batch, &ending).unwrap_err(),
+            storage.add_trials(study.id, &[added]).unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), message);
+        }
+        let trials = storage.history(study.id).unwrap();
+        assert_eq!(
+            (trials.len(), trials[0].state, trials[0].params.len()),
+            (1, TrialState::Running, 0)
+        );
+    });
+}
+
 #[test]
 fn a_trial_does_not_end_before_it_starts() {
     let earlier = parse_datetime("2026-11-24 01:02:03.000455").unwrap();

@@ -264,7 +264,7 @@ impl Subject {
         match (&legal, &result) {
             (Ok(()), Ok(_)) => {}
             (Err(illegal), Err(error)) => {
-                assert_eq!(StorageError::from(*illegal).to_string(), error.to_string());
+                assert_eq!(StorageError::from(illegal.clone()).to_string(), error.to_string());
                 assert_eq!(format!("{wanted:?}"), format!("{before:?}"));
             }
             (legal, result) => panic!("the ledger says {legal:?}, the storage {result:?}"),

@@ -331,3 +331,48 @@ fn what_a_trial_leaves_is_bounded_and_a_value_in_the_place_of_another_counts_onc
         assert_eq!(limit.used, Some(4 * (text.len() as u64 + 1)));
     });
 }
+
+/// A sampler and a pruner with a bug.
+struct Broken;
+
+impl Sampler for Broken {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
+    fn sample_independent(&self, _: &Ask, _: &str, _: &Distribution, _: &mut TrialRng) -> f64 {
+        panic!("min > max, or either was NaN")
+    }
+}
+
+impl Pruner for Broken {
+    fn judge(&self, _: &History, _: &RunningTrial) -> Judgement {
+        panic!("no such rung")
+    }
+}
+
+#[test]
+fn a_panic_of_a_sampler_or_a_pruner_fails_the_trial_and_leaves_the_process_and_the_database_whole()
+{
+    let (mut storage, _, study) = study("broken");
+    let code = |call: Result<(), CallAborted>| match call {
+        Err(CallAborted::Fail(failure)) => (failure.code, failure.message),
+        other => panic!("no failure: {other:?}"),
+    };
+    for _ in 0..2 {
+        run_with(&mut storage, &study, (&Broken, &Broken), &mut |session, _| {
+            let suggested = session.suggest_float("x", 0.0, 1.0, false, None).map(|_| ());
+            let bug =
+                "the sampler panicked, which is a bug of trialbox: min > max, or either was NaN";
+            assert_eq!(code(suggested), (FailureCode::Host, bug.to_owned()));
+            session.report(1.0, 1).unwrap();
+            let bug = "the pruner panicked, which is a bug of trialbox: no such rung";
+            assert_eq!(
+                code(session.should_prune().map(|_| ())),
+                (FailureCode::Host, bug.to_owned())
+            );
+        });
+    }
+    let trials = storage.history(study.id).unwrap();
+    assert!(trials.iter().all(|trial| trial.state.is_finished()) && trials.len() == 2);
+}

@@ -10,6 +10,11 @@ use crate::view::output::{Format, Output, has_terminal};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
+use std::fmt;
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use trialbox_core::value::text::{one_line, shorten};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -134,6 +139,9 @@ pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsStr
     }
 }
 
+/// The most characters of a field in a log line: a path fits, a guest's name of a mebibyte does not.
+const MAX_FIELD_CHARS: usize = 4096;
+
 /// Starts logging, with warnings by default. `TRIALBOX_LOG` takes the levels of the `tracing` ecosystem.
 fn start_logging(verbose: u8, quiet: bool) {
     let default = match (quiet, verbose) {
@@ -146,11 +154,24 @@ fn start_logging(verbose: u8, quiet: bool) {
     let level = level.parse().unwrap_or(tracing::Level::WARN);
     tracing_subscriber::fmt()
         .with_max_level(level)
+        .fmt_fields(debug_fn(write_field).delimited(" "))
         .with_writer(std::io::stderr)
         .with_ansi(has_terminal() && std::env::var_os("NO_COLOR").is_none())
         .with_target(false)
         .without_time()
         .init();
+}
+
+/// Writes a field of a log line. Values come from guests, databases and files too, so each stays on its line and is
+/// harmless, like a cell of a table.
+fn write_field(writer: &mut Writer, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = one_line(&format!("{value:?}"));
+    let text = shorten(&text, MAX_FIELD_CHARS);
+    if field.name() == "message" {
+        write!(writer, "{text}")
+    } else {
+        write!(writer, "{field}={text}")
+    }
 }
 
 fn version() -> String {

@@ -8,6 +8,7 @@ use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
 use trialbox_core::seam::storage::Remedy;
 use trialbox_core::session::door::Rejection;
+use trialbox_core::value::text::mark_lines;
 
 /// A command that could not do its work.
 #[derive(Debug)]
@@ -69,12 +70,13 @@ impl CommandError {
     /// Formats the error with its causes and its help.
     pub(crate) fn to_text(&self) -> String {
         let code = self.code.map(|code| format!("[{code}]")).unwrap_or_default();
-        let mut text = format!("error{code}: {}\n", self.error);
+        // Names in it can hold line breaks, and so can what other programs said.
+        let mut text = format!("error{code}: {}\n", mark_lines(&self.error.to_string()));
         for cause in self.error.chain().skip(1) {
-            text.push_str(&format!("  caused by: {cause}\n"));
+            text.push_str(&format!("  caused by: {}\n", mark_lines(&cause.to_string())));
         }
         if let Some(help) = &self.help {
-            text.push_str(&format!("  help: {help}\n"));
+            text.push_str(&format!("  help: {}\n", mark_lines(help)));
         }
         text
     }
@@ -96,7 +98,9 @@ impl From<StorageError> for CommandError {
                             `study create --skip-if-exists`";
                 (ExitCode::Usage, Some(help.to_owned()))
             }
-            StorageError::NameTooLong { .. } => (ExitCode::Usage, None),
+            StorageError::NameTooLong { .. } | StorageError::UnstorableParam { .. } => {
+                (ExitCode::Usage, None)
+            }
             StorageError::UnknownUrl { .. } => (
                 ExitCode::Usage,
                 Some("give a path such as `study.db`, or `sqlite:///study.db`".to_owned()),

@@ -1,6 +1,9 @@
 //! Trials whose objective runs outside: one process asks for parameters, and later another tells the result.
 
+use crate::run::next::{Next, ProcessBounds, next};
 use crate::run::{LateRecord, RunError, UnrecordedTrial, Verdict, judge, keep_late_result};
+use crate::seam::clock::Clock;
+use crate::seam::sampler::Sampler;
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
     TrialBatch, TrialStart,
@@ -10,8 +13,9 @@ use crate::session::objective::Evaluation;
 use crate::session::{CallAborted, FinishedSession, TrialContext, TrialSession};
 use crate::space::distribution::Distribution;
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
+use crate::study::history::History;
 use crate::study::record::StudyRecord;
-use crate::study::stopping::StudyStop;
+use crate::study::stopping::{Budgets, StopReason, StudyStop};
 use crate::study::trial::{FrozenTrial, Param, TrialNumber, TrialState, UtcDateTime};
 use crate::value::json::Json;
 
@@ -38,6 +42,49 @@ pub enum Asked {
         number: TrialNumber,
         /// The failure.
         failure: Failure,
+    },
+}
+
+/// Returns whether a trial may be asked for: as [`next`] does for one that runs here, and not once every point of a
+/// finite search is a trial's. A worker would repeat the point of a running trial, which may die; but a trial that was
+/// asked for has no heartbeat, and is requeued where it is lost.
+///
+/// # Errors
+/// Those of the storage.
+pub fn may_ask(
+    study: &StudyRecord,
+    budgets: &Budgets,
+    sampler: &dyn Sampler,
+    storage: &mut dyn Storage,
+    clock: &dyn Clock,
+) -> Result<MayAsk, StorageError> {
+    let bounds = ProcessBounds::default();
+    match next(study, budgets, &bounds, sampler, storage, clock)? {
+        Next::Stop(reason) => return Ok(MayAsk::Complete(reason)),
+        Next::Start if !sampler.is_finite() => return Ok(MayAsk::Yes),
+        Next::Start => {}
+    }
+    let history = History::new(study.directions.clone(), storage.history(study.id)?);
+    let has_waiting = history.in_state(TrialState::Waiting).next().is_some();
+    let n_running = history.in_state(TrialState::Running).count() as u64;
+    if has_waiting || !sampler.is_taken(&history) {
+        Ok(MayAsk::Yes)
+    } else {
+        Ok(MayAsk::EveryPointTaken { n_running })
+    }
+}
+
+/// The answer of [`may_ask`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum MayAsk {
+    /// A trial may be asked for.
+    Yes,
+    /// The study is complete.
+    Complete(StopReason),
+    /// Every point is that of a finished trial or of one of the running ones.
+    EveryPointTaken {
+        /// The number of running trials.
+        n_running: u64,
     },
 }
 

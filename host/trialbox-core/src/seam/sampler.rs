@@ -55,6 +55,13 @@ pub trait Sampler: Send + Sync {
         rng: &mut TrialRng,
     ) -> f64;
 
+    /// Returns whether a trial is to have a point that no other trial has, running ones included. Then each parameter
+    /// is in the database before the objective has it, and a value is drawn again if another trial took it meanwhile:
+    /// the method must draw from [`Ask::history`] as it is at that call.
+    fn excludes_seen_points(&self) -> bool {
+        false
+    }
+
     /// Returns whether the search can be exhausted. If not, [`Self::is_exhausted`] is never called.
     fn is_finite(&self) -> bool {
         false
@@ -63,6 +70,12 @@ pub trait Sampler: Send + Sync {
     /// Returns whether the trials of `history`, which has the whole study, exhaust the search.
     fn is_exhausted(&self, _history: &History) -> bool {
         false
+    }
+
+    /// Returns whether every point of the search is a trial's, be it finished or running: earlier than
+    /// [`Self::is_exhausted`], where that waits for running trials, because they may die.
+    fn is_taken(&self, history: &History) -> bool {
+        self.is_exhausted(history)
     }
 }
 

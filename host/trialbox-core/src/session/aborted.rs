@@ -17,6 +17,7 @@ pub enum CallAborted {
 
 /// Fails a suggestion whose range is invalid by itself.
 pub(super) fn bad_range(name: &str, call: &str, error: &dyn fmt::Display) -> CallAborted {
+    let name = shown_name(name);
     let message = format!("the objective's {call} of parameter `{name}` is invalid: {error}");
     CallAborted::Fail(Failure::new(FailureCode::Suggest, message))
 }

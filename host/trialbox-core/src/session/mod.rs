@@ -14,6 +14,7 @@ mod bounds;
 mod context;
 pub mod door;
 pub mod event;
+mod guarded;
 pub mod objective;
 mod params;
 mod peers;

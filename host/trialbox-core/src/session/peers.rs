@@ -15,7 +15,8 @@ const REFRESH_SHARE: u32 = 20;
 
 /// The other trials of the study, read once for the sampler and again and again for the pruner.
 ///
-/// The sampler keeps the view that it had first, so that a trial's parameters follow from one moment of the study.
+/// The sampler keeps the view that it had first, so that a trial's parameters follow from one moment of the study. Only
+/// a sampler that excludes the points of others gets a new one, when another trial took a point meanwhile.
 /// Times come as arguments; the view knows no clock and no storage.
 #[derive(Debug)]
 pub(super) struct PeerView {

@@ -4,6 +4,7 @@ use crate::seam::pruner::RunningTrial;
 use crate::session::TrialSession;
 use crate::session::aborted::CallAborted;
 use crate::session::event::Event;
+use crate::session::guarded::guarded;
 use crate::study::history::History;
 
 impl TrialSession<'_> {
@@ -30,7 +31,8 @@ impl TrialSession<'_> {
             intermediate_values: self.reports.values(),
             system_attrs: &self.system_attrs,
         };
-        let judgement = self.context.pruner.judge(self.peers.for_pruner(), &current);
+        let (pruner, peers) = (self.context.pruner, self.peers.for_pruner());
+        let judgement = guarded("pruner", || pruner.judge(peers, &current))?;
         let should_prune = judgement.should_prune;
         self.share(judgement.system_attrs);
         self.activity.answers.add(should_prune);
@@ -40,9 +42,11 @@ impl TrialSession<'_> {
 
     /// Reads the study's trials, once.
     pub(super) fn load_peers(&mut self) -> Result<(), CallAborted> {
-        if self.peers.is_loaded() {
-            return Ok(());
-        }
+        if self.peers.is_loaded() { Ok(()) } else { self.read_peers() }
+    }
+
+    /// Reads the study's trials, for sampler and pruner.
+    pub(super) fn read_peers(&mut self) -> Result<(), CallAborted> {
         let started = self.elapsed();
         let trials =
             self.storage.history(self.context.study.id).map_err(|error| self.halt(error))?;

@@ -2,15 +2,21 @@
 
 use crate::seam::rng::TrialRng;
 use crate::seam::sampler::{Ask, Sampler};
+use crate::seam::storage::StorageError;
 use crate::session::TrialSession;
 use crate::session::aborted::{CallAborted, bad_range, shown_name, suggest_failure};
 use crate::session::event::Event;
+use crate::session::guarded::guarded;
 use crate::space::distribution::Distribution;
 use crate::study::failure::{Failure, FailureCode};
 use crate::study::limits::Limit;
 use crate::study::trial::Param;
 use crate::value::json::Json;
 use std::collections::BTreeMap;
+
+/// The number of draws after which a trial takes a point that another one has. Each draw but the last is lost to a
+/// worker that was quicker.
+const MAX_DRAWS: usize = 100;
 
 impl TrialSession<'_> {
     /// Suggests a float parameter's value.
@@ -92,12 +98,70 @@ impl TrialSession<'_> {
         self.budget.check(Limit::Params, FailureCode::Budget, n_params, "parameters:")?;
         self.budget.add(data_bytes(name, &distribution))?;
         self.check_against_study(name, &distribution)?;
-        let internal = self.value_for(name, &distribution)?;
-        let param = Param { distribution, internal };
+        let param = if self.context.sampler.excludes_seen_points() {
+            self.add_apart(name, &distribution)?
+        } else {
+            let (param, _) = self.new_param(name, &distribution)?;
+            self.params.values.push((name.to_owned(), param.clone()));
+            self.writes.batch.params.push((name.to_owned(), param.clone()));
+            param
+        };
         (self.observer)(Event::Suggested { name, param: &param });
-        self.writes.batch.params.push((name.to_owned(), param.clone()));
-        self.params.values.push((name.to_owned(), param));
-        Ok(internal)
+        Ok(param.internal)
+    }
+
+    /// Adds a parameter such that the trial is at no point that another one has, as far as there are others: it is
+    /// drawn and recorded again as long as another trial took the same point since the study was read.
+    fn add_apart(&mut self, name: &str, distribution: &Distribution) -> Result<Param, CallAborted> {
+        for left in (0..MAX_DRAWS).rev() {
+            let (param, is_drawn) = self.new_param(name, distribution)?;
+            self.params.values.push((name.to_owned(), param.clone()));
+            let n_known =
+                if is_drawn && left > 0 { self.count_at_this_point() } else { usize::MAX };
+            let mut batch = self.writes.batch.clone();
+            batch.params.push((name.to_owned(), param.clone()));
+            let point = &self.params.values;
+            let result = self.storage.record_apart(&self.claim, &batch, point, n_known);
+            let now = self.context.clock.elapsed();
+            match result {
+                Ok(true) => {
+                    self.writes.written(now);
+                    return Ok(param);
+                }
+                Ok(false) => {
+                    self.params.values.pop();
+                    self.read_peers()?;
+                }
+                Err(error @ StorageError::ClaimLost { .. }) => return Err(self.halt(error)),
+                // A point that another trial has too is better than a trial that fails because a file system was slow.
+                Err(error) => {
+                    tracing::warn!(trial = self.claim.number.0, %error, "could not write; will try again");
+                    self.writes.failed(now);
+                    self.writes.batch = batch;
+                    return Ok(param);
+                }
+            }
+        }
+        Err(suggest_failure(name, "other trials took every point that was drawn"))
+    }
+
+    /// Returns the number of other trials that are known to have all parameters of this one.
+    fn count_at_this_point(&self) -> usize {
+        let others = self.peers.for_sampler().trials().iter();
+        others.filter(|trial| trial.has_values_of(&self.params.values)).count()
+    }
+
+    /// Returns a parameter that can be stored, and whether its value was drawn.
+    fn new_param(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<(Param, bool), CallAborted> {
+        let (internal, is_drawn) = self.value_for(name, distribution)?;
+        if let Err(error) = distribution.require_storable(internal) {
+            return Err(suggest_failure(name, &error.to_string()));
+        }
+        Ok((Param { distribution: distribution.clone(), internal }, is_drawn))
     }
 
     /// Refuses a range from which nothing is suggested, and choices beyond the limits.
@@ -119,26 +183,31 @@ impl TrialSession<'_> {
     }
 
     /// Returns the fixed value, else the only one, else the jointly drawn one, else one drawn by itself, in the order
-    /// of `optuna/trial/_trial.py`.
-    fn value_for(&mut self, name: &str, distribution: &Distribution) -> Result<f64, CallAborted> {
+    /// of `optuna/trial/_trial.py`; and whether it was drawn.
+    fn value_for(
+        &mut self,
+        name: &str,
+        distribution: &Distribution,
+    ) -> Result<(f64, bool), CallAborted> {
         if self.params.fixed.is_empty() {
             self.prepare()?;
         }
         if let Some(value) = self.fixed_value(name, distribution)? {
-            return Ok(value);
+            return Ok((value, false));
         }
         if let Some(value) = distribution.single() {
-            return Ok(value);
+            return Ok((value, false));
         }
         self.prepare()?;
         if self.params.joint.is_none() {
-            self.draw_jointly();
+            self.draw_jointly()?;
         }
         if let Some(value) = self.params.joint_value(name, distribution) {
-            return Ok(value);
+            return Ok((value, true));
         }
         let (sampler, ask, rng) = self.ask();
-        Ok(sampler.sample_independent(&ask, name, distribution, rng))
+        let draw = || sampler.sample_independent(&ask, name, distribution, rng);
+        Ok((guarded("sampler", draw)?, true))
     }
 
     /// Reads the history and lets the sampler mark the trial, once.
@@ -151,7 +220,7 @@ impl TrialSession<'_> {
         }
         if self.params.fixed.is_empty() {
             let (sampler, ask, rng) = self.ask();
-            let attrs = sampler.before_trial(&ask, rng);
+            let attrs = guarded("sampler", || sampler.before_trial(&ask, rng))?;
             self.share(attrs);
         }
         Ok(())
@@ -170,16 +239,17 @@ impl TrialSession<'_> {
     }
 
     /// Makes the trial's joint draw.
-    fn draw_jointly(&mut self) {
+    fn draw_jointly(&mut self) -> Result<(), CallAborted> {
         let (sampler, ask, rng) = self.ask();
-        let space = sampler.relative_search_space(&ask);
+        let space = guarded("sampler", || sampler.relative_search_space(&ask).drawable())?;
         let mut joint = BTreeMap::new();
         if !space.is_empty() {
-            let suggestion = sampler.sample_relative(&ask, &space, rng);
+            let suggestion = guarded("sampler", || sampler.sample_relative(&ask, &space, rng))?;
             joint = suggestion.params;
             self.share(suggestion.system_attrs);
         }
         self.params.joint = Some(joint);
+        Ok(())
     }
 
     /// Returns the internal value that a user fixed, with a note in the log if it is outside the range.

@@ -107,9 +107,29 @@ pub enum DistributionError {
         /// As given.
         value: f64,
     },
+    /// A grid of more points than Optuna reads: its decimal arithmetic has 28 digits.
+    #[error("`step` must divide `high - low` into fewer than 10^28 parts, but it is {step}")]
+    TooManySteps {
+        /// As given.
+        step: String,
+    },
     /// No choice.
     #[error("a categorical parameter needs at least one choice")]
     NoChoices,
+}
+
+/// The reason why a database cannot hold a parameter's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnstorableValue {
+    /// NaN, for which the column has no value.
+    #[error("expected a number, found NaN")]
+    Nan,
+    /// An infinite integer or index.
+    #[error("expected {wanted}, found an infinite number")]
+    Infinite {
+        /// An integer, or the index of a choice.
+        wanted: &'static str,
+    },
 }
 
 /// The reason why a text is not a distribution that Optuna would read.
@@ -312,7 +332,7 @@ impl Distribution {
     /// Refuses a range from which no value may be suggested, whether an objective or a user's search space asks for it.
     ///
     /// # Errors
-    /// Those of [`Self::require_finite`], and integers beyond ±2⁵³.
+    /// Those of [`Self::require_drawable`], and integers beyond ±2⁵³.
     pub fn require_suggestible(&self) -> Result<(), DistributionError> {
         if let Distribution::Int(IntDistribution { low, high, .. }) = self {
             for bound in [*low, *high] {
@@ -321,26 +341,41 @@ impl Distribution {
                 }
             }
         }
-        self.require_finite()
+        self.require_drawable()
     }
 
-    /// Refuses infinite bounds, which Optuna can store but nothing can sample, and finite ones whose distance is no
-    /// float, half a step of margin on both sides included.
+    /// Refuses ranges that Optuna can store but no sampler can draw from: infinite bounds, finite ones whose distance
+    /// is no float (half a step of margin on both sides included), grids of 10²⁸ points and more, and integers that
+    /// turn into others when they are stored as floats.
     ///
     /// # Errors
-    /// Names what is infinite.
-    pub fn require_finite(&self) -> Result<(), DistributionError> {
-        let Distribution::Float(float) = self else { return Ok(()) };
-        let step = float.step.unwrap_or(0.0);
-        let width = (float.high + 0.5 * step) - (float.low - 0.5 * step);
-        let wanted =
-            [("low", float.low), ("high", float.high), ("step", step), ("high - low", width)];
-        for (name, value) in wanted {
-            if value.is_infinite() {
-                return Err(DistributionError::Infinite { name, value });
-            }
+    /// Names what is infinite, or the bound.
+    pub fn require_drawable(&self) -> Result<(), DistributionError> {
+        match self {
+            Distribution::Float(float) => float.require_drawable(),
+            Distribution::Int(int) => int.require_drawable(),
+            Distribution::Categorical(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// Refuses internal values that the database's column cannot hold, or that no reader can make an external value
+    /// of. A value outside of the range is stored, because a user may fix one.
+    ///
+    /// # Errors
+    /// Says what the value is.
+    pub fn require_storable(&self, internal: f64) -> Result<(), UnstorableValue> {
+        if internal.is_nan() {
+            return Err(UnstorableValue::Nan);
+        }
+        let wanted = match self {
+            Distribution::Float(_) => return Ok(()),
+            Distribution::Int(_) => "an integer",
+            Distribution::Categorical(_) => "the index of a choice",
+        };
+        if internal.is_finite() {
+            return Ok(());
+        }
+        Err(UnstorableValue::Infinite { wanted })
     }
 
     /// The only value, in internal representation, if there is just one.
@@ -371,21 +406,14 @@ impl Distribution {
         match self {
             Distribution::Float(FloatDistribution { low, high, step, .. }) => {
                 let in_range = *low <= internal && internal <= *high;
-                // Optuna's tolerance: grid points are sums of decimals and need not be exact.
-                let on_grid = match step {
-                    Some(step) => {
-                        let k = (internal - low) / step;
-                        (k - k.round_ties_even()).abs() < 1e-8
-                    }
-                    None => true,
-                };
-                in_range && on_grid
+                in_range && step.is_none_or(|step| is_grid_point(internal, *low, step))
             }
             Distribution::Int(IntDistribution { wide: Some(wide), .. }) => wide.contains(internal),
             Distribution::Int(IntDistribution { low, high, step, .. }) => {
                 let value = internal as i64;
                 let offset = i128::from(value) - i128::from(*low);
-                internal.is_finite()
+                // The conversion to an integer saturates, so the range is compared as floats too.
+                (*low as f64..=*high as f64).contains(&internal)
                     && (*low..=*high).contains(&value)
                     && offset % i128::from(*step) == 0
             }
@@ -562,6 +590,24 @@ impl FloatDistribution {
     pub fn step(&self) -> Option<f64> {
         self.step
     }
+
+    fn require_drawable(&self) -> Result<(), DistributionError> {
+        let step = self.step.unwrap_or(0.0);
+        let width = (self.high + 0.5 * step) - (self.low - 0.5 * step);
+        let wanted =
+            [("low", self.low), ("high", self.high), ("step", step), ("high - low", width)];
+        for (name, value) in wanted {
+            if value.is_infinite() {
+                return Err(DistributionError::Infinite { name, value });
+            }
+        }
+        match self.step {
+            Some(step) if (self.high - self.low) / step >= 1e28 => {
+                Err(DistributionError::TooManySteps { step: python_repr(step) })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl IntDistribution {
@@ -596,6 +642,22 @@ impl IntDistribution {
     /// The distance of the grid's points, at least 1.
     pub fn step(&self) -> i64 {
         self.step
+    }
+
+    /// Between bounds that survive the conversion to a float, all floats are integers of the range. Of a grid that is
+    /// true only where all its points are floats.
+    fn require_drawable(&self) -> Result<(), DistributionError> {
+        if self.wide.is_some() {
+            return Err(DistributionError::InexactInt { bound: self.high });
+        }
+        for bound in [self.low, self.high] {
+            let is_exact = (-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound);
+            let survives = (self.low..=self.high).contains(&(bound as f64 as i64));
+            if !is_exact && (self.step != 1 || !survives) {
+                return Err(DistributionError::InexactInt { bound });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -807,6 +869,14 @@ fn whole(value: &BigDecimal) -> Json {
         Some(value) => Json::Int(value),
         None => Json::BigInt(digits(value)),
     }
+}
+
+/// Returns whether a value is `low` plus a multiple of `step`, with Optuna's tolerance, because grid points are sums of
+/// decimals and need not be exact; and with that of floats, which is larger where the values are many steps from 0.
+fn is_grid_point(value: f64, low: f64, step: f64) -> bool {
+    let k = (value - low) / step;
+    let rounding = 4.0 * f64::EPSILON * low.abs().max(value.abs()) / step;
+    (k - k.round_ties_even()).abs() < 1e-8 + rounding
 }
 
 /// The largest `low + k·step` that is not above `high`, in decimal arithmetic on the shortest
@@ -1037,7 +1107,7 @@ mod tests {
 
     #[test]
     fn a_range_is_sampled_only_if_its_width_is_a_float() {
-        let infinite = |low, high, step| match float(low, high, false, step).require_finite() {
+        let infinite = |low, high, step| match float(low, high, false, step).require_drawable() {
             Err(DistributionError::Infinite { name, .. }) => Some(name),
             _ => None,
         };
@@ -1046,6 +1116,41 @@ mod tests {
         assert_eq!(infinite(0.0, 1.5e308, Some(7e307)), Some("high - low"));
         assert_eq!(infinite(0.0, 1.0, Some(f64::INFINITY)), Some("step"));
         assert_eq!(infinite(f64::NEG_INFINITY, 1.0, None), Some("low"));
+        let message = |distribution: Distribution| {
+            distribution.require_drawable().expect_err("it cannot be drawn from").to_string()
+        };
+        assert_eq!(
+            message(float(0.0, 1.0, false, Some(1e-300))),
+            "`step` must divide `high - low` into fewer than 10^28 parts, but it is 1e-300"
+        );
+        assert_eq!(float(0.0, 1.0, false, Some(1e-27)).require_drawable(), Ok(()));
+    }
+
+    #[test]
+    fn integers_beyond_those_of_floats_are_drawn_only_if_floats_cannot_leave_the_range() {
+        let check = |low, high, log, step| {
+            let distribution = Distribution::int_of_any_size(low, high, log, step);
+            distribution.expect("a range").require_drawable().is_ok()
+        };
+        assert!(check(i64::MIN, i64::MAX, false, 1) && check(1, i64::MAX, true, 1));
+        assert!(check(-(1 << 53), 1 << 53, false, 7));
+        assert!(!check(0, i64::MAX, false, 3));
+        // 2⁵³ + 1 becomes 2⁵³, which is below.
+        assert!(!check((1 << 53) + 1, (1 << 53) + 9, false, 1));
+    }
+
+    #[test]
+    fn what_a_column_cannot_hold_is_not_stored_and_what_is_out_of_range_is() {
+        let choices = Distribution::categorical(vec!["a".into()]).expect("choices");
+        let (float, int) = (float(0.0, 1.0, false, None), int(0, 9, false, 1));
+        for distribution in [&float, &int, &choices] {
+            assert_eq!(distribution.require_storable(f64::NAN), Err(UnstorableValue::Nan));
+            assert_eq!(distribution.require_storable(1e300), Ok(()));
+        }
+        assert_eq!(float.require_storable(f64::INFINITY), Ok(()));
+        let message = int.require_storable(f64::INFINITY).expect_err("no integer").to_string();
+        assert_eq!(message, "expected an integer, found an infinite number");
+        assert!(choices.require_storable(f64::NEG_INFINITY).is_err());
     }
 
     #[test]

@@ -25,6 +25,24 @@ pub fn untransform(distribution: &Distribution, x: f64) -> Option<f64> {
     }
 }
 
+/// Returns the number of the range that is nearest to a value; the lower end for NaN, which arithmetic at the ends of
+/// the floats can give.
+pub fn into_range(value: f64, low: f64, high: f64) -> f64 {
+    if value > high {
+        high
+    } else if value >= low {
+        value
+    } else {
+        low
+    }
+}
+
+/// Returns the `k`-th integer of a grid. The product may be twice as large as the integers that floats hold, so it is
+/// rounded only together with the sum.
+pub fn int_at(low: f64, step: f64, k: f64) -> f64 {
+    k.mul_add(step, low)
+}
+
 fn float_bounds(float: &FloatDistribution) -> (f64, f64) {
     let (low, high) = (float.low(), float.high());
     match float.step() {
@@ -43,19 +61,19 @@ fn int_bounds(int: &IntDistribution) -> (f64, f64) {
 fn untransform_float(float: &FloatDistribution, x: f64) -> f64 {
     let (low, high) = (float.low(), float.high());
     if let Some(step) = float.step() {
-        return (low + ((x - low) / step).round_ties_even() * step).clamp(low, high);
+        return into_range(low + ((x - low) / step).round_ties_even() * step, low, high);
     }
     let value = if float.log() { x.exp() } else { x };
     // A uniform draw is from [low, high), and rounding must not carry it to `high`.
-    if low == high { low } else { value.clamp(low, high.next_down()) }
+    if low == high { low } else { into_range(value, low, high.next_down()) }
 }
 
 fn untransform_int(int: &IntDistribution, x: f64) -> f64 {
     let (low, high, step) = (int.low() as f64, int.high() as f64, int.step() as f64);
     if int.log() {
-        return x.exp().round_ties_even().clamp(low, high);
+        return into_range(x.exp().round_ties_even(), low, high);
     }
-    (low + ((x - low) / step + 0.5).floor() * step).clamp(low, high)
+    into_range(int_at(low, step, ((x - low) / step + 0.5).floor()), low, high)
 }
 
 #[cfg(test)]

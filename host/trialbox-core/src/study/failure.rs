@@ -125,6 +125,8 @@ pub enum FailureCode {
     Budget,
     /// The guest process died.
     Died,
+    /// The sampler or the pruner panicked, which is a bug of trialbox.
+    Host,
     /// The trial was interrupted by the scheduler or the user.
     Interrupted,
     /// The worker died, and another process noticed.
@@ -153,6 +155,7 @@ impl FailureCode {
             FailureCode::DataSize => "E-DATA-SIZE",
             FailureCode::Budget => "E-BUDGET",
             FailureCode::Died => "E-DIED",
+            FailureCode::Host => "E-HOST",
             FailureCode::Interrupted => "E-INTERRUPTED",
             FailureCode::Lost => "E-LOST",
         }

@@ -9,6 +9,7 @@
 //! A transition changes a trial wholly or not at all. A storage adds what is not a trial's: ids, transactions, the
 //! heartbeat's clock.
 
+use crate::space::distribution::UnstorableValue;
 use crate::study::batch::TrialBatch;
 use crate::study::claim::{BegunTrial, Claim, ClaimLoss, OWNER_ATTR, owner_of};
 use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
@@ -17,13 +18,13 @@ use crate::study::lease::{Heartbeat, LeasedTrial, WATCH_ATTR};
 use crate::study::outcome::{Ending, RetryPolicy};
 use crate::study::retry::{enqueued, origin, retry_of};
 use crate::study::trial::{
-    FrozenTrial, MAX_NAME_CHARS, TrialId, TrialNumber, TrialState, UtcDateTime,
+    FrozenTrial, MAX_NAME_CHARS, Param, TrialId, TrialNumber, TrialState, UtcDateTime,
 };
 use crate::value::json::Json;
 use std::collections::BTreeMap;
 
 /// The reason why a transition is illegal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IllegalTransition {
     /// The trial is not, or no longer, the claim's.
     ClaimLost {
@@ -34,6 +35,13 @@ pub enum IllegalTransition {
     },
     /// A final value is NaN, which the databases of Optuna cannot hold.
     NanValue,
+    /// A parameter has a value that no database can hold.
+    UnstorableParam {
+        /// The parameter.
+        name: String,
+        /// The value.
+        problem: UnstorableValue,
+    },
     /// A name is longer than some database's column.
     NameTooLong {
         /// The kind of name: `study name`, `parameter name`, …
@@ -118,7 +126,7 @@ pub fn check_owner(trial: &FrozenTrial, claim: &Claim) -> Result<(), IllegalTran
 /// through although it seemed to fail, and then this is its repetition.
 ///
 /// # Errors
-/// [`IllegalTransition::ClaimLost`]; [`IllegalTransition::NameTooLong`].
+/// [`IllegalTransition::ClaimLost`]; those of [`check_param`].
 pub fn record(
     trial: &mut FrozenTrial,
     claim: &Claim,
@@ -126,8 +134,8 @@ pub fn record(
 ) -> Result<(), IllegalTransition> {
     check_owner(trial, claim)?;
     // All checks come before the first change, so that a rejected batch leaves no half behind.
-    for (name, _) in &batch.params {
-        check_name_length("parameter name", name)?;
+    for (name, param) in &batch.params {
+        check_param(name, param)?;
     }
     for (key, _) in batch.user_attrs.iter().chain(&batch.system_attrs) {
         check_name_length("attribute key", key)?;
@@ -147,7 +155,7 @@ pub fn record(
 /// another machine may be behind.
 ///
 /// # Errors
-/// [`IllegalTransition::ClaimLost`]; [`IllegalTransition::NanValue`]; [`IllegalTransition::NameTooLong`].
+/// [`IllegalTransition::ClaimLost`]; [`IllegalTransition::NanValue`]; those of [`check_param`].
 pub fn finish(
     trial: &mut FrozenTrial,
     claim: &Claim,
@@ -220,10 +228,30 @@ pub fn fail_lost(
 /// Rejects trials that no database of Optuna's can hold.
 ///
 /// # Errors
-/// [`IllegalTransition::NanValue`].
+/// [`IllegalTransition::NanValue`]; those of [`check_param`].
 pub fn check_values(trials: &[FrozenTrial]) -> Result<(), IllegalTransition> {
-    let mut values = trials.iter().flat_map(|trial| &trial.values);
-    if values.any(|value| value.is_nan()) { Err(IllegalTransition::NanValue) } else { Ok(()) }
+    for trial in trials {
+        if trial.values.iter().any(|value| value.is_nan()) {
+            return Err(IllegalTransition::NanValue);
+        }
+        for (name, param) in &trial.params {
+            check_param(name, param)?;
+        }
+    }
+    Ok(())
+}
+
+/// Rejects a parameter that a storage could not hold. Every storage asks this before it writes a parameter, wherever
+/// the parameter comes from: a suggestion, an enqueued or a fixed value, a retry, an import, the spool.
+///
+/// # Errors
+/// [`IllegalTransition::NameTooLong`]; [`IllegalTransition::UnstorableParam`].
+pub fn check_param(name: &str, param: &Param) -> Result<(), IllegalTransition> {
+    check_name_length("parameter name", name)?;
+    match param.distribution.require_storable(param.internal) {
+        Ok(()) => Ok(()),
+        Err(problem) => Err(IllegalTransition::UnstorableParam { name: name.to_owned(), problem }),
+    }
 }
 
 /// Rejects a name that is longer than some database's column.

@@ -43,6 +43,13 @@ impl SearchSpace {
             .collect()
     }
 
+    /// Returns the parameters that a value can be drawn for; see [`Distribution::require_drawable`]. Other programs can
+    /// store others, and their arithmetic would spoil a joint draw.
+    pub fn drawable(mut self) -> Self {
+        self.distributions.retain(|_, distribution| distribution.require_drawable().is_ok());
+        self
+    }
+
     /// Returns whether the space has no parameter.
     pub fn is_empty(&self) -> bool {
         self.distributions.is_empty()

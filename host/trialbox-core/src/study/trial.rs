@@ -128,6 +128,13 @@ impl FrozenTrial {
         self.params.iter().find(|(found, _)| found == name).map(|(_, param)| param)
     }
 
+    /// Returns whether the trial has all of these parameters with the same values; it may have more.
+    pub fn has_values_of(&self, point: &[(String, Param)]) -> bool {
+        point.iter().all(|(name, param)| {
+            self.param(name).is_some_and(|found| found.internal == param.internal)
+        })
+    }
+
     /// Returns the value of a single objective.
     pub fn value(&self) -> Option<f64> {
         if let [value] = self.values[..] { Some(value) } else { None }

@@ -1,5 +1,7 @@
 //! Text for a terminal: text of others made harmless, numbers with their nouns, sizes.
 
+use std::borrow::Cow;
+
 /// Returns a number with its noun: `1 task`, `7 tasks`.
 pub fn counted(n: u64, noun: &str) -> String {
     format!("{n} {noun}{}", plural(n, "", "s"))
@@ -22,8 +24,9 @@ pub fn byte_size(bytes: u64) -> String {
     }
 }
 
-/// Removes from a text all that a terminal would obey: escape sequences as a whole, control characters except line
-/// breaks and tabs, and marks that turn the direction of writing, which can make text look like other text.
+/// Removes from a text all that a terminal would obey: escape sequences as a whole, and control characters except line
+/// breaks and tabs. Removes characters too that make text look like other text: marks that turn the direction of
+/// writing, and what has no width.
 ///
 /// A general stripper of escape sequences follows the states of a terminal, in which a title that is never terminated
 /// swallows all text up to the end of the input. Here it ends with its line, so that a guest cannot hide the rest of a
@@ -47,6 +50,17 @@ pub fn clean(text: &str) -> String {
     cleaned
 }
 
+/// Returns a text with marks before its lines but the first, so that text of others that is quoted in a message cannot
+/// look like another message.
+pub fn mark_lines(text: &str) -> Cow<'_, str> {
+    if text.contains('\n') { text.replace('\n', "\n  | ").into() } else { text.into() }
+}
+
+/// Returns a text on one line: line breaks and tabs become visible, and the rest is as for [`clean`].
+pub fn one_line(text: &str) -> String {
+    clean(text).replace('\n', "\\n").replace('\t', "\\t")
+}
+
 /// Returns the beginning of a text, followed by `…` if it is longer.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let mut short: String = text.chars().take(max_chars).collect();
@@ -56,11 +70,20 @@ pub fn shorten(text: &str, max_chars: usize) -> String {
     short
 }
 
-/// Returns whether a terminal merely shows a character, ends a line for it or fills a column.
+/// Returns whether a terminal merely shows a character, ends a line for it or fills a column; and whether a reader sees
+/// that it is there.
 pub fn is_harmless(c: char) -> bool {
     match c {
         '\n' | '\t' => true,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => false,
+        // The soft hyphen, and joiners that most fonts do not show.
+        '\u{ad}' | '\u{34f}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{feff}' => false,
+        // Marks, embeddings, overrides and isolates of the direction of writing.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            false
+        }
+        // Separators of lines and paragraphs, invisible operators, interlinear annotation and tags.
+        '\u{2028}' | '\u{2029}' | '\u{2060}'..='\u{2065}' | '\u{206a}'..='\u{206f}' => false,
+        '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}' => false,
         c => !c.is_control(),
     }
 }
@@ -136,6 +159,13 @@ mod tests {
     }
 
     #[test]
+    fn text_of_others_stays_on_its_line_or_is_marked() {
+        assert_eq!(mark_lines("a\nerror: b\n\nc"), "a\n  | error: b\n  | \n  | c");
+        assert_eq!(mark_lines("one line"), "one line");
+        assert_eq!(one_line("a\nb\tc\u{1b}[31md\re"), "a\\nb\\tcde");
+    }
+
+    #[test]
     fn escape_sequences_go_as_a_whole_and_what_is_no_command_stays() {
         for (text, want) in [
             ("plain, äöü, 数, \ttab\nline", "plain, äöü, 数, \ttab\nline"),
@@ -150,6 +180,10 @@ mod tests {
             ("\u{1b}[12", ""),
             ("a\rb\u{8}c\u{7f}d\u{85}e", "abcde"),
             ("abc\u{202e}fed\u{2066}", "abcfed"),
+            (
+                "a\u{200e}b\u{200f}c\u{61c}d\u{200b}e\u{feff}f\u{2028}g\u{e0041}h\u{ad}i",
+                "abcdefghi",
+            ),
         ] {
             assert_eq!(clean(text), want, "{text:?}");
         }

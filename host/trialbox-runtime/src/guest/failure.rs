@@ -4,6 +4,7 @@ use crate::guest::meter::{LimitReached, is_out_of_memory};
 use crate::wire::protocol::GuestLimits;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
+use trialbox_core::value::text::shorten;
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -11,6 +12,9 @@ use wasmtime_wasi::I32Exit;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct IllegalCall(pub(crate) String);
+
+/// The longest name of a function in a backtrace, in characters.
+const MAX_NAME_CHARS: usize = 200;
 
 /// The number of functions that are kept of a backtrace, the innermost ones.
 const MAX_FRAMES: usize = 10;
@@ -222,8 +226,10 @@ fn function_names(backtrace: &WasmBacktrace) -> Vec<String> {
     let frames =
         frames.filter(|frame| !frame.module().name().unwrap_or_default().starts_with(GLUE));
     let names = frames.filter_map(|frame| frame.func_name());
-    // `#` omits the hash of Rust's symbols.
-    names.map(|name| format!("{:#}", rustc_demangle::demangle(name))).collect()
+    // `#` omits the hash of Rust's symbols. A component may have names of a mebibyte.
+    names
+        .map(|name| shorten(&format!("{:#}", rustc_demangle::demangle(name)), MAX_NAME_CHARS))
+        .collect()
 }
 
 #[cfg(test)]

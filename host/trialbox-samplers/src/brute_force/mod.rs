@@ -56,7 +56,7 @@ impl Sampler for BruteForceSampler {
         rng: &mut TrialRng,
     ) -> f64 {
         let mut tree = Node::with_next(name, distribution);
-        for trial in begun(ask.history).filter(|trial| tree::begins_with(trial, ask.params)) {
+        for trial in begun(ask.history).filter(|trial| trial.has_values_of(ask.params)) {
             let params = trial.params.iter();
             let new = params.filter(|(name, _)| ask.params.iter().all(|(known, _)| known != name));
             tree.add(new, trial.state);
@@ -65,21 +65,34 @@ impl Sampler for BruteForceSampler {
         drawn.unwrap_or_else(|| RandomSampler.sample_independent(ask, name, distribution, rng))
     }
 
+    fn excludes_seen_points(&self) -> bool {
+        true
+    }
+
     fn is_finite(&self) -> bool {
         true
     }
 
     fn is_exhausted(&self, history: &History) -> bool {
-        let mut tree = Node::default();
-        // A trial that has only begun says nothing, not even that the objective has parameters. Optuna takes
-        // it for the whole search and stops.
-        for trial in begun(history) {
-            if trial.state.is_finished() || !trial.params.is_empty() {
-                tree.add(trial.params.iter(), trial.state);
-            }
-        }
-        tree.n_open(self.options.avoid_premature_stop) == 0.0
+        tree_of(history).n_open(self.options.avoid_premature_stop) == 0.0
     }
+
+    fn is_taken(&self, history: &History) -> bool {
+        tree_of(history).n_open(false) == 0.0
+    }
+}
+
+/// Returns the values that the trials of a study have.
+fn tree_of(history: &History) -> Node {
+    let mut tree = Node::default();
+    // A trial that has only begun says nothing, not even that the objective has parameters. Optuna takes it for the
+    // whole search and stops.
+    for trial in begun(history) {
+        if trial.state.is_finished() || !trial.params.is_empty() {
+            tree.add(trial.params.iter(), trial.state);
+        }
+    }
+    tree
 }
 
 fn begun(history: &History) -> impl Iterator<Item = &FrozenTrial> {

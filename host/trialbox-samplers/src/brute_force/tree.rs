@@ -4,7 +4,7 @@
 use super::values;
 use std::collections::BTreeMap;
 use trialbox_core::seam::rng::{TrialRng, below, unit};
-use trialbox_core::{Distribution, FrozenTrial, Param, TrialState};
+use trialbox_core::{Distribution, Param, TrialState};
 
 /// A prefix of values.
 #[derive(Debug, Default)]
@@ -164,13 +164,6 @@ impl Branches {
             .keys()
             .fold(index, |place, tried| if *tried <= place { place + 1 } else { place })
     }
-}
-
-/// Returns whether a trial took these values; it may have taken more.
-pub(super) fn begins_with(trial: &FrozenTrial, params: &[(String, Param)]) -> bool {
-    params.iter().all(|(name, param)| {
-        trial.param(name).is_some_and(|found| found.internal == param.internal)
-    })
 }
 
 #[cfg(test)]

@@ -1,24 +1,45 @@
 //! A finite range as a list of values, without writing it down.
 
 use trialbox_core::Distribution;
+use trialbox_core::space::transform::into_range;
 
-/// Returns the number of values that a parameter can take; `None` for a float without a step.
+/// The most values that are told apart, those of all integers that floats hold: beyond, neighbouring places are the
+/// same float.
+const MOST: u64 = (1 << 54) + 1;
+
+/// Returns the number of values that a parameter can take; `None` for a float without a step, and for so many values
+/// that they are never exhausted.
 pub(super) fn count(distribution: &Distribution) -> Option<u64> {
-    match distribution {
+    let count = match distribution {
         Distribution::Float(float) => {
             let steps = (float.high() - float.low()) / float.step()?;
-            Some((steps.round() as u64).saturating_add(1))
+            (steps.round() as u64).saturating_add(1)
         }
-        Distribution::Int(int) => Some(int.high().abs_diff(int.low()) / int.step() as u64 + 1),
-        Distribution::Categorical(categorical) => Some(categorical.choices().len() as u64),
-    }
+        Distribution::Int(int) => {
+            (int.high().abs_diff(int.low()) / int.step().unsigned_abs()).saturating_add(1)
+        }
+        Distribution::Categorical(categorical) => categorical.choices().len() as u64,
+    };
+    (count <= MOST).then_some(count)
 }
 
 /// Returns the value at a place, counted from 0.
 pub(super) fn at(distribution: &Distribution, place: u64) -> f64 {
     match distribution {
-        Distribution::Float(float) => float.grid_point(place),
-        Distribution::Int(int) => (int.low() + int.step() * place as i64) as f64,
+        Distribution::Float(float) => {
+            let point = float.grid_point(place);
+            // The decimals of a step so small that it has few digits are not those of its multiples.
+            if distribution.contains(point) {
+                return point;
+            }
+            let point = float.low() + place as f64 * float.step().unwrap_or(0.0);
+            into_range(point, float.low(), float.high())
+        }
+        Distribution::Int(int) => {
+            // A range can be twice as wide as 64 bits with a sign hold.
+            let value = i128::from(int.low()) + i128::from(int.step()) * i128::from(place);
+            value.min(i128::from(int.high())) as f64
+        }
         Distribution::Categorical(_) => place as f64,
     }
 }

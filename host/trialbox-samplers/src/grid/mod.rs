@@ -179,6 +179,15 @@ impl Sampler for GridSampler {
     fn is_exhausted(&self, history: &History) -> bool {
         self.open_cells(history).is_empty()
     }
+
+    fn is_taken(&self, history: &History) -> bool {
+        let mut taken = BTreeSet::new();
+        for trial in history.trials() {
+            let has_started = trial.state != TrialState::Waiting;
+            taken.extend(self.cell(&trial.system_attrs).filter(|_| has_started));
+        }
+        taken.len() == self.cells.len()
+    }
 }
 
 #[cfg(test)]

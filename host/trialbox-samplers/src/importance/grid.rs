@@ -60,13 +60,20 @@ impl<'a> Grid<'a> {
                 return Box::new(move |value| firsts[(value as usize).min(last)]);
             }
         };
+        let (first, is_linear_int) = (low as i64, is_int && !is_log);
         let low = on_axis(low, is_log);
         let width = (on_axis(high, is_log) - low) / last as f64;
         Box::new(move |value| {
-            let value = if is_int { value.trunc() } else { value };
+            let place = if is_linear_int {
+                // As NumPy's 64-bit integers, which wrap around where the range is wider than they are.
+                (value as i64).wrapping_sub(first) as f64
+            } else {
+                on_axis(if is_int { value.trunc() } else { value }, is_log) - low
+            };
             // A value in the middle between two points belongs to the lower one.
-            let bin = ((on_axis(value, is_log) - low) / width - 0.5).ceil();
-            bin.clamp(0.0, last as f64) as usize
+            let bin = (place / width - 0.5).ceil();
+            // NumPy makes the least integer of infinity too.
+            if bin.is_finite() { bin.clamp(0.0, last as f64) as usize } else { 0 }
         })
     }
 }
@@ -85,8 +92,7 @@ fn on_axis(value: f64, is_log: bool) -> f64 {
 
 fn bins_of_float(float: &FloatDistribution) -> usize {
     let Some(step) = float.step() else { return MAX_BINS };
-    let n_points = ((float.high() - float.low()) / step).round_ties_even() as usize + 1;
-    n_points.min(MAX_BINS)
+    at_most_all(((float.high() - float.low()) / step).round_ties_even())
 }
 
 fn bins_of_int(int: &IntDistribution) -> usize {
@@ -97,7 +103,12 @@ fn bins_of_int(int: &IntDistribution) -> usize {
     } else {
         (width / int.step() as f64).round_ties_even()
     };
-    (n_bins as usize + 1).min(MAX_BINS)
+    at_most_all(n_bins)
+}
+
+/// Returns the number of bins that so many steps divide, at least 2 and at most [`MAX_BINS`].
+fn at_most_all(n_steps: f64) -> usize {
+    (n_steps + 1.0).clamp(2.0, MAX_BINS as f64) as usize
 }
 
 /// Returns for each choice the kernels' probabilities by weight. A kernel has 1/(n + 1) everywhere, with n the number

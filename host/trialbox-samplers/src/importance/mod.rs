@@ -67,5 +67,7 @@ fn refuse_unknown_objective(history: &History, target: Target) -> Result<(), Imp
 }
 
 fn largest_first(importances: &mut Importances) {
+    // An empty sum is -0, which would be printed so.
+    importances.iter_mut().for_each(|(_, value)| *value += 0.0);
     importances.sort_by(|(name_a, a), (name_b, b)| b.total_cmp(a).then_with(|| name_a.cmp(name_b)));
 }

@@ -64,7 +64,7 @@ impl SuccessiveHalvingPruner {
         };
         let Some(min_resource) = self.min_resource(history) else { return judgement };
         let mut rung = current_rung(current);
-        while !judgement.should_prune && *step >= self.step_of(rung, min_resource) {
+        while !judgement.should_prune && self.has_reached(rung, *step, min_resource) {
             if value.is_nan() {
                 judgement.should_prune = true;
                 break;
@@ -87,11 +87,14 @@ impl SuccessiveHalvingPruner {
         }
     }
 
-    /// Returns the step of a rung; what is beyond all steps, which no trial reaches, is the last one.
-    fn step_of(&self, rung: usize, min_resource: i64) -> i64 {
+    /// Returns whether a step is that of a rung or beyond. A rung beyond the last step is never reached.
+    fn has_reached(&self, rung: usize, step: i64, min_resource: i64) -> bool {
         let exponent = u32::try_from(self.options.min_early_stopping_rate.saturating_add(rung));
         let factor = as_step(self.options.reduction_factor);
-        min_resource.saturating_mul(factor.saturating_pow(exponent.unwrap_or(u32::MAX)))
+        let Some(power) = exponent.ok().and_then(|exponent| factor.checked_pow(exponent)) else {
+            return false;
+        };
+        min_resource.checked_mul(power).is_some_and(|first| step >= first)
     }
 
     /// Returns whether the value is among the best part of `rivals`, which it is one of.

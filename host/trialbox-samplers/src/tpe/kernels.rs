@@ -3,6 +3,7 @@
 use super::TpeOptions;
 use super::normal::{log_mass, truncated_quantile};
 use trialbox_core::Distribution;
+use trialbox_core::space::transform::{int_at, into_range};
 
 /// The smallest width of a kernel without the magic clip, as in Optuna.
 const EPSILON: f64 = 1e-12;
@@ -56,6 +57,7 @@ pub(crate) struct Axis {
     pub(crate) is_log: bool,
     /// The distance of the grid's points, in the parameter's own unit.
     pub(crate) step: Option<f64>,
+    is_int: bool,
     /// The ends of the range, in the parameter's own unit.
     first: f64,
     last: f64,
@@ -74,7 +76,8 @@ impl Axis {
         let margin = 0.5 * step.unwrap_or(0.0);
         let (low, high) = (first - margin, last + margin);
         let (low, high) = if is_log { (low.ln(), high.ln()) } else { (low, high) };
-        Some(Axis { low, high, is_log, step, first, last })
+        let is_int = matches!(distribution, Distribution::Int(_));
+        Some(Axis { low, high, is_log, step, is_int, first, last })
     }
 
     /// Returns the coordinate of an internal value.
@@ -86,10 +89,13 @@ impl Axis {
     pub(crate) fn value(&self, place: f64) -> f64 {
         let value = if self.is_log { place.exp() } else { place };
         let value = match self.step {
-            Some(step) => self.first + ((value - self.first) / step).round_ties_even() * step,
+            Some(step) => {
+                let k = ((value - self.first) / step).round_ties_even();
+                if self.is_int { int_at(self.first, step, k) } else { self.first + k * step }
+            }
             None => value,
         };
-        value.clamp(self.first, self.last)
+        into_range(value, self.first, self.last)
     }
 
     /// Returns whether all coordinates are on the axis.
@@ -135,9 +141,12 @@ impl NumericKernels {
             gaps(&mu, &axis, options.consider_endpoints)
         };
         // Not `clamp`, which wants its bounds in order: a range may be narrower than EPSILON.
-        sigma.iter_mut().for_each(|sigma| *sigma = sigma.max(narrowest).min(high - low));
-        mu.push(0.5 * (low + high));
-        sigma.push(high - low);
+        // Not 0 either, by which places are divided: the ends of an axis may be neighbouring floats, or the same.
+        let widest = (high - low).max(f64::MIN_POSITIVE);
+        let narrowest = narrowest.max(f64::MIN_POSITIVE);
+        sigma.iter_mut().for_each(|sigma| *sigma = sigma.max(narrowest).min(widest));
+        mu.push(middle(low, high));
+        sigma.push(widest);
         NumericKernels { axis, mu, sigma }
     }
 
@@ -155,6 +164,12 @@ impl NumericKernels {
         // Beyond 8.3, 1 − Φ is below half an ulp of 1.
         if a < -8.3 && b > 8.3 { 0.0 } else { log_mass(a, b) }
     }
+}
+
+/// Returns the middle of two numbers, the sum of which may be no float.
+fn middle(low: f64, high: f64) -> f64 {
+    let middle = 0.5 * (low + high);
+    if middle.is_finite() { middle } else { 0.5 * low + 0.5 * high }
 }
 
 /// Returns the larger distance to the neighbours of each place, in the order given.

@@ -4,6 +4,7 @@
 
 use libm::erfc;
 use std::f64::consts::FRAC_1_SQRT_2;
+use trialbox_core::space::transform::into_range;
 
 /// ½·ln(2π).
 pub(crate) const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
@@ -86,7 +87,7 @@ pub(crate) fn truncated_quantile(q: f64, a: f64, b: f64) -> f64 {
         let (small, large) = (log_below.min(log_part), log_below.max(log_part));
         quantile_of_log(large + (small - large).exp().ln_1p())
     };
-    x.clamp(a, b)
+    into_range(x, a, b)
 }
 
 /// Returns Φ⁻¹(p) for 0 < p <= ½ and somewhat above.

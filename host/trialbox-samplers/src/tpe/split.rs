@@ -168,11 +168,16 @@ fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
     )
 }
 
+/// Orders scores as numbers, NaN last: a selection panics where an order is none.
+fn order(a: f64, b: f64) -> Ordering {
+    a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
+}
+
 /// Returns the indices of the `n` smallest scores, of equal ones the first; in no order. O(n).
 fn smallest(mut scored: Vec<((f64, f64), usize)>, n: usize) -> Vec<usize> {
     if n < scored.len() {
         scored.select_nth_unstable_by(n, |a, b| {
-            a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then(a.1.cmp(&b.1))
+            order(a.0.0, b.0.0).then(order(a.0.1, b.0.1)).then(a.1.cmp(&b.1))
         });
         scored.truncate(n);
     }

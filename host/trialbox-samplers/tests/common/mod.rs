@@ -1,11 +1,19 @@
-//! The histories that `tests/golden/record.py` recorded.
+//! The histories that `tests/golden/record.py` recorded, and the lists of samplers and pruners with their options.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its part")]
 
+use proptest::prelude::*;
 use std::collections::BTreeMap;
+use trialbox_core::seam::rng::trial_rng;
+use trialbox_core::seam::sampler::Ask;
 use trialbox_core::study::trial::{CONSTRAINT_PREFIX, TrialId};
 use trialbox_core::{
-    Distribution, FrozenTrial, History, Json, Param, StudyDirection, TrialNumber, TrialState,
+    Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
+    TrialState,
 };
+use trialbox_samplers::{Config, Kind};
+
+/// The parameters that an objective asks for, in its order.
+pub type Space = Vec<(String, Distribution)>;
 
 /// A recorded history, and what was asked for on it.
 pub struct Recorded {
@@ -116,4 +124,79 @@ pub fn new_trial(number: u32) -> FrozenTrial {
         system_attrs: BTreeMap::new(),
         intermediate_values: BTreeMap::new(),
     }
+}
+
+/// Returns the arguments of a sampler's method.
+pub fn ask<'a>(history: &'a History, attrs: &'a BTreeMap<String, Json>, number: u32) -> Ask<'a> {
+    let number = TrialNumber(number);
+    Ask { history, number, params: &[], fixed_params: &[], system_attrs: attrs }
+}
+
+/// Returns the values that a trial gets, suggested as a session does.
+pub fn suggested(sampler: &dyn Sampler, history: &History, space: &Space, seed: u64) -> Vec<f64> {
+    const NUMBER: u32 = 1000;
+    let mut rng = trial_rng(seed, TrialNumber(NUMBER));
+    let mut attrs = BTreeMap::new();
+    attrs.extend(sampler.before_trial(&ask(history, &attrs, NUMBER), &mut rng));
+    let before = ask(history, &attrs, NUMBER);
+    let joint = sampler.relative_search_space(&before).drawable();
+    let drawn = sampler.sample_relative(&before, &joint, &mut rng).params;
+    let mut params: Vec<(String, Param)> = Vec::new();
+    for (name, distribution) in space {
+        let ask = Ask { params: &params, ..before };
+        let internal = match drawn.get(name) {
+            Some(value) => *value,
+            None => sampler.sample_independent(&ask, name, distribution, &mut rng),
+        };
+        let distribution = distribution.clone();
+        params.push((name.clone(), Param { distribution, internal }));
+    }
+    params.into_iter().map(|(_, param)| param.internal).collect()
+}
+
+/// Returns a value that some option of any shape may take.
+pub fn option_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        (0..50u32).prop_map(|n| n.to_string()),
+        (0.0..=1.0f64).prop_map(|x| x.to_string()),
+        Just("true".to_owned()),
+        Just("False".to_owned()),
+        Just("None".to_owned()),
+        Just("auto".to_owned()),
+        Just("halton".to_owned()),
+        Just("median".to_owned()),
+        Just(r#"{"p0": [0, 1], "p1": ["a", null]}"#.to_owned()),
+    ]
+}
+
+/// Returns every sampler or pruner, with each value set where an option of the place takes it, and completed by
+/// the example that the error of a missing option gives.
+pub fn configured<S: Kind + ?Sized>(values: &[String]) -> Vec<Config<S>> {
+    let mut all: Vec<Config<S>> = Config::all().collect();
+    for config in &mut all {
+        for (option, value) in config.options().iter().zip(values) {
+            // What an option does not take leaves it as it was.
+            let _ = config.set_option(&format!("{option}={value}"));
+        }
+        complete(config);
+    }
+    all
+}
+
+fn complete<S: Kind + ?Sized>(config: &mut Config<S>) {
+    if let Err(error) = config.check_complete() {
+        let text = error.to_string();
+        if let Some((_, example)) = text.split_once("for example ") {
+            config.set_option(example).expect("an example can be given");
+        }
+    }
+    if config.check_complete().is_err() {
+        *config = Config::parse(config.name()).expect("a name of the list");
+        if let Err(error) = config.check_complete() {
+            let text = error.to_string();
+            let (_, example) = text.split_once("for example ").expect("an example");
+            config.set_option(example).expect("an example can be given");
+        }
+    }
+    assert_eq!(config.check_complete(), Ok(()), "{config}");
 }

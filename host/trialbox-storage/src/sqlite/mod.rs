@@ -26,9 +26,10 @@ use crate::sqlite::studies::{
     read_summary, rename_study, require_study, some_names, upsert_study_attrs,
 };
 use crate::sqlite::trials::{
-    append_trial, append_trials, beat, beat_again, claim_waiting, count_towards_budget, find_trial,
-    insert_batch, insert_running, insert_values, read_fixed_params, read_lease, read_leases,
-    read_origin, read_params_of, require_ours, set_finished, study_of, upsert_trial_attr,
+    append_trial, append_trials, beat, beat_again, claim_waiting, count_at, count_towards_budget,
+    find_trial, insert_batch, insert_running, insert_values, read_fixed_params, read_lease,
+    read_leases, read_origin, read_params_of, require_ours, set_finished, study_of,
+    upsert_trial_attr,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
@@ -44,8 +45,8 @@ use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, StorageError, StudyId, StudyRecord, TrialNumber, TrialState,
-    UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, StorageError, StudyId, StudyRecord, TrialNumber,
+    TrialState, UtcDateTime,
 };
 
 /// The longest wait for other processes while an objective waits for the call. The call may be skipped: it is repeated
@@ -248,6 +249,23 @@ impl Trials for SqliteStorage {
         self.database.within(BRIEFLY, |database| {
             database
                 .write("record", "record a trial's progress", |tx| add_to_trial(tx, claim, batch))
+        })
+    }
+
+    fn record_apart(
+        &mut self,
+        claim: &Claim,
+        batch: &TrialBatch,
+        point: &[(String, Param)],
+        n_known: usize,
+    ) -> Result<bool, StorageError> {
+        self.database.write("record", "record a trial's progress", |tx| {
+            require_ours(tx, claim)?;
+            if count_at(tx, claim.id, point)? > n_known {
+                return Ok(false);
+            }
+            add_to_trial(tx, claim, batch)?;
+            Ok(true)
         })
     }
 

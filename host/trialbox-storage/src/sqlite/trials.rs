@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use trialbox_core::run::retry::{FAILED_TRIAL_ATTR, origin, renumbered};
 use trialbox_core::seam::storage::{
     Claim, ClaimLoss, FIXED_PARAMS_ATTR, Heartbeat, LeasedTrial, OWNER_ATTR, TrialBatch,
-    WATCH_ATTR, check_name,
+    WATCH_ATTR, check_name, check_param,
 };
 use trialbox_core::study::trial::{TrialId, format_datetime};
 use trialbox_core::{
@@ -257,7 +257,7 @@ pub(crate) fn insert_batch(
     batch: &TrialBatch,
 ) -> Result<(), TxError> {
     for (name, param) in &batch.params {
-        check_name("parameter name", name)?;
+        check_param(name, param)?;
         insert_param(tx, id, name, param)?;
     }
     for (step, value) in &batch.intermediate_values {
@@ -296,6 +296,35 @@ fn insert_param(tx: &Connection, id: TrialId, name: &str, param: &Param) -> Resu
         1 => Ok(()),
         found => Err(TxError::Rows { what: "1 parameter", found: found as usize }),
     }
+}
+
+/// Counts the other trials of the study that have all parameters of a point with the same values.
+pub(crate) fn count_at(
+    tx: &Connection,
+    id: TrialId,
+    point: &[(String, Param)],
+) -> Result<usize, TxError> {
+    // The latest parameter tells most trials apart, so that the others are compared for few.
+    let Some(((name, param), earlier)) = point.split_last() else { return Ok(0) };
+    let mut others = tx.prepare_cached(
+        "SELECT p.trial_id FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id
+         WHERE t.study_id = (SELECT study_id FROM trials WHERE trial_id = ?1) AND t.trial_id <> ?1
+           AND p.param_name = ?2 AND p.param_value = ?3",
+    )?;
+    let mut has = tx.prepare_cached(
+        "SELECT 1 FROM trial_params WHERE trial_id = ?1 AND param_name = ?2 AND param_value = ?3",
+    )?;
+    let mut n = 0;
+    let mut rows = others.query(params![id.0, name, param.internal])?;
+    while let Some(row) = rows.next()? {
+        let other: i64 = row.get(0)?;
+        let mut has_all = true;
+        for (name, param) in earlier {
+            has_all = has_all && has.exists(params![other, name, param.internal])?;
+        }
+        n += usize::from(has_all);
+    }
+    Ok(n)
 }
 
 pub(crate) fn insert_values(tx: &Connection, id: TrialId, values: &[f64]) -> Result<(), TxError> {

@@ -4,7 +4,7 @@ use crate::error::CommandError;
 use crate::view::record::{ErrorRecord, Record, View};
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
-use trialbox_core::value::text::{clean, is_harmless};
+use trialbox_core::value::text::{clean, is_harmless, mark_lines, one_line};
 
 /// The form of printed results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -47,7 +47,7 @@ impl Output {
         if self.is_json() {
             view.records().for_each(|record| write_line(&escape_controls(&record.to_json())));
         } else {
-            write_line(&clean(view.text().trim_end_matches('\n')));
+            write_line(&text_of(view));
         }
     }
 
@@ -62,8 +62,14 @@ impl Output {
         }
     }
 
-    /// Prints a remark for people, which is not a result.
+    /// Prints a remark for people, which is not a result. Lines after the first are marked unless they are indented as
+    /// those of our own remarks are.
     pub(crate) fn note(&self, text: &str) {
+        self.note_as_it_is(&mark_outer_lines(text));
+    }
+
+    /// Prints a remark whose lines are all our own, such as a script.
+    pub(crate) fn note_as_it_is(&self, text: &str) {
         if !self.quiet {
             // In one piece: other threads and standard output may share the pipe.
             let _ = io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes());
@@ -84,29 +90,64 @@ pub(crate) fn has_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Returns the text of a view for a terminal. What the view got from others is what its records hold: where one of
+/// these strings has several lines, its further ones are marked, so that no string can look like a line of ours.
+fn text_of(view: &dyn View) -> String {
+    let mut text = view.text();
+    if text.contains('\n') {
+        for record in view.records() {
+            for quoted in record.strings_of_several_lines() {
+                for form in [clean(&quoted), quoted] {
+                    text = text.replace(&form, &mark_lines(&form));
+                }
+            }
+        }
+    }
+    clean(text.trim_end_matches('\n'))
+}
+
+/// Marks the lines after the first that are not indented.
+fn mark_outer_lines(text: &str) -> String {
+    let lines = text.split('\n').enumerate();
+    let marked = lines.map(|(index, line)| match index {
+        0 => line.to_owned(),
+        _ if line.starts_with("  ") => line.to_owned(),
+        _ => format!("  | {line}"),
+    });
+    marked.collect::<Vec<_>>().join("\n")
+}
+
 fn write_line(line: &str) {
     let _ = writeln!(io::stdout().lock(), "{line}");
 }
 
-/// Escapes the characters of JSON text that JSON allows as they are and terminals obey: DEL, the second set of control
-/// characters with CSI (U+009B), and those that turn the direction of writing.
-fn escape_controls(json: &str) -> Cow<'_, str> {
+/// Escapes the characters of JSON text that JSON allows as they are and terminals obey or do not show: DEL, the second
+/// set of control characters with CSI (U+009B), and those that turn the direction of writing or have no width.
+pub(crate) fn escape_controls(json: &str) -> Cow<'_, str> {
     if json.chars().all(is_harmless) {
         return Cow::Borrowed(json);
     }
-    let escaped = json.chars().map(|c| match is_harmless(c) {
-        true => c.to_string(),
-        false => format!("\\u{:04x}", u32::from(c)),
-    });
-    Cow::Owned(escaped.collect())
+    let mut escaped = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_harmless(c) {
+            escaped.push(c);
+        } else {
+            // Beyond the first 65,536 characters, JSON takes two units of UTF-16.
+            let units = c.encode_utf16(&mut [0; 2]).to_vec();
+            units.iter().for_each(|unit| escaped.push_str(&format!("\\u{unit:04x}")));
+        }
+    }
+    Cow::Owned(escaped)
 }
 
 /// Formats a table without lines, as other tools can cut it.
 pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
     table.load_style(comfy_table::presets::NOTHING);
-    table.set_header(header.iter().copied());
-    table.add_rows(rows);
+    table.set_header(header.iter().map(|cell| one_line(cell)));
+    table.add_rows(
+        rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()),
+    );
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
@@ -119,11 +160,23 @@ mod tests {
     use serde_json::{Value, json};
 
     #[test]
+    fn a_remark_of_several_lines_has_them_indented_or_marked() {
+        let text = "trial 3: FAIL\n  E-GUEST: x\nerror: y";
+        assert_eq!(mark_outer_lines(text), "trial 3: FAIL\n  E-GUEST: x\n  | error: y");
+    }
+
+    #[test]
+    fn cells_of_a_table_stay_on_their_line() {
+        let text = table(&["a\nb"], [vec!["c\nd\u{1b}[2J".to_owned()]]);
+        assert_eq!(text, "a\\nb\nc\\nd");
+    }
+
+    #[test]
     fn what_a_terminal_would_obey_is_left_out_of_text_and_escaped_in_json() {
         assert_eq!(clean("a\u{1b}[31m\u{9b}2J\u{7f}b\nc\td\r"), "ab\nc\td");
-        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}" });
+        let text = json!({ "name": "\u{1b}[31m\u{9b}2J\u{7f}\u{202e}\u{e0041}" });
         let line = escape_controls(&text.to_string()).into_owned();
-        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f\u202e"}"#);
+        assert_eq!(line, r#"{"name":"\u001b[31m\u009b2J\u007f\u202e\udb40\udc41"}"#);
         assert_eq!(serde_json::from_str::<Value>(&line).ok(), Some(text));
     }
 }

@@ -1,8 +1,9 @@
 //! The errors of a storage.
 
+use crate::space::distribution::UnstorableValue;
 use crate::study::claim::ClaimLoss;
-use crate::study::ledger::{IllegalTransition, check_name_length};
-use crate::study::trial::TrialNumber;
+use crate::study::ledger::{self, IllegalTransition, check_name_length};
+use crate::study::trial::{Param, TrialNumber};
 use crate::value::text::counted;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +42,14 @@ pub enum StorageError {
         what: &'static str,
         /// The name's length.
         chars: usize,
+    },
+    /// A parameter's value that the databases of Optuna cannot hold.
+    #[error("the value of parameter `{name}` cannot be stored: {problem}")]
+    UnstorableParam {
+        /// The parameter.
+        name: String,
+        /// The value.
+        problem: UnstorableValue,
     },
     /// The trial is not, or no longer, this attempt's to write.
     #[error("trial {number} no longer belongs to this worker: {reason}")]
@@ -175,6 +184,9 @@ impl From<IllegalTransition> for StorageError {
                 StorageError::ClaimLost { number, reason }
             }
             IllegalTransition::NanValue => StorageError::NanValue,
+            IllegalTransition::UnstorableParam { name, problem } => {
+                StorageError::UnstorableParam { name, problem }
+            }
             IllegalTransition::NameTooLong { what, chars } => {
                 StorageError::NameTooLong { what, chars }
             }
@@ -188,4 +200,12 @@ impl From<IllegalTransition> for StorageError {
 /// [`StorageError::NameTooLong`].
 pub fn check_name(what: &'static str, name: &str) -> Result<(), StorageError> {
     Ok(check_name_length(what, name)?)
+}
+
+/// Rejects a parameter that some database could not hold: see [`ledger::check_param`].
+///
+/// # Errors
+/// [`StorageError::NameTooLong`]; [`StorageError::UnstorableParam`].
+pub fn check_param(name: &str, param: &Param) -> Result<(), StorageError> {
+    Ok(ledger::check_param(name, param)?)
 }

@@ -18,7 +18,7 @@ pub use crate::study::enqueue::{EnqueueTrial, FIXED_PARAMS_ATTR};
 pub use crate::study::lease::{Heartbeat, LeasedTrial, LostTrial, WATCH_ATTR};
 pub use crate::study::outcome::{Ending, Outcome, RetryPolicy};
 pub use crate::study::trial::OWN_PREFIX;
-pub use error::{Remedy, StorageError, check_name};
+pub use error::{Remedy, StorageError, check_name, check_param};
 pub use leases::Leases;
 pub use reader::Reader;
 pub use studies::{Studies, StudyAttrs};

@@ -7,7 +7,7 @@ use crate::study::enqueue::EnqueueTrial;
 use crate::study::outcome::Ending;
 use crate::study::record::StudyId;
 use crate::study::stopping::StudyStop;
-use crate::study::trial::{FrozenTrial, TrialNumber, UtcDateTime};
+use crate::study::trial::{FrozenTrial, Param, TrialNumber, UtcDateTime};
 use crate::value::json::Json;
 
 /// The trials of a database, as their workers write them.
@@ -59,6 +59,20 @@ pub trait Trials {
     fn try_record(&mut self, claim: &Claim, batch: &TrialBatch) -> Result<(), StorageError> {
         self.record(claim, batch)
     }
+
+    /// Does the same as [`Self::record`], but only if at most `n_known` other trials of the study have all parameters
+    /// of `point` with the same values. Returns whether it was recorded. One transaction compares and records, so
+    /// that of two workers that want the same point the second one learns of the first.
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    fn record_apart(
+        &mut self,
+        claim: &Claim,
+        batch: &TrialBatch,
+        point: &[(String, Param)],
+        n_known: usize,
+    ) -> Result<bool, StorageError>;
 
     /// Adds the last batch to a running trial and finishes the trial, in one transaction: readers cache finished
     /// trials, so nothing may be written afterwards. With [`Ending::retry`] a WAITING copy is appended in the same

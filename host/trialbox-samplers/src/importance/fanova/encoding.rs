@@ -3,13 +3,15 @@
 use crate::importance::{ImportanceError, Importances, largest_first};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use trialbox_core::space::transform::into_range;
 use trialbox_core::{Distribution, FrozenTrial, History, TrialState};
 
 /// The points, column by column, and their values.
 pub(super) struct Encoding {
     /// The parameters with their columns; those of one value have none.
     pub(super) params: Vec<(String, Range<usize>)>,
-    /// The ends of each column.
+    /// The ends of each column. Numbers and targets are scaled by powers of two, which changes no digit of them: the
+    /// squares of large ones would be infinite, and those of small ones 0.
     pub(super) bounds: Vec<(f64, f64)>,
     /// For each column its value in each trial, within the bounds.
     pub(super) columns: Vec<Vec<f64>>,
@@ -38,7 +40,9 @@ impl Encoding {
             let n_complete = history.in_state(TrialState::Complete).count();
             return Err(ImportanceError::TooFewTrials { n_usable: trials.len(), n_complete });
         }
-        let targets = trials.iter().map(|trial| trial.values[objective]).collect();
+        let mut targets: Vec<f64> = trials.iter().map(|trial| trial.values[objective]).collect();
+        let largest = targets.iter().copied().map(f64::abs).fold(0.0, f64::max);
+        targets.iter_mut().for_each(|target| *target = scaled(*target, largest));
         let mut encoding = Encoding { params: vec![], bounds: vec![], columns: vec![], targets };
         for (name, distribution) in space {
             let values = trials.iter().filter_map(|trial| Some(trial.param(name)?.internal));
@@ -68,8 +72,12 @@ impl Encoding {
 
     /// Adds a column of numbers. A value that a user fixed outside of the range counts as its end.
     fn add_number(&mut self, (low, high): (f64, f64), mut values: Vec<f64>) {
-        values.iter_mut().for_each(|value| *value = value.clamp(low, high));
-        self.bounds.push((low, high));
+        let largest = low.abs().max(high.abs());
+        let (first, last) = (scaled(low, largest), scaled(high, largest));
+        for value in &mut values {
+            *value = scaled(into_range(*value, low, high), largest);
+        }
+        self.bounds.push((first, last));
         self.columns.push(values);
     }
 
@@ -80,6 +88,12 @@ impl Encoding {
         largest_first(&mut importances);
         importances
     }
+}
+
+/// Returns a value divided by the power of two that makes `largest` a number between ½ and 1; 0 and infinite ones stay.
+fn scaled(value: f64, largest: f64) -> f64 {
+    let (_, exponent) = libm::frexp(largest);
+    if largest.is_finite() { libm::scalbn(value, -exponent) } else { value }
 }
 
 type Space<'a> = BTreeMap<&'a str, &'a Distribution>;

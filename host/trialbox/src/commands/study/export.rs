@@ -4,13 +4,14 @@ use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::exchange;
-use crate::view::output::Output;
+use crate::view::output::{Output, escape_controls};
 use crate::view::trial::count;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
+use trialbox_core::value::text::clean;
 use trialbox_core::{FrozenTrial, Json, StudyRecord};
 use trialbox_files::{open_named, write_named, write_to_device};
 
@@ -30,7 +31,7 @@ impl ExportArgs {
         let study = storage.open_study(&name)?;
         let trials = storage.trials(study.id)?;
         let text = if output.is_json() {
-            exchange::encode(&study, &trials)
+            escape_controls(&exchange::encode(&study, &trials)).into_owned()
         } else {
             to_csv(&study, &trials)
         };
@@ -139,17 +140,19 @@ fn csv_value(value: &Json) -> String {
     }
 }
 
-/// Returns one line as RFC 4180 has it.
+/// Returns one line as RFC 4180 has it, without what a terminal would obey: the table is for people. The export as JSON
+/// has every character.
 fn csv_line(fields: &[String]) -> String {
     let mut line = String::new();
     for (index, field) in fields.iter().enumerate() {
         if index > 0 {
             line.push(',');
         }
-        if field.contains([',', '"', '\n', '\r']) {
+        let field = clean(field);
+        if field.contains([',', '"', '\n']) {
             line.push_str(&format!("\"{}\"", field.replace('"', "\"\"")));
         } else {
-            line.push_str(field);
+            line.push_str(&field);
         }
     }
     line + "\r\n"

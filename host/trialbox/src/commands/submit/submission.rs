@@ -126,7 +126,7 @@ impl Submission {
         };
         output.print(&Rendered::new(array, Record::DryRun(Box::new(record))));
         match closing {
-            Some(closing) if output.is_verbose() => output.note(&format!("\n{closing}")),
+            Some(closing) if output.is_verbose() => output.note_as_it_is(&format!("\n{closing}")),
             Some(_) => output
                 .note("a closing job would run the missing trials after it; -v shows its script"),
             None => {}
@@ -158,7 +158,7 @@ impl Submission {
             closing_job_id: jobs.closing.clone(),
         };
         output.print(&Rendered::new(self.text(&jobs), Record::Submitted(Box::new(record))));
-        output.note(&self.next_commands(&jobs));
+        output.note_as_it_is(&self.next_commands(&jobs));
         Ok(ExitCode::Done)
     }
 

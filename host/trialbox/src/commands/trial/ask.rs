@@ -15,12 +15,13 @@ use crate::view::failure::failure_message;
 use crate::view::output::Output;
 use crate::view::record::{self, params};
 use std::time::Duration;
-use trialbox_core::run::ask_tell::{Asked, ask};
+use trialbox_core::run::ask_tell::{Asked, MayAsk, ask, may_ask};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, check_name};
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
-use trialbox_core::study::stopping::{StopReason, stop_reason};
-use trialbox_core::{Clock as _, Distribution, History, Json, Storage, StorageError, StudyRecord};
+use trialbox_core::study::stopping::StopReason;
+use trialbox_core::value::text::{counted, plural};
+use trialbox_core::{Clock as _, Distribution, Json, Storage, StudyRecord};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArgs {
@@ -82,31 +83,34 @@ impl AskArgs {
         let spool = self.study.storage.spool();
         let reaping = Reaping::at_start(&study, self.grace)?;
         recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
-        let reason = stop_reason(&settings.budgets.rules, || {
-            let outcomes = storage.outcomes(study.id)?;
-            Ok::<_, StorageError>(History::new(study.directions.clone(), outcomes))
-        })?;
-        let asked = match reason {
-            Some(reason) => Err(reason),
-            None => begin(storage.as_mut(), &study, &settings, owner, &self.search_space.0)?,
+        let (sampler, clock) = (settings.sampler.build(), SystemClock::new());
+        let (storage, budgets) = (storage.as_mut(), &settings.budgets);
+        let asked = match may_ask(&study, budgets, sampler.as_ref(), storage, &clock)? {
+            MayAsk::Yes => begin(storage, &study, &settings, owner, &self.search_space.0)?,
+            MayAsk::Complete(reason) => Err(stop_text(&reason, &name)),
+            MayAsk::EveryPointTaken { n_running } => Err(format!(
+                "study `{name}` has no untried point, and {} {} running; `trialbox reap` requeues a lost one",
+                counted(n_running, "trial"),
+                plural(n_running, "is", "are")
+            )),
         };
         match asked {
             Ok(asked) => output.print(&asked),
             // A script has nothing to do, and so nothing is printed.
-            Err(reason) => output.note(&stop_text(&reason, &name)),
+            Err(reason) => output.note(&reason),
         }
         Ok(ExitCode::Done)
     }
 }
 
-/// Starts a trial and suggests its parameters; the inner error is the reason why the study takes no trial.
+/// Starts a trial and suggests its parameters; the inner error is the reason why the study takes no trial, in words.
 fn begin(
     storage: &mut dyn Storage,
     study: &StudyRecord,
     settings: &Settings,
     owner: Json,
     space: &[(String, Distribution)],
-) -> Result<Result<record::Asked, StopReason>, CommandError> {
+) -> Result<Result<record::Asked, String>, CommandError> {
     let clock = SystemClock::new();
     let sampler = settings.sampler.build();
     let context = TrialContext {
@@ -134,9 +138,9 @@ fn begin(
         })),
         Asked::BudgetReached { n_trials } => {
             let max_trials = settings.budgets.max_trials.unwrap_or(n_trials);
-            Ok(Err(StopReason::BudgetReached { n_trials, max_trials }))
+            Ok(Err(stop_text(&StopReason::BudgetReached { n_trials, max_trials }, &study.name)))
         }
-        Asked::Stopped(stop) => Ok(Err(StopReason::Stopped(stop))),
+        Asked::Stopped(stop) => Ok(Err(stop_text(&StopReason::Stopped(stop), &study.name))),
         Asked::Refused { number, failure } => Err(CommandError::usage(
             format!("{}; trial {number} is FAIL", failure_message(&failure)),
             "change --search-space, or choose another study",

@@ -192,9 +192,30 @@ impl View for Rendered {
 }
 
 impl Record {
+    /// Returns the strings of the record, keys included, that hold line breaks.
+    pub(crate) fn strings_of_several_lines(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        collect_strings(&serde_json::to_value(self).unwrap_or_default(), &mut found);
+        found
+    }
+
     /// Returns the record as a line of JSON, its keys in alphabetical order.
     pub(crate) fn to_json(&self) -> String {
         // Only a map with keys that are no strings cannot be written, and no record has one.
         serde_json::to_value(self).as_ref().map(Value::to_string).unwrap_or_default()
+    }
+}
+
+fn collect_strings(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if text.contains('\n') => found.push(text.clone()),
+        Value::Array(items) => items.iter().for_each(|item| collect_strings(item, found)),
+        Value::Object(members) => {
+            for (key, value) in members {
+                collect_strings(&Value::String(key.clone()), found);
+                collect_strings(value, found);
+            }
+        }
+        _ => {}
     }
 }
