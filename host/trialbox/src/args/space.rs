@@ -40,7 +40,7 @@ fn float(name: &str, arguments: &str, log: bool) -> Result<Distribution, String>
     let bounds = Bounds::<f64>::read(name, arguments)?;
     let distribution = Distribution::float(bounds.low, bounds.high, log, bounds.step)
         .map_err(|error| format!("parameter `{name}`: {error}"))?;
-    distribution.require_finite().map_err(|error| format!("parameter `{name}`: {error}"))?;
+    distribution.require_drawable().map_err(|error| format!("parameter `{name}`: {error}"))?;
     Ok(distribution)
 }
 
