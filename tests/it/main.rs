@@ -8,6 +8,7 @@
 
 #[cfg(feature = "failpoints")]
 mod checkpoints;
+mod delivery;
 mod doctor;
 mod doctor_cluster;
 #[cfg(feature = "failpoints")]

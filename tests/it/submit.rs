@@ -15,6 +15,13 @@ fn without_slurm(scene: &Scene, arguments: &[&str]) -> Ran {
 /// Runs trialbox with fake commands of Slurm, which log submissions to `sbatch.log`. `sbatch` is the body of a shell
 /// script that answers a submission.
 pub(crate) fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran {
+    fake_slurm(scene, sbatch);
+    let path = format!("{}:/usr/bin:/bin", scene.path("bin").display());
+    scene.command(arguments).env("PATH", path).output().unwrap().into()
+}
+
+/// Writes the fake commands of [`with_slurm`] to the folder `bin`.
+pub(crate) fn fake_slurm(scene: &Scene, sbatch: &str) {
     let bin = scene.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
     let sbatch = format!(
@@ -31,8 +38,6 @@ pub(crate) fn with_slurm(scene: &Scene, sbatch: &str, arguments: &[&str]) -> Ran
         std::fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let path = format!("{}:/usr/bin:/bin", bin.display());
-    scene.command(arguments).env("PATH", path).output().unwrap().into()
 }
 
 /// Returns the names of the files in the scene's folder.

@@ -116,10 +116,15 @@ impl Cli {
             Command::Result(args) => args.run(),
             Command::Probe(args) => args.run(),
         };
-        result.unwrap_or_else(|error| {
+        let exit = result.unwrap_or_else(|error| {
             output.error(&error);
             error.exit
-        })
+        });
+        // A script must not take half an answer, or none, for the whole.
+        match output.delivered() {
+            Ok(()) => exit,
+            Err(reason) => exit.worst(reason.report()),
+        }
     }
 }
 

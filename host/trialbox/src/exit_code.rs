@@ -17,10 +17,14 @@ pub(crate) enum ExitCode {
     Rejected = 4,
     /// Another worker finished or took the trial while it ran.
     ClaimLost = 6,
+    /// The result could not be written to standard output. sysexits.h calls this number `EX_IOERR`.
+    Output = 74,
     /// The scheduler or the end of the job's time interrupted a trial, which is recorded: the job may be requeued.
     Requeue = 75,
     /// The user interrupted a trial.
     Interrupted = 130,
+    /// The reader of standard output has closed it: the exit code of a Unix tool that SIGPIPE ends.
+    BrokenPipe = 141,
 }
 
 impl ExitCode {
@@ -36,13 +40,15 @@ impl ExitCode {
     pub(crate) fn worst(self, other: Self) -> Self {
         let rank = |code| match code {
             ExitCode::Done => 0,
-            ExitCode::TrialFailed => 1,
-            ExitCode::ClaimLost => 2,
-            ExitCode::Usage => 3,
-            ExitCode::Rejected => 4,
-            ExitCode::Storage => 5,
-            ExitCode::Requeue => 6,
-            ExitCode::Interrupted => 7,
+            ExitCode::BrokenPipe => 1,
+            ExitCode::TrialFailed => 2,
+            ExitCode::Output => 3,
+            ExitCode::ClaimLost => 4,
+            ExitCode::Usage => 5,
+            ExitCode::Rejected => 6,
+            ExitCode::Storage => 7,
+            ExitCode::Requeue => 8,
+            ExitCode::Interrupted => 9,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -63,5 +69,7 @@ Exit codes:
   3    the database could not be read or written
   4    the file is not an objective that can run here
   6    another worker finished or took the trial while it ran
+  74   the result could not be written to standard output
   75   interrupted by the scheduler or by the end of the job's time, and recorded; may be requeued
-  130  interrupted by the user";
+  130  interrupted by the user
+  141  the reader of standard output closed it (a broken pipe), as in `| head`";

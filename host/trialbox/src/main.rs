@@ -37,11 +37,10 @@ fn main() -> ExitCode {
         Err(mut usage) => {
             let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
             cli::explain_flag_of_sbatch(&mut usage, &arguments);
-            let _ = usage.print();
-            return if usage.use_stderr() {
-                exit_code::ExitCode::Usage.into()
-            } else {
-                ExitCode::SUCCESS
+            return match view::output::print_parsers(&usage) {
+                Ok(()) if usage.use_stderr() => exit_code::ExitCode::Usage.into(),
+                Ok(()) => ExitCode::SUCCESS,
+                Err(undelivered) => undelivered.report().into(),
             };
         }
     };

@@ -12,3 +12,4 @@ pub(crate) mod outgoing;
 pub(crate) mod precheck;
 pub(crate) mod running_guest;
 pub(crate) mod sandbox;
+pub(crate) mod stdio;

@@ -1,9 +1,12 @@
 //! The output of the program: results go to standard output, the rest to standard error.
 
 use crate::error::CommandError;
+use crate::exit_code::ExitCode;
 use crate::view::record::{ErrorRecord, Record, View};
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 use trialbox_core::value::text::{clean, is_harmless, mark_lines, one_line};
 
 /// The form of printed results.
@@ -16,16 +19,39 @@ pub(crate) enum Format {
 }
 
 /// The only way to print.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Output {
     format: Format,
     quiet: bool,
     verbose: u8,
+    /// The first error of writing to standard output. A command continues, and [`Self::delivered`] reports it.
+    lost: Arc<OnceLock<Undelivered>>,
+}
+
+/// The reason why a result did not reach standard output.
+#[derive(Debug)]
+pub(crate) struct Undelivered(io::Error);
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot write the result to standard output: {}", self.0)
+    }
+}
+
+impl Undelivered {
+    /// Prints the reason, and returns the exit code. A closed pipe is not worth a word: `| head` is a habit.
+    pub(crate) fn report(&self) -> ExitCode {
+        if self.0.kind() == io::ErrorKind::BrokenPipe {
+            return ExitCode::BrokenPipe;
+        }
+        let _ = io::stderr().lock().write_all(format!("error: {self}\n").as_bytes());
+        ExitCode::Output
+    }
 }
 
 impl Output {
     pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
-        Output { format, quiet, verbose }
+        Output { format, quiet, verbose, lost: Arc::default() }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -41,24 +67,39 @@ impl Output {
         !self.quiet && !self.is_json() && has_terminal()
     }
 
-    /// Prints a result: its text for people, its records for programs. A closed pipe is not an error: `| head` is a
-    /// habit.
+    /// Prints a result: its text for people, its records for programs.
     pub(crate) fn print(&self, view: &dyn View) {
         if self.is_json() {
-            view.records().for_each(|record| write_line(&escape_controls(&record.to_json())));
+            view.records().for_each(|record| self.write_line(&escape_controls(&record.to_json())));
         } else {
-            write_line(&text_of(view));
+            self.write_line(&text_of(view));
         }
     }
 
-    /// Writes the text of a file to standard output, unchanged. A closed pipe is not an error.
+    /// Writes the text of a file to standard output, unchanged.
+    pub(crate) fn write_file(&self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    /// Returns whether all results have reached standard output so far.
     ///
     /// # Errors
-    /// Those of writing.
-    pub(crate) fn write_file(&self, text: &str) -> io::Result<()> {
-        match io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            written => written,
+    /// The first error of writing.
+    pub(crate) fn delivered(&self) -> Result<(), &Undelivered> {
+        self.lost.get().map_or(Ok(()), Err)
+    }
+
+    fn write_line(&self, line: &str) {
+        self.write(format!("{line}\n").as_bytes());
+    }
+
+    /// Writes and flushes. After an error nothing more is written: the reader would take the rest for the whole.
+    fn write(&self, bytes: &[u8]) {
+        if self.lost.get().is_none()
+            && let Err(error) = deliver(bytes)
+        {
+            // Two workers may fail at the same time; one error is enough.
+            let _ = self.lost.set(Undelivered(error));
         }
     }
 
@@ -80,7 +121,7 @@ impl Output {
     pub(crate) fn error(&self, error: &CommandError) {
         let _ = io::stderr().lock().write_all(clean(&error.to_text()).as_bytes());
         if self.is_json() {
-            write_line(&escape_controls(&Record::from(ErrorRecord::of(error)).to_json()));
+            self.write_line(&escape_controls(&Record::from(ErrorRecord::of(error)).to_json()));
         }
     }
 }
@@ -117,8 +158,31 @@ fn mark_outer_lines(text: &str) -> String {
     marked.collect::<Vec<_>>().join("\n")
 }
 
-fn write_line(line: &str) {
-    let _ = writeln!(io::stdout().lock(), "{line}");
+/// Writes to the standard output that the program was started with.
+///
+/// # Errors
+/// Those of writing, and `EBADF` if the program was started without one.
+fn deliver(bytes: &[u8]) -> io::Result<()> {
+    if trialbox_runtime::stdout_was_closed() {
+        return Err(rustix::io::Errno::BADF.into());
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
+}
+
+/// Prints what the parser has to say: help and version to standard output, an error to standard error.
+///
+/// # Errors
+/// Those of writing to standard output.
+pub(crate) fn print_parsers(message: &clap::Error) -> Result<(), Undelivered> {
+    if message.use_stderr() {
+        let _ = message.print();
+        return Ok(());
+    }
+    deliver(&[])
+        .and_then(|()| message.print())
+        .and_then(|()| io::stdout().flush())
+        .map_err(Undelivered)
 }
 
 /// Escapes the characters of JSON text that JSON allows as they are and terminals obey or do not show: DEL, the second

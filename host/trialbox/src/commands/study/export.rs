@@ -44,10 +44,7 @@ impl ExportArgs {
                     path.display()
                 ));
             }
-            None => output.write_file(&text).map_err(|error| {
-                let problem = format!("cannot write to standard output: {error}");
-                CommandError::usage(problem, "write to a file with --output")
-            })?,
+            None => output.write_file(&text),
         }
         Ok(ExitCode::Done)
     }

@@ -12,13 +12,16 @@ use crate::study::owner::owner_of_ask;
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::settings::{SettingFlags, Settings};
 use crate::view::failure::failure_message;
-use crate::view::output::Output;
+use crate::view::output::{Output, Undelivered};
 use crate::view::record::{self, params};
 use std::time::Duration;
 use trialbox_core::run::ask_tell::{Asked, MayAsk, ask, may_ask};
 use trialbox_core::seam::pruner::NopPruner;
-use trialbox_core::seam::storage::{BeginTrial, check_name};
+use trialbox_core::seam::storage::{
+    BeginTrial, Claim, Ending, Outcome, RetryPolicy, TrialBatch, check_name,
+};
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::stopping::StopReason;
 use trialbox_core::value::text::{counted, plural};
 use trialbox_core::{Clock as _, Distribution, Json, Storage, StudyRecord};
@@ -95,7 +98,12 @@ impl AskArgs {
             )),
         };
         match asked {
-            Ok(asked) => output.print(&asked),
+            Ok((claim, asked)) => {
+                output.print(&asked);
+                if let Err(reason) = output.delivered() {
+                    give_back(storage, &claim, settings.retry, reason, output)?;
+                }
+            }
             // A script has nothing to do, and so nothing is printed.
             Err(reason) => output.note(&reason),
         }
@@ -110,7 +118,7 @@ fn begin(
     settings: &Settings,
     owner: Json,
     space: &[(String, Distribution)],
-) -> Result<Result<record::Asked, String>, CommandError> {
+) -> Result<Result<(Claim, record::Asked), String>, CommandError> {
     let clock = SystemClock::new();
     let sampler = settings.sampler.build();
     let context = TrialContext {
@@ -131,11 +139,14 @@ fn begin(
         at: clock.utc_now(),
     };
     match ask(&context, storage, &request, space)? {
-        Asked::Begun { claim, params: suggested } => Ok(Ok(record::Asked {
-            number: claim.number.0,
-            params: params(&suggested),
-            owner: claim.owner.get("uuid").and_then(Json::as_str).map(str::to_owned),
-        })),
+        Asked::Begun { claim, params: suggested } => {
+            let asked = record::Asked {
+                number: claim.number.0,
+                params: params(&suggested),
+                owner: claim.owner.get("uuid").and_then(Json::as_str).map(str::to_owned),
+            };
+            Ok(Ok((claim, asked)))
+        }
         Asked::BudgetReached { n_trials } => {
             let max_trials = settings.budgets.max_trials.unwrap_or(n_trials);
             Ok(Err(stop_text(&StopReason::BudgetReached { n_trials, max_trials }, &study.name)))
@@ -146,6 +157,28 @@ fn begin(
             "change --search-space, or choose another study",
         )),
     }
+}
+
+/// Fails and requeues a trial whose parameters did not reach the program that asked: its result would never be told.
+fn give_back(
+    storage: &mut dyn Storage,
+    claim: &Claim,
+    retry: RetryPolicy,
+    reason: &Undelivered,
+    output: &Output,
+) -> Result<(), CommandError> {
+    let failure = Failure::new(FailureCode::Lost, format!("the trial did not start: {reason}"));
+    let mut batch = TrialBatch::default();
+    batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
+    let at = SystemClock::new().utc_now();
+    let ending = Ending { outcome: Outcome::Fail, at, retry: Some(retry) };
+    let retry = storage.finish_trial(claim, &batch, &ending)?;
+    let requeued = retry.map_or_else(
+        || "it is not tried again".to_owned(),
+        |retry| format!("it was requeued as trial {retry}"),
+    );
+    output.note(&format!("trial {} was given back; {requeued}", claim.number));
+    Ok(())
 }
 
 fn parse_search_space(text: &str) -> Result<SpaceArg, String> {
