@@ -77,6 +77,7 @@ fn context<'a>(study: &'a StudyRecord, clock: &'a dyn Clock) -> TrialContext<'a>
         study,
         seed: 1,
         sampler: &RandomSampler,
+        held: &[],
         pruner: &NopPruner,
         clock,
         limits: SessionLimits::default(),

@@ -6,6 +6,7 @@
 //! sets up what it can, and counts what it had to skip.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod asked;
 #[cfg(feature = "failpoints")]
 mod checkpoints;
 mod delivery;
@@ -65,5 +66,6 @@ mod stopping;
 mod study;
 mod submit;
 mod text;
+mod told;
 mod two_nodes;
 mod two_users;

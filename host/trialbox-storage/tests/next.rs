@@ -120,6 +120,7 @@ impl Scene {
             study: &self.study,
             seed: 1,
             sampler: &self.sampler,
+            held: &[],
             pruner: &NopPruner,
             clock: &StoppedClock,
             limits: SessionLimits::default(),

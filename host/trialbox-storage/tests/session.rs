@@ -141,6 +141,7 @@ fn run_with(
         study,
         seed: 1,
         sampler,
+        held: &[],
         pruner,
         clock: &clock,
         limits: SessionLimits::default(),

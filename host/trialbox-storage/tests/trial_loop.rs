@@ -91,6 +91,7 @@ fn context(study: &StudyRecord, on_deadline: OnDeadline) -> TrialContext<'_> {
         study,
         seed: 1,
         sampler: &Middle,
+        held: &[],
         pruner: &NopPruner,
         clock: &FixedClock,
         limits: SessionLimits::default(),

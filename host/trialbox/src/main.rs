@@ -32,7 +32,8 @@ fn main() -> ExitCode {
     }
     // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.
     let _ = trialbox_runtime::survive_file_limits();
-    let cli = match cli::Cli::try_parse_from(std::env::args_os().map(without_exponent)) {
+    let arguments = commands::join_values(std::env::args_os().map(without_exponent).collect());
+    let cli = match cli::Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(mut usage) => {
             let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();

@@ -48,6 +48,8 @@ pub(crate) struct RunPlan {
     pub(crate) pruner: PrunerConfig,
     /// The parameters that all trials of this process share.
     pub(crate) fixed: Vec<(String, Json)>,
+    /// True if a fixed value that a parameter cannot have is used or ignored, as Optuna does.
+    pub(crate) is_lenient: bool,
     /// The form of the study's constraints.
     pub(crate) constraint_format: ConstraintFormat,
     /// The bounds on a trial.

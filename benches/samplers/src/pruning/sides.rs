@@ -66,6 +66,7 @@ impl Side for Ours {
             study: &study,
             seed: study_seed(problem, seed),
             sampler: &sampler,
+            held: &[],
             pruner: pruner.as_ref(),
             clock: &Timeless,
             limits: SessionLimits::default(),

@@ -138,7 +138,7 @@ fn suggest_all(
     for (name, distribution) in space {
         session.suggest(name, distribution.clone())?;
     }
-    Ok(())
+    session.unused_fixed_param().map_or(Ok(()), |failure| Err(CallAborted::Fail(failure)))
 }
 
 fn cannot_continue(error: &StorageError) -> Failure {
@@ -175,6 +175,8 @@ fn end_as_fail(
 pub struct Tell {
     /// One value for each objective.
     pub values: Vec<f64>,
+    /// The text that the program printed in place of values: the trial is FAIL, and its failure quotes the text.
+    pub no_value: Option<String>,
     /// COMPLETE, PRUNED or FAIL. `None` for COMPLETE if the values are a result, else FAIL.
     pub state: Option<TrialState>,
     /// The token that [`ask`] returned. With it only that attempt can tell; without it any process can.
@@ -330,8 +332,22 @@ pub fn tell_later(
     Ok(LateRecord::TooLate { reason, kept_as })
 }
 
+/// Returns the failure of a program that printed something else than its values.
+fn no_value(text: &str) -> Failure {
+    let text = text.trim();
+    let message = if text.is_empty() {
+        "expected a number as result, found nothing".to_owned()
+    } else {
+        format!("expected a number as result, found `{text}`")
+    };
+    Failure::new(FailureCode::Value, message)
+}
+
 fn judge_told(study: &StudyRecord, trial: &FrozenTrial, tell: &Tell) -> Result<Verdict, TellError> {
     let evaluation = match tell.state {
+        None | Some(TrialState::Complete) if tell.no_value.is_some() => {
+            Evaluation::Fail(no_value(tell.no_value.as_deref().unwrap_or_default()))
+        }
         None => Evaluation::Complete(tell.values.clone()),
         Some(TrialState::Complete) => {
             let verdict = judge(Evaluation::Complete(tell.values.clone()), &study.directions, None);

@@ -164,7 +164,8 @@ pub fn run_trial(
     let interruption = evaluation.interruption();
     // Before `finish`, which consumes the session.
     let last = session.last_intermediate_value();
-    let verdict = judge(at_deadline(evaluation, context), &context.study.directions, last);
+    let evaluation = refuse_unused(at_deadline(evaluation, context), &session);
+    let verdict = judge(evaluation, &context.study.directions, last);
     let mut finished = session.finish();
     finished.activity.usage.wall = duration;
     finished.activity.made_progress &= interruption.is_some();
@@ -201,6 +202,16 @@ fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
             Evaluation::Pruned
         }
         other => other,
+    }
+}
+
+/// Turns the result of a trial that did not suggest a parameter fixed for it into a failure, where that is wanted: it is
+/// not the result that was asked for.
+fn refuse_unused(evaluation: Evaluation, session: &TrialSession) -> Evaluation {
+    let has_result = matches!(evaluation, Evaluation::Complete(_) | Evaluation::Pruned);
+    match session.unused_fixed_param() {
+        Some(failure) if has_result => Evaluation::Fail(failure),
+        _ => evaluation,
     }
 }
 

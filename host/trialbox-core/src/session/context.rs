@@ -17,6 +17,9 @@ pub struct TrialContext<'a> {
     pub seed: u64,
     /// The source of parameters.
     pub sampler: &'a dyn Sampler,
+    /// The external values at which the sampler holds parameters, by name. A sampler cannot fail, so the session refuses
+    /// a value that a parameter cannot have, if [`SessionLimits::strict_fixed_params`] says so.
+    pub held: &'a [(String, Json)],
     /// The judge of running trials.
     pub pruner: &'a dyn Pruner,
     /// The source of time.
@@ -38,7 +41,8 @@ pub struct SessionLimits {
     /// The amounts. Of the reported steps that are stored, the first half are a trial's first reports, the others are
     /// spread over all that follow, and the last report is always among them.
     pub limits: Limits,
-    /// True if a fixed value outside its range fails the trial. Otherwise it is used with a warning, as in Optuna.
+    /// True if a trial fails when a value fixed for it is outside of its range, or is that of a parameter that the
+    /// objective does not suggest. Otherwise the one is used with a warning and the other is ignored, as in Optuna.
     pub strict_fixed_params: bool,
     /// The form in which constraints are written.
     pub constraint_format: ConstraintFormat,

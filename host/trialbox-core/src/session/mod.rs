@@ -39,6 +39,7 @@ use crate::session::transcript::{LogSource, Transcript};
 use crate::session::write_behind::WriteBehind;
 use crate::study::batch::TrialBatch;
 use crate::study::constraint::ConstraintFormat;
+use crate::study::failure::{Failure, FailureCode};
 use crate::study::limits::Limit;
 use crate::study::provenance::{PROVENANCE_ATTR, RESUMED_FROM};
 use crate::study::record::StudyDirection;
@@ -244,6 +245,20 @@ impl<'a> TrialSession<'a> {
     /// Returns the value at the largest step that is stored.
     pub(crate) fn last_intermediate_value(&self) -> Option<f64> {
         self.reports.values().last_key_value().map(|(_, value)| *value)
+    }
+
+    /// Returns the failure of a trial whose objective did not suggest a parameter that is fixed for it; `None` where
+    /// that is allowed.
+    pub(crate) fn unused_fixed_param(&self) -> Option<Failure> {
+        let unused = self.params.unused_fixed();
+        let name = unused.first().filter(|_| self.context.limits.strict_fixed_params)?;
+        let suggested: Vec<&str> =
+            self.params.values.iter().map(|(name, _)| name.as_str()).collect();
+        let message = format!(
+            "parameter `{name}` was fixed, but the objective does not suggest `{name}`; with these values it suggests: {}",
+            suggested.join(", ")
+        );
+        Some(Failure::new(FailureCode::FixedParam, message))
     }
 
     /// Ends the session and returns what remains of it.

@@ -258,16 +258,23 @@ impl TrialSession<'_> {
         name: &str,
         distribution: &Distribution,
     ) -> Result<Option<f64>, CallAborted> {
-        let Some(external) = self.params.fixed_value(name) else { return Ok(None) };
+        let is_strict = self.context.limits.strict_fixed_params;
+        let Some(external) = self.params.fixed_value(name) else {
+            // An enqueued trial's own value comes first.
+            let held = self.context.held.iter().find(|(held, _)| held == name);
+            if let (Some((_, value)), true) = (held, is_strict) {
+                strict_value(name, value, distribution)?;
+            }
+            return Ok(None);
+        };
+        if is_strict {
+            return strict_value(name, external, distribution).map(Some);
+        }
         let internal = match distribution.to_internal(external) {
             Ok(internal) => internal,
             Err(error) => return Err(fixed_failure(name, external, &error.to_string())),
         };
         if !distribution.contains(internal) {
-            if self.context.limits.strict_fixed_params {
-                let problem = format!("it is outside of {distribution}");
-                return Err(fixed_failure(name, external, &problem));
-            }
             let note = format!(
                 "parameter `{name}` is fixed to {external}, which is outside of {distribution}"
             );
@@ -310,6 +317,17 @@ impl TrialSession<'_> {
 /// Returns the size of a parameter in the database, approximately.
 fn data_bytes(name: &str, distribution: &Distribution) -> u64 {
     (name.len() + distribution.to_json_text().len()) as u64
+}
+
+/// Returns the internal value of a fixed one that the range has.
+fn strict_value(
+    name: &str,
+    external: &Json,
+    distribution: &Distribution,
+) -> Result<f64, CallAborted> {
+    distribution
+        .to_internal_strict(external)
+        .map_err(|error| fixed_failure(name, external, &error.to_string()))
 }
 
 fn fixed_failure(name: &str, external: &Json, problem: &str) -> CallAborted {

@@ -190,6 +190,18 @@ pub enum ValueError {
         /// The choices as JSON.
         choices: String,
     },
+    /// A fraction where a whole number is wanted.
+    #[error("expected a whole number, found {found}")]
+    NotWhole {
+        /// The value as JSON.
+        found: String,
+    },
+    /// Not in the range, or between its steps.
+    #[error("it is outside of {range}")]
+    Outside {
+        /// The range.
+        range: String,
+    },
 }
 
 impl Distribution {
@@ -472,6 +484,23 @@ impl Distribution {
                 }
             }
         }
+    }
+
+    /// Returns the internal value of an external one that the range has.
+    ///
+    /// # Errors
+    /// As [`Self::to_internal`], which is Optuna's and cuts fractions off; and a fraction for an integer, or a value
+    /// outside of the range.
+    pub fn to_internal_strict(&self, external: &Json) -> Result<f64, ValueError> {
+        let internal = self.to_internal(external)?;
+        let number = external.as_f64().or_else(|| external.as_str()?.trim().parse().ok());
+        if matches!(self, Distribution::Int(_)) && number != Some(internal) {
+            return Err(ValueError::NotWhole { found: external.to_string() });
+        }
+        if !self.contains(internal) {
+            return Err(ValueError::Outside { range: self.to_string() });
+        }
+        Ok(internal)
     }
 
     /// Returns whether both are the same to Optuna: bounds, step, `log` and choices, these by Python's `==` with NaN

@@ -223,24 +223,12 @@ impl EvalArgs {
 
     /// Refuses values of `--param` that the objective cannot take, or does not suggest.
     fn check_params(&self, trial: &FinishedTrial) -> Result<(), CommandError> {
-        if let Some(failure) = &trial.failure
-            && failure.code == FailureCode::FixedParam
-        {
-            return Err(CommandError::usage(
-                failure.message.clone(),
-                "change the value of --param",
-            ));
+        match &trial.failure {
+            Some(failure) if failure.code == FailureCode::FixedParam => {
+                Err(CommandError::usage(failure.message.clone(), "change --param"))
+            }
+            _ => Ok(()),
         }
-        if trial.failure.is_none()
-            && let [first, ..] = &trial.unused_fixed_params[..]
-        {
-            let asked: Vec<&str> = trial.params.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(CommandError::usage(
-                format!("--param {first} was given, but the objective does not suggest `{first}`"),
-                format!("with these values it suggests: {}", asked.join(", ")),
-            ));
-        }
-        Ok(())
     }
 
     fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {

@@ -18,5 +18,5 @@ pub(crate) use reap::ReapArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use study::StudyCommand;
 pub(crate) use submit::SubmitArgs;
-pub(crate) use trial::TrialCommand;
+pub(crate) use trial::{TrialCommand, join_values};
 pub(crate) use within::{ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs};

@@ -17,6 +17,7 @@ use crate::cluster::slurm::SlurmJob;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::plan::{Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run};
+use crate::study::known_params::KnownParams;
 use crate::study::provenance::{objective_digest, program_provenance, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::StudyRequest;
@@ -24,6 +25,7 @@ use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Set
 use crate::view::output::Output;
 use crate::view::progress::Progress;
 use crate::worker::counters::Counters;
+use crate::worker::held::Held;
 use crate::worker::job::Job;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -31,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::Loaded;
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::{Json, StudyRecord, UtcDateTime};
+use trialbox_core::{Json, Storage, StudyRecord, UtcDateTime};
 use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
 use trialbox_storage::spool::Spool;
 use trialbox_storage::{Create, WaitCancellation};
@@ -131,6 +133,13 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_param, help_heading = TRIALS)]
     pub(crate) fix: Vec<(String, Json)>,
 
+    /// Treat fixed and enqueued values as Optuna does
+    ///
+    /// A value outside of its range is used, and one of a parameter that the objective does not suggest is ignored.
+    /// [default: the trial fails]
+    #[arg(long, help_heading = TRIALS)]
+    lenient: bool,
+
     /// Exit with 0 even if trials failed
     #[arg(long, help_heading = TRIALS)]
     catch: bool,
@@ -209,11 +218,13 @@ impl RunArgs {
             .map(|root| root.of_study(storage.as_mut(), &study, file, &lost))
             .transpose()?;
 
+        let held = self.held(&study, storage.as_mut())?;
         let database = self.storage.database(Create::Never, stopping)?;
         let plan = self.plan(&study, settings, objective, database, spool)?;
         let counters = Counters::new(plan.n_trials.get());
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
+            held: &held,
             provenance: &self.provenance(&plan, &ready.loaded),
             plan: &plan,
             output,
@@ -231,12 +242,28 @@ impl RunArgs {
         let gives_up = counters.is_out_of_time()
             && job_end.fails_to_requeue(plan.retry.max_retries, counters.made_progress(), output);
         let exit = result?.worst(if gives_up { ExitCode::Requeue } else { ExitCode::Done });
+        if matches!(exit, ExitCode::Done | ExitCode::TrialFailed) && counters.made_progress() {
+            held.check_end()?;
+        }
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
     }
 
     /// Returns the places beside the study that the host trusts.
     pub(crate) fn trusted(&self) -> Result<TrustedPlaces, CommandError> {
         Ok(self.storage.trusted()?.with_checkpoints(self.checkpoint.dir()))
+    }
+
+    /// Returns the parameters of `--fix`, checked against those of the study. With `--lenient` there are none to check.
+    fn held(&self, study: &StudyRecord, storage: &mut dyn Storage) -> Result<Held, CommandError> {
+        if self.fix.is_empty() || self.lenient {
+            return Held::new(vec![], KnownParams::default());
+        }
+        let known = KnownParams::of(&storage.history(study.id)?);
+        // The ranges of another module may be others.
+        if !self.allow_module_change {
+            known.check_values("--fix", &self.fix)?;
+        }
+        Held::new(self.fix.clone(), known)
     }
 
     /// Gets the objective ready and checks that its data is there. No database is touched: a file that is not an
@@ -345,6 +372,7 @@ impl RunArgs {
             sampler: settings.sampler,
             pruner: settings.pruner,
             fixed: self.fix.clone(),
+            is_lenient: self.lenient,
             constraint_format: settings.constraint_format,
             objective,
             database,

@@ -66,6 +66,7 @@ impl Scratch<'_> {
             study: &study,
             seed: self.seed,
             sampler: self.sampler,
+            held: &[],
             pruner: self.pruner,
             clock: &clock,
             limits: self.limits,

@@ -11,6 +11,7 @@ use crate::view::output::Output;
 use crate::view::progress::Progress;
 use crate::worker::checkpoint::{Checkpointed, Checkpoints};
 use crate::worker::counters::Counters;
+use crate::worker::held::Held;
 use std::cell::Cell;
 use trialbox_core::run::RunError;
 use trialbox_core::run::next::{NextError, NextTrial, ProcessBounds, Step, run_next};
@@ -32,6 +33,7 @@ pub(crate) struct Job<'a> {
     pub(crate) study: &'a StudyRecord,
     pub(crate) provenance: &'a [(String, Json)],
     pub(crate) counters: &'a Counters,
+    pub(crate) held: &'a Held,
     pub(crate) progress: &'a Progress,
     pub(crate) clock: SystemClock,
 }
@@ -74,12 +76,13 @@ impl Job<'_> {
             study: self.study,
             seed: plan.seed,
             sampler: sampler.as_ref(),
+            held: &plan.fixed,
             pruner: pruner.as_ref(),
             clock: &self.clock,
             limits: SessionLimits {
                 limits: plan.limits,
                 constraint_format: plan.constraint_format,
-                ..SessionLimits::default()
+                strict_fixed_params: !plan.is_lenient,
             },
             retry: Some(plan.retry),
             on_deadline: plan.on_deadline,
@@ -93,6 +96,10 @@ impl Job<'_> {
                 Step::Finished(trial) => {
                     exit = exit.worst(self.report(&trial));
                     objective.resolve(&trial);
+                    if let Err(error) = self.held.note(&trial) {
+                        self.counters.stop();
+                        return Err(error);
+                    }
                 }
                 Step::ClaimLost(claim) => exit = exit.worst(self.report_lost(&claim)),
                 Step::Recovered => {}

@@ -2,5 +2,6 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod counters;
+pub(crate) mod held;
 pub(crate) mod job;
 mod report;

@@ -42,6 +42,13 @@ pub(crate) struct AskArgs {
     #[arg(long = "override")]
     overrule: bool,
 
+    /// Treat enqueued values as Optuna does
+    ///
+    /// A value outside of its range is used, and one that --search-space does not have is ignored. [default: the trial
+    /// fails]
+    #[arg(long)]
+    lenient: bool,
+
     /// Process that will tell the result, in a shell script $$
     ///
     /// If it dies before, the next job on the same machine fails and requeues the trial. Without it, and on other
@@ -88,8 +95,9 @@ impl AskArgs {
         recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let (sampler, clock) = (settings.sampler.build(), SystemClock::new());
         let (storage, budgets) = (storage.as_mut(), &settings.budgets);
+        let (space, is_lenient) = (&self.search_space.0, self.lenient);
         let asked = match may_ask(&study, budgets, sampler.as_ref(), storage, &clock)? {
-            MayAsk::Yes => begin(storage, &study, &settings, owner, &self.search_space.0)?,
+            MayAsk::Yes => begin(storage, &study, &settings, owner, space, is_lenient)?,
             MayAsk::Complete(reason) => Err(stop_text(&reason, &name)),
             MayAsk::EveryPointTaken { n_running } => Err(format!(
                 "study `{name}` has no untried point, and {} {} running; `trialbox reap` requeues a lost one",
@@ -118,6 +126,7 @@ fn begin(
     settings: &Settings,
     owner: Json,
     space: &[(String, Distribution)],
+    is_lenient: bool,
 ) -> Result<Result<(Claim, record::Asked), String>, CommandError> {
     let clock = SystemClock::new();
     let sampler = settings.sampler.build();
@@ -125,9 +134,10 @@ fn begin(
         study,
         seed: settings.seed,
         sampler: sampler.as_ref(),
+        held: &[],
         pruner: &NopPruner,
         clock: &clock,
-        limits: SessionLimits::default(),
+        limits: SessionLimits { strict_fixed_params: !is_lenient, ..SessionLimits::default() },
         retry: None,
         on_deadline: OnDeadline::default(),
         provenance: &[],

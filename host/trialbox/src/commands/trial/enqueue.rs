@@ -4,6 +4,7 @@ use crate::args::param::{check_unique, parse_param};
 use crate::args::storage::StudyArgs;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
+use crate::study::known_params::KnownParams;
 use crate::view::output::Output;
 use crate::view::record::Enqueued;
 use trialbox_core::Json;
@@ -22,6 +23,12 @@ pub(crate) struct EnqueueArgs {
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_param)]
     user_attr: Vec<(String, Json)>,
 
+    /// Take values as Optuna does: names that no trial has suggested, and values outside of their ranges
+    ///
+    /// [default: they are refused]
+    #[arg(long)]
+    lenient: bool,
+
     /// Do nothing if the study has a trial with the same parameters
     #[arg(long)]
     skip_if_exists: bool,
@@ -32,6 +39,9 @@ impl EnqueueArgs {
         check_unique("--param", &self.param)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
+        if !self.lenient {
+            KnownParams::of(&storage.history(study.id)?).check("--param", &self.param)?;
+        }
         let trial = EnqueueTrial {
             params: self.param,
             user_attrs: self.user_attr,

@@ -12,6 +12,7 @@ use ask::AskArgs;
 use enqueue::EnqueueArgs;
 use show::ShowArgs;
 use tell::TellArgs;
+pub(crate) use tell::join_values;
 
 /// Enqueue, ask, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
@@ -47,9 +48,11 @@ Examples:
   In an array job, with any program that prints its result:
     asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ --search-space \"$(cat space.json)\") || exit
     [ -n \"$asked\" ] || exit 0                                  # the study is complete
-    value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
-    trialbox trial tell \"$(jq .number <<< \"$asked\")\" --values \"$value\" \
---owner \"$(jq -r .owner <<< \"$asked\")\"";
+    number=$(jq .number <<< \"$asked\"); owner=$(jq -r .owner <<< \"$asked\")
+    if value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
+    then trialbox trial tell \"$number\" --owner \"$owner\" --values \"$value\"
+    else trialbox trial tell \"$number\" --owner \"$owner\" --state fail --reason 'train.py failed'
+    fi";
 
 const TELL_EXAMPLES: &str = "\
 Examples:

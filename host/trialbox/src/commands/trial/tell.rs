@@ -11,6 +11,7 @@ use crate::view::failure::failure_message;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{self, Rendered, Skipped, floats};
+use std::ffi::OsString;
 use trialbox_core::run::ask_tell::{Tell, TellError, Told, tell};
 use trialbox_core::seam::storage::{Outcome, TrialBatch, check_name};
 use trialbox_core::study::failure::Failure;
@@ -33,9 +34,9 @@ pub(crate) struct TellArgs {
 
     /// Result, one value for each objective
     ///
-    /// `nan` makes the trial FAIL. Write minus infinity as `--values=-inf`.
-    #[arg(long, visible_alias = "value", value_name = "VALUE", num_args = 1.., allow_negative_numbers = true)]
-    values: Vec<f64>,
+    /// `nan`, and any text that is not a number, makes the trial FAIL with that text as its reason.
+    #[arg(long, visible_alias = "value", value_name = "VALUE", num_args = 0.., allow_negative_numbers = true)]
+    values: Option<Vec<String>>,
 
     /// Final state [default: complete if the values are a result, else fail]
     #[arg(long, value_name = "complete|pruned|fail", value_parser = parse_told_state)]
@@ -109,7 +110,7 @@ impl TellArgs {
             ));
         };
         check_unique("--user-attr", &self.user_attr)?;
-        if self.values.is_empty() && self.state.is_none() {
+        if self.values.is_none() && self.state.is_none() {
             return Err(CommandError::usage(
                 format!("expected the result of trial {number}"),
                 "give it with --values, or end the trial with --state pruned or --state fail",
@@ -134,8 +135,14 @@ impl TellArgs {
 
     /// Returns the end of the trial without its constraints, whose form only the study knows.
     fn tell(&self) -> Tell {
+        let (values, no_value) = match self.values.as_deref().map(parse_values) {
+            Some(Ok(values)) => (values, None),
+            Some(Err(text)) => (vec![], Some(text)),
+            None => (vec![], None),
+        };
         Tell {
-            values: self.values.clone(),
+            values,
+            no_value,
             state: self.state,
             owner: self.owner.clone(),
             batch: TrialBatch {
@@ -192,6 +199,54 @@ fn told_text(
     text
 }
 
+/// Reads the result of a program, as its standard output has it: blanks separate values and surround them. Returns the
+/// text if it is not a list of numbers. The text is the program's and not the user's, so it is not a usage error, after
+/// which the trial would stay RUNNING.
+fn parse_values(texts: &[String]) -> Result<Vec<f64>, String> {
+    let words = texts.iter().flat_map(|text| text.split_whitespace());
+    let values: Option<Vec<f64>> = words.map(|word| word.parse().ok()).collect();
+    values.filter(|values| !values.is_empty()).ok_or_else(|| texts.join(" "))
+}
+
+/// Joins the value of `--values` with its flag where the parser would take it for a flag: `-inf`, or a line that starts
+/// with a hyphen.
+pub(crate) fn join_values(arguments: Vec<OsString>) -> Vec<OsString> {
+    if !arguments.iter().any(|argument| argument == "tell") {
+        return arguments;
+    }
+    let mut joined: Vec<OsString> = Vec::with_capacity(arguments.len());
+    for argument in arguments {
+        let flag = joined.last().and_then(|last| last.to_str());
+        let flag = flag.filter(|flag| ["--values", "--value"].contains(flag)).map(str::to_owned);
+        match (flag, argument.to_str()) {
+            (Some(flag), Some(value)) if value.starts_with('-') && !is_flag(value) => {
+                joined.pop();
+                joined.push(format!("{flag}={value}").into());
+            }
+            // A further value of the same flag.
+            (None, Some(value)) if is_negative_word(value) => {
+                joined.push(format!("--values={value}").into());
+            }
+            _ => joined.push(argument),
+        }
+    }
+    joined
+}
+
+/// Returns whether the text looks like a flag: `-q`, `--owner` or `--owner=TOKEN`.
+fn is_flag(text: &str) -> bool {
+    let name = text.split_once('=').map_or(text, |(name, _)| name);
+    let is_long = name.strip_prefix("--").is_some_and(|name| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    });
+    is_long || ["-q", "-v", "-vv", "-h"].contains(&text)
+}
+
+/// Returns whether the text is a number such as `-inf` or `-nan`, which the parser takes for a flag.
+fn is_negative_word(text: &str) -> bool {
+    text.starts_with('-') && text.parse::<f64>().is_ok_and(|value| !value.is_finite())
+}
+
 fn parse_told_state(text: &str) -> Result<TrialState, String> {
     match TrialState::parse(&text.to_uppercase()) {
         Some(state) if state.is_finished() => Ok(state),
@@ -215,4 +270,53 @@ fn parse_report(text: &str) -> Result<(i64, f64), String> {
         .split_once('=')
         .and_then(|(step, value)| Some((step.trim().parse().ok()?, value.trim().parse().ok()?)));
     parsed.ok_or_else(|| format!("expected STEP=VALUE, such as 10=0.5, found `{text}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_program_prints_is_its_values_or_the_reason_of_a_failure() {
+        let values = |texts: &[&str]| {
+            parse_values(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>())
+        };
+        for (text, want) in [
+            ("0.5", 0.5),
+            ("0.5\r", 0.5),
+            (" -2.5e-1\n", -0.25),
+            ("-inf", f64::NEG_INFINITY),
+            ("+1", 1.0),
+        ] {
+            assert_eq!(values(&[text]), Ok(vec![want]), "{text:?}");
+        }
+        assert_eq!(values(&["0.5 0.6"]), Ok(vec![0.5, 0.6]));
+        assert_eq!(values(&["0.5", "0.6"]), Ok(vec![0.5, 0.6]));
+        assert!(values(&["nan"]).is_ok_and(|values| values[0].is_nan()));
+        for text in
+            ["None", "", " ", "0,92", "epoch 1: loss 0.5", "loading data\n0.5", "tensor(0.5)"]
+        {
+            assert_eq!(values(&[text]), Err(text.to_owned()));
+        }
+        assert_eq!(values(&[]), Err(String::new()));
+    }
+
+    #[test]
+    fn a_value_with_a_hyphen_belongs_to_its_flag() {
+        for (given, want) in [
+            (vec!["tell", "3", "--values", "-inf"], vec!["tell", "3", "--values=-inf"]),
+            (
+                vec!["tell", "--values", "0.5", "-inf"],
+                vec!["tell", "--values", "0.5", "--values=-inf"],
+            ),
+            (vec!["tell", "--value", "- epoch 1"], vec!["tell", "--value=- epoch 1"]),
+            (vec!["tell", "--values", "--- done"], vec!["tell", "--values=--- done"]),
+            (vec!["tell", "--values", "--owner", "t"], vec!["tell", "--values", "--owner", "t"]),
+            (vec!["tell", "--values", "1", "-q"], vec!["tell", "--values", "1", "-q"]),
+            (vec!["run", "--values", "-inf"], vec!["run", "--values", "-inf"]),
+        ] {
+            let given = given.into_iter().map(OsString::from).collect();
+            assert_eq!(join_values(given), want);
+        }
+    }
 }

@@ -1,0 +1,118 @@
+//! Objectives that are programs: a program that fails is a failed trial, whatever it printed.
+
+use crate::scene::{Ran, Scene, root};
+use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+fn asked(test: &str) -> Scene {
+    let scene = Scene::new(test);
+    scene.json(&["study", "create", "--study-name", "s", "--direction", "maximize"]);
+    scene
+}
+
+#[test]
+fn what_is_told_in_place_of_a_number_is_the_reason_of_a_failure() {
+    let scene = asked("told-texts");
+    for (values, state, message) in [
+        (&["--values", "None"][..], "FAIL", "expected a number as result, found `None`"),
+        (&["--values", ""], "FAIL", "expected a number as result, found nothing"),
+        (&["--values"], "FAIL", "expected a number as result, found nothing"),
+        (&["--values", "0,92"], "FAIL", "expected a number as result, found `0,92`"),
+        (
+            &["--values", "loading\n0.5"],
+            "FAIL",
+            "expected a number as result, found `loading\n0.5`",
+        ),
+        (&["--values", "--- 50 %"], "FAIL", "expected a number as result, found `--- 50 %`"),
+        (&["--values", "nope", "--state", "complete"], "FAIL", "found `nope`"),
+        (&["--values", "nan"], "FAIL", "is NaN"),
+        (&["--values", "0.5\r"], "COMPLETE", ""),
+        (&["--values", "-inf"], "COMPLETE", ""),
+        (&["--values", "", "--state", "pruned"], "PRUNED", ""),
+        (&["--values", "", "--state", "fail", "--reason", "killed"], "FAIL", "killed"),
+    ] {
+        let number = scene.json(&["trial", "ask"]).remove(0)["number"].to_string();
+        let told = scene.json(&[&["trial", "tell", &number], values].concat()).remove(0);
+        assert_eq!(told["state"], state, "{values:?}: {told}");
+        let shown = scene.json(&["trial", "show", &number]).remove(0);
+        let failure = &shown["system_attrs"]["trialbox:failure"]["message"];
+        let failure = failure.as_str().unwrap_or_default();
+        assert_eq!(failure.is_empty(), message.is_empty(), "{values:?}: {shown}");
+        assert!(failure.contains(message), "{values:?}: {failure}");
+    }
+    let trials = scene.json(&["study", "trials"]);
+    assert_eq!(trials.len(), 12, "none of them is tried again");
+    let finished = |trial: &Value| trial["state"] != "RUNNING" && trial["state"] != "WAITING";
+    assert!(trials.iter().all(finished), "{trials:?}");
+}
+
+#[test]
+fn several_values_may_stand_in_one_word() {
+    let scene = Scene::new("told-words");
+    let two = ["--direction", "minimize", "--direction", "maximize"];
+    scene.json(&[&["study", "create", "--study-name", "s"][..], &two].concat());
+    scene.json(&["trial", "ask"]);
+    let told = scene.json(&["trial", "tell", "0", "--values", "0.5 0.6"]).remove(0);
+    assert_eq!((&told["state"], &told["values"]), (&json!("COMPLETE"), &json!([0.5, 0.6])));
+}
+
+/// Returns the first block of bash in a page.
+fn script_in(page: &Path) -> String {
+    let text = std::fs::read_to_string(page).unwrap();
+    let (_, rest) = text.split_once("```bash\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// Runs the script of the page on programs, as printed, with the body of a shell script as `python`.
+fn run_script(scene: &Scene, python: &str) -> Ran {
+    let bin = scene.path("bin");
+    std::fs::create_dir_all(&bin).unwrap();
+    let python = format!("#!/bin/sh\n{python}\n");
+    for (name, text) in [("python", python.as_str()), ("env/bin/activate", "")] {
+        let path = if name == "python" { bin.join(name) } else { scene.path(name) };
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let script = script_in(&root().join("docs/programs.md"));
+    std::fs::write(scene.path("task.sh"), script).unwrap();
+    let mut command = std::process::Command::new("bash");
+    command.arg("task.sh");
+    scene.isolate(&mut command);
+    let ours = Path::new(env!("CARGO_BIN_EXE_trialbox")).parent().unwrap();
+    command.env("PATH", format!("{}:{}:/usr/bin:/bin", bin.display(), ours.display()));
+    command.env("HOME", &scene.folder).output().unwrap().into()
+}
+
+#[test]
+fn the_script_on_the_page_records_each_way_in_which_a_program_ends() {
+    let scene = Scene::new("told-script");
+    let database = scene.path("study.db").display().to_string();
+    let create = ["study", "create", "--storage", &database, "--study-name", "train"];
+    scene.json(&create);
+    let space = r#"{"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": true}}"#;
+    std::fs::write(scene.path("space.json"), space).unwrap();
+    let programs = [
+        ("echo loading; echo 0.92", "COMPLETE", ""),
+        ("echo Traceback >&2; exit 1", "FAIL", "train.py failed"),
+        ("echo None", "FAIL", "expected a number as result, found `None`"),
+        ("exit 0", "FAIL", "expected a number as result, found nothing"),
+        ("echo 0,92", "FAIL", "expected a number as result, found `0,92`"),
+        ("printf '0.5\\r\\n'", "COMPLETE", ""),
+        ("echo -inf", "COMPLETE", ""),
+        ("kill -9 $$", "FAIL", "train.py failed"),
+    ];
+    for (number, (python, state, message)) in programs.into_iter().enumerate() {
+        let ran = run_script(&scene, python);
+        assert_eq!(ran.code, Some(0), "{python}: {ran:?}");
+        let number = number.to_string();
+        let show = ["trial", "show", &number, "--storage", &database];
+        let shown = scene.json(&show).remove(0);
+        assert_eq!(shown["state"], state, "{python}: {shown}");
+        let failure = &shown["system_attrs"]["trialbox:failure"]["message"];
+        assert_eq!(failure.as_str().unwrap_or_default(), message, "{python}: {shown}");
+    }
+    let trials = scene.json(&["study", "trials", "--storage", &database]);
+    assert_eq!(trials.len(), programs.len(), "none of them is tried again");
+}
