@@ -1,6 +1,7 @@
 //! The return types of objectives.
 
 use crate::Stop;
+use std::error::Error;
 
 /// The values that an objective returns, one for each of its metrics.
 ///
@@ -81,11 +82,12 @@ pub trait Outcome {
     fn into_outcome(self) -> Result<Vec<f64>, Stop>;
 }
 
-impl<V: Values, E: Into<Stop>> Outcome for Result<V, E> {
+// The bound takes `Stop`, every error, a text, and `Box<dyn Error>` and `anyhow::Error`, which are no errors.
+impl<V: Values, E: Into<Box<dyn Error>>> Outcome for Result<V, E> {
     const LEN: Option<usize> = V::LEN;
 
     fn into_outcome(self) -> Result<Vec<f64>, Stop> {
-        self.map(V::into_values).map_err(E::into)
+        self.map(V::into_values).map_err(|error| Stop::of(error.into()))
     }
 }
 
@@ -101,6 +103,17 @@ mod tests {
         check((1.0, 2.0, 3.0), &[1.0, 2.0, 3.0]);
         check([1.0, 2.0], &[1.0, 2.0]);
         check(vec![1.0, 2.0], &[1.0, 2.0]);
+    }
+
+    #[test]
+    fn every_kind_of_error_ends_an_objective() {
+        fn of<E: Into<Box<dyn Error>>>(error: E) -> Stop {
+            Err::<f64, E>(error).into_outcome().unwrap_err()
+        }
+        assert_eq!(of(Stop::Pruned), Stop::Pruned);
+        assert_eq!(of(std::fmt::Error), Stop::from(std::fmt::Error));
+        assert_eq!(of(Box::<dyn Error>::from("no data")), Stop::failed("no data"));
+        assert_eq!(of("no data".to_owned()), Stop::failed("no data"));
     }
 
     #[track_caller]

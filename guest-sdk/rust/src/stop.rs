@@ -36,6 +36,27 @@ pub type Result<T = f64> = std::result::Result<T, Stop>;
 /// assert_eq!(parse("x").unwrap_err(), Stop::failed("invalid float literal"));
 /// ```
 ///
+/// An objective, or a part of one, may also return `Box<dyn Error>`. There `?` works on `Stop`, on
+/// `Box<dyn Error>` and on `anyhow::Error`, which are not [`Error`]s themselves, and a pruned trial stays
+/// pruned:
+///
+/// ```
+/// use std::error::Error;
+/// use trialbox_guest::{Trial, objective};
+///
+/// fn read(path: &str) -> Result<Vec<f64>, Box<dyn Error>> {
+///     std::fs::read_to_string(path)?.lines().map(|line| Ok(line.parse()?)).collect()
+/// }
+///
+/// #[objective(minimize = "loss")]
+/// pub fn train(trial: &mut Trial) -> Result<f64, Box<dyn Error>> {
+///     let data = read("/data/table.csv")?;
+///     trial.step(data[0], 0)?;
+///     Ok(data[0])
+/// }
+/// # assert!(train(&mut Trial::fixed([])).is_err());
+/// ```
+///
 /// `Stop` does not implement [`Error`] itself: the conversion from every error would then overlap with
 /// the conversion from `Stop` to `Stop`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +72,7 @@ impl Stop {
     /// Returns a failure with this message: a text, [`format_args!`] or an error.
     ///
     /// The message is any value with a `Display`. That includes types which do not implement [`Error`],
-    /// such as `Box<dyn Error>`:
+    /// such as `Box<dyn Error>` and `anyhow::Error`:
     ///
     /// ```
     /// use trialbox_guest::{Result, Stop};
@@ -73,19 +94,57 @@ impl Stop {
 
 impl<E: Error> From<E> for Stop {
     fn from(error: E) -> Self {
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Some errors repeat their cause in their own text.
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
-            }
-            cause = error.source();
-        }
-        Stop::Failed(message)
+        Stop::Failed(message_with_causes(&error))
     }
+}
+
+impl From<Stop> for Box<dyn Error> {
+    fn from(stop: Stop) -> Self {
+        Box::new(StopError(stop))
+    }
+}
+
+impl From<Stop> for Box<dyn Error + Send + Sync> {
+    fn from(stop: Stop) -> Self {
+        Box::new(StopError(stop))
+    }
+}
+
+impl Stop {
+    /// Returns the reason that an error stands for: a `Stop` that became an error is itself again.
+    pub(crate) fn of(error: Box<dyn Error>) -> Self {
+        match error.downcast::<StopError>() {
+            Ok(stop) => stop.0,
+            Err(error) => Stop::Failed(message_with_causes(error.as_ref())),
+        }
+    }
+}
+
+/// A [`Stop`] on its way through functions that return `Box<dyn Error>`.
+#[derive(Debug)]
+struct StopError(Stop);
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for StopError {}
+
+fn message_with_causes(error: &dyn Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Some errors repeat their cause in their own text.
+        if !message.ends_with(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+        }
+        cause = error.source();
+    }
+    message
 }
 
 impl fmt::Display for Stop {
@@ -122,6 +181,18 @@ mod tests {
         let read = Layered("failed to read", Some(Box::new(disk)));
         let error = Layered("no data", Some(Box::new(read)));
         assert_eq!(Stop::from(error), Stop::failed("no data: failed to read: disk on fire"));
+    }
+
+    #[test]
+    fn a_stop_passes_through_a_boxed_error_as_it_is() {
+        for stop in [Stop::Pruned, Stop::failed("no data")] {
+            let boxed: Box<dyn Error> = stop.clone().into();
+            assert_eq!(boxed.to_string(), stop.to_string());
+            assert_eq!(Stop::of(boxed), stop);
+        }
+        let error = Layered("no data", Some(Box::new(Layered("disk on fire", None))));
+        assert_eq!(Stop::of(error.into()), Stop::failed("no data: disk on fire"));
+        assert_eq!(Stop::of("a text".into()), Stop::failed("a text"));
     }
 
     #[test]
