@@ -40,7 +40,9 @@ const INVOCATIONS: [(&str, &[&str]); 25] = [
 ];
 
 /// Invocations of commands that need more words, as above.
-const MORE_INVOCATIONS: [(&str, &[&str]); 2] = [
+const MORE_INVOCATIONS: [(&str, &[&str]); 4] = [
+    ("trial cancel", &["5", "--storage", "study.db"]),
+    ("trial retry", &["4", "--storage", "study.db"]),
     ("trial tell", &["3", "--values", "1", "--storage", "study.db"]),
     ("trial replay", &["0", "OBJECTIVE", "--storage", "study.db"]),
 ];
@@ -59,13 +61,20 @@ fn invocations() -> impl Iterator<Item = (&'static str, Vec<String>)> {
     })
 }
 
-/// A folder with a study of three COMPLETE trials and a RUNNING one in `template.db`, and its export.
+/// A folder with a study in `template.db` and its export: three COMPLETE trials, a RUNNING, a failed and a WAITING one.
 fn prepared(test: &str) -> Scene {
     let scene = Scene::new(test);
     let database = ["--storage", "template.db"];
     let run = ["run", &guest("quadratic"), "-n", "3", "--seed", "1"];
     scene.json(&[&run[..], &database].concat());
-    scene.json(&[&["trial", "ask"][..], &database].concat());
+    for command in [
+        &["trial", "ask"][..],
+        &["trial", "ask"],
+        &["trial", "tell", "4", "--state", "fail"],
+        &["trial", "enqueue"],
+    ] {
+        scene.json(&[command, &database].concat());
+    }
     let ran = scene.trialbox(&[&["study", "export", "--format", "json"][..], &database].concat());
     std::fs::write(scene.path("trials.jsonl"), ran.stdout).unwrap();
     fake_slurm(&scene, ACCEPT);

@@ -70,7 +70,7 @@ fn we_retry_optunas_lost_trials_once_their_hearts_have_stood_still() {
     // A heart that has just beaten is no suspect, so that there is nothing yet to wait for.
     let mut lost = vec![];
     while lost.len() < 2 {
-        let reaped = scene.finish("", &["reap", "--wait", "--grace", "2s"]);
+        let reaped = scene.finish("", &["reap", "--wait", "--grace", "2s", "--force"]);
         lost.extend(reaped.events_of("trial_lost").map(|event| event["retry"].clone()));
     }
     assert_eq!(lost, [3, 4]);

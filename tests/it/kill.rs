@@ -235,7 +235,7 @@ fn a_trial_that_was_reaped_while_its_process_was_stopped_is_not_overwritten() {
     let child = scene.start("finish.before_begin=stop@1", &["run", &returns]);
     wait_until_stopped(&child);
     // On the same machine a stopped process is known to live, whatever the grace.
-    let spared = scene.finish("", &["reap", "--grace", "0s"]);
+    let spared = scene.finish("", &["reap", "--grace", "0s", "--force"]);
     assert_eq!(spared.events[0]["n_running"], 1);
     let reaped = scene.finish("", &["reap", "--trial", "0"]);
     assert_eq!(reaped.events[0]["retry"], 1);

@@ -21,6 +21,8 @@ mod faults;
 mod foreign;
 mod fronts;
 mod grants;
+mod group;
+mod guidance;
 mod herd;
 mod hostile;
 mod importance;

@@ -100,7 +100,7 @@ fn print_trials(seen: &mut Seen) {
     let scene = Scene::new("records-trials");
     let space = r#"{"x": {"type": "float", "low": -1, "high": 1}}"#;
     let space = ["trial", "ask", "--search-space", space];
-    let commands: [&[&str]; 8] = [
+    let commands: [&[&str]; 11] = [
         &["study", "create", "--study-name", "s", "--direction", "minimize", "minimize"],
         &["trial", "enqueue", "--param", "x=0"],
         &space,
@@ -109,6 +109,9 @@ fn print_trials(seen: &mut Seen) {
         &["trial", "show", "0"],
         &["study", "best", "--reference-point", "3,3"],
         &["study", "trials"],
+        &["trial", "enqueue"],
+        &["trial", "cancel", "--all"],
+        &["trial", "retry", "1"],
     ];
     seen.run(&scene, &commands);
 }

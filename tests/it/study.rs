@@ -1,6 +1,7 @@
 //! `trialbox study`.
 
 use crate::scene::{Scene, guest};
+use std::process::Stdio;
 
 #[test]
 fn a_study_is_made_once_and_listed() {
@@ -64,11 +65,13 @@ fn an_export_has_a_line_for_each_trial_and_optunas_columns() {
 }
 
 #[test]
-fn a_pipe_that_is_closed_early_is_no_error() {
+fn a_pipe_that_is_closed_early_ends_a_command_without_a_word() {
     let scene = Scene::new("study-pipe");
     scene.json(&["run", &guest("quadratic"), "-n", "2"]);
-    let mut child =
-        scene.command(&["study", "trials"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut command = scene.command(&["study", "trials"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ran = child.wait_with_output().unwrap();
+    // As a Unix tool that SIGPIPE ends, so that `set -o pipefail` treats all the same.
+    assert_eq!((ran.status.code(), ran.stderr.len()), (Some(141), 0));
 }

@@ -423,14 +423,21 @@ fn a_study_of_the_same_name_elsewhere_keeps_its_script() {
     };
     assert_eq!(submit(&["--storage", "a.db"]).code, Some(0));
     let script = read(&scene, "quadratic.sbatch");
+    // Named by default, the files of the second study carry the name of its database.
+    let ran = submit(&["--storage", "b.db"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(scene.path("b-quadratic.sbatch").exists(), "{:?}", files(&scene));
     let of = format!("belongs to study quadratic in {}/a.db", scene.folder.display());
-    submit(&["--storage", "b.db"]).assert_error(2, &[&of, "--script"]);
+    let taken = ["--storage", "c.db", "--script", "quadratic.sbatch"];
+    let ran = submit(&taken);
+    ran.assert_error(2, &[&of, "--script"]);
+    assert_eq!(ran.stderr.matches("move the file away").count(), 1, "{}", ran.stderr);
     assert_eq!(read(&scene, "quadratic.sbatch"), script);
-    assert!(!scene.path("b.db").exists());
+    assert!(!scene.path("c.db").exists());
     // The same study may be submitted again, under any path of its database.
     let again = scene.path("a.db").display().to_string();
     assert_eq!(submit(&["--storage", &again]).code, Some(0));
-    assert_eq!(submit(&["--storage", "b.db", "--script", "b.sbatch"]).code, Some(0));
+    assert_eq!(submit(&["--storage", "d.db", "--script", "d.sbatch"]).code, Some(0));
 }
 
 #[test]

@@ -4,19 +4,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use trialbox_core::run::retry::{enqueued, has_params, renumbered};
+use trialbox_core::run::retry::{copies_of_failed, enqueued, has_params, renumbered};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, Heartbeat, LeasedTrial, Leases,
     LostTrial, OWN_PREFIX, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart,
     Trials, check_name,
 };
+use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::ledger;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StorageError, StudyId, StudyRecord, TrialNumber,
-    UtcDateTime,
+    TrialState, UtcDateTime,
 };
 
 /// Studies that end with the process. A heartbeat is a counter, because the storage reads no clock.
@@ -243,6 +244,35 @@ impl Trials for MemoryStorage {
             return Ok(None);
         }
         self.append(study, enqueued(trial)).map(Some)
+    }
+
+    fn cancel_waiting(
+        &mut self,
+        study: StudyId,
+        number: TrialNumber,
+        failure: &Json,
+        at: UtcDateTime,
+    ) -> Result<bool, StorageError> {
+        let id = self.trial(study, number)?.id;
+        let Some((trials, index)) = self.find(id) else { return Ok(false) };
+        let trial = &mut trials[index];
+        if trial.state != TrialState::Waiting {
+            return Ok(false);
+        }
+        trial.system_attrs.insert(FAILURE_ATTR.to_owned(), failure.clone());
+        trial.state = TrialState::Fail;
+        trial.datetime_start.get_or_insert(at);
+        trial.datetime_complete = Some(at);
+        Ok(true)
+    }
+
+    fn retry_failed(
+        &mut self,
+        study: StudyId,
+        numbers: &[TrialNumber],
+    ) -> Result<Vec<(TrialNumber, TrialNumber)>, StorageError> {
+        let copies = copies_of_failed(&*self.study(study)?.1, numbers);
+        copies.into_iter().map(|(number, copy)| Ok((number, self.append(study, copy)?))).collect()
     }
 
     fn begin_trial(

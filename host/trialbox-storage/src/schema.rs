@@ -145,9 +145,10 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 }
 
 fn write_database(path: &Path, options: &Options) -> io::Result<()> {
-    // The system's own words ("Permission denied") say more than SQLite's ("unable to open"), and SQLite would follow a
-    // link. The permissions are SQLite's.
-    trialbox_files::create_named(path, 0o644).map_err(FileError::into_reason)?;
+    // SQLite would give the file the mode 0644, whatever the umask is, and its journal that of the database: a group
+    // that shares a study sets its umask to 002. The system's own words ("Permission denied") also say more than
+    // SQLite's ("unable to open"), and SQLite would follow a link.
+    trialbox_files::create_named(path, 0o666).map_err(FileError::into_reason)?;
     write_tables(path, options).map_err(io::Error::other)
 }
 

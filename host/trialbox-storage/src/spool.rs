@@ -505,6 +505,7 @@ mod tests {
             number: TrialNumber(3),
             tell: Tell {
                 values: vec![0.1 + 0.2, f64::NAN],
+                no_value: Some("None".to_owned()),
                 state: Some(TrialState::Fail),
                 owner: Some("abc".to_owned()),
                 batch: TrialBatch {

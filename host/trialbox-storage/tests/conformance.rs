@@ -701,3 +701,55 @@ fn a_study_starts_with_the_first_of_its_trials() {
         assert_eq!(summary.n_trials, [(TrialState::Running, 3)].into());
     });
 }
+
+#[test]
+fn a_waiting_trial_is_cancelled_once_and_no_other_trial_is() {
+    each("cancel", |storage| {
+        let study = study(storage);
+        let failure = Json::object([("code", Json::from("E-CANCELLED"))]);
+        for _ in 0..2 {
+            storage.enqueue_trial(study.id, &enqueue(&[])).unwrap();
+        }
+        let cancel = |storage: &mut dyn Storage, number| {
+            storage.cancel_waiting(study.id, TrialNumber(number), &failure, at())
+        };
+        assert!(cancel(storage, 0).unwrap());
+        assert!(!cancel(storage, 0).unwrap(), "it is finished");
+        let begun = start(storage, &study, "a", None);
+        assert!(matches!(begun, TrialStart::Begun(begun) if begun.claim.number == TrialNumber(1)));
+        assert!(!cancel(storage, 1).unwrap(), "it is RUNNING");
+        let cancelled = storage.trial(study.id, TrialNumber(0)).unwrap();
+        assert_eq!(cancelled.state, TrialState::Fail);
+        assert_eq!(cancelled.system_attrs["trialbox:failure"], failure);
+        assert_eq!(
+            (cancelled.datetime_start, cancelled.datetime_complete),
+            (Some(at()), Some(at()))
+        );
+        assert_eq!(storage.trial(study.id, TrialNumber(1)).unwrap().state, TrialState::Running);
+        let missing = cancel(storage, 2);
+        assert!(matches!(missing, Err(StorageError::NoSuchTrial { .. })), "{missing:?}");
+    });
+}
+
+#[test]
+fn failed_trials_are_retried_once_and_the_copies_name_them() {
+    each("retry-failed", |storage| {
+        let study = study(storage);
+        storage.enqueue_trial(study.id, &enqueue(&[("x".to_owned(), 0.5.into())])).unwrap();
+        let TrialStart::Begun(begun) = start(storage, &study, "a", None) else { panic!() };
+        let ending = Ending::new(Outcome::Fail, at());
+        storage.finish_trial(&begun.claim, &TrialBatch::default(), &ending).unwrap();
+        let TrialStart::Begun(running) = start(storage, &study, "b", None) else { panic!() };
+        assert_eq!(running.claim.number, TrialNumber(1));
+        let all = [TrialNumber(0), TrialNumber(1), TrialNumber(7)];
+        let retried = storage.retry_failed(study.id, &all).unwrap();
+        assert_eq!(retried, [(TrialNumber(0), TrialNumber(2))]);
+        assert_eq!(storage.retry_failed(study.id, &all).unwrap(), [], "it has a retry");
+        let copy = storage.trial(study.id, TrialNumber(2)).unwrap();
+        assert_eq!(copy.state, TrialState::Waiting);
+        assert_eq!(copy.system_attrs["failed_trial"], Json::from(0u32));
+        assert_eq!(copy.system_attrs["retry_history"], Json::Array(vec![0u32.into()]));
+        let fixed = Json::object([("x", Json::from(0.5))]);
+        assert_eq!(copy.system_attrs["fixed_params"], fixed);
+    });
+}

@@ -6,9 +6,10 @@ use crate::commands::{
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
+use crate::usage::{explain, with_negative_numbers};
 use crate::view::output::{Format, Output, has_terminal};
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory as _, FromArgMatches as _};
 use std::ffi::OsString;
 use std::fmt;
 use tracing::field::Field;
@@ -59,9 +60,9 @@ pub(crate) struct Cli {
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     quiet: bool,
 
-    /// Print the objective's log; twice, trialbox's own
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
-    verbose: u8,
+    /// Print the objective's log and more details
+    #[arg(short, long, global = true, help_heading = GLOBAL)]
+    verbose: bool,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -77,7 +78,7 @@ enum Command {
     /// Create, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
-    /// Enqueue, ask, tell, show and replay single trials
+    /// Enqueue, cancel, retry, ask, tell, show and replay single trials
     #[command(subcommand)]
     Trial(TrialCommand),
     /// Fail and requeue trials whose worker died
@@ -97,6 +98,18 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line, the program's name included.
+    ///
+    /// # Errors
+    /// A usage error, or the help or the version that was asked for.
+    pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let given: Vec<OsString> = arguments.iter().skip(1).cloned().collect();
+        with_negative_numbers(Cli::command())
+            .try_get_matches_from(arguments)
+            .and_then(|matches| Cli::from_arg_matches(&matches))
+            .map_err(|error| explain(error, &given))
+    }
+
     /// Runs the command and reports its error.
     pub(crate) fn run(self) -> ExitCode {
         start_logging(self.verbose, self.quiet);
@@ -128,32 +141,15 @@ impl Cli {
     }
 }
 
-/// Explains where flags of sbatch go, if a flag is unknown to a command that passes them on. The parser would suggest a
-/// similar flag of ours.
-pub(crate) fn explain_flag_of_sbatch(error: &mut clap::Error, arguments: &[OsString]) {
-    let has = |word: &str| arguments.iter().any(|argument| argument == word);
-    let hands_on = has("submit") || (has("doctor") && has("--slurm"));
-    let unknown = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(flag)) if error.kind() == ErrorKind::UnknownArgument => flag,
-        _ => return,
-    };
-    if hands_on {
-        let tip = format!("flags of sbatch go after `--`, such as: -- {unknown}");
-        error.remove(ContextKind::SuggestedArg);
-        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
-    }
-}
-
 /// The most characters of a field in a log line: a path fits, a guest's name of a mebibyte does not.
 const MAX_FIELD_CHARS: usize = 4096;
 
 /// Starts logging, with warnings by default. `TRIALBOX_LOG` takes the levels of the `tracing` ecosystem.
-fn start_logging(verbose: u8, quiet: bool) {
+fn start_logging(verbose: bool, quiet: bool) {
     let default = match (quiet, verbose) {
         (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
-        (false, _) => "debug",
+        (false, false) => "warn",
+        (false, true) => "info",
     };
     let level = std::env::var("TRIALBOX_LOG").ok().unwrap_or_else(|| default.to_owned());
     let level = level.parse().unwrap_or(tracing::Level::WARN);
@@ -191,7 +187,6 @@ fn version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -227,6 +222,72 @@ mod tests {
                 assert!(help.contains(&default), "{} {}: {help}", command.get_name(), arg.get_id());
             }
         });
+    }
+
+    /// Returns all commands, each as its words.
+    fn words(command: &clap::Command) -> Vec<Vec<String>> {
+        let below = command.get_subcommands().flat_map(words);
+        let name = command.get_name().to_owned();
+        std::iter::once(vec![])
+            .chain(below)
+            .map(|rest| [&[name.clone()][..], &rest].concat())
+            .collect()
+    }
+
+    #[test]
+    fn no_advice_of_the_parser_is_to_write_a_flag_after_two_hyphens() {
+        for words in words(&Cli::command()) {
+            for flag in ["--study-name", "--no-such-flag", "-1", "-x", "study.db", "digits"] {
+                let arguments = [&words[..], &[flag.to_owned()]].concat();
+                let Err(error) = Cli::read(arguments.iter().map(OsString::from).collect()) else {
+                    continue;
+                };
+                let text = error.to_string();
+                assert!(!text.contains("as a value, use"), "{arguments:?}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_negative_number_is_a_value_of_every_flag_and_a_wrong_value_names_the_expected_one() {
+        let mut tried = 0;
+        let command = Cli::command();
+        for words in words(&command) {
+            let found = words.iter().skip(1).fold(&command, |command, word| {
+                command.find_subcommand(word).expect("it was listed")
+            });
+            for arg in found.get_arguments().filter(|arg| arg.get_action().takes_values()) {
+                let Some(long) = arg.get_long() else { continue };
+                let arguments = [&words[..], &[format!("--{long}"), "-1".to_owned()]].concat();
+                let Err(error) = Cli::read(arguments.iter().map(OsString::from).collect()) else {
+                    continue;
+                };
+                let text = error.to_string();
+                tried += 1;
+                assert!(!text.contains("unexpected argument '-1'"), "{arguments:?}: {text}");
+                for of_std in ["invalid digit", "is not in 1.."] {
+                    assert!(!text.contains(of_std), "{arguments:?}: {text}");
+                }
+            }
+        }
+        assert!(tried > 50, "{tried}");
+    }
+
+    #[test]
+    fn an_unknown_word_gets_advice_that_fits_it() {
+        for (arguments, tip) in [
+            (&["study", "list", "study.db"][..], "--storage study.db"),
+            (&["trial", "enqueue", "digits"], "--study-name digits"),
+            (&["got-this.wasm"], "`trialbox inspect got-this.wasm` describes"),
+            (&["train.py"], "`trialbox trial ask`"),
+            (&["run", "a.wasm", "-n", "-1"], "expected a whole number of at least 1, found `-1`"),
+            (&["trial", "show", "study.db"], "expected a whole number, found `study.db`"),
+            (&["submit", "a.wasm", "--mail-type"], "flags of sbatch go after `--`"),
+        ] {
+            let words = [&["trialbox"], arguments].concat();
+            let error = Cli::read(words.iter().map(OsString::from).collect()).expect_err(tip);
+            assert!(error.to_string().contains(tip), "{arguments:?}: {error}");
+        }
     }
 
     #[test]

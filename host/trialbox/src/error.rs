@@ -3,11 +3,12 @@
 use crate::commands::submit::quote::shell_quote;
 use crate::exit_code::ExitCode;
 use crate::view::failure::with_flag;
+use std::io::ErrorKind;
 use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
 use trialbox_core::seam::storage::Remedy;
-use trialbox_core::session::door::Rejection;
+use trialbox_core::session::door::{Rejection, RejectionCode};
 use trialbox_core::value::text::mark_lines;
 
 /// A command that could not do its work.
@@ -241,7 +242,11 @@ impl From<Rejection> for CommandError {
         let message = with_flag(&rejection.message, rejection.limit);
         let rejection = Rejection { message, ..rejection };
         CommandError {
-            exit: ExitCode::Rejected,
+            exit: match rejection.code {
+                // It says nothing about the objective.
+                RejectionCode::Died => ExitCode::System,
+                _ => ExitCode::Rejected,
+            },
             code: Some(rejection.code.as_str()),
             error: rejection.into(),
             help,
@@ -251,7 +256,30 @@ impl From<Rejection> for CommandError {
 
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
-        CommandError { exit: ExitCode::Usage, code: None, error: error.into(), help: None }
+        CommandError {
+            exit: exit_code_of(error.kind()),
+            code: None,
+            error: error.into(),
+            help: None,
+        }
+    }
+}
+
+/// Returns the exit code of an error of the system: a file that the user named is wrong, or a resource is missing.
+fn exit_code_of(kind: ErrorKind) -> ExitCode {
+    match kind {
+        ErrorKind::NotFound
+        | ErrorKind::PermissionDenied
+        | ErrorKind::AlreadyExists
+        | ErrorKind::NotADirectory
+        | ErrorKind::IsADirectory
+        | ErrorKind::DirectoryNotEmpty
+        | ErrorKind::ReadOnlyFilesystem
+        | ErrorKind::InvalidFilename
+        | ErrorKind::InvalidInput
+        | ErrorKind::InvalidData
+        | ErrorKind::UnexpectedEof => ExitCode::Usage,
+        _ => ExitCode::System,
     }
 }
 
@@ -274,6 +302,24 @@ mod tests {
              help: wait longer with --storage-timeout; the lock is held by process 7\n"
         );
         assert!(busy(None).to_text().contains("wait longer with --storage-timeout; `fuser` shows"));
+    }
+
+    #[test]
+    fn an_error_of_the_system_is_a_usage_error_only_if_the_user_named_a_wrong_file() {
+        for (error, exit) in [
+            (rustix::io::Errno::NOENT, ExitCode::Usage),
+            (rustix::io::Errno::ACCESS, ExitCode::Usage),
+            (rustix::io::Errno::ISDIR, ExitCode::Usage),
+            (rustix::io::Errno::MFILE, ExitCode::System),
+            (rustix::io::Errno::NFILE, ExitCode::System),
+            (rustix::io::Errno::NOMEM, ExitCode::System),
+            (rustix::io::Errno::AGAIN, ExitCode::System),
+            (rustix::io::Errno::NOSPC, ExitCode::System),
+            (rustix::io::Errno::IO, ExitCode::System),
+        ] {
+            let error = CommandError::from(std::io::Error::from(error));
+            assert_eq!(error.exit, exit, "{}", error.to_text());
+        }
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub(crate) enum ExitCode {
     Rejected = 4,
     /// Another worker finished or took the trial while it ran.
     ClaimLost = 6,
+    /// The system refused a resource, or ended the guest process before its trial. sysexits.h calls this number
+    /// `EX_OSERR`.
+    System = 71,
     /// The result could not be written to standard output. sysexits.h calls this number `EX_IOERR`.
     Output = 74,
     /// The scheduler or the end of the job's time interrupted a trial, which is recorded: the job may be requeued.
@@ -46,9 +49,10 @@ impl ExitCode {
             ExitCode::ClaimLost => 4,
             ExitCode::Usage => 5,
             ExitCode::Rejected => 6,
-            ExitCode::Storage => 7,
-            ExitCode::Requeue => 8,
-            ExitCode::Interrupted => 9,
+            ExitCode::System => 7,
+            ExitCode::Storage => 8,
+            ExitCode::Requeue => 9,
+            ExitCode::Interrupted => 10,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -69,6 +73,7 @@ Exit codes:
   3    the database could not be read or written
   4    the file is not an objective that can run here
   6    another worker finished or took the trial while it ran
+  71   the system refused a resource, or ended the guest process before its trial; may work again
   74   the result could not be written to standard output
   75   interrupted by the scheduler or by the end of the job's time, and recorded; may be requeued
   130  interrupted by the user

@@ -14,10 +14,10 @@ mod exit_code;
 mod plan;
 mod probe;
 mod study;
+mod usage;
 mod view;
 mod worker;
 
-use clap::Parser as _;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -33,11 +33,9 @@ fn main() -> ExitCode {
     // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.
     let _ = trialbox_runtime::survive_file_limits();
     let arguments = commands::join_values(std::env::args_os().map(without_exponent).collect());
-    let cli = match cli::Cli::try_parse_from(arguments) {
+    let cli = match cli::Cli::read(arguments) {
         Ok(cli) => cli,
-        Err(mut usage) => {
-            let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
-            cli::explain_flag_of_sbatch(&mut usage, &arguments);
+        Err(usage) => {
             return match view::output::print_parsers(&usage) {
                 Ok(()) if usage.use_stderr() => exit_code::ExitCode::Usage.into(),
                 Ok(()) => ExitCode::SUCCESS,

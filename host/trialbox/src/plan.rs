@@ -54,6 +54,8 @@ pub(crate) struct RunPlan {
     pub(crate) constraint_format: ConstraintFormat,
     /// The bounds on a trial.
     pub(crate) limits: Limits,
+    /// The limits that the study remembers and no flag has replaced.
+    pub(crate) remembered: Vec<Limit>,
     /// True if a trial must give the same bits on every machine.
     pub(crate) deterministic: bool,
     /// The way to get another objective ready.
@@ -99,6 +101,15 @@ pub(crate) fn limits_of_run(
         limits.set(Limit::Memory, limits.get(Limit::Memory).map(|most| most.min(share)));
     }
     limits
+}
+
+/// Returns the limits that hold because the study remembers them.
+pub(crate) fn remembered_limits(settings: &Settings, args: &ObjectiveArgs) -> Vec<Limit> {
+    let (of_study, of_flags, default) = (settings.limits(), args.limits(), Limits::default());
+    let is_remembered = |limit: &Limit| {
+        of_study.get(*limit) != default.get(*limit) && of_flags.get(*limit) == default.get(*limit)
+    };
+    Limit::all().filter(is_remembered).collect()
 }
 
 /// Returns the share of a job's memory that each guest may use, less a reserve for the processes around it.

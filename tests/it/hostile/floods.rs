@@ -29,7 +29,7 @@ fn nothing_that_a_guest_says_moves_the_cursor_of_who_reads_it() {
         std::fs::write(scene.path("x.wasm"), guest.bytes()).unwrap();
         let flags = guest.flags();
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let run = ["run", "x.wasm", "-vv", "--study-name", study];
+        let run = ["run", "x.wasm", "-v", "--study-name", study];
         for command in [&["eval", "x.wasm"][..], &run, &["inspect", "x.wasm"]] {
             assert_harmless(&scene.trialbox(&[command, &flags].concat()), &[0, 1]);
         }

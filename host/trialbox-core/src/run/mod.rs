@@ -205,8 +205,8 @@ fn at_deadline(evaluation: Evaluation, context: &TrialContext) -> Evaluation {
     }
 }
 
-/// Turns the result of a trial that did not suggest a parameter fixed for it into a failure, where that is wanted: it is
-/// not the result that was asked for.
+/// Turns the result of a trial that did not suggest a parameter fixed for it into a failure, where that is wanted: it
+/// is not the result that was asked for.
 fn refuse_unused(evaluation: Evaluation, session: &TrialSession) -> Evaluation {
     let has_result = matches!(evaluation, Evaluation::Complete(_) | Evaluation::Pruned);
     match session.unused_fixed_param() {

@@ -17,8 +17,8 @@ pub struct TrialContext<'a> {
     pub seed: u64,
     /// The source of parameters.
     pub sampler: &'a dyn Sampler,
-    /// The external values at which the sampler holds parameters, by name. A sampler cannot fail, so the session refuses
-    /// a value that a parameter cannot have, if [`SessionLimits::strict_fixed_params`] says so.
+    /// The external values at which the sampler holds parameters, by name. A sampler cannot fail, so the session
+    /// refuses a value that a parameter cannot have, if [`SessionLimits::strict_fixed_params`] says so.
     pub held: &'a [(String, Json)],
     /// The judge of running trials.
     pub pruner: &'a dyn Pruner,

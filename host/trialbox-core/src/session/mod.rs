@@ -255,7 +255,8 @@ impl<'a> TrialSession<'a> {
         let suggested: Vec<&str> =
             self.params.values.iter().map(|(name, _)| name.as_str()).collect();
         let message = format!(
-            "parameter `{name}` was fixed, but the objective does not suggest `{name}`; with these values it suggests: {}",
+            "parameter `{name}` was fixed, but the objective does not suggest `{name}`; with these values it suggests: \
+             {}",
             suggested.join(", ")
         );
         Some(Failure::new(FailureCode::FixedParam, message))

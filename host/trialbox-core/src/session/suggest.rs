@@ -295,7 +295,11 @@ impl TrialSession<'_> {
             let study = &self.context.study.name;
             let problem =
                 format!("study `{study}` has it as {recorded}, and in this trial {error}");
-            return Err(suggest_failure(name, &problem));
+            let help = "a study keeps the kind, the choices and `log` of its parameters: use another study";
+            return Err(match suggest_failure(name, &problem) {
+                CallAborted::Fail(failure) => CallAborted::Fail(failure.with_help(help)),
+                halted => halted,
+            });
         }
         Ok(())
     }

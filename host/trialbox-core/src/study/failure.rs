@@ -131,6 +131,8 @@ pub enum FailureCode {
     Interrupted,
     /// The worker died, and another process noticed.
     Lost,
+    /// The user cancelled the trial while it waited.
+    Cancelled,
 }
 
 impl FailureCode {
@@ -158,6 +160,7 @@ impl FailureCode {
             FailureCode::Host => "E-HOST",
             FailureCode::Interrupted => "E-INTERRUPTED",
             FailureCode::Lost => "E-LOST",
+            FailureCode::Cancelled => "E-CANCELLED",
         }
     }
 }

@@ -61,6 +61,33 @@ pub fn retry_of(trial: &FrozenTrial, policy: RetryPolicy) -> Option<FrozenTrial>
     })
 }
 
+/// Returns a WAITING copy of each of the trials with these numbers that is FAIL and has no retry: as many as the user
+/// asks for, whatever the study's number of retries.
+pub fn copies_of_failed(
+    trials: &[FrozenTrial],
+    numbers: &[TrialNumber],
+) -> Vec<(TrialNumber, FrozenTrial)> {
+    const UNLIMITED: RetryPolicy = RetryPolicy { max_retries: u32::MAX };
+    let retried = retries(trials);
+    let failed = trials.iter().filter(|trial| {
+        trial.state == TrialState::Fail
+            && numbers.contains(&trial.number)
+            && !retried.contains_key(&trial.number)
+    });
+    failed.filter_map(|trial| Some((trial.number, retry_of(trial, UNLIMITED)?))).collect()
+}
+
+/// Returns the trials that have a retry, each with the number of the retry.
+pub fn retries(trials: &[FrozenTrial]) -> BTreeMap<TrialNumber, TrialNumber> {
+    let mut retries = BTreeMap::new();
+    for trial in trials {
+        if let Some(last) = retry_history(&trial.system_attrs).last() {
+            retries.insert(*last, trial.number);
+        }
+    }
+    retries
+}
+
 /// Returns the number of attempts at a trial that made progress, this one and those before it.
 fn resumes(trial: &FrozenTrial) -> usize {
     let made_progress = trial.system_attrs.get(MADE_PROGRESS_ATTR) == Some(&Json::Bool(true));
@@ -153,6 +180,7 @@ fn is_number(json: &Json) -> bool {
     matches!(json, Json::Int(_) | Json::BigInt(_) | Json::Float(_))
 }
 
+/// Returns the failed trials before a retry, the last one being the trial that it repeats; empty for a first attempt.
 fn retry_history(system_attrs: &BTreeMap<String, Json>) -> Vec<TrialNumber> {
     match system_attrs.get(RETRY_HISTORY_ATTR) {
         Some(Json::Array(numbers)) => numbers.iter().filter_map(read_number).collect(),

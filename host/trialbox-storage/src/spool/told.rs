@@ -23,7 +23,7 @@ pub struct SpooledTell {
 impl SpooledTell {
     /// Returns the members of the file's object.
     pub(super) fn to_members(&self) -> Vec<(&'static str, Json)> {
-        let Tell { values, state, owner, batch, reason, skip_if_finished } = &self.tell;
+        let Tell { values, no_value, state, owner, batch, reason, skip_if_finished } = &self.tell;
         let text = |text: &Option<String>| text.as_deref().map_or(Json::Null, Json::from);
         let pair = |a: Json, b: Json| Json::Array(vec![a, b]);
         let steps = &batch.intermediate_values;
@@ -36,6 +36,7 @@ impl SpooledTell {
             ("study", text(&self.study)),
             ("told", Json::from(self.number.0)),
             ("values", Json::Array(values.iter().copied().map(Json::from).collect())),
+            ("no_value", text(no_value)),
             ("state", state.map_or(Json::Null, |state| Json::from(state.as_str()))),
             ("token", text(owner)),
             ("intermediate_values", Json::Array(steps.collect())),
@@ -65,6 +66,7 @@ impl SpooledTell {
             number: TrialNumber(json.get("told")?.as_i64()?.try_into().ok()?),
             tell: Tell {
                 values: values?,
+                no_value: text("no_value"),
                 state,
                 owner: text("token"),
                 batch: TrialBatch {

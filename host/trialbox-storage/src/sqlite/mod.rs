@@ -27,15 +27,15 @@ use crate::sqlite::studies::{
 };
 use crate::sqlite::trials::{
     append_trial, append_trials, beat, beat_again, claim_waiting, count_at, count_towards_budget,
-    find_trial, insert_batch, insert_running, insert_values, read_fixed_params, read_lease,
-    read_leases, read_origin, read_params_of, require_ours, set_finished, study_of,
+    find_trial, finish_waiting, insert_batch, insert_running, insert_values, read_fixed_params,
+    read_lease, read_leases, read_origin, read_params_of, require_ours, set_finished, study_of,
     upsert_trial_attr,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
-use trialbox_core::run::retry::{enqueued, has_params, retry_of};
+use trialbox_core::run::retry::{copies_of_failed, enqueued, has_params, retry_of};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, Ending, EnqueueTrial, LeasedTrial, Leases, LostTrial,
     OWNER_ATTR, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart, Trials,
@@ -199,6 +199,38 @@ impl Trials for SqliteStorage {
                 }
             }
             append_trial(tx, study, &enqueued(trial)).map(Some)
+        })
+    }
+
+    fn cancel_waiting(
+        &mut self,
+        study: StudyId,
+        number: TrialNumber,
+        failure: &Json,
+        at: UtcDateTime,
+    ) -> Result<bool, StorageError> {
+        self.write_study(study, "cancel", "cancel a trial", |tx| {
+            let id = find_trial(tx, study, number)?;
+            if !finish_waiting(tx, id, at)? {
+                return Ok(false);
+            }
+            upsert_trial_attr(tx, AttrScope::System, id, FAILURE_ATTR, failure)?;
+            Ok(true)
+        })
+    }
+
+    fn retry_failed(
+        &mut self,
+        study: StudyId,
+        numbers: &[TrialNumber],
+    ) -> Result<Vec<(TrialNumber, TrialNumber)>, StorageError> {
+        self.write_study(study, "retry", "retry trials", |tx| {
+            let trials = TrialReader::read(tx, TrialFilter::Study(study))?;
+            let copies = copies_of_failed(&trials, numbers);
+            copies
+                .into_iter()
+                .map(|(number, copy)| Ok((number, append_trial(tx, study, &copy)?)))
+                .collect()
         })
     }
 

@@ -354,6 +354,22 @@ pub(crate) fn set_finished(
     write_one(&mut statement, params![id.0, state.as_str(), format_datetime(at)], "1 trial")
 }
 
+/// Finishes a trial as FAIL if it is WAITING, and returns whether it was. Optuna wants the start of a finished trial.
+pub(crate) fn finish_waiting(
+    tx: &Connection,
+    id: TrialId,
+    at: UtcDateTime,
+) -> rusqlite::Result<bool> {
+    let n_changed = tx
+        .prepare_cached(
+            "UPDATE trials SET state = 'FAIL', datetime_start = coalesce(datetime_start, ?2),
+                 datetime_complete = max(?2, coalesce(datetime_start, ?2))
+             WHERE trial_id = ?1 AND state = 'WAITING'",
+        )?
+        .execute(params![id.0, format_datetime(at)])?;
+    Ok(n_changed > 0)
+}
+
 const LEASES_SQL: &str = "\
 SELECT t.trial_id, t.number, CAST(h.heartbeat AS TEXT), (julianday('now') - julianday(h.heartbeat)) * 86400.0,
        (SELECT value_json FROM trial_system_attributes a WHERE a.trial_id = t.trial_id AND a.\"key\" = ?2),

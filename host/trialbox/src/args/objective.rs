@@ -20,6 +20,7 @@ use trialbox_core::{Json, StudyDirection};
 use trialbox_program::{CommandLine, ProgramConfig, Stops};
 use trialbox_runtime::{
     CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, SharedDeadline, open,
+    read_artifact,
 };
 
 /// The flags of the sandbox.
@@ -302,6 +303,25 @@ impl ObjectiveArgs {
     }
 }
 
+/// The way in which a program takes part.
+pub(crate) const PROGRAMS: &str =
+    "a program takes part with `trialbox trial ask` and `trialbox trial tell`; see their --help";
+
+/// Reads the file of an objective.
+///
+/// # Errors
+/// As [`read_artifact`]. A program, which is a likely mistake, gets advice of its own.
+pub(crate) fn read_objective(path: &Path, limits: &Limits) -> Result<Artifact, Rejection> {
+    read_artifact(path, limits).map_err(|mut rejection| {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let is_program = matches!(extension, Some("py" | "sh" | "R" | "r" | "jl" | "ipynb"));
+        if is_program && rejection.code == RejectionCode::Invalid {
+            rejection.help = Some(PROGRAMS.to_owned());
+        }
+        rejection
+    })
+}
+
 impl ObjectivePlan {
     /// Returns the directories that the objective may see; a program sees all.
     pub(crate) fn grants(&self) -> &[Grant] {
@@ -359,7 +379,13 @@ impl ComponentPlan {
         check_described_name(&loaded)?;
         check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {
-            tracing::warn!(%problem, "compiled code could not be kept; every trial will compile anew");
+            let tried = self.config.cache.iter().flat_map(|cache| &cache.dirs);
+            let tried: Vec<String> = tried.map(|dir| format!("`{}`", dir.display())).collect();
+            let tried = tried.join(" or ");
+            tracing::warn!(
+                "compiled code could not be kept in {tried} ({problem}), so every trial compiles anew; name a folder \
+                 of yours with --cache-dir"
+            );
         } else if let Some(problem) = &loaded.refused_code {
             tracing::warn!(%problem, "compiled code in the cache was not used; the objective was compiled anew");
         }

@@ -23,6 +23,21 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| error())
 }
 
+/// The shortest grace: two heartbeats of a worker. A shorter one fails trials that live.
+pub(crate) const MIN_GRACE: Duration = Duration::from_secs(60);
+
+/// Reads a grace, which living workers must be able to keep.
+pub(crate) fn parse_grace(text: &str) -> Result<Duration, String> {
+    let grace = parse_duration(text)?;
+    if grace < MIN_GRACE {
+        return Err(format!(
+            "expected at least 1m, found `{text}`: a worker's heartbeat comes every 30 s, and a shorter grace fails \
+             trials that live"
+        ));
+    }
+    Ok(grace)
+}
+
 /// Reads a plain number of at least 1.
 pub(crate) fn parse_count(text: &str) -> Result<NonZeroU32, String> {
     let is_plain = text.chars().all(|c| c.is_ascii_digit());

@@ -184,6 +184,11 @@ impl StudyArgs {
         self.name.study_name.as_deref()
     }
 
+    /// Returns the same flags for the study that an argument names.
+    pub(crate) fn named(self, name: &str) -> NamedStudyArgs {
+        NamedStudyArgs { study: self, named: Some(name.to_owned()) }
+    }
+
     /// Opens the database and returns the name of the study.
     pub(crate) fn open(&self) -> Result<(Box<dyn Storage>, String), CommandError> {
         let mut storage = self.storage.open()?;
@@ -212,4 +217,81 @@ impl StudyArgs {
             }
         }
     }
+}
+
+/// The flags of a command that reads one study, which may be named as an argument too.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NamedStudyArgs {
+    #[command(flatten)]
+    study: StudyArgs,
+
+    /// The study, as --study-name
+    #[arg(value_name = "STUDY")]
+    named: Option<String>,
+}
+
+impl NamedStudyArgs {
+    /// Returns the flags of the database.
+    pub(crate) fn storage(&self) -> &StorageArgs {
+        &self.study.storage
+    }
+
+    /// Opens the database and returns the name of the study.
+    ///
+    /// # Errors
+    /// Those of opening, and an argument that names a database instead of a study.
+    pub(crate) fn open(&self) -> Result<(Box<dyn Storage>, String), CommandError> {
+        let Some(named) = self.named()? else { return self.study.open() };
+        let opened = self.study.storage.open();
+        if !looks_like_database(named) {
+            return Ok((opened?, named.to_owned()));
+        }
+        if let Ok(mut storage) = opened
+            && storage.open_study(named).is_ok()
+        {
+            return Ok((storage, named.to_owned()));
+        }
+        Err(CommandError::usage(
+            format!("expected the name of a study, found the database `{named}`"),
+            format!("name the database with --storage {named}"),
+        ))
+    }
+
+    /// Opens the database, and returns the study that is named: a command that deletes does not take the only one.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and if no study is named.
+    pub(crate) fn open_named(&self) -> Result<(Box<dyn Storage>, String), CommandError> {
+        if self.named()?.is_none() && self.study.name.study_name.is_none() {
+            return Err(CommandError::usage(
+                "expected the name of a study",
+                "give it as the argument STUDY, or with --study-name; `trialbox study list` lists them",
+            ));
+        }
+        self.open()
+    }
+
+    /// Returns the argument, which replaces the environment's study.
+    ///
+    /// # Errors
+    /// When the flag names another study.
+    fn named(&self) -> Result<Option<&str>, CommandError> {
+        let (Some(named), Some(flag)) = (&self.named, &self.study.name.study_name) else {
+            return Ok(self.named.as_deref());
+        };
+        let environment = std::env::var("TRIALBOX_STUDY_NAME").ok();
+        if named == flag || environment.as_ref() == Some(flag) {
+            return Ok(Some(named));
+        }
+        Err(CommandError::usage(
+            format!("the argument names study `{named}`, and --study-name `{flag}`"),
+            "name the study once",
+        ))
+    }
+}
+
+/// Returns whether a word is more likely the name of a database than that of a study.
+pub(crate) fn looks_like_database(word: &str) -> bool {
+    let extension = std::path::Path::new(word).extension().and_then(|extension| extension.to_str());
+    word.starts_with("sqlite:") || matches!(extension, Some("db" | "sqlite" | "sqlite3"))
 }

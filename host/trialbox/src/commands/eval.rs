@@ -2,6 +2,7 @@
 
 use crate::args::objective::{
     DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
+    read_objective,
 };
 use crate::args::param::{check_unique, parse_param};
 use crate::args::trusted::TrustedPlaces;
@@ -9,7 +10,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::scratch::Scratch;
 use crate::view;
-use crate::view::failure::{failure_help, failure_message};
+use crate::view::failure::{failure_help, failure_message, file_help};
 use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
@@ -27,7 +28,7 @@ use trialbox_core::session::objective::Objective;
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
-use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
+use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_samplers::{MidpointSampler, RandomSampler};
 
 const EXAMPLES: &str = "\
@@ -88,7 +89,7 @@ enum Defaults {
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         check_unique("--param", &self.param)?;
-        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_objective(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };
         let mut ready = self.sandbox.load(&file, &stops, TrustedPlaces::default())?;
@@ -241,7 +242,9 @@ impl EvalArgs {
             (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
         text.push_str(&trial.failure.as_ref().map(show_backtrace).unwrap_or_default());
-        if let Some(help) = trial.failure.as_ref().and_then(failure_help) {
+        let grants = self.sandbox.grants()?;
+        let help_of = |failure| failure_help(failure).or_else(|| file_help(failure, &grants));
+        if let Some(help) = trial.failure.as_ref().and_then(help_of) {
             text.push_str(&format!("\n  help: {help}"));
         }
         for (name, param) in &trial.params {

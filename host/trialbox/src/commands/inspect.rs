@@ -1,12 +1,11 @@
 //! `trialbox inspect`: describes an objective, its needs and its parameters.
 
-use crate::args::objective::{ObjectiveArgs, ReadyObjective, described_directions, objective_name};
+use crate::args::objective::{ObjectiveArgs, ReadyObjective, objective_name, read_objective};
 use crate::args::quantity::parse_duration;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
-use crate::study::scratch::Scratch;
-use crate::view::failure::failure_message;
+use crate::study::probe::{Probe, probe};
 use crate::view::output::Output;
 use crate::view::record::{
     ComponentRecord, DataRecord, DescriptionRecord, MetricRecord, ParamRecord, Rendered,
@@ -16,16 +15,10 @@ use crate::view::trial::show_duration;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
-use trialbox_core::session::SessionLimits;
 use trialbox_core::study::artifact::{Artifact, Description, Metric};
-use trialbox_core::study::failure::FailureCode;
-use trialbox_core::study::limits::Limit;
-use trialbox_core::study::record::NewStudy;
 use trialbox_core::value::text::byte_size;
-use trialbox_core::{History, Json, Param, StudyDirection};
-use trialbox_runtime::{Cancellation, read_artifact};
-use trialbox_samplers::MidpointSampler;
+use trialbox_core::{Json, StudyDirection};
+use trialbox_runtime::Cancellation;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,63 +51,19 @@ pub(crate) struct InspectArgs {
 
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_objective(&self.objective, &self.sandbox.limits())?);
         let mut ready =
             self.sandbox.load(&file, &Cancellation::default(), TrustedPlaces::default())?;
-        let probe = if self.no_probe { Probe::default() } else { self.probe(&mut ready)? };
+        let probe = if self.no_probe {
+            Probe::default()
+        } else {
+            let name = objective_name(&ready.loaded, &self.objective);
+            let limits = self.sandbox.limits();
+            probe(&mut ready, name, limits, self.sandbox.deterministic, self.probe_timeout)?
+        };
         let text = describe_text(&file, &ready, &probe);
         output.print(&Rendered::new(text, component_record(&file, &ready, &probe)));
         Ok(ExitCode::Done)
-    }
-
-    /// Calls the objective until it has suggested its parameters.
-    fn probe(&self, ready: &mut ReadyObjective) -> Result<Probe, crate::error::CommandError> {
-        let mut limits = self.sandbox.limits();
-        limits.set(Limit::TrialTime, self.probe_timeout.as_millis().try_into().ok());
-        ready.door.set_terms(limits, self.sandbox.deterministic)?;
-        let scratch = Scratch {
-            study: NewStudy {
-                name: objective_name(&ready.loaded, &self.objective),
-                directions: described_directions(&ready.loaded)
-                    .unwrap_or_else(|| vec![StudyDirection::Minimize]),
-                user_attrs: vec![],
-                system_attrs: vec![],
-            },
-            params: vec![],
-            sampler: &MidpointSampler,
-            seed: 0,
-            pruner: &AlwaysPruner,
-            limits: SessionLimits { limits, ..SessionLimits::default() },
-        };
-        let (_, trial) = scratch.run(ready.door.as_mut(), &mut |_| ())?;
-        // The time limit is the usual end of a probe: the parameters before it are the result.
-        let failure = trial.failure.filter(|failure| failure.code != FailureCode::Time);
-        Ok(Probe {
-            params: trial.params,
-            problem: failure
-                .map(|failure| format!("{}: {}", failure.code, failure_message(&failure))),
-        })
-    }
-}
-
-/// The result of calling the objective once.
-#[derive(Debug, Default)]
-struct Probe {
-    params: Vec<(String, Param)>,
-    /// The reason of a failed call, such as data that is not granted.
-    problem: Option<String>,
-}
-
-/// A pruner that stops an objective as soon as it asks.
-struct AlwaysPruner;
-
-impl Pruner for AlwaysPruner {
-    fn uses_history(&self) -> bool {
-        false
-    }
-
-    fn judge(&self, _history: &History, _current: &RunningTrial) -> Judgement {
-        Judgement::new(true)
     }
 }
 
@@ -153,6 +102,11 @@ fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> 
     }
     for (name, param) in &probe.params {
         line("parameter", format!("{}: {}", clean(name), clean(&param.distribution.to_string())));
+    }
+    if !probe.params.is_empty() && probe.problem.is_none() {
+        text.push_str(
+            "  These are the parameters of one call, at the middle of each range; other branches may have others.\n",
+        );
     }
     if let Some(problem) = &probe.problem {
         text.push_str(&format!(

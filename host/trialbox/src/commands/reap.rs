@@ -1,6 +1,6 @@
 //! `trialbox reap`: fails and requeues trials whose worker died.
 
-use crate::args::quantity::parse_duration;
+use crate::args::quantity::{MIN_GRACE, parse_duration};
 use crate::args::storage::StudyArgs;
 use crate::cluster::liveness::Inquiry;
 use crate::error::{CommandError, CommandResult};
@@ -45,6 +45,10 @@ pub(crate) struct ReapArgs {
     )]
     grace: Duration,
 
+    /// Accept a --grace below 1m, which can fail trials that live
+    #[arg(long)]
+    force: bool,
+
     /// Watch silent trials until the grace is over
     #[arg(long)]
     wait: bool,
@@ -62,6 +66,12 @@ pub(crate) struct ReapArgs {
 
 impl ReapArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        if self.grace < MIN_GRACE && !self.force {
+            return Err(CommandError::usage(
+                format!("expected a --grace of at least 1m, found {}", show_duration(self.grace)),
+                "a worker's heartbeat comes every 30 s: a shorter grace can fail trials that live; --force accepts it",
+            ));
+        }
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         if !self.trial.is_empty() {

@@ -1,7 +1,7 @@
 //! `trialbox trial replay`: a recorded trial run again, and whether it comes out the same.
 
 use crate::args::limit::apply_recorded;
-use crate::args::objective::ObjectiveArgs;
+use crate::args::objective::{ObjectiveArgs, read_objective};
 use crate::args::storage::StudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -23,7 +23,7 @@ use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::PROVENANCE_ATTR;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
-use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
+use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_samplers::MidpointSampler;
 
 pub(crate) const EXAMPLES: &str = "\
@@ -60,7 +60,7 @@ pub(crate) struct ReplayArgs {
 
 impl ReplayArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(read_artifact(&self.objective, &self.sandbox.limits())?);
+        let file = Arc::new(read_objective(&self.objective, &self.sandbox.limits())?);
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let recorded = storage.trial(study.id, TrialNumber(self.number))?;
@@ -92,7 +92,13 @@ impl ReplayArgs {
             &limits,
             deterministic,
         );
-        let notes = provenance_differences(kept, &now);
+        let mut notes = provenance_differences(kept, &now);
+        if !grants.is_empty() {
+            notes.push(
+                "the granted files may have changed: only data described with a digest is checked"
+                    .to_owned(),
+            );
+        }
         self.report(output, &study, &recorded, &replayed, &notes);
         let equal = replayed.difference.is_none();
         Ok(if equal { ExitCode::Done } else { ExitCode::TrialFailed })

@@ -3,10 +3,10 @@
 use crate::args::checkpoint::CheckpointArgs;
 use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
-use crate::args::objective::{ObjectiveArgs, objective_name};
+use crate::args::objective::{ObjectiveArgs, objective_name, read_objective};
 use crate::args::param::{check_unique, parse_param};
 use crate::args::program::ProgramArgs;
-use crate::args::quantity::{parse_count, parse_duration};
+use crate::args::quantity::{parse_count, parse_duration, parse_grace};
 use crate::args::storage::StorageArgs;
 use crate::args::study::{StudyNameArg, StudySettingArgs};
 use crate::args::trusted::TrustedPlaces;
@@ -16,14 +16,18 @@ use crate::cluster::job_end::{JobEnd, explain_lost_signals};
 use crate::cluster::slurm::SlurmJob;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
-use crate::plan::{Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run};
+use crate::plan::{
+    Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run, remembered_limits,
+};
 use crate::study::known_params::KnownParams;
+use crate::study::probe::{PROBE_TIMEOUT, probe};
 use crate::study::provenance::{objective_digest, program_provenance, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
-use crate::study::resolve::StudyRequest;
+use crate::study::resolve::{ResolvedStudy, StudyRequest};
 use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use crate::view::progress::Progress;
+use crate::view::trial::count;
 use crate::worker::counters::Counters;
 use crate::worker::held::Held;
 use crate::worker::job::Job;
@@ -33,10 +37,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::Loaded;
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::{Json, Storage, StudyRecord, UtcDateTime};
-use trialbox_runtime::{Cancellation, Interrupts, read_artifact};
+use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
+use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_storage::spool::Spool;
-use trialbox_storage::{Create, WaitCancellation};
+use trialbox_storage::{Create, Location, WaitCancellation};
 
 const TRIALS: &str = "Trials";
 
@@ -152,7 +156,7 @@ pub(crate) struct RunArgs {
         value_name = "TIME",
         default_value = DEFAULT_GRACE,
         hide_default_value = true,
-        value_parser = parse_duration,
+        value_parser = parse_grace,
         hide_short_help = true,
         help_heading = TRIALS
     )]
@@ -204,13 +208,16 @@ impl RunArgs {
     }
 
     fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
-        let Prepared { objective, ready, study } = self.prepare(stops, self.trusted()?)?;
+        let Prepared { objective, mut ready, study } = self.prepare(stops, self.trusted()?)?;
         let checkpoints = self.checkpoint.root(objective.grants())?;
         let stopping = stops_waiting(stops, job_end);
         let database = self.storage.database(Create::Missing, stopping.clone())?;
         let spool = self.storage.spool();
+        let is_new_file = database.location.file().is_some_and(|file| !file.exists());
         let mut storage = database.open()?;
-        let (study, settings) = study.resolve(storage.as_mut(), output)?;
+        self.check_space(&study, storage.as_mut(), &mut ready)?;
+        let ResolvedStudy { study, settings, is_new } = study.resolve(storage.as_mut(), output)?;
+        output.note(&opened_text(&study.name, is_new, &database.location, is_new_file));
         let reaping = Reaping::at_start(&study, self.grace)?;
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let file = database.location.file();
@@ -238,6 +245,9 @@ impl RunArgs {
         };
         let result = job.run_workers(ready, storage);
         progress.finish();
+        if stops.signal() == Some(Interruption::User) {
+            output.note(&interrupted_text(counters.n_finished(), plan.n_trials.get()));
+        }
         // Also where the result of the last trial waits in a file.
         let gives_up = counters.is_out_of_time()
             && job_end.fails_to_requeue(plan.retry.max_retries, counters.made_progress(), output);
@@ -251,6 +261,30 @@ impl RunArgs {
     /// Returns the places beside the study that the host trusts.
     pub(crate) fn trusted(&self) -> Result<TrustedPlaces, CommandError> {
         Ok(self.storage.trusted()?.with_checkpoints(self.checkpoint.dir()))
+    }
+
+    /// Checks, before the study is given to another module, that trials of this one can join it: otherwise each would
+    /// fail, and the study would be lost to the module that it had.
+    fn check_space(
+        &self,
+        request: &StudyRequest,
+        storage: &mut dyn Storage,
+        ready: &mut ReadyObjective,
+    ) -> Result<(), CommandError> {
+        if !self.allow_module_change {
+            return Ok(());
+        }
+        let study = match storage.open_study(&request.name) {
+            Ok(study) if request.settings.changes_module(&study) => study,
+            Err(StorageError::NoSuchStudy { .. }) | Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let known = KnownParams::of(&storage.history(study.id)?);
+        let limits = self.sandbox.limits();
+        let name = study.name.clone();
+        let probe = probe(ready, name, limits, self.sandbox.deterministic, PROBE_TIMEOUT)?;
+        ready.door.restart();
+        probe.check_joins(&study, &known)
     }
 
     /// Returns the parameters of `--fix`, checked against those of the study. With `--lenient` there are none to check.
@@ -364,6 +398,7 @@ impl RunArgs {
             until: self.until,
             max_failures: self.max_failures,
             on_deadline: self.job_end.on_deadline(),
+            remembered: remembered_limits(&settings, &self.sandbox),
             limits: limits_of_run(&settings, &self.sandbox, job.as_ref(), workers),
             deterministic: settings.deterministic || self.sandbox.deterministic,
             retry: settings.retry,
@@ -380,6 +415,29 @@ impl RunArgs {
             last_look,
         })
     }
+}
+
+/// Formats the study of a run: a misspelt name of a database or of a study would otherwise start a new one unnoticed.
+fn opened_text(study: &str, is_new: bool, location: &Location, is_new_file: bool) -> String {
+    let place = match location.file() {
+        Some(file) if is_new_file => format!("the new database `{}`", file.display()),
+        Some(file) => format!("`{}`", file.display()),
+        None => "memory".to_owned(),
+    };
+    if is_new {
+        format!("new study `{study}` in {place}")
+    } else {
+        format!("study `{study}` in {place}")
+    }
+}
+
+/// Formats the end of a run by Ctrl-C, with the way to continue.
+fn interrupted_text(n_finished: u32, n_trials: u32) -> String {
+    let rest = n_trials.saturating_sub(n_finished);
+    let n_trials = count(u64::from(n_trials), "trial");
+    format!(
+        "interrupted: {n_finished} of {n_trials} finished; the same command with `-n {rest}` continues the study"
+    )
 }
 
 /// Returns the end of waits for a database: a signal, or the last moments of the job.

@@ -23,6 +23,11 @@ impl KnownParams {
         self.0.contains_key(name)
     }
 
+    /// Returns the distribution of the latest trial that has suggested a parameter.
+    pub(crate) fn get(&self, name: &str) -> Option<&Distribution> {
+        self.0.get(name)
+    }
+
     /// Adds the parameters of one more trial.
     pub(crate) fn add(&mut self, trial: &[(String, trialbox_core::Param)]) {
         for (name, param) in trial {

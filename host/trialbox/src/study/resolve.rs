@@ -24,6 +24,15 @@ pub(crate) struct StudyRequest {
     pub(crate) settings: SettingFlags,
 }
 
+/// A study that is ready for trials.
+pub(crate) struct ResolvedStudy {
+    pub(crate) study: StudyRecord,
+    /// The settings that it remembers from now on.
+    pub(crate) settings: Settings,
+    /// True if this command has created it.
+    pub(crate) is_new: bool,
+}
+
 impl StudyRequest {
     /// Joins the flags with the description of the objective.
     ///
@@ -54,22 +63,22 @@ impl StudyRequest {
         Ok(StudyRequest { name, directions, metric_names, settings })
     }
 
-    /// Returns the study, created if it is missing, and the settings that it remembers from now on.
+    /// Returns the study, created if it is missing.
     pub(crate) fn resolve(
         &self,
         storage: &mut dyn Storage,
         output: &Output,
-    ) -> Result<(StudyRecord, Settings), CommandError> {
-        let study = match storage.open_study(&self.name) {
+    ) -> Result<ResolvedStudy, CommandError> {
+        let (study, is_new) = match storage.open_study(&self.name) {
             Err(StorageError::NoSuchStudy { .. }) => self.create(storage)?,
-            other => other?,
+            other => (other?, false),
         };
         self.check(&study)?;
         let (study, settings) = self.settings.resolve(storage, study)?;
         if self.settings.is_explicit(PRUNER) && study.directions.len() > 1 {
             output.note("note: --pruner has no effect on a study with several objectives");
         }
-        Ok((study, settings))
+        Ok(ResolvedStudy { study, settings, is_new })
     }
 
     /// Returns what [`Self::resolve`] would find or refuse; nothing is written. `storage` is `None` where there is no
@@ -99,7 +108,8 @@ impl StudyRequest {
         self.directions.clone().unwrap_or_else(|| vec![StudyDirection::Minimize])
     }
 
-    fn create(&self, storage: &mut dyn Storage) -> Result<StudyRecord, CommandError> {
+    /// Returns the study, and whether this command has created it.
+    fn create(&self, storage: &mut dyn Storage) -> Result<(StudyRecord, bool), CommandError> {
         let mut system_attrs = Vec::new();
         if let Some(names) = &self.metric_names {
             let names = names.iter().cloned().map(Json::from).collect();
@@ -114,8 +124,10 @@ impl StudyRequest {
         self.settings.check_rules(&study.directions)?;
         match storage.create_study(&study) {
             // Another job created it after the look.
-            Err(StorageError::DuplicateStudy { .. }) => Ok(storage.open_study(&self.name)?),
-            other => Ok(other?),
+            Err(StorageError::DuplicateStudy { .. }) => {
+                Ok((storage.open_study(&self.name)?, false))
+            }
+            other => Ok((other?, true)),
         }
     }
 

@@ -213,6 +213,13 @@ impl SettingFlags {
         self.get(key).is_some()
     }
 
+    /// Returns whether the study has had trials of another module.
+    pub(crate) fn changes_module(&self, study: &StudyRecord) -> bool {
+        let kept = study.user_attrs.get(MODULE).and_then(Json::as_str);
+        let ours = self.module.as_ref().map(|module| module.digest.as_str());
+        kept.is_some() && kept != ours
+    }
+
     /// Sets the number of trials that the study may have, in place of the flag.
     pub(crate) fn set_max_trials(&mut self, n_trials: u32) {
         self.explicit.retain(|(key, _)| *key != MAX_TRIALS);
@@ -393,8 +400,8 @@ impl ModuleFlags {
                 short_digest(kept),
                 short_digest(&self.digest)
             ),
-            "values of different code do not compare: choose a new --study-name, or continue with this module by \
-             --allow-module-change",
+            "values of different code do not compare: choose a new --study-name; continue this study with \
+             --allow-module-change, or a copy of it (`trialbox study copy OLD --to-study-name NEW`)",
         ))
     }
 

@@ -5,6 +5,7 @@
 use trialbox_core::Json;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::limits::{Limit, LimitHit};
+use trialbox_runtime::Grant;
 
 /// Returns the flag that sets a limit.
 pub(crate) fn limit_flag(limit: Limit) -> String {
@@ -20,6 +21,32 @@ pub(crate) fn limit_flag(limit: Limit) -> String {
 /// Returns the message of a failure, with the flag of the limit that was reached.
 pub(crate) fn failure_message(failure: &Failure) -> String {
     with_flag(&failure.message, failure.limit)
+}
+
+/// Returns the same for a trial of a study that remembers some of its limits.
+pub(crate) fn failure_message_in_study(failure: &Failure, remembered: &[Limit]) -> String {
+    match failure.limit {
+        Some(hit) if remembered.contains(&hit.limit) => {
+            let flag = limit_flag(hit.limit);
+            let separator = if flag.starts_with("--limit") { "=" } else { " " };
+            let value = flag_value(hit.limit);
+            let message = &failure.message;
+            format!(
+                "{message}; the study remembers this limit: change it with {flag}{separator}{value} --override"
+            )
+        }
+        _ => failure_message(failure),
+    }
+}
+
+/// Returns the placeholder of a limit's value.
+fn flag_value(limit: Limit) -> &'static str {
+    match limit {
+        Limit::TrialTime => "TIME",
+        Limit::Memory => "SIZE",
+        Limit::Fuel => "N",
+        _ => "VALUE",
+    }
 }
 
 /// Returns the message of a failure that is stored with a trial, with the flag of the limit that was reached; `None`
@@ -40,6 +67,35 @@ pub(crate) fn failure_help(failure: &Failure) -> Option<String> {
         Some(LimitHit { limit: Limit::TrialData, .. }) => format!("{help}: --dir HOST::GUEST:rw"),
         _ => help.clone(),
     })
+}
+
+/// Returns the next step after a failure whose message quotes an error of the guest's file system. The guest sees the
+/// grants alone, and its errors name no path.
+pub(crate) fn file_help(failure: &Failure, grants: &[Grant]) -> Option<String> {
+    let (_, errno) = failure.message.rsplit_once("(os error ")?;
+    let errno: u32 = errno.split(')').next()?.parse().ok()?;
+    let granted: Vec<String> = grants
+        .iter()
+        .map(|grant| {
+            let rights = if grant.writable { "writable" } else { "read-only" };
+            format!("`{}` ({rights}, `{}`)", grant.guest, grant.host.display())
+        })
+        .collect();
+    let seen = match &granted[..] {
+        [] => "no directory is granted".to_owned(),
+        granted => format!("granted: {}", granted.join(", ")),
+    };
+    // The numbers are wasi-libc's (`__errno_values.h`): EACCES, ENOENT, EPERM, EROFS and ENOTCAPABLE.
+    match errno {
+        44 => Some(format!(
+            "a file that the objective opened does not exist; {seen}; --dir HOST::GUEST grants another directory"
+        )),
+        2 | 63 | 69 | 76 => Some(format!(
+            "the objective wrote to a read-only directory, or left its directories; {seen}; \
+             --dir HOST::GUEST:rw grants writing"
+        )),
+        _ => None,
+    }
 }
 
 /// Adds to a message the flag of the limit that was reached, if one was.
@@ -72,6 +128,22 @@ mod tests {
         assert_eq!(stored_failure_message(&stored).as_deref(), Some(message));
         let help = failure_help(&failure);
         assert_eq!(help.as_deref(), Some("grant a directory: --dir HOST::GUEST:rw"));
+    }
+
+    #[test]
+    fn a_limit_that_the_study_remembers_is_changed_by_override() {
+        for (limit, flag) in [
+            (Limit::TrialTime, "--trial-timeout TIME --override"),
+            (Limit::Memory, "--max-memory SIZE --override"),
+            (Limit::TrialData, "--limit trial-data=VALUE --override"),
+        ] {
+            let hit = LimitHit { limit, allowed: 1000, used: None };
+            let failure = Failure::of_limit(FailureCode::Time, "the trial takes", hit);
+            let message = failure_message_in_study(&failure, &[limit]);
+            let end = format!("; the study remembers this limit: change it with {flag}");
+            assert!(message.ends_with(&end), "{message}");
+            assert_eq!(failure_message_in_study(&failure, &[]), failure_message(&failure));
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(crate) enum Format {
 pub(crate) struct Output {
     format: Format,
     quiet: bool,
-    verbose: u8,
+    is_verbose: bool,
     /// The first error of writing to standard output. A command continues, and [`Self::delivered`] reports it.
     lost: Arc<OnceLock<Undelivered>>,
 }
@@ -50,8 +50,8 @@ impl Undelivered {
 }
 
 impl Output {
-    pub(crate) fn new(format: Format, quiet: bool, verbose: u8) -> Self {
-        Output { format, quiet, verbose, lost: Arc::default() }
+    pub(crate) fn new(format: Format, quiet: bool, is_verbose: bool) -> Self {
+        Output { format, quiet, is_verbose, lost: Arc::default() }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -59,7 +59,7 @@ impl Output {
     }
 
     pub(crate) fn is_verbose(&self) -> bool {
-        self.verbose > 0
+        self.is_verbose
     }
 
     /// Returns whether a person watches, who can read a progress line.

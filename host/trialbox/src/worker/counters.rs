@@ -13,6 +13,8 @@ pub(crate) struct Counters {
     is_out_of_time: AtomicBool,
     /// The trials that failed by the objective's fault.
     n_failures: AtomicU32,
+    /// The trials that were not interrupted.
+    n_finished: AtomicU32,
     /// True if a trial has finished, or has come closer to its end.
     made_progress: AtomicBool,
 }
@@ -25,6 +27,7 @@ impl Counters {
             longest: AtomicU64::new(0),
             is_out_of_time: AtomicBool::new(false),
             n_failures: AtomicU32::new(0),
+            n_finished: AtomicU32::new(0),
             made_progress: AtomicBool::new(false),
         }
     }
@@ -70,6 +73,16 @@ impl Counters {
     /// Notes a trial that failed by the objective's fault.
     pub(super) fn note_failure(&self) {
         self.n_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of trials that were not interrupted.
+    pub(crate) fn n_finished(&self) -> u32 {
+        self.n_finished.load(Ordering::Relaxed)
+    }
+
+    /// Notes a trial that was not interrupted.
+    pub(super) fn note_finished(&self) {
+        self.n_finished.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns whether the end of the job's time has left trials to run.

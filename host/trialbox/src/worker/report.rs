@@ -3,7 +3,7 @@
 use super::job::Job;
 use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
-use crate::view::failure::{failure_help, failure_message};
+use crate::view::failure::{failure_help, failure_message_in_study, file_help};
 use crate::view::finished::{
     count_reports, last_lines, show_backtrace, show_reports, show_usage, source_prefix,
 };
@@ -112,6 +112,9 @@ impl Job<'_> {
         if has_ended || trial.made_progress {
             self.counters.note_progress();
         }
+        if trial.interruption.is_none() {
+            self.counters.note_finished();
+        }
         match (trial.interruption, trial.state) {
             (Some(Interruption::Deadline), _) if trial.retry.is_some() => {
                 self.counters.note_out_of_time();
@@ -155,9 +158,11 @@ impl Job<'_> {
             text.push_str(&format!("\n  used {}", show_usage(&trial.usage)));
         }
         if let Some(failure) = &trial.failure {
-            text.push_str(&format!("\n  {}: {}", failure.code, failure_message(failure)));
+            let message = failure_message_in_study(failure, &self.plan.remembered);
+            text.push_str(&format!("\n  {}: {message}", failure.code));
             text.push_str(&show_backtrace(failure));
-            if let Some(help) = failure_help(failure) {
+            let grants = self.plan.objective.grants();
+            if let Some(help) = failure_help(failure).or_else(|| file_help(failure, grants)) {
                 text.push_str(&format!("\n  help: {help}"));
             }
             text.push_str(&self.show_retry(trial));

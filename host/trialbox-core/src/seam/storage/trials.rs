@@ -33,6 +33,30 @@ pub trait Trials {
         trial: &EnqueueTrial,
     ) -> Result<Option<TrialNumber>, StorageError>;
 
+    /// Finishes a WAITING trial as FAIL, because Optuna has no way to remove one. The failure is stored with it.
+    /// Returns whether the trial was WAITING; otherwise nothing is written.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchStudy`] and [`StorageError::NoSuchTrial`].
+    fn cancel_waiting(
+        &mut self,
+        study: StudyId,
+        number: TrialNumber,
+        failure: &Json,
+        at: UtcDateTime,
+    ) -> Result<bool, StorageError>;
+
+    /// Appends a WAITING copy of each of these trials that is FAIL and has no retry yet, in one transaction. Returns
+    /// the numbers of each trial and its copy. The copies are those of [`retry_of`](crate::study::retry::retry_of).
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchStudy`] when the study was deleted meanwhile.
+    fn retry_failed(
+        &mut self,
+        study: StudyId,
+        numbers: &[TrialNumber],
+    ) -> Result<Vec<(TrialNumber, TrialNumber)>, StorageError>;
+
     /// Starts the lowest WAITING trial, or a new one with the next number. The trial is RUNNING, owned and with its
     /// first heartbeat when this returns. No trial starts while the study is stopped or has reached its budget, which
     /// the same transaction checks.

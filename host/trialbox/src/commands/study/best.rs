@@ -1,6 +1,6 @@
 //! `trialbox study best`: the best trial, or of several objectives the Pareto front and what it covers.
 
-use crate::args::storage::StudyArgs;
+use crate::args::storage::NamedStudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::objectives::{objective_names, show_objectives, show_values};
@@ -16,7 +16,7 @@ use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
 #[derive(Debug, clap::Args)]
 pub(crate) struct BestArgs {
     #[command(flatten)]
-    study: StudyArgs,
+    study: NamedStudyArgs,
 
     /// Reference point of the hypervolume, for several objectives
     ///

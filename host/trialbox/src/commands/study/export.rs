@@ -1,6 +1,6 @@
 //! `trialbox study export`: trials as text.
 
-use crate::args::storage::StudyArgs;
+use crate::args::storage::NamedStudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::exchange;
@@ -18,7 +18,11 @@ use trialbox_files::{open_named, write_named, write_to_device};
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
     #[command(flatten)]
-    study: StudyArgs,
+    study: NamedStudyArgs,
+
+    /// Leave out the system attributes, which are JSON of Optuna's and trialbox's; for CSV
+    #[arg(long)]
+    no_system_attrs: bool,
 
     /// Write to a file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -29,7 +33,16 @@ impl ExportArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let trials = storage.trials(study.id)?;
+        let mut trials = storage.trials(study.id)?;
+        if self.no_system_attrs {
+            if output.is_json() {
+                return Err(CommandError::usage(
+                    "--no-system-attrs is for CSV: an import needs the system attributes",
+                    "leave out --no-system-attrs, or --format json",
+                ));
+            }
+            trials.iter_mut().for_each(|trial| trial.system_attrs.clear());
+        }
         let text = if output.is_json() {
             escape_controls(&exchange::encode(&study, &trials)).into_owned()
         } else {

@@ -1,6 +1,6 @@
 //! `trialbox study importance`: assesses how much each parameter matters.
 
-use crate::args::storage::StudyArgs;
+use crate::args::storage::NamedStudyArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::{Output, table};
@@ -14,7 +14,7 @@ use trialbox_samplers::importance::{
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportanceArgs {
     #[command(flatten)]
-    study: StudyArgs,
+    study: NamedStudyArgs,
 
     /// The method that assesses importances
     #[arg(

@@ -1,7 +1,7 @@
 //! `trialbox study copy | rename | delete | set-attr | snapshot | sync`: changes studies as a whole.
 
 use crate::args::param::{check_unique, parse_param};
-use crate::args::storage::{StorageArgs, StudyArgs};
+use crate::args::storage::{NamedStudyArgs, StorageArgs, StudyArgs};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::recovery::{Synced, sync_spool, synced_record, synced_text};
@@ -14,17 +14,13 @@ use std::path::PathBuf;
 use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::STOP_ATTR;
-use trialbox_core::{Json, Storage};
+use trialbox_core::{Json, Storage, StorageError};
 use trialbox_storage::{Create, WaitCancellation};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CopyArgs {
     #[command(flatten)]
-    storage: StorageArgs,
-
-    /// The study to copy
-    #[arg(value_name = "STUDY")]
-    study: String,
+    study: NamedStudyArgs,
 
     /// The copy's name [default: the same, in another database]
     #[arg(long, value_name = "NAME")]
@@ -38,25 +34,17 @@ pub(crate) struct CopyArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RenameArgs {
     #[command(flatten)]
-    storage: StorageArgs,
+    study: StudyArgs,
 
-    /// The study
-    #[arg(value_name = "STUDY")]
-    study: String,
-
-    /// Its new name
-    #[arg(value_name = "NEW-NAME")]
-    name: String,
+    /// The study and its new name; with --study-name, or of the only study, the new name alone
+    #[arg(value_name = "NAME", num_args = 1..=2, required = true)]
+    names: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeleteArgs {
     #[command(flatten)]
-    storage: StorageArgs,
-
-    /// The study
-    #[arg(value_name = "STUDY")]
-    study: String,
+    study: NamedStudyArgs,
 
     /// Delete it even if trials are RUNNING
     #[arg(long)]
@@ -97,8 +85,8 @@ impl CopyArgs {
                 "give it another with --to-study-name, or another database with --to-storage",
             ));
         }
-        let mut source = self.storage.open()?;
-        let study = source.open_study(&self.study)?;
+        let (mut source, name) = self.study.open()?;
+        let study = source.open_study(&name)?;
         let trials: Vec<_> = source.trials(study.id)?.into_iter().map(as_copied).collect();
         let copy = NewStudy {
             name: self.to_study_name.unwrap_or_else(|| study.name.clone()),
@@ -114,13 +102,16 @@ impl CopyArgs {
         let mut other = match &self.to_storage {
             Some(url) => {
                 drop(source);
-                self.storage
+                self.study
+                    .storage()
                     .at(url)
                     .open_with(Create::MissingOrEmpty, WaitCancellation::default())?
             }
             None => source,
         };
-        other.import_study(&copy, &trials)?;
+        other
+            .import_study(&copy, &trials)
+            .map_err(|error| name_is_taken(error, "--to-study-name"))?;
         output.print(&Copied {
             study: copy.name,
             storage: other.url().to_owned(),
@@ -133,25 +124,36 @@ impl CopyArgs {
 
 impl RenameArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let mut storage = self.storage.open()?;
-        let study = storage.open_study(&self.study)?;
-        storage.rename_study(study.id, &self.name)?;
-        output.print(&Renamed { study: self.name, was: study.name });
+        let (mut storage, name, new_name) = match &self.names[..] {
+            [name, new_name] => {
+                let (storage, name) = self.study.clone().named(name).open()?;
+                (storage, name, new_name.clone())
+            }
+            names => {
+                let (storage, name) = self.study.open()?;
+                (storage, name, names.concat())
+            }
+        };
+        let study = storage.open_study(&name)?;
+        storage
+            .rename_study(study.id, &new_name)
+            .map_err(|error| name_is_taken(error, "the new name"))?;
+        output.print(&Renamed { study: new_name, was: study.name });
         Ok(ExitCode::Done)
     }
 }
 
 impl DeleteArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let mut storage = self.storage.open()?;
-        let study = storage.open_study(&self.study)?;
+        let (mut storage, name) = self.study.open_named()?;
+        let study = storage.open_study(&name)?;
         let n_running = storage.running_trials(study.id)?.len();
         if n_running > 0 && !self.force {
             return Err(CommandError::usage(
                 format!(
                     "{} of study `{}` {} RUNNING",
                     count(n_running as u64, "trial"),
-                    self.study,
+                    study.name,
                     if n_running == 1 { "is" } else { "are" }
                 ),
                 "end their jobs first and run `trialbox reap`, or add --force",
@@ -161,6 +163,17 @@ impl DeleteArgs {
         output.print(&Deleted { study: study.name });
         Ok(ExitCode::Done)
     }
+}
+
+/// Turns the error of a name that is taken into one with advice for this command.
+fn name_is_taken(error: StorageError, what: &str) -> CommandError {
+    let is_taken = matches!(error, StorageError::DuplicateStudy { .. });
+    let mut error = CommandError::from(error);
+    if is_taken {
+        error.help =
+            Some(format!("change {what}; `trialbox study list` lists the names that are taken"));
+    }
+    error
 }
 
 impl SetAttrArgs {

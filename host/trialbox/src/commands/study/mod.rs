@@ -9,7 +9,7 @@ mod manage;
 mod read;
 mod stop;
 
-use crate::args::storage::StudyArgs;
+use crate::args::storage::NamedStudyArgs;
 use crate::commands::study::best::BestArgs;
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::ExportArgs;
@@ -34,7 +34,7 @@ pub(crate) enum StudyCommand {
     List(ListArgs),
     /// Show a study and its progress
     #[command(after_help = SHOW_EXAMPLES)]
-    Show(StudyArgs),
+    Show(NamedStudyArgs),
     /// Show the best trial; of several objectives, the Pareto front
     #[command(after_help = BEST_EXAMPLES)]
     Best(BestArgs),
@@ -58,7 +58,7 @@ pub(crate) enum StudyCommand {
     Stop(StopArgs),
     /// Resume a stopped study
     #[command(after_help = RESUME_EXAMPLES)]
-    Resume(StudyArgs),
+    Resume(NamedStudyArgs),
     /// Rename a study
     #[command(after_help = RENAME_EXAMPLES)]
     Rename(RenameArgs),
@@ -89,7 +89,7 @@ Examples:
 const SHOW_EXAMPLES: &str = "\
 Examples:
   trialbox study show
-  trialbox study show --storage study.db --study-name digits";
+  trialbox study show digits --storage study.db";
 
 const BEST_EXAMPLES: &str = "\
 Examples:
@@ -146,8 +146,9 @@ Example:
   trialbox study resume --study-name digits";
 
 const RENAME_EXAMPLES: &str = "\
-Example:
+Examples:
   trialbox study rename digits digits-old
+  trialbox study rename --study-name digits digits-old
 
 Running jobs finish their trial and then end, because the study that they opened no longer exists.";
 

@@ -1,7 +1,7 @@
 //! `trialbox study list | show | trials`: reads studies.
 
 use crate::args::objective::show_directions;
-use crate::args::storage::{StorageArgs, StudyArgs};
+use crate::args::storage::{NamedStudyArgs, StorageArgs};
 use crate::commands::study::best::best_trials;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
@@ -11,10 +11,15 @@ use crate::view::failure::stored_failure_message;
 use crate::view::objectives::{objective_names, show_objectives};
 use crate::view::output::{Output, table};
 use crate::view::record::{Record, StudyOverview, TrialRecord, View, n_missing, stop_of};
-use crate::view::trial::{show_duration, show_float, show_floats, show_params, show_violated};
+use crate::view::trial::{
+    show_duration, show_float, show_floats, show_params, show_value, show_violated,
+};
 use std::fmt::Display;
+use std::time::Duration;
 use trialbox_core::study::record::StudySummary;
 use trialbox_core::study::stopping::STOP_ATTR;
+use trialbox_core::study::trial::OWN_PREFIX;
+use trialbox_core::value::text::byte_size;
 use trialbox_core::{FrozenTrial, Json, StorageError, StudyRecord, TrialState};
 use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 
@@ -27,7 +32,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrialsArgs {
     #[command(flatten)]
-    study: StudyArgs,
+    study: NamedStudyArgs,
 
     /// List only trials in this state
     #[arg(long, value_name = "complete|pruned|fail|running|waiting", value_parser = parse_state)]
@@ -67,7 +72,7 @@ impl View for StudyTable {
 }
 
 /// Shows a study and its progress.
-pub(crate) fn show(args: &StudyArgs, output: &Output) -> CommandResult {
+pub(crate) fn show(args: &NamedStudyArgs, output: &Output) -> CommandResult {
     let (mut storage, name) = args.open()?;
     let study = storage.open_study(&name)?;
     let summaries = storage.list_studies()?;
@@ -109,7 +114,8 @@ impl View for StudyDetails<'_> {
         }
         let is_other = |key: &str| ![SAMPLER, PRUNER, STOP_ATTR].contains(&key);
         for (key, value) in study.user_attrs.iter().filter(|(key, _)| is_other(key)) {
-            line(key.strip_prefix("trialbox:").unwrap_or(key), value.to_string());
+            let (label, value) = show_attribute(key, value);
+            line(&label, value);
         }
         line("best", show_best(study, &self.best));
         text
@@ -124,6 +130,33 @@ impl View for StudyDetails<'_> {
             overview.with_front(self.best.iter().map(|trial| trial.number.0).collect())
         };
         Box::new(std::iter::once(overview.into()))
+    }
+}
+
+/// Formats an attribute of a study. trialbox's own are in words; a user's are as they were written.
+fn show_attribute(key: &str, value: &Json) -> (String, String) {
+    let Some(name) = key.strip_prefix(OWN_PREFIX) else {
+        return (key.to_owned(), show_value(value));
+    };
+    let seconds = |value: &Json| Duration::try_from_secs_f64(value.as_f64()?).ok();
+    match (name, value) {
+        ("max_memory_bytes", value) if value.as_u64().is_some() => {
+            ("max memory".to_owned(), byte_size(value.as_u64().unwrap_or_default()))
+        }
+        ("trial_timeout_secs", value) if seconds(value).is_some() => {
+            ("trial timeout".to_owned(), show_duration(seconds(value).unwrap_or_default()))
+        }
+        ("module_changes", Json::Array(changes)) => {
+            let last = changes.last().and_then(|change| change.get("at")?.as_str());
+            let last = last.map(|at| format!(", the last at {at} UTC")).unwrap_or_default();
+            ("module changes".to_owned(), format!("{}{last}", changes.len()))
+        }
+        (name, Json::Object(members)) => {
+            let pairs = members.iter().map(|(key, value)| format!("{key}={}", show_value(value)));
+            (name.replace('_', " "), pairs.collect::<Vec<_>>().join(", "))
+        }
+        (name, Json::Null) => (name.replace('_', " "), "none".to_owned()),
+        (name, value) => (name.replace('_', " "), show_value(value)),
     }
 }
 
@@ -231,4 +264,32 @@ fn parse_state(text: &str) -> Result<TrialState, String> {
     TrialState::parse(&text.to_uppercase()).ok_or_else(|| {
         format!("expected complete, pruned, fail, running or waiting, found `{text}`")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_attributes_of_a_study_are_shown_in_words() {
+        let changes = Json::Array(vec![Json::object([("at", Json::from("2026-11-30 10:00:00"))])]);
+        let limits = Json::object([("stack", Json::from(4_194_304u32)), ("fuel", 7u32.into())]);
+        for (key, value, label, text) in [
+            ("trialbox:max_retries", Json::from(3u32), "max retries", "3"),
+            ("trialbox:constraint_format", "named".into(), "constraint format", "named"),
+            ("trialbox:trial_timeout_secs", 90.0.into(), "trial timeout", "1 min 30 s"),
+            ("trialbox:max_memory_bytes", (1u32 << 30).into(), "max memory", "1 GiB"),
+            (
+                "trialbox:module_changes",
+                changes,
+                "module changes",
+                "1, the last at 2026-11-30 10:00:00 UTC",
+            ),
+            ("trialbox:limits", limits, "limits", "stack=4194304, fuel=7"),
+            ("trialbox:max_trials", Json::Null, "max trials", "none"),
+            ("my_note", "a b".into(), "my_note", "a b"),
+        ] {
+            assert_eq!(show_attribute(key, &value), (label.to_owned(), text.to_owned()), "{key}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `trialbox study stop | resume`: stops a study for all its jobs, and resumes it.
 
-use crate::args::storage::StudyArgs;
+use crate::args::storage::NamedStudyArgs;
 use crate::clock::SystemClock;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
@@ -16,7 +16,7 @@ use trialbox_storage::platform::process::host_name;
 #[derive(Debug, clap::Args)]
 pub(crate) struct StopArgs {
     #[command(flatten)]
-    study: StudyArgs,
+    study: NamedStudyArgs,
 
     /// The reason, which `study show` and stopped jobs print
     #[arg(long, value_name = "TEXT")]
@@ -51,7 +51,7 @@ impl StopArgs {
 }
 
 /// Lifts the stop of a study.
-pub(crate) fn resume(args: &StudyArgs, output: &Output) -> CommandResult {
+pub(crate) fn resume(args: &NamedStudyArgs, output: &Output) -> CommandResult {
     let (mut storage, name) = args.open()?;
     let study = storage.open_study(&name)?;
     let stop = stop_of(&study);

@@ -295,7 +295,9 @@ impl SubmitArgs {
         if let Some(until) = self.run.until {
             run_flags.set("until", &until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         }
-        let label = quote::label(&preview.name);
+        let database = full_path(&preview.database);
+        let of = script::of_study(&preview.name, &database);
+        let label = self.label(&preview.name, &database, &of);
         let script = self.script.clone().unwrap_or_else(|| format!("{label}.sbatch").into());
         let report = self.report.clone().unwrap_or_else(|| format!("{label}-report.txt"));
         let folder = std::env::current_dir()?;
@@ -305,7 +307,7 @@ impl SubmitArgs {
         Ok(Submission {
             study: preview.name.clone(),
             url: self.run.storage.url(),
-            of: script::of_study(&preview.name, &full_path(&preview.database)),
+            of,
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
             resources: self.slurm.flags(self.run.jobs),
@@ -318,6 +320,18 @@ impl SubmitArgs {
             script,
             folder,
         })
+    }
+
+    /// Returns the start of the names of files: the study's name, with the database's before it where the files of
+    /// another study have that name already.
+    fn label(&self, study: &str, database: &Path, of: &str) -> String {
+        let label = quote::label(study);
+        let names = [format!("{label}.sbatch"), format!("{label}-report.txt")];
+        let is_taken = names.iter().any(|name| checks::is_of_another_study(Path::new(name), of));
+        match database.file_stem() {
+            Some(stem) if is_taken => quote::label(&format!("{}-{study}", stem.to_string_lossy())),
+            _ => label,
+        }
     }
 
     /// Runs all checks, and returns the findings from the worst.

@@ -82,11 +82,11 @@ pub(super) fn nothing_to_submit(
 pub(super) fn refusal(findings: &[Finding]) -> Option<CommandError> {
     let errors: Vec<&Finding> =
         findings.iter().filter(|finding| finding.severity == Severity::Error).collect();
+    // Several findings often have one remedy, such as another name for the script.
     let mut help: Vec<&str> = Vec::new();
-    for finding in &errors {
-        let advice = finding.advice.as_str();
-        if !advice.is_empty() && !help.contains(&advice) {
-            help.push(advice);
+    for part in errors.iter().flat_map(|finding| finding.advice.split("; ")) {
+        if !part.is_empty() && !help.contains(&part) {
+            help.push(part);
         }
     }
     let causes = errors.iter().rev().map(|finding| finding.found.clone());

@@ -1,6 +1,6 @@
 //! `trialbox trial ask`: takes a trial whose objective runs outside the sandbox.
 
-use crate::args::quantity::parse_duration;
+use crate::args::quantity::parse_grace;
 use crate::args::stopping::StoppingArgs;
 use crate::args::storage::StudyArgs;
 use crate::args::study::StudySettingArgs;
@@ -61,7 +61,7 @@ pub(crate) struct AskArgs {
         long,
         value_name = "TIME",
         default_value = DEFAULT_GRACE,
-        value_parser = parse_duration,
+        value_parser = parse_grace,
         hide_short_help = true
     )]
     grace: Duration,

@@ -1,7 +1,9 @@
 //! `trialbox trial`: single trials, and trials whose objective runs outside the sandbox.
 
 mod ask;
+mod cancel;
 mod enqueue;
+mod retry;
 mod show;
 mod tell;
 
@@ -9,17 +11,25 @@ use super::replay::{self, ReplayArgs};
 use crate::error::CommandResult;
 use crate::view::output::Output;
 use ask::AskArgs;
+use cancel::CancelArgs;
 use enqueue::EnqueueArgs;
+use retry::RetryArgs;
 use show::ShowArgs;
 use tell::TellArgs;
 pub(crate) use tell::join_values;
 
-/// Enqueue, ask, tell, show and replay single trials.
+/// Enqueue, cancel, retry, ask, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum TrialCommand {
     /// Enqueue a trial with the given parameters
     #[command(after_help = ENQUEUE_EXAMPLES)]
     Enqueue(EnqueueArgs),
+    /// Drop a WAITING trial: it is recorded as FAIL, because Optuna has no way to remove one
+    #[command(after_help = CANCEL_EXAMPLES)]
+    Cancel(CancelArgs),
+    /// Run failed trials again, with the same parameters
+    #[command(after_help = RETRY_EXAMPLES)]
+    Retry(RetryArgs),
     /// Start a trial whose objective runs outside the sandbox
     ///
     /// Prints its number and parameters as JSON, or nothing if the study is complete or stopped.
@@ -40,6 +50,19 @@ const ENQUEUE_EXAMPLES: &str = "\
 Examples:
   trialbox trial enqueue --param lr=0.1 --param depth=3
   trialbox trial enqueue --param activation=tanh --skip-if-exists --user-attr why=baseline";
+
+const CANCEL_EXAMPLES: &str = "\
+Examples:
+  trialbox trial cancel 17
+  trialbox trial cancel --all --reason 'the range was wrong'
+
+The trial becomes FAIL with the code E-CANCELLED. It does not count towards --max-trials and is not retried.";
+
+const RETRY_EXAMPLES: &str = "\
+Examples:
+  trialbox trial retry 3 17
+  trialbox trial retry --state fail --code E-TIME
+  trialbox trial retry --all --dry-run";
 
 const ASK_EXAMPLES: &str = "\
 Examples:
@@ -70,6 +93,8 @@ impl TrialCommand {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         match self {
             TrialCommand::Enqueue(args) => args.run(output),
+            TrialCommand::Cancel(args) => args.run(output),
+            TrialCommand::Retry(args) => args.run(output),
             TrialCommand::Ask(args) => args.run(output),
             TrialCommand::Tell(args) => args.run(output),
             TrialCommand::Show(args) => args.run(output),

@@ -8,10 +8,10 @@ use crate::view::finished::show_usage;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{Rendered, TrialRecord};
-use crate::view::trial::{show_constraint, show_duration, show_float, show_value};
+use crate::view::trial::{count, show_constraint, show_duration, show_float, show_value};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
-use trialbox_core::study::trial::format_datetime;
+use trialbox_core::study::trial::{OWN_PREFIX, format_datetime};
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
 
@@ -31,12 +31,14 @@ impl ShowArgs {
         let study = storage.open_study(&name)?;
         let trial = storage.trial(study.id, TrialNumber(self.number))?;
         let record = TrialRecord::of_stored(&study, &trial);
-        output.print(&Rendered::new(show_text(&study, &trial), record));
+        let text = show_text(&study, &trial, output.is_verbose());
+        output.print(&Rendered::new(text, record));
         Ok(ExitCode::Done)
     }
 }
 
-fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
+/// Formats a trial. `is_complete` adds trialbox's records about its worker and its inputs.
+fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> String {
     let mut text = format!("trial {} of study `{}`: {}", trial.number, study.name, trial.state);
     if !trial.values.is_empty() {
         text.push_str(&format!("  {}", show_values(study, &trial.values)));
@@ -67,8 +69,16 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial) -> String {
     }
     text.push_str(&show_failure(trial));
     let is_shown = |key: &str| is_constraint_attr(key) || [FAILURE_ATTR, USAGE_ATTR].contains(&key);
+    let mut n_left_out = 0;
     for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
-        text.push_str(&format!("\n  system attribute {key}: {value}"));
+        if is_complete || !key.starts_with(OWN_PREFIX) {
+            text.push_str(&format!("\n  system attribute {key}: {value}"));
+        } else {
+            n_left_out += 1;
+        }
+    }
+    if n_left_out > 0 {
+        text.push_str(&format!("\n  {} more with -v", count(n_left_out, "system attribute")));
     }
     text
 }

@@ -239,7 +239,7 @@ fn is_flag(text: &str) -> bool {
     let is_long = name.strip_prefix("--").is_some_and(|name| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '-')
     });
-    is_long || ["-q", "-v", "-vv", "-h"].contains(&text)
+    is_long || ["-q", "-v", "-h"].contains(&text)
 }
 
 /// Returns whether the text is a number such as `-inf` or `-nan`, which the parser takes for a flag.

@@ -35,7 +35,9 @@ pub(crate) use study::{
     SnapshotRecord, StopRecord, Stopped, StudyOverview, n_missing, stop_of,
 };
 pub(crate) use submission::{DryRunRecord, SubmissionShape, SubmittedRecord};
-pub(crate) use told::{Advice, Asked, Enqueued, Skipped, Suggested, Told};
+pub(crate) use told::{
+    Advice, Asked, Enqueued, Skipped, Suggested, Told, TrialCancelled, TrialRequeued,
+};
 pub(crate) use trial::{FailureRecord, TrialRecord};
 pub(crate) use value::{Float, distribution, floats, params, to_value};
 
@@ -135,8 +137,12 @@ records! {
     /// A trial: one that has just finished (`run`, `eval`), or one from the database (`study trials`, `study best`,
     /// `trial show`).
     Trial(TrialRecord),
+    /// A WAITING trial was dropped (`trial cancel`).
+    TrialCancelled(TrialCancelled),
     /// A trial was ended because its worker died (`reap`).
     TrialLost(TrialLost),
+    /// A failed trial is to run again (`trial retry`).
+    TrialRequeued(TrialRequeued),
     /// It is later than `run --until`, and the process starts no further trial.
     UntilReached(UntilReached),
     /// The study is complete: its best trial reached `--stop-when-value` (`run`, `submit`).

@@ -99,3 +99,40 @@ impl Line for Skipped {
         )
     }
 }
+
+/// A WAITING trial that was dropped. It is FAIL now.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TrialCancelled {
+    /// The study's name.
+    pub(crate) study: String,
+    /// The trial's number.
+    pub(crate) number: u32,
+}
+
+impl Line for TrialCancelled {
+    fn text(&self) -> String {
+        format!("trial {} was cancelled", self.number)
+    }
+}
+
+/// A failed trial that is to run again.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TrialRequeued {
+    /// The study's name.
+    pub(crate) study: String,
+    /// The number of the failed trial.
+    pub(crate) number: u32,
+    /// The number of the WAITING copy; none with `--dry-run`.
+    pub(crate) retry: Option<u32>,
+}
+
+impl Line for TrialRequeued {
+    fn text(&self) -> String {
+        match self.retry {
+            Some(retry) => format!("trial {} was requeued as trial {retry}", self.number),
+            None => format!("trial {} would be requeued", self.number),
+        }
+    }
+}

@@ -90,9 +90,7 @@ pub(in crate::commands::submit) fn check_file(
             return Some(finding.advice(format!("give another {flag}")));
         }
     };
-    let mut start = Vec::new();
-    let _ = file.take(4096).read_to_end(&mut start);
-    let start = String::from_utf8_lossy(&start);
+    let start = start_of(file);
     let found = match (is_ours(&start), study_of(&start)) {
         (true, None) => return None,
         (true, Some(other)) if other == of => return None,
@@ -106,6 +104,20 @@ pub(in crate::commands::submit) fn check_file(
         Finding::error("script", found)
             .advice(format!("give another name with {flag}, or move the file away")),
     )
+}
+
+/// Returns whether `submit` wrote the file for another study than the one that `of` names.
+pub(in crate::commands::submit) fn is_of_another_study(path: &Path, of: &str) -> bool {
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    let start = start_of(file);
+    is_ours(&start) && study_of(&start).is_some_and(|other| other != of)
+}
+
+/// Reads the lines in which a file of `submit` says what it is.
+fn start_of(file: std::fs::File) -> String {
+    let mut start = Vec::new();
+    let _ = file.take(4096).read_to_end(&mut start);
+    String::from_utf8_lossy(&start).into_owned()
 }
 
 /// Checks whether sbatch can write a log to this folder: it reads `%` and `\` in its path as parts of a pattern.
