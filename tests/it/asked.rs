@@ -100,3 +100,14 @@ fn eval_refuses_a_fraction_for_a_whole_number() {
     let ran = Scene::new("asked-eval").trialbox(&["eval", &guest("quadratic"), "--param", "y=3.5"]);
     ran.assert_error(2, &["parameter `y` cannot be fixed to 3.5: expected a whole number"]);
 }
+
+#[test]
+fn a_flag_that_the_objective_or_the_outcome_leaves_without_effect_is_named() {
+    let scene = Scene::new("asked-flags");
+    let eval = ["eval", &guest("quadratic"), "--direction", "maximize"];
+    scene.trialbox(&eval).assert_error(2, &["expected the directions of the objective (minimize)"]);
+    scene.json(&["study", "create", "--study-name", "s"]);
+    scene.json(&["trial", "ask"]);
+    let told = scene.trialbox(&["trial", "tell", "0", "--values", "1", "--reason", "slow"]);
+    told.assert_error(0, &["the reason is not recorded: the trial is COMPLETE"]);
+}

@@ -64,8 +64,20 @@ fn script_in(page: &Path) -> String {
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// Runs the script of the page on programs, as printed, with the body of a shell script as `python`.
-fn run_script(scene: &Scene, python: &str) -> Ran {
+/// Returns the script in the help of `trial ask`, as a terminal of 80 columns shows it.
+fn script_in_help(scene: &Scene) -> String {
+    let help = scene.command(&["trial", "ask", "--help"]).env("COLUMNS", "80").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, script) = help.split_once("prints its result:\n").unwrap();
+    script
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .map(|line| format!("{}\n", &line[4..]))
+        .collect()
+}
+
+/// Runs a script as printed, with the body of a shell script as `python`.
+fn run_script(scene: &Scene, script: &str, python: &str) -> Ran {
     let bin = scene.path("bin");
     std::fs::create_dir_all(&bin).unwrap();
     let python = format!("#!/bin/sh\n{python}\n");
@@ -75,7 +87,6 @@ fn run_script(scene: &Scene, python: &str) -> Ran {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let script = script_in(&root().join("docs/programs.md"));
     std::fs::write(scene.path("task.sh"), script).unwrap();
     let mut command = std::process::Command::new("bash");
     command.arg("task.sh");
@@ -85,34 +96,52 @@ fn run_script(scene: &Scene, python: &str) -> Ran {
     command.env("HOME", &scene.folder).output().unwrap().into()
 }
 
-#[test]
-fn the_script_on_the_page_records_each_way_in_which_a_program_ends() {
-    let scene = Scene::new("told-script");
+/// Runs a script with a program, and checks the trial that it leaves.
+#[track_caller]
+fn check(test: &str, script: &str, programs: &[(&str, &str, &str)]) {
+    let scene = Scene::new(test);
     let database = scene.path("study.db").display().to_string();
-    let create = ["study", "create", "--storage", &database, "--study-name", "train"];
-    scene.json(&create);
+    scene.json(&["study", "create", "--storage", &database, "--study-name", "train"]);
     let space = r#"{"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": true}}"#;
     std::fs::write(scene.path("space.json"), space).unwrap();
-    let programs = [
-        ("echo loading; echo 0.92", "COMPLETE", ""),
-        ("echo Traceback >&2; exit 1", "FAIL", "train.py failed"),
-        ("echo None", "FAIL", "expected a number as result, found `None`"),
-        ("exit 0", "FAIL", "expected a number as result, found nothing"),
-        ("echo 0,92", "FAIL", "expected a number as result, found `0,92`"),
-        ("printf '0.5\\r\\n'", "COMPLETE", ""),
-        ("echo -inf", "COMPLETE", ""),
-        ("kill -9 $$", "FAIL", "train.py failed"),
-    ];
-    for (number, (python, state, message)) in programs.into_iter().enumerate() {
-        let ran = run_script(&scene, python);
+    let script = format!("export TRIALBOX_STORAGE={database}\n{script}");
+    for (number, (python, state, message)) in programs.iter().enumerate() {
+        let ran = run_script(&scene, &script, python);
         assert_eq!(ran.code, Some(0), "{python}: {ran:?}");
         let number = number.to_string();
-        let show = ["trial", "show", &number, "--storage", &database];
-        let shown = scene.json(&show).remove(0);
-        assert_eq!(shown["state"], state, "{python}: {shown}");
+        let shown = scene.json(&["trial", "show", &number, "--storage", &database]).remove(0);
+        assert_eq!(shown["state"], *state, "{python}: {shown}");
         let failure = &shown["system_attrs"]["trialbox:failure"]["message"];
-        assert_eq!(failure.as_str().unwrap_or_default(), message, "{python}: {shown}");
+        assert_eq!(failure.as_str().unwrap_or_default(), *message, "{python}: {shown}");
     }
     let trials = scene.json(&["study", "trials", "--storage", &database]);
     assert_eq!(trials.len(), programs.len(), "none of them is tried again");
+}
+
+/// Programs, and the state and the reason that their trials get.
+const PROGRAMS: [(&str, &str, &str); 7] = [
+    ("echo Traceback >&2; exit 1", "FAIL", "train.py failed"),
+    ("echo None", "FAIL", "expected a number as result, found `None`"),
+    ("exit 0", "FAIL", "expected a number as result, found nothing"),
+    ("echo 0,92", "FAIL", "expected a number as result, found `0,92`"),
+    ("printf '0.5\\r\\n'", "COMPLETE", ""),
+    ("echo -inf", "COMPLETE", ""),
+    ("kill -9 $$", "FAIL", "train.py failed"),
+];
+
+#[test]
+fn the_script_on_the_page_records_each_way_in_which_a_program_ends() {
+    let script = script_in(&root().join("docs/programs.md"));
+    // It takes the last line of the output.
+    let programs = [&[("echo loading; echo 0.92", "COMPLETE", "")], &PROGRAMS[..]].concat();
+    check("told-page", &script, &programs);
+}
+
+#[test]
+fn the_script_in_the_help_records_each_way_in_which_a_program_ends() {
+    let script = script_in_help(&Scene::new("told-help-text"));
+    // It takes the whole output.
+    let wrong = "expected a number as result, found `loading\n0.92`";
+    let programs = [&[("echo loading; echo 0.92", "FAIL", wrong)], &PROGRAMS[..]].concat();
+    check("told-help", &script, &programs);
 }

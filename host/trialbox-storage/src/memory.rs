@@ -271,7 +271,7 @@ impl Trials for MemoryStorage {
         study: StudyId,
         numbers: &[TrialNumber],
     ) -> Result<Vec<(TrialNumber, TrialNumber)>, StorageError> {
-        let copies = copies_of_failed(&*self.study(study)?.1, numbers);
+        let copies = copies_of_failed(&self.study(study)?.1, numbers);
         copies.into_iter().map(|(number, copy)| Ok((number, self.append(study, copy)?))).collect()
     }
 

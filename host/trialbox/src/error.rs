@@ -305,6 +305,18 @@ mod tests {
     }
 
     #[test]
+    fn a_guest_process_that_dies_before_its_trial_says_nothing_about_the_objective() {
+        for (code, exit) in [
+            (RejectionCode::Died, ExitCode::System),
+            (RejectionCode::Invalid, ExitCode::Rejected),
+            (RejectionCode::CompileLimit, ExitCode::Rejected),
+        ] {
+            let error = CommandError::from(Rejection::new(code, "it failed", "try again"));
+            assert_eq!(error.exit, exit, "{}", error.to_text());
+        }
+    }
+
+    #[test]
     fn an_error_of_the_system_is_a_usage_error_only_if_the_user_named_a_wrong_file() {
         for (error, exit) in [
             (rustix::io::Errno::NOENT, ExitCode::Usage),

@@ -32,7 +32,7 @@ pub(super) fn check_scripts_of_the_page(scene: &Scene, cluster: &Cluster) {
         assert_eq!(trials.len(), 4, "{objective}");
         // As on the page, the array has one log.
         let log = std::fs::read_to_string(scene.path(&format!("{objective}-{job}.log"))).unwrap();
-        assert_eq!(log.lines().filter(|line| line.starts_with("trial ")).count(), 4, "{log}");
+        assert_eq!(log.lines().filter(|line| line.contains(": trial ")).count(), 4, "{log}");
     }
 }
 

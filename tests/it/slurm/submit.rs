@@ -30,9 +30,9 @@ pub(super) fn check_submit_to_the_complete_study(scene: &Scene, cluster: &Cluste
     let best = &scene.json(&["study", "best", "--storage", "study.db"])[0];
     assert!(report.contains(&format!("trial {}", best["number"])), "{report}");
     assert!(report.contains("missing      none"), "{report}");
-    // One log for the array, with a line for each trial.
+    // One log for the array, with a line for each trial, which names its task and node.
     let log = std::fs::read_to_string(scene.path(named("log"))).unwrap();
-    let lines = log.lines().filter(|line| line.starts_with("trial "));
+    let lines = log.lines().filter(|line| line.contains(" task ") && line.contains(": trial "));
     assert_eq!(lines.count(), 40, "{log}");
     assert!(!log.contains("Slurm sends its signals"), "{log}");
     cluster.run("shellcheck", &[named("script"), named("closing_script")]);

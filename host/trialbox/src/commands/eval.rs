@@ -8,6 +8,7 @@ use crate::args::param::{check_unique, parse_param};
 use crate::args::trusted::TrustedPlaces;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::study::resolve::agreed_directions;
 use crate::study::scratch::Scratch;
 use crate::view;
 use crate::view::failure::{failure_help, failure_message, file_help};
@@ -96,10 +97,10 @@ impl EvalArgs {
         self.sandbox.check_data(&ready.loaded)?;
         let flags: Vec<StudyDirection> =
             self.direction.iter().map(|direction| (*direction).into()).collect();
-        let flags = if flags.is_empty() { vec![StudyDirection::Minimize] } else { flags };
+        let directions = agreed_directions(described_directions(&ready.loaded), flags)?;
         let study = NewStudy {
             name: objective_name(&ready.loaded, &self.objective),
-            directions: described_directions(&ready.loaded).unwrap_or(flags),
+            directions: directions.unwrap_or_else(|| vec![StudyDirection::Minimize]),
             user_attrs: vec![],
             system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
         };

@@ -39,6 +39,7 @@ use trialbox_core::session::door::Loaded;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
 use trialbox_runtime::{Cancellation, Interrupts};
+use trialbox_storage::platform::process::host_name;
 use trialbox_storage::spool::Spool;
 use trialbox_storage::{Create, Location, WaitCancellation};
 
@@ -184,6 +185,9 @@ pub(crate) struct Prepared {
 
 impl RunArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let array = SlurmJob::current().and_then(|job| job.array);
+        let in_task = array.map(|(_, index)| output.in_task(&index, &node_name()));
+        let output = in_task.as_ref().unwrap_or(output);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let job_end = self.job_end.plan().watch();
         let stops = Cancellation { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
@@ -345,7 +349,7 @@ impl RunArgs {
                 Ok(ObjectivePlan::Program(config))
             }
             (None, Some(path)) => {
-                let file = Arc::new(read_artifact(path, &self.sandbox.limits())?);
+                let file = Arc::new(read_objective(path, &self.sandbox.limits())?);
                 Ok(ObjectivePlan::Component(self.sandbox.plan(&file, stops, trusted)?))
             }
             (None, None) => Err(CommandError::usage(
@@ -415,6 +419,12 @@ impl RunArgs {
             last_look,
         })
     }
+}
+
+/// Returns Slurm's name of this node, else the machine's.
+fn node_name() -> String {
+    let of_slurm = std::env::var("SLURMD_NODENAME").ok().filter(|name| !name.is_empty());
+    of_slurm.unwrap_or_else(host_name)
 }
 
 /// Formats the study of a run: a misspelt name of a database or of a study would otherwise start a new one unnoticed.

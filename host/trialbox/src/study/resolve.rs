@@ -24,6 +24,29 @@ pub(crate) struct StudyRequest {
     pub(crate) settings: SettingFlags,
 }
 
+/// Returns the directions that the objective describes or the flags name, if there are any.
+///
+/// # Errors
+/// When both differ.
+pub(crate) fn agreed_directions(
+    described: Option<Vec<StudyDirection>>,
+    given: Vec<StudyDirection>,
+) -> Result<Option<Vec<StudyDirection>>, CommandError> {
+    match described {
+        Some(described) if given.is_empty() || described == given => Ok(Some(described)),
+        Some(described) => Err(CommandError::usage(
+            format!(
+                "expected the directions of the objective ({}), found --direction {}",
+                show_directions(&described),
+                show_directions(&given)
+            ),
+            "leave --direction out",
+        )),
+        None if given.is_empty() => Ok(None),
+        None => Ok(Some(given)),
+    }
+}
+
 /// A study that is ready for trials.
 pub(crate) struct ResolvedStudy {
     pub(crate) study: StudyRecord,
@@ -44,21 +67,7 @@ impl StudyRequest {
         loaded: &Loaded,
         settings: SettingFlags,
     ) -> Result<Self, CommandError> {
-        let directions = match described_directions(loaded) {
-            Some(described) if directions.is_empty() || described == directions => Some(described),
-            Some(described) => {
-                return Err(CommandError::usage(
-                    format!(
-                        "expected the directions of the objective ({}), found --direction {}",
-                        show_directions(&described),
-                        show_directions(&directions)
-                    ),
-                    "leave --direction out",
-                ));
-            }
-            None if directions.is_empty() => None,
-            None => Some(directions),
-        };
+        let directions = agreed_directions(described_directions(loaded), directions)?;
         let metric_names = described_metric_names(loaded);
         Ok(StudyRequest { name, directions, metric_names, settings })
     }

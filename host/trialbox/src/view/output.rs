@@ -3,6 +3,7 @@
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
 use crate::view::record::{ErrorRecord, Record, View};
+use jiff::civil::DateTime;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -24,6 +25,8 @@ pub(crate) struct Output {
     format: Format,
     quiet: bool,
     is_verbose: bool,
+    /// The task and the node of an array job, in front of each text, because all tasks write to one log.
+    task: Option<String>,
     /// The first error of writing to standard output. A command continues, and [`Self::delivered`] reports it.
     lost: Arc<OnceLock<Undelivered>>,
 }
@@ -51,7 +54,14 @@ impl Undelivered {
 
 impl Output {
     pub(crate) fn new(format: Format, quiet: bool, is_verbose: bool) -> Self {
-        Output { format, quiet, is_verbose, lost: Arc::default() }
+        Output { format, quiet, is_verbose, task: None, lost: Arc::default() }
+    }
+
+    /// Returns the same output, with the time, the task and the node in front of each text. A person at a terminal
+    /// knows them.
+    pub(crate) fn in_task(&self, index: &str, node: &str) -> Output {
+        let is_log = !io::stdout().is_terminal() && !self.is_json();
+        Output { task: is_log.then(|| format!("task {index} on {node}")), ..self.clone() }
     }
 
     pub(crate) fn is_json(&self) -> bool {
@@ -72,7 +82,8 @@ impl Output {
         if self.is_json() {
             view.records().for_each(|record| self.write_line(&escape_controls(&record.to_json())));
         } else {
-            self.write_line(&text_of(view));
+            let text = self.stamped(&text_of(view), local_now());
+            self.write_line(&text);
         }
     }
 
@@ -87,6 +98,13 @@ impl Output {
     /// The first error of writing.
     pub(crate) fn delivered(&self) -> Result<(), &Undelivered> {
         self.lost.get().map_or(Ok(()), Err)
+    }
+
+    fn stamped(&self, text: &str, now: DateTime) -> String {
+        match &self.task {
+            Some(task) => format!("{} {task}: {text}", now.strftime("%Y-%m-%d %H:%M:%S")),
+            None => text.to_owned(),
+        }
     }
 
     fn write_line(&self, line: &str) {
@@ -113,7 +131,8 @@ impl Output {
     pub(crate) fn note_as_it_is(&self, text: &str) {
         if !self.quiet {
             // In one piece: other threads and standard output may share the pipe.
-            let _ = io::stderr().lock().write_all(format!("{}\n", clean(text)).as_bytes());
+            let text = self.stamped(&clean(text), local_now());
+            let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
         }
     }
 
@@ -124,6 +143,11 @@ impl Output {
             self.write_line(&escape_controls(&Record::from(ErrorRecord::of(error)).to_json()));
         }
     }
+}
+
+/// Returns the local time, in which Slurm's own messages are too.
+fn local_now() -> DateTime {
+    jiff::tz::TimeZone::system().to_datetime(jiff::Timestamp::now())
 }
 
 /// Returns whether a person reads the standard error.
@@ -233,6 +257,16 @@ mod tests {
     fn cells_of_a_table_stay_on_their_line() {
         let text = table(&["a\nb"], [vec!["c\nd\u{1b}[2J".to_owned()]]);
         assert_eq!(text, "a\\nb\nc\\nd");
+    }
+
+    #[test]
+    fn a_line_in_the_log_of_an_array_has_its_time_task_and_node() {
+        let output = Output::new(Format::Text, false, false);
+        let now: DateTime = "2026-11-30T14:31:05".parse().expect("a time");
+        assert_eq!(output.stamped("trial 3", now), "trial 3");
+        let in_task = Output { task: Some("task 7 on node3".to_owned()), ..output };
+        let want = "2026-11-30 14:31:05 task 7 on node3: trial 3";
+        assert_eq!(in_task.stamped("trial 3", now), want);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 mod cluster;
 mod remedy;
 
-use crate::args::quantity::parse_duration;
+use crate::args::quantity::{parse_duration, parse_grace};
 use crate::args::storage::StorageArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
@@ -62,7 +62,7 @@ pub(crate) struct DoctorArgs {
     repair: bool,
 
     /// Report a running trial as stuck after this long without a heartbeat
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_grace)]
     grace: Duration,
 
     /// Examine the nodes of the Slurm cluster instead of the database

@@ -9,6 +9,7 @@ mod tell;
 
 use super::replay::{self, ReplayArgs};
 use crate::error::CommandResult;
+use crate::exit_code::EXIT_CODES_HELP;
 use crate::view::output::Output;
 use ask::AskArgs;
 use cancel::CancelArgs;
@@ -33,10 +34,10 @@ pub(crate) enum TrialCommand {
     /// Start a trial whose objective runs outside the sandbox
     ///
     /// Prints its number and parameters as JSON, or nothing if the study is complete or stopped.
-    #[command(after_help = ASK_EXAMPLES)]
+    #[command(after_help = ASK_EXAMPLES, after_long_help = format!("{ASK_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
     Ask(AskArgs),
     /// Record the result of a trial that `ask` started
-    #[command(after_help = TELL_EXAMPLES)]
+    #[command(after_help = TELL_EXAMPLES, after_long_help = format!("{TELL_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
     Tell(TellArgs),
     /// Run a recorded trial again and compare the results
     #[command(after_help = replay::EXAMPLES)]
@@ -69,12 +70,14 @@ Examples:
   trialbox trial ask --search-space '{\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}'
 
   In an array job, with any program that prints its result:
-    asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ --search-space \"$(cat space.json)\") || exit
-    [ -n \"$asked\" ] || exit 0                                  # the study is complete
+    asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ \\
+        --search-space \"$(cat space.json)\") || exit
+    [ -n \"$asked\" ] || exit 0                # the study is complete
     number=$(jq .number <<< \"$asked\"); owner=$(jq -r .owner <<< \"$asked\")
     if value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
     then trialbox trial tell \"$number\" --owner \"$owner\" --values \"$value\"
-    else trialbox trial tell \"$number\" --owner \"$owner\" --state fail --reason 'train.py failed'
+    else trialbox trial tell \"$number\" --owner \"$owner\" \\
+        --state fail --reason 'train.py failed'
     fi";
 
 const TELL_EXAMPLES: &str = "\

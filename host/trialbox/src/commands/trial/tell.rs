@@ -93,6 +93,10 @@ impl TellArgs {
                 };
                 let text = told_text(&study, number, &outcome, failure.as_ref());
                 output.print(&Rendered::new(text, record));
+                if self.reason.is_some() && failure.is_none() {
+                    let state = outcome.state();
+                    output.note(&format!("the reason is not recorded: the trial is {state}"));
+                }
             }
             Told::Skipped(state) => {
                 output.print(&Skipped { study: name, number: number.0, state: state.as_str() });

@@ -108,7 +108,7 @@ pub(in crate::commands::submit) fn check_file(
 
 /// Returns whether `submit` wrote the file for another study than the one that `of` names.
 pub(in crate::commands::submit) fn is_of_another_study(path: &Path, of: &str) -> bool {
-    let Ok(file) = std::fs::File::open(path) else { return false };
+    let Ok(file) = trialbox_files::open_named(path) else { return false };
     let start = start_of(file);
     is_ours(&start) && study_of(&start).is_some_and(|other| other != of)
 }
