@@ -279,7 +279,7 @@ mod tests {
             (&["study", "list", "study.db"][..], "--storage study.db"),
             (&["trial", "enqueue", "digits"], "--study-name digits"),
             (&["got-this.wasm"], "`trialbox inspect got-this.wasm` describes"),
-            (&["train.py"], "`trialbox trial ask`"),
+            (&["train.py"], "trialbox run -- python train.py"),
             (&["run", "a.wasm", "-n", "-1"], "expected a whole number of at least 1, found `-1`"),
             (&["trial", "show", "study.db"], "expected a whole number, found `study.db`"),
             (&["submit", "a.wasm", "--mail-type"], "flags of sbatch go after `--`"),

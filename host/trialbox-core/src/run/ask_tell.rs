@@ -138,7 +138,11 @@ fn suggest_all(
     for (name, distribution) in space {
         session.suggest(name, distribution.clone())?;
     }
-    session.unused_fixed_param().map_or(Ok(()), |failure| Err(CallAborted::Fail(failure)))
+    // Without a space the caller wants the values of an enqueued trial as they are.
+    match session.unused_fixed_param() {
+        Some(failure) if !space.is_empty() => Err(CallAborted::Fail(failure)),
+        _ => Ok(()),
+    }
 }
 
 fn cannot_continue(error: &StorageError) -> Failure {

@@ -17,6 +17,7 @@ use trialbox_core::session::objective::Interruption;
 use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+use trialbox_core::value::text::{clean, shorten};
 
 /// The interval at which the session may write and send heartbeats while the guest makes no call.
 pub(crate) const TICK: Duration = Duration::from_millis(250);
@@ -200,7 +201,7 @@ impl RunningGuest {
                     self.outgoing.push_component(artifact).map_err(failed)?;
                 }
                 FromGuest::Loaded(loaded) => return Ok(Some(loaded)),
-                FromGuest::Rejected(rejection) => return Err(rejection),
+                FromGuest::Rejected(rejection) => return Err(rejection_of(rejection)),
                 // Output of `describe` belongs to no trial and is dropped.
                 FromGuest::Output { .. } => {}
                 other => {
@@ -266,6 +267,34 @@ fn interrupted(interruption: Interruption) -> Rejection {
     Rejection { code: RejectionCode::Died, message: message.to_owned(), help: None, limit: None }
 }
 
+/// The kinds of rejection that only the guest process can see, and so may report.
+const CODES_OF_GUEST: [RejectionCode; 6] = [
+    RejectionCode::Invalid,
+    RejectionCode::Abi,
+    RejectionCode::Capability,
+    RejectionCode::Feature,
+    RejectionCode::CompileLimit,
+    RejectionCode::Died,
+];
+
+/// The most characters of a text that a guest process reports while it loads the objective.
+const MAX_REPORTED_CHARS: usize = 16 << 10;
+
+/// Returns a reported rejection as the host passes it on. The host does not trust the guest process: other codes are
+/// refused, because they speak of the file as the host read it, and texts are cleaned and cut.
+fn rejection_of(reported: Rejection) -> Rejection {
+    let cleaned = |text: &str| shorten(clean(text).trim(), MAX_REPORTED_CHARS);
+    let message = cleaned(&reported.message);
+    if message.is_empty() || !CODES_OF_GUEST.contains(&reported.code) {
+        return died(&format!(
+            "it reported {} while it loaded the objective",
+            reported.code.as_str()
+        ));
+    }
+    let help = reported.help.map(|help| cleaned(&help)).filter(|help| !help.is_empty());
+    Rejection { code: reported.code, message, help, limit: reported.limit }
+}
+
 /// Returns the rejection for a guest process that failed before a trial.
 pub(crate) fn died(message: &str) -> Rejection {
     Rejection {
@@ -273,5 +302,22 @@ pub(crate) fn died(message: &str) -> Rejection {
         message: format!("the guest process failed: {message}"),
         help: None,
         limit: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_process_cannot_report_what_only_the_host_can_see() {
+        let forged = Rejection::new(RejectionCode::Read, "cannot read /etc/shadow", "run as root");
+        assert_eq!(rejection_of(forged).code, RejectionCode::Died);
+        let silent = Rejection::new(RejectionCode::Abi, "\u{1b}[2J ", "");
+        assert_eq!(rejection_of(silent).code, RejectionCode::Died);
+        let short = Rejection::new(RejectionCode::Invalid, "", "\u{1b}[31mred");
+        let found = rejection_of(Rejection { message: "é".repeat(20_000), ..short });
+        assert_eq!(found.message, format!("{}…", "é".repeat(MAX_REPORTED_CHARS)));
+        assert_eq!(found.help.as_deref(), Some("red"));
     }
 }

@@ -305,7 +305,7 @@ impl ObjectiveArgs {
 
 /// The way in which a program takes part.
 pub(crate) const PROGRAMS: &str =
-    "a program takes part with `trialbox trial ask` and `trialbox trial tell`; see their --help";
+    "a program runs without the sandbox, after `--`: trialbox run -- python train.py";
 
 /// Reads the file of an objective.
 ///

@@ -275,7 +275,8 @@ impl RunArgs {
         storage: &mut dyn Storage,
         ready: &mut ReadyObjective,
     ) -> Result<(), CommandError> {
-        if !self.allow_module_change {
+        // A program would have to run to its end to show its parameters.
+        if !self.allow_module_change || !self.program.command.is_empty() {
             return Ok(());
         }
         let study = match storage.open_study(&request.name) {
