@@ -158,11 +158,28 @@ fn help_that_is_not_delivered_does_not_exit_with_0() {
     }
 }
 
+/// The commands that only a program in a trial can call. Those that print are walked by the next test.
+const INSIDE_A_TRIAL: [&str; 4] = ["report", "result", "should-prune", "suggest"];
+
+#[test]
+fn a_program_learns_that_an_answer_of_its_trial_was_not_delivered() {
+    let scene = Scene::new("delivery-program");
+    let trialbox = env!("CARGO_BIN_EXE_trialbox");
+    let script = format!(
+        "{trialbox} suggest 'x=float(0, 1)' > /dev/full; echo $? > codes
+         {trialbox} should-prune --format json > /dev/full; echo $? >> codes
+         {trialbox} result 1"
+    );
+    assert_eq!(scene.trialbox(&["run", "--", "sh", "-c", &script]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(scene.path("codes")).unwrap(), "74\n74\n");
+}
+
 #[test]
 fn every_command_has_an_invocation_here() {
     let scene = Scene::new("delivery-walk");
     let listed: BTreeSet<String> = leaves(&scene, &[]).into_iter().collect();
-    let known: BTreeSet<String> = invocations().map(|(words, _)| words.to_owned()).collect();
+    let walked = invocations().map(|(words, _)| words.to_owned());
+    let known: BTreeSet<String> = walked.chain(INSIDE_A_TRIAL.map(str::to_owned)).collect();
     assert_eq!(listed, known);
 }
 

@@ -162,7 +162,14 @@ fn a_row_without_a_number_and_wide_integers_are_shown_exported_and_continued() {
     assert!(exported.stdout.contains("12000000000000000000"), "{exported:?}");
     assert!(exported.stdout.contains("18446744073709551615"), "{exported:?}");
     std::fs::write(scene.path("s.json"), &exported.stdout).unwrap();
-    scene.json(&["study", "import", "s.json", "--storage", "t.db"]);
+    // What no column can hold is not written again.
+    let import = ["study", "import", "s.json", "--storage", "t.db"];
+    let refusal = ["the value of parameter `x` cannot be stored", "expected a number, found NaN"];
+    scene.trialbox(&import).assert_error(2, &refusal);
+    execute(&scene, "UPDATE trial_params SET param_value = 0.5 WHERE param_id = 1");
+    let exported = scene.trialbox(&["study", "export", "--format", "json"]);
+    std::fs::write(scene.path("s.json"), &exported.stdout).unwrap();
+    scene.json(&import);
     let again = scene.trialbox(&["study", "export", "--format", "json", "--storage", "t.db"]);
     assert_eq!(again.stdout, exported.stdout);
 }

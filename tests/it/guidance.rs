@@ -139,7 +139,10 @@ fn a_program_is_told_how_programs_take_part() {
     std::fs::write(scene.path("train.py"), "print(0.5)\n").unwrap();
     for command in ["run", "eval", "inspect"] {
         let ran = scene.trialbox(&[command, "train.py"]);
-        ran.assert_error(4, &["trialbox trial ask", "trialbox trial tell"]);
+        ran.assert_error(
+            4,
+            &["a program runs without the sandbox", "trialbox run -- python train.py"],
+        );
     }
 }
 

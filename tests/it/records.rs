@@ -47,6 +47,7 @@ fn every_event_of_the_schema_is_printed() {
     print_studies(&mut seen);
     print_recovery(&mut seen);
     print_submission(&mut seen);
+    print_program(&mut seen);
     let elsewhere = ELSEWHERE.map(|(event, _)| event);
     let missing: Vec<&str> = event_names()
         .into_iter()
@@ -56,6 +57,21 @@ fn every_event_of_the_schema_is_printed() {
     for event in elsewhere {
         assert!(event_names().contains(event), "the schema has no event `{event}`");
     }
+}
+
+/// The commands that a program calls inside its trial print for the program.
+fn print_program(seen: &mut Seen) {
+    let scene = Scene::new("records-program");
+    let trialbox = env!("CARGO_BIN_EXE_trialbox");
+    let script = format!(
+        "{trialbox} suggest 'x=float(0, 1)' --format json > lines; {trialbox} report 1 --step 0
+         {trialbox} should-prune --format json >> lines; {trialbox} result 1"
+    );
+    seen.run(&scene, &[&["run", "--", "sh", "-c", &script]]);
+    let lines = std::fs::read_to_string(scene.path("lines")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    crate::schema::assert_documented(&lines);
+    seen.note(&lines);
 }
 
 fn print_objective(seen: &mut Seen) {

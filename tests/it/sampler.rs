@@ -33,9 +33,10 @@ fn an_unknown_option_lists_those_there_are_and_touches_no_database() {
         2,
         &["sampler `tpe` has no option `gamma`", "n_startup_trials=10", "group=false"],
     );
-    scene
-        .trialbox(&[&run[..], &["n_ei_candidates=0"]].concat())
-        .assert_error(2, &["`n_ei_candidates`", "expected a whole number of at least 1, found 0"]);
+    scene.trialbox(&[&run[..], &["n_ei_candidates=0"]].concat()).assert_error(
+        2,
+        &["`n_ei_candidates`", "expected a whole number from 1 to 1000000, found 0"],
+    );
     scene.trialbox(&["run", &guest("quadratic"), "--sampler", "tea"]).assert_error(
         2,
         &["unknown sampler `tea`: expected tpe, random, qmc, grid or brute-force"],

@@ -60,8 +60,12 @@ fn several_values_may_stand_in_one_word() {
 /// Returns the first block of bash in a page.
 fn script_in(page: &Path) -> String {
     let text = std::fs::read_to_string(page).unwrap();
-    let (_, rest) = text.split_once("```bash\n").unwrap();
-    rest.split_once("```").unwrap().0.to_owned()
+    let scripts = text.split("```bash\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let [script] = scripts.filter(|script| script.contains("trial ask")).collect::<Vec<_>>()[..]
+    else {
+        panic!("expected one script that asks in {}", page.display());
+    };
+    script.to_owned()
 }
 
 /// Returns the script in the help of `trial ask`, as a terminal of 80 columns shows it.

@@ -87,6 +87,15 @@ impl Output {
         }
     }
 
+    /// Prints a result whose lines are all our own, such as a script: its further lines are not marked.
+    pub(crate) fn print_as_it_is(&self, view: &dyn View) {
+        if self.is_json() {
+            self.print(view);
+        } else {
+            self.write_line(&clean(view.text().trim_end_matches('\n')));
+        }
+    }
+
     /// Writes the text of a file to standard output, unchanged.
     pub(crate) fn write_file(&self, text: &str) {
         self.write(text.as_bytes());

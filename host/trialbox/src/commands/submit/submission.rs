@@ -124,7 +124,7 @@ impl Submission {
             script_text: array.clone(),
             closing_script_text: closing.clone(),
         };
-        output.print(&Rendered::new(array, Record::DryRun(Box::new(record))));
+        output.print_as_it_is(&Rendered::new(array, Record::DryRun(Box::new(record))));
         match closing {
             Some(closing) if output.is_verbose() => output.note_as_it_is(&format!("\n{closing}")),
             Some(_) => output
