@@ -67,7 +67,7 @@ fn print_program(seen: &mut Seen) {
         "{trialbox} suggest 'x=float(0, 1)' --format json > lines; {trialbox} report 1 --step 0
          {trialbox} should-prune --format json >> lines; {trialbox} result 1"
     );
-    seen.run(&scene, &[&["run", "--", "sh", "-c", &script]]);
+    seen.note(&scene.trialbox(&["run", "--format", "json", "--", "sh", "-c", &script]).json());
     let lines = std::fs::read_to_string(scene.path("lines")).unwrap();
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     crate::schema::assert_documented(&lines);
