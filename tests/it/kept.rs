@@ -1,6 +1,6 @@
 //! Results that are told or finished while the database cannot be used, and where they are found again.
 
-use crate::scene::{Ran, Scene, guest};
+use crate::scene::{Ran, Scene};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -132,7 +132,7 @@ fn a_result_is_found_after_its_database_was_renamed() {
     let scene = Scene::new("kept-renamed");
     let child = scene.start(
         "finish.before_begin=stop@1",
-        &["run", &guest("quadratic"), "--storage-timeout", "50ms"],
+        &["run", &crate::scene::guest("quadratic"), "--storage-timeout", "50ms"],
     );
     wait_until_stopped(&child);
     let other = rusqlite::Connection::open(scene.path(DATABASE)).unwrap();

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use trialbox_files::{FileError, Folder};
 
-/// The folder of the client below the one that [`install`] returns.
+/// The folder of the client below that of the fingerprint.
 const CLIENT: &str = "client";
 /// The folder of the stand-in for Optuna.
 const AS_OPTUNA: &str = "as_optuna";
