@@ -166,8 +166,9 @@ fn two_users_share_a_study_its_spool_and_its_checkpoints_all_the_same() {
     }
     let project = prepared("share");
     let wasm = project.base.join("bin/quadratic.wasm").display().to_string();
-    for user in [VICTIM, COLLEAGUE, VICTIM] {
-        for lock in ["sqlite", "file"] {
+    // A database that has a lock file keeps it, so SQLite's locks come first.
+    for lock in ["sqlite", "file"] {
+        for user in [VICTIM, COLLEAGUE, VICTIM] {
             let run = format!(
                 "exec trialbox run {wasm} --storage one.db --study-name s --lock {lock} --no-cache \
                  --checkpoint-dir kept"
