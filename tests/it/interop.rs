@@ -6,6 +6,7 @@ mod both;
 mod commands;
 mod data;
 mod databases;
+mod kept;
 mod workers;
 
 use crate::scene::{Ran, Scene, digits_data, guest};
