@@ -78,13 +78,26 @@ fn file_digest(path: &Path) -> Option<Json> {
 }
 
 /// Returns the revision of the current folder, and whether files differ from it, if git is there and it is a work tree.
+///
+/// Every task of an array asks: one process answers both, and takes no lock in the user's repository.
 fn git_revision() -> Option<Json> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let revision = git(&["rev-parse", "HEAD"])?;
-    let is_dirty = !git(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    let arguments =
+        ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"];
+    let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    revision_in(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Reads the output of git-status(1) in its second format: headers start with `#`, and each other line is a file that
+/// differs. A repository without a commit has no revision.
+fn revision_in(status: &str) -> Option<Json> {
+    let revision = status.lines().find_map(|line| line.strip_prefix("# branch.oid "))?;
+    if revision == "(initial)" {
+        return None;
+    }
+    let is_dirty = status.lines().any(|line| !line.starts_with('#'));
     Some(Json::object([("revision", Json::from(revision)), ("dirty", Json::Bool(is_dirty))]))
 }
 
@@ -175,4 +188,21 @@ pub(crate) fn cpu_model() -> Option<String> {
         let (key, value) = line.split_once(':')?;
         (key.trim() == "model name").then(|| value.trim().to_owned())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revision_and_its_differences_are_read_from_one_output() {
+        let clean = "# branch.oid 5a9ee19\n# branch.head main\n# branch.ab +0 -0\n";
+        let changed = format!("{clean}1 .M N... 100644 100644 100644 5a9 5a9 train.py\n");
+        for (status, is_dirty) in [(clean, false), (changed.as_str(), true)] {
+            let want = [("revision", Json::from("5a9ee19")), ("dirty", Json::Bool(is_dirty))];
+            assert_eq!(revision_in(status), Some(Json::object(want)));
+        }
+        assert_eq!(revision_in("# branch.oid (initial)\n# branch.head main\n"), None);
+        assert_eq!(revision_in(""), None);
+    }
 }
