@@ -3,7 +3,7 @@
 use crate::scene::{Ran, Scene};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 /// Runs one trial of a shell script.
 fn run_script(scene: &Scene, flags: &[&str], script: &str) -> Ran {
@@ -14,6 +14,18 @@ fn run_script(scene: &Scene, flags: &[&str], script: &str) -> Ran {
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
     let output = scene.command(&arguments).env("PATH", path).output().unwrap();
     Ran::from(output)
+}
+
+/// Starts one trial of a shell script, and waits until the script has made the file `pid`.
+fn start_script(scene: &Scene, script: &str) -> Child {
+    let arguments = ["run", "--study-name", "s", "--", "sh", "-c", script];
+    let mut host =
+        scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !scene.path("pid").exists() {
+        assert!(host.try_wait().unwrap().is_none(), "the host has ended");
+        std::thread::yield_now();
+    }
+    host
 }
 
 /// Runs one trial of a shell script and returns its record.
@@ -273,13 +285,7 @@ fn nothing_of_a_program_survives_its_trial() {
 fn nothing_of_a_program_survives_a_host_that_is_killed() {
     let scene = Scene::new("program-orphans");
     let script = "echo $$ > pid.new; mv pid.new pid; exec sleep 600";
-    let arguments = ["run", "--study-name", "s", "--", "sh", "-c", script];
-    let mut host =
-        scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !scene.path("pid").exists() {
-        assert!(host.try_wait().unwrap().is_none(), "the host has ended");
-        std::thread::yield_now();
-    }
+    let mut host = start_script(&scene, script);
     let pid = std::fs::read_to_string(scene.path("pid")).unwrap();
     host.kill().unwrap();
     host.wait().unwrap();
@@ -295,13 +301,7 @@ fn a_failing_program_is_not_retried_and_an_interrupted_one_is() {
     assert_eq!(scene.json(&["study", "trials", "--study-name", "s"]).len(), 1);
     let script =
         "trap 'exit 0' TERM; echo $$ > pid.new; mv pid.new pid; while :; do sleep 0.05; done";
-    let arguments = ["run", "--study-name", "s", "--", "sh", "-c", script];
-    let mut host =
-        scene.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    while !scene.path("pid").exists() {
-        assert!(host.try_wait().unwrap().is_none(), "the host has ended");
-        std::thread::yield_now();
-    }
+    let mut host = start_script(&scene, script);
     let pid = rustix::process::Pid::from_child(&host);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(host.wait().unwrap().code(), Some(75));
