@@ -1,4 +1,4 @@
-//! What a path below a folder may lead to, and through which folders a path leads.
+//! The files that a path below a folder may lead to, and the folders through which a path leads.
 #![expect(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::fs;

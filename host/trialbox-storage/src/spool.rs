@@ -151,7 +151,7 @@ impl Spool {
     /// Reads the results that wait for this database, in the order of the files' names.
     ///
     /// # Errors
-    /// When a folder exists but cannot be read: results may be waiting in it.
+    /// Fails if a folder exists but cannot be read: results may be waiting in it.
     pub fn entries(&self) -> io::Result<Vec<SpoolEntry>> {
         let mut entries = Vec::new();
         for folder in &self.folders {
@@ -185,7 +185,7 @@ impl Spool {
     /// Removes the file of a result that was written.
     ///
     /// # Errors
-    /// When the file cannot be removed.
+    /// Fails if the file cannot be removed.
     pub fn remove(&self, entry: &SpoolEntry) -> io::Result<()> {
         crate::failpoint!("spool.before_remove");
         let (Some(path), Some(name)) = (entry.path.parent(), entry.path.file_name()) else {

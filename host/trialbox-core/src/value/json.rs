@@ -47,7 +47,7 @@ impl Json {
     /// Reads a whole text as one value.
     ///
     /// # Errors
-    /// When the text is not one JSON value in Python's dialect, or nests deeper than 128 levels.
+    /// Fails if the text is not one JSON value in Python's dialect, or nests deeper than 128 levels.
     pub fn parse(text: &str) -> Result<Json, JsonError> {
         let mut parser = Parser { text, at: 0 };
         parser.skip_whitespace();

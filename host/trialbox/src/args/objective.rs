@@ -162,7 +162,7 @@ impl ObjectiveArgs {
     /// Returns the directories that the objective may see.
     ///
     /// # Errors
-    /// When one of them is missing.
+    /// Fails if one of them is missing.
     pub(crate) fn grants(&self) -> Result<Vec<Grant>, CommandError> {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
@@ -171,7 +171,7 @@ impl ObjectiveArgs {
     /// home, so no grant may open them.
     ///
     /// # Errors
-    /// When a directory to be granted is missing, or opens a place that the host trusts.
+    /// Fails if a directory to be granted is missing, or opens a place that the host trusts.
     pub(crate) fn plan(
         &self,
         artifact: &Arc<Artifact>,
@@ -202,7 +202,7 @@ impl ObjectiveArgs {
     /// Resolves the flags for a program.
     ///
     /// # Errors
-    /// When a flag was given that only a sandbox can obey.
+    /// Fails if a flag was given that only a sandbox can obey.
     pub(crate) fn plan_program(
         &self,
         command: CommandLine,

@@ -274,7 +274,7 @@ impl NamedStudyArgs {
     /// Returns the argument, which replaces the environment's study.
     ///
     /// # Errors
-    /// When the flag names another study.
+    /// Fails if the flag names another study.
     fn named(&self) -> Result<Option<&str>, CommandError> {
         let (Some(named), Some(flag)) = (&self.named, &self.study.name.study_name) else {
             return Ok(self.named.as_deref());

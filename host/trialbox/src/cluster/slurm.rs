@@ -98,7 +98,7 @@ pub(crate) struct Answer {
 /// Runs a command of Slurm, and returns its standard output.
 ///
 /// # Errors
-/// When the command cannot be started, fails, or does not finish within 15 s, after which it is killed.
+/// Fails if the command cannot be started, fails, or does not finish within 15 s, after which it is killed.
 pub(crate) fn ask(program: &str, arguments: &[&str]) -> Result<String, SlurmError> {
     ask_within(COMMAND_TIMEOUT, program, arguments, "").map(|answer| answer.text)
 }

@@ -85,7 +85,7 @@ impl<'a> Meeting<'a> {
 /// in the folder itself, which is why this writes a file first.
 ///
 /// # Errors
-/// When the folder cannot be written, or the file exists and cannot be read.
+/// Fails if the folder cannot be written, or the file exists and cannot be read.
 pub(crate) fn read_from_server(folder: &Path, name: &str) -> Result<Option<String>> {
     let open = Folder::open(folder)?;
     open.check_writable().with_context(|| format!("failed to write to `{}`", folder.display()))?;

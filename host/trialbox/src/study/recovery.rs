@@ -41,7 +41,7 @@ impl Reaping {
     /// Returns the terms of a job that starts.
     ///
     /// # Errors
-    /// When the study's number of retries cannot be read.
+    /// Fails if the study's number of retries cannot be read.
     pub(crate) fn at_start(study: &StudyRecord, grace: Duration) -> Result<Self, CommandError> {
         Ok(Reaping {
             grace,
@@ -54,7 +54,7 @@ impl Reaping {
     /// Returns the terms of a job that has nothing else left to do.
     ///
     /// # Errors
-    /// When the study's number of retries cannot be read.
+    /// Fails if the study's number of retries cannot be read.
     pub(crate) fn at_end(study: &StudyRecord, grace: Duration) -> Result<Self, CommandError> {
         Ok(Reaping { inquiry: Inquiry::Always, ..Reaping::at_start(study, grace)? })
     }

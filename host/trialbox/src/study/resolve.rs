@@ -27,7 +27,7 @@ pub(crate) struct StudyRequest {
 /// Returns the directions that the objective describes or the flags name, if there are any.
 ///
 /// # Errors
-/// When both differ.
+/// Fails if both differ.
 pub(crate) fn agreed_directions(
     described: Option<Vec<StudyDirection>>,
     given: Vec<StudyDirection>,
@@ -60,7 +60,7 @@ impl StudyRequest {
     /// Joins the flags with the description of the objective.
     ///
     /// # Errors
-    /// When the directions of both differ.
+    /// Fails if the directions of both differ.
     pub(crate) fn new(
         name: String,
         directions: Vec<StudyDirection>,

@@ -543,7 +543,7 @@ fn choice<C>(
 /// Returns the retry policy of a study, which trialbox may not have created.
 ///
 /// # Errors
-/// When the attribute cannot be read.
+/// Fails if the attribute cannot be read.
 pub(crate) fn retry_policy(study: &StudyRecord) -> Result<RetryPolicy, CommandError> {
     let expected = "a whole number from 0 to 4294967295";
     let kept = stored(study, MAX_RETRIES, expected, |json| json.as_whole()?.try_into().ok())?;

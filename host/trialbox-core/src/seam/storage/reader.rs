@@ -64,6 +64,6 @@ pub trait Reader {
     /// Writes a copy of the whole database, as it is at one moment, to a new file.
     ///
     /// # Errors
-    /// When the file exists or cannot be written; [`StorageError::Unsupported`] when the storage has no file.
+    /// Fails if the file exists or cannot be written; [`StorageError::Unsupported`] when the storage has no file.
     fn snapshot(&mut self, path: &Path) -> Result<(), StorageError>;
 }

@@ -40,7 +40,7 @@ impl ProbeFolder {
     /// Creates the folder beside the database.
     ///
     /// # Errors
-    /// When the database's folder does not exist or cannot be written.
+    /// Fails if the database's folder does not exist or cannot be written.
     pub(super) fn beside(database: &Path) -> io::Result<Self> {
         let database = std::path::absolute(database)?;
         let beside = Folder::open_named(database.parent().unwrap_or(&database))?;
@@ -101,7 +101,7 @@ impl Job {
     /// Submits the job for this number of nodes.
     ///
     /// # Errors
-    /// When sbatch refuses the job or cannot be started.
+    /// Fails if sbatch refuses the job or cannot be started.
     pub(super) fn submit(
         folder: &ProbeFolder,
         program: &Path,
