@@ -395,8 +395,10 @@ fn running(scene: &Scene) -> Vec<Value> {
     if ran.code == Some(0) { ran.events } else { vec![] }
 }
 
+/// Returns the study's trials; none while the study is being made.
 pub(crate) fn trials(scene: &Scene) -> Vec<Value> {
-    scene.finish("", &["study", "trials"]).events
+    let listed = scene.finish("", &["study", "trials"]);
+    if listed.code == Some(0) { listed.events } else { Vec::new() }
 }
 
 pub(crate) fn study(scene: &Scene) -> Value {
