@@ -18,6 +18,10 @@ const AMPLE_ADDRESS_SPACE: u64 = 64 << 30;
 pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.wasm_memory64(false);
+    // The engine has a collector and exceptions for another kind of guest. For components both are attack surface.
+    config.gc_support(false);
+    config.wasm_gc(false);
+    config.wasm_exceptions(false);
     // Without measurable cost, relaxed SIMD then gives the same bits everywhere.
     config.relaxed_simd_deterministic(true);
     config.cranelift_nan_canonicalization(settings.deterministic);
