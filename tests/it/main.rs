@@ -51,6 +51,7 @@ mod manage;
 #[cfg(feature = "failpoints")]
 mod process;
 mod program;
+mod program_calls;
 mod pruner;
 mod pruner_tables;
 mod pruning;

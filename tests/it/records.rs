@@ -85,6 +85,7 @@ fn print_objective(seen: &mut Seen) {
         &["trial", "replay", "0", &quadratic],
     ];
     seen.run(&scene, &commands);
+    seen.note(&scene.trialbox(&["inspect", "--format", "json", "--", "true"]).json());
     seen.run_to(4, &scene, &["inspect", "missing.wasm"]);
 }
 

@@ -1,8 +1,9 @@
 //! A program's command line, in which the trial's parameters may stand.
 
+use rustix::fs::{Access, access};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use thiserror::Error;
 use trialbox_core::{Distribution, Json};
 
@@ -67,20 +68,32 @@ impl CommandLine {
         &self.words[0]
     }
 
+    /// Returns the file that is executed, if there is one.
+    pub fn executable(&self) -> Option<PathBuf> {
+        find(self.program(), std::env::var_os("PATH").as_deref())
+    }
+
     /// Returns the words as they were given, with placeholders, for people.
     pub fn words_text(&self) -> Vec<String> {
         self.words.iter().map(|word| word.to_string_lossy().into_owned()).collect()
     }
 
-    /// Returns the arguments that are files with an extension, such as `train.py` of `python train.py --epochs 3`.
+    /// Returns the files that the command names: the program if it is a path, and the arguments that are files with an
+    /// extension, such as `train.py` of `python train.py --epochs 3`.
     pub fn files(&self) -> Vec<PathBuf> {
+        let is_path = self.program().as_bytes().contains(&b'/');
+        let program = is_path.then(|| PathBuf::from(self.program()));
         let arguments = self.words.iter().skip(1).map(PathBuf::from);
-        arguments.filter(|word| word.extension().is_some() && word.is_file()).collect()
+        let arguments = arguments.filter(|word| word.extension().is_some());
+        program.into_iter().chain(arguments).filter(|word| word.is_file()).collect()
     }
 
-    /// Returns the file that the command most likely is about: the first of [`Self::files`], else the program.
+    /// Returns the file that the command most likely is about: the first of [`Self::files`] with an extension, else the
+    /// program.
     pub fn main_file(&self) -> PathBuf {
-        self.files().into_iter().next().unwrap_or_else(|| PathBuf::from(self.program()))
+        let mut files = self.files().into_iter();
+        let script = files.find(|file| file.extension().is_some());
+        script.unwrap_or_else(|| PathBuf::from(self.program()))
     }
 
     /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
@@ -111,6 +124,16 @@ pub(crate) fn plain(value: &Json) -> String {
         Json::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Finds a program as execvp(3) does: a name without a slash in the folders of `path`.
+fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+    let is_program = |file: &Path| file.is_file() && access(file, Access::EXEC_OK).is_ok();
+    if program.as_bytes().contains(&b'/') {
+        return Some(PathBuf::from(program)).filter(|file| is_program(file));
+    }
+    let folders = std::env::split_paths(path?);
+    folders.map(|folder| folder.join(program)).find(|file| is_program(file))
 }
 
 fn fill(word: &OsStr, params: &[(String, Json)]) -> OsString {
@@ -177,5 +200,16 @@ mod tests {
         let error = CommandLine::new(vec!["true".into()], space).expect_err("one variable");
         assert!(error.to_string().ends_with("found `a-b` and `A_b`"), "{error}");
         assert_eq!(CommandLine::new(vec![], vec![]).expect_err("no word"), CommandLineError::Empty);
+    }
+
+    #[test]
+    fn a_program_is_found_by_name_or_path() {
+        let path = Some(OsStr::new("/nowhere:/bin:/usr/bin"));
+        assert!(find(OsStr::new("sh"), path).is_some());
+        assert!(find(OsStr::new("/bin/sh"), None).is_some());
+        assert_eq!(find(OsStr::new("no-such-program"), path), None);
+        assert_eq!(find(OsStr::new("sh"), None), None);
+        assert_eq!(find(OsStr::new("/etc"), None), None);
+        assert_eq!(find(OsStr::new("/etc/passwd"), None), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The settings of a program objective.
 
 use crate::command::CommandLine;
+use crate::python::PythonClient;
 use crate::value_source::ValueSource;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -18,8 +19,10 @@ pub struct ProgramConfig {
     pub command: CommandLine,
     /// Variables that are added to the environment, which the program inherits.
     pub env: Vec<(String, String)>,
-    /// Folders in front of the program's `PYTHONPATH`, with the Python client.
-    pub python_path: Vec<PathBuf>,
+    /// The Python client, if it could be written.
+    pub python: Option<PythonClient>,
+    /// True if `import optuna` finds trialbox's module.
+    pub as_optuna: bool,
     /// The place of the values of a program that does not send them by the protocol.
     pub value_source: ValueSource,
     /// The time between SIGTERM and SIGKILL, and between a result and the exit.
@@ -28,6 +31,13 @@ pub struct ProgramConfig {
     pub limits: Limits,
     /// The events outside that end a trial early.
     pub stops: Arc<dyn Stops>,
+}
+
+impl ProgramConfig {
+    /// Returns the folders in front of the program's `PYTHONPATH`, with the Python client.
+    pub(crate) fn python_path(&self) -> Vec<PathBuf> {
+        self.python.as_ref().map(|client| client.search_path(self.as_optuna)).unwrap_or_default()
+    }
 }
 
 /// The events outside a trial that end it early: signals, and the end of the job.

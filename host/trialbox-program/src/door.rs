@@ -3,14 +3,13 @@
 use crate::call::{call, suggest_all};
 use crate::config::ProgramConfig;
 use crate::protocol::TrialFacts;
-use rustix::fs::{Access, access};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
 use trialbox_core::session::door::{CheckpointDir, Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::limits::Limits;
+
+/// The confinement of a program, for people.
+pub const NOT_SANDBOXED: &str = "not sandboxed: the program has all rights of the user";
 
 /// A program, which is started once for each trial.
 #[derive(Debug)]
@@ -26,19 +25,19 @@ pub fn open(config: ProgramConfig) -> Box<dyn Door> {
 
 impl Door for Program {
     fn describe(&mut self) -> Result<Loaded, Rejection> {
-        let program = self.config.command.program();
-        match find(program, std::env::var_os("PATH").as_deref()) {
-            Some(_) => Ok(Loaded::default()),
-            None => Err(Rejection::new(
-                RejectionCode::Read,
-                format!("expected a program that can be executed, found `{}`", program.display()),
-                "check its spelling, load its module or environment, or give a path; a script needs `chmod +x`",
-            )),
+        if self.config.command.executable().is_some() {
+            return Ok(Loaded::default());
         }
+        let program = self.config.command.program();
+        Err(Rejection::new(
+            RejectionCode::Read,
+            format!("expected a program that can be executed, found `{}`", program.display()),
+            "check its spelling, load its module or environment, or give a path; a script needs `chmod +x`",
+        ))
     }
 
     fn confinement(&self, _loaded: &Loaded) -> String {
-        "not sandboxed: the program has all rights of the user".to_owned()
+        NOT_SANDBOXED.to_owned()
     }
 
     fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
@@ -87,31 +86,5 @@ impl Objective for Program {
             variables.push(("TRIALBOX_CHECKPOINT".to_owned(), dir.display().to_string()));
         }
         call(&self.config, facts, &variables, session)
-    }
-}
-
-/// Finds a program as execvp(3) does: a name without a slash in the folders of `path`.
-fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
-    let is_program = |file: &Path| file.is_file() && access(file, Access::EXEC_OK).is_ok();
-    if program.as_bytes().contains(&b'/') {
-        return Some(PathBuf::from(program)).filter(|file| is_program(file));
-    }
-    let folders = std::env::split_paths(path?);
-    folders.map(|folder| folder.join(program)).find(|file| is_program(file))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_is_found_by_name_or_path() {
-        let path = Some(OsStr::new("/nowhere:/bin:/usr/bin"));
-        assert!(find(OsStr::new("sh"), path).is_some());
-        assert!(find(OsStr::new("/bin/sh"), None).is_some());
-        assert_eq!(find(OsStr::new("no-such-program"), path), None);
-        assert_eq!(find(OsStr::new("sh"), None), None);
-        assert_eq!(find(OsStr::new("/etc"), None), None);
-        assert_eq!(find(OsStr::new("/etc/passwd"), None), None);
     }
 }

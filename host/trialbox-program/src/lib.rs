@@ -23,7 +23,7 @@ mod value_source;
 pub use client::{Client, ClientError};
 pub use command::{CommandLine, CommandLineError};
 pub use config::{ProgramConfig, Stops};
-pub use door::open;
+pub use door::{NOT_SANDBOXED, open};
 pub use python::PythonClient;
 pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};
 pub use value_source::{ValueSource, ValueSourceError};

@@ -75,7 +75,7 @@ impl PythonClient {
 
     /// Returns the folders for `PYTHONPATH`, those that come first in front. With the stand-in, `import optuna` finds
     /// trialbox's module in place of Optuna.
-    pub fn search_path(&self, as_optuna: bool) -> Vec<PathBuf> {
+    pub(crate) fn search_path(&self, as_optuna: bool) -> Vec<PathBuf> {
         let mut folders = Vec::new();
         if as_optuna {
             folders.push(self.root.join(AS_OPTUNA));

@@ -79,7 +79,7 @@ impl Running {
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
         let mut command = Command::new(&config.supervisor);
-        if let Some(path) = python_path(&config.python_path) {
+        if let Some(path) = python_path(&config.python_path()) {
             command.env(PYTHONPATH, path);
         }
         let supervisor = command

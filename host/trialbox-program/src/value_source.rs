@@ -63,6 +63,18 @@ impl ValueSource {
     }
 }
 
+impl ValueSource {
+    /// Returns the text from which [`Self::parse`] reads the source.
+    pub fn text(&self) -> String {
+        match self {
+            ValueSource::Protocol => "protocol".to_owned(),
+            ValueSource::LastLine => "last-line".to_owned(),
+            ValueSource::Pattern(regex) => format!("pattern:{regex}"),
+            ValueSource::File(path) => format!("file:{}", path.display()),
+        }
+    }
+}
+
 impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -281,7 +293,8 @@ mod tests {
     #[test]
     fn a_source_is_read_from_its_text() {
         for text in ["last-line", "protocol", "pattern:a(b)", "file:out.json"] {
-            ValueSource::parse(text).expect(text);
+            let source = ValueSource::parse(text).expect(text);
+            assert_eq!(source.text(), text);
         }
         let wrong = ValueSource::parse("stdout").expect_err("not a form");
         assert_eq!(wrong, ValueSourceError::Form("stdout".to_owned()));

@@ -7,6 +7,16 @@ use crate::value::json::Json;
 /// machine, and the seed of its random numbers.
 pub const PROVENANCE_ATTR: &str = "trialbox:provenance";
 
+/// The module in the provenance of a trial whose objective was a program. Programs change all the time, and their users
+/// expect to continue; the files that ran are further members.
+pub const PROGRAM: &str = "program";
+
+/// Returns whether a sandbox held the objective of a trial; `None` if the trial has no provenance.
+pub fn was_sandboxed(trial: &FrozenTrial) -> Option<bool> {
+    let module = trial.system_attrs.get(PROVENANCE_ATTR)?.get_str("module")?;
+    Some(module != PROGRAM)
+}
+
 /// The member of the provenance that names the attempt whose checkpoint the trial resumed from, if it did.
 pub const RESUMED_FROM: &str = "resumed_from";
 

@@ -76,8 +76,13 @@ impl Json {
         if let Json::String(text) = self { Some(text) } else { None }
     }
 
+    /// The items of an array.
+    pub fn as_array(&self) -> Option<&[Json]> {
+        if let Json::Array(items) = self { Some(items) } else { None }
+    }
+
     /// Returns the text of the member `key`, if this is an object and the member is a string.
-    pub(crate) fn get_str(&self, key: &str) -> Option<&str> {
+    pub fn get_str(&self, key: &str) -> Option<&str> {
         self.get(key)?.as_str()
     }
 

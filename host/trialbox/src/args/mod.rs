@@ -1,6 +1,7 @@
 //! Flags that several commands share, and what they mean.
 
 pub(crate) mod checkpoint;
+pub(crate) mod chosen;
 pub(crate) mod config;
 pub(crate) mod data;
 pub(crate) mod grants;

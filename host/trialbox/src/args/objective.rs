@@ -230,30 +230,13 @@ impl ObjectiveArgs {
             supervisor: std::env::current_exe()?,
             command,
             env: self.env.clone(),
-            python_path: program.python_path(self.users_cache().as_deref())?,
+            python: program.python(self.users_cache().as_deref())?,
+            as_optuna: program.as_optuna(),
             value_source: program.value_source(),
             grace: program.grace(),
             limits: self.limits(),
             stops: Arc::new(StopsOfJob(stops.clone())),
         })
-    }
-
-    /// Gets the objective ready.
-    ///
-    /// # Errors
-    /// As [`ObjectiveArgs::plan`], and if the objective cannot be loaded.
-    pub(crate) fn load(
-        &self,
-        artifact: &Arc<Artifact>,
-        stops: &Cancellation,
-        trusted: TrustedPlaces,
-    ) -> Result<ReadyObjective, CommandError> {
-        self.plan(artifact, stops, trusted)?.load()
-    }
-
-    /// Checks that the data that the objective reads is granted and there.
-    pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
-        check_data(described_data(loaded), &self.grants()?)
     }
 
     /// Returns the directories of compiled code of all commands, also of those without `--no-cache` or `--cache-dir`.
@@ -323,6 +306,11 @@ pub(crate) fn read_objective(path: &Path, limits: &Limits) -> Result<Artifact, R
 }
 
 impl ObjectivePlan {
+    /// Returns whether the objective runs in the sandbox.
+    pub(crate) fn is_sandboxed(&self) -> bool {
+        matches!(self, ObjectivePlan::Component(_))
+    }
+
     /// Returns the directories that the objective may see; a program sees all.
     pub(crate) fn grants(&self) -> &[Grant] {
         match self {

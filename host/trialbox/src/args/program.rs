@@ -6,6 +6,7 @@ use crate::error::CommandError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use trialbox_core::{Distribution, Json};
 use trialbox_program::{CommandLine, PythonClient, ValueSource};
 
 /// The flags of an objective that is a program.
@@ -67,6 +68,42 @@ impl ProgramArgs {
         })
     }
 
+    /// Returns these flags with the command, the space and the place of the value that a trial's provenance holds.
+    ///
+    /// # Errors
+    /// Fails for a provenance that is not complete.
+    pub(crate) fn recorded(&self, provenance: &Json) -> Result<ProgramArgs, CommandError> {
+        let incomplete = |member: &str| {
+            CommandError::usage(
+                format!(
+                    "expected `{member}` in the provenance of the trial, found none that can be read"
+                ),
+                "give the command after `--`",
+            )
+        };
+        let words = provenance.get("command").and_then(Json::as_array).unwrap_or_default();
+        let command: Option<Vec<OsString>> =
+            words.iter().map(|word| word.as_str().map(OsString::from)).collect();
+        let command =
+            command.filter(|words| !words.is_empty()).ok_or_else(|| incomplete("command"))?;
+        let value = provenance.get_str("value").and_then(|text| ValueSource::parse(text).ok());
+        let Some(Json::Object(members)) = provenance.get("space") else {
+            return Err(incomplete("space"));
+        };
+        let mut space = Vec::with_capacity(members.len());
+        for (name, distribution) in members {
+            let distribution = Distribution::from_json_text(&distribution.to_string());
+            space.push((name.clone(), distribution.map_err(|_| incomplete("space"))?));
+        }
+        Ok(ProgramArgs {
+            command,
+            space,
+            value: Some(value.ok_or_else(|| incomplete("value"))?),
+            as_optuna: provenance.get("as_optuna") == Some(&Json::Bool(true)),
+            ..self.clone()
+        })
+    }
+
     /// Returns the files that the command names.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match CommandLine::new(self.command.clone(), vec![]) {
@@ -98,29 +135,34 @@ impl ProgramArgs {
         }
     }
 
-    /// Returns the folders with the Python client.
+    /// Returns the Python client.
     ///
     /// # Errors
     /// Fails with --as-optuna if the client cannot be written. Without it, a program may not need it.
-    pub(crate) fn python_path(
+    pub(crate) fn python(
         &self,
         cache_dir: Option<&Path>,
-    ) -> Result<Vec<PathBuf>, CommandError> {
+    ) -> Result<Option<PythonClient>, CommandError> {
         let installed = match cache_dir {
             Some(dir) => PythonClient::install(dir).map_err(|error| error.to_string()),
             None => Err("neither HOME nor XDG_CACHE_HOME is an absolute path".to_owned()),
         };
         match installed {
-            Ok(client) => Ok(client.search_path(self.as_optuna)),
+            Ok(client) => Ok(Some(client)),
             Err(problem) if self.as_optuna => Err(CommandError::usage(
                 format!("cannot write the Python client to the cache: {problem}"),
                 "give a directory of your own with --cache-dir",
             )),
             Err(problem) => {
                 tracing::warn!(%problem, "the Python client could not be written; `import trialbox` will fail");
-                Ok(vec![])
+                Ok(None)
             }
         }
+    }
+
+    /// Returns whether `import optuna` finds trialbox's module.
+    pub(crate) fn as_optuna(&self) -> bool {
+        self.as_optuna
     }
 
     /// Returns the time that a program has for its end.

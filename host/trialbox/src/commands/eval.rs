@@ -1,10 +1,12 @@
 //! `trialbox eval`: one call of an objective with given parameters, recorded nowhere.
 
+use crate::args::chosen::Chosen;
 use crate::args::objective::{
-    DirectionArg, ObjectiveArgs, described_directions, metric_names_attr, objective_name,
-    read_objective,
+    DirectionArg, ObjectiveArgs, ObjectivePlan, described_directions, metric_names_attr,
+    objective_name,
 };
 use crate::args::param::{check_unique, parse_param};
+use crate::args::program::ProgramArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -29,6 +31,7 @@ use trialbox_core::session::objective::Objective;
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
+use trialbox_program::NOT_SANDBOXED;
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_samplers::{MidpointSampler, RandomSampler};
 
@@ -37,7 +40,8 @@ Examples:
   trialbox eval quadratic.wasm --param x=1.5 --param y=-1
   trialbox eval digits.wasm --dir data::/data --param activation=tanh --defaults random --seed 7
   trialbox eval digits.wasm --dir data::/data --check --deterministic
-  trialbox eval quadratic.wasm --format json | jq .values";
+  trialbox eval quadratic.wasm --format json | jq .values
+  trialbox eval --space 'lr=log(1e-5, 0.1)' --param lr=0.01 -- python train.py --lr {lr}";
 
 /// Call an objective once, without a study, to try it or to find its mistakes.
 ///
@@ -46,7 +50,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EvalArgs {
     /// The objective: a wasm component
-    objective: PathBuf,
+    objective: Option<PathBuf>,
 
     /// A parameter's value; text that is no JSON value is taken as a string
     #[arg(short, long, value_name = "NAME=VALUE", value_parser = parse_param)]
@@ -72,6 +76,9 @@ pub(crate) struct EvalArgs {
     check: bool,
 
     #[command(flatten)]
+    program: ProgramArgs,
+
+    #[command(flatten)]
     sandbox: ObjectiveArgs,
 }
 
@@ -90,16 +97,24 @@ enum Defaults {
 impl EvalArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         check_unique("--param", &self.param)?;
-        let file = Arc::new(read_objective(&self.objective, &self.sandbox.limits())?);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };
-        let mut ready = self.sandbox.load(&file, &stops, TrustedPlaces::default())?;
-        self.sandbox.check_data(&ready.loaded)?;
+        let chosen = Chosen {
+            component: self.objective.as_deref(),
+            program: &self.program,
+            sandbox: &self.sandbox,
+        };
+        let plan = chosen.plan(&stops, TrustedPlaces::default())?;
+        let mut ready = plan.load()?;
+        plan.check_data(&ready.loaded)?;
+        if !plan.is_sandboxed() {
+            output.note(NOT_SANDBOXED);
+        }
         let flags: Vec<StudyDirection> =
             self.direction.iter().map(|direction| (*direction).into()).collect();
         let directions = agreed_directions(described_directions(&ready.loaded), flags)?;
         let study = NewStudy {
-            name: objective_name(&ready.loaded, &self.objective),
+            name: objective_name(&ready.loaded, &plan.main_file()),
             directions: directions.unwrap_or_else(|| vec![StudyDirection::Minimize]),
             user_attrs: vec![],
             system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),
@@ -114,10 +129,10 @@ impl EvalArgs {
             _ => {}
         };
         if self.check {
-            return self.check(output, &study, ready.door.as_mut(), &mut observer);
+            return self.check(output, &study, &plan, ready.door.as_mut(), &mut observer);
         }
         let (study, trial) = self.call(&study, ready.door.as_mut(), &mut observer)?;
-        self.report(output, &study, &trial)
+        self.report(output, &study, &plan, &trial)
     }
 
     /// Calls the objective once, in a study of this process's memory.
@@ -150,6 +165,7 @@ impl EvalArgs {
         &self,
         output: &Output,
         study: &NewStudy,
+        plan: &ObjectivePlan,
         door: &mut dyn Door,
         observer: &mut dyn FnMut(Event),
     ) -> CommandResult {
@@ -175,7 +191,7 @@ impl EvalArgs {
                 continue;
             };
             if let Some(difference) = expected.first_difference(&trace) {
-                self.report_difference(output, &study.name, run, &difference);
+                self.report_difference(output, &study.name, plan, run, &difference);
                 return Ok(ExitCode::TrialFailed);
             }
             door.restart();
@@ -194,6 +210,7 @@ impl EvalArgs {
         let record = CheckRecord {
             objective: study.name.clone(),
             runs: CHECK_RUNS,
+            sandboxed: plan.is_sandboxed(),
             deterministic: true,
             calls: Some(trace.n_calls()),
             state: Some(trial.state.as_str()),
@@ -204,9 +221,16 @@ impl EvalArgs {
         Ok(if trial.failure.is_some() { ExitCode::TrialFailed } else { ExitCode::Done })
     }
 
-    fn report_difference(&self, output: &Output, name: &str, run: u32, difference: &Difference) {
+    fn report_difference(
+        &self,
+        output: &Output,
+        name: &str,
+        plan: &ObjectivePlan,
+        run: u32,
+        difference: &Difference,
+    ) {
         let mut text = format!("not deterministic: in run {run} of {CHECK_RUNS} {difference}");
-        if !self.sandbox.deterministic {
+        if plan.is_sandboxed() && !self.sandbox.deterministic {
             text.push_str(
                 "\n  help: clocks and the order of directories differ from run to run; --deterministic fixes them",
             );
@@ -214,6 +238,7 @@ impl EvalArgs {
         let record = CheckRecord {
             objective: name.to_owned(),
             runs: run,
+            sandboxed: plan.is_sandboxed(),
             deterministic: false,
             calls: None,
             state: None,
@@ -233,7 +258,13 @@ impl EvalArgs {
         }
     }
 
-    fn report(&self, output: &Output, study: &StudyRecord, trial: &FinishedTrial) -> CommandResult {
+    fn report(
+        &self,
+        output: &Output,
+        study: &StudyRecord,
+        plan: &ObjectivePlan,
+        trial: &FinishedTrial,
+    ) -> CommandResult {
         self.check_params(trial)?;
         let mut text = match (&trial.failure, &trial.values[..]) {
             (Some(failure), _) => {
@@ -243,8 +274,7 @@ impl EvalArgs {
             (None, values) => format!("{}  {}", trial.state, show_values(study, values)),
         };
         text.push_str(&trial.failure.as_ref().map(show_backtrace).unwrap_or_default());
-        let grants = self.sandbox.grants()?;
-        let help_of = |failure| failure_help(failure).or_else(|| file_help(failure, &grants));
+        let help_of = |failure| failure_help(failure).or_else(|| file_help(failure, plan.grants()));
         if let Some(help) = trial.failure.as_ref().and_then(help_of) {
             text.push_str(&format!("\n  help: {help}"));
         }
@@ -265,7 +295,10 @@ impl EvalArgs {
         let reports = show_reports(trial).map(|reports| format!(" and {reports}"));
         let reports = reports.unwrap_or_default();
         text.push_str(&format!("\n  used {}{reports}", show_usage(&trial.usage)));
-        output.print(&Rendered::new(text, TrialRecord::of_finished(study, trial)));
+        output.print(&Rendered::new(
+            text,
+            TrialRecord::of_finished(study, trial, plan.is_sandboxed()),
+        ));
         Ok(match (trial.interruption, trial.state) {
             (Some(_), _) => ExitCode::Interrupted,
             (None, TrialState::Fail) => ExitCode::TrialFailed,

@@ -1,41 +1,46 @@
 //! `trialbox inspect`: describes an objective, its needs and its parameters.
 
-use crate::args::objective::{ObjectiveArgs, ReadyObjective, objective_name, read_objective};
+use crate::args::chosen::Chosen;
+use crate::args::objective::{ObjectiveArgs, ObjectivePlan, ReadyObjective, objective_name};
+use crate::args::program::ProgramArgs;
 use crate::args::quantity::parse_duration;
 use crate::args::trusted::TrustedPlaces;
+use crate::commands::submit::shell_quote;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::probe::{Probe, probe};
+use crate::study::provenance::{git_revision, program_files};
 use crate::view::output::Output;
 use crate::view::record::{
-    ComponentRecord, DataRecord, DescriptionRecord, MetricRecord, ParamRecord, Rendered,
-    distribution, to_value,
+    ComponentRecord, DataRecord, DescriptionRecord, GitRecord, MetricRecord, ParamRecord,
+    ProgramFileRecord, ProgramRecord, Rendered, distribution, to_value,
 };
 use crate::view::trial::show_duration;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::value::text::byte_size;
 use trialbox_core::{Json, StudyDirection};
+use trialbox_program::{NOT_SANDBOXED, ProgramConfig};
 use trialbox_runtime::Cancellation;
 
 const EXAMPLES: &str = "\
 Examples:
   trialbox inspect quadratic.wasm
   trialbox inspect digits.wasm --dir data::/data --format json
-  trialbox inspect foreign.wasm --no-probe          look without running it";
+  trialbox inspect foreign.wasm --no-probe          look without running it
+  trialbox inspect --space 'lr=log(1e-5, 0.1)' -- python train.py --lr {lr}     without running it";
 
 /// Describe an objective and the parameters that it suggests.
 ///
 /// The command calls the objective once, with every parameter in the middle of its range, and lists the parameters
 /// that are suggested. The call ends when the objective first asks whether to stop, or after --probe-timeout. Another
-/// branch of a conditional search space may suggest other parameters.
+/// branch of a conditional search space may suggest other parameters. A program is not called.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct InspectArgs {
     /// The objective: a wasm component
-    objective: PathBuf,
+    objective: Option<PathBuf>,
 
     /// Do not call the objective; show no parameters
     #[arg(long)]
@@ -46,25 +51,107 @@ pub(crate) struct InspectArgs {
     probe_timeout: Duration,
 
     #[command(flatten)]
+    program: ProgramArgs,
+
+    #[command(flatten)]
     sandbox: ObjectiveArgs,
 }
 
 impl InspectArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let file = Arc::new(read_objective(&self.objective, &self.sandbox.limits())?);
-        let mut ready =
-            self.sandbox.load(&file, &Cancellation::default(), TrustedPlaces::default())?;
+        let chosen = Chosen {
+            component: self.objective.as_deref(),
+            program: &self.program,
+            sandbox: &self.sandbox,
+        };
+        let plan = chosen.plan(&Cancellation::default(), TrustedPlaces::default())?;
+        let mut ready = plan.load()?;
+        let component = match &plan {
+            ObjectivePlan::Component(component) => component,
+            ObjectivePlan::Program(config) => {
+                let record = program_record(config);
+                output.print(&Rendered::new(program_text(config, &record), record));
+                return Ok(ExitCode::Done);
+            }
+        };
+        let file = &component.artifact;
         let probe = if self.no_probe {
             Probe::default()
         } else {
-            let name = objective_name(&ready.loaded, &self.objective);
+            let name = objective_name(&ready.loaded, &file.path);
             let limits = self.sandbox.limits();
             probe(&mut ready, name, limits, self.sandbox.deterministic, self.probe_timeout)?
         };
-        let text = describe_text(&file, &ready, &probe);
-        output.print(&Rendered::new(text, component_record(&file, &ready, &probe)));
+        let text = describe_text(file, &ready, &probe);
+        output.print(&Rendered::new(text, component_record(file, &ready, &probe)));
         Ok(ExitCode::Done)
     }
+}
+
+fn program_record(config: &ProgramConfig) -> ProgramRecord {
+    let command = &config.command;
+    let executable = command.executable().unwrap_or_else(|| command.program().into());
+    let executable = std::path::absolute(&executable).unwrap_or(executable);
+    let files = program_files(command).into_iter();
+    let params = command
+        .space()
+        .iter()
+        .map(|(name, range)| ParamRecord { name: name.clone(), distribution: distribution(range) });
+    let git = git_revision().and_then(|git| {
+        let revision = git.get_str("revision")?.to_owned();
+        Some(GitRecord { revision, dirty: git.get("dirty") == Some(&Json::Bool(true)) })
+    });
+    ProgramRecord {
+        sandboxed: false,
+        command: command.words_text(),
+        executable: executable.display().to_string(),
+        files: files
+            .map(|file| ProgramFileRecord { path: file.path, sha256: file.sha256 })
+            .collect(),
+        directory: std::env::current_dir().ok().map(|folder| folder.display().to_string()),
+        git,
+        value: config.value_source.text(),
+        as_optuna: config.as_optuna,
+        params: params.collect(),
+    }
+}
+
+fn program_text(config: &ProgramConfig, record: &ProgramRecord) -> String {
+    let words: Vec<String> = record.command.iter().map(|word| shell_quote(word)).collect();
+    let mut text = format!("{}: a program\n", clean(&words.join(" ")));
+    let mut line = |label: &str, value: &str| {
+        text.push_str(&format!("  {label:<12} {}\n", clean(value)));
+    };
+    line("confined by", NOT_SANDBOXED);
+    line("executable", &record.executable);
+    for file in &record.files {
+        line("file", &file.path);
+        line(
+            "sha256",
+            file.sha256.as_deref().unwrap_or("not read: more than 16 MiB, or unreadable"),
+        );
+    }
+    line("folder", record.directory.as_deref().unwrap_or("unknown"));
+    match &record.git {
+        Some(GitRecord { revision, dirty: false }) => line("git", revision),
+        Some(GitRecord { revision, dirty: true }) => {
+            line("git", &format!("{revision}, with changes that are not committed"));
+        }
+        None => line("git", "not a work tree with a commit"),
+    }
+    line("value from", &config.value_source.to_string());
+    if record.as_optuna {
+        line("optuna", "trialbox's module");
+    }
+    for (name, range) in config.command.space() {
+        line("parameter", &format!("{name}: {range}"));
+    }
+    if config.command.space().is_empty() {
+        text.push_str(
+            "  The program suggests its parameters while it runs; `trialbox eval` shows them.\n",
+        );
+    }
+    text
 }
 
 fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> String {

@@ -1,9 +1,10 @@
 //! `trialbox run`: runs trials of an objective on a study.
 
 use crate::args::checkpoint::CheckpointArgs;
+use crate::args::chosen::Chosen;
 use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
-use crate::args::objective::{ObjectiveArgs, objective_name, read_objective};
+use crate::args::objective::{ObjectiveArgs, objective_name};
 use crate::args::param::{check_unique, parse_param};
 use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_count, parse_duration, parse_grace};
@@ -21,7 +22,7 @@ use crate::plan::{
 };
 use crate::study::known_params::KnownParams;
 use crate::study::probe::{PROBE_TIMEOUT, probe};
-use crate::study::provenance::{objective_digest, program_provenance, provenance};
+use crate::study::provenance::{objective_digest, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::{ResolvedStudy, StudyRequest};
 use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
@@ -35,9 +36,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::session::door::Loaded;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
+use trialbox_program::NOT_SANDBOXED;
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_storage::platform::process::host_name;
 use trialbox_storage::spool::Spool;
@@ -222,6 +223,9 @@ impl RunArgs {
         self.check_space(&study, storage.as_mut(), &mut ready)?;
         let ResolvedStudy { study, settings, is_new } = study.resolve(storage.as_mut(), output)?;
         output.note(&opened_text(&study.name, is_new, &database.location, is_new_file));
+        if !objective.is_sandboxed() {
+            output.note(NOT_SANDBOXED);
+        }
         let reaping = Reaping::at_start(&study, self.grace)?;
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let file = database.location.file();
@@ -236,7 +240,13 @@ impl RunArgs {
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
             held: &held,
-            provenance: &self.provenance(&plan, &ready.loaded),
+            provenance: &provenance(
+                &plan.objective,
+                &ready.loaded,
+                self.sandbox.env_names(),
+                &plan.limits,
+                plan.deterministic,
+            ),
             plan: &plan,
             output,
             stops,
@@ -315,7 +325,12 @@ impl RunArgs {
         check_unique("--fix", &self.fix)?;
         let mut settings = SettingFlags::new(&self.settings.explicit(Some(&self.sandbox))?);
         settings.overrule = self.overrule;
-        let objective = self.plan_objective(stops, trusted)?;
+        let chosen = Chosen {
+            component: self.objective.as_deref(),
+            program: &self.program,
+            sandbox: &self.sandbox,
+        };
+        let objective = chosen.plan(stops, trusted)?;
         settings.module = Some(ModuleFlags {
             digest: objective_digest(&objective),
             may_change: self.allow_module_change,
@@ -329,52 +344,6 @@ impl RunArgs {
         let directions = self.settings.directions();
         let study = StudyRequest::new(name, directions, &ready.loaded, settings)?;
         Ok(Prepared { objective, ready, study })
-    }
-
-    /// Reads the component, or resolves the command of a program.
-    fn plan_objective(
-        &self,
-        stops: &Cancellation,
-        trusted: TrustedPlaces,
-    ) -> Result<ObjectivePlan, CommandError> {
-        match (self.program.command_line()?, &self.objective) {
-            (Some(_), Some(path)) => Err(CommandError::usage(
-                format!(
-                    "expected a component or a program, found both: `{}` and a command",
-                    path.display()
-                ),
-                "leave one of them away; arguments of a program go after it",
-            )),
-            (Some(command), None) => {
-                let config = self.sandbox.plan_program(command, &self.program, stops)?;
-                Ok(ObjectivePlan::Program(config))
-            }
-            (None, Some(path)) => {
-                let file = Arc::new(read_objective(path, &self.sandbox.limits())?);
-                Ok(ObjectivePlan::Component(self.sandbox.plan(&file, stops, trusted)?))
-            }
-            (None, None) => Err(CommandError::usage(
-                "expected an objective, found none",
-                "give a wasm component, or a program after `--`",
-            )),
-        }
-    }
-
-    fn provenance(&self, plan: &RunPlan, loaded: &Loaded) -> Vec<(String, Json)> {
-        let env_names = self.sandbox.env_names();
-        match &plan.objective {
-            ObjectivePlan::Component(component) => provenance(
-                &component.artifact,
-                loaded,
-                plan.objective.grants(),
-                env_names,
-                &plan.limits,
-                plan.deterministic,
-            ),
-            ObjectivePlan::Program(config) => {
-                program_provenance(&config.command, env_names, &plan.limits)
-            }
-        }
     }
 
     /// Decides everything that the workers need to know.

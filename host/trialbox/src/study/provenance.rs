@@ -5,25 +5,21 @@ use crate::args::objective::ObjectivePlan;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use trialbox_core::Json;
 use trialbox_core::session::door::Loaded;
 use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::limits::Limits;
-use trialbox_core::study::provenance::RESUMED_FROM;
+use trialbox_core::study::provenance::{PROGRAM, RESUMED_FROM};
+use trialbox_core::{Distribution, Json};
 use trialbox_files::Folder;
-use trialbox_program::CommandLine;
+use trialbox_program::{CommandLine, ProgramConfig};
 use trialbox_runtime::{Grant, WASMTIME_VERSION};
 
 /// Returns a component's digest as it is stored.
 pub(crate) fn module_digest(artifact: &Artifact) -> String {
     format!("sha256:{}", artifact.sha256)
 }
-
-/// The digest of a study's module if its objective is a program. Programs change all the time, and their users expect
-/// to continue; what ran is in each trial's provenance.
-pub(crate) const PROGRAM: &str = "program";
 
 /// Returns the digest by which a study recognises its objective.
 pub(crate) fn objective_digest(objective: &ObjectivePlan) -> String {
@@ -33,19 +29,41 @@ pub(crate) fn objective_digest(objective: &ObjectivePlan) -> String {
     }
 }
 
-/// Returns the members of the provenance that all trials of a program in this process share.
-pub(crate) fn program_provenance<'a>(
-    command: &CommandLine,
+/// Returns the members of the provenance that all trials of this process share.
+pub(crate) fn provenance<'a>(
+    objective: &ObjectivePlan,
+    loaded: &Loaded,
+    env_names: impl Iterator<Item = &'a str>,
+    limits: &Limits,
+    deterministic: bool,
+) -> Vec<(String, Json)> {
+    match objective {
+        ObjectivePlan::Component(component) => of_component(
+            &component.artifact,
+            loaded,
+            objective.grants(),
+            env_names,
+            limits,
+            deterministic,
+        ),
+        ObjectivePlan::Program(config) => of_program(config, env_names, limits),
+    }
+}
+
+/// Returns the members of the provenance of a program's trials.
+fn of_program<'a>(
+    config: &ProgramConfig,
     env_names: impl Iterator<Item = &'a str>,
     limits: &Limits,
 ) -> Vec<(String, Json)> {
+    let command = &config.command;
     let members = [
         ("module", Json::from(PROGRAM)),
         ("command", Json::Array(command.words_text().into_iter().map(Json::from).collect())),
-        (
-            "files",
-            Json::Array(command.files().iter().filter_map(|file| file_digest(file)).collect()),
-        ),
+        ("space", space_json(command.space())),
+        ("value", Json::from(config.value_source.text())),
+        ("as_optuna", Json::Bool(config.as_optuna)),
+        ("files", Json::Array(program_files(command).into_iter().map(file_json).collect())),
         (
             "directory",
             std::env::current_dir().map_or(Json::Null, |dir| Json::from(dir.display().to_string())),
@@ -63,24 +81,48 @@ pub(crate) fn program_provenance<'a>(
 /// The largest file of a command that is hashed. A larger one is data.
 const MAX_HASHED_BYTES: u64 = 16 << 20;
 
-/// Returns the path and the digest of a file that the command names.
-fn file_digest(path: &Path) -> Option<Json> {
+/// A file that a command names.
+#[derive(Debug, Clone)]
+pub(crate) struct ProgramFile {
+    pub(crate) path: String,
+    /// The SHA-256 in hexadecimal; `None` for a file that is too large or cannot be read.
+    pub(crate) sha256: Option<String>,
+}
+
+/// Returns the files that a command names, with their digests.
+pub(crate) fn program_files(command: &CommandLine) -> Vec<ProgramFile> {
+    let files = command.files();
+    let file =
+        |path: &PathBuf| ProgramFile { path: path.display().to_string(), sha256: sha256_of(path) };
+    files.iter().map(file).collect()
+}
+
+fn file_json(file: ProgramFile) -> Json {
+    let sha256 = file.sha256.map_or(Json::Null, Json::from);
+    Json::object([("path", Json::from(file.path)), ("sha256", sha256)])
+}
+
+/// Returns the parameters of a command, each with its distribution in Optuna's form.
+fn space_json(space: &[(String, Distribution)]) -> Json {
+    let members = space.iter().map(|(name, distribution)| {
+        (name.clone(), Json::parse(&distribution.to_json_text()).unwrap_or(Json::Null))
+    });
+    Json::Object(members.collect())
+}
+
+fn sha256_of(path: &Path) -> Option<String> {
     let folder = Folder::open_named(
         path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
     )
     .ok()?;
     let bytes = folder.read(path.file_name()?, MAX_HASHED_BYTES).ok()?;
-    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(Json::object([
-        ("path", Json::from(path.display().to_string())),
-        ("sha256", Json::from(digest)),
-    ]))
+    Some(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Returns the revision of the current folder, and whether files differ from it, if git is there and it is a work tree.
 ///
 /// Every task of an array asks: one process answers both, and takes no lock in the user's repository.
-fn git_revision() -> Option<Json> {
+pub(crate) fn git_revision() -> Option<Json> {
     let arguments =
         ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"];
     let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
@@ -101,8 +143,8 @@ fn revision_in(status: &str) -> Option<Json> {
     Some(Json::object([("revision", Json::from(revision)), ("dirty", Json::Bool(is_dirty))]))
 }
 
-/// Returns the members of the provenance that all trials of this process share.
-pub(crate) fn provenance<'a>(
+/// Returns the members of the provenance of a component's trials.
+fn of_component<'a>(
     artifact: &Artifact,
     loaded: &Loaded,
     grants: &[Grant],
@@ -126,16 +168,25 @@ pub(crate) fn provenance<'a>(
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// The things that a replay of a program leaves open.
+pub(crate) const PROGRAM_PROMISE: &str = "not sandboxed: random numbers, libraries, devices, files, the clock and the \
+                                          network may differ from run to run, so a replay that is equal does not \
+                                          promise that the next one is";
+
 /// Lists the differences from the time when a trial was recorded, which may explain other values.
 pub(crate) fn provenance_differences(recorded: &Json, now: &[(String, Json)]) -> Vec<String> {
     let mut notes = Vec::new();
-    let is_now = now.iter().any(|(key, is)| key == "deterministic" && *is == Json::Bool(true));
-    match (recorded.get("deterministic") == Some(&Json::Bool(true)), is_now) {
-        (true, _) => {}
-        (false, true) => {
+    let now_of = |name: &str| now.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+    let is_now = now_of("deterministic") == Some(&Json::Bool(true));
+    match recorded.get("deterministic") {
+        Some(Json::Bool(true)) => {}
+        _ if now_of("module") == Some(&Json::from(PROGRAM)) => {
+            notes.push(PROGRAM_PROMISE.to_owned());
+        }
+        _ if is_now => {
             notes.push("it was not run with --deterministic, and this replay was".to_owned());
         }
-        (false, false) => notes.push(
+        _ => notes.push(
             "it was not run with --deterministic: clocks and the order of directories may differ"
                 .to_owned(),
         ),

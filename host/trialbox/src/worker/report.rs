@@ -170,7 +170,8 @@ impl Job<'_> {
                 text.push_str(&last_lines(trial));
             }
         }
-        let record = TrialRecord::of_finished(self.study, trial);
+        let is_sandboxed = self.plan.objective.is_sandboxed();
+        let record = TrialRecord::of_finished(self.study, trial, is_sandboxed);
         self.progress.print(self.output, &Rendered::new(text, record));
         self.progress.advance(trial, &self.study.directions);
     }

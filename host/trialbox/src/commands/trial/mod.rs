@@ -41,7 +41,7 @@ pub(crate) enum TrialCommand {
     Tell(TellArgs),
     /// Run a recorded trial again and compare the results
     #[command(after_help = replay::EXAMPLES)]
-    Replay(ReplayArgs),
+    Replay(Box<ReplayArgs>),
     /// Show one trial
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),

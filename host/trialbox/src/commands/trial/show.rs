@@ -11,6 +11,7 @@ use crate::view::record::{Rendered, TrialRecord};
 use crate::view::trial::{count, show_constraint, show_duration, show_float, show_value};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
+use trialbox_core::study::provenance::was_sandboxed;
 use trialbox_core::study::trial::{OWN_PREFIX, format_datetime};
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
@@ -50,6 +51,9 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> Str
     }
     if let Some(duration) = trial.duration() {
         text.push_str(&format!(", took {}", show_duration(duration)));
+    }
+    if was_sandboxed(trial) == Some(false) {
+        text.push_str("\n  not sandboxed: the objective was a program");
     }
     for (name, param) in &trial.params {
         let value = show_value(&param.external());

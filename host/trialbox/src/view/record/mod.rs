@@ -24,7 +24,7 @@ pub(crate) use finding::{
 pub(crate) use lost::{ClaimLost, ReapSummary, SpooledResultRecord, TrialLost};
 pub(crate) use objective::{
     CallDifference, CheckRecord, ComponentRecord, DataRecord, DescriptionRecord, DifferenceRecord,
-    MetricRecord, ParamRecord, ReplayRecord,
+    GitRecord, MetricRecord, ParamRecord, ProgramFileRecord, ProgramRecord, ReplayRecord,
 };
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
@@ -100,6 +100,8 @@ records! {
     Objective(ComponentRecord),
     /// The study is complete: the last `--patience` trials improved nothing (`run`, `submit`).
     PatienceExhausted(PatienceExhausted),
+    /// An objective that is a program (`inspect -- COMMAND`).
+    Program(ProgramRecord),
     /// The end of `reap`.
     Reaped(ReapSummary),
     /// A study was renamed (`study rename`).

@@ -45,6 +45,50 @@ pub(crate) struct ComponentRecord {
     pub(crate) probe_problem: Option<String>,
 }
 
+/// An objective that is a program.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ProgramRecord {
+    /// False: a program has all rights of the user.
+    pub(crate) sandboxed: bool,
+    /// The command, with placeholders.
+    pub(crate) command: Vec<String>,
+    /// The absolute path of the file that is executed.
+    pub(crate) executable: String,
+    /// The files that the command names.
+    pub(crate) files: Vec<ProgramFileRecord>,
+    /// The current folder, in which the command runs.
+    pub(crate) directory: Option<String>,
+    /// The revision of the current folder, if git is there and it is a work tree with a commit.
+    pub(crate) git: Option<GitRecord>,
+    /// The place of the values, as `--value` takes it.
+    pub(crate) value: String,
+    /// True if `import optuna` finds trialbox's module.
+    pub(crate) as_optuna: bool,
+    /// The parameters of `--space`. The program may ask for more while it runs.
+    pub(crate) params: Vec<ParamRecord>,
+}
+
+/// A file that a command names.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ProgramFileRecord {
+    /// The path, as the command has it.
+    pub(crate) path: String,
+    /// The SHA-256 in hexadecimal; null for a file that cannot be read or has more than 16 MiB.
+    pub(crate) sha256: Option<String>,
+}
+
+/// The revision of a folder.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct GitRecord {
+    /// The commit.
+    pub(crate) revision: String,
+    /// True if files differ from it.
+    pub(crate) dirty: bool,
+}
+
 /// An objective's description of itself.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -103,6 +147,8 @@ pub(crate) struct CheckRecord {
     pub(crate) objective: String,
     /// The number of calls that were made.
     pub(crate) runs: u32,
+    /// False if the objective is a program, which runs without the sandbox.
+    pub(crate) sandboxed: bool,
     /// True if all calls were equal to the bit.
     pub(crate) deterministic: bool,
     /// The number of host calls in each call. Only if the calls were equal.
@@ -147,6 +193,8 @@ pub(crate) struct ReplayRecord {
     pub(crate) study: String,
     /// The trial's number.
     pub(crate) number: u32,
+    /// False if the objective is a program, which runs without the sandbox.
+    pub(crate) sandboxed: bool,
     /// True if the replay was equal to the recorded trial to the bit.
     pub(crate) equal: bool,
     /// The first difference, if there is one.

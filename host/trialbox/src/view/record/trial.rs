@@ -11,6 +11,7 @@ use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::constraint::is_satisfied;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure};
 use trialbox_core::study::limits::Limit;
+use trialbox_core::study::provenance::was_sandboxed;
 use trialbox_core::study::trial::format_rfc3339;
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
 use trialbox_core::{FrozenTrial, Json, Param, StudyRecord};
@@ -41,6 +42,8 @@ pub(crate) struct TrialRecord {
     duration_seconds: Option<f64>,
     /// The attributes that the objective or a user attached.
     user_attrs: BTreeMap<String, Value>,
+    /// False if the objective was a program, which runs without the sandbox; null if trialbox did not run the trial.
+    sandboxed: Option<bool>,
     /// The resources that the trial used, if trialbox ran it.
     usage: Option<UsageRecord>,
     /// The cause, if the trial failed and its cause is known.
@@ -181,6 +184,7 @@ impl TrialRecord {
             feasible: trial.is_feasible(),
             duration_seconds: trial.duration().map(|duration| duration.as_secs_f64()),
             user_attrs: object(&trial.user_attrs),
+            sandboxed: was_sandboxed(trial),
             usage: usage.as_ref().map(UsageRecord::of),
             failure: trial.system_attrs.get(FAILURE_ATTR).and_then(FailureRecord::of_stored),
             stored: Some(stored),
@@ -189,7 +193,11 @@ impl TrialRecord {
     }
 
     /// Returns the record of a trial that this process has run.
-    pub(crate) fn of_finished(study: &StudyRecord, trial: &FinishedTrial) -> Self {
+    pub(crate) fn of_finished(
+        study: &StudyRecord,
+        trial: &FinishedTrial,
+        is_sandboxed: bool,
+    ) -> Self {
         let finished = TrialRun {
             n_reports: trial.n_reports,
             n_reports_stored: trial.n_reports_stored,
@@ -213,6 +221,7 @@ impl TrialRecord {
             feasible: trial.constraints.iter().all(|(_, value)| is_satisfied(*value)),
             duration_seconds: Some(trial.duration.as_secs_f64()),
             user_attrs: object(&trial.user_attrs),
+            sandboxed: Some(is_sandboxed),
             usage: Some(UsageRecord::of(&trial.usage)),
             failure: trial.failure.as_ref().map(FailureRecord::of),
             stored: None,
