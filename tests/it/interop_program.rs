@@ -48,7 +48,7 @@ print("never reached:", study.best_value)
 #[test]
 fn a_script_that_uses_optuna_runs_unchanged() {
     let scene = Scene::new("interop-program-recipe");
-    let ran = run_python(&scene, &["--as-optuna", "--direction", "maximize", "-n", "6"], RECIPE);
+    let ran = run_python(&scene, &["--as-optuna", "-n", "6"], RECIPE);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let trials = ran.json();
     assert_eq!(trials.len(), 6);
@@ -69,9 +69,50 @@ fn a_script_that_uses_optuna_runs_unchanged() {
 }
 
 #[test]
+fn a_new_study_has_the_directions_and_names_of_the_script() {
+    let script = "
+import optuna
+def objective(trial):
+    return trial.suggest_float('x', 0, 1), 2.0
+study = optuna.create_study(directions=['maximize', 'minimize'])
+study.set_metric_names(['accuracy', 'seconds'])
+study.optimize(objective, n_trials=1)
+";
+    let scene = Scene::new("interop-program-directions-of-script");
+    let ran = run_python(&scene, &["--as-optuna"], script);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let study = &scene.json(&["study", "show", "--study-name", "s"])[0];
+    assert_eq!(study["directions"], json!(["maximize", "minimize"]), "{study}");
+    assert_eq!(study["metric_names"], json!(["accuracy", "seconds"]), "{study}");
+    // The script runs to its study once more, and not in every task.
+    let other = script.replace("'maximize', 'minimize'", "'minimize', 'minimize'");
+    let trial = &run_python(&scene, &["--as-optuna"], &other).json()[0];
+    let message = trial["failure"]["message"].as_str().unwrap();
+    assert!(message.contains("found maximize, minimize"), "{message}");
+}
+
+#[test]
+fn the_database_and_the_study_of_the_recipe_s_command_are_trialbox_s_too() {
+    let scene = Scene::new("interop-program-recipe-flags");
+    std::fs::write(scene.path("train.py"), RECIPE).unwrap();
+    let recipe = ["--", "python3", "train.py", "--optuna-db", "own.db", "--optuna-study-name=own"];
+    for (flags, database, study) in [
+        (&["run", "--as-optuna"][..], "own.db", "own"),
+        (&["run", "--as-optuna", "--storage", "a.db", "--study-name", "a"], "a.db", "a"),
+        (&["run", "--as-optuna", "--storage", "b.db"], "b.db", "own"),
+    ] {
+        let ran = scene.trialbox(&[flags, &recipe].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let show = ["study", "show", "--storage", database, "--study-name", study];
+        assert_eq!(scene.json(&show)[0]["directions"], json!(["maximize"]), "{flags:?}");
+    }
+}
+
+#[test]
 fn a_script_whose_directions_differ_from_the_study_s_is_told() {
     let scene = Scene::new("interop-program-directions");
-    let trial = &run_python(&scene, &["--as-optuna"], RECIPE).json()[0];
+    let flags = ["--as-optuna", "--direction", "minimize"];
+    let trial = &run_python(&scene, &flags, RECIPE).json()[0];
     let message = trial["failure"]["message"].as_str().unwrap();
     let want = "ValueError: expected the directions maximize of the script's study, found minimize";
     assert!(message.starts_with(want), "{message}");
@@ -115,6 +156,21 @@ optuna.create_study(sampler=sampler).optimize(objective, n_trials=100)
     let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
     let x = trial["params"]["x"].as_f64().unwrap();
     assert_eq!(trial["constraints"], json!({"0": x - 2.0, "1": x + 1.0}), "{trial}");
+}
+
+#[test]
+fn a_sampler_class_of_the_script_s_own_is_inert() {
+    let script = "
+import optuna
+class Sampler(optuna.samplers.BaseSampler):
+    def __init__(self, temperature):
+        self.temperature = temperature
+sampler = Sampler(3)
+optuna.create_study(sampler=sampler).optimize(lambda trial: trial.suggest_float('x', 0, 1), n_trials=9)
+";
+    let scene = Scene::new("interop-program-own-sampler");
+    let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
+    assert_eq!(trial["state"], json!("COMPLETE"), "{trial}");
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod process_tree;
 pub mod protocol;
 mod python;
 mod running;
+mod script;
 mod supervisor;
 mod value_source;
 
@@ -25,5 +26,6 @@ pub use command::{CommandLine, CommandLineError};
 pub use config::{ProgramConfig, Stops};
 pub use door::{NOT_SANDBOXED, open};
 pub use python::PythonClient;
+pub use script::{StudyOfScript, study_of_script};
 pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};
 pub use value_source::{ValueSource, ValueSourceError};

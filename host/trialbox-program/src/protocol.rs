@@ -26,6 +26,13 @@ pub enum Request {
         /// The version, where the client says it.
         protocol: Option<u64>,
     },
+    /// Tell the study that a script has made, before the first trial: see [`crate::study_of_script`].
+    Study {
+        /// The direction of each value.
+        directions: Vec<StudyDirection>,
+        /// The names of the values, or none.
+        metric_names: Vec<String>,
+    },
     /// Suggest a float parameter.
     SuggestFloat {
         /// The parameter's name.
@@ -147,8 +154,9 @@ pub enum RequestError {
 }
 
 /// The names of all calls.
-const CALLS: [&str; 13] = [
+const CALLS: [&str; 14] = [
     "trial",
+    "study",
     "suggest_float",
     "suggest_int",
     "suggest_categorical",
@@ -178,6 +186,10 @@ impl Request {
         let mut call = Members::new(members).ok_or_else(|| RequestError::NoCall(quote(line)))?;
         let request = match call.name.as_str() {
             "trial" => Request::Trial { protocol: call.optional("protocol", A_COUNT)? },
+            "study" => Request::Study {
+                directions: call.take("directions", DIRECTIONS)?,
+                metric_names: call.optional("metric_names", STRINGS)?.unwrap_or_default(),
+            },
             "suggest_float" => Request::SuggestFloat {
                 name: call.take("name", A_STRING)?,
                 low: call.take("low", A_NUMBER)?,
@@ -235,6 +247,7 @@ impl Request {
     pub fn call(&self) -> &'static str {
         match self {
             Request::Trial { .. } => "trial",
+            Request::Study { .. } => "study",
             Request::SuggestFloat { .. } => "suggest_float",
             Request::SuggestInt { .. } => "suggest_int",
             Request::SuggestCategorical { .. } => "suggest_categorical",
@@ -327,6 +340,7 @@ const A_COUNT: Kind<u64> = ("an integer of 0 or more", Json::as_u64);
 const A_BOOLEAN: Kind<bool> = ("true or false", boolean);
 const A_LEVEL: Kind<LogLevel> = ("debug, info, warning or error", level);
 const ANYTHING: Kind<Json> = ("a value", |json| Some(json.clone()));
+const DIRECTIONS: Kind<Vec<StudyDirection>> = ("a list of minimize and maximize", directions);
 const CHOICES: Kind<Vec<Json>> = ("a list of null, booleans, numbers and strings", choices);
 const NUMBERS: Kind<Vec<f64>> = ("a list of numbers", |json| list(json, number));
 const STRINGS: Kind<Vec<String>> = ("a list of strings", |json| list(json, A_STRING.1));
@@ -426,6 +440,10 @@ fn choices(json: &Json) -> Option<Vec<Json>> {
     })
 }
 
+fn directions(json: &Json) -> Option<Vec<StudyDirection>> {
+    list(json, |direction| StudyDirection::parse(&direction.as_str()?.to_ascii_uppercase()))
+}
+
 fn list<T>(json: &Json, read: fn(&Json) -> Option<T>) -> Option<Vec<T>> {
     match json {
         Json::Array(items) => items.iter().map(read).collect(),
@@ -483,6 +501,13 @@ mod tests {
                 },
             ),
             (r#"{"call": "pruned"}"#, Request::Pruned),
+            (
+                r#"{"call": "study", "directions": ["minimize", "maximize"]}"#,
+                Request::Study {
+                    directions: vec![StudyDirection::Minimize, StudyDirection::Maximize],
+                    metric_names: vec![],
+                },
+            ),
         ] {
             let request = Request::parse(line).expect(line);
             assert_eq!(request, want);

@@ -75,20 +75,27 @@ class Study:
         """Runs the trial of trialbox, and ends the script."""
         channel = _channel()
         _watch.has_optimized = True
+        if os.environ.get("TRIALBOX_ASKS") == "study":
+            if self.is_created:
+                channel.call("study", directions=self._own_directions(), metric_names=self.metric_names or [])
+            sys.exit()
         sys.exit(run_trial(channel, lambda: self._evaluate(func, channel), (TrialPruned, _trial.TrialPruned)))
 
     def _evaluate(self, func, channel):
         trial = Trial(channel, self)
         self._check_directions(trial.directions)
         values = func(trial)
-        constraints = getattr(self.sampler, "kwargs", {}).get("constraints_func")
+        constraints = vars(self.sampler).get("kwargs", {}).get("constraints_func")
         if constraints is not None:
             for index, value in enumerate(constraints(trial)):
                 trial.set_constraint(str(index), value)
         return values
 
+    def _own_directions(self):
+        return [direction.name.lower() for direction in self.directions]
+
     def _check_directions(self, of_trialbox):
-        own = [direction.name.lower() for direction in self.directions]
+        own = self._own_directions()
         if self.is_created and own != of_trialbox:
             flags = " ".join(f"--direction {direction}" for direction in own)
             raise ValueError(

@@ -35,9 +35,10 @@ pub(crate) struct ProgramArgs {
 
     /// Run a Python script that uses Optuna, unchanged: its `study.optimize` runs the trial
     ///
-    /// `import optuna` finds trialbox's module. The script's own sampler, pruner and storage are not used.
+    /// `import optuna` finds trialbox's module. The script's own sampler, pruner and storage are not used. A new study
+    /// has the script's directions; --optuna-db and --optuna-study-name of the script's command count here too.
     #[arg(long)]
-    as_optuna: bool,
+    pub(crate) as_optuna: bool,
 
     /// A program as the objective, with its arguments; it is not sandboxed
     #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
@@ -124,6 +125,15 @@ impl ProgramArgs {
             })
         };
         self.command.iter().map(text).collect()
+    }
+
+    /// Returns the value of a flag in the command: `--flag VALUE` or `--flag=VALUE`. Of several the last counts.
+    pub(crate) fn value_of(&self, flag: &str) -> Option<String> {
+        let words: Vec<&str> = self.command.iter().filter_map(|word| word.to_str()).collect();
+        words.iter().enumerate().rev().find_map(|(index, word)| match word.strip_prefix(flag)? {
+            "" => words.get(index + 1).map(|value| (*value).to_owned()),
+            rest => rest.strip_prefix('=').map(str::to_owned),
+        })
     }
 
     /// Returns the place of the program's values.

@@ -98,6 +98,13 @@ impl StorageArgs {
         named.unwrap_or_else(|| "sqlite:///trialbox.db".to_owned())
     }
 
+    /// Takes this database where no flag and no variable of trialbox's names one.
+    pub(crate) fn default_to(&mut self, database: Option<String>) {
+        if self.storage.is_none() && self.optuna_db.is_none() {
+            self.optuna_db = database;
+        }
+    }
+
     /// Returns the place of the database.
     pub(crate) fn location(&self) -> Result<Location, CommandError> {
         Ok(Location::parse(&self.url())?)

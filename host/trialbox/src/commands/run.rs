@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
-use trialbox_program::NOT_SANDBOXED;
+use trialbox_program::{NOT_SANDBOXED, study_of_script};
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_storage::platform::process::host_name;
 use trialbox_storage::spool::Spool;
@@ -185,7 +185,8 @@ pub(crate) struct Prepared {
 }
 
 impl RunArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
+    pub(crate) fn run(mut self, output: &Output) -> CommandResult {
+        self.take_flags_of_script();
         let array = SlurmJob::current().and_then(|job| job.array);
         let in_task = array.map(|(_, index)| output.in_task(&index, &node_name()));
         let output = in_task.as_ref().unwrap_or(output);
@@ -213,13 +214,15 @@ impl RunArgs {
     }
 
     fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
-        let Prepared { objective, mut ready, study } = self.prepare(stops, self.trusted()?)?;
-        let checkpoints = self.checkpoint.root(objective.grants())?;
+        let mut prepared = self.prepare(stops, self.trusted()?)?;
+        let checkpoints = self.checkpoint.root(prepared.objective.grants())?;
         let stopping = stops_waiting(stops, job_end);
         let database = self.storage.database(Create::Missing, stopping.clone())?;
         let spool = self.storage.spool();
         let is_new_file = database.location.file().is_some_and(|file| !file.exists());
         let mut storage = database.open()?;
+        self.ask_script(&mut prepared, Some(storage.as_mut()))?;
+        let Prepared { objective, mut ready, study } = prepared;
         self.check_space(&study, storage.as_mut(), &mut ready)?;
         let ResolvedStudy { study, settings, is_new } = study.resolve(storage.as_mut(), output)?;
         output.note(&opened_text(&study.name, is_new, &database.location, is_new_file));
@@ -270,6 +273,40 @@ impl RunArgs {
             held.check_end()?;
         }
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
+    }
+
+    /// Takes the database and the study from the command of a script that uses Optuna, where no flag and no variable
+    /// names them: the recipe for array jobs has them there, under the names that trialbox has too.
+    pub(crate) fn take_flags_of_script(&mut self) {
+        if self.program.as_optuna {
+            self.storage.default_to(self.program.value_of("--optuna-db"));
+            let name = self.program.value_of("--optuna-study-name");
+            self.name.study_name = self.name.study_name.take().or(name);
+        }
+    }
+
+    /// Takes the directions of a study that is to be created from a script that uses Optuna: `create_study` has them.
+    /// Explicit flags come first. `storage` is `None` where there is no database yet.
+    pub(crate) fn ask_script(
+        &self,
+        prepared: &mut Prepared,
+        storage: Option<&mut (dyn Storage + 'static)>,
+    ) -> Result<(), CommandError> {
+        let ObjectivePlan::Program(config) = &prepared.objective else { return Ok(()) };
+        let request = &mut prepared.study;
+        if !self.program.as_optuna || request.directions.is_some() {
+            return Ok(());
+        }
+        match storage.map(|storage| storage.open_study(&request.name)) {
+            None | Some(Err(StorageError::NoSuchStudy { .. })) => {}
+            Some(Ok(_)) => return Ok(()),
+            Some(Err(error)) => return Err(error.into()),
+        }
+        if let Some(study) = study_of_script(config) {
+            request.metric_names = Some(study.metric_names).filter(|names| !names.is_empty());
+            request.directions = Some(study.directions);
+        }
+        Ok(())
     }
 
     /// Returns the places beside the study that the host trusts.

@@ -153,13 +153,14 @@ impl SubmitArgs {
         let (sbatch, command) = resources::split_words(words);
         self.slurm.set_others(&sbatch)?;
         self.run.program.command = command;
+        self.run.take_flags_of_script();
         self.check_flags()?;
         let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
         let settings = &mut prepared.study.settings;
         settings.decides_max_trials = true;
         settings.set_max_trials(self.trials.get());
 
-        let preview = self.preview(&prepared, output)?;
+        let preview = self.preview(&mut prepared, output)?;
         let plan = self.plan(&preview);
         if let Some(reason) = nothing_to_submit(&preview, &plan)? {
             output.print(&reason);
@@ -222,7 +223,11 @@ impl SubmitArgs {
 
     /// Reads the study, if it exists, and refuses settings that do not fit it. Trials of dead jobs are recovered before
     /// the trials are counted, but not in a dry run.
-    fn preview(&self, prepared: &Prepared, output: &Output) -> Result<StudyPreview, CommandError> {
+    fn preview(
+        &self,
+        prepared: &mut Prepared,
+        output: &Output,
+    ) -> Result<StudyPreview, CommandError> {
         let location = self.run.storage.location()?;
         let Some(database) = location.file().map(PathBuf::from) else {
             let url = self.run.storage.url();
@@ -233,6 +238,7 @@ impl SubmitArgs {
         };
         let exists = database.exists();
         let mut storage = exists.then(|| self.run.storage.open()).transpose()?;
+        self.run.ask_script(prepared, storage.as_deref_mut())?;
         let (study, settings) = prepared.study.preview(storage.as_deref_mut())?;
         let mut trials = Vec::new();
         if let (Some(study), Some(storage)) = (&study, &mut storage) {
