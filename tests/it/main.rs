@@ -52,6 +52,7 @@ mod manage;
 mod process;
 mod program;
 mod program_calls;
+mod program_space;
 mod pruner;
 mod pruner_tables;
 mod pruning;

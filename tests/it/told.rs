@@ -106,8 +106,7 @@ fn check(test: &str, script: &str, programs: &[(&str, &str, &str)]) {
     let scene = Scene::new(test);
     let database = scene.path("study.db").display().to_string();
     scene.json(&["study", "create", "--storage", &database, "--study-name", "train"]);
-    let space = r#"{"lr": {"type": "float", "low": 1e-5, "high": 0.1, "log": true}}"#;
-    std::fs::write(scene.path("space.json"), space).unwrap();
+    std::fs::write(scene.path("space.toml"), "lr = \"log(1e-5, 0.1)\"\n").unwrap();
     let script = format!("export TRIALBOX_STORAGE={database}\n{script}");
     for (number, (python, state, message)) in programs.iter().enumerate() {
         let ran = run_script(&scene, &script, python);

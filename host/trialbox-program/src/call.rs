@@ -8,12 +8,12 @@ use crate::running::{Arrived, Running};
 use crate::supervisor::FromSupervisor;
 use crate::value_source::OutputWatch;
 use std::time::{Duration, Instant};
+use trialbox_core::Json;
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::Limit;
-use trialbox_core::{Distribution, Json};
 
 /// The interval at which the session may write and send heartbeats while the program asks for nothing.
 const TICK: Duration = Duration::from_millis(250);
@@ -72,36 +72,6 @@ pub(crate) fn call(
     let Call { mut ending, output, .. } = call;
     ending.is_out_of_memory = kills_for_memory() > kills_before;
     ending.judge(|| output.values())
-}
-
-/// Suggests the parameters that a command line names, in their order.
-///
-/// # Errors
-/// As a program that asks for them.
-pub(crate) fn suggest_all(
-    space: &[(String, Distribution)],
-    session: &mut TrialSession,
-) -> Result<Vec<(String, Json)>, CallAborted> {
-    let mut params = Vec::with_capacity(space.len());
-    for (name, distribution) in space {
-        let value = match distribution {
-            Distribution::Float(float) => {
-                let (low, high) = (float.low(), float.high());
-                Json::Float(session.suggest_float(name, low, high, float.log(), float.step())?)
-            }
-            Distribution::Int(int) => {
-                let (low, high) = (int.low(), int.high());
-                Json::Int(session.suggest_int(name, low, high, int.log(), int.step())?)
-            }
-            Distribution::Categorical(categorical) => {
-                let choices = categorical.choices().to_vec();
-                let index = session.suggest_categorical(name, choices)? as usize;
-                categorical.choices().get(index).cloned().unwrap_or(Json::Null)
-            }
-        };
-        params.push((name.clone(), value));
-    }
-    Ok(params)
 }
 
 impl Call<'_> {
@@ -377,6 +347,7 @@ fn plural_processes(n: usize) -> String {
     }
 }
 
-fn note(session: &mut TrialSession, text: &str) {
+/// Writes a line of the host process to the trial's log.
+pub(crate) fn note(session: &mut TrialSession, text: &str) {
     session.log(LogSource::Host, &format!("{text}\n"));
 }

@@ -5,13 +5,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
-use trialbox_core::{Distribution, Json};
+use trialbox_core::Json;
+use trialbox_core::space::declared::{DeclaredParam, DeclaredSpace};
 
 /// A command, and the parameters that are suggested before it starts.
 #[derive(Debug, Clone)]
 pub struct CommandLine {
     words: Vec<OsString>,
-    space: Vec<(String, Distribution)>,
+    space: DeclaredSpace,
 }
 
 /// A command that cannot be an objective.
@@ -30,36 +31,42 @@ pub enum CommandLineError {
         /// The second parameter's name.
         second: String,
     },
+    /// A parameter that some trials lack stands in the middle of a text.
+    #[error(
+        "expected `{{{name}}}`, which not every trial has, as a word or as the value of a flag such as \
+         --{name}={{{name}}}, found `{word}`"
+    )]
+    InText {
+        /// The parameter's name.
+        name: String,
+        /// The word.
+        word: String,
+    },
 }
 
 /// The start of the names of environment variables that hold parameters.
 const PARAM_VARIABLE: &str = "TRIALBOX_PARAM_";
 
 impl CommandLine {
-    /// Creates the command of these words. In each word `{name}` stands for the value of a parameter of `space`.
+    /// Creates the command of these words. In each word `{name}` stands for the value of a parameter of `space`. Where
+    /// a trial lacks the parameter, its word is left out, and a flag before it too.
     ///
     /// # Errors
-    /// Fails without a word, and if two parameters would have the same environment variable.
-    pub fn new(
-        words: Vec<OsString>,
-        space: Vec<(String, Distribution)>,
-    ) -> Result<Self, CommandLineError> {
+    /// Fails without a word, if two parameters would have the same environment variable, and if a parameter that some
+    /// trials lack stands in the middle of a text.
+    pub fn new(words: Vec<OsString>, space: DeclaredSpace) -> Result<Self, CommandLineError> {
         if words.is_empty() {
             return Err(CommandLineError::Empty);
         }
-        for (index, (first, _)) in space.iter().enumerate() {
-            for (second, _) in &space[index + 1..] {
-                if variable(first) == variable(second) {
-                    let (first, second) = (first.clone(), second.clone());
-                    return Err(CommandLineError::SameVariable { first, second });
-                }
-            }
+        check_variables(&space)?;
+        for param in space.params().iter().filter(|param| !param.when.is_empty()) {
+            check_places(param, &words)?;
         }
         Ok(CommandLine { words, space })
     }
 
     /// Returns the parameters that are suggested before the program starts.
-    pub fn space(&self) -> &[(String, Distribution)] {
+    pub fn space(&self) -> &DeclaredSpace {
         &self.space
     }
 
@@ -98,21 +105,90 @@ impl CommandLine {
 
     /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
     pub(crate) fn words(&self, params: &[(String, Json)]) -> Vec<OsString> {
-        self.words.iter().map(|word| fill(word, params)).collect()
-    }
-
-    /// Returns the environment variables that hold the parameters, each by its name, and all of them as JSON.
-    pub(crate) fn variables(params: &[(String, Json)]) -> Vec<(String, String)> {
-        let mut variables: Vec<(String, String)> =
-            params.iter().map(|(name, value)| (variable(name), plain(value))).collect();
-        let all = Json::Object(params.to_vec());
-        variables.push(("TRIALBOX_PARAMS".to_owned(), all.to_string()));
-        variables
+        let is_absent =
+            |param: &&DeclaredParam| !params.iter().any(|(name, _)| *name == param.name);
+        let absent: Vec<&DeclaredParam> = self.space.params().iter().filter(is_absent).collect();
+        let mut words: Vec<OsString> = Vec::with_capacity(self.words.len());
+        for word in &self.words {
+            match absent.iter().find_map(|param| Place::of(&param.name, word)) {
+                None | Some(Place::InText) => words.push(fill(word, params)),
+                Some(Place::OfFlag) => {}
+                Some(Place::Alone) => drop(words.pop_if(|flag| is_flag_without_value(flag))),
+            }
+        }
+        words
     }
 }
 
+/// The place of a parameter in a word.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    /// `{name}`.
+    Alone,
+    /// `--flag={name}`.
+    OfFlag,
+    /// Any other, such as a script for `sh -c`.
+    InText,
+}
+
+impl Place {
+    /// Returns the place of a parameter in a word, if it is there.
+    fn of(name: &str, word: &OsStr) -> Option<Place> {
+        let (word, placeholder) = (word.to_string_lossy(), format!("{{{name}}}"));
+        if !word.contains(&placeholder) {
+            return None;
+        }
+        let is_of_flag = word.starts_with('-')
+            && word.split_once('=').is_some_and(|(_, value)| value == placeholder);
+        Some(match *word == placeholder {
+            true => Place::Alone,
+            false if is_of_flag => Place::OfFlag,
+            false => Place::InText,
+        })
+    }
+}
+
+fn is_flag_without_value(word: &OsStr) -> bool {
+    let word = word.as_bytes();
+    word.len() > 1 && word[0] == b'-' && word != b"--" && !word.contains(&b'=')
+}
+
+fn check_variables(space: &DeclaredSpace) -> Result<(), CommandLineError> {
+    for (index, first) in space.params().iter().enumerate() {
+        for second in &space.params()[index + 1..] {
+            if param_variable(&first.name) == param_variable(&second.name) {
+                let (first, second) = (first.name.clone(), second.name.clone());
+                return Err(CommandLineError::SameVariable { first, second });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_places(param: &DeclaredParam, words: &[OsString]) -> Result<(), CommandLineError> {
+    let is_in_text = |word: &&OsString| Place::of(&param.name, word) == Some(Place::InText);
+    // Without the program there is no command.
+    let program = words.first().filter(|word| Place::of(&param.name, word).is_some());
+    match program.or_else(|| words.iter().find(is_in_text)) {
+        None => Ok(()),
+        Some(word) => Err(CommandLineError::InText {
+            name: param.name.clone(),
+            word: word.to_string_lossy().into_owned(),
+        }),
+    }
+}
+
+/// Returns the environment variables that hold parameters, each by its name, and all of them as JSON.
+pub fn variables_of(params: &[(String, Json)]) -> Vec<(String, String)> {
+    let mut variables: Vec<(String, String)> =
+        params.iter().map(|(name, value)| (param_variable(name), plain(value))).collect();
+    let all = Json::Object(params.to_vec());
+    variables.push(("TRIALBOX_PARAMS".to_owned(), all.to_string()));
+    variables
+}
+
 /// Returns the name of the environment variable of a parameter: `TRIALBOX_PARAM_LEARNING_RATE`.
-fn variable(name: &str) -> String {
+pub fn param_variable(name: &str) -> String {
     let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     let name: String = name.chars().map(letter).collect();
     format!("{PARAM_VARIABLE}{name}")
@@ -160,6 +236,8 @@ fn fill(word: &OsStr, params: &[(String, Json)]) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trialbox_core::Distribution;
+    use trialbox_core::space::declared::Condition;
 
     fn params() -> Vec<(String, Json)> {
         vec![
@@ -186,20 +264,65 @@ mod tests {
 
     #[test]
     fn each_parameter_has_a_variable() {
-        let variables = CommandLine::variables(&params());
+        let variables = variables_of(&params());
         assert!(variables.contains(&("TRIALBOX_PARAM_LR".to_owned(), "1e-05".to_owned())));
         let all = "{\"lr\": 1e-05, \"opt\": \"adam{lr}\", \"k\": 3, \"on\": true}";
         assert!(variables.contains(&("TRIALBOX_PARAMS".to_owned(), all.to_owned())));
-        assert_eq!(variable("layer-1.units"), "TRIALBOX_PARAM_LAYER_1_UNITS");
+        assert_eq!(param_variable("layer-1.units"), "TRIALBOX_PARAM_LAYER_1_UNITS");
     }
 
     #[test]
     fn two_parameters_of_one_variable_are_refused() {
-        let float = Distribution::float(0.0, 1.0, false, None).expect("a range");
-        let space = vec![("a-b".to_owned(), float.clone()), ("A_b".to_owned(), float)];
+        let space = space(&[("a-b", None), ("A_b", None)]);
         let error = CommandLine::new(vec!["true".into()], space).expect_err("one variable");
         assert!(error.to_string().ends_with("found `a-b` and `A_b`"), "{error}");
-        assert_eq!(CommandLine::new(vec![], vec![]).expect_err("no word"), CommandLineError::Empty);
+        let empty = CommandLine::new(vec![], DeclaredSpace::default());
+        assert_eq!(empty.expect_err("no word"), CommandLineError::Empty);
+    }
+
+    /// Returns a space of parameters, some of which are there only where another one is 1.
+    fn space(params: &[(&str, Option<&str>)]) -> DeclaredSpace {
+        let param = |(name, other): &(&str, Option<&str>)| DeclaredParam {
+            name: (*name).to_owned(),
+            distribution: Distribution::int(0, 9, false, 1).expect("a range"),
+            when: other
+                .map(|param| Condition { param: param.to_owned(), values: vec![1i64.into()] })
+                .into_iter()
+                .collect(),
+        };
+        DeclaredSpace::new(params.iter().map(param).collect(), vec![]).expect("a space")
+    }
+
+    #[test]
+    fn the_word_and_the_flag_of_a_parameter_that_a_trial_lacks_are_left_out() {
+        let words = ["run", "-v", "--m={m}", "--m", "{m}", "--k", "{k}", "--", "{m}", "{other}"];
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        let line =
+            CommandLine::new(words, space(&[("k", None), ("m", Some("k"))])).expect("a line");
+        let one = ("k".to_owned(), Json::from(1i64));
+        let both = [one.clone(), ("m".to_owned(), Json::from(5i64))];
+        let with = ["run", "-v", "--m=5", "--m", "5", "--k", "1", "--", "5", "{other}"];
+        assert_eq!(line.words(&both), with);
+        assert_eq!(line.words(&[one]), ["run", "-v", "--k", "1", "--", "{other}"]);
+    }
+
+    #[test]
+    fn a_parameter_that_some_trials_lack_stands_in_no_text() {
+        for (word, is_fine) in [
+            ("{m}", true),
+            ("-m={m}", true),
+            ("--m=0{m}", false),
+            ("train --m {m}", false),
+            ("m={m}", false),
+            ("{k}", true),
+        ] {
+            let words = vec!["sh".into(), word.into()];
+            let line = CommandLine::new(words, space(&[("k", None), ("m", Some("k"))]));
+            assert_eq!(line.is_ok(), is_fine, "{word}");
+        }
+        let line = CommandLine::new(vec!["{m}".into()], space(&[("k", None), ("m", Some("k"))]));
+        let error = line.expect_err("the program").to_string();
+        assert!(error.contains("such as --m={m}, found `{m}`"), "{error}");
     }
 
     #[test]

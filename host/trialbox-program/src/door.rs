@@ -1,11 +1,11 @@
 //! A door to an objective that is a program.
 
-use crate::call::{call, suggest_all};
+use crate::call::{call, note};
 use crate::config::ProgramConfig;
 use crate::protocol::TrialFacts;
 use trialbox_core::session::door::{CheckpointDir, Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::{Evaluation, Objective};
-use trialbox_core::session::{CallAborted, TrialSession};
+use trialbox_core::session::{CallAborted, DrawnPoint, TrialSession};
 use trialbox_core::study::limits::Limits;
 
 /// The confinement of a program, for people.
@@ -65,8 +65,12 @@ impl Door for Program {
 
 impl Objective for Program {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
-        let params = match suggest_all(self.config.command.space(), session) {
-            Ok(params) => params,
+        let params = match session.suggest_space(self.config.command.space()) {
+            Ok(DrawnPoint::Allowed(params)) => params,
+            Ok(DrawnPoint::Excluded(reason)) => {
+                note(session, &format!("the program was not started: {reason}"));
+                return Evaluation::Pruned;
+            }
             Err(CallAborted::Fail(failure)) => return Evaluation::Fail(failure),
             Err(CallAborted::Halt) => return Evaluation::Halted,
         };

@@ -22,7 +22,7 @@ mod supervisor;
 mod value_source;
 
 pub use client::{Client, ClientError};
-pub use command::{CommandLine, CommandLineError};
+pub use command::{CommandLine, CommandLineError, param_variable, variables_of};
 pub use config::{ProgramConfig, Stops};
 pub use door::{NOT_SANDBOXED, open};
 pub use python::PythonClient;

@@ -1,6 +1,6 @@
 //! The program of one trial while it runs, as the host process sees it: its pipes and its supervisor.
 
-use crate::command::CommandLine;
+use crate::command::{param_variable, variables_of};
 use crate::config::ProgramConfig;
 use crate::lines::{LineTooLong, Lines};
 use crate::supervisor::{DESCRIPTORS, FromSupervisor, KILL, SUPERVISOR_ARGUMENT, TERMINATE};
@@ -82,10 +82,14 @@ impl Running {
         if let Some(path) = python_path(&config.python_path()) {
             command.env(PYTHONPATH, path);
         }
+        for param in config.command.space().params() {
+            // One that the trial does not have must not come from a trial around this one.
+            command.env_remove(param_variable(&param.name));
+        }
         let supervisor = command
             .arg(SUPERVISOR_ARGUMENT)
             .args(config.command.words(params))
-            .envs(CommandLine::variables(params))
+            .envs(variables_of(params))
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .envs(config.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))

@@ -19,6 +19,7 @@ use trialbox_core::seam::storage::{
 use trialbox_core::session::objective::{Evaluation, Interruption};
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
+use trialbox_core::space::declared::{DeclaredParam, DeclaredSpace};
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::STOP_ATTR;
@@ -266,6 +267,16 @@ fn values_that_do_not_fit_the_study_fail_the_trial_with_its_last_lines_of_log() 
     assert_eq!((log.len(), log[0], log[9]), (10, "line 2", "line 11"));
 }
 
+/// Returns a space without conditions.
+fn space(params: &[(&str, Distribution)]) -> DeclaredSpace {
+    let param = |(name, distribution): &(&str, Distribution)| DeclaredParam {
+        name: (*name).to_owned(),
+        distribution: distribution.clone(),
+        when: vec![],
+    };
+    DeclaredSpace::new(params.iter().map(param).collect(), vec![]).unwrap()
+}
+
 #[test]
 fn an_ask_that_contradicts_the_study_is_refused_and_leaves_a_failed_trial() {
     let (mut storage, study) = memory();
@@ -274,8 +285,7 @@ fn an_ask_that_contradicts_the_study_is_refused_and_leaves_a_failed_trial() {
         Evaluation::Complete(vec![1.0])
     }));
     let context = context(&study, OnDeadline::Retry);
-    let space =
-        [("y".to_owned(), unit()), ("x".to_owned(), Distribution::int(0, 9, false, 1).unwrap())];
+    let space = space(&[("y", unit()), ("x", Distribution::int(0, 9, false, 1).unwrap())]);
     let asked = ask(&context, &mut storage, &request("b"), &space).unwrap();
     let Asked::Refused { number, failure } = asked else { panic!("refused, not {asked:?}") };
     assert_eq!((number, failure.code), (TrialNumber(1), FailureCode::Suggest));
@@ -290,7 +300,7 @@ fn an_ask_that_contradicts_the_study_is_refused_and_leaves_a_failed_trial() {
 fn a_trial_that_was_asked_for_is_told_once_and_by_its_owner() {
     let (mut storage, study) = memory();
     let context = context(&study, OnDeadline::Retry);
-    let space = [("x".to_owned(), unit())];
+    let space = space(&[("x", unit())]);
     let asked = ask(&context, &mut storage, &request("mine"), &space).unwrap();
     let Asked::Begun { claim, params } = asked else { panic!("begun, not {asked:?}") };
     assert_eq!(params[0].1.internal, 0.5);
@@ -313,7 +323,7 @@ fn a_trial_that_was_asked_for_is_told_once_and_by_its_owner() {
 fn a_tell_whose_state_and_values_contradict_writes_nothing() {
     let (mut storage, study) = memory();
     let context = context(&study, OnDeadline::Retry);
-    ask(&context, &mut storage, &request("a"), &[]).unwrap();
+    ask(&context, &mut storage, &request("a"), &DeclaredSpace::default()).unwrap();
     for (state, values) in [
         (TrialState::Complete, vec![]),
         (TrialState::Complete, vec![f64::NAN]),

@@ -10,8 +10,8 @@ use crate::seam::storage::{
 };
 use crate::session::event::Event;
 use crate::session::objective::Evaluation;
-use crate::session::{CallAborted, FinishedSession, TrialContext, TrialSession};
-use crate::space::distribution::Distribution;
+use crate::session::{CallAborted, DrawnPoint, FinishedSession, TrialContext, TrialSession};
+use crate::space::declared::DeclaredSpace;
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::history::History;
 use crate::study::record::StudyRecord;
@@ -36,6 +36,13 @@ pub enum Asked {
     },
     /// The study was stopped; no trial was started.
     Stopped(StudyStop),
+    /// A trial was started at a point that a constraint of the space excludes, and is PRUNED; another may be asked for.
+    Excluded {
+        /// The trial.
+        number: TrialNumber,
+        /// The constraint, in a sentence.
+        reason: String,
+    },
     /// A trial was started, but a parameter cannot be suggested; the trial failed.
     Refused {
         /// The trial.
@@ -97,7 +104,7 @@ pub fn ask(
     context: &TrialContext,
     storage: &mut dyn Storage,
     request: &BeginTrial,
-    space: &[(String, Distribution)],
+    space: &DeclaredSpace,
 ) -> Result<Asked, RunError> {
     let begun = match storage.begin_trial(context.study.id, request).map_err(RunError::Begin)? {
         TrialStart::Begun(begun) => *begun,
@@ -111,7 +118,15 @@ pub fn ask(
     let mut finished = session.finish();
     let number = finished.claim.number;
     let refused = match suggested {
-        Ok(()) => None,
+        Ok(DrawnPoint::Allowed(_)) => None,
+        Ok(DrawnPoint::Excluded(reason)) => {
+            let ending = Ending::new(Outcome::Pruned(None), context.clock.utc_now());
+            let claim = &finished.claim;
+            return match storage.finish_trial(claim, &finished.batch, &ending) {
+                Ok(_) => Ok(Asked::Excluded { number, reason }),
+                Err(source) => Err(RunError::Halted { number, source }),
+            };
+        }
         Err(CallAborted::Fail(failure)) => Some(failure),
         Err(CallAborted::Halt) => finished.error.take().map(|error| cannot_continue(&error)),
     };
@@ -133,15 +148,13 @@ pub fn ask(
 
 fn suggest_all(
     session: &mut TrialSession,
-    space: &[(String, Distribution)],
-) -> Result<(), CallAborted> {
-    for (name, distribution) in space {
-        session.suggest(name, distribution.clone())?;
-    }
+    space: &DeclaredSpace,
+) -> Result<DrawnPoint, CallAborted> {
+    let point = session.suggest_space(space)?;
     // Without a space the caller wants the values of an enqueued trial as they are.
     match session.unused_fixed_param() {
         Some(failure) if !space.is_empty() => Err(CallAborted::Fail(failure)),
-        _ => Ok(()),
+        _ => Ok(point),
     }
 }
 

@@ -41,6 +41,16 @@ impl DataBudget {
         self.check(Limit::NameLength, code, name.chars().count(), what)
     }
 
+    /// Returns the bytes that are counted so far.
+    pub(super) fn n_bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Forgets the data that was counted since there were `bytes`.
+    pub(super) fn rewind(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
     /// Counts data that the trial leaves in the study.
     pub(super) fn add(&mut self, bytes: u64) -> Result<(), CallAborted> {
         self.replace(0, bytes)

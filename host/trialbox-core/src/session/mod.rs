@@ -12,6 +12,7 @@ mod activity;
 mod attach;
 mod bounds;
 mod context;
+mod declared;
 pub mod door;
 pub mod event;
 mod guarded;
@@ -26,6 +27,7 @@ mod write_behind;
 
 pub use aborted::CallAborted;
 pub use context::{OnDeadline, SessionLimits, TrialContext};
+pub use declared::DrawnPoint;
 
 use crate::seam::rng::{guest_seed, trial_rng};
 use crate::seam::storage::{BegunTrial, Claim, Storage, StorageError};

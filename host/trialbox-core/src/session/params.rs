@@ -21,6 +21,12 @@ pub(super) struct TrialParams {
     asked: BTreeSet<String>,
 }
 
+/// The parameters of a trial at one time.
+pub(super) struct Mark {
+    n_values: usize,
+    asked: BTreeSet<String>,
+}
+
 impl TrialParams {
     pub(super) fn new(
         rng: TrialRng,
@@ -28,6 +34,17 @@ impl TrialParams {
         values: Vec<(String, Param)>,
     ) -> Self {
         TrialParams { rng, fixed, values, joint: None, is_prepared: false, asked: BTreeSet::new() }
+    }
+
+    /// Returns the parameters that were asked for so far, for [`Self::rewind`].
+    pub(super) fn mark(&self) -> Mark {
+        Mark { n_values: self.values.len(), asked: self.asked.clone() }
+    }
+
+    /// Forgets the parameters that were suggested since the mark. The stream of random numbers goes on.
+    pub(super) fn rewind(&mut self, mark: Mark) {
+        self.values.truncate(mark.n_values);
+        self.asked = mark.asked;
     }
 
     /// Notes that the objective asks for a parameter. Returns whether it is the first time.

@@ -14,6 +14,8 @@ pub(crate) mod pruner;
 pub(crate) mod quantity;
 pub(crate) mod sampler;
 pub(crate) mod space;
+pub(crate) mod space_file;
+pub(crate) mod space_flag;
 pub(crate) mod stopping;
 pub(crate) mod storage;
 pub(crate) mod study;

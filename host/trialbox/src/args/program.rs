@@ -1,23 +1,25 @@
 //! The flags of an objective that is a program, and the command behind `--`.
 
 use crate::args::quantity::parse_duration;
-use crate::args::space::{SpaceArg, parse_space};
+use crate::args::space_file::space_of_json;
+use crate::args::space_flag::{SpaceArg, declared_space, parse_space};
 use crate::error::CommandError;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use trialbox_core::{Distribution, Json};
-use trialbox_program::{CommandLine, PythonClient, ValueSource};
+use trialbox_core::Json;
+use trialbox_core::space::declared::DeclaredSpace;
+use trialbox_program::{CommandLine, CommandLineError, PythonClient, ValueSource};
 
 /// The flags of an objective that is a program.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Program")]
 pub(crate) struct ProgramArgs {
-    /// Suggest a parameter to a program, such as 'lr=log(1e-5, 0.1)'
+    /// Suggest parameters to a program, such as 'lr=log(1e-5, 0.1)' or @space.toml
     ///
     /// Ranges: float(LOW, HIGH), log(LOW, HIGH), int(LOW, HIGH), logint(LOW, HIGH), choice(A, B, …); float and int
     /// take step=S. The value replaces {lr} in the command, and is in TRIALBOX_PARAM_LR. [default: no parameter]
-    #[arg(long, value_name = "NAME=RANGE", value_parser = parse_space)]
+    #[arg(long, value_name = "NAME=RANGE|@FILE", value_parser = parse_space)]
     space: Vec<SpaceArg>,
 
     /// Place of a program's value: protocol, last-line, pattern:REGEX or file:PATH
@@ -61,11 +63,17 @@ impl ProgramArgs {
                 "give it without `--`, so that it runs in the sandbox",
             ));
         }
-        let space = self.space.clone();
-        crate::args::param::check_unique("--space", &space)?;
+        let space = declared_space("--space", &self.space)?;
         let command = CommandLine::new(self.command.clone(), space);
         command.map(Some).map_err(|error| {
-            CommandError::usage(error.to_string(), "rename one of them in --space")
+            let help = match error {
+                CommandLineError::SameVariable { .. } => "rename one of them in --space",
+                CommandLineError::Empty => "give a program after `--`",
+                CommandLineError::InText { .. } => {
+                    "inside of a script use its variable, such as \"$TRIALBOX_PARAM_LR\""
+                }
+            };
+            CommandError::usage(error.to_string(), help)
         })
     }
 
@@ -88,17 +96,11 @@ impl ProgramArgs {
         let command =
             command.filter(|words| !words.is_empty()).ok_or_else(|| incomplete("command"))?;
         let value = provenance.get_str("value").and_then(|text| ValueSource::parse(text).ok());
-        let Some(Json::Object(members)) = provenance.get("space") else {
-            return Err(incomplete("space"));
-        };
-        let mut space = Vec::with_capacity(members.len());
-        for (name, distribution) in members {
-            let distribution = Distribution::from_json_text(&distribution.to_string());
-            space.push((name.clone(), distribution.map_err(|_| incomplete("space"))?));
-        }
+        let space = provenance.get("space").and_then(|space| space_of_json(space).ok());
+        let space = space.ok_or_else(|| incomplete("space"))?;
         Ok(ProgramArgs {
             command,
-            space,
+            space: vec![SpaceArg::Parts(space)],
             value: Some(value.ok_or_else(|| incomplete("value"))?),
             as_optuna: provenance.get("as_optuna") == Some(&Json::Bool(true)),
             ..self.clone()
@@ -107,7 +109,7 @@ impl ProgramArgs {
 
     /// Returns the files that the command names.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        match CommandLine::new(self.command.clone(), vec![]) {
+        match CommandLine::new(self.command.clone(), DeclaredSpace::default()) {
             Ok(command) => command.files(),
             Err(_) => vec![],
         }

@@ -3,27 +3,29 @@
 use trialbox_core::seam::storage::check_name;
 use trialbox_core::{Distribution, Json};
 
-/// A parameter and the values that it can take.
-pub(crate) type SpaceArg = (String, Distribution);
-
 const FORMS: &str = "float(LOW, HIGH), float(LOW, HIGH, step=S), log(LOW, HIGH), int(LOW, HIGH), \
                      int(LOW, HIGH, step=S), logint(LOW, HIGH) or choice(A, B, …)";
 
 /// Reads `NAME=RANGE`.
-pub(crate) fn parse_space(text: &str) -> Result<SpaceArg, String> {
+pub(crate) fn parse_param_range(text: &str) -> Result<(String, Distribution), String> {
     let Some((name, range)) = text.split_once('=') else {
         return Err(format!("expected NAME=RANGE such as 'lr=log(1e-5, 0.1)', found `{text}`"));
     };
     let name = name.trim();
     check_name("parameter name", name).map_err(|error| error.to_string())?;
-    let (kind, arguments) = split_call(range).ok_or_else(|| unknown_form(name, range))?;
-    let distribution = match kind {
-        "float" | "log" => float(name, arguments, kind == "log")?,
-        "int" | "logint" => int(name, arguments, kind == "logint")?,
-        "choice" => choice(name, arguments)?,
-        _ => return Err(unknown_form(name, range)),
-    };
-    Ok((name.to_owned(), distribution))
+    let range = parse_range(range).map_err(|problem| format!("parameter `{name}`: {problem}"))?;
+    Ok((name.to_owned(), range))
+}
+
+/// Reads a range such as `log(1e-5, 0.1)`.
+pub(crate) fn parse_range(range: &str) -> Result<Distribution, String> {
+    let (kind, arguments) = split_call(range).ok_or_else(|| unknown_form(range))?;
+    match kind {
+        "float" | "log" => float(arguments, kind == "log"),
+        "int" | "logint" => int(arguments, kind == "logint"),
+        "choice" => choice(arguments),
+        _ => Err(unknown_form(range)),
+    }
 }
 
 /// Splits `kind(arguments)`.
@@ -32,27 +34,27 @@ fn split_call(text: &str) -> Option<(&str, &str)> {
     Some((kind.trim(), arguments.strip_suffix(')')?))
 }
 
-fn unknown_form(name: &str, range: &str) -> String {
-    format!("parameter `{name}`: expected {FORMS}, found `{}`", range.trim())
+fn unknown_form(range: &str) -> String {
+    format!("expected {FORMS}, found `{}`", range.trim())
 }
 
-fn float(name: &str, arguments: &str, log: bool) -> Result<Distribution, String> {
-    let bounds = Bounds::<f64>::read(name, arguments)?;
+fn float(arguments: &str, log: bool) -> Result<Distribution, String> {
+    let bounds = Bounds::<f64>::read(arguments)?;
     let distribution = Distribution::float(bounds.low, bounds.high, log, bounds.step)
-        .map_err(|error| format!("parameter `{name}`: {error}"))?;
-    distribution.require_drawable().map_err(|error| format!("parameter `{name}`: {error}"))?;
+        .map_err(|error| error.to_string())?;
+    distribution.require_drawable().map_err(|error| error.to_string())?;
     Ok(distribution)
 }
 
-fn int(name: &str, arguments: &str, log: bool) -> Result<Distribution, String> {
-    let bounds = Bounds::<i64>::read(name, arguments)?;
+fn int(arguments: &str, log: bool) -> Result<Distribution, String> {
+    let bounds = Bounds::<i64>::read(arguments)?;
     Distribution::int(bounds.low, bounds.high, log, bounds.step.unwrap_or(1))
-        .map_err(|error| format!("parameter `{name}`: {error}"))
+        .map_err(|error| error.to_string())
 }
 
-fn choice(name: &str, arguments: &str) -> Result<Distribution, String> {
+fn choice(arguments: &str) -> Result<Distribution, String> {
     let choices = split_choices(arguments).iter().map(|text| json_or_text(text)).collect();
-    Distribution::categorical(choices).map_err(|error| format!("parameter `{name}`: {error}"))
+    Distribution::categorical(choices).map_err(|error| error.to_string())
 }
 
 /// The bounds of a range, and its step.
@@ -63,12 +65,10 @@ struct Bounds<T> {
 }
 
 impl<T: std::str::FromStr> Bounds<T> {
-    fn read(name: &str, arguments: &str) -> Result<Self, String> {
+    fn read(arguments: &str) -> Result<Self, String> {
         let words: Vec<&str> = arguments.split(',').map(str::trim).collect();
         let number = |text: &str| {
-            let wrong = || {
-                format!("parameter `{name}`: expected a number as bound or step, found `{text}`")
-            };
+            let wrong = || format!("expected a number as bound or step, found `{text}`");
             text.parse::<T>().map_err(|_| wrong())
         };
         match words[..] {
@@ -77,10 +77,7 @@ impl<T: std::str::FromStr> Bounds<T> {
                 let step =
                     step.strip_prefix("step").and_then(|rest| rest.trim_start().strip_prefix('='));
                 let Some(step) = step else {
-                    return Err(format!(
-                        "parameter `{name}`: expected step=S after two bounds, found `{}`",
-                        words[2]
-                    ));
+                    return Err(format!("expected step=S after two bounds, found `{}`", words[2]));
                 };
                 Ok(Bounds {
                     low: number(low)?,
@@ -88,9 +85,7 @@ impl<T: std::str::FromStr> Bounds<T> {
                     step: Some(number(step.trim())?),
                 })
             }
-            _ => Err(format!(
-                "parameter `{name}`: expected a lower and an upper bound, found `{arguments}`"
-            )),
+            _ => Err(format!("expected a lower and an upper bound, found `{arguments}`")),
         }
     }
 }
@@ -146,10 +141,10 @@ mod tests {
                 ]),
             ),
         ] {
-            let (_, found) = parse_space(text).expect(text);
+            let (_, found) = parse_param_range(text).expect(text);
             assert_eq!(found, want.expect("a range"), "{text}");
         }
-        assert_eq!(parse_space("a b = int(1, 2)").expect("a name with a space").0, "a b");
+        assert_eq!(parse_param_range("a b = int(1, 2)").expect("a name with a space").0, "a b");
     }
 
     #[test]
@@ -165,7 +160,7 @@ mod tests {
             ("x=float(0, inf)", "parameter `x`: "),
             ("k=choice()", "parameter `k`: "),
         ] {
-            let error = parse_space(text).expect_err(text);
+            let error = parse_param_range(text).expect_err(text);
             assert!(error.contains(want), "{text}: {error}");
         }
     }

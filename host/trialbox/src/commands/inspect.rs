@@ -12,8 +12,8 @@ use crate::study::probe::{Probe, probe};
 use crate::study::provenance::{git_revision, program_files};
 use crate::view::output::Output;
 use crate::view::record::{
-    ComponentRecord, DataRecord, DescriptionRecord, GitRecord, MetricRecord, ParamRecord,
-    ProgramFileRecord, ProgramRecord, Rendered, distribution, to_value,
+    ComponentRecord, DataRecord, DeclaredParamRecord, DescriptionRecord, GitRecord, MetricRecord,
+    ParamRecord, ProgramFileRecord, ProgramRecord, Rendered, distribution, to_value,
 };
 use crate::view::trial::show_duration;
 use std::path::PathBuf;
@@ -93,10 +93,17 @@ fn program_record(config: &ProgramConfig) -> ProgramRecord {
     let executable = command.executable().unwrap_or_else(|| command.program().into());
     let executable = std::path::absolute(&executable).unwrap_or(executable);
     let files = program_files(command).into_iter();
-    let params = command
-        .space()
-        .iter()
-        .map(|(name, range)| ParamRecord { name: name.clone(), distribution: distribution(range) });
+    let params = command.space().params().iter().map(|param| {
+        let when = param.when.iter().map(|condition| {
+            (condition.param.clone(), condition.values.iter().map(to_value).collect())
+        });
+        DeclaredParamRecord {
+            name: param.name.clone(),
+            distribution: distribution(&param.distribution),
+            when: when.collect(),
+        }
+    });
+    let constraints = command.space().relations().iter().map(|relation| relation.text().to_owned());
     let git = git_revision().and_then(|git| {
         let revision = git.get_str("revision")?.to_owned();
         Some(GitRecord { revision, dirty: git.get("dirty") == Some(&Json::Bool(true)) })
@@ -113,6 +120,7 @@ fn program_record(config: &ProgramConfig) -> ProgramRecord {
         value: config.value_source.text(),
         as_optuna: config.as_optuna,
         params: params.collect(),
+        constraints: constraints.collect(),
     }
 }
 
@@ -143,8 +151,16 @@ fn program_text(config: &ProgramConfig, record: &ProgramRecord) -> String {
     if record.as_optuna {
         line("optuna", "trialbox's module");
     }
-    for (name, range) in config.command.space() {
-        line("parameter", &format!("{name}: {range}"));
+    for param in config.command.space().params() {
+        let when = param.when.iter().map(|condition| {
+            let values: Vec<String> = condition.values.iter().map(ToString::to_string).collect();
+            format!(", if `{}` is {}", condition.param, values.join(" or "))
+        });
+        let when: String = when.collect();
+        line("parameter", &format!("{}: {}{when}", param.name, param.distribution));
+    }
+    for relation in config.command.space().relations() {
+        line("constraint", relation.text());
     }
     if config.command.space().is_empty() {
         text.push_str(

@@ -1,7 +1,7 @@
 //! `trialbox suggest`, `report`, `should-prune` and `result`: the calls of a trial, for programs that are scripts.
 
 use crate::args::param::parse_param;
-use crate::args::space::{SpaceArg, parse_space};
+use crate::args::space::parse_param_range;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::Output;
@@ -21,8 +21,8 @@ Examples, in a script that `trialbox run -- ./train.sh` starts:
 #[command(after_help = SUGGEST_EXAMPLES)]
 pub(crate) struct SuggestArgs {
     /// The parameter and its range, as in `trialbox run --space`
-    #[arg(value_name = "NAME=RANGE", value_parser = parse_space)]
-    parameter: SpaceArg,
+    #[arg(value_name = "NAME=RANGE", value_parser = parse_param_range)]
+    parameter: (String, Distribution),
 }
 
 const REPORT_EXAMPLES: &str = "\

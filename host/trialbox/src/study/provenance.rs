@@ -2,16 +2,17 @@
 //! versions, limits, grants and machine. The job and the process are in the owner's token.
 
 use crate::args::objective::ObjectivePlan;
+use crate::args::space_file::space_to_json;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use trialbox_core::Json;
 use trialbox_core::session::door::Loaded;
 use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::{PROGRAM, RESUMED_FROM};
-use trialbox_core::{Distribution, Json};
 use trialbox_files::Folder;
 use trialbox_program::{CommandLine, ProgramConfig};
 use trialbox_runtime::{Grant, WASMTIME_VERSION};
@@ -60,7 +61,7 @@ fn of_program<'a>(
     let members = [
         ("module", Json::from(PROGRAM)),
         ("command", Json::Array(command.words_text().into_iter().map(Json::from).collect())),
-        ("space", space_json(command.space())),
+        ("space", space_to_json(command.space())),
         ("value", Json::from(config.value_source.text())),
         ("as_optuna", Json::Bool(config.as_optuna)),
         ("files", Json::Array(program_files(command).into_iter().map(file_json).collect())),
@@ -100,14 +101,6 @@ pub(crate) fn program_files(command: &CommandLine) -> Vec<ProgramFile> {
 fn file_json(file: ProgramFile) -> Json {
     let sha256 = file.sha256.map_or(Json::Null, Json::from);
     Json::object([("path", Json::from(file.path)), ("sha256", sha256)])
-}
-
-/// Returns the parameters of a command, each with its distribution in Optuna's form.
-fn space_json(space: &[(String, Distribution)]) -> Json {
-    let members = space.iter().map(|(name, distribution)| {
-        (name.clone(), Json::parse(&distribution.to_json_text()).unwrap_or(Json::Null))
-    });
-    Json::Object(members.collect())
 }
 
 fn sha256_of(path: &Path) -> Option<String> {

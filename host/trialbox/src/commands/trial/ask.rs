@@ -1,6 +1,7 @@
 //! `trialbox trial ask`: takes a trial whose objective runs outside the sandbox.
 
 use crate::args::quantity::parse_grace;
+use crate::args::space_flag::{SpaceArg, declared_space, parse_space};
 use crate::args::stopping::StoppingArgs;
 use crate::args::storage::StudyArgs;
 use crate::args::study::StudySettingArgs;
@@ -17,23 +18,30 @@ use crate::view::record::{self, params};
 use std::time::Duration;
 use trialbox_core::run::ask_tell::{Asked, MayAsk, ask, may_ask};
 use trialbox_core::seam::pruner::NopPruner;
-use trialbox_core::seam::storage::{
-    BeginTrial, Claim, Ending, Outcome, RetryPolicy, TrialBatch, check_name,
-};
+use trialbox_core::seam::storage::{BeginTrial, Claim, Ending, Outcome, RetryPolicy, TrialBatch};
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::space::declared::DeclaredSpace;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::stopping::StopReason;
 use trialbox_core::value::text::{counted, plural};
-use trialbox_core::{Clock as _, Distribution, Json, Storage, StudyRecord};
+use trialbox_core::{Clock as _, Json, Storage, StudyRecord, TrialNumber};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArgs {
     #[command(flatten)]
     study: StudyArgs,
 
-    /// The parameters to suggest: a JSON object of distributions, as Optuna's command line takes it
-    #[arg(long, value_name = "JSON", default_value = "{}", value_parser = parse_search_space)]
-    search_space: SpaceArg,
+    /// The parameters to suggest: 'lr=log(1e-5, 0.1)', a file such as @space.toml, or JSON
+    ///
+    /// JSON is an object of distributions, as Optuna's command line takes it. Ranges are those of `trialbox run
+    /// --space`. [default: those of an enqueued trial]
+    #[arg(
+        long,
+        visible_alias = "space",
+        value_name = "NAME=RANGE|@FILE|JSON",
+        value_parser = parse_space
+    )]
+    search_space: Vec<SpaceArg>,
 
     #[command(flatten)]
     stopping: StoppingArgs,
@@ -67,22 +75,10 @@ pub(crate) struct AskArgs {
     grace: Duration,
 }
 
-/// Parameters in the order given.
-#[derive(Debug, Clone)]
-struct SpaceArg(Vec<(String, Distribution)>);
-
 impl AskArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
         // Before a trial is started for it.
-        for (name, distribution) in &self.search_space.0 {
-            check_name("parameter name", name)?;
-            if let Err(error) = distribution.require_suggestible() {
-                return Err(CommandError::usage(
-                    format!("parameter `{name}` of --search-space: {error}"),
-                    "give a range from which a value can be drawn",
-                ));
-            }
-        }
+        let space = declared_space("--search-space", &self.search_space)?;
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
@@ -95,15 +91,24 @@ impl AskArgs {
         recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let (sampler, clock) = (settings.sampler.build(), SystemClock::new());
         let (storage, budgets) = (storage.as_mut(), &settings.budgets);
-        let (space, is_lenient) = (&self.search_space.0, self.lenient);
-        let asked = match may_ask(&study, budgets, sampler.as_ref(), storage, &clock)? {
-            MayAsk::Yes => begin(storage, &study, &settings, owner, space, is_lenient)?,
-            MayAsk::Complete(reason) => Err(stop_text(&reason, &name)),
-            MayAsk::EveryPointTaken { n_running } => Err(format!(
-                "study `{name}` has no untried point, and {} {} running; `trialbox reap` requeues a lost one",
-                counted(n_running, "trial"),
-                plural(n_running, "is", "are")
-            )),
+        let asked = loop {
+            let begun = match may_ask(&study, budgets, sampler.as_ref(), storage, &clock)? {
+                MayAsk::Yes => begin(storage, &study, &settings, &owner, &space, self.lenient)?,
+                MayAsk::Complete(reason) => Begun::None(stop_text(&reason, &name)),
+                MayAsk::EveryPointTaken { n_running } => Begun::None(format!(
+                    "study `{name}` has no untried point, and {} {} running; `trialbox reap` requeues a lost one",
+                    counted(n_running, "trial"),
+                    plural(n_running, "is", "are")
+                )),
+            };
+            match begun {
+                Begun::Trial(claim, asked) => break Ok((claim, asked)),
+                Begun::None(reason) => break Err(reason),
+                // A finite search visits each of its points.
+                Begun::Excluded { number, reason } => {
+                    output.note(&format!("trial {number} is PRUNED: {reason}"));
+                }
+            }
         };
         match asked {
             Ok((claim, asked)) => {
@@ -119,15 +124,27 @@ impl AskArgs {
     }
 }
 
-/// Starts a trial and suggests its parameters; the inner error is the reason why the study takes no trial, in words.
+/// The result of an attempt to start a trial.
+enum Begun {
+    Trial(Claim, record::Asked),
+    /// A constraint excluded the trial's point.
+    Excluded {
+        number: TrialNumber,
+        reason: String,
+    },
+    /// The study takes no trial, for this reason.
+    None(String),
+}
+
+/// Starts a trial and suggests its parameters.
 fn begin(
     storage: &mut dyn Storage,
     study: &StudyRecord,
     settings: &Settings,
-    owner: Json,
-    space: &[(String, Distribution)],
+    owner: &Json,
+    space: &DeclaredSpace,
     is_lenient: bool,
-) -> Result<Result<(Claim, record::Asked), String>, CommandError> {
+) -> Result<Begun, CommandError> {
     let clock = SystemClock::new();
     let sampler = settings.sampler.build();
     let context = TrialContext {
@@ -143,7 +160,7 @@ fn begin(
         provenance: &[],
     };
     let request = BeginTrial {
-        owner,
+        owner: owner.clone(),
         has_heartbeat: false,
         max_trials: settings.budgets.max_trials,
         at: clock.utc_now(),
@@ -155,13 +172,15 @@ fn begin(
                 params: params(&suggested),
                 owner: claim.owner.get("uuid").and_then(Json::as_str).map(str::to_owned),
             };
-            Ok(Ok((claim, asked)))
+            Ok(Begun::Trial(claim, asked))
         }
+        Asked::Excluded { number, reason } => Ok(Begun::Excluded { number, reason }),
         Asked::BudgetReached { n_trials } => {
             let max_trials = settings.budgets.max_trials.unwrap_or(n_trials);
-            Ok(Err(stop_text(&StopReason::BudgetReached { n_trials, max_trials }, &study.name)))
+            let reason = StopReason::BudgetReached { n_trials, max_trials };
+            Ok(Begun::None(stop_text(&reason, &study.name)))
         }
-        Asked::Stopped(stop) => Ok(Err(stop_text(&StopReason::Stopped(stop), &study.name))),
+        Asked::Stopped(stop) => Ok(Begun::None(stop_text(&StopReason::Stopped(stop), &study.name))),
         Asked::Refused { number, failure } => Err(CommandError::usage(
             format!("{}; trial {number} is FAIL", failure_message(&failure)),
             "change --search-space, or choose another study",
@@ -189,20 +208,4 @@ fn give_back(
     );
     output.note(&format!("trial {} was given back; {requeued}", claim.number));
     Ok(())
-}
-
-fn parse_search_space(text: &str) -> Result<SpaceArg, String> {
-    let wanted =
-        "write {\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}";
-    let json = Json::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
-    let Json::Object(members) = json else {
-        return Err(format!("expected a JSON object as search space; {wanted}"));
-    };
-    let mut space = Vec::with_capacity(members.len());
-    for (name, distribution) in members {
-        let distribution = Distribution::from_json_text(&distribution.to_string())
-            .map_err(|error| format!("parameter `{name}`: {error}"))?;
-        space.push((name, distribution));
-    }
-    Ok(SpaceArg(space))
 }

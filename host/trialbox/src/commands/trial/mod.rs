@@ -67,11 +67,12 @@ Examples:
 
 const ASK_EXAMPLES: &str = "\
 Examples:
-  trialbox trial ask --search-space '{\"lr\": {\"type\": \"float\", \"low\": 1e-5, \"high\": 0.1, \"log\": true}}'
+  trialbox trial ask --search-space 'lr=log(1e-5, 0.1)' --search-space 'layers=int(1, 4)'
+  trialbox trial ask --search-space @space.toml
 
   In an array job, with any program that prints its result:
     asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ \\
-        --search-space \"$(cat space.json)\") || exit
+        --search-space @space.toml) || exit
     [ -n \"$asked\" ] || exit 0                # the study is complete
     number=$(jq .number <<< \"$asked\"); owner=$(jq -r .owner <<< \"$asked\")
     if value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")

@@ -23,8 +23,9 @@ pub(crate) use finding::{
 };
 pub(crate) use lost::{ClaimLost, ReapSummary, SpooledResultRecord, TrialLost};
 pub(crate) use objective::{
-    CallDifference, CheckRecord, ComponentRecord, DataRecord, DescriptionRecord, DifferenceRecord,
-    GitRecord, MetricRecord, ParamRecord, ProgramFileRecord, ProgramRecord, ReplayRecord,
+    CallDifference, CheckRecord, ComponentRecord, DataRecord, DeclaredParamRecord,
+    DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
+    ProgramRecord, ReplayRecord,
 };
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,

@@ -66,7 +66,21 @@ pub(crate) struct ProgramRecord {
     /// True if `import optuna` finds trialbox's module.
     pub(crate) as_optuna: bool,
     /// The parameters of `--space`. The program may ask for more while it runs.
-    pub(crate) params: Vec<ParamRecord>,
+    pub(crate) params: Vec<DeclaredParamRecord>,
+    /// The constraints between the parameters.
+    pub(crate) constraints: Vec<String>,
+}
+
+/// A parameter of `--space`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct DeclaredParamRecord {
+    /// The parameter's name.
+    pub(crate) name: String,
+    /// The range or the choices, in Optuna's form.
+    pub(crate) distribution: Value,
+    /// The values that other parameters must have for a trial to have this one.
+    pub(crate) when: BTreeMap<String, Vec<Value>>,
 }
 
 /// A file that a command names.
