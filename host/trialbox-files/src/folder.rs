@@ -426,18 +426,6 @@ impl Folder {
         Ok(())
     }
 
-    /// Checks that a regular file stands under a name, or nothing, without opening it.
-    ///
-    /// # Errors
-    /// [`FileError::WrongKind`] for anything else, also for a link.
-    pub fn check_regular(&self, name: &OsStr) -> Result<(), FileError> {
-        let expected = FileKind::Regular;
-        match rustix::fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| kind_of(&stat)) {
-            Ok(FileKind::Regular) | Err(_) => Ok(()),
-            Ok(found) => Err(FileError::WrongKind { path: self.path.join(name), expected, found }),
-        }
-    }
-
     /// Checks that a file may take the place of what stands under a name: a file, a link, or nothing.
     pub(crate) fn check_replaceable(&self, name: &OsStr) -> Result<(), FileError> {
         let expected = FileKind::Regular;

@@ -25,7 +25,7 @@ pub use error::FileError;
 pub use folder::{Aside, Folder};
 pub use kind::FileKind;
 pub use named::{
-    check_named, create_folders, create_named, open_named, read_named, remove_named_tree,
-    write_named, write_to_device,
+    check_named, check_regular, create_folders, create_named, open_named, read_named,
+    remove_named_tree, write_named, write_to_device,
 };
 pub use way::{Identity, Way};

@@ -32,6 +32,18 @@ pub fn check_named(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Checks that a regular file stands under a path, or nothing, without opening it. A link at its end is neither.
+///
+/// # Errors
+/// [`FileError::WrongKind`] for anything else.
+pub fn check_regular(path: &Path) -> Result<(), FileError> {
+    let expected = FileKind::Regular;
+    match rustix::fs::lstat(path).map(|stat| kind_of(&stat)) {
+        Ok(FileKind::Regular) | Err(_) => Ok(()),
+        Ok(found) => Err(FileError::WrongKind { path: path.to_owned(), expected, found }),
+    }
+}
+
 /// Reads a regular file of at most `limit` bytes that the user named.
 ///
 /// # Errors

@@ -5,7 +5,6 @@ use crate::{MemoryStorage, SqliteStorage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use trialbox_core::seam::storage::Remedy;
 use trialbox_core::{Storage, StorageError};
 
 /// Options for opening a storage.
@@ -143,13 +142,7 @@ impl Location {
     pub fn open(&self, options: &Options) -> Result<Box<dyn Storage>, StorageError> {
         match self {
             Location::Memory => Ok(Box::new(MemoryStorage::new())),
-            Location::File(path) => {
-                crate::neighbours::check(path).map_err(|error| StorageError::WrongDatabase {
-                    problem: error.to_string(),
-                    help: Remedy::OtherFile,
-                })?;
-                Ok(Box::new(SqliteStorage::open(path, options)?))
-            }
+            Location::File(path) => Ok(Box::new(SqliteStorage::open(path, options)?)),
         }
     }
 

@@ -4,7 +4,10 @@
 mod common;
 
 use rusqlite::Connection;
+use rustix::fs::{FileType, Mode};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Ending, Outcome, Reader as _, Remedy, Studies as _, TrialBatch,
@@ -99,6 +102,102 @@ fn a_database_of_another_program_is_that_first_of_all() {
 }
 
 type Deed = fn(&Path);
+
+/// What can stand in the place of a file of SQLite's.
+const PLANTS: [(&str, Deed); 4] = [
+    ("a named pipe", |path| {
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, mode, 0).unwrap();
+    }),
+    ("a directory", |path| std::fs::create_dir(path).unwrap()),
+    ("a symbolic link", |path| std::os::unix::fs::symlink("elsewhere", path).unwrap()),
+    ("a socket", |path| {
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Socket, mode, 0).unwrap();
+    }),
+];
+
+fn remove(path: &Path) {
+    if path.symlink_metadata().unwrap().is_dir() {
+        std::fs::remove_dir(path).unwrap();
+    } else {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+/// Runs a test that would wait for a FIFO forever if it failed.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        sender.send(()).unwrap();
+    });
+    match receiver.recv_timeout(Duration::from_secs(300)) {
+        Err(RecvTimeoutError::Timeout) => panic!("it hangs"),
+        // The thread has ended, with a panic if nothing was sent.
+        _ => thread.join().unwrap(),
+    }
+}
+
+#[test]
+fn what_appears_beside_a_database_during_a_run_is_named_by_the_next_transaction() {
+    in_time(|| {
+        for (index, mode) in MODES.into_iter().enumerate() {
+            let path = fresh(&format!("beside-{index}"));
+            let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+            let id = study(&mut storage);
+            let begun = begin(&mut storage, id).unwrap();
+            for ending in ["-journal", "-wal", "-shm"] {
+                let neighbour = path.with_extension(format!("db{ending}"));
+                for (what, plant) in PLANTS {
+                    let _ = std::fs::remove_file(&neighbour);
+                    plant(&neighbour);
+                    for error in [
+                        storage.trials(id).unwrap_err(),
+                        finish(&mut storage, &begun).unwrap_err(),
+                        SqliteStorage::open(&path, &options(mode)).unwrap_err(),
+                    ] {
+                        let StorageError::Backend { source, .. } = error else { panic!("{error:?}") };
+                        let want = format!("study.db{ending}`: expected a regular file, found {what}");
+                        assert!(source.to_string().contains(&want), "{source}");
+                    }
+                    remove(&neighbour);
+                }
+            }
+            finish(&mut storage, &begun).unwrap();
+            assert_eq!(storage.trials(id).unwrap()[0].values, [1.0]);
+        }
+    });
+}
+
+#[test]
+fn a_database_that_was_renamed_away_takes_no_transaction_until_it_is_back() {
+    for (index, mode) in MODES.into_iter().enumerate() {
+        let path = fresh(&format!("away-{index}"));
+        let away = path.with_extension("away");
+        let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+        let id = study(&mut storage);
+        let begun = begin(&mut storage, id).unwrap();
+        std::fs::rename(&path, &away).unwrap();
+        storage.trials(id).unwrap_err();
+        finish(&mut storage, &begun).unwrap_err();
+        // Another database in its place: its study of the same name and number is another one.
+        std::fs::copy(&away, &path).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        if mode == LockMode::Sqlite {
+            for error in
+                [storage.trials(id).unwrap_err(), finish(&mut storage, &begun).unwrap_err()]
+            {
+                let StorageError::Backend { source, .. } = error else { panic!("{error:?}") };
+                assert!(source.to_string().contains("was deleted or replaced"), "{source}");
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), before);
+        }
+        std::fs::rename(&away, &path).unwrap();
+        finish(&mut storage, &begun).unwrap();
+        assert_eq!(storage.trials(id).unwrap()[0].values, [1.0]);
+    }
+}
 
 #[test]
 fn a_file_that_vanishes_during_a_run_takes_no_result() {

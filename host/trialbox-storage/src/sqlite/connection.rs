@@ -5,11 +5,12 @@ use crate::location::{Create, Options};
 use crate::lock::file::{HeldLock, LockFile, with_suffix};
 use crate::lock::text::LockError;
 use crate::lock::wait::{LockWait, holder_of};
+use crate::neighbours::Neighbours;
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
 use crate::sqlite::errors::{
-    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, missing,
-    not_a_database, not_optunas,
+    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, in_the_way, missing,
+    not_a_database, not_a_file, not_optunas,
 };
 use crate::sqlite::exclusion::{Exclusion, is_on_network, lock_file_of};
 use crate::sqlite::identity::{Identity, Lost};
@@ -30,6 +31,7 @@ pub(crate) struct Database {
     path: PathBuf,
     url: String,
     options: Options,
+    neighbours: Neighbours,
     access: Access,
     /// True if other machines may have the database open.
     is_shared: bool,
@@ -66,6 +68,7 @@ impl Database {
     /// Opens a database, or creates it if the options allow that.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let url = format!("sqlite:///{}", path.display());
+        trialbox_files::check_named(path).map_err(|error| not_a_file(&error))?;
         if !path.try_exists().map_err(|error| cannot_look(path, error))? {
             if options.create == Create::Never {
                 return Err(missing(path));
@@ -74,6 +77,9 @@ impl Database {
         }
         // All processes must find the same lock file beside the database, whichever symbolic link they follow.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
+        let neighbours = Neighbours::of(&path);
+        let action = format!("open the database `{}`", shown.display());
+        neighbours.check().map_err(|error| in_the_way(&action, error))?;
         let is_shared = is_on_network(&path);
         let access = match lock_file_of(&path, options, is_shared)? {
             None => {
@@ -89,7 +95,7 @@ impl Database {
             }
             Some(lock) => Access::Reopened(lock),
         };
-        let mut database = Database { path, url, options: options.clone(), access, is_shared };
+        let mut database = Database { path, url, options: options.clone(), neighbours, access, is_shared };
         database.check_version(shown)?;
         Ok(database)
     }
@@ -218,6 +224,8 @@ impl Database {
     ) -> Result<T, TxError> {
         match &mut self.access {
             Access::Kept(kept) => {
+                kept.identity.check_names().map_err(|lost| file_lost(action, lost))?;
+                self.neighbours.check().map_err(|error| in_the_way(action, error))?;
                 limit_work(&mut kept.connection, &self.options)?;
                 body(&kept.connection, &mut kept.identity, &Exclusion::Sqlite(&self.path))
             }
@@ -227,6 +235,7 @@ impl Database {
                 if self.is_shared {
                     refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
                 }
+                self.neighbours.check().map_err(|error| in_the_way(action, error))?;
                 let connection = open(&self.path, open::Access::Write, &self.options)?;
                 let mut identity =
                     Identity::of(&self.path).map_err(|error| cannot_look(&self.path, error))?;

@@ -4,6 +4,7 @@ use rusqlite::{ErrorCode, Params, Statement};
 use std::path::{Path, PathBuf};
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
+use trialbox_files::FileError;
 
 /// An error inside a transaction.
 #[derive(Debug)]
@@ -80,6 +81,21 @@ pub(crate) fn cannot_look(path: &Path, error: std::io::Error) -> StorageError {
     StorageError::Backend {
         action: format!("open the database `{}`", path.display()),
         help: Some(advice("check the path, and that the file and its folder can be read")),
+        source: Box::new(error),
+    }
+}
+
+/// Returns the error of a path at which no database can be.
+pub(crate) fn not_a_file(error: &FileError) -> StorageError {
+    StorageError::WrongDatabase { problem: error.to_string(), help: Remedy::OtherFile }
+}
+
+/// Returns the error of an action that something keeps from starting: it stands where SQLite keeps a file beside the
+/// database. That may pass, and a result is kept until then.
+pub(crate) fn in_the_way(action: &str, error: FileError) -> StorageError {
+    StorageError::Backend {
+        action: action.to_owned(),
+        help: Some(advice("SQLite keeps a file of this name beside the database: move away what is there")),
         source: Box::new(error),
     }
 }

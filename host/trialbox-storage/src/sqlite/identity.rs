@@ -29,10 +29,10 @@ struct FileId {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Lost {
     /// Another file has the name, or none.
-    #[error("`{0}` was deleted or replaced while this process had it open: the change is lost")]
+    #[error("`{0}` was deleted or replaced while this process had it open")]
     Replaced(PathBuf),
     /// The file has no header any more.
-    #[error("`{0}` was emptied while this process had it open: the change is lost")]
+    #[error("`{0}` was emptied while this process had it open")]
     Emptied(PathBuf),
     /// The file could not be examined.
     #[error("cannot examine `{0}`: {1}")]
@@ -45,6 +45,19 @@ impl Identity {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let (database, _) = file_id(path)?;
         Ok(Identity { path: path.to_owned(), database, log: None })
+    }
+
+    /// Checks before a transaction that no other file has taken a name. SQLite would go on in the file that has lost its
+    /// name, with a journal beside the other one.
+    pub(crate) fn check_names(&self) -> Result<(), Lost> {
+        require_same(&self.path, self.database)?;
+        let Some(known) = self.log else { return Ok(()) };
+        let log = with_suffix(&self.path, "-wal");
+        match file_id(&log) {
+            Ok((found, _)) if found != known => Err(Lost::Replaced(log)),
+            // A log that is missing is found missing after the commit, if SQLite writes to one then.
+            _ => Ok(()),
+        }
     }
 
     /// Checks after a commit that the files still have their names.
