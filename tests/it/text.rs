@@ -82,11 +82,29 @@ fn no_command_shows_what_a_terminal_would_obey_or_a_line_that_others_wrote() {
         &["reap", "--dry-run"],
         &["doctor"],
         &["study", "list", "--storage", HOSTILE],
+        // Errors of the parser, which quote what they do not know.
+        &[HOSTILE],
+        &["study", HOSTILE],
+        &["study", "show", "--storage", "study.db", HOSTILE, HOSTILE],
+        &["run", &quadratic, &format!("--{HOSTILE}")],
+        &["run", &quadratic, "--max-trials", HOSTILE],
+        &["run", &quadratic, &format!("--dir={HOSTILE}")],
+        &["run", &quadratic, &format!("--limit={HOSTILE}")],
+        &["run", &quadratic, &format!("--sampler={HOSTILE}")],
         &["study", "rename", HOSTILE, "plain"],
         &["study", "delete", "plain", "--force"],
     ];
     for command in commands {
         check(command, &scene.trialbox(command));
+    }
+    for name in ["STORAGE", "STUDY_NAME", "SPOOL_DIR", "CACHE_DIR", "CHECKPOINT_DIR"] {
+        let name = format!("TRIALBOX_{name}");
+        for arguments in [&["run", &quadratic][..], &["study", "show", "--no-such-flag"]] {
+            let mut command = scene.command(arguments);
+            // A path that exists nowhere, so that none is made of it.
+            let ran = command.env(&name, format!("/missing/{HOSTILE}")).output().unwrap().into();
+            check(&[&name, arguments[0]], &ran);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use std::fmt;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
-use trialbox_core::value::text::{one_line, shorten};
+use trialbox_core::value::text::{one_line, shorten, visible};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -103,11 +103,24 @@ impl Cli {
     /// # Errors
     /// A usage error, or the help or the version that was asked for.
     pub(crate) fn read(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        let given: Vec<OsString> = arguments.iter().skip(1).cloned().collect();
+        let shown: Vec<OsString> = arguments.iter().map(visible_argument).collect();
+        let error = match Self::parse(arguments) {
+            Err(error) if error.use_stderr() => error,
+            other => return other,
+        };
+        // The message quotes arguments, or parts of them: the same mistake is made with text that is harmless.
+        match Self::parse(shown.clone()) {
+            Err(again) if again.kind() == error.kind() && environment_is_harmless() => {
+                Err(explain(again, &shown[1..]))
+            }
+            _ => Err(on_one_line(&error)),
+        }
+    }
+
+    fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
         with_negative_numbers(Cli::command())
             .try_get_matches_from(arguments)
             .and_then(|matches| Cli::from_arg_matches(&matches))
-            .map_err(|error| explain(error, &given))
     }
 
     /// Runs the command and reports its error.
@@ -139,6 +152,28 @@ impl Cli {
             Err(reason) => exit.worst(reason.report()),
         }
     }
+}
+
+/// Returns an argument as a message may quote it.
+fn visible_argument(argument: &OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) => visible(text).into_owned().into(),
+        None => argument.clone(),
+    }
+}
+
+/// Returns whether the parser may quote the variables that it reads values from.
+fn environment_is_harmless() -> bool {
+    let is_ours = |name: &OsString| name.as_encoded_bytes().starts_with(b"TRIALBOX_");
+    let mut ours = std::env::vars_os().filter(|(name, _)| is_ours(name));
+    ours.all(|(_, value)| value.to_str().is_none_or(|value| visible(value) == value))
+}
+
+/// Returns an error of the parser without its layout, so that no line of it is that of a quoted text.
+fn on_one_line(error: &clap::Error) -> clap::Error {
+    let text = error.to_string();
+    let text = text.trim_end().strip_prefix("error: ").unwrap_or(&text);
+    clap::Error::raw(error.kind(), one_line(text) + "\n")
 }
 
 /// The most characters of a field in a log line: a path fits, a guest's name of a mebibyte does not.
@@ -187,6 +222,7 @@ fn version() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trialbox_core::value::text::is_harmless;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -271,6 +307,40 @@ mod tests {
             }
         }
         assert!(tried > 50, "{tried}");
+    }
+
+    #[test]
+    fn no_error_of_the_parser_repeats_what_a_terminal_obeys_or_begins_a_line_with_it() {
+        const HOSTILE: &str = "1\nerror: forged\r\u{1b}[31m\u{9b}2J\u{202e}\u{200b}";
+        let check = |arguments: &[String]| -> bool {
+            let Err(error) = Cli::read(arguments.iter().map(OsString::from).collect()) else {
+                return false;
+            };
+            // With the colours of the parser: the bold ones are its own.
+            let text = error.render().ansi().to_string().replace("\u{1b}[", "");
+            assert!(text.chars().all(is_harmless), "{arguments:?}: {text:?}");
+            let is_forged = text.lines().any(|line| line.trim_start().starts_with("error: forged"));
+            assert!(!is_forged, "{arguments:?}: {text}");
+            true
+        };
+        let (mut tried, command) = (0, Cli::command());
+        for words in words(&command) {
+            let found = words.iter().skip(1).fold(&command, |command, word| {
+                command.find_subcommand(word).expect("it was listed")
+            });
+            let with = |more: &[&str]| -> Vec<String> {
+                words.iter().cloned().chain(more.iter().map(ToString::to_string)).collect()
+            };
+            tried += usize::from(check(&with(&[&format!("--{HOSTILE}")])));
+            tried += usize::from(check(&with(&[HOSTILE, HOSTILE, HOSTILE])));
+            for arg in found.get_arguments() {
+                let Some(long) = arg.get_long() else { continue };
+                tried += usize::from(check(&with(&[&format!("--{long}={HOSTILE}")])));
+                tried += usize::from(check(&with(&[&format!("--{long}"), HOSTILE])));
+                tried += usize::from(check(&with(&[&format!("--{long}={HOSTILE}::{HOSTILE}={HOSTILE}")])));
+            }
+        }
+        assert!(tried > 300, "{tried}");
     }
 
     #[test]

@@ -61,6 +61,23 @@ pub fn one_line(text: &str) -> String {
     clean(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
+/// Returns a text on one line in which all is visible: what is not harmless, line breaks and tabs are escaped.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let is_visible = |c: char| is_harmless(c) && c != '\n' && c != '\t';
+    if text.chars().all(is_visible) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' | '\r' => escaped.extend(c.escape_default()),
+            c if is_visible(c) => escaped.push(c),
+            c => escaped.extend(c.escape_unicode()),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Returns the beginning of a text, followed by `…` if it is longer.
 pub fn shorten(text: &str, max_chars: usize) -> String {
     let mut short: String = text.chars().take(max_chars).collect();
@@ -138,6 +155,12 @@ mod tests {
         assert_eq!(counted(1, "task"), "1 task");
         assert_eq!(counted(2, "task"), "2 tasks");
         assert_eq!([0, 1, 2].map(|n| plural(n, "is", "are")), ["are", "is", "are"]);
+    }
+
+    #[test]
+    fn what_is_not_seen_is_escaped() {
+        assert!(matches!(visible("plain — é"), Cow::Borrowed("plain — é")));
+        assert_eq!(visible("a\nb\tc\r\u{1b}[31m\u{202e}"), "a\\nb\\tc\\r\\u{1b}[31m\\u{202e}");
     }
 
     #[test]
