@@ -1,6 +1,8 @@
 //! What a failed trial says, in text, in JSON and in the database.
 
 use crate::hostile;
+#[cfg(feature = "failpoints")]
+use crate::scene::Ran;
 use crate::scene::{Scene, guest};
 use crate::scripted::objective_of;
 use serde_json::json;
@@ -75,4 +77,42 @@ fn a_failure_without_names_has_no_backtrace() {
     std::fs::write(scene.path("nameless.wasm"), nameless).unwrap();
     let ran = scene.trialbox(&["run", "nameless.wasm", "--format", "json"]);
     assert_eq!(ran.json()[0]["failure"]["backtrace"], json!([]));
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_bug_in_the_sampler_fails_one_trial_and_the_others_of_the_process_finish() {
+    for point in ["sampler.before_trial", "sampler.space", "sampler.draw"] {
+        let scene = Scene::new("failures-sampler");
+        let run = ["run", &guest("quadratic"), "--study-name", "s", "--sampler", "random"];
+        let run = [&run[..], &["--jobs", "2", "-n", "6", "--format", "json"]].concat();
+        let mut command = scene.command(&run);
+        let ran: Ran =
+            command.env("TRIALBOX_FAILPOINTS", format!("{point}=panic@3")).output().unwrap().into();
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let trials = scene.json(&["study", "trials"]);
+        let (failed, finished): (Vec<_>, Vec<_>) =
+            trials.iter().partition(|trial| trial["state"] == "FAIL");
+        assert_eq!((failed.len(), finished.len()), (1, 5), "{point}: {trials:?}");
+        assert!(finished.iter().all(|trial| trial["state"] == "COMPLETE"), "{trials:?}");
+        let failure = &failed[0]["failure"];
+        assert_eq!(failure["code"], "E-HOST");
+        let want = format!("the sampler panicked, which is a bug of trialbox: failpoint {point}");
+        assert_eq!(failure["message"], want);
+    }
+}
+
+#[cfg(feature = "failpoints")]
+#[test]
+fn a_bug_in_the_sampler_before_a_trial_ends_the_command_and_leaves_no_trial_running() {
+    let scene = Scene::new("failures-exhausted");
+    let run = ["run", &guest("quadratic"), "--study-name", "s", "--sampler", "brute-force"];
+    let run = [&run[..], &["--fix", "x=2", "--jobs", "2", "-n", "6"]].concat();
+    let mut command = scene.command(&run);
+    let ran: Ran =
+        command.env("TRIALBOX_FAILPOINTS", "sampler.exhausted=panic@3").output().unwrap().into();
+    ran.assert_error(70, &["error[E-HOST]: the sampler panicked", "please report this"]);
+    let trials = scene.json(&["study", "trials"]);
+    assert!(trials.iter().all(|trial| trial["state"] != "RUNNING"), "{trials:?}");
+    assert!(trials.len() < 6, "{trials:?}");
 }

@@ -4,11 +4,14 @@
 use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use trialbox_core::run::next::{Next, NextTrial, ProcessBounds, Step, next, run_next};
+use trialbox_core::run::ask_tell::may_ask;
+use trialbox_core::run::next::{Next, NextError, NextTrial, ProcessBounds, Step, next, run_next};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
-use trialbox_core::seam::storage::{EnqueueTrial, Studies as _, StudyAttrs, Trials as _};
+use trialbox_core::seam::storage::{
+    EnqueueTrial, Reader as _, Studies as _, StudyAttrs, Trials as _,
+};
 use trialbox_core::session::OnDeadline;
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::{SessionLimits, TrialContext, TrialSession};
@@ -186,6 +189,40 @@ fn reasons_are_named_in_their_order() {
     scene.check(StopReason::Patience { n_trials: 2, best: Some((number, 0.0)) });
     scene.budgets.rules.clear();
     scene.check(StopReason::SearchExhausted);
+}
+
+/// A finite search with a bug.
+struct Broken;
+
+impl Sampler for Broken {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
+    fn sample_independent(&self, _: &Ask, _: &str, _: &Distribution, _: &mut TrialRng) -> f64 {
+        0.0
+    }
+
+    fn is_finite(&self) -> bool {
+        true
+    }
+
+    fn is_exhausted(&self, _: &History) -> bool {
+        panic!("no such point")
+    }
+}
+
+#[test]
+fn a_panic_of_the_sampler_before_a_trial_is_an_error_and_starts_none() {
+    let Scene { mut storage, study, budgets, bounds, .. } = Scene::new(1);
+    let before = storage.trials(study.id).unwrap();
+    let want = "the sampler panicked, which is a bug of trialbox: no such point";
+    let asked = may_ask(&study, &budgets, &Broken, &mut storage, &StoppedClock).unwrap_err();
+    assert_eq!(asked.to_string(), want);
+    let started =
+        next(&study, &budgets, &bounds, &Broken, &mut storage, &StoppedClock).unwrap_err();
+    assert!(matches!(started, NextError::Host(_)), "{started}");
+    assert_eq!(storage.trials(study.id).unwrap(), before);
 }
 
 #[test]

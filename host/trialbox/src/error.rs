@@ -7,8 +7,11 @@ use std::io::ErrorKind;
 use trialbox_core::StorageError;
 use trialbox_core::run::RunError;
 use trialbox_core::run::ask_tell::TellError;
+use trialbox_core::run::next::NextError;
+use trialbox_core::seam::guarded::HostPanic;
 use trialbox_core::seam::storage::Remedy;
 use trialbox_core::session::door::{Rejection, RejectionCode};
+use trialbox_core::study::failure::FailureCode;
 use trialbox_core::value::text::mark_lines;
 
 /// A command that could not do its work.
@@ -144,6 +147,27 @@ impl From<RunError> for CommandError {
         };
         let help = storage_help(source);
         CommandError { exit: ExitCode::Storage, code: Some("E-STORAGE"), error: error.into(), help }
+    }
+}
+
+impl From<NextError> for CommandError {
+    fn from(error: NextError) -> Self {
+        match error {
+            NextError::Storage(error) => error.into(),
+            NextError::Run(error) => error.into(),
+            NextError::Host(panic) => panic.into(),
+        }
+    }
+}
+
+impl From<HostPanic> for CommandError {
+    fn from(panic: HostPanic) -> Self {
+        CommandError {
+            exit: ExitCode::Internal,
+            code: Some(FailureCode::Host.as_str()),
+            error: panic.into(),
+            help: Some("please report this, with the command and a copy of the database".to_owned()),
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum ExitCode {
     Rejected = 4,
     /// Another worker finished or took the trial while it ran.
     ClaimLost = 6,
+    /// A bug of trialbox's own, outside a trial. sysexits.h calls this number `EX_SOFTWARE`.
+    Internal = 70,
     /// The system refused a resource, or ended the guest process before its trial. sysexits.h calls this number
     /// `EX_OSERR`.
     System = 71,
@@ -50,9 +52,10 @@ impl ExitCode {
             ExitCode::Usage => 5,
             ExitCode::Rejected => 6,
             ExitCode::System => 7,
-            ExitCode::Storage => 8,
-            ExitCode::Requeue => 9,
-            ExitCode::Interrupted => 10,
+            ExitCode::Internal => 8,
+            ExitCode::Storage => 9,
+            ExitCode::Requeue => 10,
+            ExitCode::Interrupted => 11,
         };
         if rank(other) > rank(self) { other } else { self }
     }
@@ -73,6 +76,7 @@ Exit codes:
   3    the database could not be read or written
   4    the file is not an objective that can run here
   6    another worker finished or took the trial while it ran
+  70   a bug of trialbox: its sampler or an evaluator panicked (E-HOST)
   71   the system refused a resource, or ended the guest process before its trial; may work again
   74   the result could not be written to standard output
   75   interrupted by the scheduler or by the end of the job's time, and recorded; may be requeued

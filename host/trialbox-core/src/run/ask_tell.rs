@@ -1,8 +1,9 @@
 //! Trials whose objective runs outside: one process asks for parameters, and later another tells the result.
 
-use crate::run::next::{Next, ProcessBounds, next};
+use crate::run::next::{Next, NextError, ProcessBounds, next};
 use crate::run::{LateRecord, RunError, UnrecordedTrial, Verdict, judge, keep_late_result};
 use crate::seam::clock::Clock;
+use crate::seam::guarded::guarded;
 use crate::seam::sampler::Sampler;
 use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, Storage, StorageError,
@@ -57,14 +58,14 @@ pub enum Asked {
 /// asked for has no heartbeat, and is requeued where it is lost.
 ///
 /// # Errors
-/// Those of the storage.
+/// Those of the storage, and a panic of the sampler's.
 pub fn may_ask(
     study: &StudyRecord,
     budgets: &Budgets,
     sampler: &dyn Sampler,
     storage: &mut dyn Storage,
     clock: &dyn Clock,
-) -> Result<MayAsk, StorageError> {
+) -> Result<MayAsk, NextError> {
     let bounds = ProcessBounds::default();
     match next(study, budgets, &bounds, sampler, storage, clock)? {
         Next::Stop(reason) => return Ok(MayAsk::Complete(reason)),
@@ -74,7 +75,7 @@ pub fn may_ask(
     let history = History::new(study.directions.clone(), storage.history(study.id)?);
     let has_waiting = history.in_state(TrialState::Waiting).next().is_some();
     let n_running = history.in_state(TrialState::Running).count() as u64;
-    if has_waiting || !sampler.is_taken(&history) {
+    if has_waiting || !guarded("sampler", || sampler.is_taken(&history))? {
         Ok(MayAsk::Yes)
     } else {
         Ok(MayAsk::EveryPointTaken { n_running })

@@ -5,6 +5,7 @@
 
 use crate::run::{FinishedTrial, RunError, TrialEnd, run_trial};
 use crate::seam::clock::Clock;
+use crate::seam::guarded::{HostPanic, guarded};
 use crate::seam::sampler::Sampler;
 use crate::seam::storage::{BeginTrial, ClaimLoss, Storage, StorageError};
 use crate::session::TrialContext;
@@ -48,7 +49,7 @@ pub enum Next {
 /// for an unfinished one.
 ///
 /// # Errors
-/// Those of the storage, which is read only where a rule or the sampler needs it.
+/// Those of the storage, which is read only where a rule or the sampler needs it, and a panic of the sampler's.
 pub fn next(
     study: &StudyRecord,
     budgets: &Budgets,
@@ -56,7 +57,7 @@ pub fn next(
     sampler: &dyn Sampler,
     storage: &mut dyn Storage,
     clock: &dyn Clock,
-) -> Result<Next, StorageError> {
+) -> Result<Next, NextError> {
     if let Some(timeout) = bounds.timeout
         && clock.elapsed() >= timeout
     {
@@ -82,7 +83,7 @@ pub fn next(
         return Ok(Next::Stop(reason));
     }
     let is_exhausted = is_exhausted(sampler, || {
-        Ok::<_, StorageError>(History::new(study.directions.clone(), storage.history(study.id)?))
+        Ok::<_, NextError>(History::new(study.directions.clone(), storage.history(study.id)?))
     })?;
     Ok(if is_exhausted { Next::Stop(StopReason::SearchExhausted) } else { Next::Start })
 }
@@ -106,17 +107,17 @@ fn budget_reached(
 /// left either.
 ///
 /// # Errors
-/// Those of reading the history, which is read only for a finite search.
-pub fn is_exhausted<E>(
+/// Those of reading the history, which is read only for a finite search, and a panic of the sampler's.
+pub fn is_exhausted<E: From<HostPanic>>(
     sampler: &dyn Sampler,
     history: impl FnOnce() -> Result<History, E>,
 ) -> Result<bool, E> {
-    if !sampler.is_finite() {
+    if !guarded("sampler", || sampler.is_finite())? {
         return Ok(false);
     }
     let history = history()?;
     let has_waiting = history.in_state(TrialState::Waiting).next().is_some();
-    Ok(!has_waiting && sampler.is_exhausted(&history))
+    Ok(!has_waiting && guarded("sampler", || sampler.is_exhausted(&history))?)
 }
 
 /// The process around a trial, as [`run_next`] needs it.
@@ -169,6 +170,9 @@ pub enum NextError {
     /// The trial could not be run or recorded.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The sampler panicked before a trial.
+    #[error(transparent)]
+    Host(#[from] HostPanic),
 }
 
 /// Runs the study's next trial, if one may start.
@@ -177,7 +181,7 @@ pub enum NextError {
 /// jobs have left.
 ///
 /// # Errors
-/// Those of the storage. A failure of the objective is recorded with its trial.
+/// Those of the storage, and a panic of the sampler's before a trial. A failure in the trial is recorded with it.
 pub fn run_next<O: Objective>(
     request: &mut NextTrial<O>,
     ctx: &TrialContext,

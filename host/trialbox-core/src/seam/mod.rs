@@ -3,6 +3,7 @@
 //! is called with a session.
 
 pub mod clock;
+pub mod guarded;
 pub mod rng;
 
 pub mod pruner;

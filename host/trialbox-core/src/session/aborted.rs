@@ -1,5 +1,6 @@
 //! The reasons for which a call of the objective's does not return, and the failures that they record.
 
+use crate::seam::guarded::HostPanic;
 use crate::study::failure::{Failure, FailureCode};
 use std::fmt;
 
@@ -13,6 +14,12 @@ pub enum CallAborted {
     Fail(Failure),
     /// The trial cannot continue for a reason outside the objective, which the session remembers.
     Halt,
+}
+
+impl From<HostPanic> for CallAborted {
+    fn from(panic: HostPanic) -> Self {
+        CallAborted::Fail(panic.into())
+    }
 }
 
 /// Fails a suggestion whose range is invalid by itself.

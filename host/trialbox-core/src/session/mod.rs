@@ -15,7 +15,6 @@ mod context;
 mod declared;
 pub mod door;
 pub mod event;
-mod guarded;
 pub mod objective;
 mod params;
 mod peers;

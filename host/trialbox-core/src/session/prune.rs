@@ -1,10 +1,10 @@
 //! Pruning: the view of the other trials, and the pruner's judgement.
 
+use crate::seam::guarded::guarded;
 use crate::seam::pruner::RunningTrial;
 use crate::session::TrialSession;
 use crate::session::aborted::CallAborted;
 use crate::session::event::Event;
-use crate::session::guarded::guarded;
 use crate::study::history::History;
 
 impl TrialSession<'_> {

@@ -1,12 +1,12 @@
 //! Suggestions: from the objective's question to a parameter's value.
 
+use crate::seam::guarded::guarded;
 use crate::seam::rng::TrialRng;
 use crate::seam::sampler::{Ask, Sampler};
 use crate::seam::storage::StorageError;
 use crate::session::TrialSession;
 use crate::session::aborted::{CallAborted, bad_range, shown_name, suggest_failure};
 use crate::session::event::Event;
-use crate::session::guarded::guarded;
 use crate::space::distribution::Distribution;
 use crate::study::failure::{Failure, FailureCode};
 use crate::study::limits::Limit;

@@ -151,6 +151,10 @@ impl Job<'_> {
                 Ok(step)
             }
             Err(NextError::Storage(error)) => Err(error.into()),
+            Err(NextError::Host(panic)) => {
+                self.counters.stop();
+                Err(panic.into())
+            }
             Err(NextError::Run(error)) => {
                 self.counters.stop();
                 Err(self.explain(error))
@@ -199,6 +203,8 @@ impl Job<'_> {
 
     fn sampler(&self) -> Box<dyn Sampler> {
         let sampler = self.plan.sampler.build();
+        #[cfg(feature = "failpoints")]
+        let sampler = Box::new(crate::worker::faults::Faulty(sampler));
         if self.plan.fixed.is_empty() {
             return sampler;
         }

@@ -2,6 +2,8 @@
 
 pub(crate) mod checkpoint;
 pub(crate) mod counters;
+#[cfg(feature = "failpoints")]
+mod faults;
 pub(crate) mod held;
 pub(crate) mod job;
 mod report;

@@ -6,6 +6,7 @@ use crate::exit_code::ExitCode;
 use crate::view::output::{Output, table};
 use crate::view::record::{Float, ImportanceRecord, Record, View};
 use crate::view::trial::show_rounded;
+use trialbox_core::seam::guarded::guarded;
 use trialbox_core::{History, StudyRecord};
 use trialbox_samplers::importance::{
     ImportanceError, Importances, Target, fanova, mean_decrease_impurity, normalize, ped_anova,
@@ -98,7 +99,8 @@ impl ImportanceArgs {
                 Target::Objective(index) => metric_names.get(index).cloned(),
                 Target::AllObjectives => None,
             };
-            let importances = self.assess(&history, target).map_err(|it| explain(it, &name))?;
+            let importances = guarded("evaluator", || self.assess(&history, target))?
+                .map_err(|it| explain(it, &name))?;
             assessed.push(Assessed { target, metric_name, importances });
         }
         let is_of_front = assessed.iter().any(|it| it.target == Target::AllObjectives);

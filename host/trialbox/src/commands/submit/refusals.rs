@@ -68,7 +68,7 @@ pub(super) fn nothing_to_submit(
     let needless =
         stop_reason(&preview.settings.budgets.rules, || Ok::<_, StorageError>(history()))?;
     let sampler = preview.settings.sampler.build();
-    let is_exhausted = is_exhausted(sampler.as_ref(), || Ok::<_, StorageError>(history()))?;
+    let is_exhausted = is_exhausted(sampler.as_ref(), || Ok::<_, CommandError>(history()))?;
     let reason = stop
         .map(StopReason::Stopped)
         .or(needless)
