@@ -149,7 +149,7 @@ fn children(host: &Child) -> Vec<i32> {
 }
 
 /// Returns a handle of a process that stays valid when its id is reused.
-fn watch(pid: Pid) -> OwnedFd {
+pub(crate) fn watch(pid: Pid) -> OwnedFd {
     pidfd_open(pid, PidfdFlags::empty()).unwrap()
 }
 

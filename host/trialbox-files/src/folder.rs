@@ -2,6 +2,7 @@
 
 use crate::error::FileError;
 use crate::kind::FileKind;
+use crate::place::place;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use std::ffi::{OsStr, OsString};
@@ -228,7 +229,7 @@ impl Folder {
         aside.replace()
     }
 
-    /// Writes a file whose name must be free: aside, synced, linked.
+    /// Writes a file whose name must be free: aside, synced, placed.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`] if the name is taken.
@@ -498,8 +499,8 @@ impl Aside<'_> {
     /// [`io::ErrorKind::AlreadyExists`] if the name is taken, also by a link that leads nowhere.
     pub fn publish(self) -> Result<(), FileError> {
         self.sync()?;
-        rustix::fs::linkat(self.folder, &self.aside, self.folder, &self.name, AtFlags::empty())
-            .map_err(|error| self.folder.io_error("create", &self.name, error.into()))?;
+        place(self.folder, &self.aside, &self.name)
+            .map_err(|error| self.folder.io_error("create", &self.name, error))?;
         self.folder.sync()
     }
 
@@ -526,6 +527,12 @@ impl Drop for Aside<'_> {
         // After `replace` the name is gone, and after a failure it is all that can be done.
         let _ = rustix::fs::unlinkat(self.folder, &self.aside, AtFlags::empty());
     }
+}
+
+/// Creates an empty file of this user's under a name that must be free.
+pub(crate) fn create_in(folder: &Folder, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, PRIVATE)
 }
 
 /// Opens a file relative to a folder, if it is a regular one.

@@ -17,6 +17,7 @@ mod error;
 mod folder;
 mod kind;
 mod named;
+mod place;
 mod tree;
 mod way;
 
@@ -25,7 +26,7 @@ pub use error::FileError;
 pub use folder::{Aside, Folder};
 pub use kind::FileKind;
 pub use named::{
-    check_named, check_regular, create_folders, create_named, open_named, read_named,
+    check_named, check_regular, create_folders, create_named, open_named, place_named, read_named,
     remove_named_tree, write_named, write_to_device,
 };
 pub use way::{Identity, Way};

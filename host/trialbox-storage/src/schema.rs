@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
-use trialbox_files::{FileError, Folder, create_named};
+use trialbox_files::{FileError, Folder, place_named};
 
 const CREATE_SQL: &str = include_str!("create.sql");
 
@@ -41,9 +40,6 @@ pub(crate) const OLDER_REVISIONS: [&str; 9] = [
     "v3.0.0.d",
 ];
 
-/// The time after which a process that gives a file its name counts as dead.
-const LONGEST_PLACING: Duration = Duration::from_secs(5);
-
 /// Creates a whole database aside and links it into place, so that no process sees half of one. Of several processes
 /// that do so at the same time, the first wins and the others use its file.
 pub(crate) fn create_file(path: &Path, options: &Options) -> io::Result<()> {
@@ -55,7 +51,7 @@ pub(crate) fn create_file(path: &Path, options: &Options) -> io::Result<()> {
     let mut created = write_database(&aside, options);
     crate::failpoint!("create.before_link");
     if created.is_ok() {
-        created = match put_in_place(&aside, path) {
+        created = match place_named(&aside, path) {
             // Another process was first, and all use its file.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             other => other,
@@ -66,73 +62,6 @@ pub(crate) fn create_file(path: &Path, options: &Options) -> io::Result<()> {
     let _ = fs::remove_file(&aside);
     created?;
     sync_folder(path)
-}
-
-/// Gives a file its name, and fails if a file of that name exists. This is a rename that replaces nothing, or a hard
-/// link on network file systems without such renames, or what [`place_alone`] does on those without either. After a
-/// link, the old name still exists.
-pub(crate) fn put_in_place(from: &Path, to: &Path) -> io::Result<()> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    put_in_place_by(
-        |from, to| Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?),
-        |from, to| fs::hard_link(from, to),
-        from,
-        to,
-    )
-}
-
-fn put_in_place_by(
-    rename_new: impl Fn(&Path, &Path) -> io::Result<()>,
-    link: impl Fn(&Path, &Path) -> io::Result<()>,
-    from: &Path,
-    to: &Path,
-) -> io::Result<()> {
-    use io::ErrorKind::{AlreadyExists, PermissionDenied, TooManyLinks, Unsupported};
-    match rename_new(from, to) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == AlreadyExists => return Err(error),
-        Err(_) => {}
-    }
-    match link(from, to) {
-        // File systems without hard links answer so (link(2)).
-        Err(error) if matches!(error.kind(), PermissionDenied | Unsupported | TooManyLinks) => {
-            place_alone(from, to)
-        }
-        linked => linked,
-    }
-}
-
-/// Renames a file to a name that is free, while an exclusive file of another name keeps other processes from doing so.
-fn place_alone(from: &Path, to: &Path) -> io::Result<()> {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let right = to.with_file_name(format!(".{name}.creating.tmp"));
-    let started = Instant::now();
-    while let Err(error) = create_named(&right, 0o600) {
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            return Err(error.into_reason());
-        }
-        // The other process needs two more calls, unless it died.
-        if started.elapsed() >= LONGEST_PLACING {
-            let _ = fs::remove_file(&right);
-        }
-        std::thread::sleep(LONGEST_PLACING / 500);
-    }
-    let placed = match to.symlink_metadata() {
-        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
-        Err(_) => rename(from, to),
-    };
-    let _ = fs::remove_file(&right);
-    placed
-}
-
-/// Renames a file within its folder.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let (Some(name), Some(new)) = (from.file_name(), to.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let folder = to.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let renamed = Folder::open_named(folder).and_then(|folder| folder.rename(name, new));
-    renamed.map_err(FileError::into_reason)
 }
 
 /// Syncs the folder of a file: the name of a new file survives a power cut only once its folder is on the disk.
@@ -299,58 +228,4 @@ pub(crate) fn stamp(tx: &Connection) -> Result<(), TxError> {
          SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);"
     ))?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    fn folder(test: &str) -> std::path::PathBuf {
-        let folder =
-            std::env::temp_dir().join(format!("trialbox-schema-{test}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).expect("a folder");
-        folder
-    }
-
-    #[test]
-    fn without_hard_links_and_renames_that_replace_nothing_one_of_many_is_first() {
-        use rustix::io::Errno;
-        for errno in [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK] {
-            let folder = folder("linkless");
-            let first = AtomicU32::new(0);
-            std::thread::scope(|scope| {
-                for n in 0..8 {
-                    let (folder, first) = (&folder, &first);
-                    scope.spawn(move || {
-                        let from = folder.join(n.to_string());
-                        fs::write(&from, n.to_string()).expect("a file");
-                        let refused = |_: &Path, _: &Path| Err(errno.into());
-                        let to = folder.join("s.db");
-                        match put_in_place_by(|_, _| Err(Errno::INVAL.into()), refused, &from, &to)
-                        {
-                            Ok(()) => _ = first.fetch_add(1, Ordering::Relaxed),
-                            Err(error) => assert_eq!(error.kind(), io::ErrorKind::AlreadyExists),
-                        }
-                    });
-                }
-            });
-            assert_eq!(first.into_inner(), 1, "{errno}");
-            assert_eq!(fs::read_dir(&folder).expect("it is there").count(), 8);
-        }
-    }
-
-    #[test]
-    fn an_error_that_says_nothing_about_links_is_reported() {
-        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound] {
-            let folder = folder("full");
-            let from = folder.join("aside");
-            fs::write(&from, "").expect("a file");
-            let refused = |_: &Path, _: &Path| Err(kind.into());
-            let placed = put_in_place_by(refused, refused, &from, &folder.join("s.db"));
-            assert_eq!(placed.expect_err("no link").kind(), kind);
-            assert!(!folder.join("s.db").exists());
-        }
-    }
 }

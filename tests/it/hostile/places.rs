@@ -1,15 +1,17 @@
 //! What others leave lying about: in the place of every file that trialbox touches stands a FIFO, a link, a directory,
 //! a device or a socket. Every command ends, and what a link leads to stays as it was.
 
+use crate::process::{has_ended, watch};
 use crate::scene::{Ran, Scene, guest};
 use crate::submit::{ACCEPT, with_slurm};
+use rustix::process::Pid;
 use std::fmt;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The longest time that a command may take. A hang would be endless; a busy machine takes seconds.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -219,20 +221,14 @@ fn remove(path: &Path) {
 /// Waits for a command, which must end by itself.
 #[track_caller]
 pub(crate) fn end_in_time(mut child: Child, what: &str) -> Ran {
-    let started = Instant::now();
     let stdout = read_aside(child.stdout.take().unwrap());
     let stderr = read_aside(child.stderr.take().unwrap());
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
-            return Ran { code: status.code(), stdout, stderr };
-        }
-        if started.elapsed() > LONGEST {
-            child.kill().unwrap();
-            panic!("{what}: it hangs");
-        }
-        std::thread::sleep(Duration::from_millis(5));
+    if !has_ended(&watch(Pid::from_child(&child)), LONGEST) {
+        child.kill().unwrap();
+        panic!("{what}: it hangs");
     }
+    let code = child.wait().unwrap().code();
+    Ran { code, stdout: stdout.join().unwrap(), stderr: stderr.join().unwrap() }
 }
 
 fn read_aside(mut stream: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<String> {

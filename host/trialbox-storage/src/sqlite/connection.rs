@@ -443,7 +443,7 @@ fn connect_patiently(
 /// Syncs a complete copy of a database and gives it its name.
 fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
     trialbox_files::open_named(aside)?.sync_all()?;
-    schema::put_in_place(aside, target)
+    trialbox_files::place_named(aside, target)
 }
 
 /// Returns the time since a file was changed; `None` if that cannot be read or is in the future.

@@ -5,13 +5,11 @@
 //! for writing no call changes the file system.
 
 use crate::guest::lockdown::omitted::is_omitted;
-use crate::guest::lockdown::system_calls::{equals, install_for_all_threads, makes_a_thread};
-use rustix::process::getpid;
-use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule,
+use crate::guest::lockdown::system_calls::{
+    Calls, equals, filter_of, install_for_all_threads, makes_a_thread,
 };
-use std::collections::BTreeMap;
+use rustix::process::getpid;
+use seccompiler::{BackendError, BpfProgram, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition};
 
 /// The files that an objective may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +31,18 @@ pub(crate) fn filter_after_loading(access: FileAccess) -> bool {
     if is_omitted("seccomp") || is_omitted("second-filter") {
         return false;
     }
-    let program = filter(access).and_then(BpfProgram::try_from);
+    let program = allowed(access).and_then(filter_of).and_then(BpfProgram::try_from);
     program.is_ok_and(|program| install_for_all_threads(&program))
 }
 
-fn filter(access: FileAccess) -> Result<SeccompFilter, BackendError> {
+/// Returns the calls that are allowed: always, or if all conditions of one of their rules hold.
+fn allowed(access: FileAccess) -> Result<Calls, BackendError> {
     let mut always: Vec<i64> = [ALWAYS, ALWAYS_OF_OLD].concat();
     let mut sometimes = conditions()?;
     if access != FileAccess::None {
         always.extend([READING, READING_OF_OLD].concat());
         // wasmtime-wasi reads and writes the streams of files on threads that it starts when it needs them.
-        sometimes.push((libc::SYS_clone, vec![rule(vec![makes_a_thread()?])?]));
+        sometimes.push((libc::SYS_clone, vec![vec![makes_a_thread()?]]));
     }
     match access {
         FileAccess::None => {}
@@ -56,13 +55,11 @@ fn filter(access: FileAccess) -> Result<SeccompFilter, BackendError> {
         FileAccess::Writing => {
             always.extend([WRITING, WRITING_OF_OLD].concat());
             // The times of a file that is open, and of none that is named: a path could name any file of the user's.
-            sometimes.push((libc::SYS_utimensat, vec![rule(vec![equals_pointer(1, 0)?])?]));
+            sometimes.push((libc::SYS_utimensat, vec![vec![equals_pointer(1, 0)?]]));
         }
     }
     let always = always.into_iter().map(|call| (call, vec![]));
-    let rules: BTreeMap<_, _> = always.chain(sometimes).collect();
-    let refuse = SeccompAction::Errno(libc::ENOSYS as u32);
-    SeccompFilter::new(rules, refuse, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)
+    Ok(always.chain(sometimes).collect())
 }
 
 /// The flags with which `openat` changes a file or creates one.
@@ -169,44 +166,78 @@ const WRITING_OF_OLD: &[i64] = &[38];
 const WRITING_OF_OLD: &[i64] = &[];
 
 /// Returns the calls that are allowed without grants too, if one of the rules on their arguments holds.
-fn conditions() -> Result<Vec<(i64, Vec<SeccompRule>)>, BackendError> {
+fn conditions() -> Result<Calls, BackendError> {
     let own_pid = getpid().as_raw_nonzero().get() as u64;
     let fcntl = [libc::F_DUPFD_CLOEXEC, libc::F_GETFD, libc::F_GETFL, libc::F_SETFD, libc::F_SETFL];
-    let fcntl = fcntl.into_iter().map(|command| rule(vec![equals(1, command as u64)?]));
+    let fcntl = fcntl.into_iter().map(|command| Ok(vec![equals(1, command as u64)?]));
     Ok(vec![
-        (libc::SYS_fcntl, fcntl.collect::<Result<_, _>>()?),
+        (libc::SYS_fcntl, fcntl.collect::<Result<_, BackendError>>()?),
         // The objective's code is executable already, and no other code becomes it.
         (libc::SYS_mmap, vec![without_flags(2, libc::PROT_EXEC)?]),
         (libc::SYS_mprotect, vec![without_flags(2, libc::PROT_EXEC)?]),
         // The name of a thread that is starting.
-        (libc::SYS_prctl, vec![rule(vec![equals(0, libc::PR_SET_NAME as u64)?])?]),
+        (libc::SYS_prctl, vec![vec![equals(0, libc::PR_SET_NAME as u64)?]]),
         // To see the limits of this process, and to change the one on memory, which each call of the objective has.
         (
             libc::SYS_prlimit64,
             vec![
-                rule(vec![equals(0, 0)?, equals_pointer(2, 0)?])?,
-                rule(vec![equals(0, 0)?, equals(1, libc::RLIMIT_DATA as u64)?])?,
+                vec![equals(0, 0)?, equals_pointer(2, 0)?],
+                vec![equals(0, 0)?, equals(1, libc::RLIMIT_DATA as u64)?],
             ],
         ),
         // Without an address: only to the other end of the socket.
-        (libc::SYS_sendto, vec![rule(vec![equals_pointer(4, 0)?])?]),
+        (libc::SYS_sendto, vec![vec![equals_pointer(4, 0)?]]),
         // Signals to this process: `abort` sends one.
-        (libc::SYS_tgkill, vec![rule(vec![equals(0, own_pid)?])?]),
+        (libc::SYS_tgkill, vec![vec![equals(0, own_pid)?]]),
     ])
 }
 
-/// Returns the rule that all of these conditions hold.
-fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, BackendError> {
-    SeccompRule::new(conditions)
-}
-
 /// Returns the rule that an argument has none of these flags.
-fn without_flags(argument: u8, flags: i32) -> Result<SeccompRule, BackendError> {
+fn without_flags(argument: u8, flags: i32) -> Result<Vec<SeccompCondition>, BackendError> {
     let none = SeccompCmpOp::MaskedEq(flags as u64);
-    rule(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Qword, none, 0)?])
+    Ok(vec![SeccompCondition::new(argument, SeccompCmpArgLen::Qword, none, 0)?])
 }
 
 /// Returns the condition that an argument of 64 bits has this value.
 fn equals_pointer(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guest::lockdown::system_calls;
+    use std::collections::BTreeMap;
+
+    /// A process that took compiled code from the cache has this filter alone.
+    #[test]
+    fn every_call_of_a_trial_is_allowed_while_loading_and_no_condition_of_loading_is_lifted() {
+        let loading: BTreeMap<_, _> =
+            system_calls::allowed().expect("rules").into_iter().collect();
+        assert!(loading.len() > 80, "{}", loading.len());
+        for access in [
+            FileAccess::None,
+            FileAccess::Reading { is_enforced: false },
+            FileAccess::Reading { is_enforced: true },
+            FileAccess::Writing,
+        ] {
+            let calls = allowed(access).expect("rules");
+            assert!(calls.len() > 40, "{access:?}: {}", calls.len());
+            let names: std::collections::BTreeSet<_> = calls.iter().map(|(call, _)| call).collect();
+            assert_eq!(names.len(), calls.len(), "{access:?}: a later entry would hide an earlier one");
+            for (call, rules) in calls {
+                let Some(of_loading) = loading.get(&call) else {
+                    panic!("{access:?}: call {call} is refused while loading")
+                };
+                if of_loading.is_empty() {
+                    continue;
+                }
+                let is_no_wider = |rule: &Vec<SeccompCondition>| {
+                    of_loading.iter().any(|wide| wide.iter().all(|it| rule.contains(it)))
+                };
+                assert!(!rules.is_empty(), "{access:?}: call {call} has conditions while loading");
+                assert!(rules.iter().all(is_no_wider), "{access:?}: call {call}: {rules:?}");
+            }
+        }
+    }
 }

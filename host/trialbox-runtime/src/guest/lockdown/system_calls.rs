@@ -12,6 +12,9 @@ use seccompiler::{
 };
 use std::collections::BTreeMap;
 
+/// Calls with their rules, each a list of conditions; a call without a rule is allowed with any arguments.
+pub(super) type Calls = Vec<(i64, Vec<Vec<SeccompCondition>>)>;
+
 /// Restricts this thread, and the threads that it starts later, to the calls of this file.
 ///
 /// Returns whether the kernel enforces it.
@@ -19,18 +22,27 @@ pub(crate) fn filter_system_calls() -> bool {
     if is_omitted("seccomp") {
         return false;
     }
-    let program = filter().and_then(BpfProgram::try_from);
+    let program = allowed().and_then(filter_of).and_then(BpfProgram::try_from);
     program.is_ok_and(|program| install(&program))
 }
 
-fn filter() -> Result<SeccompFilter, BackendError> {
-    let always = ALLOWED.iter().chain(ALLOWED_OF_OLD).map(|call| (*call, vec![]));
+/// Returns the calls that are allowed: always, or if a condition holds.
+pub(super) fn allowed() -> Result<Calls, BackendError> {
+    let always = ALLOWED.iter().chain(ALLOWED_OF_OLD).map(|call| Ok((*call, vec![])));
     let sometimes = conditions().into_iter().map(|(call, any_of)| {
-        let rules = any_of.into_iter().map(|condition| SeccompRule::new(vec![condition?]));
+        let rules = any_of.into_iter().map(|condition| Ok(vec![condition?]));
         Ok((call, rules.collect::<Result<Vec<_>, BackendError>>()?))
     });
-    let rules: BTreeMap<_, _> =
-        always.map(Ok).chain(sometimes).collect::<Result<_, BackendError>>()?;
+    always.chain(sometimes).collect()
+}
+
+/// Makes a filter of calls with their rules.
+pub(super) fn filter_of(calls: Calls) -> Result<SeccompFilter, BackendError> {
+    let rules = calls.into_iter().map(|(call, any_of)| {
+        let rules = any_of.into_iter().map(SeccompRule::new);
+        Ok((call, rules.collect::<Result<Vec<_>, BackendError>>()?))
+    });
+    let rules: BTreeMap<_, _> = rules.collect::<Result<_, BackendError>>()?;
     // `ENOSYS` stands for a call that the kernel does not know, and libraries then use another one: glibc does so for
     // `clone3`, whose flags are behind a pointer.
     let refuse = SeccompAction::Errno(libc::ENOSYS as u32);

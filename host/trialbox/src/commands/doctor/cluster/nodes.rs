@@ -49,30 +49,45 @@ fn cpu_type(facts: &Facts) -> String {
 }
 
 fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
-    let is_lacking = |facts: &&&Facts| facts.landlock_abi == 0 || !facts.seccomp;
-    let lacking: Vec<&Facts> = nodes.iter().filter(is_lacking).copied().collect();
-    let Some(worst) = lacking.first() else {
+    let lacking: Vec<&Facts> =
+        nodes.iter().filter(|facts| !missing_precautions(facts).is_empty()).copied().collect();
+    let Some(worst) = lacking.iter().max_by_key(|facts| missing_precautions(facts).len()) else {
         let abi = nodes.iter().map(|facts| facts.landlock_abi).min().unwrap_or_default();
-        let root = match nodes.iter().all(|facts| facts.empty_root) {
-            true => "an empty root",
-            false => "no empty root",
-        };
         let found =
-            format!("{} confines guests by Landlock {abi}, seccomp and {root}", subject(nodes));
+            format!("{} confines guests by Landlock {abi}, seccomp and an empty root", subject(nodes));
         let meaning = "the kernel keeps objectives to their grants too";
         return vec![Finding::ok("confinement", found).meaning(meaning)];
     };
-    let missing = match (worst.landlock_abi, worst.seccomp) {
-        (0, false) => "neither Landlock nor seccomp",
-        (0, true) => "no Landlock",
-        _ => "no seccomp",
-    };
+    let missing: Vec<String> =
+        missing_precautions(worst).iter().map(|precaution| format!("no {precaution}")).collect();
+    let missing = missing.join(" and ");
     let found = format!("the kernel of {} ({}) offers {missing}", object(&lacking), worst.kernel);
-    vec![
-        Finding::note("confinement", found)
+    let finding = Finding::note("confinement", found);
+    // Landlock and seccomp keep a guest from files; without an empty root it still sees their names.
+    let has_both = lacking.iter().all(|facts| facts.landlock_abi > 0 && facts.seccomp);
+    vec![if has_both {
+        finding
+            .meaning(
+                "an objective that breaks out of WebAssembly sees the names of your files there, and can open none",
+            )
+            .advice(
+                "ask the administrators for user namespaces (user.max_user_namespaces) if objectives are not trusted",
+            )
+    } else {
+        finding
             .meaning("only WebAssembly keeps objectives to their grants there")
-            .advice("run objectives that you do not trust on nodes that have both"),
-    ]
+            .advice("run objectives that you do not trust on nodes that have Landlock and seccomp")
+    }]
+}
+
+/// Returns the precautions for guest processes that a node's kernel lacks.
+fn missing_precautions(facts: &Facts) -> Vec<&'static str> {
+    let precautions = [
+        (facts.landlock_abi > 0, "Landlock"),
+        (facts.seccomp, "seccomp"),
+        (facts.empty_root, "empty root"),
+    ];
+    precautions.into_iter().filter(|(is_there, _)| !is_there).map(|(_, name)| name).collect()
 }
 
 fn limits(nodes: &[&Facts]) -> Vec<Finding> {
@@ -291,6 +306,13 @@ mod tests {
             &[(Note, "kernel of n1 (6.1) offers no Landlock")],
         );
         check(|facts| facts.seccomp = false, "confinement", &[(Note, "offers no seccomp")]);
+        let neither = |facts: &mut Facts| (facts.landlock_abi, facts.seccomp) = (0, false);
+        check(neither, "confinement", &[(Note, "(6.1) offers no Landlock and no seccomp")]);
+        check(
+            |facts| facts.empty_root = false,
+            "confinement",
+            &[(Note, "kernel of n1 (6.1) offers no empty root")],
+        );
         check(
             |facts| facts.gets_signals = false,
             "parent",
