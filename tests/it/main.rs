@@ -49,6 +49,7 @@ mod lockdown;
 mod lost_jobs;
 mod manage;
 #[cfg(feature = "failpoints")]
+mod poisoned;
 mod process;
 mod program;
 mod program_calls;
