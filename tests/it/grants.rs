@@ -2,8 +2,10 @@
 
 use crate::scene::{Ran, Scene, guest, root};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 /// A project folder `p` with a home beside it, in which all commands run.
 fn project(test: &str) -> Scene {
@@ -125,4 +127,59 @@ fn a_data_link_that_leads_out_of_its_grant_is_refused_with_the_grant_that_helps(
 fn make_fifo(path: &Path) {
     let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
     assert!(made.success());
+}
+
+/// Runs a command in the project while one folder or file also stands at another path, or returns `None` where this user
+/// may not mount.
+fn run_mounted(scene: &Scene, from: &str, at: &str, arguments: &[&str]) -> Option<Ran> {
+    let (from, at) = (scene.path(from), scene.path(at));
+    let bind = ["mount --bind \"$1\" \"$2\" || exit 99; shift 2; exec \"$@\"", "sh"];
+    let run = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-c"]).args(bind).args([&from, &at]);
+        command.args(words);
+        scene.isolate(&mut command);
+        command.current_dir(scene.path("p")).env("HOME", scene.path("home"));
+        command.env("TRIALBOX_CACHE_DIR", scene.path("cache/code")).output()
+    };
+    match run(&["true"]) {
+        Ok(tried) if tried.status.success() => {}
+        Ok(tried) => assert!(!tried.stderr.is_empty(), "{tried:?}"),
+        Err(_) => return None,
+    }
+    let ran: Ran = run(&[&[env!("CARGO_BIN_EXE_trialbox")], arguments].concat()).unwrap().into();
+    (ran.code != Some(99) && !ran.stderr.starts_with("unshare:")).then_some(ran)
+}
+
+#[test]
+fn a_grant_opens_no_trusted_place_through_a_bind_mount() {
+    let scene = project("grants-mounts");
+    for folder in ["cache/code/sub", "p/work/inner", "p/alias"] {
+        fs::create_dir_all(scene.path(folder)).unwrap();
+    }
+    for file in ["home/.bashrc", "p/work/file"] {
+        fs::write(scene.path(file), "").unwrap();
+    }
+    let quadratic = guest("quadratic");
+    scene.json(&["study", "create", "--study-name", "s", "--storage", "p/study.db"]);
+    for (from, at, grant, refused) in [
+        ("p", "p/work/inner", "work::/w:rw", "/p/work/inner` holds the database"),
+        ("cache/code/sub", "p/work/inner", "work::/w:rw", "inner` lies in compiled code"),
+        ("cache/code/sub", "p/alias", "alias::/w:rw", ": it lies in compiled code"),
+        ("home/.bashrc", "p/work/file", "work::/w:rw", "/p/work/file` is your `"),
+        ("home/.ssh", "p/work/inner", "work::/w", "/p/work/inner` is your keys in `"),
+        ("home/data", "p/work/inner", "work::/w:rw", ""),
+        ("p", "p/work/inner", "work::/w", ""),
+    ] {
+        let run = ["run", &quadratic, "--storage", "study.db", "--dir", grant];
+        let Some(ran) = run_mounted(&scene, from, at, &run) else {
+            let _ = std::io::stderr().write_all(b"skipped 1 test: this user may not mount\n");
+            return;
+        };
+        if refused.is_empty() {
+            assert_eq!(ran.code, Some(0), "{from} at {at}: {ran:?}");
+        } else {
+            ran.assert_error(2, &["cannot grant `", refused]);
+        }
+    }
 }

@@ -16,6 +16,7 @@ mod beneath;
 mod error;
 mod folder;
 mod kind;
+mod mounts;
 mod named;
 mod place;
 mod tree;
@@ -25,6 +26,7 @@ pub use beneath::Beneath;
 pub use error::FileError;
 pub use folder::{Aside, Folder};
 pub use kind::FileKind;
+pub use mounts::Mounts;
 pub use named::{
     check_named, check_regular, create_folders, create_named, open_named, place_named, read_named,
     remove_named_tree, write_named, write_to_device,

@@ -1,6 +1,7 @@
 //! The folders through which a path leads, by identity: two names of one folder are the same folder.
 
-use rustix::fs::{FileType, Stat};
+use rustix::fd::AsFd;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
@@ -18,6 +19,29 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Returns the identity of a folder. It is opened, because an automounter mounts what is opened.
+    ///
+    /// # Errors
+    /// Fails if no folder is there.
+    pub fn of_folder(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = rustix::fs::open(path, flags, Mode::empty())?;
+        Identity::of_open(&folder)
+    }
+
+    /// Returns the identity of an open file or folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of_open(file: impl AsFd) -> io::Result<Self> {
+        Ok(Identity::from(&rustix::fs::fstat(file)?))
+    }
+
+    /// Returns the numbers of the file system and of the file in it.
+    pub fn numbers(self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
+
     /// Returns the identity of the file or folder at a path, after following links.
     ///
     /// # Errors

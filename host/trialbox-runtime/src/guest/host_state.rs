@@ -59,6 +59,7 @@ impl HostState {
         }
         for grant in rights.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
+            grant.check()?;
             wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
         }
         wasi.max_random_size(rights.limits.random_bytes);

@@ -30,6 +30,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use trialbox_files::Identity;
 
 /// The most descriptors of the guest process, including those of the files that the guest opens.
 const MAX_DESCRIPTORS: u64 = 512;
@@ -106,9 +107,12 @@ pub(crate) fn tries_root() -> Option<ExitCode> {
 /// Gives this process a root directory that holds the grants alone, and the directory of compiled code if there is one.
 /// Returns whether the kernel does that.
 pub(crate) fn enter_empty_root(grants: &[Grant], cache_dir: Option<&Path>) -> bool {
-    let granted =
-        grants.iter().map(|grant| Visible { path: &grant.host, writable: grant.writable });
-    let cache = cache_dir.map(|path| Visible { path, writable: true });
+    let granted = grants.iter().map(|grant| Visible {
+        path: &grant.host,
+        writable: grant.writable,
+        grant: Some(grant),
+    });
+    let cache = cache_dir.map(|path| Visible { path, writable: true, grant: None });
     empty_root::enter(&granted.chain(cache).collect::<Vec<_>>())
 }
 
@@ -240,11 +244,14 @@ fn restrict(grants: &[Grant], cache_dir: Option<&Path>) -> Result<u32, RulesetEr
     }
     let granted = grants.iter().map(|grant| {
         let access = if grant.writable { WRITING } else { READING };
-        (grant.host.as_path(), access)
+        (grant.host.as_path(), access, Some(grant))
     });
     // A directory that cannot be opened now gets no rule; the code that opens it later reports the error.
-    let rules = granted.chain(cache_dir.map(|dir| (dir, CACHING))).filter_map(|(dir, access)| {
+    let cache = cache_dir.map(|dir| (dir, CACHING, None));
+    let rules = granted.chain(cache).filter_map(|(dir, access, grant)| {
         let dir = open_directory(dir).ok()?;
+        // One that took the place of a granted directory gets no rule either.
+        grant.map_or(Ok(()), |grant| grant.require(Identity::of_open(&dir)?)).ok()?;
         Some(Ok::<_, RulesetError>(PathBeneath::new(dir, access)))
     });
     let status = Ruleset::default()

@@ -5,7 +5,8 @@ use crate::host::deadline::Deadline;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::{GuestHandle, Isolation};
 use crate::host::outgoing::Outgoing;
-use crate::wire::protocol::{FrameBuffer, FromGuest, LoadRequest, ToGuest};
+use crate::wire::contract::CHECKPOINT_PATH;
+use crate::wire::protocol::{FrameBuffer, FromGuest, Grant, LoadRequest, ToGuest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -58,11 +59,13 @@ impl RunningGuest {
         };
         let mut guest =
             RunningGuest::new(handle.map_err(cannot)?, stream, &config.limits).map_err(cannot)?;
+        let checkpoint =
+            checkpoint.map(|dir| Grant::of(dir.host.clone(), CHECKPOINT_PATH.to_owned(), true));
         let request = LoadRequest {
             sha256: artifact.sha256.clone(),
             cache: config.cache.as_ref().map(|cache| cache.request(&artifact.sha256)),
             grants: config.grants.clone(),
-            checkpoint_dir: checkpoint.map(|dir| dir.host.clone()),
+            checkpoint: checkpoint.transpose().map_err(cannot)?.map(Box::new),
             env: config.env.clone(),
             engine: config.engine(),
             limits: config.limits_of_process(),

@@ -3,7 +3,6 @@
 //! The host process does not trust the guest process. It bounds the size of frames and checks every argument. A call
 //! that breaks a rule gets no answer: the host process ends the guest process instead.
 
-use crate::wire::contract::CHECKPOINT_PATH;
 use crate::wire::entry_key::EntryKey;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,6 +12,7 @@ use trialbox_core::session::door::{CheckpointState, Loaded, Rejection};
 use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::limits::{Limit, Limits};
+use trialbox_files::Identity;
 
 /// The most bytes that framing adds to the payload of a host call.
 const FRAMING_BYTES: usize = 64 << 10;
@@ -65,8 +65,8 @@ pub(crate) struct LoadRequest {
     pub(crate) cache: Option<CacheRequest>,
     /// The directories that are granted to the guest.
     pub(crate) grants: Vec<Grant>,
-    /// The directory that is mounted at [`CHECKPOINT_PATH`] during trials.
-    pub(crate) checkpoint_dir: Option<PathBuf>,
+    /// The directory that is mounted at [`crate::CHECKPOINT_PATH`] during trials.
+    pub(crate) checkpoint: Option<Box<Grant>>,
     /// The environment variables of the guest, which inherits none.
     pub(crate) env: Vec<(String, String)>,
     /// The settings of the compiler.
@@ -89,12 +89,7 @@ pub(crate) struct CacheRequest {
 impl LoadRequest {
     /// Returns the directories that are granted to a trial. While an objective describes itself it has no checkpoint.
     pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
-        let checkpoint = self.checkpoint_dir.iter().map(|dir| Grant {
-            host: dir.clone(),
-            guest: CHECKPOINT_PATH.to_owned(),
-            writable: true,
-        });
-        self.grants.iter().cloned().chain(checkpoint).collect()
+        self.grants.iter().chain(self.checkpoint.as_deref()).cloned().collect()
     }
 }
 
@@ -169,7 +164,7 @@ pub(crate) struct TrialRequest {
     pub(crate) number: u32,
     /// The seed for the guest's random numbers.
     pub(crate) seed: u64,
-    /// The state of the directory at [`CHECKPOINT_PATH`].
+    /// The state of the directory at [`crate::CHECKPOINT_PATH`].
     pub(crate) checkpoint: CheckpointState,
     /// The limits of the trial.
     pub(crate) limits: GuestLimits,
@@ -184,6 +179,41 @@ pub struct Grant {
     pub guest: String,
     /// True if the guest may write to it.
     pub writable: bool,
+    /// The numbers of its file system and of the directory in it, as the host process found them. Another directory may
+    /// take the path before the guest process opens it.
+    pub directory: (u64, u64),
+}
+
+impl Grant {
+    /// Grants the directory that stands at a path.
+    ///
+    /// # Errors
+    /// Fails if none does.
+    pub fn of(host: PathBuf, guest: String, writable: bool) -> io::Result<Self> {
+        let directory = Identity::of_folder(&host)?.numbers();
+        Ok(Grant { host, guest, writable, directory })
+    }
+
+    /// Checks that the directory at the path is the one that was granted.
+    ///
+    /// # Errors
+    /// Fails if another one stands there, or none.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.require(Identity::of_folder(&self.host)?)
+    }
+
+    /// Checks that a directory is the one that was granted.
+    pub(crate) fn require(&self, found: Identity) -> io::Result<()> {
+        if found.numbers() == self.directory {
+            return Ok(());
+        }
+        let text = format!(
+            "`{}` is not the directory that was granted as `{}`: another took its place meanwhile",
+            self.host.display(),
+            self.guest
+        );
+        Err(io::Error::other(text))
+    }
 }
 
 /// A message from the guest process.
@@ -377,12 +407,18 @@ mod tests {
     #[test]
     fn a_trial_may_write_to_its_checkpoint_and_a_description_does_not_see_it() {
         let limits = GuestLimits::from(&Limits::default());
-        let data = Grant { host: "/h".into(), guest: "/data".to_owned(), writable: false };
+        let grant = |host: &str, guest: &str, writable| Grant {
+            host: host.into(),
+            guest: guest.to_owned(),
+            writable,
+            directory: (1, 2),
+        };
+        let data = grant("/h", "/data", false);
         let mut request = LoadRequest {
             sha256: String::new(),
             cache: None,
             grants: vec![data.clone()],
-            checkpoint_dir: None,
+            checkpoint: None,
             env: vec![],
             engine: EngineSettings {
                 deterministic: false,
@@ -394,9 +430,8 @@ mod tests {
             compile_memory_bytes: 0,
         };
         assert_eq!(request.grants_of_trial(), std::slice::from_ref(&data));
-        request.checkpoint_dir = Some("/kept/0".into());
-        let checkpoint =
-            Grant { host: "/kept/0".into(), guest: "/checkpoint".to_owned(), writable: true };
+        let checkpoint = grant("/kept/0", "/checkpoint", true);
+        request.checkpoint = Some(Box::new(checkpoint.clone()));
         assert_eq!(request.grants_of_trial(), [data.clone(), checkpoint]);
         assert_eq!(request.grants, [data]);
     }

@@ -135,6 +135,7 @@ mod tests {
             host: PathBuf::from(host),
             guest: guest.to_owned(),
             writable: false,
+            directory: (0, 0),
         };
         let grants = [grant("/h", "/data"), grant("/images", "/data/images")];
         let found = |path: &str| {
@@ -159,7 +160,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("trialbox-data-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a place for temporary files");
         std::fs::write(folder.join("x.csv"), "1,2").expect("our own folder");
-        let grants = [Grant { host: folder.clone(), guest: "/data".to_owned(), writable: false }];
+        let grants = [Grant::of(folder.clone(), "/data".to_owned(), false).expect("our own folder")];
         let check = |source: DataSource| match check_data(&[source], &grants) {
             Ok(()) => String::new(),
             Err(error) => error.error.to_string(),

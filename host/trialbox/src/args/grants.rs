@@ -62,7 +62,8 @@ impl DirArg {
         if !host.is_dir() {
             return Err(missing("it is not a directory".to_owned()));
         }
-        Ok(Grant { host, guest: self.guest.clone(), writable: self.writable })
+        Grant::of(host, self.guest.clone(), self.writable)
+            .map_err(|error| missing(error.to_string()))
     }
 }
 

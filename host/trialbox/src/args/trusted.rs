@@ -3,11 +3,12 @@
 //! A guest that can write to the folder of the database can put a link or a folder in the place of a file that the host
 //! is about to write; one that can write to the cache chooses the code that the next process loads; one that can write
 //! to `~/.bashrc` runs at the next login. So a writable grant that holds such a place, or lies in one, is refused
-//! before a trial starts. Identities decide, so another name for the same folder makes no difference.
+//! before a trial starts. Identities decide, so another name for the same folder makes no difference; the names that
+//! bind mounts give come from the kernel's list of mounts.
 
 use crate::error::CommandError;
 use std::path::{Path, PathBuf};
-use trialbox_files::{Identity, Way};
+use trialbox_files::{Identity, Mounts, Way};
 use trialbox_runtime::Grant;
 use trialbox_storage::Location;
 use trialbox_storage::spool::Spool;
@@ -140,42 +141,84 @@ impl TrustedPlaces {
                 places = places.with_home(&home);
             }
         }
-        grants.iter().try_for_each(|grant| places.check_grant(grant))
+        let mounts = if grants.is_empty() { Mounts::default() } else { Mounts::of_this_process() };
+        grants.iter().try_for_each(|grant| places.check_grant(grant, &mounts))
     }
 
-    fn check_grant(&self, grant: &Grant) -> Result<(), CommandError> {
-        let (identity, above) = (Identity::of(&grant.host)?, Way::of(&grant.host)?);
+    fn check_grant(&self, grant: &Grant, mounts: &Mounts) -> Result<(), CommandError> {
         let mut found = None;
+        let granted = Opened::of(&grant.host, mounts)?;
+        // What is mounted in the directory is granted too. A mount that this process cannot reach is not.
+        let mounted = mounts.below(&grant.host).into_iter();
+        let mounted: Vec<(&Path, Opened)> =
+            mounted.filter_map(|path| Some((path, Opened::of(path, mounts).ok()?))).collect();
         for place in &self.0 {
             if !grant.writable && place.extent != Extent::Secrets {
                 continue;
             }
-            match relation(identity, &above, place) {
+            // A place that this process cannot reach is out of the guest's reach too.
+            let Ok(ways) = ways_to(&place.path, mounts) else { continue };
+            match granted.relation(place, &ways) {
                 // It says more than that a larger place is held.
-                Some("is") => return Err(refusal(grant, place, "is")),
-                Some(relation) if found.is_none() => found = Some(refusal(grant, place, relation)),
+                Some("is") => return Err(refusal(grant, place, "is", None)),
+                Some(relation) if found.is_none() => {
+                    found = Some(refusal(grant, place, relation, None));
+                }
                 _ => {}
+            }
+            for (mount, opened) in &mounted {
+                if let Some(relation) = opened.relation(place, &ways)
+                    && found.is_none()
+                {
+                    found = Some(refusal(grant, place, relation, Some(mount)));
+                }
             }
         }
         found.map_or(Ok(()), Err)
     }
 }
 
-/// Returns how a granted directory opens a place. `above` is the way to the directory.
-fn relation(directory: Identity, above: &Way, place: &Place) -> Option<&'static str> {
-    // A place that this process cannot reach is out of the guest's reach too.
-    let way = Way::of(&place.path).ok()?;
-    let own = Identity::of(&place.path).ok();
-    if own == Some(directory) {
-        return Some("is");
-    }
-    if way.leads_through(directory) {
-        return Some("holds");
-    }
-    (place.extent != Extent::Entries && above.leads_through(own?)).then_some("lies in")
+/// A directory that a grant opens, or a file that is mounted in one.
+struct Opened {
+    identity: Identity,
+    /// The ways to it by all of its paths.
+    ways: Vec<Way>,
 }
 
-fn refusal(grant: &Grant, place: &Place, relation: &str) -> CommandError {
+impl Opened {
+    fn of(path: &Path, mounts: &Mounts) -> std::io::Result<Self> {
+        Ok(Opened { identity: Identity::of(path)?, ways: ways_to(path, mounts)? })
+    }
+
+    /// Returns how it opens a place, to which these ways lead.
+    fn relation(&self, place: &Place, ways: &[Way]) -> Option<&'static str> {
+        let own = Identity::of(&place.path).ok();
+        if own == Some(self.identity) {
+            return Some("is");
+        }
+        if ways.iter().any(|way| way.leads_through(self.identity)) {
+            return Some("holds");
+        }
+        let own = own?;
+        let lies_in = self.ways.iter().any(|way| way.leads_through(own));
+        (place.extent != Extent::Entries && lies_in).then_some("lies in")
+    }
+}
+
+/// Returns the ways to a file or folder: that of its path, and those of its other names by bind mounts.
+fn ways_to(path: &Path, mounts: &Mounts) -> std::io::Result<Vec<Way>> {
+    let way = Way::of(path)?;
+    let names = mounts.names_of(way.end());
+    let others = names.iter().skip(1).filter_map(|name| Way::of(name).ok()).collect::<Vec<_>>();
+    Ok(std::iter::once(way).chain(others).collect())
+}
+
+fn refusal(
+    grant: &Grant,
+    place: &Place,
+    relation: &str,
+    mount: Option<&Path>,
+) -> CommandError {
     let (shown, guest) = (grant.host.display(), &grant.guest);
     let (access, mode) = if grant.writable { (" for writing", ":rw") } else { ("", "") };
     let help = match (relation, place.extent) {
@@ -183,13 +226,20 @@ fn refusal(grant: &Grant, place: &Place, relation: &str) -> CommandError {
             "copy the files that the objective needs to a directory of their own, and grant that"
                 .to_owned()
         }
+        _ if mount.is_some() => {
+            format!("grant a directory without that mount: --dir ./work::{guest}{mode}")
+        }
         ("lies in", _) => {
             format!("grant a directory outside it: --dir ./work::{guest}{mode}")
         }
         _ => format!("grant a subdirectory of its own: --dir {shown}/work::{guest}{mode}"),
     };
+    let subject = match mount {
+        Some(mount) => format!("its mount `{}`", mount.display()),
+        None => "it".to_owned(),
+    };
     let problem = format!(
-        "cannot grant `{shown}` as `{guest}`{access}: it {relation} {}, which no objective may {}",
+        "cannot grant `{shown}` as `{guest}`{access}: {subject} {relation} {}, which no objective may {}",
         place.name,
         if place.extent == Extent::Secrets { "read" } else { "change" }
     );

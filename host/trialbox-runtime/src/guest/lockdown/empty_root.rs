@@ -6,6 +6,7 @@
 //! process gives it up before the objective's bytes arrive.
 
 use crate::guest::lockdown::omitted::is_omitted;
+use crate::wire::protocol::Grant;
 use rustix::io::{Errno, Result};
 use rustix::process::{Signal, getegid, geteuid, pivot_root, set_parent_process_death_signal};
 use rustix::thread::{
@@ -15,6 +16,7 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
+use trialbox_files::Identity;
 
 /// The directory over which the new root is mounted while it is filled. No grant lies there, so none is hidden.
 const BASE: &str = "/proc";
@@ -35,6 +37,8 @@ pub(crate) struct Visible<'a> {
     pub(crate) path: &'a Path,
     /// True if the process may change files there.
     pub(crate) writable: bool,
+    /// The grant whose directory must be the one at the path.
+    pub(crate) grant: Option<&'a Grant>,
 }
 
 /// Replaces the root directory of this process, which must have one thread. Returns whether it holds nothing else now;
@@ -110,9 +114,18 @@ fn fill(visible: &[Visible]) -> Result<()> {
         fs::create_dir_all(&target).map_err(|_| Errno::IO)?;
         let (source, target) = (c_path(&source)?, c_path(&target)?);
         mount(Some(&source), &target, None, libc::MS_BIND | libc::MS_REC, None)?;
+        // What is mounted stays, whatever takes its path later.
+        check_mounted(directory)?;
         set_attributes(&target, directory.writable);
     }
     fs::create_dir(below_base(Path::new(OLD_ROOT))).map_err(|_| Errno::IO)
+}
+
+/// Checks that the directory that was mounted is the one that was granted.
+fn check_mounted(directory: &Visible) -> Result<()> {
+    let Some(grant) = directory.grant else { return Ok(()) };
+    let mounted = Identity::of(&below_base(directory.path)).map_err(|_| Errno::IO)?;
+    grant.require(mounted).map_err(|_| Errno::STALE)
 }
 
 fn below_base(path: &Path) -> PathBuf {

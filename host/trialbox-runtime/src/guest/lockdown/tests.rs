@@ -67,8 +67,9 @@ fn new_scene(test: &str) -> PathBuf {
 }
 
 fn grants(scene: &Path) -> [Grant; 2] {
-    let grant =
-        |dir: &str, writable| Grant { host: scene.join(dir), guest: format!("/{dir}"), writable };
+    let grant = |dir: &str, writable| {
+        Grant::of(scene.join(dir), format!("/{dir}"), writable).expect("the scene has it")
+    };
     [grant("ro", false), grant("rw", true)]
 }
 
@@ -105,9 +106,13 @@ fn full_name(test: &str) -> String {
 
 /// Opens the grants for an instance.
 fn preopen(scene: &Path) -> io::Result<()> {
+    preopen_all(&grants(scene))
+}
+
+fn preopen_all(grants: &[Grant]) -> io::Result<()> {
     let link = Link::new(UnixStream::pair()?.0);
     let rights = Rights {
-        grants: &grants(scene),
+        grants,
         env: &[],
         deterministic: false,
         limits: GuestLimits::from(&Limits::default()),
@@ -121,6 +126,27 @@ fn leave_found(scene: &Path, abi: u32, attempts: &Attempts) {
 
 fn open_to_write(path: PathBuf) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
+}
+
+#[test]
+fn a_directory_that_took_the_place_of_a_granted_one_is_not_opened() {
+    let scene = new_scene("replaced");
+    let granted = grants(&scene);
+    preopen_all(&granted).expect("they are there");
+    let away = scene.join("away");
+    fs::rename(scene.join("ro"), &away).expect("our own directory");
+    for replace in [
+        |ro: &Path| fs::create_dir(ro).expect("our own directory"),
+        |ro: &Path| std::os::unix::fs::symlink("outside", ro).expect("our own directory"),
+    ] {
+        replace(&scene.join("ro"));
+        let error = preopen_all(&granted).expect_err("it is another one").to_string();
+        assert!(error.contains("is not the directory that was granted as `/ro`"), "{error}");
+        fs::remove_dir(scene.join("ro")).or_else(|_| fs::remove_file(scene.join("ro"))).expect("ours");
+    }
+    fs::rename(&away, scene.join("ro")).expect("our own directory");
+    preopen_all(&granted).expect("it is back");
+    fs::remove_dir_all(&scene).expect("our own directory");
 }
 
 #[test]

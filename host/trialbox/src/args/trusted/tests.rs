@@ -41,8 +41,8 @@ impl Ground {
     /// Returns the relation and the place of a refusal, or nothing for a grant that is allowed.
     fn judge(&self, host: &str, writable: bool) -> String {
         let host = self.0.join(host);
-        let grant = Grant { host, guest: "/g".to_owned(), writable };
-        match self.places().check_grant(&grant) {
+        let grant = Grant::of(host, "/g".to_owned(), writable).expect("a directory");
+        match self.places().check_grant(&grant, &Mounts::of_this_process()) {
             Ok(()) => String::new(),
             Err(error) => {
                 let text = error.error.to_string().replace(&self.0.display().to_string(), "");
