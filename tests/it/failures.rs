@@ -113,6 +113,6 @@ fn a_bug_in_the_sampler_before_a_trial_ends_the_command_and_leaves_no_trial_runn
         command.env("TRIALBOX_FAILPOINTS", "sampler.exhausted=panic@3").output().unwrap().into();
     ran.assert_error(70, &["error[E-HOST]: the sampler panicked", "please report this"]);
     let trials = scene.json(&["study", "trials"]);
-    assert!(trials.iter().all(|trial| trial["state"] != "RUNNING"), "{trials:?}");
-    assert!(trials.len() < 6, "{trials:?}");
+    assert!(trials.len() >= 2, "{trials:?}");
+    assert!(trials.iter().all(|trial| trial["state"] == "COMPLETE"), "{trials:?}");
 }

@@ -51,8 +51,11 @@ impl Mounts {
         for other in self.0.iter().filter(|other| other.device == mount.device) {
             if let Ok(rest) = in_file_system.strip_prefix(&other.root) {
                 // Joining nothing would add a slash.
-                let name =
-                    if rest == Path::new("") { other.point.clone() } else { other.point.join(rest) };
+                let name = if rest == Path::new("") {
+                    other.point.clone()
+                } else {
+                    other.point.join(rest)
+                };
                 if !names.contains(&name) {
                     names.push(name);
                 }

@@ -157,8 +157,11 @@ fn what_appears_beside_a_database_during_a_run_is_named_by_the_next_transaction(
                         finish(&mut storage, &begun).unwrap_err(),
                         SqliteStorage::open(&path, &options(mode)).unwrap_err(),
                     ] {
-                        let StorageError::Backend { source, .. } = error else { panic!("{error:?}") };
-                        let want = format!("study.db{ending}`: expected a regular file, found {what}");
+                        let StorageError::Backend { source, .. } = error else {
+                            panic!("{error:?}")
+                        };
+                        let want =
+                            format!("study.db{ending}`: expected a regular file, found {what}");
                         assert!(source.to_string().contains(&want), "{source}");
                     }
                     remove(&neighbour);

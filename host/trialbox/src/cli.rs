@@ -337,7 +337,9 @@ mod tests {
                 let Some(long) = arg.get_long() else { continue };
                 tried += usize::from(check(&with(&[&format!("--{long}={HOSTILE}")])));
                 tried += usize::from(check(&with(&[&format!("--{long}"), HOSTILE])));
-                tried += usize::from(check(&with(&[&format!("--{long}={HOSTILE}::{HOSTILE}={HOSTILE}")])));
+                tried += usize::from(check(&with(&[&format!(
+                    "--{long}={HOSTILE}::{HOSTILE}={HOSTILE}"
+                )])));
             }
         }
         assert!(tried > 300, "{tried}");

@@ -166,7 +166,9 @@ impl From<HostPanic> for CommandError {
             exit: ExitCode::Internal,
             code: Some(FailureCode::Host.as_str()),
             error: panic.into(),
-            help: Some("please report this, with the command and a copy of the database".to_owned()),
+            help: Some(
+                "please report this, with the command and a copy of the database".to_owned(),
+            ),
         }
     }
 }

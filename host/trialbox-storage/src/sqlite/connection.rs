@@ -95,7 +95,8 @@ impl Database {
             }
             Some(lock) => Access::Reopened(lock),
         };
-        let mut database = Database { path, url, options: options.clone(), neighbours, access, is_shared };
+        let mut database =
+            Database { path, url, options: options.clone(), neighbours, access, is_shared };
         database.check_version(shown)?;
         Ok(database)
     }

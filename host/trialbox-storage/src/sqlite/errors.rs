@@ -95,7 +95,9 @@ pub(crate) fn not_a_file(error: &FileError) -> StorageError {
 pub(crate) fn in_the_way(action: &str, error: FileError) -> StorageError {
     StorageError::Backend {
         action: action.to_owned(),
-        help: Some(advice("SQLite keeps a file of this name beside the database: move away what is there")),
+        help: Some(advice(
+            "SQLite keeps a file of this name beside the database: move away what is there",
+        )),
         source: Box::new(error),
     }
 }

@@ -160,7 +160,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("trialbox-data-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a place for temporary files");
         std::fs::write(folder.join("x.csv"), "1,2").expect("our own folder");
-        let grants = [Grant::of(folder.clone(), "/data".to_owned(), false).expect("our own folder")];
+        let grants =
+            [Grant::of(folder.clone(), "/data".to_owned(), false).expect("our own folder")];
         let check = |source: DataSource| match check_data(&[source], &grants) {
             Ok(()) => String::new(),
             Err(error) => error.error.to_string(),

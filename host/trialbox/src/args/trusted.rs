@@ -213,12 +213,7 @@ fn ways_to(path: &Path, mounts: &Mounts) -> std::io::Result<Vec<Way>> {
     Ok(std::iter::once(way).chain(others).collect())
 }
 
-fn refusal(
-    grant: &Grant,
-    place: &Place,
-    relation: &str,
-    mount: Option<&Path>,
-) -> CommandError {
+fn refusal(grant: &Grant, place: &Place, relation: &str, mount: Option<&Path>) -> CommandError {
     let (shown, guest) = (grant.host.display(), &grant.guest);
     let (access, mode) = if grant.writable { (" for writing", ":rw") } else { ("", "") };
     let help = match (relation, place.extent) {

@@ -212,8 +212,7 @@ mod tests {
     /// A process that took compiled code from the cache has this filter alone.
     #[test]
     fn every_call_of_a_trial_is_allowed_while_loading_and_no_condition_of_loading_is_lifted() {
-        let loading: BTreeMap<_, _> =
-            system_calls::allowed().expect("rules").into_iter().collect();
+        let loading: BTreeMap<_, _> = system_calls::allowed().expect("rules").into_iter().collect();
         assert!(loading.len() > 80, "{}", loading.len());
         for access in [
             FileAccess::None,
@@ -224,7 +223,11 @@ mod tests {
             let calls = allowed(access).expect("rules");
             assert!(calls.len() > 40, "{access:?}: {}", calls.len());
             let names: std::collections::BTreeSet<_> = calls.iter().map(|(call, _)| call).collect();
-            assert_eq!(names.len(), calls.len(), "{access:?}: a later entry would hide an earlier one");
+            assert_eq!(
+                names.len(),
+                calls.len(),
+                "{access:?}: a later entry would hide an earlier one"
+            );
             for (call, rules) in calls {
                 let Some(of_loading) = loading.get(&call) else {
                     panic!("{access:?}: call {call} is refused while loading")

@@ -142,7 +142,9 @@ fn a_directory_that_took_the_place_of_a_granted_one_is_not_opened() {
         replace(&scene.join("ro"));
         let error = preopen_all(&granted).expect_err("it is another one").to_string();
         assert!(error.contains("is not the directory that was granted as `/ro`"), "{error}");
-        fs::remove_dir(scene.join("ro")).or_else(|_| fs::remove_file(scene.join("ro"))).expect("ours");
+        fs::remove_dir(scene.join("ro"))
+            .or_else(|_| fs::remove_file(scene.join("ro")))
+            .expect("ours");
     }
     fs::rename(&away, scene.join("ro")).expect("our own directory");
     preopen_all(&granted).expect("it is back");

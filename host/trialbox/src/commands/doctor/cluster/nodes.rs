@@ -53,8 +53,10 @@ fn confinement(nodes: &[&Facts]) -> Vec<Finding> {
         nodes.iter().filter(|facts| !missing_precautions(facts).is_empty()).copied().collect();
     let Some(worst) = lacking.iter().max_by_key(|facts| missing_precautions(facts).len()) else {
         let abi = nodes.iter().map(|facts| facts.landlock_abi).min().unwrap_or_default();
-        let found =
-            format!("{} confines guests by Landlock {abi}, seccomp and an empty root", subject(nodes));
+        let found = format!(
+            "{} confines guests by Landlock {abi}, seccomp and an empty root",
+            subject(nodes)
+        );
         let meaning = "the kernel keeps objectives to their grants too";
         return vec![Finding::ok("confinement", found).meaning(meaning)];
     };
