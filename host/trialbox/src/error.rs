@@ -125,9 +125,8 @@ impl From<StorageError> for CommandError {
             }
             StorageError::Unsupported { .. } => (ExitCode::Usage, None),
             StorageError::ClaimLost { .. } => (ExitCode::ClaimLost, None),
-            StorageError::UnreadableRow { .. } | StorageError::NanValue => {
-                (ExitCode::Storage, None)
-            }
+            StorageError::UnreadableRow { .. } => (ExitCode::Storage, storage_help(&error)),
+            StorageError::NanValue => (ExitCode::Storage, None),
         };
         CommandError {
             exit,
@@ -178,6 +177,9 @@ fn storage_help(error: &StorageError) -> Option<String> {
     match error {
         StorageError::WrongDatabase { help, .. } => Some(remedy_text(help)),
         StorageError::Backend { help, .. } => help.as_ref().map(remedy_text),
+        StorageError::UnreadableRow { .. } => Some(
+            "`trialbox doctor` lists all such rows of the database, and what mends them".to_owned(),
+        ),
         StorageError::Unfinished { .. } => {
             Some("allow more time with --storage-timeout, or look at `trialbox doctor`".to_owned())
         }

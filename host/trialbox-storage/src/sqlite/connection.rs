@@ -8,6 +8,7 @@ use crate::lock::wait::{LockWait, holder_of};
 use crate::neighbours::Neighbours;
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
+use crate::sqlite::cell::problem;
 use crate::sqlite::errors::{
     TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, in_the_way, missing,
     not_a_database, not_a_file, not_optunas,
@@ -330,7 +331,10 @@ impl Database {
                 error @ (rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)),
-            ) => unreadable(format!("failed to {action}: {error}")),
+            ) => {
+                let problem = problem(&error, None).unwrap_or_else(|| error.to_string());
+                unreadable(format!("failed to {action}: {problem}"))
+            }
             TxError::Sqlite(error)
                 if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) =>
             {

@@ -3,6 +3,7 @@
 //! This file has the body of each call, which is one transaction. `open` opens connections, `connection` runs
 //! transactions; `studies`, `trials` and `reader` have the SQL.
 
+mod cell;
 mod connection;
 pub(crate) mod errors;
 mod exclusion;

@@ -4,6 +4,7 @@ use crate::rows::{
     decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
     decode_state, decode_value, unreadable,
 };
+use crate::sqlite::cell::cell;
 use crate::sqlite::errors::TxError;
 use crate::sqlite::studies::AttrScope;
 use crate::sqlite::trials::in_order_suggested;
@@ -145,20 +146,21 @@ impl TrialReader {
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let id: i64 = row.get(0)?;
-            let number: Option<u32> = row.get(1)?;
+            let by_id = || format!("trial with id {id}");
+            let number: Option<u32> = cell(row, 1, by_id)?;
             let Some(number) = number else {
-                return Err(unreadable(format!("trial with id {id}: its number is NULL")).into());
+                return Err(unreadable(format!("{}: its number is NULL", by_id())).into());
             };
             let what = || format!("trial {number}");
-            let state: String = row.get(2)?;
+            let state: String = cell(row, 2, what)?;
             self.index.insert(id, self.trials.len());
             self.trials.push(FrozenTrial {
                 id: TrialId(id),
                 number: TrialNumber(number),
                 state: decode_state(&state, what)?,
                 values: Vec::new(),
-                datetime_start: decode_datetime(row.get(3)?, what)?,
-                datetime_complete: decode_datetime(row.get(4)?, what)?,
+                datetime_start: decode_datetime(cell(row, 3, what)?, what)?,
+                datetime_complete: decode_datetime(cell(row, 4, what)?, what)?,
                 params: Vec::new(),
                 user_attrs: BTreeMap::new(),
                 system_attrs: BTreeMap::new(),
@@ -178,18 +180,17 @@ impl TrialReader {
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let objective: i64 = row.get(1)?;
             let (number, n_values) = (trial.number, trial.values.len());
+            let objective: i64 = cell(row, 1, || format!("a value of trial {number}"))?;
             if objective != n_values as i64 {
                 return Err(unreadable(format!(
                     "value {objective} of trial {number}: value {n_values} is missing"
                 ))
                 .into());
             }
-            let kind: String = row.get(3)?;
-            let value = decode_final_value(row.get(2)?, &kind, || {
-                format!("value {objective} of trial {number}")
-            })?;
+            let what = || format!("value {objective} of trial {number}");
+            let kind: String = cell(row, 3, what)?;
+            let value = decode_final_value(cell(row, 2, what)?, &kind, what)?;
             trial.values.push(value);
         }
         Ok(())
@@ -213,11 +214,14 @@ impl TrialReader {
                 current = trial_id;
             }
             let Some(trial) = self.trial(trial_id) else { continue };
-            let (param_id, name): (i64, Option<String>) = (row.get(1)?, row.get(2)?);
+            let number = trial.number;
+            let of_trial = || format!("a parameter of trial {number}");
+            let (param_id, name): (i64, Option<String>) =
+                (cell(row, 1, of_trial)?, cell(row, 2, of_trial)?);
             // Python's dictionaries have a key None; ours have no such key.
             let Some(name) = name else { continue };
-            let text: String = row.get(4)?;
-            let what = || format!("parameter `{name}` of trial {}", trial.number);
+            let what = || format!("parameter `{name}` of trial {number}");
+            let text: String = cell(row, 4, what)?;
             let distribution = match known.get(&text) {
                 Some(distribution) => distribution.clone(),
                 None => {
@@ -226,7 +230,11 @@ impl TrialReader {
                     distribution
                 }
             };
-            found.push((param_id, name.clone(), decode_param(row.get(3)?, distribution, what)?));
+            found.push((
+                param_id,
+                name.clone(),
+                decode_param(cell(row, 3, what)?, distribution, what)?,
+            ));
         }
         self.set_params(current, found);
         Ok(())
@@ -260,10 +268,11 @@ impl TrialReader {
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let (key, text): (Option<String>, String) = (row.get(1)?, row.get(2)?);
+            let number = trial.number;
+            let key: Option<String> = cell(row, 1, || format!("an attribute of trial {number}"))?;
             let Some(key) = key else { continue };
-            let value =
-                decode_json(&text, || format!("attribute `{key}` of trial {}", trial.number))?;
+            let what = || format!("attribute `{key}` of trial {number}");
+            let value = decode_json(&cell::<String>(row, 2, what)?, what)?;
             match table {
                 AttrScope::User => trial.user_attrs.insert(key, value),
                 AttrScope::System => trial.system_attrs.insert(key, value),
@@ -285,10 +294,11 @@ impl TrialReader {
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
             let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let (step, kind): (i64, String) = (row.get(1)?, row.get(3)?);
-            let value = decode_value(row.get(2)?, &kind, || {
-                format!("step {step} of trial {}", trial.number)
-            })?;
+            let number = trial.number;
+            let step: i64 = cell(row, 1, || format!("a report of trial {number}"))?;
+            let what = || format!("step {step} of trial {number}");
+            let kind: String = cell(row, 3, what)?;
+            let value = decode_value(cell(row, 2, what)?, &kind, what)?;
             trial.intermediate_values.insert(step, value);
         }
         Ok(())

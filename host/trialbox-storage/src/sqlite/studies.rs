@@ -1,6 +1,7 @@
 //! The SQL for studies; every function runs inside a transaction.
 
 use crate::rows::{decode_datetime, decode_json, decode_state, unreadable};
+use crate::sqlite::cell::cell;
 use crate::sqlite::errors::{TxError, write_one};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
@@ -83,12 +84,13 @@ pub(crate) fn read_study_attrs(
         table.word()
     );
     let mut statement = tx.prepare_cached(&sql)?;
-    let rows = statement.query_map([id.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut rows = statement.query([id.0])?;
     let mut attrs = BTreeMap::new();
-    for row in rows {
-        let (key, text): (Option<String>, String) = row?;
+    while let Some(row) = rows.next()? {
+        let key: Option<String> = cell(row, 0, || format!("an attribute of study {}", id.0))?;
         let Some(key) = key else { continue };
-        let value = decode_json(&text, || format!("attribute `{key}` of a study"))?;
+        let what = || format!("attribute `{key}` of study {}", id.0);
+        let value = decode_json(&cell::<String>(row, 1, what)?, what)?;
         attrs.insert(key, value);
     }
     Ok(attrs)
@@ -103,7 +105,7 @@ pub(crate) fn read_stop(tx: &Connection, id: StudyId) -> Result<Option<StudyStop
         .query_row(params![id.0, STOP_ATTR], |row| row.get(0))
         .optional()?;
     let Some(text) = text else { return Ok(None) };
-    let json = decode_json(&text, || format!("attribute `{STOP_ATTR}` of a study"))?;
+    let json = decode_json(&text, || format!("attribute `{STOP_ATTR}` of study {}", id.0))?;
     Ok(StudyStop::from_json(&json))
 }
 

@@ -158,20 +158,18 @@ impl TrustedPlaces {
             }
             // A place that this process cannot reach is out of the guest's reach too.
             let Ok(ways) = ways_to(&place.path, mounts) else { continue };
-            match granted.relation(place, &ways) {
+            let relation = granted.relation(place, &ways);
+            if relation == Some("is") {
                 // It says more than that a larger place is held.
-                Some("is") => return Err(refusal(grant, place, "is", None)),
-                Some(relation) if found.is_none() => {
-                    found = Some(refusal(grant, place, relation, None));
-                }
-                _ => {}
+                return Err(refusal(grant, place, "is", None));
             }
-            for (mount, opened) in &mounted {
-                if let Some(relation) = opened.relation(place, &ways)
-                    && found.is_none()
-                {
-                    found = Some(refusal(grant, place, relation, Some(mount)));
-                }
+            let of_mounts = mounted
+                .iter()
+                .filter_map(|(mount, opened)| Some((opened.relation(place, &ways)?, Some(*mount))));
+            // A mount inside is what the user does not see.
+            let opening = of_mounts.chain(relation.map(|relation| (relation, None))).next();
+            if let (None, Some((relation, mount))) = (&found, opening) {
+                found = Some(refusal(grant, place, relation, mount));
             }
         }
         found.map_or(Ok(()), Err)

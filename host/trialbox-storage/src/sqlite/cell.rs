@@ -1,0 +1,45 @@
+//! Cells of rows that others may have written, with errors that name the row.
+
+use crate::rows::unreadable;
+use crate::sqlite::errors::TxError;
+use rusqlite::Row;
+use rusqlite::types::{FromSql, Type};
+
+/// Reads a cell. An error names its row, which is `what`.
+pub(crate) fn cell<T: FromSql>(
+    row: &Row,
+    index: usize,
+    what: impl Fn() -> String,
+) -> Result<T, TxError> {
+    row.get(index).map_err(|error| match problem(&error, row.as_ref().column_name(index).ok()) {
+        Some(problem) => unreadable(format!("{}: {problem}", what())).into(),
+        None => error.into(),
+    })
+}
+
+/// Returns what is wrong with a cell, or `None` if the error is about something else. SQLite names the column for some
+/// errors only.
+pub(crate) fn problem(error: &rusqlite::Error, column: Option<&str>) -> Option<String> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let (column, found) = match error {
+        InvalidColumnType(_, name, found) => (Some(name.as_str()), word(*found)),
+        FromSqlConversionFailure(_, found, _) => (column, word(*found)),
+        IntegralValueOutOfRange(_, value) => {
+            let column = column.unwrap_or("an integer's column");
+            return Some(format!("expected an integer in range in `{column}`, found {value}"));
+        }
+        _ => return None,
+    };
+    let column = column.unwrap_or("a column");
+    Some(format!("expected a value of another type in `{column}`, found {found}"))
+}
+
+fn word(found: Type) -> &'static str {
+    match found {
+        Type::Null => "NULL",
+        Type::Integer => "an integer",
+        Type::Real => "a float",
+        Type::Text => "text",
+        Type::Blob => "bytes",
+    }
+}
