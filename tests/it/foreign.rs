@@ -245,10 +245,18 @@ fn no_command_needs_the_folder_for_temporary_files() {
         let mut command = std::process::Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", &script]);
         scene.isolate(&mut command);
-        let output = command.output().unwrap();
+        let Ok(output) = command.output() else { return skip("there is no `unshare`") };
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(!stderr.contains("unshare:"), "{stderr}");
+        if ["unshare:", "mount:"].iter().any(|program| stderr.starts_with(program)) {
+            return skip("this user may not mount");
+        }
         assert!(output.status.code().is_some_and(|code| code < 2), "{arguments}: {stderr}");
         assert!(!stderr.contains("disk is full"), "{arguments}: {stderr}");
     }
+}
+
+/// Counts a test that cannot run here.
+fn skip(why: &str) {
+    let text = format!("skipped 1 test: {why}\n");
+    let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
 }

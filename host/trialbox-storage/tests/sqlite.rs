@@ -221,7 +221,7 @@ fn a_row_that_makes_no_sense_is_named() {
         (
             "text-step",
             "INSERT INTO trial_intermediate_values VALUES (1, 1, 'one', 1.0, 'FINITE')",
-            "failed to read the trials",
+            "a report of trial 0: expected a value of another type in `step`, found text",
         ),
         ("state", "UPDATE trials SET state = 'done'", "trial 0: unknown state `done`"),
         (
