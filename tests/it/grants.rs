@@ -129,8 +129,8 @@ fn make_fifo(path: &Path) {
     assert!(made.success());
 }
 
-/// Runs a command in the project while one folder or file also stands at another path, or returns `None` where this user
-/// may not mount.
+/// Runs a command in the project while one folder or file also stands at another path, or returns `None` where this
+/// user may not mount.
 fn run_mounted(scene: &Scene, from: &str, at: &str, arguments: &[&str]) -> Option<Ran> {
     let (from, at) = (scene.path(from), scene.path(at));
     let bind = ["mount --bind \"$1\" \"$2\" || exit 99; shift 2; exec \"$@\"", "sh"];
@@ -142,13 +142,10 @@ fn run_mounted(scene: &Scene, from: &str, at: &str, arguments: &[&str]) -> Optio
         command.current_dir(scene.path("p")).env("HOME", scene.path("home"));
         command.env("TRIALBOX_CACHE_DIR", scene.path("cache/code")).output()
     };
-    match run(&["true"]) {
-        Ok(tried) if tried.status.success() => {}
-        Ok(tried) => assert!(!tried.stderr.is_empty(), "{tried:?}"),
-        Err(_) => return None,
+    if !run(&["true"]).is_ok_and(|tried| tried.status.success()) {
+        return None;
     }
-    let ran: Ran = run(&[&[env!("CARGO_BIN_EXE_trialbox")], arguments].concat()).unwrap().into();
-    (ran.code != Some(99) && !ran.stderr.starts_with("unshare:")).then_some(ran)
+    Some(run(&[&[env!("CARGO_BIN_EXE_trialbox")], arguments].concat()).unwrap().into())
 }
 
 #[test]

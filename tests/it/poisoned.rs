@@ -67,8 +67,8 @@ const TRIAL_ATTRS: [&str; 11] = [
 const VALUES: [&str; 8] =
     ["null", "-1", "1e999", "\"x\"", "[]", "{}", "[[1]]", "{\"trial\": -1, \"code\": 3}"];
 
-/// A database goes through every third command, and the next one through others: the doctor's list has several databases
-/// for most faults, and all commands read trials in one place.
+/// A database goes through every third command, and the next one through others: the doctor's list has several
+/// databases for most faults, and all commands read trials in one place.
 const SHARES: usize = 3;
 
 /// A database to walk through the commands.

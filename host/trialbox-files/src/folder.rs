@@ -499,7 +499,7 @@ impl Aside<'_> {
     /// [`io::ErrorKind::AlreadyExists`] if the name is taken, also by a link that leads nowhere.
     pub fn publish(self) -> Result<(), FileError> {
         self.sync()?;
-        place(self.folder, &self.aside, &self.name)
+        place(self.folder.as_fd(), &self.aside, &self.name)
             .map_err(|error| self.folder.io_error("create", &self.name, error))?;
         self.folder.sync()
     }
@@ -527,12 +527,6 @@ impl Drop for Aside<'_> {
         // After `replace` the name is gone, and after a failure it is all that can be done.
         let _ = rustix::fs::unlinkat(self.folder, &self.aside, AtFlags::empty());
     }
-}
-
-/// Creates an empty file of this user's under a name that must be free.
-pub(crate) fn create_in(folder: &Folder, name: &OsStr) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(folder, name, flags, PRIVATE)
 }
 
 /// Opens a file relative to a folder, if it is a regular one.

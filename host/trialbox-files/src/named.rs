@@ -4,6 +4,7 @@ use crate::error::FileError;
 use crate::folder::{Folder, kind_of, open_regular};
 use crate::kind::FileKind;
 use crate::place::place;
+use rustix::fd::AsFd as _;
 use rustix::fs::{CWD, Mode, OFlags};
 use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
@@ -111,8 +112,8 @@ pub fn create_named(path: &Path, mode: u32) -> Result<File, FileError> {
     }
 }
 
-/// Gives a file another name in its folder, which must be free, on file systems without hard links too. The old name may
-/// still exist afterwards.
+/// Gives a file another name in its folder, which must be free, on file systems without hard links too. The old name
+/// may still exist afterwards.
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] if the name is taken.
@@ -122,7 +123,7 @@ pub fn place_named(from: &Path, to: &Path) -> io::Result<()> {
     };
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = Folder::open_named(parent.unwrap_or(Path::new(".")));
-    place(&folder.map_err(FileError::into_reason)?, name, new)
+    place(folder.map_err(FileError::into_reason)?.as_fd(), name, new)
 }
 
 /// Removes a folder with all that is in it. No link is followed, and a missing folder is as good.

@@ -1,7 +1,7 @@
 //! A name for a file that is whole, which must be free: on every file system, with hard links or without.
 
-use crate::folder::{Folder, create_in};
-use rustix::fs::{AtFlags, RenameFlags};
+use rustix::fd::BorrowedFd;
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -16,7 +16,7 @@ type Call<'a> = &'a dyn Fn(&OsStr, &OsStr) -> io::Result<()>;
 /// Gives a file of a folder its name, and fails if the name is taken: by a rename that replaces nothing, by a hard link
 /// on network file systems without such renames, or by [`place_alone`] on those without either. After a link the old
 /// name still exists.
-pub(crate) fn place(folder: &Folder, from: &OsStr, to: &OsStr) -> io::Result<()> {
+pub(crate) fn place(folder: BorrowedFd<'_>, from: &OsStr, to: &OsStr) -> io::Result<()> {
     place_by(
         folder,
         &|from, to| {
@@ -30,7 +30,7 @@ pub(crate) fn place(folder: &Folder, from: &OsStr, to: &OsStr) -> io::Result<()>
 }
 
 fn place_by(
-    folder: &Folder,
+    folder: BorrowedFd<'_>,
     rename_new: Call,
     link: Call,
     from: &OsStr,
@@ -52,12 +52,14 @@ fn place_by(
 }
 
 /// Renames a file to a name that is free, while an exclusive file of another name keeps other processes from doing so.
-fn place_alone(folder: &Folder, from: &OsStr, to: &OsStr) -> io::Result<()> {
+fn place_alone(folder: BorrowedFd<'_>, from: &OsStr, to: &OsStr) -> io::Result<()> {
     let mut right = OsString::from(".");
     right.push(to);
     right.push(".creating.tmp");
     let started = Instant::now();
-    while let Err(error) = create_in(folder, &right) {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mode = Mode::RUSR.union(Mode::WUSR);
+    while let Err(error) = rustix::fs::openat(folder, &right, flags, mode) {
         if error != Errno::EXIST {
             return Err(error.into());
         }
@@ -78,19 +80,30 @@ fn place_alone(folder: &Folder, from: &OsStr, to: &OsStr) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fd::AsFd as _;
+    use std::fs;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    fn new_folder(test: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("trialbox-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
 
     #[test]
     fn without_hard_links_and_renames_that_replace_nothing_one_of_many_is_first() {
         for errno in [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::MLINK] {
-            let folder = Folder::temporary("linkless").expect("a folder");
+            let path = new_folder("linkless");
+            let folder = fs::File::open(&path).expect("a folder");
             let first = AtomicU32::new(0);
             std::thread::scope(|scope| {
                 for n in 0..8 {
-                    let (folder, first) = (&folder, &first);
+                    let (path, folder, first) = (&path, folder.as_fd(), &first);
                     scope.spawn(move || {
                         let from = OsString::from(n.to_string());
-                        folder.write(&from, n.to_string().as_bytes()).expect("a file");
+                        fs::write(path.join(&from), n.to_string()).expect("a file");
                         let no_rename = |_: &OsStr, _: &OsStr| Err(Errno::INVAL.into());
                         let no_link = |_: &OsStr, _: &OsStr| Err(errno.into());
                         let to = OsStr::new("s.db");
@@ -102,22 +115,23 @@ mod tests {
                 }
             });
             assert_eq!(first.into_inner(), 1, "{errno}");
-            assert_eq!(folder.names().expect("it is there").len(), 8);
-            crate::remove_named_tree(folder.path()).expect("our own folder");
+            assert_eq!(fs::read_dir(&path).expect("it is there").count(), 8);
+            fs::remove_dir_all(&path).expect("our own folder");
         }
     }
 
     #[test]
     fn an_error_that_says_nothing_about_links_is_reported() {
         for kind in [io::ErrorKind::StorageFull, io::ErrorKind::NotFound] {
-            let folder = Folder::temporary("full").expect("a folder");
-            folder.write(OsStr::new("aside"), b"").expect("a file");
+            let path = new_folder("full");
+            let folder = fs::File::open(&path).expect("a folder");
+            fs::write(path.join("aside"), "").expect("a file");
             let refused = |_: &OsStr, _: &OsStr| Err(kind.into());
             let (from, to) = (OsStr::new("aside"), OsStr::new("s.db"));
-            let placed = place_by(&folder, &refused, &refused, from, to);
+            let placed = place_by(folder.as_fd(), &refused, &refused, from, to);
             assert_eq!(placed.expect_err("no link").kind(), kind);
-            assert_eq!(folder.names().expect("it is there"), ["aside"]);
-            crate::remove_named_tree(folder.path()).expect("our own folder");
+            assert!(!path.join("s.db").exists());
+            fs::remove_dir_all(&path).expect("our own folder");
         }
     }
 }

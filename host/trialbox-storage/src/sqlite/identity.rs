@@ -47,8 +47,8 @@ impl Identity {
         Ok(Identity { path: path.to_owned(), database, log: None })
     }
 
-    /// Checks before a transaction that no other file has taken a name. SQLite would go on in the file that has lost its
-    /// name, with a journal beside the other one.
+    /// Checks before a transaction that no other file has taken a name. SQLite would continue in the file that has lost
+    /// its name, with a journal beside the other one.
     pub(crate) fn check_names(&self) -> Result<(), Lost> {
         require_same(&self.path, self.database)?;
         let Some(known) = self.log else { return Ok(()) };
