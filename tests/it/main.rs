@@ -1,13 +1,14 @@
 //! End-to-end tests: the binary with real guests, its output and exit codes, and the databases it leaves.
 //!
 //! They need the example components (`cargo xtask build-guests`), and those about processes that die the feature
-//! `failpoints`. `interop`, `pruner_tables`, `fronts` and `importance` need Python's Optuna in `target/venv`,
-//! `two_nodes` bindfs, a test of `submit` shellcheck, and `slurm` a Slurm. `cargo xtask test` runs them in tiers,
-//! sets up what it can, and counts what it had to skip.
+//! `failpoints`. `interop`, `pruner_tables`, `fronts`, `importance` and `figures` need Python's Optuna in
+//! `target/venv`, `two_nodes` bindfs, `browser` chromium, a test of `submit` shellcheck, and `slurm` a Slurm.
+//! `cargo xtask test` runs them in tiers, sets up what it can, and counts what it had to skip.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod asked;
 #[cfg(feature = "failpoints")]
+mod browser;
 mod checkpoints;
 mod delivery;
 mod doctor;

@@ -75,10 +75,14 @@ const FREEZER: Need = Need {
     sentence: "the tests of Slurm's signals need its programs and the freezer of cgroups version 1",
     provide: slurm::find_with_freezer,
 };
+const CHROMIUM: Need = Need {
+    sentence: "the tests of pages in a browser need chromium",
+    provide: || shell::find("chromium"),
+};
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 14] = [
+const TIERS: [Tier; 15] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -93,6 +97,7 @@ const TIERS: [Tier; 14] = [
         run: Run::Packages(&[
             "trialbox-core",
             "trialbox-samplers",
+            "trialbox-report",
             "trialbox-files",
             "trialbox-program",
             "trialbox-storage",
@@ -162,6 +167,13 @@ const TIERS: [Tier; 14] = [
         needs: &[SHELLCHECK],
         run: Run::Named(&["shellcheck"]),
         seconds: 2,
+    },
+    Tier {
+        name: "browser",
+        about: "the page of a report in Chromium, with no network",
+        needs: &[CHROMIUM],
+        run: Run::Named(&["browser::"]),
+        seconds: 15,
     },
     Tier {
         name: "slurm",

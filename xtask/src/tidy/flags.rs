@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 const BINARY: &str = "host/trialbox/src/";
 
 /// The crates that do not name them.
-const LIBRARIES: [&str; 5] = [
+const LIBRARIES: [&str; 6] = [
     "host/trialbox-core/src/",
     "host/trialbox-samplers/src/",
+    "host/trialbox-report/src/",
     "host/trialbox-storage/src/",
     "host/trialbox-program/src/",
     "host/trialbox-runtime/src/",

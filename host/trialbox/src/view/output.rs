@@ -191,6 +191,12 @@ fn mark_outer_lines(text: &str) -> String {
     marked.collect::<Vec<_>>().join("\n")
 }
 
+/// Returns the columns and the rows of the terminal that shows the standard output; `None` if it is none.
+pub(crate) fn terminal_size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
+}
+
 /// Writes to the standard output that the program was started with.
 ///
 /// # Errors

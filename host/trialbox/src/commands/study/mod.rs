@@ -6,8 +6,11 @@ mod export;
 mod import;
 mod importance;
 mod manage;
+mod plot;
 mod read;
+mod report;
 mod stop;
+mod subject;
 
 use crate::args::storage::NamedStudyArgs;
 use crate::commands::study::best::BestArgs;
@@ -18,7 +21,9 @@ use crate::commands::study::importance::ImportanceArgs;
 use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
 };
+use crate::commands::study::plot::PlotArgs;
 use crate::commands::study::read::{ListArgs, TrialsArgs, show};
+use crate::commands::study::report::ReportArgs;
 use crate::commands::study::stop::{StopArgs, resume};
 use crate::error::CommandResult;
 use crate::view::output::Output;
@@ -44,6 +49,12 @@ pub(crate) enum StudyCommand {
     /// Show the importance of each parameter
     #[command(after_help = IMPORTANCE_EXAMPLES)]
     Importance(ImportanceArgs),
+    /// Write a page to look at, which opens anywhere without a network
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Draw one figure: on the terminal, as SVG, or its data as CSV
+    #[command(after_help = PLOT_EXAMPLES)]
+    Plot(PlotArgs),
     /// Write all trials as CSV, or with --format json as JSON lines
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
@@ -113,6 +124,19 @@ Pareto front.
 fanova: the parameters that explain the values of all trials, the bad ones included, for each objective by itself.
 mdi: the same, by the splits on a parameter in a random forest.";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  trialbox study report
+  trialbox study report digits --storage study.db --output digits.html --export figures
+
+The page is one file: it requests nothing, and a mail or a copy of it is enough. `study plot` draws one figure.";
+
+const PLOT_EXAMPLES: &str = "\
+Examples:
+  trialbox study plot history
+  trialbox study plot slices --storage study.db --output slices.svg
+  trialbox study plot importances --format json";
+
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   trialbox study export > trials.csv
@@ -179,6 +203,8 @@ impl StudyCommand {
             StudyCommand::Best(args) => args.run(output),
             StudyCommand::Trials(args) => args.run(output),
             StudyCommand::Importance(args) => args.run(output),
+            StudyCommand::Report(args) => args.run(output),
+            StudyCommand::Plot(args) => args.run(output),
             StudyCommand::Export(args) => args.run(output),
             StudyCommand::Import(args) => args.run(output),
             StudyCommand::Copy(args) => args.run(output),

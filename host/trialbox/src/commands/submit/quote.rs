@@ -42,7 +42,7 @@ pub(super) fn wrap(parts: &[String]) -> String {
 }
 
 /// Returns the study's name for jobs and files: its letters, digits, `.` and `_`, with a `-` for all others.
-pub(super) fn label(study: &str) -> String {
+pub(crate) fn label(study: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._".contains(c);
     // A file name may have 255 bytes: this leaves room for suffixes, with four bytes a letter.
     let study: String = study.chars().take(50).collect();

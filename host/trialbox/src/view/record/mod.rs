@@ -8,6 +8,7 @@ mod error;
 mod finding;
 mod lost;
 mod objective;
+mod report;
 mod stopping;
 mod study;
 mod submission;
@@ -27,6 +28,7 @@ pub(crate) use objective::{
     DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
     ProgramRecord, ReplayRecord,
 };
+pub(crate) use report::{FigureRecord, ReportRecord};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -89,6 +91,8 @@ records! {
     Error(ErrorRecord),
     /// A finding of `doctor` or `doctor --slurm`.
     Finding(FindingRecord),
+    /// A figure of a study (`study plot`, `study report`).
+    Figure(FigureRecord),
     /// The hypervolume of a study's Pareto front (`study best --reference-point`).
     Hypervolume(Hypervolume),
     /// The importance of one parameter for one objective (`study importance`).
@@ -109,6 +113,8 @@ records! {
     Renamed(Renamed),
     /// A recorded trial was run again (`trial replay`).
     Replay(ReplayRecord),
+    /// A page about a study was written (`study report`).
+    Report(ReportRecord),
     /// A stopped study was resumed (`study resume`).
     Resumed(Resumed),
     /// The study is complete: the sampler has tried everything (`run`, `submit`).
