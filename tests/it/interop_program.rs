@@ -210,6 +210,46 @@ if __name__ == "__main__":
 }
 
 #[test]
+fn forked_processes_and_threads_share_the_trial() {
+    let script = r#"
+import multiprocessing, os, signal, threading
+from trialbox import objective
+
+def work(i):
+    return trial.suggest_int(f"x{i}", i, i) == i
+
+@objective
+def train(of_trial):
+    global trial
+    trial = of_trial
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(100, 140)]
+    for thread in threads:
+        thread.start()
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        wrong = pool.map(work, range(40), chunksize=1).count(False)
+    for thread in threads:
+        thread.join()
+    # A handler of a signal may call in the middle of a call.
+    signal.signal(signal.SIGALRM, lambda *_: trial.report(0.5, len(trial._steps)))
+    for i in range(200, 240):
+        signal.setitimer(signal.ITIMER_REAL, 0.0002)
+        wrong += not work(i)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    # The script may use the numbers of the descriptors for files of its own.
+    os.dup2(os.open("notes.txt", os.O_RDWR | os.O_CREAT), int(os.environ["TRIALBOX_REQUESTS"]))
+    return wrong + (not work(500))
+
+train.run()
+"#;
+    let scene = Scene::new("interop-program-forks");
+    let ran = run_python(&scene, &[], script);
+    let trial = &ran.json()[0];
+    assert_eq!(trial["values"], json!([0.0]), "{ran:?}");
+    assert_eq!(trial["params"].as_object().unwrap().len(), 40 + 40 + 40 + 1);
+    assert_eq!(std::fs::read_to_string(scene.path("notes.txt")).unwrap(), "");
+}
+
+#[test]
 fn an_exception_is_the_trial_s_failure_with_its_own_lines() {
     let script = "from trialbox import objective\n\ndef load():\n    raise ValueError('no data')\n
 @objective\ndef train(trial):\n    load()\n\ntrain.run()\n";

@@ -121,6 +121,52 @@ fn a_command_of_a_trial_says_so_outside_of_one() {
 }
 
 #[test]
+fn a_redirection_of_the_script_s_own_does_no_harm() {
+    let scene = Scene::new("program-redirections");
+    let script = "set -e
+        echo kept > notes.txt
+        exec 3<> notes.txt 4>&1
+        x=$(trialbox suggest 'x=int(7, 7)')
+        trialbox report 1 --step 0
+        exec 3>&1 4< notes.txt
+        trialbox result \"$x\"";
+    let ran = run_script(&scene, &[], script);
+    assert_eq!(ran.json()[0]["values"], json!([7.0]), "{ran:?}");
+    assert_eq!(std::fs::read_to_string(scene.path("notes.txt")).unwrap(), "kept\n");
+
+    // Where the supervisor's ends cannot be seen, the descriptors count, if they still are the pipes.
+    let blind = "export TRIALBOX_REQUESTS_PATH=/nowhere TRIALBOX_ANSWERS_PATH=/nowhere; ";
+    let ran = run_script(&scene, &[], &format!("{blind} trialbox result 3"));
+    assert_eq!(ran.json()[0]["values"], json!([3.0]), "{ran:?}");
+    let script = format!("{blind} exec 3<> notes.txt; trialbox result 3 2> refused; cat notes.txt");
+    let trial = &run_script(&scene, &[], &script).json()[0];
+    assert_eq!(trial["failure"]["code"], json!("E-VALUE"), "{trial}");
+    let refused = std::fs::read_to_string(scene.path("refused")).unwrap();
+    let want = "expected a pipe of the trial at `/nowhere` or at descriptor 3, found neither";
+    assert!(refused.contains(want), "{refused}");
+    assert_eq!(std::fs::read_to_string(scene.path("notes.txt")).unwrap(), "kept\n");
+}
+
+#[test]
+fn calls_at_the_same_time_get_their_own_answers() {
+    let script = "for i in 1 2 3 4 5 6 7 8; do
+            (test \"$(trialbox suggest \"x$i=int($i, $i)\")\" = $i || echo \"$i\" >> wrong) &
+        done
+        wait
+        trialbox result $(cat wrong 2> /dev/null | wc -l)";
+    let trial = trial_of(&[], "parallel-calls", script);
+    assert_eq!(trial["values"], json!([0.0]), "{trial}");
+    assert_eq!(trial["params"].as_object().unwrap().len(), 8);
+
+    // A caller that dies before it reads its answer leaves it to no other.
+    let request = r#"{"call": "suggest_int", "name": "lost", "low": 1, "high": 1}"#;
+    let script = format!(
+        "printf '%s\\n' '{request}' > \"$TRIALBOX_REQUESTS_PATH\"; trialbox result $(trialbox suggest 'n=int(3, 3)')"
+    );
+    assert_eq!(trial_of(&[], "lost-call", &script)["values"], json!([3.0]));
+}
+
+#[test]
 fn a_script_is_pruned_by_its_own_word() {
     let trial = trial_of(&[], "pruned", "trialbox report 1 --step 0; trialbox result --pruned");
     assert_eq!((&trial["state"], &trial["values"]), (&json!("PRUNED"), &json!([1.0])));
@@ -437,7 +483,7 @@ fn every_request_of_the_protocol_s_page_gets_an_answer_of_its_form() {
     let page = std::fs::read_to_string(crate::scene::root().join("docs/protocol.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `{\"call\": "));
     let requests: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    assert_eq!(requests.len(), 14);
+    assert_eq!(requests.len(), 15);
     // One result a trial: each request has a trial of its own.
     let scene = Scene::new("program-requests");
     for request in requests {

@@ -1,7 +1,9 @@
 """The protocol with trialbox: one JSON object a line, each request answered before the next."""
 
+import fcntl
 import json
 import os
+import stat
 import threading
 from typing import Any, Dict, Optional
 
@@ -9,6 +11,8 @@ PROTOCOL = 1
 
 _REQUESTS = "TRIALBOX_REQUESTS"
 _ANSWERS = "TRIALBOX_ANSWERS"
+
+_NO_PIPE = "expected a pipe of the trial at `{}` or at descriptor {}, found neither"
 
 
 class TrialOver(BaseException):
@@ -19,26 +23,69 @@ class TrialOver(BaseException):
 
 
 class Channel:
-    """The two pipes to trialbox. Threads may share it."""
+    """The two pipes to trialbox. Threads, and processes that are forked, may share it."""
 
-    def __init__(self, requests: int, answers: int) -> None:
-        self._requests = requests
-        self._answers = os.fdopen(answers, "rb", closefd=False)
-        self._lock = threading.Lock()
+    def __init__(self) -> None:
         self.has_result = False
+        self._requests: Optional[int] = None
+        self._forget()
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Closes the pipes. The next call opens them anew: the lock on them belongs to an opening, not to a process."""
+        if self._requests is not None:
+            os.close(self._requests)
+            os.close(self._answers)
+        self._requests = None
+        # A signal's handler may make a call while another is under way, so both go on.
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._n_calls = 0
+        self._received = b""
+        self._early: Dict[str, Dict[str, Any]] = {}
 
     def call(self, call: str, **members: Any) -> Dict[str, Any]:
         """Makes a call and returns the answer. Raises ``TrialOver`` if trialbox has ended the trial."""
-        line = json.dumps({"call": call, **members}) + "\n"
         with self._lock:
+            if self._requests is None:
+                self._requests, self._answers = _open(_REQUESTS, os.O_WRONLY), _open(_ANSWERS, os.O_RDONLY)
+                self._name = os.urandom(8).hex()
             try:
-                _write_all(self._requests, line.encode())
-                answer = self._answers.readline()
+                self._depth += 1
+                if self._depth == 1:
+                    # Other processes of the trial wait until this one has its answer.
+                    fcntl.flock(self._requests, fcntl.LOCK_EX)
+                return self._exchange(call, members)
             except OSError as error:
                 raise TrialOver(f"the trial is over: {error}") from None
-        if not answer.endswith(b"\n"):
-            raise TrialOver(f"the trial is over: trialbox gave no answer to `{call}`")
-        return json.loads(answer)
+            finally:
+                self._depth -= 1
+                if self._depth == 0:
+                    fcntl.flock(self._requests, fcntl.LOCK_UN)
+
+    def _exchange(self, call: str, members: Dict[str, Any]) -> Dict[str, Any]:
+        self._n_calls += 1
+        mark = f"{self._name}-{self._n_calls}"
+        line = json.dumps({"call": call, "id": mark, **members}) + "\n"
+        _write_all(self._requests, line.encode())
+        while mark not in self._early:
+            answer = self._read_line(call)
+            # One without a mark of ours was for a process that died before it read it.
+            if isinstance(answer, dict) and str(answer.get("id")).startswith(self._name):
+                self._early[answer["id"]] = answer
+        return self._early.pop(mark)
+
+    def _read_line(self, call: str) -> Any:
+        while b"\n" not in self._received:
+            received = os.read(self._answers, 1 << 16)
+            if not received:
+                raise TrialOver(f"the trial is over: trialbox gave no answer to `{call}`")
+            self._received += received
+        line, self._received = self._received.split(b"\n", 1)
+        try:
+            return json.loads(line)
+        except ValueError:
+            return None
 
     def finish(self, call: str, **members: Any) -> None:
         """Sends the trial's result. Nothing but log lines may follow."""
@@ -51,9 +98,22 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
+def _open(name: str, flags: int) -> int:
+    """Opens a pipe anew: the supervisor's end, else the inherited descriptor if it still is the pipe."""
+    path, number = os.environ.get(name + "_PATH", ""), os.environ.get(name, "")
+    for place in (path, "/proc/self/fd/" + number):
+        try:
+            found = os.stat(place)
+            is_pipe = stat.S_ISFIFO(found.st_mode)
+            if is_pipe and f"{found.st_dev}:{found.st_ino}" == os.environ.get(name + "_ID"):
+                return os.open(place, flags | os.O_CLOEXEC)
+        except OSError:
+            pass
+    raise RuntimeError(_NO_PIPE.format(path, number))
+
+
 def channel_of_environment() -> Optional[Channel]:
     """Returns the channel of the trial in which this process runs, or ``None`` outside a trial."""
-    requests, answers = os.environ.get(_REQUESTS), os.environ.get(_ANSWERS)
-    if requests is None or answers is None:
+    if _REQUESTS not in os.environ or _ANSWERS not in os.environ:
         return None
-    return Channel(int(requests), int(answers))
+    return Channel()

@@ -222,7 +222,7 @@ impl Call<'_> {
                 )
             })?;
             let Some(line) = line else { return Ok(()) };
-            let request = Request::parse(&line).map_err(|error| {
+            let (id, request) = Request::parse_with_id(&line).map_err(|error| {
                 failure(FailureCode::Data, format!("the program sent an invalid message: {error}"))
             })?;
             session.count_call();
@@ -234,7 +234,7 @@ impl Call<'_> {
                 return Err(failure(FailureCode::Call, message));
             }
             let answer = self.answer(request, session)?;
-            if !self.running.answer(&answer.to_line()) {
+            if !self.running.answer(&answer.to_line(id.as_ref())) {
                 let message = "the program sends requests and does not read the answers".to_owned();
                 return Err(failure(FailureCode::Data, message));
             }

@@ -12,11 +12,35 @@ use trialbox_core::{Json, StudyDirection};
 /// The version of the protocol.
 pub const PROTOCOL_VERSION: u64 = 1;
 
-/// The environment variable with the number of the descriptor that takes requests.
-pub const REQUESTS_VARIABLE: &str = "TRIALBOX_REQUESTS";
+/// The environment variables that name one of the two pipes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PipeVariables {
+    /// The number of the descriptor that the program inherits.
+    pub(crate) number: &'static str,
+    /// A path at which the supervisor's own end can be opened, whatever the program did with the descriptor.
+    pub(crate) path: &'static str,
+    /// The pipe's identity, by which a client knows it: see [`identity_of`].
+    pub(crate) identity: &'static str,
+}
 
-/// The environment variable with the number of the descriptor that gives answers.
-pub const ANSWERS_VARIABLE: &str = "TRIALBOX_ANSWERS";
+/// The variables of the pipe that takes requests.
+pub(crate) const REQUESTS: PipeVariables = PipeVariables {
+    number: "TRIALBOX_REQUESTS",
+    path: "TRIALBOX_REQUESTS_PATH",
+    identity: "TRIALBOX_REQUESTS_ID",
+};
+
+/// The variables of the pipe that gives answers.
+pub(crate) const ANSWERS: PipeVariables = PipeVariables {
+    number: "TRIALBOX_ANSWERS",
+    path: "TRIALBOX_ANSWERS_PATH",
+    identity: "TRIALBOX_ANSWERS_ID",
+};
+
+/// Formats the identity of an open file as its variable has it: device and inode, such as `14:52311`.
+pub(crate) fn identity_of(device: u64, inode: u64) -> String {
+    format!("{device}:{inode}")
+}
 
 /// A request of a program.
 #[derive(Debug, Clone, PartialEq)]
@@ -180,10 +204,19 @@ impl Request {
     /// # Errors
     /// Fails if the line is not a request, with the part that is wrong.
     pub fn parse(line: &str) -> Result<Self, RequestError> {
+        Self::parse_with_id(line).map(|(_, request)| request)
+    }
+
+    /// Reads a request from a line, and the mark by which its sender recognizes the answer, if it has one.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_with_id(line: &str) -> Result<(Option<Json>, Self), RequestError> {
         let json =
             Json::parse(line).map_err(|source| RequestError::Json { line: quote(line), source })?;
         let Json::Object(members) = json else { return Err(RequestError::NoCall(quote(line))) };
         let mut call = Members::new(members).ok_or_else(|| RequestError::NoCall(quote(line)))?;
+        let id = call.optional("id", ANYTHING)?;
         let request = match call.name.as_str() {
             "trial" => Request::Trial { protocol: call.optional("protocol", A_COUNT)? },
             "study" => Request::Study {
@@ -235,7 +268,7 @@ impl Request {
             _ => return Err(RequestError::UnknownCall(quote(&call.name))),
         };
         call.finish()?;
-        Ok(request)
+        Ok((id, request))
     }
 
     /// Returns whether the request finishes the trial.
@@ -276,14 +309,17 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Returns the line that is sent, with its line break.
-    pub fn to_line(&self) -> String {
-        let json = match self {
-            Answer::Done => Json::Object(vec![]),
-            Answer::Value(value) => Json::object([("value", value.clone())]),
-            Answer::Trial(facts) => facts.to_json(),
+    /// Returns the line that is sent, with its line break. It repeats the `id` of the request.
+    pub fn to_line(&self, id: Option<&Json>) -> String {
+        let mut members = match self {
+            Answer::Done => vec![],
+            Answer::Value(value) => vec![("value".to_owned(), value.clone())],
+            Answer::Trial(facts) => facts.to_members(),
         };
-        format!("{json}\n")
+        if let Some(id) = id {
+            members.insert(0, ("id".to_owned(), id.clone()));
+        }
+        format!("{}\n", Json::Object(members))
     }
 }
 
@@ -305,13 +341,13 @@ pub struct TrialFacts {
 }
 
 impl TrialFacts {
-    fn to_json(&self) -> Json {
+    fn to_members(&self) -> Vec<(String, Json)> {
         let checkpoint = match &self.checkpoint {
             Some(dir) => Json::from(dir.display().to_string()),
             None => Json::Null,
         };
         let directions = self.directions.iter().map(|it| Json::from(it.to_string())).collect();
-        Json::object([
+        let members = [
             ("protocol", Json::from(PROTOCOL_VERSION)),
             ("trial", Json::from(self.number)),
             ("seed", Json::from(self.seed)),
@@ -319,7 +355,8 @@ impl TrialFacts {
             ("params", Json::Object(self.params.clone())),
             ("checkpoint", checkpoint),
             ("resumed", Json::Bool(self.is_resumed)),
-        ])
+        ];
+        members.map(|(key, value)| (key.to_owned(), value)).into()
     }
 }
 
@@ -574,7 +611,9 @@ mod tests {
                  \"checkpoint\": \"/c/3\", \"resumed\": false}\n",
             ),
         ] {
-            assert_eq!(answer.to_line(), want);
+            assert_eq!(answer.to_line(None), want);
         }
+        let (id, _) = Request::parse_with_id(r#"{"call": "pruned", "id": "7-1"}"#).expect("an id");
+        assert_eq!(Answer::Done.to_line(id.as_ref()), "{\"id\": \"7-1\"}\n");
     }
 }

@@ -5,8 +5,9 @@
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)) it also adopts processes that detached themselves from the program.
 
 use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
-use crate::protocol::{ANSWERS_VARIABLE, REQUESTS_VARIABLE};
+use crate::protocol::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::fstat;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
 use rustix::process::{
@@ -107,21 +108,28 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
-    for descriptor in [requests, answers] {
-        fcntl_setfd(descriptor, FdFlags::empty())?;
-    }
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env(REQUESTS_VARIABLE, requests.as_raw_fd().to_string())
-        .env(ANSWERS_VARIABLE, answers.as_raw_fd().to_string())
-        .stdin(Stdio::null())
-        .process_group(0);
+    command.args(arguments).stdin(Stdio::null()).process_group(0);
+    for (pipe, variables) in [(requests, REQUESTS), (answers, ANSWERS)] {
+        fcntl_setfd(pipe, FdFlags::empty())?;
+        command.envs(variables_of(pipe, variables)?);
+    }
     let leader = command.spawn()?.id();
-    drop(descriptors);
     Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }
         .run();
+    // Until here clients open the pipes below this process, as their variables say.
+    drop(descriptors);
     Ok(())
+}
+
+/// Returns the variables that name a pipe.
+fn variables_of(pipe: &OwnedFd, names: PipeVariables) -> io::Result<[(&'static str, String); 3]> {
+    let (number, stat) = (pipe.as_raw_fd(), fstat(pipe)?);
+    Ok([
+        (names.number, number.to_string()),
+        (names.path, format!("/proc/{}/fd/{number}", std::process::id())),
+        (names.identity, identity_of(stat.st_dev, stat.st_ino)),
+    ])
 }
 
 /// A program that runs, and the peak of its memory.

@@ -69,7 +69,7 @@ const EXCEPTIONS: &[Exception] = &[
     Exception {
         file: "host/trialbox-program/src/client.rs",
         calls: &["OpenOptions"],
-        reason: "the pipes of a trial are descriptors of this process, which /proc names",
+        reason: "the pipes of a trial are descriptors of its supervisor or of this process, which /proc names",
     },
     Exception {
         file: "host/trialbox-program/src/memory_events.rs",

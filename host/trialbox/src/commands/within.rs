@@ -183,9 +183,9 @@ fn value_of(answer: Json) -> Result<Json, CommandError> {
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
         let help = match error {
-            ClientError::NotInTrial => "start the script with `trialbox run -- SCRIPT`",
+            ClientError::NotInTrial { .. } => "start the script with `trialbox run -- SCRIPT`",
             ClientError::NoPipe { .. } => {
-                "a program between trialbox and this one closed the descriptors; let it keep them"
+                "call it on the machine of the trial; in a container, share the process ids or keep the descriptors"
             }
             ClientError::Over { .. } => {
                 "`trialbox trial show` tells the reason, once the trial is recorded"
