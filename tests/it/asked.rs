@@ -95,6 +95,56 @@ fn a_value_of_fix_that_its_parameter_cannot_have_ends_the_run() {
     assert_eq!(lenient["params"]["x"], 11.0);
 }
 
+/// A program's `--space`, and the program.
+const PROGRAM: [&str; 7] =
+    ["--space", "x=float(0, 1)", "--space", "opt=choice(adam, sgd)", "--", "echo", "{x}"];
+
+#[test]
+fn what_is_fixed_for_a_program_and_cannot_be_ends_the_run_before_a_trial() {
+    for (fix, problem) in [
+        ("X=0.5", "--fix X was given, but no trial of the study has suggested `X`"),
+        ("x=2", "--fix x=2: it is outside of float 0.0 to 1.0"),
+        ("opt=adan", "--fix opt=adan: \"adan\" is none of the choices"),
+    ] {
+        let scene = Scene::new("asked-program-fix");
+        let run = [&["run", "--study-name", "s", "-n", "3", "--fix", fix][..], &PROGRAM].concat();
+        scene.trialbox(&run).assert_error(2, &[problem, "--lenient"]);
+        assert_eq!(n_trials(&scene), 0, "{fix}");
+    }
+    // A program may ask for more than its space, so another name is known to be wrong after the trials.
+    let scene = Scene::new("asked-program-fix-end");
+    let run =
+        |more: &[&str]| scene.trialbox(&[&["run", "--study-name", "s"], more, &PROGRAM].concat());
+    run(&["--fix", "depth=1"])
+        .assert_error(2, &["no trial of the study has suggested `depth`", "--lenient"]);
+    assert_eq!(n_trials(&scene), 1);
+    let lenient = run(&["--fix", "depth=1", "--lenient"]);
+    assert_eq!(lenient.code, Some(0), "{lenient:?}");
+    assert_eq!(run(&["--fix", "x=0.5", "--fix", "opt=sgd"]).code, Some(0));
+    assert_eq!(scene.json(&["trial", "show", "2"])[0]["params"], json!({"x": 0.5, "opt": "sgd"}));
+}
+
+#[test]
+fn what_is_enqueued_for_a_program_and_cannot_be_fails_its_trial() {
+    for (param, problem) in [
+        ("z=1", "parameter `z` was fixed, but the objective does not suggest `z`"),
+        ("x=2", "parameter `x` cannot be fixed to 2: it is outside of float 0.0 to 1.0"),
+        ("opt=adan", "parameter `opt` cannot be fixed to \"adan\""),
+    ] {
+        let scene = Scene::new("asked-program-enqueue");
+        scene.json(&["study", "create", "--study-name", "s"]);
+        scene.json(&["trial", "enqueue", "--param", param]);
+        let ran = scene.trialbox(&[&["run", "--study-name", "s"][..], &PROGRAM].concat());
+        assert_eq!(ran.code, Some(1), "{param}: {ran:?}");
+        assert!(ran.stdout.contains(&format!("E-FIXED-PARAM: {problem}")), "{ran:?}");
+        assert_eq!(n_trials(&scene), 1, "{param}: it is not tried again");
+        let lenient = ["run", "--study-name", "s", "--lenient"];
+        let ran = scene.trialbox(&[&lenient[..], &PROGRAM].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        scene.trialbox(&["trial", "enqueue", "--param", "opt=adan"]).assert_error(2, &["opt=adan"]);
+    }
+}
+
 #[test]
 fn eval_refuses_a_fraction_for_a_whole_number() {
     let ran = Scene::new("asked-eval").trialbox(&["eval", &guest("quadratic"), "--param", "y=3.5"]);

@@ -439,3 +439,59 @@ fn a_database_does_not_choose_which_directory_is_shown_or_removed() {
     set(&own);
     assert_eq!(scene.finish("", &run).code, Some(0));
 }
+
+/// Runs the training loop of `examples/program`, and interrupts its host three times, each time after a further
+/// checkpoint, as a scheduler does.
+const INTERRUPTING: &str = r#"
+import os, pathlib, signal, sys, time
+sys.path.insert(0, os.environ["EXAMPLE"])
+import checkpointed
+
+done = pathlib.Path("interruptions")
+save = checkpointed.save
+
+def save_and_interrupt(path, state):
+    save(path, state)
+    stops = [int(epoch) for epoch in os.environ["STOPS"].split()]
+    before = len(done.read_text()) if done.exists() else 0
+    if stops[before:before + 1] == [state["epoch"]]:
+        done.write_text("x" * (before + 1))
+        os.kill(int(pathlib.Path("host.pid").read_text()), signal.SIGTERM)
+        time.sleep(600)
+
+checkpointed.save = save_and_interrupt
+checkpointed.train.run()
+"#;
+
+/// Runs the loop once, and returns the exit code of the host.
+fn train(scene: &Scene, study: &str, stops: &str) -> Option<i32> {
+    std::fs::write(scene.path("interrupting.py"), INTERRUPTING).unwrap();
+    let example = format!("EXAMPLE={}", crate::scene::root().join("examples/program").display());
+    let stops = format!("STOPS={stops}");
+    let flags = ["--study-name", study, "--env", &example, "--env", &stops];
+    let program = ["--env", "PYTHONDONTWRITEBYTECODE=1", "--", "python3", "interrupting.py"];
+    let run = scene.command(&[&["run"], &FLAGS[..], &flags, &program].concat());
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", "echo $$ > host.pid; exec \"$@\"", "sh"]).arg(run.get_program());
+    shell.args(run.get_args());
+    scene.isolate(&mut shell);
+    shell.output().unwrap().status.code()
+}
+
+#[test]
+fn a_training_loop_that_is_interrupted_three_times_ends_like_one_that_is_not() {
+    let scene = Scene::new("checkpoint-training");
+    let codes: Vec<Option<i32>> = (0..4).map(|_| train(&scene, "s", "2 5 9")).collect();
+    assert_eq!(codes, [Some(75), Some(75), Some(75), Some(0)]);
+    let mut trials = scene.json(&["study", "trials", "--study-name", "s"]);
+    trials.sort_by_key(|trial| trial["number"].as_u64());
+    assert_eq!(states(&trials), ["FAIL", "FAIL", "FAIL", "COMPLETE"]);
+    for (trial, earlier) in trials[1..].iter().zip(0..) {
+        let provenance = &trial["system_attrs"]["trialbox:provenance"];
+        assert_eq!(provenance["resumed_from"], json!(earlier), "{provenance}");
+    }
+    assert_eq!(train(&scene, "whole", ""), Some(0));
+    let whole = scene.json(&["study", "trials", "--study-name", "whole"]).remove(0);
+    assert_eq!(bits(&trials[3]).len(), 13, "twelve epochs and the value");
+    assert_eq!(bits(&trials[3]), bits(&whole));
+}

@@ -42,15 +42,16 @@ const INVOCATIONS: [(&str, &[&str]); 27] = [
 ];
 
 /// Invocations of commands that need more words, as above.
-const MORE_INVOCATIONS: [(&str, &[&str]); 4] = [
+const MORE_INVOCATIONS: [(&str, &[&str]); 5] = [
     ("trial cancel", &["5", "--storage", "study.db"]),
     ("trial retry", &["4", "--storage", "study.db"]),
     ("trial tell", &["3", "--values", "1", "--storage", "study.db"]),
+    ("trial report", &["3", "0.5", "--step", "1", "--storage", "study.db"]),
     ("trial replay", &["0", "OBJECTIVE", "--storage", "study.db"]),
 ];
 
 /// Invocations that print nothing on success.
-const SILENT: [&str; 1] = ["study sync"];
+const SILENT: [&str; 2] = ["study sync", "trial report"];
 
 /// Returns all invocations, each after its words.
 fn invocations() -> impl Iterator<Item = (&'static str, Vec<String>)> {
@@ -163,6 +164,20 @@ fn help_that_is_not_delivered_does_not_exit_with_0() {
 /// The commands that only a program in a trial can call. Those that print are walked by the next test.
 const INSIDE_A_TRIAL: [&str; 4] = ["report", "result", "should-prune", "suggest"];
 
+/// A command whose exit code is its answer: 1 is not a failure.
+const ADVICE: &str = "trial should-prune";
+
+#[test]
+fn advice_that_is_not_delivered_is_none() {
+    let scene = prepared("delivery-advice");
+    let words = ["trial", "should-prune", "3", "--storage", "study.db"].map(str::to_owned);
+    let advice = on_a_copy(&scene, &words).output().unwrap();
+    assert_eq!(advice.status.code(), Some(1), "{advice:?}");
+    let words = [&words[..], &["--format".to_owned(), "json".to_owned()]].concat();
+    let lost = on_a_copy(&scene, &words).stdout(full()).output().unwrap();
+    assert_eq!(lost.status.code(), Some(74), "{lost:?}");
+}
+
 #[test]
 fn a_program_learns_that_an_answer_of_its_trial_was_not_delivered() {
     let scene = Scene::new("delivery-program");
@@ -181,7 +196,8 @@ fn every_command_has_an_invocation_here() {
     let scene = Scene::new("delivery-walk");
     let listed: BTreeSet<String> = leaves(&scene, &[]).into_iter().collect();
     let walked = invocations().map(|(words, _)| words.to_owned());
-    let known: BTreeSet<String> = walked.chain(INSIDE_A_TRIAL.map(str::to_owned)).collect();
+    let others = INSIDE_A_TRIAL.into_iter().chain([ADVICE]).map(str::to_owned);
+    let known: BTreeSet<String> = walked.chain(others).collect();
     assert_eq!(listed, known);
 }
 

@@ -199,15 +199,19 @@ fn what_is_told_of_a_trial_can_have_constraints_in_the_form_of_the_study() {
         let scene = Scene::new(&format!("fronts-tell-{format}"));
         scene.json(&["study", "create", "--study-name", "s", "--constraint-format", format]);
         scene.json(&["trial", "ask"]);
-        let tell = ["trial", "tell", "0", "--values", "1", "--constraint", "size=-0.5"];
+        let size = ["--values", "1", "--constraint", "size=-0.5"];
+        scene.json(&[&["trial", "tell", "0"], &size[..], &["--constraint", "a=b=1e3"]].concat());
         for (constraint, problem) in [
             ("size=1", "--constraint size was given twice"),
             ("time=nan", "expected NAME=VALUE with a number"),
         ] {
-            let ran = scene.trialbox(&[&tell[..], &["--constraint", constraint]].concat());
+            let number = scene.json(&["trial", "ask"]).remove(0)["number"].to_string();
+            let tell = ["trial", "tell", &number];
+            let ran = scene.trialbox(&[&tell[..], &size, &["--constraint", constraint]].concat());
             ran.assert_error(2, &[problem]);
+            let told = scene.json(&["trial", "show", &number]).remove(0);
+            assert_eq!(told["state"], "COMPLETE", "the result is not lost: {told}");
         }
-        scene.json(&[&tell[..], &["--constraint", "a=b=1e3"]].concat());
         let told = scene.json(&["trial", "show", "0"]).remove(0);
         let is_constraint = |key: &String| key.starts_with("constraints");
         let found: serde_json::Map<String, Value> = told["system_attrs"]

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod asked;
+mod asked_shell;
 #[cfg(feature = "failpoints")]
 mod browser;
 mod checkpoints;
@@ -54,6 +55,8 @@ mod poisoned;
 mod process;
 mod program;
 mod program_calls;
+mod program_endings;
+mod program_languages;
 mod program_space;
 mod pruner;
 mod pruner_tables;

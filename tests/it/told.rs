@@ -122,14 +122,15 @@ fn check(test: &str, script: &str, programs: &[(&str, &str, &str)]) {
 }
 
 /// Programs, and the state and the reason that their trials get.
-const PROGRAMS: [(&str, &str, &str); 7] = [
-    ("echo Traceback >&2; exit 1", "FAIL", "train.py failed"),
+const PROGRAMS: [(&str, &str, &str); 8] = [
+    ("echo Traceback >&2; exit 1", "FAIL", "the program exited with status 1"),
+    ("echo 0.5; exit 3", "FAIL", "the program exited with status 3"),
     ("echo None", "FAIL", "expected a number as result, found `None`"),
     ("exit 0", "FAIL", "expected a number as result, found nothing"),
     ("echo 0,92", "FAIL", "expected a number as result, found `0,92`"),
     ("printf '0.5\\r\\n'", "COMPLETE", ""),
     ("echo -inf", "COMPLETE", ""),
-    ("kill -9 $$", "FAIL", "train.py failed"),
+    ("kill -9 $$", "FAIL", "the program exited with status 137, as a shell reports SIGKILL"),
 ];
 
 #[test]

@@ -18,10 +18,12 @@ A file such as this one is an objective; ``trialbox run -- python train.py`` run
         train.run()
 
 ``train(lr=0.01)`` calls it with fixed parameters and without trialbox, for tests.
+A program that drives the loop itself uses :class:`Study`: ``study.ask(space)``, then ``study.tell(trial, value)``.
 The methods have Optuna's names and meanings. The client needs Python 3.8 and nothing else.
 """
 
 from trialbox._objective import Objective, objective
+from trialbox._study import AskedTrial, CommandError, Study
 from trialbox._trial import Trial, TrialPruned
 
-__all__ = ["Objective", "Trial", "TrialPruned", "objective"]
+__all__ = ["AskedTrial", "CommandError", "Objective", "Study", "Trial", "TrialPruned", "objective"]

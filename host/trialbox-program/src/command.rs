@@ -153,7 +153,11 @@ fn is_flag_without_value(word: &OsStr) -> bool {
     word.len() > 1 && word[0] == b'-' && word != b"--" && !word.contains(&b'=')
 }
 
-fn check_variables(space: &DeclaredSpace) -> Result<(), CommandLineError> {
+/// Checks that each parameter of a space has a variable of its own.
+///
+/// # Errors
+/// [`CommandLineError::SameVariable`].
+pub fn check_variables(space: &DeclaredSpace) -> Result<(), CommandLineError> {
     for (index, first) in space.params().iter().enumerate() {
         for second in &space.params()[index + 1..] {
             if param_variable(&first.name) == param_variable(&second.name) {

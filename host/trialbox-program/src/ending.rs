@@ -143,6 +143,18 @@ fn failure_of_exit(exit: Option<Exit>, is_out_of_memory: bool, when: &str) -> Fa
     }
 }
 
+/// Returns the reason of a failure from the exit status of a program, as a shell or Python's `subprocess` has it.
+pub fn failure_of_status(status: i32) -> String {
+    let exited = format!("the program exited with status {status}");
+    match status {
+        ..0 => format!("the program was killed by {}", signal_name(-status)),
+        126 => format!("{exited}: it cannot be executed"),
+        127 => format!("{exited}: it was not found"),
+        129..=192 => format!("{exited}, as a shell reports {}", signal_name(status - 128)),
+        _ => exited,
+    }
+}
+
 fn signal_name(signal: i32) -> String {
     let name = match signal {
         1 => "SIGHUP",
@@ -187,6 +199,19 @@ mod tests {
 
     fn with_result(ending: Ending, result: ProgramResult) -> Ending {
         Ending { result: Some(result), ..ending }
+    }
+
+    #[test]
+    fn a_status_names_its_signal() {
+        for (status, want) in [
+            (1, "the program exited with status 1"),
+            (127, "the program exited with status 127: it was not found"),
+            (137, "the program exited with status 137, as a shell reports SIGKILL"),
+            (-11, "the program was killed by SIGSEGV"),
+            (255, "the program exited with status 255"),
+        ] {
+            assert_eq!(failure_of_status(status), want);
+        }
     }
 
     #[test]

@@ -22,9 +22,10 @@ mod supervisor;
 mod value_source;
 
 pub use client::{Client, ClientError};
-pub use command::{CommandLine, CommandLineError, param_variable, variables_of};
+pub use command::{CommandLine, CommandLineError, check_variables, param_variable, variables_of};
 pub use config::{ProgramConfig, Stops};
 pub use door::{NOT_SANDBOXED, open};
+pub use ending::failure_of_status;
 pub use python::PythonClient;
 pub use script::{StudyOfScript, study_of_script};
 pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};

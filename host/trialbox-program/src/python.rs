@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     CLIENT / "trialbox/__init__.py" = "trialbox/__init__.py",
     CLIENT / "trialbox/_channel.py" = "trialbox/_channel.py",
     CLIENT / "trialbox/_objective.py" = "trialbox/_objective.py",
+    CLIENT / "trialbox/_study.py" = "trialbox/_study.py",
     CLIENT / "trialbox/_trial.py" = "trialbox/_trial.py",
     AS_OPTUNA / "optuna/__init__.py" = "as_optuna/optuna/__init__.py",
     AS_OPTUNA / "optuna/_inert.py" = "as_optuna/optuna/_inert.py",

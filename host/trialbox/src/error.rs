@@ -243,6 +243,7 @@ impl From<TellError> for CommandError {
     fn from(error: TellError) -> Self {
         let (exit, help) = match error {
             TellError::Storage(error) => return error.into(),
+            TellError::Panic(panic) => return panic.into(),
             TellError::NotRecorded { .. } => (ExitCode::Storage, "tell it again"),
             TellError::NotRunning { state, .. } if state.is_finished() => (
                 ExitCode::ClaimLost,

@@ -3,6 +3,7 @@
 use crate::run::next::{Next, NextError, ProcessBounds, next};
 use crate::run::{LateRecord, RunError, UnrecordedTrial, Verdict, judge, keep_late_result};
 use crate::seam::clock::Clock;
+use crate::seam::guarded::HostPanic;
 use crate::seam::guarded::guarded;
 use crate::seam::sampler::Sampler;
 use crate::seam::storage::{
@@ -253,6 +254,9 @@ pub enum TellError {
         #[source]
         source: StorageError,
     },
+    /// The pruner that was asked for advice panicked.
+    #[error(transparent)]
+    Panic(#[from] HostPanic),
     /// The storage returned an error.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -273,21 +277,13 @@ pub fn tell(
     if trial.state.is_finished() && tell.skip_if_finished {
         return Ok(Told::Skipped(trial.state));
     }
-    if trial.state != TrialState::Running {
-        return Err(TellError::NotRunning { number, state: trial.state });
-    }
-    let owner = trial.system_attrs.get(OWNER_ATTR).cloned().unwrap_or(Json::Null);
-    let token = owner.get_str(OWNER_TOKEN);
-    if tell.owner.is_some() && tell.owner.as_deref() != token {
-        return Err(TellError::OtherOwner { number });
-    }
+    let claim = claim_of_running(&trial, tell.owner.as_deref())?;
     let verdict = judge_told(study, &trial, tell)?;
     let mut batch = tell.batch.clone();
     if let Some(failure) = &verdict.failure {
         batch.system_attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
     }
     let ending = Ending::new(verdict.outcome.clone(), at);
-    let claim = Claim { id: trial.id, number, owner };
     match storage.finish_trial(&claim, &batch, &ending) {
         Ok(_) => Ok(Told::Recorded { outcome: verdict.outcome, failure: verdict.failure }),
         // Another process finished it between the read and the write.
@@ -305,6 +301,25 @@ pub fn tell(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns the right to write a RUNNING trial: with `owner` only to the attempt with this token, else to any process.
+///
+/// # Errors
+/// [`TellError::NotRunning`] and [`TellError::OtherOwner`].
+pub(crate) fn claim_of_running(
+    trial: &FrozenTrial,
+    owner: Option<&str>,
+) -> Result<Claim, TellError> {
+    let number = trial.number;
+    if trial.state != TrialState::Running {
+        return Err(TellError::NotRunning { number, state: trial.state });
+    }
+    let kept = trial.system_attrs.get(OWNER_ATTR).cloned().unwrap_or(Json::Null);
+    if owner.is_some() && owner != kept.get_str(OWNER_TOKEN) {
+        return Err(TellError::OtherOwner { number });
+    }
+    Ok(Claim { id: trial.id, number, owner: kept })
 }
 
 /// Finishes a trial with a result that was told earlier, while the storage could not be used. Whatever happened to the
@@ -326,7 +341,9 @@ pub fn tell_later(
             ClaimLoss::Finished(state)
         }
         Err(TellError::OtherOwner { .. }) => ClaimLoss::TakenOver,
-        Err(TellError::NotRunning { .. } | TellError::Contradiction { .. }) => {
+        Err(
+            TellError::NotRunning { .. } | TellError::Contradiction { .. } | TellError::Panic(_),
+        ) => {
             return Ok(LateRecord::Homeless);
         }
         Err(TellError::Storage(StorageError::NoSuchTrial { .. })) => {

@@ -4,6 +4,7 @@ pub mod ask_tell;
 pub mod next;
 pub mod reap;
 pub mod replay;
+pub mod steer;
 pub mod trace;
 
 pub use crate::study::retry;

@@ -319,6 +319,14 @@ impl ObjectivePlan {
         }
     }
 
+    /// Returns the files that the objective is made of, as far as its command line names them.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        match self {
+            ObjectivePlan::Component(component) => vec![component.artifact.path.clone()],
+            ObjectivePlan::Program(config) => config.command.files(),
+        }
+    }
+
     /// Returns the file after which the objective is named, if it does not name itself.
     pub(crate) fn main_file(&self) -> PathBuf {
         match self {

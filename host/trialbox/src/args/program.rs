@@ -8,7 +8,6 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Json;
-use trialbox_core::space::declared::DeclaredSpace;
 use trialbox_program::{CommandLine, CommandLineError, PythonClient, ValueSource};
 
 /// The flags of an objective that is a program.
@@ -107,12 +106,12 @@ impl ProgramArgs {
         })
     }
 
-    /// Returns the files that the command names.
-    pub(crate) fn files(&self) -> Vec<PathBuf> {
-        match CommandLine::new(self.command.clone(), DeclaredSpace::default()) {
-            Ok(command) => command.files(),
-            Err(_) => vec![],
-        }
+    /// Returns the files of the search space.
+    pub(crate) fn space_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.space.iter().filter_map(|arg| match arg {
+            SpaceArg::File(path) => Some(path.clone()),
+            SpaceArg::Parts(_) => None,
+        })
     }
 
     /// Returns the words of the command as a script can hold them.

@@ -236,7 +236,7 @@ impl RunArgs {
             .map(|root| root.of_study(storage.as_mut(), &study, file, &lost))
             .transpose()?;
 
-        let held = self.held(&study, storage.as_mut())?;
+        let held = self.held(&study, &objective, storage.as_mut())?;
         let database = self.storage.database(Create::Never, stopping)?;
         let plan = self.plan(&study, settings, objective, database, spool)?;
         let counters = Counters::new(plan.n_trials.get());
@@ -340,11 +340,19 @@ impl RunArgs {
     }
 
     /// Returns the parameters of `--fix`, checked against those of the study. With `--lenient` there are none to check.
-    fn held(&self, study: &StudyRecord, storage: &mut dyn Storage) -> Result<Held, CommandError> {
+    fn held(
+        &self,
+        study: &StudyRecord,
+        objective: &ObjectivePlan,
+        storage: &mut dyn Storage,
+    ) -> Result<Held, CommandError> {
         if self.fix.is_empty() || self.lenient {
             return Held::new(vec![], KnownParams::default());
         }
-        let known = KnownParams::of(&storage.history(study.id)?);
+        let mut known = KnownParams::of(&storage.history(study.id)?);
+        if let ObjectivePlan::Program(config) = objective {
+            known.declare(config.command.space());
+        }
         // The ranges of another module may be others.
         if !self.allow_module_change {
             known.check_values("--fix", &self.fix)?;

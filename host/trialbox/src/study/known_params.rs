@@ -2,6 +2,7 @@
 
 use crate::error::CommandError;
 use std::collections::BTreeMap;
+use trialbox_core::space::declared::DeclaredSpace;
 use trialbox_core::{Distribution, FrozenTrial, Json};
 
 /// The parameters of a study, each with the distribution of its latest trial.
@@ -32,6 +33,13 @@ impl KnownParams {
     pub(crate) fn add(&mut self, trial: &[(String, trialbox_core::Param)]) {
         for (name, param) in trial {
             self.0.insert(name.clone(), param.distribution.clone());
+        }
+    }
+
+    /// Adds the parameters that are declared for the next trials.
+    pub(crate) fn declare(&mut self, space: &DeclaredSpace) {
+        for param in space.params() {
+            self.0.insert(param.name.clone(), param.distribution.clone());
         }
     }
 

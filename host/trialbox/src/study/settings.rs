@@ -470,7 +470,7 @@ impl Settings {
     }
 
     /// Reads the settings of a study.
-    fn of(study: &StudyRecord) -> Result<Self, CommandError> {
+    pub(crate) fn of(study: &StudyRecord) -> Result<Self, CommandError> {
         let seed = stored(study, SEED, "a whole number from 0 to 2^64 - 1", Json::as_whole)?
             .ok_or_else(|| unreadable(study, SEED, ": expected a whole number, found none"))?;
         let sampler = choice(study, SAMPLER, SamplerConfig::from_json)?;

@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
+use trialbox_program::NOT_SANDBOXED;
 use trialbox_runtime::Cancellation;
 use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::{Create, WaitCancellation};
@@ -145,6 +146,8 @@ struct StudyPreview {
     settings: Settings,
     trials: Vec<FrozenTrial>,
     database: PathBuf,
+    /// The files that tasks read, each with its role.
+    files: Vec<(&'static str, PathBuf)>,
 }
 
 impl SubmitArgs {
@@ -156,6 +159,9 @@ impl SubmitArgs {
         self.run.take_flags_of_script();
         self.check_flags()?;
         let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
+        if !prepared.objective.is_sandboxed() {
+            output.note(NOT_SANDBOXED);
+        }
         let settings = &mut prepared.study.settings;
         settings.decides_max_trials = true;
         settings.set_max_trials(self.trials.get());
@@ -251,7 +257,10 @@ impl SubmitArgs {
             trials = storage.trials(study.id)?;
         }
         let name = prepared.study.name.clone();
-        Ok(StudyPreview { name, study, settings, trials, database })
+        let files = prepared.objective.files().into_iter().map(|file| ("the objective", file));
+        let spaces = self.run.program.space_files().map(|file| ("the search space", file));
+        let files = files.chain(spaces).collect();
+        Ok(StudyPreview { name, study, settings, trials, database, files })
     }
 
     /// Refuses to lower the study's limit without `--override`.
@@ -293,6 +302,7 @@ impl SubmitArgs {
     /// Collects the scripts' contents and the files' names.
     fn submission(&self, preview: &StudyPreview, plan: Plan) -> Result<Submission, CommandError> {
         let mut run_flags = self.run_flags.clone();
+        run_flags.set_command(self.run.program.words()?);
         if !run_flags.has("storage") && !run_flags.has("optuna_db") {
             run_flags.set("storage", &preview.database.display().to_string());
         }
@@ -320,7 +330,6 @@ impl SubmitArgs {
             closing_resources: self.slurm.flags_of_closing_job(self.run.jobs),
             program: std::env::current_exe()?,
             plan,
-            command: self.run.program.words()?,
             run_flags,
             label,
             script,
@@ -372,9 +381,7 @@ impl SubmitArgs {
             ("the current folder", submission.folder.as_path()),
             ("the program", submission.program.as_path()),
         ];
-        let files = self.run.program.files();
-        let files = files.iter().map(PathBuf::as_path).chain(self.run.objective.as_deref());
-        paths.extend(files.map(|file| ("the objective", file)));
+        paths.extend(preview.files.iter().map(|(role, file)| (*role, file.as_path())));
         paths.extend(grants.iter().map(|grant| ("the directory", grant.host.as_path())));
         let hidden = checks::check_visible(&paths);
         hidden.into_iter().chain(checks::check_folder(&submission.folder)).collect()

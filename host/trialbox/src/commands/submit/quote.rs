@@ -17,6 +17,25 @@ pub(crate) fn shell_quote(text: &str) -> String {
     format!("{tilde}{}", in_double_quotes(rest, "$`\"\\"))
 }
 
+/// Returns an assignment that every POSIX shell reads, in text that a terminal may show. A shell can hold no NUL: a
+/// value with one unsets its variable.
+pub(crate) fn posix_assignment(name: &str, value: &str) -> String {
+    if value.contains('\0') {
+        return format!("unset {name}");
+    }
+    let is_plain = |c: char| c == ' ' || c.is_ascii_graphic();
+    if value.chars().all(is_plain) {
+        return format!("{name}='{}'", value.replace('\'', "'\\''"));
+    }
+    // Octal numbers are all that printf(1) understands everywhere. The dot keeps line breaks at the end.
+    let escape = |byte: u8| match byte.is_ascii_alphanumeric() {
+        true => char::from(byte).to_string(),
+        false => format!("\\{byte:03o}"),
+    };
+    let escaped: String = value.bytes().map(escape).collect();
+    format!("{name}=$(printf '{escaped}.'); {name}=${{{name}%.}}")
+}
+
 /// Quotes a value for sbatch, where outside of quotes a blank ends the value and `#` starts a comment.
 pub(super) fn directive_quote(text: &str) -> String {
     let is_special = |c: char| c.is_whitespace() || "\"'\\#".contains(c);
@@ -77,6 +96,33 @@ mod tests {
         }
         assert_eq!(shell_quote("plain-1.0_x,y=z:/a/b"), "plain-1.0_x,y=z:/a/b");
         assert_eq!(shell_quote("~/a"), "\\~\"/a\"");
+    }
+
+    #[test]
+    fn every_shell_reads_an_assignment_back() {
+        for shell in ["sh", "bash", "dash"] {
+            for value in [
+                "",
+                "plain",
+                "it's",
+                "'; touch hacked; '",
+                "$(touch hacked) `touch hacked` ${HOME} \\ \" ! * ? ~ #c ;&|<>()",
+                "-n %s \\n",
+                "two\nlines\n\n",
+                "\ttab\r\u{1b}[31m\u{7f}",
+                "größe 漢字 \u{202e}",
+                "\n",
+                "100%",
+            ] {
+                let assignment = posix_assignment("X", value);
+                assert!(!assignment.chars().any(char::is_control), "{assignment}");
+                let script = format!("{assignment}\nprintf %s. \"$X\"");
+                let output = Command::new(shell).args(["-c", &script]).output().expect(shell);
+                let want = format!("{value}.");
+                assert_eq!(String::from_utf8_lossy(&output.stdout), want, "{shell}: {script}");
+            }
+        }
+        assert_eq!(posix_assignment("X", "a\0b"), "unset X");
     }
 
     #[test]

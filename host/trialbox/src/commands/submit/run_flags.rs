@@ -16,7 +16,11 @@ const NOT_FOR_TASKS: [&str; 5] =
 /// Reads the parser's matches and not [`RunArgs`], so that a new flag of `run` needs no line here. The derive takes
 /// values out of the matches field by field, so this must be the first field of its struct.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct RunFlags(Vec<Flag>);
+pub(crate) struct RunFlags {
+    flags: Vec<Flag>,
+    /// The words of a program objective; none for a component.
+    command: Vec<String>,
+}
 
 /// A flag of `run`, or without a name its argument.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,37 +33,41 @@ struct Flag {
 impl RunFlags {
     /// Returns whether a flag was given. `id` is the name of its field in `RunArgs`.
     pub(super) fn has(&self, id: &str) -> bool {
-        self.0.iter().any(|flag| flag.id == id)
+        self.flags.iter().any(|flag| flag.id == id)
     }
 
     /// Sets a flag to a single value.
     pub(super) fn set(&mut self, id: &str, value: &str) {
         let args = run_args();
         let Some(arg) = args.iter().find(|arg| arg.get_id() == id) else { return };
-        self.0.retain(|flag| flag.id != id);
-        self.0.push(Flag { value: Some(value.to_owned()), ..Flag::of(arg) });
-        self.0.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
+        self.flags.retain(|flag| flag.id != id);
+        self.flags.push(Flag { value: Some(value.to_owned()), ..Flag::of(arg) });
+        self.flags.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
+    }
+
+    /// Sets the words of a program objective, which `submit` divides from the flags of sbatch.
+    pub(super) fn set_command(&mut self, command: Vec<String>) {
+        self.command = command;
     }
 
     /// Returns the command of one task, `trialbox run …`, flag by flag. `program` is quoted for the shell already.
-    /// `extra` is a further flag, `command` that of a program objective, without words for a component.
+    /// `extra` is a further flag.
     pub(super) fn run_command(
         &self,
         program: &str,
         n_trials: u64,
         extra: Option<&str>,
-        command: &[String],
     ) -> Vec<String> {
         let mut words = vec![format!("{program} run")];
-        let flags = self.0.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
+        let flags = self.flags.iter().filter(|flag| !NOT_FOR_TASKS.contains(&flag.id.as_str()));
         words.extend(flags.map(Flag::to_words));
         words.push(format!("--n-trials {n_trials}"));
         if !self.has("requeue") {
             words.push("--requeue".to_owned());
         }
         words.extend(extra.map(str::to_owned));
-        if !command.is_empty() {
-            let quoted: Vec<String> = command.iter().map(|word| shell_quote(word)).collect();
+        if !self.command.is_empty() {
+            let quoted: Vec<String> = self.command.iter().map(|word| shell_quote(word)).collect();
             words.push(format!("-- {}", quoted.join(" ")));
             return words;
         }
@@ -75,7 +83,7 @@ impl RunFlags {
     pub(super) fn study_flags(&self) -> String {
         let known = <StudyArgs as clap::Args>::augment_args(Command::new("study"));
         let is_known = |flag: &&Flag| known.get_arguments().any(|arg| arg.get_id() == &*flag.id);
-        self.0.iter().filter(is_known).map(Flag::to_words).collect::<Vec<_>>().join(" ")
+        self.flags.iter().filter(is_known).map(Flag::to_words).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -127,7 +135,7 @@ impl FromArgMatches for RunFlags {
                 flags.push(Flag { value: Some(text.to_owned()), ..Flag::of(&arg) });
             }
         }
-        Ok(RunFlags(flags))
+        Ok(RunFlags { flags, command: vec![] })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
@@ -169,7 +177,7 @@ mod tests {
         let words = "submit a.wasm --trials 9 --parallel 2 --study-name s --seed 7 --catch";
         let mut matches = command.get_matches_from(words.split(' '));
         let args = SubmitArgs::from_arg_matches_mut(&mut matches).expect("the flags are right");
-        let flags: Vec<String> = args.run_flags.0.iter().map(Flag::to_words).collect();
+        let flags: Vec<String> = args.run_flags.flags.iter().map(Flag::to_words).collect();
         for flag in ["a.wasm", "--study-name s", "--seed 7", "--catch"] {
             assert!(flags.iter().any(|found| found == flag), "`{flag}` is missing in {flags:?}");
         }

@@ -21,8 +21,6 @@ pub(super) struct Submission {
     pub(super) url: String,
     pub(super) plan: Plan,
     pub(super) run_flags: RunFlags,
-    /// The command of a program objective; empty for a component.
-    pub(super) command: Vec<String>,
     /// The study's name for jobs and files.
     pub(super) label: String,
     /// The line that names the study in the files.
@@ -67,7 +65,7 @@ impl Submission {
             self.label,
             self.count_tasks()
         );
-        let run = wrap(&self.run_flags.run_command(&program, plan.per_task, None, &self.command));
+        let run = wrap(&self.run_flags.run_command(&program, plan.per_task, None));
         let common = self.common(&self.log, &self.resources);
         let script = ArrayScript { common, summary: &summary, n_tasks, n_parallel, run: &run };
         Sheet { text: script.text(), flags: script.flags() }
@@ -83,8 +81,7 @@ impl Submission {
         };
         // The study's own limit stops it: trials of the study may still be lost until then.
         let n_trials = self.plan.n_trials;
-        let run =
-            self.run_flags.run_command("\"$trialbox\"", n_trials, few_failures, &self.command);
+        let run = self.run_flags.run_command("\"$trialbox\"", n_trials, few_failures);
         let script = ClosingScript {
             common: self.common(&log, &self.closing_resources),
             program: &shell_quote(&self.program.display().to_string()),

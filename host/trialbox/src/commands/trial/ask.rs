@@ -6,6 +6,7 @@ use crate::args::stopping::StoppingArgs;
 use crate::args::storage::StudyArgs;
 use crate::args::study::StudySettingArgs;
 use crate::clock::SystemClock;
+use crate::commands::submit::quote::posix_assignment;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
@@ -14,7 +15,7 @@ use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::settings::{SettingFlags, Settings};
 use crate::view::failure::failure_message;
 use crate::view::output::{Output, Undelivered};
-use crate::view::record::{self, params};
+use crate::view::record::{self, Rendered, params};
 use std::time::Duration;
 use trialbox_core::run::ask_tell::{Asked, MayAsk, ask, may_ask};
 use trialbox_core::seam::pruner::NopPruner;
@@ -25,6 +26,7 @@ use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::stopping::StopReason;
 use trialbox_core::value::text::{counted, plural};
 use trialbox_core::{Clock as _, Json, Storage, StudyRecord, TrialNumber};
+use trialbox_program::{check_variables, param_variable, variables_of};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AskArgs {
@@ -42,6 +44,13 @@ pub(crate) struct AskArgs {
         value_parser = parse_space
     )]
     search_space: Vec<SpaceArg>,
+
+    /// Print assignments that a POSIX shell can `eval`
+    ///
+    /// TRIALBOX_TRIAL, which is empty if no trial was started, TRIALBOX_OWNER, TRIALBOX_PARAMS (JSON), and for each
+    /// parameter a variable such as TRIALBOX_PARAM_LR. [default: JSON]
+    #[arg(long)]
+    shell: bool,
 
     #[command(flatten)]
     stopping: StoppingArgs,
@@ -79,6 +88,11 @@ impl AskArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
         // Before a trial is started for it.
         let space = declared_space("--search-space", &self.search_space)?;
+        if self.shell {
+            check_variables(&space).map_err(|error| {
+                CommandError::usage(error.to_string(), "rename one of them, or leave --shell away")
+            })?;
+        }
         let owner = owner_of_ask(self.owner_pid)?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
@@ -112,16 +126,45 @@ impl AskArgs {
         };
         match asked {
             Ok((claim, asked)) => {
-                output.print(&asked);
+                if self.shell {
+                    let text = shell_text(&space, &asked);
+                    output.print_as_it_is(&Rendered::new(text, asked));
+                } else {
+                    output.print(&asked);
+                }
                 if let Err(reason) = output.delivered() {
                     give_back(storage, &claim, settings.retry, reason, output)?;
                 }
             }
-            // A script has nothing to do, and so nothing is printed.
-            Err(reason) => output.note(&reason),
+            // A script has nothing to do, and so nothing is printed. Variables keep no earlier trial.
+            Err(reason) => {
+                output.note(&reason);
+                if self.shell && !output.is_json() {
+                    output.write_file("TRIALBOX_TRIAL='' TRIALBOX_OWNER=''\n");
+                }
+            }
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// Formats a trial as assignments. Parameters of the space that the trial lacks are unset: a loop would keep those of
+/// an earlier trial.
+fn shell_text(space: &DeclaredSpace, asked: &record::Asked) -> String {
+    let values: Vec<(String, Json)> = asked
+        .params
+        .iter()
+        .map(|(name, value)| (name.clone(), Json::parse(&value.to_string()).unwrap_or(Json::Null)))
+        .collect();
+    let mut lines = vec![
+        posix_assignment("TRIALBOX_TRIAL", &asked.number.to_string()),
+        posix_assignment("TRIALBOX_OWNER", asked.owner.as_deref().unwrap_or_default()),
+    ];
+    let absent = space.params().iter().filter(|param| !asked.params.contains_key(&param.name));
+    lines.extend(absent.map(|param| format!("unset {}", param_variable(&param.name))));
+    let variables = variables_of(&values);
+    lines.extend(variables.iter().map(|(name, value)| posix_assignment(name, value)));
+    lines.join("\n")
 }
 
 /// The result of an attempt to start a trial.

@@ -5,6 +5,7 @@ mod cancel;
 mod enqueue;
 mod retry;
 mod show;
+mod steer;
 mod tell;
 
 use super::replay::{self, ReplayArgs};
@@ -16,6 +17,7 @@ use cancel::CancelArgs;
 use enqueue::EnqueueArgs;
 use retry::RetryArgs;
 use show::ShowArgs;
+use steer::{ReportArgs, ShouldPruneArgs};
 use tell::TellArgs;
 pub(crate) use tell::join_values;
 
@@ -25,7 +27,7 @@ pub(crate) enum TrialCommand {
     /// Enqueue a trial with the given parameters
     #[command(after_help = ENQUEUE_EXAMPLES)]
     Enqueue(EnqueueArgs),
-    /// Drop a WAITING trial: it is recorded as FAIL, because Optuna has no way to remove one
+    /// Drop a WAITING trial: it is recorded as FAIL, since Optuna cannot remove one
     #[command(after_help = CANCEL_EXAMPLES)]
     Cancel(CancelArgs),
     /// Run failed trials again, with the same parameters
@@ -33,9 +35,18 @@ pub(crate) enum TrialCommand {
     Retry(RetryArgs),
     /// Start a trial whose objective runs outside the sandbox
     ///
-    /// Prints its number and parameters as JSON, or nothing if the study is complete or stopped.
+    /// Prints its number and parameters as JSON. Prints nothing if the study is complete or stopped, or if no untried
+    /// point of a finite search is left.
     #[command(after_help = ASK_EXAMPLES, after_long_help = format!("{ASK_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
     Ask(AskArgs),
+    /// Report an intermediate value of a trial that `ask` started
+    #[command(after_help = STEER_EXAMPLES)]
+    Report(ReportArgs),
+    /// Ask whether a trial that `ask` started should stop early
+    ///
+    /// Exits with 0 if it should, and with 1 if not.
+    #[command(after_help = STEER_EXAMPLES)]
+    ShouldPrune(ShouldPruneArgs),
     /// Record the result of a trial that `ask` started
     #[command(after_help = TELL_EXAMPLES, after_long_help = format!("{TELL_EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
     Tell(TellArgs),
@@ -71,22 +82,28 @@ Examples:
   trialbox trial ask --search-space @space.toml
 
   In an array job, with any program that prints its result:
-    asked=$(trialbox trial ask --max-trials 100 --owner-pid $$ \\
+    asked=$(trialbox trial ask --shell --max-trials 100 --owner-pid $$ \\
         --search-space @space.toml) || exit
-    [ -n \"$asked\" ] || exit 0                # the study is complete
-    number=$(jq .number <<< \"$asked\"); owner=$(jq -r .owner <<< \"$asked\")
-    if value=$(python train.py --params \"$(jq -c .params <<< \"$asked\")\")
-    then trialbox trial tell \"$number\" --owner \"$owner\" --values \"$value\"
-    else trialbox trial tell \"$number\" --owner \"$owner\" \\
-        --state fail --reason 'train.py failed'
-    fi";
+    eval \"$asked\"
+    [ -n \"$TRIALBOX_TRIAL\" ] || exit 0      # the study is complete
+    value=$(python train.py --lr \"$TRIALBOX_PARAM_LR\")
+    trialbox trial tell \"$TRIALBOX_TRIAL\" --owner \"$TRIALBOX_OWNER\" \\
+        --from-exit $? --values \"$value\"";
+
+const STEER_EXAMPLES: &str = "\
+Examples:
+  trialbox trial report 3 0.42 --step 1 --owner \"$TRIALBOX_OWNER\"
+  if trialbox trial should-prune 3 --owner \"$TRIALBOX_OWNER\"
+  then trialbox trial tell 3 --owner \"$TRIALBOX_OWNER\" --state pruned
+  fi";
 
 const TELL_EXAMPLES: &str = "\
 Examples:
   trialbox trial tell 3 --values 0.92
   trialbox trial tell 4 --state fail --reason 'out of memory'
   trialbox trial tell 5 --state pruned --report 1=0.5 --report 2=0.4
-  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5";
+  trialbox trial tell 6 --values 0.92 1.4e6 --constraint seconds=-12.5
+  value=$(python train.py); trialbox trial tell 7 --from-exit $? --values \"$value\"";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
@@ -100,6 +117,8 @@ impl TrialCommand {
             TrialCommand::Cancel(args) => args.run(output),
             TrialCommand::Retry(args) => args.run(output),
             TrialCommand::Ask(args) => args.run(output),
+            TrialCommand::Report(args) => args.run(output),
+            TrialCommand::ShouldPrune(args) => args.run(output),
             TrialCommand::Tell(args) => args.run(output),
             TrialCommand::Show(args) => args.run(output),
             TrialCommand::Replay(args) => args.run(output),

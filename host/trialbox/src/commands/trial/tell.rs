@@ -1,6 +1,6 @@
 //! `trialbox trial tell`: records the end of a trial whose objective ran outside the sandbox.
 
-use crate::args::param::{check_unique, parse_param};
+use crate::args::param::parse_param;
 use crate::args::storage::StudyArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
@@ -17,6 +17,7 @@ use trialbox_core::seam::storage::{Outcome, TrialBatch, check_name};
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::trial::CONSTRAINT_PREFIX;
 use trialbox_core::{Clock as _, Json, StudyRecord, TrialNumber, TrialState, UtcDateTime};
+use trialbox_program::failure_of_status;
 use trialbox_storage::spool::SpooledTell;
 
 #[derive(Debug, clap::Args)]
@@ -42,17 +43,23 @@ pub(crate) struct TellArgs {
     #[arg(long, value_name = "complete|pruned|fail", value_parser = parse_told_state)]
     state: Option<TrialState>,
 
+    /// Exit status of the program: with 0 the values count, any other makes the trial FAIL
+    ///
+    /// In a shell script $?, in Python `returncode`. The reason of the failure names the status, or the signal.
+    #[arg(long, value_name = "STATUS", conflicts_with = "state")]
+    from_exit: Option<i32>,
+
     /// An intermediate value
-    #[arg(long, value_name = "STEP=VALUE", value_parser = parse_report)]
-    report: Vec<(i64, f64)>,
+    #[arg(long, value_name = "STEP=VALUE")]
+    report: Vec<String>,
 
     /// An attribute of the trial
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_param)]
-    user_attr: Vec<(String, Json)>,
+    #[arg(long, value_name = "KEY=VALUE")]
+    user_attr: Vec<String>,
 
     /// A constraint, satisfied when its value is <= 0; written in the form that the study remembers
-    #[arg(long, value_name = "NAME=VALUE", value_parser = parse_constraint)]
-    constraint: Vec<(String, f64)>,
+    #[arg(long, value_name = "NAME=VALUE")]
+    constraint: Vec<String>,
 
     /// Reason of the failure
     #[arg(long, value_name = "TEXT")]
@@ -67,21 +74,96 @@ pub(crate) struct TellArgs {
     skip_if_finished: bool,
 }
 
+/// The things that are told beside the result, as far as they can be read.
+#[derive(Debug, Default)]
+struct Beside {
+    reports: Vec<(i64, f64)>,
+    user_attrs: Vec<(String, Json)>,
+    constraints: Vec<(String, f64)>,
+    /// The others, each as its flag and the problem.
+    faults: Vec<String>,
+}
+
+impl Beside {
+    /// Reads the flags. A program may have computed them, so a fault in one must not lose the result.
+    fn of(args: &TellArgs) -> Self {
+        let mut beside = Beside::default();
+        let faults = &mut beside.faults;
+        beside.reports = readable("--report", &args.report, parse_report, faults);
+        beside.user_attrs = readable("--user-attr", &args.user_attr, parse_attr, faults);
+        beside.constraints = readable("--constraint", &args.constraint, parse_constraint, faults);
+        keep_first("--user-attr", &mut beside.user_attrs, faults);
+        keep_first("--constraint", &mut beside.constraints, faults);
+        beside
+    }
+
+    fn fault(&self, what: &str) -> Result<(), CommandError> {
+        if self.faults.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("{what}: {}", self.faults.join("; "));
+        Err(CommandError::usage(problem, "write --report STEP=VALUE, --constraint NAME=VALUE"))
+    }
+}
+
+fn readable<T>(
+    flag: &str,
+    texts: &[String],
+    parse: fn(&str) -> Result<T, String>,
+    faults: &mut Vec<String>,
+) -> Vec<T> {
+    let mut values = Vec::with_capacity(texts.len());
+    for text in texts {
+        match parse(text) {
+            Ok(value) => values.push(value),
+            Err(problem) => faults.push(format!("{flag}: {problem}")),
+        }
+    }
+    values
+}
+
+fn keep_first<T>(flag: &str, values: &mut Vec<(String, T)>, faults: &mut Vec<String>) {
+    let mut names: Vec<String> = Vec::with_capacity(values.len());
+    values.retain(|(name, _)| {
+        let is_new = !names.contains(name);
+        match is_new {
+            true => names.push(name.clone()),
+            false => faults.push(format!("{flag} {name} was given twice")),
+        }
+        is_new
+    });
+}
+
 impl TellArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
         let number = self.check()?;
+        let beside = Beside::of(&self);
+        if self.values.is_none() {
+            // There is no result to lose, and the values beside it may decide over one.
+            beside.fault(&format!("trial {number} is not told"))?;
+        }
         let at = SystemClock::new().utc_now();
-        match self.record(number, at, output) {
-            Err(error) if error.may_pass() => Err(self.keep(number, at, error)),
-            done => done,
+        match self.record(number, &beside, at, output) {
+            Err(error) if error.may_pass() => Err(self.keep(number, &beside, at, error)),
+            Err(error) => Err(error),
+            Ok(exit) => {
+                beside.fault(&format!("trial {number} is told without what cannot be read"))?;
+                Ok(exit)
+            }
         }
     }
 
     /// Records the result.
-    fn record(&self, number: TrialNumber, at: UtcDateTime, output: &Output) -> CommandResult {
+    fn record(
+        &self,
+        number: TrialNumber,
+        beside: &Beside,
+        at: UtcDateTime,
+        output: &Output,
+    ) -> CommandResult {
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
-        let told = self.told(&study)?;
+        let told = self.told(&study, beside)?;
         let result = tell(storage.as_mut(), &study, number, &told, at);
         match result.map_err(|error| self.explain(error, &name))? {
             Told::Recorded { outcome, failure } => {
@@ -113,59 +195,61 @@ impl TellArgs {
                 "give it first: trialbox trial tell 3 --values 0.92",
             ));
         };
-        check_unique("--user-attr", &self.user_attr)?;
-        if self.values.is_none() && self.state.is_none() {
+        if self.values.is_none() && self.state.is_none() && self.from_exit.is_none() {
             return Err(CommandError::usage(
                 format!("expected the result of trial {number}"),
                 "give it with --values, or end the trial with --state pruned or --state fail",
             ));
         }
-        for (index, (name, _)) in self.constraint.iter().enumerate() {
-            check_name("constraint name with its prefix", &format!("{CONSTRAINT_PREFIX}{name}"))?;
-            if self.constraint[..index].iter().any(|(earlier, _)| earlier == name) {
-                let problem = format!("--constraint {name} was given twice");
-                return Err(CommandError::usage(problem, "give it once"));
-            }
-        }
         Ok(number)
     }
 
     /// Returns the end of the trial as the storage takes it.
-    fn told(&self, study: &StudyRecord) -> Result<Tell, CommandError> {
-        let mut tell = self.tell();
-        constraint_format(study)?.write(&self.constraint, &mut tell.batch);
+    fn told(&self, study: &StudyRecord, beside: &Beside) -> Result<Tell, CommandError> {
+        let mut tell = self.tell(beside);
+        constraint_format(study)?.write(&beside.constraints, &mut tell.batch);
         Ok(tell)
     }
 
     /// Returns the end of the trial without its constraints, whose form only the study knows.
-    fn tell(&self) -> Tell {
+    fn tell(&self, beside: &Beside) -> Tell {
+        let failed = self.from_exit.filter(|status| *status != 0);
         let (values, no_value) = match self.values.as_deref().map(parse_values) {
+            // A program that fails has no result, whatever it printed.
+            _ if failed.is_some() => (vec![], None),
             Some(Ok(values)) => (values, None),
             Some(Err(text)) => (vec![], Some(text)),
+            None if self.from_exit.is_some() => (vec![], Some(String::new())),
             None => (vec![], None),
         };
         Tell {
             values,
             no_value,
-            state: self.state,
+            state: self.state.or(failed.map(|_| TrialState::Fail)),
             owner: self.owner.clone(),
             batch: TrialBatch {
-                intermediate_values: self.report.clone(),
-                user_attrs: self.user_attr.clone(),
+                intermediate_values: beside.reports.clone(),
+                user_attrs: beside.user_attrs.clone(),
                 ..TrialBatch::default()
             },
-            reason: self.reason.clone(),
+            reason: self.reason.clone().or_else(|| failed.map(failure_of_status)),
             skip_if_finished: self.skip_if_finished,
         }
     }
 
     /// Saves a result whose trial could not be read in a file, and returns the error with its place.
-    fn keep(&self, number: TrialNumber, at: UtcDateTime, error: CommandError) -> CommandError {
+    fn keep(
+        &self,
+        number: TrialNumber,
+        beside: &Beside,
+        at: UtcDateTime,
+        error: CommandError,
+    ) -> CommandError {
         let told = SpooledTell {
             study: self.study.study_name().map(str::to_owned),
             number,
-            tell: self.tell(),
-            constraints: self.constraint.clone(),
+            tell: self.tell(beside),
+            constraints: beside.constraints.clone(),
             at,
         };
         let place = spool_told(self.study.storage.spool().as_ref(), &told);
@@ -258,12 +342,23 @@ fn parse_told_state(text: &str) -> Result<TrialState, String> {
     }
 }
 
+fn parse_attr(text: &str) -> Result<(String, Json), String> {
+    let (key, value) = parse_param(text)?;
+    check_name("user attribute key", &key).map_err(|error| error.to_string())?;
+    Ok((key, value))
+}
+
 fn parse_constraint(text: &str) -> Result<(String, f64), String> {
     // A name may hold the sign, a number does not.
     let parsed = text.rsplit_once('=').and_then(|(name, value)| {
         let value = value.trim().parse().ok().filter(|value: &f64| !value.is_nan());
         Some((name.to_owned(), value?))
     });
+    if let Some((name, _)) = &parsed {
+        let stored = format!("{CONSTRAINT_PREFIX}{name}");
+        check_name("constraint name with its prefix", &stored)
+            .map_err(|error| error.to_string())?;
+    }
     parsed.ok_or_else(|| {
         format!("expected NAME=VALUE with a number, such as size=-0.5, found `{text}`")
     })
