@@ -34,6 +34,10 @@ const PRIVATE: Mode = Mode::RUSR.union(Mode::WUSR);
 pub(crate) const READING: OFlags =
     OFlags::NOFOLLOW.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
+/// The room, in bytes, with which the reading of a file starts: std asks for 32 bytes first, and most of our files are
+/// short.
+pub(crate) const SMALL: usize = 1024;
+
 /// A folder, held open: whatever becomes of its path, reads and writes go to the folder that was opened.
 #[derive(Debug)]
 pub struct Folder {
@@ -326,7 +330,7 @@ impl Folder {
     }
 
     fn read_open(&self, name: &OsStr, file: File, limit: u64) -> Result<Vec<u8>, FileError> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(SMALL);
         file.take(limit.saturating_add(1))
             .read_to_end(&mut bytes)
             .map_err(|error| self.io_error("read", name, error))?;

@@ -29,6 +29,6 @@ pub use kind::FileKind;
 pub use mounts::Mounts;
 pub use named::{
     check_named, check_regular, create_folders, create_named, open_named, place_named, read_named,
-    remove_named_tree, write_named, write_to_device,
+    read_with_time, remove_named_tree, rename_named, write_named, write_to_device,
 };
 pub use way::{Identity, Way};

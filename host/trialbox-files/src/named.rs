@@ -1,7 +1,7 @@
 //! Files that the user named: links on the way and at the end are the user's word, and FIFOs are still not waited for.
 
 use crate::error::FileError;
-use crate::folder::{Folder, kind_of, open_regular};
+use crate::folder::{Folder, READING, SMALL, kind_of, open_regular};
 use crate::kind::FileKind;
 use crate::place::place;
 use rustix::fd::AsFd as _;
@@ -10,6 +10,7 @@ use std::fs::{DirBuilder, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// Opens a regular file that the user named. A link is followed.
 ///
@@ -60,6 +61,32 @@ pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
         return Err(FileError::TooLarge { path: path.to_owned(), limit });
     }
     Ok(bytes)
+}
+
+/// Reads a regular file of at most `limit` bytes, with the time of its last change. A link at the end of the path is not
+/// followed.
+///
+/// # Errors
+/// As [`Folder::read`].
+pub fn read_with_time(path: &Path, limit: u64) -> Result<(Vec<u8>, SystemTime), FileError> {
+    let flags = OFlags::RDONLY | READING;
+    let file = open_regular(CWD, path.as_os_str(), flags, Mode::empty(), path)?;
+    let failed = |source| FileError::Io { operation: "read", path: path.to_owned(), source };
+    let modified = file.metadata().and_then(|found| found.modified()).map_err(failed)?;
+    let mut bytes = Vec::with_capacity(SMALL);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > limit {
+        return Err(FileError::TooLarge { path: path.to_owned(), limit });
+    }
+    Ok((bytes, modified))
+}
+
+/// Gives a file another name in its folder, in place of another file of that name. No link is followed at their ends.
+///
+/// # Errors
+/// Those of the file system.
+pub fn rename_named(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat(CWD, from, CWD, to)?)
 }
 
 /// Writes a file that the user named: aside, synced, renamed, with the permissions given or those of the umask. A link

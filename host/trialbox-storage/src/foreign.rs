@@ -45,13 +45,15 @@ pub(crate) enum ForeignKind {
     Index,
     /// A table of Optuna's that is virtual, computes columns, or has a clause `ON CONFLICT`.
     Table,
+    /// A table of Optuna's with a constraint or a default that calls a function.
+    Constraint,
 }
 
 impl ForeignObject {
     /// Returns whether rows can be read without running what the object holds.
     pub(crate) fn spares_readers(&self) -> bool {
         match self.kind {
-            ForeignKind::Trigger | ForeignKind::Guard => true,
+            ForeignKind::Trigger | ForeignKind::Guard | ForeignKind::Constraint => true,
             ForeignKind::View => {
                 !OPTUNAS_TABLES.iter().any(|it| it.eq_ignore_ascii_case(&self.name))
             }
@@ -69,7 +71,7 @@ impl ForeignObject {
             ForeignKind::Trigger | ForeignKind::Guard => "TRIGGER",
             ForeignKind::View => "VIEW",
             ForeignKind::Index => "INDEX",
-            ForeignKind::Table => return None,
+            ForeignKind::Table | ForeignKind::Constraint => return None,
         };
         Some(format!("DROP {kind} {}", self.name))
     }
@@ -88,6 +90,9 @@ impl fmt::Display for ForeignObject {
             ForeignKind::Index => write!(f, "an index `{name}` with an expression on `{table}`"),
             ForeignKind::Table => {
                 write!(f, "a table `{name}` that is virtual, computes columns or has ON CONFLICT")
+            }
+            ForeignKind::Constraint => {
+                write!(f, "a table `{name}` with a constraint or a default that calls a function")
             }
         }
     }
@@ -123,6 +128,7 @@ fn kind_of(object: &str, name: &str, table: &str, sql: &str) -> Option<ForeignKi
         "table" if is_optunas && has_word(sql, &["VIRTUAL", "AS", "CONFLICT"]) => {
             Some(ForeignKind::Table)
         }
+        "table" if is_optunas && calls_function(sql) => Some(ForeignKind::Constraint),
         "index" if is_optunas && (sql.matches('(').count() > 1 || has_word(sql, &["WHERE"])) => {
             Some(ForeignKind::Index)
         }
@@ -142,6 +148,43 @@ fn has_word(sql: &str, words: &[&str]) -> bool {
     let is_separator = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     sql.split(is_separator).any(|found| words.iter().any(|word| word.eq_ignore_ascii_case(found)))
 }
+
+/// Returns whether a constraint or a default of a table can call a function, which runs when a row is written: a check
+/// that matches a pattern can take hours, and SQLite does not look at the clock meanwhile.
+///
+/// Optuna has `CHECK (version_info_id=1)`, and with old releases of SQLAlchemy `CHECK (state IN (…))`: no function. A
+/// word before a parenthesis is one, unless it is known not to be. Quotes and comments are not read, so that no spelling
+/// hides a call: a table with an unusual one is refused.
+fn calls_function(sql: &str) -> bool {
+    let upper = sql.to_ascii_uppercase();
+    let Some(first) = ["CHECK", "DEFAULT"].iter().filter_map(|word| upper.find(word)).min() else {
+        return false;
+    };
+    if has_word(&upper[first..], &["LIKE", "GLOB", "REGEXP", "MATCH"]) || upper.contains("/*") {
+        return true;
+    }
+    for piece in upper.split_inclusive('(') {
+        let Some(text) = piece.strip_suffix('(') else { break };
+        let text = text.trim_end();
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let word = text.rsplit(|c: char| !is_part(c)).next().unwrap_or_default();
+        let is_quoted = text.ends_with(['"', '`', ']', '\'']);
+        if is_quoted || !(word.is_empty() || HARMLESS_BEFORE_PARENTHESIS.contains(&word)) {
+            // The name of the table, and of one that is referred to.
+            let ahead = text.trim_end_matches(|c| is_part(c) || "\"`[]'".contains(c)).trim_end();
+            if !(ahead.ends_with("TABLE") || ahead.ends_with("REFERENCES")) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Words of a table's text that stand before a parenthesis and call nothing: types, keys and operators.
+const HARMLESS_BEFORE_PARENTHESIS: [&str; 18] = [
+    "VARCHAR", "CHAR", "NVARCHAR", "DECIMAL", "NUMERIC", "FLOAT", "DOUBLE", "INTEGER", "KEY",
+    "UNIQUE", "CHECK", "DEFAULT", "IN", "AND", "OR", "NOT", "BETWEEN", "CASE",
+];
 
 /// Returns a cell as text; damaged schemas hold other types.
 fn text(cell: ValueRef<'_>) -> String {
@@ -181,7 +224,7 @@ mod tests {
 
     #[test]
     fn an_object_is_foreign_by_its_kind_and_its_text() {
-        use ForeignKind::{Guard, Index, Table, Trigger, View};
+        use ForeignKind::{Constraint, Guard, Index, Table, Trigger, View};
         let guard = GUARD_SQL.replace("IF NOT EXISTS ", "").replace('\n', "  ");
         for (object, name, table, sql, want) in [
             ("trigger", "t", "trials", "…", Some(Trigger)),
@@ -195,6 +238,14 @@ mod tests {
             ("table", "trials", "trials", "(a NOT NULL ON/**/conflict IGNORE)", Some(Table)),
             ("table", "trials", "trials", "CREATE TABLE trials (assay, \"key\" TEXT)", None),
             ("table", "others", "others", "CREATE VIRTUAL TABLE others USING fts5(a)", None),
+            ("table", "trials", "trials", "(a CHECK (state IN ('A', 'B')), CHECK (id=1))", None),
+            ("table", "trials", "trials", "(a CHECK (a > 0 AND (b < 1)) DEFAULT 1)", None),
+            ("table", "trials", "trials", "(a CHECK (length(a) < 9))", Some(Constraint)),
+            ("table", "trials", "trials", "(a, CHECK (\"length\" (a) < 9))", Some(Constraint)),
+            ("table", "trials", "trials", "(a, check(b/**/IN (1)))", Some(Constraint)),
+            ("table", "trials", "trials", "(a CHECK ('a' LIKE '%a%a%a'))", Some(Constraint)),
+            ("table", "trials", "trials", "(a DEFAULT (printf('%.*c', 9, 1)))", Some(Constraint)),
+            ("table", "others", "others", "(a CHECK (length(a) < 9))", None),
             ("index", "i", "trials", "CREATE INDEX i ON trials (study_id, state)", None),
             ("index", "i", "trials", "CREATE INDEX i ON trials (hex(state))", Some(Index)),
             ("index", "i", "trials", "CREATE INDEX i ON trials (state) WHERE 1", Some(Index)),

@@ -82,6 +82,16 @@ fn a_trigger_that_appears_during_a_run_is_refused_by_the_next_transaction() {
 }
 
 #[test]
+fn a_constraint_that_calls_a_function_is_refused_before_a_row_is_written() {
+    let path = fresh("constraint");
+    drop(SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap());
+    execute(&path, "ALTER TABLE trials ADD COLUMN note TEXT CHECK (length(hex(zeroblob(9))) > 0)");
+    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    let want = "a table `trials` with a constraint or a default that calls a function";
+    assert!(error.to_string().contains(want), "{error}");
+}
+
+#[test]
 fn an_object_whose_name_needs_quotes_is_named_and_no_statement_is_suggested() {
     let path = fresh("quotes");
     drop(SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap());

@@ -97,7 +97,7 @@ pub enum DistributionError {
     )]
     InexactInt {
         /// As given.
-        bound: i64,
+        bound: String,
     },
     /// An infinite bound or width, which no sampler can draw from.
     #[error("`{name}` must be finite, but it is {value}")]
@@ -261,7 +261,7 @@ impl Distribution {
         let distribution = Self::int_of_any_size(low, high, log, step)?;
         for bound in [low, high] {
             if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound) {
-                return Err(DistributionError::InexactInt { bound });
+                return Err(DistributionError::InexactInt { bound: bound.to_string() });
             }
         }
         Ok(distribution)
@@ -346,12 +346,8 @@ impl Distribution {
     /// # Errors
     /// Those of [`Self::require_drawable`], and integers beyond ±2⁵³.
     pub fn require_suggestible(&self) -> Result<(), DistributionError> {
-        if let Distribution::Int(IntDistribution { low, high, .. }) = self {
-            for bound in [*low, *high] {
-                if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound) {
-                    return Err(DistributionError::InexactInt { bound });
-                }
-            }
+        if let Distribution::Int(int) = self {
+            int.require_exact()?;
         }
         self.require_drawable()
     }
@@ -677,13 +673,26 @@ impl IntDistribution {
     /// true only where all its points are floats.
     fn require_drawable(&self) -> Result<(), DistributionError> {
         if self.wide.is_some() {
-            return Err(DistributionError::InexactInt { bound: self.high });
+            return self.require_exact();
         }
         for bound in [self.low, self.high] {
             let is_exact = (-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&bound);
             let survives = (self.low..=self.high).contains(&(bound as f64 as i64));
             if !is_exact && (self.step != 1 || !survives) {
-                return Err(DistributionError::InexactInt { bound });
+                return Err(DistributionError::InexactInt { bound: bound.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a bound that floats cannot hold exactly, as it was given: it may be beyond 64 bits.
+    fn require_exact(&self) -> Result<(), DistributionError> {
+        let [low, high, step] = self.exact();
+        // A step within 64 bits may be as large as it likes.
+        let step = if self.wide.is_some() { (step, self.step) } else { (Json::Int(1), 1) };
+        for (bound, nearest) in [(low, self.low), (high, self.high), step] {
+            if !(-MAX_EXACT_INT..=MAX_EXACT_INT).contains(&nearest) {
+                return Err(DistributionError::InexactInt { bound: bound.to_string() });
             }
         }
         Ok(())
@@ -985,7 +994,9 @@ mod tests {
             assert_eq!(found.to_string(), shown);
             let again = Distribution::from_json_text(&found.to_json_text()).expect(shown);
             assert_eq!((again.to_string(), again == found), (shown.to_owned(), true));
-            assert!(found.require_suggestible().is_err(), "{shown}");
+            let error = found.require_suggestible().expect_err(shown).to_string();
+            let bound = if low.len() > 16 { low } else { high };
+            assert!(error.ends_with(&format!("but it is {bound}")), "{error}");
             assert_eq!(found.check_compatible(&int(1, 9, log, 1)), Ok(()));
         }
         let attributes = r#"{"low": 0, "high": 18446744073709551615}"#;

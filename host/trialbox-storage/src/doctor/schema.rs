@@ -84,7 +84,9 @@ fn check_foreign(findings: &mut Findings, connection: &Connection) -> rusqlite::
             ForeignKind::Guard => continue,
             ForeignKind::Trigger => &kinds::TRIGGER_UNKNOWN,
             ForeignKind::View => &kinds::VIEW_UNKNOWN,
-            ForeignKind::Index | ForeignKind::Table => &kinds::TABLE_ALTERED,
+            ForeignKind::Index | ForeignKind::Table | ForeignKind::Constraint => {
+                &kinds::TABLE_ALTERED
+            }
         };
         let mut found = format!("found {object}");
         if let Some(sql) = object.removal() {

@@ -21,6 +21,7 @@
 //! another machine that is suspended for more than a minute between that look and the end of its commit.
 
 use crate::lock::holder::HolderProbe;
+use crate::lock::keeper::{Keeper, Kept};
 use crate::lock::text::{LockError, LockText, Sighting, Timing, Word, folder_and_name};
 use crate::lock::wait::LockWait;
 use crate::platform::process::{Life, ProcessId};
@@ -29,11 +30,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_core::Json;
-use trialbox_files::{FileError, Folder, create_named};
+use trialbox_files::{FileError, Folder, create_named, rename_named};
 
 /// A holder may miss a few touches, on a busy machine or server, before its lock is broken.
 const TIMING: Timing = Timing {
@@ -53,6 +52,9 @@ pub(crate) struct LockFile {
     reason: String,
     timing: Timing,
     probe: HolderProbe,
+    /// The members that name this process.
+    process: Vec<(&'static str, Json)>,
+    keeper: Keeper,
 }
 
 /// The lock, until it is dropped.
@@ -66,7 +68,7 @@ pub(crate) struct HeldLock {
     word_at: u64,
     token: String,
     is_settled: bool,
-    keeper: Option<(Sender<()>, JoinHandle<()>)>,
+    keeper: Option<Kept>,
 }
 
 impl LockFile {
@@ -78,6 +80,8 @@ impl LockFile {
             reason: reason.to_owned(),
             timing: TIMING,
             probe: probe.clone(),
+            process: ProcessId::current().to_members(),
+            keeper: Keeper::default(),
         }
     }
 
@@ -143,7 +147,7 @@ impl LockFile {
             _ => false,
         };
         crate::failpoint!("lock.before_rename");
-        let renamed = if is_same { rename(&claim, &self.path) } else { Ok(()) };
+        let renamed = if is_same { rename_named(&claim, &self.path) } else { Ok(()) };
         // The lock decides: a server may have lost its answer, and another process may have renamed our file.
         if !held.is_ours() {
             held.withdraw(&claim);
@@ -154,7 +158,9 @@ impl LockFile {
                 _ => Ok(None),
             };
         }
-        held.keep_alive(self.timing.touch_interval);
+        if let Ok(file) = held.file.try_clone() {
+            held.keeper = Some(self.keeper.keep(file, self.timing.touch_interval));
+        }
         let is_plain = is_same && renamed.is_ok();
         if let Some(dead) = last.filter(|last| !last.found.is_released()) {
             tracing::warn!("broke the lock of {}", dead.holder().unwrap_or_default());
@@ -284,7 +290,7 @@ impl LockFile {
     /// Returns the first line of a lock: its holder, for other machines and for people.
     fn describe(&self, token: &str, reason: &str) -> String {
         let mut members = vec![("token", Json::from(token))];
-        members.extend(ProcessId::current().to_members());
+        members.extend(self.process.iter().cloned());
         members.extend(self.probe.members());
         members.push(("reason", Json::from(reason)));
         format!("{}\n", Json::object(members))
@@ -296,28 +302,15 @@ impl HeldLock {
     /// took it for dead.
     pub(crate) fn is_ours(&self) -> bool {
         match LockText::read(&self.lock) {
-            Ok(Some(found)) => found.token() == Some(&self.token),
+            Ok(Some(found)) => found.is_of(&self.token),
             _ => false,
-        }
-    }
-
-    /// Starts to touch the lock, so that strangers see that its holder lives. Where no thread can be started, as under
-    /// a low `ulimit -u`, the lock is held without: a transaction is much shorter than the time after which others
-    /// break a lock, and a commit looks first.
-    fn keep_alive(&mut self, interval: Duration) {
-        let Ok(file) = self.file.try_clone() else { return };
-        let (stop, stopped) = channel();
-        let keeper = std::thread::Builder::new().spawn(move || touch(&file, interval, &stopped));
-        match keeper {
-            Ok(keeper) => self.keeper = Some((stop, keeper)),
-            Err(error) => tracing::debug!(%error, "the lock is held without a thread"),
         }
     }
 
     /// Gives up a claim. It is removed if it is still this attempt's.
     fn withdraw(&self, claim: &Path) {
         if let Ok(Some(found)) = LockText::read(claim)
-            && found.token() == Some(&self.token)
+            && found.is_of(&self.token)
         {
             let _ = fs::remove_file(claim);
         }
@@ -346,21 +339,12 @@ impl HeldLock {
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        if let Some((stop, keeper)) = self.keeper.take() {
-            drop(stop);
-            let _ = keeper.join();
-        }
+        // A touch after the release would look like one of the next holder.
+        drop(self.keeper.take());
         let word = if self.is_settled { Word::Released } else { Word::Unsettled };
         if self.write(word).is_err() || (self.is_settled && is_in_sticky_folder(&self.lock)) {
             self.release_by_name();
         }
-    }
-}
-
-/// Touches a lock until told to stop.
-fn touch(file: &File, interval: Duration, stopped: &Receiver<()>) {
-    while stopped.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
-        let _ = file.set_modified(SystemTime::now());
     }
 }
 
@@ -413,15 +397,6 @@ fn unremovable(path: &Path, left_by: &Sighting, error: io::Error) -> LockError {
 /// Creates a file that must not exist. Other users must be able to read the holder.
 fn create_new(path: &Path) -> io::Result<File> {
     create_named(path, 0o644).map_err(FileError::into_reason)
-}
-
-/// Renames a file within its folder.
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    let (Some((folder, from)), Some(to)) = (folder_and_name(from), to.file_name()) else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let renamed = Folder::open_named(folder).and_then(|folder| folder.rename(from, to));
-    renamed.map_err(FileError::into_reason)
 }
 
 /// Returns a path with something appended to its last part.

@@ -2,5 +2,6 @@
 
 pub(crate) mod file;
 pub(crate) mod holder;
+mod keeper;
 pub(crate) mod text;
 pub(crate) mod wait;

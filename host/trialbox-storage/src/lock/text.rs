@@ -2,12 +2,13 @@
 
 use super::holder::{HolderProbe, HolderState};
 use crate::platform::process::{Life, ProcessId};
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 use trialbox_core::Json;
-use trialbox_files::{FileError, Folder};
+use trialbox_files::{FileError, Folder, read_with_time};
 
 /// The most that is read of a lock, in bytes. Ours have about 400.
 const MAX_BYTES: u64 = 64 << 10;
@@ -74,7 +75,8 @@ impl From<io::Error> for LockError {
 pub(crate) struct LockText {
     pub(super) text: String,
     pub(super) modified: SystemTime,
-    json: Json,
+    /// The first line, read when it is needed: most looks find what they know.
+    json: OnceCell<Json>,
     /// The state; `None` in a file that is none of ours.
     pub(crate) word: Option<Word>,
 }
@@ -85,9 +87,8 @@ impl LockText {
     /// # Errors
     /// Fails for a link, a FIFO or anything else that is not a file of ours, without waiting for it.
     pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
-        let Some((folder, name)) = folder_and_name(path) else { return Ok(None) };
-        match Folder::open_named(folder).and_then(|folder| LockText::read_in(&folder, name)) {
-            Ok(found) => Ok(Some(found)),
+        match read_with_time(path, MAX_BYTES) {
+            Ok((bytes, modified)) => Ok(Some(LockText::new(&bytes, modified))),
             Err(error) if error.is_not_found() => Ok(None),
             Err(FileError::Io { source, .. }) => Err(source),
             Err(error) => Err(error.into()),
@@ -96,27 +97,43 @@ impl LockText {
 
     pub(super) fn read_in(folder: &Folder, name: &OsStr) -> Result<Self, FileError> {
         let bytes = folder.read(name, MAX_BYTES)?;
-        let modified = folder.modified(name)?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (json, word) = text.split_once('\n').unwrap_or((&text, ""));
+        Ok(LockText::new(&bytes, folder.modified(name)?))
+    }
+
+    fn new(bytes: &[u8], modified: SystemTime) -> Self {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        let word = text.split_once('\n').map_or("", |(_, word)| word);
         let word = Word::ALL.into_iter().find(|known| known.line() == word);
-        let json = Json::parse(json).unwrap_or(Json::Null);
-        Ok(LockText { text, modified, json, word })
+        LockText { text, modified, json: OnceCell::new(), word }
+    }
+
+    fn json(&self) -> &Json {
+        self.json.get_or_init(|| {
+            let line = self.text.split('\n').next().unwrap_or_default();
+            Json::parse(line).unwrap_or(Json::Null)
+        })
+    }
+
+    /// Returns whether the attempt with this token wrote the lock, without reading the rest of the line.
+    pub(super) fn is_of(&self, token: &str) -> bool {
+        let rest =
+            self.text.strip_prefix("{\"token\": \"").and_then(|rest| rest.strip_prefix(token));
+        rest.is_some_and(|rest| rest.starts_with('"'))
     }
 
     /// Returns the token of the attempt that wrote the lock.
     pub(super) fn token(&self) -> Option<&str> {
-        self.json.get("token")?.as_str()
+        self.json().get("token")?.as_str()
     }
 
     /// Returns the process that wrote the lock.
     pub(crate) fn process(&self) -> Option<ProcessId> {
-        ProcessId::from_json(&self.json)
+        ProcessId::from_json(self.json())
     }
 
     /// Returns the reason why the database has a lock file, in the words of the process that made the first one.
     pub(crate) fn reason(&self) -> Option<&str> {
-        self.json.get("reason")?.as_str()
+        self.json().get("reason")?.as_str()
     }
 
     /// Returns whether the holder has released the lock.
@@ -201,7 +218,7 @@ impl Sighting {
         match &self.told {
             Some((at, state)) if at.elapsed() < interval => state.clone(),
             _ => {
-                let state = probe.ask(&self.found.json);
+                let state = probe.ask(self.found.json());
                 self.told = Some((Instant::now(), state.clone()));
                 state
             }

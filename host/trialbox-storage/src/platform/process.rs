@@ -1,5 +1,6 @@
 //! The identity of a process among those of all machines, and the evidence that it lives.
 
+use std::sync::OnceLock;
 use trialbox_core::Json;
 
 /// The identity of a process. A pid alone is not enough: the system reuses it, and other machines have it too.
@@ -123,14 +124,22 @@ pub fn boot_id() -> Option<String> {
     if let Ok(pretended) = std::env::var("TRIALBOX_BOOT_ID") {
         return Some(pretended);
     }
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    Some(text.trim().to_owned())
+    static BOOT_ID: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(text.trim().to_owned())
+    };
+    BOOT_ID.get_or_init(read).clone()
 }
 
 /// Returns the namespace that numbers the processes which this one sees.
 fn pid_namespace() -> Option<String> {
-    let link = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(link.to_string_lossy().into_owned())
+    static NAMESPACE: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let link = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(link.to_string_lossy().into_owned())
+    };
+    NAMESPACE.get_or_init(read).clone()
 }
 
 /// Returns the time since the machine was started, including its sleep.
