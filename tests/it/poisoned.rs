@@ -170,11 +170,13 @@ fn judge(ran: &Ran) -> Option<&'static str> {
         return Some("it failed without a word");
     }
     // The row, or where the whole database is refused what is wrong with it; and what helps.
-    let names_row =
-        said.split("trial ").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-            || ["trial with id ", "study `", "of study ", "in `", "database `", "`sqlite:"]
-                .iter()
-                .any(|word| said.contains(word));
+    let names_row = said
+        .split("trial ")
+        .skip(1)
+        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        || ["trial with id ", "study `", "of study ", "`trial_", "in `", "database `", "`sqlite:"]
+            .iter()
+            .any(|word| said.contains(word));
     if ran.code == Some(3) && !(names_row && said.contains("help")) {
         return Some("it names no row, or nothing that helps");
     }

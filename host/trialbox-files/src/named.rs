@@ -63,8 +63,8 @@ pub fn read_named(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     Ok(bytes)
 }
 
-/// Reads a regular file of at most `limit` bytes, with the time of its last change. A link at the end of the path is not
-/// followed.
+/// Reads a regular file of at most `limit` bytes, with the time of its last change. A link at the end of the path is
+/// not followed.
 ///
 /// # Errors
 /// As [`Folder::read`].

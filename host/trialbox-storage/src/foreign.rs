@@ -153,8 +153,8 @@ fn has_word(sql: &str, words: &[&str]) -> bool {
 /// that matches a pattern can take hours, and SQLite does not look at the clock meanwhile.
 ///
 /// Optuna has `CHECK (version_info_id=1)`, and with old releases of SQLAlchemy `CHECK (state IN (…))`: no function. A
-/// word before a parenthesis is one, unless it is known not to be. Quotes and comments are not read, so that no spelling
-/// hides a call: a table with an unusual one is refused.
+/// word before a parenthesis is one, unless it is known not to be. Quotes and comments are not read, so that no
+/// spelling hides a call: a table with an unusual one is refused.
 fn calls_function(sql: &str) -> bool {
     let upper = sql.to_ascii_uppercase();
     let Some(first) = ["CHECK", "DEFAULT"].iter().filter_map(|word| upper.find(word)).min() else {

@@ -1,7 +1,7 @@
 //! The thread that touches locks while they are held, so that strangers see that their holders live.
 //!
-//! A trial takes several locks, each for milliseconds, and a thread of its own costs more than a lock. So a database has
-//! one thread, which sleeps nearly always.
+//! A trial takes several locks, each for milliseconds, and a thread of its own costs more than a lock. So a database
+//! has one thread, which sleeps nearly always.
 
 use std::fs::File;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};

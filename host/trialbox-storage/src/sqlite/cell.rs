@@ -20,10 +20,13 @@ pub(crate) fn cell<T: FromSql>(
 /// Returns what is wrong with a cell, or `None` if the error is about something else. SQLite names the column for some
 /// errors only.
 pub(crate) fn problem(error: &rusqlite::Error, column: Option<&str>) -> Option<String> {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
     let (column, found) = match error {
         InvalidColumnType(_, name, found) => (Some(name.as_str()), word(*found)),
         FromSqlConversionFailure(_, found, _) => (column, word(*found)),
+        Utf8Error(..) => (column, word(Type::Text)),
         IntegralValueOutOfRange(_, value) => {
             let column = column.unwrap_or("an integer's column");
             return Some(format!("expected an integer in range in `{column}`, found {value}"));
@@ -31,6 +34,9 @@ pub(crate) fn problem(error: &rusqlite::Error, column: Option<&str>) -> Option<S
         _ => return None,
     };
     let column = column.unwrap_or("a column");
+    if matches!(error, Utf8Error(..)) {
+        return Some(format!("expected UTF-8 in `{column}`, found other bytes"));
+    }
     Some(format!("expected a value of another type in `{column}`, found {found}"))
 }
 

@@ -330,7 +330,8 @@ impl Database {
             TxError::Sqlite(
                 error @ (rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)),
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::Utf8Error(..)),
             ) => {
                 let problem = problem(&error, None).unwrap_or_else(|| error.to_string());
                 unreadable(format!("failed to {action}: {problem}"))
@@ -340,6 +341,14 @@ impl Database {
             {
                 let after = longest_work(&self.options);
                 StorageError::Unfinished { action: format!("{action} in `{}`", self.url), after }
+            }
+            // A table lacks a column, or is not there.
+            TxError::Sqlite(error @ rusqlite::Error::SqlInputError { .. }) => {
+                StorageError::Backend {
+                    action: format!("{action} in `{}`", self.url),
+                    help: Some(Remedy::Examine { url: self.url.clone() }),
+                    source: Box::new(error),
+                }
             }
             TxError::Sqlite(error) => backend(&format!("{action} in `{}`", self.url), error),
         }
