@@ -57,6 +57,7 @@ mod program;
 mod program_calls;
 mod program_endings;
 mod program_languages;
+mod program_node;
 mod program_space;
 mod pruner;
 mod pruner_tables;

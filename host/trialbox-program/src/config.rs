@@ -1,7 +1,10 @@
 //! The settings of a program objective.
 
 use crate::command::CommandLine;
+use crate::confinement::Confined;
+use crate::door::NOT_SANDBOXED;
 use crate::python::PythonClient;
+use crate::shares::Share;
 use crate::value_source::ValueSource;
 use std::fmt::Debug;
 use std::path::PathBuf;
@@ -27,6 +30,10 @@ pub struct ProgramConfig {
     pub value_source: ValueSource,
     /// The time between SIGTERM and SIGKILL, and between a result and the exit.
     pub grace: Duration,
+    /// The devices and CPUs that the program has to itself.
+    pub share: Share,
+    /// The rights that it keeps; those of the user without one. Its scratch folder is added for each trial.
+    pub confined: Option<Confined>,
     /// The limits of each trial.
     pub limits: Limits,
     /// The events outside that end a trial early.
@@ -34,6 +41,11 @@ pub struct ProgramConfig {
 }
 
 impl ProgramConfig {
+    /// Describes the rights of the program, for people.
+    pub fn rights_text(&self) -> String {
+        self.confined.as_ref().map_or_else(|| NOT_SANDBOXED.to_owned(), Confined::text)
+    }
+
     /// Returns the folders in front of the program's `PYTHONPATH`, with the Python client.
     pub(crate) fn python_path(&self) -> Vec<PathBuf> {
         self.python.as_ref().map(|client| client.search_path(self.as_optuna)).unwrap_or_default()

@@ -37,7 +37,7 @@ impl Door for Program {
     }
 
     fn confinement(&self, _loaded: &Loaded) -> String {
-        NOT_SANDBOXED.to_owned()
+        self.config.rights_text()
     }
 
     fn set_terms(&mut self, limits: Limits, deterministic: bool) -> Result<(), Rejection> {
@@ -86,9 +86,13 @@ impl Objective for Program {
             ("TRIALBOX_TRIAL".to_owned(), facts.number.to_string()),
             ("TRIALBOX_SEED".to_owned(), facts.seed.to_string()),
         ];
+        let mut config = self.config.clone();
+        if let (Some(dir), Some(confined)) = (&facts.checkpoint, &mut config.confined) {
+            confined.rights.write.push(dir.clone());
+        }
         if let Some(dir) = &facts.checkpoint {
             variables.push(("TRIALBOX_CHECKPOINT".to_owned(), dir.display().to_string()));
         }
-        call(&self.config, facts, &variables, session)
+        call(&config, facts, &variables, session)
     }
 }

@@ -9,24 +9,31 @@ mod call;
 mod client;
 mod command;
 mod config;
+mod confinement;
 mod door;
 mod ending;
 mod lines;
 mod memory_events;
+mod places;
 mod process_tree;
 pub mod protocol;
 mod python;
 mod running;
 mod script;
+mod shares;
 mod supervisor;
 mod value_source;
 
 pub use client::{Client, ClientError};
 pub use command::{CommandLine, CommandLineError, check_variables, param_variable, variables_of};
 pub use config::{ProgramConfig, Stops};
+pub use confinement::{Confined, Confinement, Enforced, LAUNCHER_ARGUMENT, run_launcher};
 pub use door::{NOT_SANDBOXED, open};
 pub use ending::failure_of_status;
 pub use python::PythonClient;
 pub use script::{StudyOfScript, study_of_script};
+pub use shares::{
+    DEVICE_VARIABLES, Division, Share, ShareError, device_ids, divide_cpus, divide_devices,
+};
 pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};
 pub use value_source::{ValueSource, ValueSourceError};

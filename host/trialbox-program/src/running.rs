@@ -2,8 +2,11 @@
 
 use crate::command::{param_variable, variables_of};
 use crate::config::ProgramConfig;
+use crate::confinement::{Confined, Confinement};
 use crate::lines::{LineTooLong, Lines};
-use crate::supervisor::{DESCRIPTORS, FromSupervisor, KILL, SUPERVISOR_ARGUMENT, TERMINATE};
+use crate::supervisor::{
+    DESCRIPTORS, FromSupervisor, KILL, Orders, SUPERVISOR_ARGUMENT, TERMINATE,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
@@ -17,6 +20,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use trialbox_core::Json;
+use trialbox_files::{FileError, Folder, remove_named_tree};
 
 /// The environment variable with the folders in which Python looks for modules.
 const PYTHONPATH: &str = "PYTHONPATH";
@@ -43,6 +47,7 @@ pub(crate) struct Running {
     /// Answers that the program has not read yet.
     outgoing: Vec<u8>,
     lines: Lines,
+    scratch: Scratch,
 }
 
 /// The things that arrived from a program and its supervisor.
@@ -78,6 +83,7 @@ impl Running {
         let (answers_end, answers) = pipe()?;
         let (stdout, stdout_end) = pipe()?;
         let (stderr, stderr_end) = pipe()?;
+        let scratch = Scratch::make(config)?;
         let mut command = Command::new(&config.supervisor);
         if let Some(path) = python_path(&config.python_path()) {
             command.env(PYTHONPATH, path);
@@ -91,13 +97,22 @@ impl Running {
             .args(config.command.words(params))
             .envs(variables_of(params))
             .envs(variables.iter().map(|(name, value)| (name, value)))
+            .envs(scratch.variables())
             .envs(config.env.iter().map(|(name, value)| (name, value)))
+            .envs(config.share.variables(|name| is_set(config, name)))
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(stdout_end)
             .stderr(stderr_end)
             // Signals from the terminal are for the host process alone, which decides what they mean.
             .process_group(0)
             .spawn()?;
+        let orders = Orders {
+            cpus: config.share.cpus.clone(),
+            confinement: config
+                .confined
+                .as_ref()
+                .map(|confined| rights(config, confined, &scratch)),
+        };
         let running = Running {
             supervisor,
             control,
@@ -108,8 +123,10 @@ impl Running {
             answers,
             outgoing: Vec::new(),
             lines: Lines::new(max_line_bytes),
+            scratch,
         };
         running.hand_over(&requests_end, &answers_end)?;
+        running.order(&orders)?;
         for source in [&running.requests, &running.stdout, &running.stderr] {
             if let Source::Open(pipe) = source {
                 ioctl_fionbio(pipe, true)?;
@@ -130,6 +147,15 @@ impl Running {
         let byte = [DESCRIPTORS];
         sendmsg(&self.control, &[IoSlice::new(&byte)], &mut ancillary, SendFlags::NOSIGNAL)?;
         Ok(())
+    }
+
+    /// Sends what the supervisor needs to know, with its length before it.
+    fn order(&self, orders: &Orders) -> io::Result<()> {
+        let json = serde_json::to_vec(orders)?;
+        let length = u32::try_from(json.len()).map_err(io::Error::other)?;
+        let mut control = &self.control;
+        control.write_all(&length.to_le_bytes())?;
+        control.write_all(&json)
     }
 
     /// Waits until something arrives, for at most `wait`, and returns it. Requests are kept for
@@ -222,6 +248,14 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.kill();
+        self.wait_for_supervisor();
+        self.scratch.remove();
+    }
+}
+
+impl Running {
+    /// Waits until the supervisor has ended everything and exited, or kills it.
+    fn wait_for_supervisor(&mut self) {
         let until = Instant::now() + EXIT_TIMEOUT;
         while let Ok(None) = self.supervisor.try_wait() {
             if Instant::now() >= until {
@@ -246,6 +280,50 @@ impl Source {
             *self = Source::Ended;
         }
     }
+}
+
+/// A folder for temporary files of a confined program, which is removed with its trial.
+#[derive(Debug)]
+struct Scratch(Option<PathBuf>);
+
+impl Scratch {
+    fn make(config: &ProgramConfig) -> io::Result<Self> {
+        if config.confined.is_none() {
+            return Ok(Scratch(None));
+        }
+        let folder = Folder::temporary("trialbox-scratch").map_err(FileError::into_reason)?;
+        Ok(Scratch(Some(folder.path().to_owned())))
+    }
+
+    /// Returns the variables by which programs find a place for temporary files and caches.
+    fn variables(&self) -> Vec<(&'static str, PathBuf)> {
+        let names = ["TMPDIR", "XDG_CACHE_HOME", "MPLCONFIGDIR"];
+        self.0.iter().flat_map(|path| names.map(|name| (name, path.clone()))).collect()
+    }
+
+    /// Removes the folder, once nothing of the program is left to write to it.
+    fn remove(&self) {
+        if let Some(path) = &self.0
+            && let Err(error) = remove_named_tree(path)
+        {
+            tracing::warn!(%error, "the scratch folder `{}` was not removed", path.display());
+        }
+    }
+}
+
+/// Returns the rights of a trial's program: those of all trials, the Python client, this binary for the commands of
+/// scripts, and the scratch folder.
+fn rights(config: &ProgramConfig, confined: &Confined, scratch: &Scratch) -> Confinement {
+    let mut rights = confined.rights.clone();
+    rights.read.extend(config.python_path());
+    rights.read.push(config.supervisor.clone());
+    rights.write.extend(scratch.0.clone());
+    rights
+}
+
+/// Returns whether the user has set a variable, in the environment or by a flag.
+fn is_set(config: &ProgramConfig, name: &str) -> bool {
+    std::env::var_os(name).is_some() || config.env.iter().any(|(set, _)| set == name)
 }
 
 /// Returns the user's `PYTHONPATH` with the client in front; `None` to leave it as it is.

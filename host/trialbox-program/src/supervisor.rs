@@ -4,6 +4,7 @@
 //! because the trial is over or the host process died, the supervisor kills what still runs. As a subreaper
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)) it also adopts processes that detached themselves from the program.
 
+use crate::confinement::{Confinement, LAUNCHER_ARGUMENT};
 use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
 use crate::protocol::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,10 +14,11 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlag
 use rustix::process::{
     Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait,
 };
+use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use std::ffi::OsString;
-use std::io::{self, IoSliceMut, Read as _};
+use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -79,6 +81,15 @@ pub(crate) enum Exit {
     Signal(i32),
 }
 
+/// The terms on which the supervisor starts the program.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Orders {
+    /// The CPUs on which the program may run; all of this process's without one.
+    pub(crate) cpus: Vec<usize>,
+    /// The rights that the program keeps, if it is to be confined.
+    pub(crate) confinement: Option<Confinement>,
+}
+
 /// Starts the program that the command line names after [`SUPERVISOR_ARGUMENT`], and ends it with all that it started.
 /// To be called first in a process; standard input must be the socket to the host process.
 pub fn run_supervisor() -> ExitCode {
@@ -98,9 +109,7 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     let [requests, answers] = &descriptors[..] else {
         return Err(io::Error::other("expected two descriptors from the host process"));
     };
-    let [program, arguments @ ..] = words else {
-        return Err(io::Error::other("expected a command, found nothing"));
-    };
+    let orders = receive_orders()?;
     set_child_subreaper(Some(rustix::process::getpid()))?;
     let children = Children::watch()?;
     // Handlers, because an ignored signal would stay ignored in the program. The host process decides what signals of
@@ -108,13 +117,22 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     for signal in [SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU] {
         signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
     }
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).process_group(0);
+    if !orders.cpus.is_empty() {
+        run_on(&orders.cpus)?;
+    }
+    let is_confined = orders.confinement.is_some();
+    let mut command = command(words, is_confined)?;
+    command.process_group(0);
     for (pipe, variables) in [(requests, REQUESTS), (answers, ANSWERS)] {
         fcntl_setfd(pipe, FdFlags::empty())?;
-        command.envs(variables_of(pipe, variables)?);
+        command.envs(variables_of(pipe, variables, is_confined)?);
     }
-    let leader = command.spawn()?.id();
+    let mut child = command.spawn()?;
+    if let (Some(mut stdin), Some(confinement)) = (child.stdin.take(), &orders.confinement) {
+        // A launcher that has ended already says why itself.
+        let _ = stdin.write_all(&serde_json::to_vec(confinement)?);
+    }
+    let leader = child.id();
     Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }
         .run();
     // Until here clients open the pipes below this process, as their variables say.
@@ -122,14 +140,44 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the variables that name a pipe.
-fn variables_of(pipe: &OwnedFd, names: PipeVariables) -> io::Result<[(&'static str, String); 3]> {
+/// Returns the variables that name a pipe. A confined program cannot look below this process, only at its own
+/// descriptors.
+fn variables_of(
+    pipe: &OwnedFd,
+    names: PipeVariables,
+    is_confined: bool,
+) -> io::Result<[(&'static str, String); 3]> {
     let (number, stat) = (pipe.as_raw_fd(), fstat(pipe)?);
+    let process = if is_confined { "self".to_owned() } else { std::process::id().to_string() };
     Ok([
         (names.number, number.to_string()),
-        (names.path, format!("/proc/{}/fd/{number}", std::process::id())),
+        (names.path, format!("/proc/{process}/fd/{number}")),
         (names.identity, identity_of(stat.st_dev, stat.st_ino)),
     ])
+}
+
+/// Returns the command of the program, or of the launcher that confines itself and becomes the program.
+fn command(words: &[OsString], is_confined: bool) -> io::Result<Command> {
+    let [program, arguments @ ..] = words else {
+        return Err(io::Error::other("expected a command, found nothing"));
+    };
+    if is_confined {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(LAUNCHER_ARGUMENT).args(words).stdin(Stdio::piped());
+        return Ok(command);
+    }
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Leaves this process, and those that it starts, these CPUs.
+fn run_on(cpus: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for cpu in cpus.iter().filter(|cpu| **cpu < CpuSet::MAX_CPU) {
+        set.set(*cpu);
+    }
+    Ok(sched_setaffinity(None, &set)?)
 }
 
 /// A program that runs, and the peak of its memory.
@@ -276,6 +324,28 @@ fn receive_descriptors() -> io::Result<Vec<OwnedFd>> {
         }
     }
     Ok(descriptors)
+}
+
+/// Reads the orders, which follow the descriptors.
+fn receive_orders() -> io::Result<Orders> {
+    let mut length = [0; 4];
+    read_exact(&mut length)?;
+    let mut json = vec![0; u32::from_le_bytes(length) as usize];
+    read_exact(&mut json)?;
+    Ok(serde_json::from_slice(&json)?)
+}
+
+/// Fills a buffer from the socket to the host process.
+fn read_exact(mut buffer: &mut [u8]) -> io::Result<()> {
+    while !buffer.is_empty() {
+        match rustix::io::read(io::stdin().as_fd(), &mut *buffer) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(length) => buffer = &mut buffer[length..],
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Sends a message. If the host process is gone, the next read finds that out.

@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Some(name) if name == trialbox_program::SUPERVISOR_ARGUMENT => {
             return trialbox_program::run_supervisor();
         }
+        Some(name) if name == trialbox_program::LAUNCHER_ARGUMENT => {
+            return trialbox_program::run_launcher();
+        }
         _ => {}
     }
     // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.

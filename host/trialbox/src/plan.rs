@@ -16,6 +16,7 @@ use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::stopping::Budgets;
 use trialbox_core::{Json, Storage, UtcDateTime};
+use trialbox_program::Share;
 use trialbox_samplers::{PrunerConfig, SamplerConfig};
 use trialbox_storage::spool::Spool;
 use trialbox_storage::{Location, Options};
@@ -60,6 +61,8 @@ pub(crate) struct RunPlan {
     pub(crate) deterministic: bool,
     /// The way to get another objective ready.
     pub(crate) objective: ObjectivePlan,
+    /// The share of the node that each worker has, in their order; none for a component.
+    pub(crate) shares: Vec<Share>,
     /// The way to open the database once more.
     pub(crate) database: Database,
     /// The place of results that the database does not take.

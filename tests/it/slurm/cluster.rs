@@ -73,6 +73,15 @@ pub(crate) struct Cluster {
 /// The limit of every wait, which ends a test that would hang.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The limit of waits of `cargo xtask bench recipe`, whose jobs are long.
+const BENCH_TIMEOUT: Duration = Duration::from_secs(7200);
+
+/// The folder of a virtual environment with scikit-learn and Optuna, with which `cargo xtask bench recipe` runs the
+/// recipe in full.
+pub(crate) fn bench_environment() -> Option<String> {
+    std::env::var("TRIALBOX_BENCH_ENVIRONMENT").ok()
+}
+
 /// The pause between two questions. Slurm has no notification of changes: its own `sbatch --wait` polls too.
 const BETWEEN_QUESTIONS: Duration = Duration::from_millis(200);
 
@@ -206,6 +215,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn poll<T>(&self, wanted: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         let started = Instant::now();
+        let limit = if bench_environment().is_some() { BENCH_TIMEOUT } else { WAIT_TIMEOUT };
         loop {
             if let Some(answer) = ask() {
                 return answer;
@@ -213,7 +223,7 @@ impl Cluster {
             let ended = self.daemons().find(|daemon| has_ended(daemon));
             assert!(ended.is_none(), "a daemon ended: {ended:?}\n{}", self.account());
             let waited = started.elapsed();
-            assert!(waited < WAIT_TIMEOUT, "waited {waited:?} for {wanted}\n{}", self.account());
+            assert!(waited < limit, "waited {waited:?} for {wanted}\n{}", self.account());
             std::thread::sleep(BETWEEN_QUESTIONS);
         }
     }

@@ -18,7 +18,7 @@ fn the_wiki_recipe_with_trialbox_in_it_completes_every_task() {
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
     lay_out_objective(&scene);
     let program = "trialbox run quadratic.wasm";
-    let recipe = Recipe { array: "1-32%16", program, database: "study.db" };
+    let recipe = Recipe { array: "1-32%16", program, database: "study.db", setup: "" };
     recipe.run(&scene, &cluster).assert_nothing_was_lost(32);
 }
 

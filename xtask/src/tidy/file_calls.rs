@@ -67,6 +67,11 @@ const EXCEPTIONS: &[Exception] = &[
         reason: "the guest process opens its grants for Landlock, and nothing else is left to it",
     },
     Exception {
+        file: "host/trialbox-program/src/confinement.rs",
+        calls: &["fs::open"],
+        reason: "the launcher opens the places of a program for Landlock, as the guest process opens its grants",
+    },
+    Exception {
         file: "host/trialbox-program/src/client.rs",
         calls: &["OpenOptions"],
         reason: "the pipes of a trial are descriptors of its supervisor or of this process, which /proc names",

@@ -39,7 +39,7 @@ impl Chosen<'_> {
                 "leave one of them away; arguments of a program go after it",
             )),
             (Some(command), None) => {
-                let config = self.sandbox.plan_program(command, self.program, stops)?;
+                let config = self.sandbox.plan_program(command, self.program, stops, trusted)?;
                 Ok(ObjectivePlan::Program(config))
             }
             (None, Some(path)) => {

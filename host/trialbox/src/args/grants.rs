@@ -9,16 +9,30 @@ use trialbox_runtime::Grant;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DirArg {
     host: PathBuf,
-    guest: String,
+    /// Its path in a component; a program sees the path of the host.
+    guest: Option<String>,
     writable: bool,
 }
 
-/// Reads `HOST::GUEST`, `HOST::GUEST:ro` or `HOST::GUEST:rw`.
+/// The forms of `--dir`.
+const WANTED: &str = "write HOST::GUEST, HOST::GUEST:ro or HOST::GUEST:rw, such as ./data::/data; for a program HOST, \
+                      HOST:ro or HOST:rw";
+
+/// Reads `HOST::GUEST`, `HOST::GUEST:ro` or `HOST::GUEST:rw`, and for a program the same without `::GUEST`.
 pub(crate) fn parse_dir(text: &str) -> Result<DirArg, String> {
-    let wanted = "write HOST::GUEST, HOST::GUEST:ro or HOST::GUEST:rw, such as ./data::/data";
-    let (host, guest) = text.split_once("::").ok_or_else(|| {
-        format!("expected a path in the guest after `::`, found `{text}`; {wanted}")
-    })?;
+    let wanted = WANTED;
+    let Some((host, guest)) = text.split_once("::") else {
+        let (host, writable) = match text.strip_suffix(":rw") {
+            Some(host) => (host, true),
+            None => (text.strip_suffix(":ro").unwrap_or(text), false),
+        };
+        if host.is_empty() || host.contains(':') {
+            return Err(format!(
+                "expected a path in the guest after `::`, found `{text}`; {wanted}"
+            ));
+        }
+        return Ok(DirArg { host: PathBuf::from(host), guest: None, writable });
+    };
     let (guest, writable) = match guest.rsplit_once(':') {
         Some((guest, "ro")) => (guest, false),
         Some((guest, "rw")) => (guest, true),
@@ -30,7 +44,7 @@ pub(crate) fn parse_dir(text: &str) -> Result<DirArg, String> {
             "expected a guest's path that starts with `/`, found `{guest}`; {wanted}"
         ));
     }
-    Ok(DirArg { host: PathBuf::from(host), guest: guest.to_owned(), writable })
+    Ok(DirArg { host: PathBuf::from(host), guest: Some(guest.to_owned()), writable })
 }
 
 /// Reads `NAME=VALUE`.
@@ -42,19 +56,41 @@ pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
 }
 
 impl DirArg {
-    /// The grant, after a look at the directory.
+    /// The grant to a component, after a look at the directory.
     pub(crate) fn resolve(&self) -> Result<Grant, CommandError> {
+        let Some(guest) = &self.guest else {
+            let shown = self.host.display();
+            return Err(CommandError::usage(
+                format!("expected a path in the guest after `::`, found `{shown}`"),
+                WANTED,
+            ));
+        };
+        self.resolve_as(guest)
+    }
+
+    /// The grant to a program, which sees the host's paths.
+    pub(crate) fn resolve_for_program(&self) -> Result<Grant, CommandError> {
+        let shown = self.host.display().to_string();
+        match &self.guest {
+            None => self.resolve_as(&shown),
+            Some(guest) => Err(CommandError::usage(
+                format!("expected a directory for a program, found `{shown}::{guest}`"),
+                format!(
+                    "a program sees the paths of this machine: --dir {shown}, or --dir {shown}:rw"
+                ),
+            )),
+        }
+    }
+
+    fn resolve_as(&self, guest: &str) -> Result<Grant, CommandError> {
         let shown = self.host.display();
         let missing = |problem: String| {
             let help = "--dir takes a directory of this machine before the `::`";
-            CommandError::usage(
-                format!("cannot grant `{shown}` as `{}`: {problem}", self.guest),
-                help,
-            )
+            CommandError::usage(format!("cannot grant `{shown}` as `{}`: {problem}", guest), help)
         };
         check_link(&self.host).map_err(|problem| {
             CommandError::usage(
-                format!("cannot grant `{shown}` as `{}`: {problem}", self.guest),
+                format!("cannot grant `{shown}` as `{}`: {problem}", guest),
                 "give the directory itself, if it is the right one",
             )
         })?;
@@ -62,8 +98,7 @@ impl DirArg {
         if !host.is_dir() {
             return Err(missing("it is not a directory".to_owned()));
         }
-        Grant::of(host, self.guest.clone(), self.writable)
-            .map_err(|error| missing(error.to_string()))
+        Grant::of(host, guest.to_owned(), self.writable).map_err(|error| missing(error.to_string()))
     }
 }
 
@@ -98,8 +133,11 @@ mod tests {
     #[test]
     fn a_directory_is_read_only_unless_said_otherwise() {
         let read = |text| parse_dir(text).map(|dir| (dir.host, dir.guest, dir.writable));
-        assert_eq!(read("a/b::/data"), Ok((PathBuf::from("a/b"), "/data".to_owned(), false)));
-        assert_eq!(read("a::/data:rw"), Ok((PathBuf::from("a"), "/data".to_owned(), true)));
+        let data = Some("/data".to_owned());
+        assert_eq!(read("a/b::/data"), Ok((PathBuf::from("a/b"), data.clone(), false)));
+        assert_eq!(read("a::/data:rw"), Ok((PathBuf::from("a"), data, true)));
+        assert_eq!(read("a/b"), Ok((PathBuf::from("a/b"), None, false)));
+        assert_eq!(read("a:rw"), Ok((PathBuf::from("a"), None, true)));
         for bad in ["a:/data", "a::data", "::/data", "a::/data:w"] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -4,6 +4,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod chosen;
 pub(crate) mod config;
 pub(crate) mod data;
+pub(crate) mod devices;
 pub(crate) mod grants;
 pub(crate) mod job_end;
 pub(crate) mod limit;

@@ -17,7 +17,7 @@ use trialbox_core::study::artifact::{Artifact, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
-use trialbox_program::{CommandLine, ProgramConfig, Stops};
+use trialbox_program::{CommandLine, ProgramConfig, Share, Stops};
 use trialbox_runtime::{
     CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, SharedDeadline, open,
     read_artifact,
@@ -154,6 +154,11 @@ impl ObjectiveArgs {
         limits
     }
 
+    /// Returns the environment variables of the objective.
+    pub(crate) fn env(&self) -> &[(String, String)] {
+        &self.env
+    }
+
     /// Returns the names of the objective's environment variables.
     pub(crate) fn env_names(&self) -> impl Iterator<Item = &str> {
         self.env.iter().map(|(name, _)| name.as_str())
@@ -208,9 +213,10 @@ impl ObjectiveArgs {
         command: CommandLine,
         program: &ProgramArgs,
         stops: &Cancellation,
+        trusted: TrustedPlaces,
     ) -> Result<ProgramConfig, CommandError> {
         for (flag, is_given) in [
-            ("--dir", !self.dirs.is_empty()),
+            ("--dir", !self.dirs.is_empty() && !program.is_confined()),
             ("--deterministic", self.deterministic),
             ("--fuel", self.fuel.is_some()),
             ("--isolation", self.isolation == IsolationArg::Thread),
@@ -220,12 +226,21 @@ impl ObjectiveArgs {
                     format!(
                         "expected a component for {flag}, found a program, which runs outside the sandbox"
                     ),
-                    format!(
-                        "leave {flag} away: a program sees the files, the clock and the network of the user"
-                    ),
+                    match flag {
+                        "--dir" => "a program sees all files of the user; --confine leaves it what is granted".to_owned(),
+                        _ => format!("leave {flag} away: a program sees the clock and the files of the user"),
+                    },
                 ));
             }
         }
+        let grants: Vec<Grant> =
+            self.dirs.iter().map(DirArg::resolve_for_program).collect::<Result<_, _>>()?;
+        trusted
+            .with_caches(self.all_cache_dirs())
+            .with_secret("the key of compiled code", cache_key_dir().as_deref())
+            .with_entry("the program", &std::env::current_exe()?)
+            .check(&grants)?;
+        let confined = program.confined(&command, &grants)?;
         Ok(ProgramConfig {
             supervisor: std::env::current_exe()?,
             command,
@@ -234,6 +249,8 @@ impl ObjectiveArgs {
             as_optuna: program.as_optuna(),
             value_source: program.value_source(),
             grace: program.grace(),
+            share: Share::default(),
+            confined,
             limits: self.limits(),
             stops: Arc::new(StopsOfJob(stops.clone())),
         })
@@ -311,6 +328,14 @@ impl ObjectivePlan {
         matches!(self, ObjectivePlan::Component(_))
     }
 
+    /// Describes the rights of a program, for people; a component is in the sandbox.
+    pub(crate) fn note(&self) -> Option<String> {
+        match self {
+            ObjectivePlan::Component(_) => None,
+            ObjectivePlan::Program(config) => Some(config.rights_text()),
+        }
+    }
+
     /// Returns the directories that the objective may see; a program sees all.
     pub(crate) fn grants(&self) -> &[Grant] {
         match self {
@@ -342,10 +367,16 @@ impl ObjectivePlan {
 
     /// Opens the objective and waits until it is ready.
     pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
+        self.load_with(None)
+    }
+
+    /// Opens the objective for one of several workers. A program gets the worker's share of the node.
+    pub(crate) fn load_with(&self, share: Option<&Share>) -> Result<ReadyObjective, CommandError> {
         match self {
             ObjectivePlan::Component(component) => component.load(),
             ObjectivePlan::Program(config) => {
-                let mut door = trialbox_program::open(config.clone());
+                let share = share.cloned().unwrap_or_default();
+                let mut door = trialbox_program::open(ProgramConfig { share, ..config.clone() });
                 let loaded = door.describe()?;
                 Ok(ReadyObjective { door, loaded })
             }

@@ -8,7 +8,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Json;
-use trialbox_program::{CommandLine, CommandLineError, PythonClient, ValueSource};
+use trialbox_program::{
+    CommandLine, CommandLineError, Confined, Confinement, Enforced, PythonClient, ValueSource,
+};
+use trialbox_runtime::Grant;
 
 /// The flags of an objective that is a program.
 #[derive(Debug, Clone, clap::Args)]
@@ -41,12 +44,73 @@ pub(crate) struct ProgramArgs {
     #[arg(long)]
     pub(crate) as_optuna: bool,
 
+    /// Let the kernel confine the program to its own files and to --dir, without the network
+    ///
+    /// It reads its interpreter, its libraries and the folder of its files, and writes to a scratch folder ($TMPDIR).
+    /// `available` accepts a kernel that enforces only a part. [default: the program has all rights of the user]
+    #[arg(
+        long,
+        value_name = "whole|available",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "whole",
+        hide_possible_values = true
+    )]
+    confine: Option<ConfineArg>,
+
+    /// Let a confined program use the network
+    ///
+    /// [default: no network]
+    #[arg(long, requires = "confine")]
+    allow_net: bool,
+
     /// A program as the objective, with its arguments; it is not sandboxed
     #[arg(last = true, value_name = "COMMAND", help_heading = None::<&str>)]
     pub(crate) command: Vec<OsString>,
 }
 
+/// The parts of a confinement that the kernel must enforce.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ConfineArg {
+    Whole,
+    Available,
+}
+
 impl ProgramArgs {
+    /// Returns whether the program is to be confined.
+    pub(crate) fn is_confined(&self) -> bool {
+        self.confine.is_some()
+    }
+
+    /// Returns the rights of a program that is to be confined.
+    ///
+    /// # Errors
+    /// Fails if the kernel does not enforce all of it, unless the user accepts that.
+    pub(crate) fn confined(
+        &self,
+        command: &CommandLine,
+        grants: &[Grant],
+    ) -> Result<Option<Confined>, CommandError> {
+        let Some(confine) = self.confine else { return Ok(None) };
+        let enforced = Enforced::by_this_kernel();
+        if confine == ConfineArg::Whole && !enforced.is_whole() {
+            return Err(CommandError::usage(
+                format!(
+                    "expected a kernel that confines programs, found one that does not confine {}",
+                    enforced.missing().join(", ")
+                ),
+                "accept what the kernel enforces with --confine=available, or leave --confine away",
+            ));
+        }
+        let mut rights = Confinement::of(command, self.allow_net);
+        for grant in grants {
+            let places = if grant.writable { &mut rights.write } else { &mut rights.read };
+            places.push(grant.host.clone());
+        }
+        Ok(Some(Confined { rights, enforced }))
+    }
+
     /// Returns the command, if there is one.
     ///
     /// # Errors
@@ -187,6 +251,7 @@ impl ProgramArgs {
             ("--space", !self.space.is_empty()),
             ("--value", self.value.is_some()),
             ("--as-optuna", self.as_optuna),
+            ("--confine", self.confine.is_some()),
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             None => Ok(None),

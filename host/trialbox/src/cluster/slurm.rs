@@ -59,6 +59,11 @@ impl SlurmJob {
     }
 }
 
+/// Returns the number of CPUs that Slurm has given to this job on this node.
+pub(crate) fn cpus_of_job() -> Option<usize> {
+    std::env::var("SLURM_CPUS_ON_NODE").ok()?.parse().ok()
+}
+
 /// The error of a command of Slurm.
 #[derive(Debug)]
 pub(crate) enum SlurmError {

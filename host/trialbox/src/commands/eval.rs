@@ -31,7 +31,6 @@ use trialbox_core::session::objective::Objective;
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
-use trialbox_program::NOT_SANDBOXED;
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_samplers::{MidpointSampler, RandomSampler};
 
@@ -107,8 +106,8 @@ impl EvalArgs {
         let plan = chosen.plan(&stops, TrustedPlaces::default())?;
         let mut ready = plan.load()?;
         plan.check_data(&ready.loaded)?;
-        if !plan.is_sandboxed() {
-            output.note(NOT_SANDBOXED);
+        if let Some(note) = plan.note() {
+            output.note(&note);
         }
         let flags: Vec<StudyDirection> =
             self.direction.iter().map(|direction| (*direction).into()).collect();

@@ -21,7 +21,7 @@ use std::time::Duration;
 use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::value::text::byte_size;
 use trialbox_core::{Json, StudyDirection};
-use trialbox_program::{NOT_SANDBOXED, ProgramConfig};
+use trialbox_program::ProgramConfig;
 use trialbox_runtime::Cancellation;
 
 const EXAMPLES: &str = "\
@@ -130,7 +130,7 @@ fn program_text(config: &ProgramConfig, record: &ProgramRecord) -> String {
     let mut line = |label: &str, value: &str| {
         text.push_str(&format!("  {label:<12} {}\n", clean(value)));
     };
-    line("confined by", NOT_SANDBOXED);
+    line("confined by", &config.rights_text());
     line("executable", &record.executable);
     for file in &record.files {
         line("file", &file.path);

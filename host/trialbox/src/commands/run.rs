@@ -2,6 +2,7 @@
 
 use crate::args::checkpoint::CheckpointArgs;
 use crate::args::chosen::Chosen;
+use crate::args::devices::DeviceArgs;
 use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
 use crate::args::objective::{ObjectiveArgs, objective_name};
@@ -38,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
-use trialbox_program::{NOT_SANDBOXED, study_of_script};
+use trialbox_program::{Share, study_of_script};
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_storage::platform::process::host_name;
 use trialbox_storage::spool::Spool;
@@ -174,6 +175,9 @@ pub(crate) struct RunArgs {
     pub(crate) program: ProgramArgs,
 
     #[command(flatten)]
+    pub(crate) devices: DeviceArgs,
+
+    #[command(flatten)]
     pub(crate) sandbox: ObjectiveArgs,
 }
 
@@ -215,6 +219,7 @@ impl RunArgs {
 
     fn run_until(&self, stops: &Cancellation, job_end: &JobEnd, output: &Output) -> CommandResult {
         let mut prepared = self.prepare(stops, self.trusted()?)?;
+        let shares = self.divide_node(&mut prepared)?;
         let checkpoints = self.checkpoint.root(prepared.objective.grants())?;
         let stopping = stops_waiting(stops, job_end);
         let database = self.storage.database(Create::Missing, stopping.clone())?;
@@ -226,8 +231,8 @@ impl RunArgs {
         self.check_space(&study, storage.as_mut(), &mut ready)?;
         let ResolvedStudy { study, settings, is_new } = study.resolve(storage.as_mut(), output)?;
         output.note(&opened_text(&study.name, is_new, &database.location, is_new_file));
-        if !objective.is_sandboxed() {
-            output.note(NOT_SANDBOXED);
+        if let Some(note) = objective.note() {
+            output.note(&note);
         }
         let reaping = Reaping::at_start(&study, self.grace)?;
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
@@ -238,7 +243,7 @@ impl RunArgs {
 
         let held = self.held(&study, &objective, storage.as_mut())?;
         let database = self.storage.database(Create::Never, stopping)?;
-        let plan = self.plan(&study, settings, objective, database, spool)?;
+        let plan = self.plan(&study, settings, objective, shares, database, spool)?;
         let counters = Counters::new(plan.n_trials.get());
         let progress = Progress::new(output, plan.n_trials.get());
         let job = Job {
@@ -273,6 +278,16 @@ impl RunArgs {
             held.check_end()?;
         }
         Ok(if self.catch && exit == ExitCode::TrialFailed { ExitCode::Done } else { exit })
+    }
+
+    /// Divides the node among the workers of a program, and opens the program with the first part.
+    fn divide_node(&self, prepared: &mut Prepared) -> Result<Vec<Share>, CommandError> {
+        if prepared.objective.is_sandboxed() {
+            return Ok(vec![]);
+        }
+        let shares = self.devices.shares(self.jobs, self.sandbox.env())?;
+        prepared.ready = prepared.objective.load_with(shares.first())?;
+        Ok(shares)
     }
 
     /// Takes the database and the study from the command of a script that uses Optuna, where no flag and no variable
@@ -380,6 +395,9 @@ impl RunArgs {
             digest: objective_digest(&objective),
             may_change: self.allow_module_change,
         });
+        if objective.is_sandboxed() {
+            self.devices.refuse()?;
+        }
         let ready = objective.load()?;
         objective.check_data(&ready.loaded)?;
         let name = match &self.name.study_name {
@@ -397,6 +415,7 @@ impl RunArgs {
         study: &StudyRecord,
         settings: Settings,
         objective: ObjectivePlan,
+        shares: Vec<Share>,
         database: Database,
         spool: Option<Spool>,
     ) -> Result<RunPlan, CommandError> {
@@ -429,6 +448,7 @@ impl RunArgs {
             is_lenient: self.lenient,
             constraint_format: settings.constraint_format,
             objective,
+            shares,
             database,
             spool,
             last_look,

@@ -14,7 +14,7 @@ use trialbox_core::study::artifact::Artifact;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::{PROGRAM, RESUMED_FROM};
 use trialbox_files::Folder;
-use trialbox_program::{CommandLine, ProgramConfig};
+use trialbox_program::{CommandLine, Confined, ProgramConfig, Share};
 use trialbox_runtime::{Grant, WASMTIME_VERSION};
 
 /// Returns a component's digest as it is stored.
@@ -70,6 +70,7 @@ fn of_program<'a>(
             std::env::current_dir().map_or(Json::Null, |dir| Json::from(dir.display().to_string())),
         ),
         ("git", git_revision().unwrap_or(Json::Null)),
+        ("confined", config.confined.as_ref().map_or(Json::Null, confined_json)),
         ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
         ("limits", limits.to_json()),
         // Values may be secrets.
@@ -77,6 +78,40 @@ fn of_program<'a>(
         ("machine", machine()),
     ];
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Returns the rights that a confined program keeps, and what the kernel enforces.
+fn confined_json(confined: &Confined) -> Json {
+    let paths = |paths: &[PathBuf]| {
+        Json::Array(paths.iter().map(|path| Json::from(path.display().to_string())).collect())
+    };
+    Json::object([
+        ("read", paths(&confined.rights.read)),
+        ("write", paths(&confined.rights.write)),
+        ("network", Json::Bool(confined.rights.network)),
+        ("landlock_abi", Json::from(confined.enforced.landlock_abi)),
+        ("seccomp", Json::Bool(confined.enforced.seccomp)),
+    ])
+}
+
+/// Returns the members of the provenance that name a program's part of the node.
+pub(crate) fn share_provenance(share: &Share) -> Vec<(String, Json)> {
+    let list = |(variable, ids): (&&str, &Vec<String>)| {
+        (
+            (*variable).to_owned(),
+            Json::Array(ids.iter().map(|id| Json::from(id.as_str())).collect()),
+        )
+    };
+    let mut members = Vec::new();
+    if !share.devices.is_empty() {
+        let devices = Json::Object(share.devices.iter().map(list).collect());
+        members.push(("devices".to_owned(), devices));
+    }
+    if !share.cpus.is_empty() {
+        let cpus = share.cpus.iter().map(|cpu| Json::from(*cpu as u64)).collect();
+        members.push(("cpus".to_owned(), Json::Array(cpus)));
+    }
+    members
 }
 
 /// The largest file of a command that is hashed. A larger one is data.

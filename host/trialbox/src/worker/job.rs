@@ -6,6 +6,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::plan::{ReadyObjective, RunPlan};
 use crate::study::owner::new_owner;
+use crate::study::provenance::share_provenance;
 use crate::study::recovery::{reap_study, reaped_text, spool_result};
 use crate::view::output::Output;
 use crate::view::progress::Progress;
@@ -20,6 +21,7 @@ use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Interruption;
 use trialbox_core::session::{SessionLimits, TrialContext};
 use trialbox_core::{Json, Sampler, Storage, StorageError, StudyRecord};
+use trialbox_program::Share;
 use trialbox_runtime::Cancellation;
 use trialbox_samplers::PartialFixedSampler;
 
@@ -45,14 +47,16 @@ impl Job<'_> {
         ready: ReadyObjective,
         storage: Box<dyn Storage>,
     ) -> CommandResult {
-        let run_another = || {
-            let ready = self.plan.objective.load()?;
-            self.run_worker(ready, self.plan.database.open()?)
+        let run_another = |share: Option<&Share>| {
+            let ready = self.plan.objective.load_with(share)?;
+            self.run_worker(ready, self.plan.database.open()?, share)
         };
         std::thread::scope(|scope| {
-            let others: Vec<_> =
-                (1..self.plan.workers.get()).map(|_| scope.spawn(run_another)).collect();
-            let mut result = self.run_worker(ready, storage);
+            let share = |worker: u32| self.plan.shares.get(worker as usize);
+            let others: Vec<_> = (1..self.plan.workers.get())
+                .map(|worker| scope.spawn(move || run_another(share(worker))))
+                .collect();
+            let mut result = self.run_worker(ready, storage, share(0));
             for other in others {
                 let ended = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
                 result = match (result, ended) {
@@ -68,8 +72,11 @@ impl Job<'_> {
         &self,
         mut ready: ReadyObjective,
         mut storage: Box<dyn Storage>,
+        share: Option<&Share>,
     ) -> CommandResult {
         let plan = self.plan;
+        let mut provenance = self.provenance.to_vec();
+        provenance.extend(share.into_iter().flat_map(share_provenance));
         ready.door.set_terms(plan.limits, plan.deterministic)?;
         let (sampler, pruner) = (self.sampler(), plan.pruner.build());
         let context = TrialContext {
@@ -86,7 +93,7 @@ impl Job<'_> {
             },
             retry: Some(plan.retry),
             on_deadline: plan.on_deadline,
-            provenance: self.provenance,
+            provenance: &provenance,
         };
         let mut objective = Checkpointed::new(ready.door.as_mut(), self.checkpoints, self.stops);
         let mut exit = ExitCode::Done;

@@ -24,7 +24,7 @@ use checks::Times;
 use plan::{Plan, median};
 pub(in crate::commands) use quote::shell_quote;
 use refusals::{check_collisions, nothing_to_submit, refusal};
-use resources::SlurmArgs;
+use resources::{Needs, SlurmArgs};
 use run_flags::RunFlags;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
@@ -114,7 +114,7 @@ pub(crate) struct SubmitArgs {
 }
 
 /// The ids of the flags that `-h` shows. `--help` shows all flags.
-const USUAL: [&str; 18] = [
+const USUAL: [&str; 19] = [
     "objective",
     "trials",
     "parallel",
@@ -125,6 +125,7 @@ const USUAL: [&str; 18] = [
     "mem",
     "cpus",
     "gres",
+    "gpus_per_trial",
     "partition",
     "space",
     "value",
@@ -326,8 +327,8 @@ impl SubmitArgs {
             of,
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
-            resources: self.slurm.flags(self.run.jobs),
-            closing_resources: self.slurm.flags_of_closing_job(self.run.jobs),
+            resources: self.slurm.flags(&self.needs()),
+            closing_resources: self.slurm.flags_of_closing_job(&self.needs()),
             program: std::env::current_exe()?,
             plan,
             run_flags,
@@ -335,6 +336,16 @@ impl SubmitArgs {
             script,
             folder,
         })
+    }
+
+    /// Returns the needs of a task, whose trials run at the same time.
+    fn needs(&self) -> Needs {
+        let of_all = |each: Option<NonZeroU32>| Some(each?.saturating_mul(self.run.jobs));
+        Needs {
+            cpus: of_all(self.run.devices.cpus_per_trial)
+                .or(Some(self.run.jobs).filter(|jobs| jobs.get() > 1)),
+            gpus: of_all(self.run.devices.gpus_per_trial),
+        }
     }
 
     /// Returns the start of the names of files: the study's name, with the database's before it where the files of

@@ -25,11 +25,11 @@ pub(crate) struct SlurmArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_mem)]
     mem: Option<String>,
 
-    /// CPUs of a task [default: as many as --jobs, if that is given]
+    /// CPUs of a task [default: --cpus-per-trial for each of --jobs, else as many as --jobs, if that is given]
     #[arg(long, visible_alias = "cpus-per-task", value_name = "N", value_parser = parse_count)]
     cpus: Option<NonZeroU32>,
 
-    /// Other resources of a task, such as gpu:1
+    /// Other resources of a task, such as gpu:1; --gpus-per-trial asks for GPUs too
     #[arg(long, value_name = "LIST", value_parser = one_line)]
     gres: Option<String>,
 
@@ -40,6 +40,15 @@ pub(crate) struct SlurmArgs {
     /// Other flags of sbatch, from the words after `--`.
     #[arg(skip)]
     sbatch: Vec<String>,
+}
+
+/// The needs of a task that follow from those of its trials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// The CPUs.
+    pub(super) cpus: Option<NonZeroU32>,
+    /// The GPUs.
+    pub(super) gpus: Option<NonZeroU32>,
 }
 
 /// Divides the words after `--` into flags of sbatch, which start with a dash, and behind a second `--` the command of
@@ -121,14 +130,14 @@ impl SlurmArgs {
 
     /// Returns the resources as flags of sbatch, each with its value. sbatch prefers the flags after `--`, which come
     /// last.
-    pub(super) fn flags(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
-        let cpus = self.cpus.or_else(|| Some(jobs).filter(|jobs| jobs.get() > 1));
+    pub(super) fn flags(&self, needs: &Needs) -> Vec<Vec<String>> {
+        let cpus = self.cpus.or(needs.cpus);
         let named = [
             ("time", self.time.map(format_time)),
             ("mem", self.mem.clone()),
             ("cpus-per-task", cpus.map(|cpus| cpus.to_string())),
             ("account", self.account.clone()),
-            ("gres", self.gres.clone()),
+            ("gres", self.gres_with(needs.gpus)),
             ("partition", self.partition.clone()),
         ];
         let named = named
@@ -137,11 +146,25 @@ impl SlurmArgs {
         named.chain(self.others()).collect()
     }
 
+    /// Returns the value of `--gres` with the GPUs of the trials, unless the user asks for GPUs in another way.
+    fn gres_with(&self, gpus: Option<NonZeroU32>) -> Option<String> {
+        let given = self.gres.as_deref();
+        let asks_itself = given.is_some_and(|list| {
+            list.split(',').any(|item| item.trim_start_matches("gres/").starts_with("gpu"))
+        }) || self
+            .sbatch
+            .iter()
+            .any(|word| ["--gpus", "--gres", "-G"].iter().any(|flag| word.starts_with(flag)));
+        let own = gpus.filter(|_| !asks_itself).map(|gpus| format!("gpu:{gpus}"));
+        let both: Vec<String> = given.map(str::to_owned).into_iter().chain(own).collect();
+        Some(both.join(",")).filter(|list| !list.is_empty())
+    }
+
     /// Returns the resources without flags that the closing job sets itself: its dependency and its log.
-    pub(super) fn flags_of_closing_job(&self, jobs: NonZeroU32) -> Vec<Vec<String>> {
+    pub(super) fn flags_of_closing_job(&self, needs: &Needs) -> Vec<Vec<String>> {
         let own = ["-d", "--dependency", "-o", "--output"];
         let is_own = |flag: &Vec<String>| own.iter().any(|own| flag[0].starts_with(own));
-        self.flags(jobs).into_iter().filter(|flag| !is_own(flag)).collect()
+        self.flags(needs).into_iter().filter(|flag| !is_own(flag)).collect()
     }
 
     /// Returns whether a time limit is given in any way.
@@ -285,7 +308,7 @@ mod tests {
     #[test]
     fn flags_after_the_dashes_keep_their_values() {
         let args = others(&["--constraint=a b", "-t", "10", "-o", "x y.log", "--exclusive"]);
-        let jobs = NonZeroU32::MIN;
+        let jobs = &Needs::default();
         let want = ["\"--constraint=a b\"", "-t 10", "-o \"x y.log\"", "--exclusive"];
         assert_eq!(directives(&args.flags(jobs)), want);
         assert_eq!((args.has_time(), args.log().as_deref()), (true, Some("x y.log")));
@@ -317,9 +340,24 @@ mod tests {
 
     #[test]
     fn parallel_workers_get_a_cpu_each_unless_cpus_is_given() {
-        let four = NonZeroU32::new(4).expect("not 0");
-        assert_eq!(directives(&SlurmArgs::default().flags(four)), ["--cpus-per-task=4"]);
+        let four = Needs { cpus: NonZeroU32::new(4), gpus: None };
+        assert_eq!(directives(&SlurmArgs::default().flags(&four)), ["--cpus-per-task=4"]);
         let explicit = SlurmArgs { cpus: NonZeroU32::new(2), ..SlurmArgs::default() };
-        assert_eq!(directives(&explicit.flags(four)), ["--cpus-per-task=2"]);
+        assert_eq!(directives(&explicit.flags(&four)), ["--cpus-per-task=2"]);
+    }
+
+    #[test]
+    fn gpus_of_trials_are_asked_for_unless_the_user_does_it() {
+        let two = Needs { cpus: None, gpus: NonZeroU32::new(2) };
+        let with_gres =
+            |gres: &str| SlurmArgs { gres: Some(gres.to_owned()), ..SlurmArgs::default() };
+        for (args, want) in [
+            (SlurmArgs::default(), "--gres=gpu:2"),
+            (with_gres("tmpdisk:10"), "--gres=tmpdisk:10,gpu:2"),
+            (with_gres("gpu:a100:1"), "--gres=gpu:a100:1"),
+            (others(&["--gpus-per-node=h100:2"]), "--gpus-per-node=h100:2"),
+        ] {
+            assert_eq!(directives(&args.flags(&two)), [want]);
+        }
     }
 }
