@@ -40,11 +40,11 @@ impl Chosen<'_> {
             )),
             (Some(command), None) => {
                 let config = self.sandbox.plan_program(command, self.program, stops, trusted)?;
-                Ok(ObjectivePlan::Program(config))
+                Ok(ObjectivePlan::Program(Box::new(config)))
             }
             (None, Some(path)) => {
                 let file = Arc::new(read_objective(path, &self.sandbox.limits())?);
-                Ok(ObjectivePlan::Component(self.sandbox.plan(&file, stops, trusted)?))
+                Ok(ObjectivePlan::Component(Box::new(self.sandbox.plan(&file, stops, trusted)?)))
             }
             (None, None) => Err(CommandError::usage(
                 "expected an objective, found none",

@@ -115,9 +115,9 @@ pub(crate) struct ObjectiveArgs {
 /// The way to get an objective ready, with the flags resolved.
 pub(crate) enum ObjectivePlan {
     /// A component, in the sandbox.
-    Component(ComponentPlan),
+    Component(Box<ComponentPlan>),
     /// A program, without a sandbox.
-    Program(ProgramConfig),
+    Program(Box<ProgramConfig>),
 }
 
 /// The way to get a component ready.
@@ -376,7 +376,8 @@ impl ObjectivePlan {
             ObjectivePlan::Component(component) => component.load(),
             ObjectivePlan::Program(config) => {
                 let share = share.cloned().unwrap_or_default();
-                let mut door = trialbox_program::open(ProgramConfig { share, ..config.clone() });
+                let mut door =
+                    trialbox_program::open(ProgramConfig { share, ..(**config).clone() });
                 let loaded = door.describe()?;
                 Ok(ReadyObjective { door, loaded })
             }
