@@ -89,7 +89,8 @@ fn cpus_of_a_trial_are_its_affinity_and_its_number_of_threads() {
         Some(1)
     );
     let set = [("OMP_NUM_THREADS", "7")];
-    let script = "grep Cpus_allowed_list /proc/self/status > cpus; echo $OMP_NUM_THREADS$MKL_NUM_THREADS > seen; echo 1";
+    let script = "grep Cpus_allowed_list /proc/self/status > cpus
+        echo $OMP_NUM_THREADS$MKL_NUM_THREADS > seen; echo 1";
     let ran = run_script(&scene, &set, &["--cpus-per-trial", "1"], script);
     assert_eq!((ran.code, lines_of(&scene, "seen")), (Some(0), vec!["7".to_owned()]), "{ran:?}");
     assert!(!lines_of(&scene, "cpus")[0].contains(['-', ',']), "{:?}", lines_of(&scene, "cpus"));

@@ -1,8 +1,7 @@
 //! The settings of a program objective.
 
 use crate::command::CommandLine;
-use crate::confinement::Confined;
-use crate::door::NOT_SANDBOXED;
+use crate::confinement::{Confined, rights_text};
 use crate::python::PythonClient;
 use crate::shares::Share;
 use crate::value_source::ValueSource;
@@ -43,7 +42,7 @@ pub struct ProgramConfig {
 impl ProgramConfig {
     /// Describes the rights of the program, for people.
     pub fn rights_text(&self) -> String {
-        self.confined.as_ref().map_or_else(|| NOT_SANDBOXED.to_owned(), Confined::text)
+        rights_text(self.confined.as_ref())
     }
 
     /// Returns the folders in front of the program's `PYTHONPATH`, with the Python client.

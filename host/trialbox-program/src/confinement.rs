@@ -21,6 +21,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+/// The rights of a program that is not confined, for people.
+const NOT_SANDBOXED: &str = "not sandboxed: the program has all rights of the user";
+
 /// The first argument with which this binary becomes a launcher. The program's command follows it.
 pub const LAUNCHER_ARGUMENT: &str = "__confined";
 
@@ -75,9 +78,13 @@ pub struct Confined {
     pub enforced: Enforced,
 }
 
+/// Describes the rights of a program, for people.
+pub(crate) fn rights_text(confined: Option<&Confined>) -> String {
+    confined.map_or_else(|| NOT_SANDBOXED.to_owned(), Confined::text)
+}
+
 impl Confined {
-    /// Describes the confinement, for people.
-    pub fn text(&self) -> String {
+    fn text(&self) -> String {
         let network = if self.rights.network { "the network, " } else { "" };
         let mut text = format!(
             "not sandboxed, but confined by the kernel: the program reads its interpreter, its libraries, its own \

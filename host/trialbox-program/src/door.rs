@@ -8,9 +8,6 @@ use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::{CallAborted, DrawnPoint, TrialSession};
 use trialbox_core::study::limits::Limits;
 
-/// The confinement of a program, for people.
-pub const NOT_SANDBOXED: &str = "not sandboxed: the program has all rights of the user";
-
 /// A program, which is started once for each trial.
 #[derive(Debug)]
 struct Program {

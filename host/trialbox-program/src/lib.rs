@@ -28,7 +28,7 @@ pub use client::{Client, ClientError};
 pub use command::{CommandLine, CommandLineError, check_variables, param_variable, variables_of};
 pub use config::{ProgramConfig, Stops};
 pub use confinement::{Confined, Confinement, Enforced, LAUNCHER_ARGUMENT, run_launcher};
-pub use door::{NOT_SANDBOXED, open};
+pub use door::open;
 pub use ending::failure_of_status;
 pub use python::PythonClient;
 pub use script::{StudyOfScript, study_of_script};

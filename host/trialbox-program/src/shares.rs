@@ -51,7 +51,10 @@ pub struct Division {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ShareError {
     /// There are too few devices.
-    #[error("expected at least {wanted} in {variable} for {n_programs} trials at a time, found {found}: `{list}`", wanted = devices(*wanted))]
+    #[error(
+        "expected at least {wanted} in {variable} for {n_programs} trials at a time, found {found}: `{list}`",
+        wanted = devices(*wanted)
+    )]
     Devices {
         /// The variable that lists them.
         variable: String,

@@ -42,7 +42,8 @@ impl Recipe<'_> {
         // Bash reads this file before any script, so the recipe is timed without another line. Scripts that a task
         // runs read it too.
         let clock = format!(
-            "if [ \"$SLURM_TASK_PID\" = $$ ]; then\nstart=$EPOCHREALTIME\ntrap '{{ echo $start $EPOCHREALTIME; times; }} \
+            "if [ \"$SLURM_TASK_PID\" = $$ ]; then\nstart=$EPOCHREALTIME\n\
+             trap '{{ echo $start $EPOCHREALTIME; times; }} \
              >$HOME/{times}/$SLURM_ARRAY_TASK_ID' EXIT\nfi\n"
         );
         std::fs::write(scene.path("clock.sh"), clock).unwrap();

@@ -227,8 +227,11 @@ impl ObjectiveArgs {
                         "expected a component for {flag}, found a program, which runs outside the sandbox"
                     ),
                     match flag {
-                        "--dir" => "a program sees all files of the user; --confine leaves it what is granted".to_owned(),
-                        _ => format!("leave {flag} away: a program sees the clock and the files of the user"),
+                        "--dir" => "a program sees all files; --confine leaves it what is granted"
+                            .to_owned(),
+                        _ => format!(
+                            "leave {flag} away: a program sees the clock and the files of the user"
+                        ),
                     },
                 ));
             }

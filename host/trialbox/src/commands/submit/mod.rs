@@ -31,7 +31,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
-use trialbox_program::NOT_SANDBOXED;
 use trialbox_runtime::Cancellation;
 use trialbox_storage::platform::mount::{Locks, mount_of};
 use trialbox_storage::{Create, WaitCancellation};
@@ -160,8 +159,8 @@ impl SubmitArgs {
         self.run.take_flags_of_script();
         self.check_flags()?;
         let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
-        if !prepared.objective.is_sandboxed() {
-            output.note(NOT_SANDBOXED);
+        if let Some(note) = prepared.objective.note() {
+            output.note(&note);
         }
         let settings = &mut prepared.study.settings;
         settings.decides_max_trials = true;
