@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 27] = [
+const INVOCATIONS: [(&str, &[&str]); 29] = [
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
     ("eval", &["OBJECTIVE"]),
@@ -24,6 +24,8 @@ const INVOCATIONS: [(&str, &[&str]); 27] = [
     ("study importance", &["--storage", "study.db"]),
     ("study report", &["--storage", "study.db"]),
     ("study plot", &["history", "--storage", "study.db"]),
+    ("study watch", &["--storage", "study.db"]),
+    ("study compare", &["quadratic", "quadratic", "--storage", "study.db"]),
     ("study export", &["--storage", "study.db"]),
     ("study import", &["trials.jsonl", "--study-name", "new", "--storage", "study.db"]),
     ("study copy", &["quadratic", "--to-study-name", "new", "--storage", "study.db"]),

@@ -20,6 +20,7 @@ mod escapes;
 mod eval;
 mod failures;
 mod faults;
+mod figures;
 mod foreign;
 mod fronts;
 mod grants;

@@ -135,13 +135,14 @@ fn print_trials(seen: &mut Seen) {
 
 fn print_studies(seen: &mut Seen) {
     let (scene, quadratic) = (Scene::new("records-studies"), guest("quadratic"));
-    let commands: [&[&str]; 10] = [
+    let commands: [&[&str]; 11] = [
         &["run", &quadratic, "--study-name", "s", "-n", "3"],
         &["study", "set-attr", "a=1"],
         &["study", "show"],
         &["study", "best"],
         &["study", "importance"],
         &["study", "report"],
+        &["study", "compare", "s", "s"],
         &["study", "copy", "s", "--to-study-name", "t"],
         &["study", "rename", "t", "u"],
         &["study", "list"],

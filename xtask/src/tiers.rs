@@ -137,7 +137,7 @@ const TIERS: [Tier; 15] = [
         name: "optuna",
         about: "the same database in the hands of Python's Optuna",
         needs: &[PYTHON],
-        run: Run::Named(&["interop", "pruner_tables", "fronts", "importance"]),
+        run: Run::Named(&["interop", "pruner_tables", "fronts", "importance", "figures::"]),
         seconds: 120,
     },
     Tier {

@@ -55,27 +55,31 @@ fn progress(subject: &Subject) -> Answer {
         0 => "No trial has started yet.".to_owned(),
         n => format!("{}: {listed}.", counted(n, "trial")),
     };
+    let (sentences, is_warning) = outstanding(subject);
+    text.push_str(&format!(" {sentences}"));
+    let text = text.trim_end().to_owned();
+    Answer { is_warning, ..answer("progress", "Progress", text) }
+}
+
+/// Returns the sentences about the latest trial and those to come, and whether they warn.
+pub(crate) fn outstanding(subject: &Subject) -> (String, bool) {
     let n_running = subject.in_state(TrialState::Running) as u64;
-    let last = subject.trials().iter().filter_map(|trial| trial.datetime_complete).max();
-    if let Some(last) = last {
+    let mut text = String::new();
+    if let Some(last) = subject.trials().iter().filter_map(|trial| trial.datetime_complete).max() {
         let ago = since(last, subject.now());
-        text.push_str(&format!(" The last one finished {} ago.", duration(ago)));
+        text.push_str(&format!("The last one finished {} ago.", duration(ago)));
     }
-    let mut is_warning = false;
     if let Some(stopped) = &subject.ordered().stopped {
-        text.push_str(&format!(" {stopped}"));
-        is_warning = true;
-    } else if let Some(max_trials) = subject.ordered().max_trials {
-        let n_done = subject
-            .trials()
-            .iter()
-            .filter(|trial| matches!(trial.state, TrialState::Complete | TrialState::Pruned));
-        let n_missing = max_trials.saturating_sub(n_done.count() as u64);
+        return (format!("{text} {stopped}").trim_start().to_owned(), true);
+    }
+    if let Some(max_trials) = subject.ordered().max_trials {
+        let n_done = subject.in_state(TrialState::Complete) + subject.in_state(TrialState::Pruned);
+        let n_missing = max_trials.saturating_sub(n_done as u64);
         text.push_str(&missing(subject, n_missing, max_trials, n_running));
-    } else if n_running == 0 && n_trials > 0 {
+    } else if n_running == 0 && !subject.trials().is_empty() {
         text.push_str(" No trial is running.");
     }
-    Answer { is_warning, ..answer("progress", "Progress", text) }
+    (text.trim_start().to_owned(), false)
 }
 
 fn missing(subject: &Subject, n_missing: u64, max_trials: u64, n_running: u64) -> String {

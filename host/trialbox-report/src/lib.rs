@@ -2,14 +2,15 @@
 //! of it.
 //!
 //! The crate performs no I/O and reads no clock: a history and its study go in ([`Subject`]), figures ([`Figure`]),
-//! answers ([`answers`]) and a page ([`page`]) come out. A figure is a value. It renders itself as SVG, as text for a
-//! terminal and as CSV.
+//! answers ([`answers()`]) and a page ([`page()`]) come out. A figure is a value. It renders itself as SVG, as text for
+//! a terminal and as CSV.
 //!
 //! All text of a study is foreign: names, attributes and messages come from objectives and from other programs.
 //! [`Markup`] is the only way into a page, and takes foreign text only through its escaping functions.
 #![forbid(unsafe_code)]
 
 mod answers;
+mod compare;
 mod figure;
 mod figures;
 mod kind;
@@ -19,6 +20,7 @@ mod number;
 mod page;
 mod params;
 mod scale;
+mod screen;
 mod subject;
 mod svg;
 mod terminal;
@@ -29,8 +31,10 @@ mod tests;
 mod trials;
 
 pub use answers::{Answer, answers};
+pub use compare::{Compared, RankTest, compare};
 pub use figure::{Cell, Figure, FigureKind, Table};
 pub use figures::{figure, figures};
 pub use markup::Markup;
 pub use page::{MARK, page};
+pub use screen::{Line, Looked, Order, Style, n_listed, screen};
 pub use subject::{Ordered, Subject};

@@ -159,7 +159,11 @@ fn every_figure_is_drawn_or_says_why_it_is_not() {
 fn many_trials_are_drawn_as_a_density_and_the_caption_says_so() {
     with_subject(&study("s", &MINIMIZE), searched(5000, 2), |subject| {
         let history = figure(subject, FigureKind::History).expect("trials");
-        assert!(history.caption.contains("Darker cells hold more trials"), "{}", history.caption);
+        assert!(
+            history.caption.contains("Cells of a stronger colour hold more trials"),
+            "{}",
+            history.caption
+        );
         assert!(history.to_svg().len() < 60_000);
         assert_eq!(history.data.rows.len(), 5000);
     });

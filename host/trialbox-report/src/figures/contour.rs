@@ -66,7 +66,7 @@ pub(super) fn contour(subject: &Subject) -> Result<Figure, String> {
     }
     layers.extend(scatter(points, &first.scale, &second.scale));
     let caption = format!(
-        "`{name}` over `{}` and `{}`, interpolated between the trials: darker is better.",
+        "`{name}` over `{}` and `{}`, interpolated between the trials: a stronger colour is better.",
         first.label(),
         second.label()
     );

@@ -39,8 +39,11 @@ pub(super) fn history(subject: &Subject) -> Result<Figure, String> {
         panels.push(if names.len() > 1 { panel.titled(name.clone()) } else { panel.wide() });
         caption.push_str(&remark);
     }
+    caption.push_str(" The line is the best so far.");
     if subject.trials().len() > MAX_POINTS {
-        caption.push_str(" Darker cells hold more trials: there are too many to draw each.");
+        caption.push_str(
+            " Cells of a stronger colour hold more trials: there are too many to draw each.",
+        );
     }
     Ok(Figure {
         kind: FigureKind::History,
@@ -71,9 +74,9 @@ fn panel(subject: &Subject, objective: usize, name: &str) -> (Panel, String) {
     let remark = match improvements.last() {
         None => format!(" {NO_RESULT}."),
         Some((number, best)) => format!(
-            " {} is the best {name}, of trial {number}; it improved {} and the line shows the best so far.{}",
+            " The best {name} is {}, of trial {number}, after {}.{}",
             short(*best),
-            counted(improvements.len() as u64 - 1, "time"),
+            counted(improvements.len() as u64 - 1, "improvement"),
             value_scale.remark()
         ),
     };

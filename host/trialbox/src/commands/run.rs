@@ -16,6 +16,7 @@ use crate::args::until::parse_until;
 use crate::clock::SystemClock;
 use crate::cluster::job_end::{JobEnd, explain_lost_signals};
 use crate::cluster::slurm::SlurmJob;
+use crate::commands::submit::quote::shell_quote;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::plan::{
@@ -267,6 +268,7 @@ impl RunArgs {
         };
         let result = job.run_workers(ready, storage);
         progress.finish();
+        self.point_to_report(&study.name, &counters, output);
         if stops.signal() == Some(Interruption::User) {
             output.note(&interrupted_text(counters.n_finished(), plan.n_trials.get()));
         }
@@ -288,6 +290,16 @@ impl RunArgs {
         let shares = self.devices.shares(self.jobs, self.sandbox.env())?;
         prepared.ready = prepared.objective.load_with(shares.first())?;
         Ok(shares)
+    }
+
+    /// Tells a person at the terminal how to look at the study, after a run of several trials.
+    fn point_to_report(&self, study: &str, counters: &Counters, output: &Output) {
+        let is_kept = self.storage.location().is_ok_and(|location| location.file().is_some());
+        if output.shows_progress() && is_kept && counters.n_finished() > 1 {
+            let (url, study) = (shell_quote(&self.storage.url()), shell_quote(study));
+            let command = format!("trialbox study report --storage {url} --study-name {study}");
+            output.note(&format!("for a page with figures: {command}"));
+        }
     }
 
     /// Takes the database and the study from the command of a script that uses Optuna, where no flag and no variable

@@ -8,4 +8,5 @@ pub(crate) mod objectives;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod record;
+pub(crate) mod screen;
 pub(crate) mod trial;

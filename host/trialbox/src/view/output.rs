@@ -101,6 +101,11 @@ impl Output {
         self.write(text.as_bytes());
     }
 
+    /// Writes to a terminal that is drawn as a whole, control sequences included.
+    pub(crate) fn write_screen(&self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
     /// Returns whether all results have reached standard output so far.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `trialbox study`: creates, reads, copies and moves studies.
 
 mod best;
+mod compare;
 mod create;
 mod export;
 mod import;
@@ -11,9 +12,12 @@ mod read;
 mod report;
 mod stop;
 mod subject;
+mod trials;
+mod watch;
 
 use crate::args::storage::NamedStudyArgs;
 use crate::commands::study::best::BestArgs;
+use crate::commands::study::compare::CompareArgs;
 use crate::commands::study::create::CreateArgs;
 use crate::commands::study::export::ExportArgs;
 use crate::commands::study::import::ImportArgs;
@@ -22,9 +26,11 @@ use crate::commands::study::manage::{
     CopyArgs, DeleteArgs, RenameArgs, SetAttrArgs, SnapshotArgs, SyncArgs,
 };
 use crate::commands::study::plot::PlotArgs;
-use crate::commands::study::read::{ListArgs, TrialsArgs, show};
+use crate::commands::study::read::{ListArgs, show};
 use crate::commands::study::report::ReportArgs;
 use crate::commands::study::stop::{StopArgs, resume};
+use crate::commands::study::trials::TrialsArgs;
+use crate::commands::study::watch::WatchArgs;
 use crate::error::CommandResult;
 use crate::view::output::Output;
 
@@ -55,6 +61,12 @@ pub(crate) enum StudyCommand {
     /// Draw one figure: on the terminal, as SVG, or its data as CSV
     #[command(after_help = PLOT_EXAMPLES)]
     Plot(PlotArgs),
+    /// Show progress, the best and the trials on the terminal, and keep them up to date
+    #[command(after_help = WATCH_EXAMPLES)]
+    Watch(WatchArgs),
+    /// Compare the values of studies, with a rank test
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Write all trials as CSV, or with --format json as JSON lines
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
@@ -111,7 +123,9 @@ Examples:
 const TRIALS_EXAMPLES: &str = "\
 Examples:
   trialbox study trials
-  trialbox study trials --state fail --format json";
+  trialbox study trials --state fail --format json
+  trialbox study trials --top 10
+  trialbox study trials --where 'lr<0.01' --where act=relu --sort duration --columns number,value,lr,duration";
 
 const IMPORTANCE_EXAMPLES: &str = "\
 Examples:
@@ -136,6 +150,21 @@ Examples:
   trialbox study plot history
   trialbox study plot slices --storage study.db --output slices.svg
   trialbox study plot importances --format json";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  trialbox study watch
+  trialbox study watch digits --storage study.db --interval 30s
+
+Keys: the arrows choose a trial, Enter opens it, s sorts, f filters by state, q quits. Nothing is written to the
+database. Without a terminal one screen is printed. With NO_COLOR in the environment the screen has no colours.";
+
+const COMPARE_EXAMPLES: &str = "\
+Example:
+  trialbox study compare random tpe --storage study.db
+
+Each study is compared with the first by the rank test of Mann and Whitney on the values of all COMPLETE and feasible
+trials. A difference is called clear if the test gives p < 0.01.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -205,6 +234,8 @@ impl StudyCommand {
             StudyCommand::Importance(args) => args.run(output),
             StudyCommand::Report(args) => args.run(output),
             StudyCommand::Plot(args) => args.run(output),
+            StudyCommand::Watch(args) => args.run(output),
+            StudyCommand::Compare(args) => args.run(output),
             StudyCommand::Export(args) => args.run(output),
             StudyCommand::Import(args) => args.run(output),
             StudyCommand::Copy(args) => args.run(output),

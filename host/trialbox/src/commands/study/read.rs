@@ -1,4 +1,4 @@
-//! `trialbox study list | show | trials`: reads studies.
+//! `trialbox study list | show`: reads studies.
 
 use crate::args::objective::show_directions;
 use crate::args::storage::{NamedStudyArgs, StorageArgs};
@@ -7,13 +7,10 @@ use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::budget::show_stopped;
 use crate::study::settings::{PRUNER, SAMPLER};
-use crate::view::failure::stored_failure_message;
-use crate::view::objectives::{objective_names, show_objectives};
+use crate::view::objectives::show_objectives;
 use crate::view::output::{Output, table};
 use crate::view::record::{Record, StudyOverview, TrialRecord, View, n_missing, stop_of};
-use crate::view::trial::{
-    show_duration, show_float, show_floats, show_params, show_value, show_violated,
-};
+use crate::view::trial::{show_duration, show_floats, show_params, show_value};
 use std::fmt::Display;
 use std::time::Duration;
 use trialbox_core::study::record::StudySummary;
@@ -27,16 +24,6 @@ use trialbox_samplers::{ConfigError, PrunerConfig, SamplerConfig};
 pub(crate) struct ListArgs {
     #[command(flatten)]
     storage: StorageArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct TrialsArgs {
-    #[command(flatten)]
-    study: NamedStudyArgs,
-
-    /// List only trials in this state
-    #[arg(long, value_name = "complete|pruned|fail|running|waiting", value_parser = parse_state)]
-    state: Option<TrialState>,
 }
 
 impl ListArgs {
@@ -201,69 +188,11 @@ fn show_choice<C: Default + Display>(
     }
 }
 
-impl TrialsArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let (mut storage, name) = self.study.open()?;
-        let study = storage.open_study(&name)?;
-        let trials = storage.trials(study.id)?;
-        let is_chosen = |trial: &FrozenTrial| self.state.is_none_or(|state| trial.state == state);
-        let trials = trials.into_iter().filter(is_chosen).collect();
-        output.print(&TrialTable { study, trials });
-        Ok(ExitCode::Done)
-    }
-}
-
-/// The trials of a study: a row or a record for each.
-struct TrialTable {
-    study: StudyRecord,
-    trials: Vec<FrozenTrial>,
-}
-
-impl View for TrialTable {
-    fn text(&self) -> String {
-        let names = objective_names(&self.study);
-        let mut header = vec!["number", "state"];
-        header.extend(names.iter().map(String::as_str));
-        header.extend(["took", "parameters, or why it failed"]);
-        let rows = self.trials.iter().map(|trial| {
-            let mut row = vec![trial.number.to_string(), trial.state.to_string()];
-            let value = |index| trial.values.get(index).map(|value| show_float(*value));
-            row.extend((0..names.len()).map(|index| value(index).unwrap_or_default()));
-            row.push(trial.duration().map(show_duration).unwrap_or_default());
-            row.push(show_params_or_problem(trial));
-            row
-        });
-        table(&header, rows)
-    }
-
-    fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
-        Box::new(self.trials.iter().map(|trial| TrialRecord::of_stored(&self.study, trial).into()))
-    }
-}
-
-fn show_params_or_problem(trial: &FrozenTrial) -> String {
-    let failure = trial.system_attrs.get(trialbox_core::study::failure::FAILURE_ATTR);
-    let mut text = match failure.and_then(stored_failure_message) {
-        Some(reason) => reason,
-        None => show_params(&trial.params),
-    };
-    if let Some(violated) = show_violated(&trial.constraints_shown()) {
-        text.push_str(&format!("; violates {violated}"));
-    }
-    text
-}
-
 fn show_counts(summary: &StudySummary) -> String {
     let counts = TrialState::ALL
         .into_iter()
         .filter_map(|state| Some((state, summary.n_trials.get(&state)?)));
     counts.map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>().join(", ")
-}
-
-fn parse_state(text: &str) -> Result<TrialState, String> {
-    TrialState::parse(&text.to_uppercase()).ok_or_else(|| {
-        format!("expected complete, pruned, fail, running or waiting, found `{text}`")
-    })
 }
 
 #[cfg(test)]

@@ -107,7 +107,9 @@ impl ClosingScript<'_> {
                  echo 'Failed trials:'\n    \
                  \"$trialbox\" study trials \"${{study[@]}}\" --state fail\n    \
                  echo 'Importance of the parameters (needs several COMPLETE trials):'\n    \
-                 \"$trialbox\" study importance \"${{study[@]}}\"\n\
+                 \"$trialbox\" study importance \"${{study[@]}}\"\n    \
+                 echo 'A page with figures:'\n    \
+                 \"$trialbox\" study report \"${{study[@]}}\" --output \"${{report%.txt}}.html\"\n\
              }} > \"$aside\" 2>&1\n\
              chmod '=rw' -- \"$aside\" && mv -fT -- \"$aside\" \"$report\"\n\
              exit \"$code\"\n"
@@ -251,6 +253,8 @@ aside=$(mktemp -- \"$report.XXXXXXXX\") || exit
     \"$trialbox\" study trials \"${study[@]}\" --state fail
     echo 'Importance of the parameters (needs several COMPLETE trials):'
     \"$trialbox\" study importance \"${study[@]}\"
+    echo 'A page with figures:'
+    \"$trialbox\" study report \"${study[@]}\" --output \"${report%.txt}.html\"
 } > \"$aside\" 2>&1
 chmod '=rw' -- \"$aside\" && mv -fT -- \"$aside\" \"$report\"
 exit \"$code\"

@@ -55,6 +55,7 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> Str
     if was_sandboxed(trial) == Some(false) {
         text.push_str("\n  not sandboxed: the objective was a program");
     }
+    text.push_str(&show_failure(trial));
     for (name, param) in &trial.params {
         let value = show_value(&param.external());
         text.push_str(&format!("\n  {name} = {value}   ({})", param.distribution));
@@ -62,16 +63,13 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> Str
     for constraint in &trial.constraints_shown() {
         text.push_str(&format!("\n  constraint {}", show_constraint(constraint)));
     }
-    for (step, value) in &trial.intermediate_values {
-        text.push_str(&format!("\n  step {step}: {}", show_float(*value)));
-    }
+    text.push_str(&show_reports(trial, is_complete));
     for (key, value) in &trial.user_attrs {
         text.push_str(&format!("\n  user attribute {key}: {value}"));
     }
     if let Some(usage) = trial.system_attrs.get(USAGE_ATTR) {
         text.push_str(&format!("\n  used {}", show_usage(&Usage::from_json(usage))));
     }
-    text.push_str(&show_failure(trial));
     let is_shown = |key: &str| is_constraint_attr(key) || [FAILURE_ATTR, USAGE_ATTR].contains(&key);
     let mut n_left_out = 0;
     for (key, value) in trial.system_attrs.iter().filter(|(key, _)| !is_shown(key)) {
@@ -85,6 +83,25 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> Str
         text.push_str(&format!("\n  {} more with -v", count(n_left_out, "system attribute")));
     }
     text
+}
+
+/// The number of reports up to which all are shown.
+const FEW_REPORTS: usize = 6;
+
+/// Formats the reported values: all of a few or where all are asked for, else their number and the last.
+fn show_reports(trial: &FrozenTrial, is_complete: bool) -> String {
+    let reports = &trial.intermediate_values;
+    match reports.last_key_value() {
+        Some((step, last)) if reports.len() > FEW_REPORTS && !is_complete => format!(
+            "\n  {} reports, the last {} at step {step}; -v shows all",
+            reports.len(),
+            show_float(*last)
+        ),
+        _ => {
+            let lines = reports.iter();
+            lines.map(|(step, value)| format!("\n  step {step}: {}", show_float(*value))).collect()
+        }
+    }
 }
 
 /// Formats the failure of a trial: code and message, the functions that were running, the end of its log.

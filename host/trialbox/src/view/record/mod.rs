@@ -28,7 +28,7 @@ pub(crate) use objective::{
     DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
     ProgramRecord, ReplayRecord,
 };
-pub(crate) use report::{FigureRecord, ReportRecord};
+pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -79,6 +79,8 @@ records! {
     Check(CheckRecord),
     /// Another worker finished a trial of this one, so its result was not recorded (`run`).
     ClaimLost(ClaimLost),
+    /// A study in a comparison (`study compare`).
+    Compared(ComparedRecord),
     /// A study was copied (`study copy`).
     Copied(Copied),
     /// A study was deleted (`study delete`).

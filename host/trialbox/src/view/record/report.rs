@@ -2,7 +2,7 @@
 
 use super::value::Float;
 use serde::Serialize;
-use trialbox_report::{Answer, Cell, Figure};
+use trialbox_report::{Answer, Cell, Compared, Figure};
 
 /// A page about a study.
 #[derive(Debug, Clone, Serialize)]
@@ -102,6 +102,40 @@ impl CellRecord {
             Cell::Count(count) => CellRecord::Count(*count),
             Cell::Number(value) => CellRecord::Number(Float(*value)),
             Cell::Text(text) => CellRecord::Text(text.clone()),
+        }
+    }
+}
+
+/// A study in a comparison.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct ComparedRecord {
+    /// The study's name.
+    study: String,
+    /// The number of COMPLETE and feasible trials.
+    n_results: usize,
+    /// The best value; null without a result.
+    best: Option<Float>,
+    /// The value in the middle; null without a result.
+    median: Option<Float>,
+    /// The chance that a trial of this study is better than one of the first study, equal values counted half; null
+    /// for the first study.
+    superiority: Option<f64>,
+    /// The probability of a difference at least as large if it were chance (Mann and Whitney's rank test, two-sided);
+    /// null for the first study.
+    p_value: Option<f64>,
+}
+
+impl ComparedRecord {
+    /// Returns the record of a study in a comparison.
+    pub(crate) fn of(compared: &Compared) -> Self {
+        ComparedRecord {
+            study: compared.name.clone(),
+            n_results: compared.n_results,
+            best: compared.best.map(Float),
+            median: compared.median.map(Float),
+            superiority: compared.against_first.map(|test| test.superiority),
+            p_value: compared.against_first.map(|test| test.p_value),
         }
     }
 }
