@@ -4,7 +4,7 @@ use crate::figure::{Axis, Cell, Figure, FigureKind, Layer, Panel, Table};
 use crate::kind::{Kind, kind_of};
 use crate::scale::Scale;
 use crate::subject::Subject;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use trialbox_core::study::claim::OWNER_ATTR;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::text::counted;
@@ -42,7 +42,8 @@ pub(super) fn timeline(subject: &Subject) -> Result<Figure, String> {
         let kind = if subject.is_best(trial) { Kind::Best } else { kind_of(trial) };
         spans.entry(kind).or_default().push((trial.number.0, row, from, until));
     }
-    let n_workers = names.len();
+    let n_rows = names.len();
+    let n_workers = names.iter().collect::<BTreeSet<_>>().len();
     let names = names.into_iter().take(MAX_ROWS).rev().collect();
     let layers = spans.into_iter().map(|(kind, spans)| Layer::Spans(kind, spans)).collect();
     let panel = Panel::new(
@@ -51,8 +52,8 @@ pub(super) fn timeline(subject: &Subject) -> Result<Figure, String> {
         layers,
     );
     let mut caption = format!("{} ran trials.", counted(n_workers as u64, "worker"));
-    if n_workers > MAX_ROWS {
-        caption.push_str(&format!(" The first {MAX_ROWS} are drawn."));
+    if n_rows > MAX_ROWS {
+        caption.push_str(&format!(" The first {MAX_ROWS} of {n_rows} rows are drawn."));
     }
     if drawn.len() < started.len() {
         caption

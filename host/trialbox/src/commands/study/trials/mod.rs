@@ -46,7 +46,7 @@ pub(crate) struct TrialsArgs {
 
     /// Columns of the text, separated by commas
     ///
-    /// number, state, duration, started, finished, the objectives and parameters by name, user:KEY for a user
+    /// number, state, duration, started and finished (UTC), the objectives and parameters by name, user:KEY for a user
     /// attribute. [default: number, state, objectives, duration, and all parameters or the failure in one]
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',')]
     columns: Vec<String>,
