@@ -462,6 +462,7 @@ fn submit_writes_the_command_behind_the_flags() {
         "a b",
     ];
     let ran = scene.trialbox(&[&flags[..], &words].concat());
+    assert!(ran.stderr.contains("not sandboxed: the program has all rights of the user"));
     let script = ran.stdout;
     assert!(script.contains("#SBATCH --mail-type=END\n"), "{script}\n{}", ran.stderr);
     assert!(script.contains("-- sh train.py \"--lr={lr}\" \"a b\""), "{script}");

@@ -105,8 +105,10 @@ impl CommandLine {
 
     /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
     pub(crate) fn words(&self, params: &[(String, Json)]) -> Vec<OsString> {
-        let is_absent =
-            |param: &&DeclaredParam| !params.iter().any(|(name, _)| *name == param.name);
+        // Where a script is asked for its study, there are no values yet.
+        let is_absent = |param: &&DeclaredParam| {
+            !param.when.is_empty() && !params.iter().any(|(name, _)| *name == param.name)
+        };
         let absent: Vec<&DeclaredParam> = self.space.params().iter().filter(is_absent).collect();
         let mut words: Vec<OsString> = Vec::with_capacity(self.words.len());
         for word in &self.words {

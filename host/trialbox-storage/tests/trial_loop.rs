@@ -3,9 +3,11 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use trialbox_core::run::ask_tell::{Asked, Tell, TellError, Told, ask, tell, tell_later};
 use trialbox_core::run::reap::{Loss, Observer, OwnerProbe, OwnerState, ReapRequest, reap};
+use trialbox_core::run::steer::{report, should_prune};
 use trialbox_core::run::{
     FinishedTrial, LateRecord, TrialEnd, UnrecordedTrial, record_later, run_trial,
 };
@@ -20,6 +22,7 @@ use trialbox_core::session::objective::{Evaluation, Interruption};
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::space::declared::{DeclaredParam, DeclaredSpace};
+use trialbox_core::space::relation::Relation;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::STOP_ATTR;
@@ -294,6 +297,114 @@ fn an_ask_that_contradicts_the_study_is_refused_and_leaves_a_failed_trial() {
     let names: Vec<&str> = stored.params.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["y"], "what was suggested before is kept");
     assert!(stored.datetime_complete.is_some());
+}
+
+/// A finite search, which has one point for a trial.
+struct OnePoint;
+
+impl Sampler for OnePoint {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn is_finite(&self) -> bool {
+        true
+    }
+
+    fn sample_independent(
+        &self,
+        _ask: &Ask,
+        _name: &str,
+        _distribution: &Distribution,
+        _rng: &mut TrialRng,
+    ) -> f64 {
+        0.5
+    }
+}
+
+/// Draws the lower end of a range until it has been asked often enough, and then the upper end.
+struct Late(AtomicU32);
+
+impl Sampler for Late {
+    fn learns_from_results(&self) -> bool {
+        false
+    }
+
+    fn uses_history(&self) -> bool {
+        false
+    }
+
+    fn sample_independent(
+        &self,
+        _ask: &Ask,
+        _name: &str,
+        _distribution: &Distribution,
+        _rng: &mut TrialRng,
+    ) -> f64 {
+        if self.0.fetch_add(1, Ordering::Relaxed) < 20 { 0.0 } else { 1.0 }
+    }
+}
+
+fn constrained() -> DeclaredSpace {
+    let params = space(&[("a", unit()), ("b", unit())]).params().to_vec();
+    DeclaredSpace::new(params, vec![Relation::parse("a + b >= 1.5").unwrap()]).unwrap()
+}
+
+#[test]
+fn a_point_that_a_constraint_excludes_is_drawn_again_and_leaves_nothing() {
+    let (mut storage, study) = memory();
+    let late = Late(AtomicU32::new(0));
+    let context = TrialContext { sampler: &late, ..context(&study, OnDeadline::Retry) };
+    let asked = ask(&context, &mut storage, &request("a"), &constrained()).unwrap();
+    let Asked::Begun { params, .. } = asked else { panic!("begun, not {asked:?}") };
+    let values: Vec<(&str, f64)> =
+        params.iter().map(|(name, param)| (name.as_str(), param.internal)).collect();
+    assert_eq!(values, [("a", 1.0), ("b", 1.0)], "each parameter once");
+    assert_eq!(trials(&mut storage, &study)[0].params, params);
+}
+
+#[test]
+fn a_trial_without_an_allowed_point_fails_and_one_of_a_finite_search_is_pruned() {
+    let (mut storage, study) = memory();
+    let middle = context(&study, OnDeadline::Retry);
+    let asked = ask(&middle, &mut storage, &request("a"), &constrained()).unwrap();
+    let Asked::Refused { failure, .. } = asked else { panic!("refused, not {asked:?}") };
+    assert_eq!(failure.code, FailureCode::Suggest);
+    let want = "the constraint `a + b >= 1.5` does not hold for a = 0.5, b = 0.5";
+    assert!(failure.message.ends_with(want), "{}", failure.message);
+
+    let finite = TrialContext { sampler: &OnePoint, ..context(&study, OnDeadline::Retry) };
+    let asked = ask(&finite, &mut storage, &request("b"), &constrained()).unwrap();
+    let excluded = Asked::Excluded { number: TrialNumber(1), reason: want.to_owned() };
+    assert_eq!(asked, excluded);
+    let states: Vec<TrialState> =
+        trials(&mut storage, &study).iter().map(|trial| trial.state).collect();
+    assert_eq!(states, [TrialState::Fail, TrialState::Pruned]);
+}
+
+#[test]
+fn only_the_owner_of_a_running_trial_reports_and_the_first_value_of_a_step_stays() {
+    let (mut storage, study) = memory();
+    let context = context(&study, OnDeadline::Retry);
+    ask(&context, &mut storage, &request("mine"), &DeclaredSpace::default()).unwrap();
+    let number = TrialNumber(0);
+    let mut report = |owner, step, value| {
+        report(&mut storage, &study, number, owner, (step, value)).map_err(|e| e.to_string())
+    };
+    assert_eq!(report(Some("mine"), 0, 1.0), Ok(true));
+    assert_eq!(report(None, 0, 2.0), Ok(false));
+    assert_eq!(report(None, 1, 3.0), Ok(true));
+    assert!(report(Some("yours"), 2, 4.0).is_err());
+    let kept = trials(&mut storage, &study)[0].intermediate_values.clone();
+    assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(0, 1.0), (1, 3.0)]);
+    let prune = should_prune(&mut storage, &study, number, Some("mine"), &NopPruner);
+    assert!(matches!(prune, Ok(false)), "{prune:?}");
+    let other = should_prune(&mut storage, &study, number, Some("yours"), &NopPruner);
+    assert!(matches!(other, Err(TellError::OtherOwner { .. })), "{other:?}");
 }
 
 #[test]

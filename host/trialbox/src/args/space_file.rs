@@ -46,6 +46,9 @@ pub(crate) fn read_space_file(path: &Path) -> Result<SpaceParts, String> {
     let at = |(line, problem): (usize, String)| format!("`{shown}` line {line}: {problem}");
     let members = read.map_err(at)?;
     let parts = parts_of(&members).map_err(at)?;
+    if parts.params.is_empty() {
+        return Err(at((1, "expected a parameter, found none".to_owned())));
+    }
     // Checked here as well as with the other flags, because only here the lines are known.
     let space = DeclaredSpace::new(parts.params.clone(), parts.relations.clone());
     match space {
@@ -382,6 +385,7 @@ when.optimizer = ["sgd", "adam"]
                 "`d.toml` line 2: duplicate key",
             ),
             ("e.toml", "a = [", "`e.toml` line 1: "),
+            ("o.toml", "# later\n", "`o.toml` line 1: expected a parameter, found none"),
             (
                 "f.toml",
                 "[parameters]\na = \"int(1, 2)\"\n[limits]\nx = 1",
