@@ -7,8 +7,8 @@ use trialbox_core::value::text::is_harmless;
 
 /// A piece of HTML or SVG.
 ///
-/// Its own parts are literals of this crate (`&'static str`). Everything else goes through [`Markup::text`], the value
-/// of an attribute or [`Markup::json`], which escape it.
+/// Its own parts are literals of this crate (`&'static str`). Everything else goes through `Markup::text`, the value
+/// of an attribute or `Markup::json`, which escape it.
 #[derive(Debug, Clone, Default)]
 pub struct Markup(String);
 
