@@ -98,24 +98,57 @@ impl fmt::Display for ForeignObject {
     }
 }
 
-/// Finds the foreign objects of a schema. A database without studies is another program's, and has its own refusal.
+/// Finds the foreign objects of a schema.
 pub(crate) fn find(connection: &Connection) -> rusqlite::Result<Vec<ForeignObject>> {
-    if !connection.table_exists(None, "studies")? {
-        return Ok(Vec::new());
-    }
-    let sql = "SELECT type, name, tbl_name, sql FROM sqlite_master";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (name, table) = (text(row.get_ref(1)?), text(row.get_ref(2)?));
-        let sql = text(row.get_ref(3)?);
-        let kind = kind_of(&text(row.get_ref(0)?), &name, &table, &sql);
-        if let Some(kind) = kind {
-            found.push(ForeignObject { kind, name, table });
+    Ok(Schema::read(connection)?.foreign_objects())
+}
+
+/// The objects of a schema, each with its type, its name, its table and its text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Schema(Vec<[String; 4]>);
+
+impl Schema {
+    pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Self> {
+        let sql = "SELECT type, name, tbl_name, sql FROM sqlite_master";
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        let mut objects = Vec::new();
+        while let Some(row) = rows.next()? {
+            let mut cells = [const { String::new() }; 4];
+            for (index, cell) in cells.iter_mut().enumerate() {
+                *cell = text(row.get_ref(index)?);
+            }
+            objects.push(cells);
         }
+        Ok(Schema(objects))
     }
-    Ok(found)
+
+    /// Returns whether a database has studies. One without is another program's, and has its own refusal.
+    fn has_studies(&self) -> bool {
+        let is_studies = |name: &str| name.eq_ignore_ascii_case("studies");
+        self.0.iter().any(|[kind, name, ..]| kind == "table" && is_studies(name))
+    }
+
+    /// Returns whether the guard is there.
+    pub(crate) fn has_guard(&self) -> bool {
+        self.0
+            .iter()
+            .any(|[kind, name, _, sql]| kind == "trigger" && name == GUARD && is_guard(sql))
+    }
+
+    /// Returns the objects that neither Optuna nor trialbox makes.
+    pub(crate) fn foreign_objects(&self) -> Vec<ForeignObject> {
+        let mut found = Vec::new();
+        if !self.has_studies() {
+            return found;
+        }
+        for [object, name, table, sql] in &self.0 {
+            if let Some(kind) = kind_of(object, name, table, sql) {
+                found.push(ForeignObject { kind, name: name.clone(), table: table.clone() });
+            }
+        }
+        found
+    }
 }
 
 /// Returns the kind of a foreign object, or `None` for an object that is harmless.

@@ -1,6 +1,6 @@
 //! Transactions on a SQLite file that other processes write at the same time.
 
-use crate::foreign::{self, GUARD_SQL};
+use crate::foreign::{self, GUARD_SQL, Schema};
 use crate::location::{Create, Options};
 use crate::lock::file::{HeldLock, LockFile, with_suffix};
 use crate::lock::text::LockError;
@@ -34,6 +34,9 @@ pub(crate) struct Database {
     options: Options,
     neighbours: Neighbours,
     access: Access,
+    /// The last schema in which no foreign object was found. A new connection reads the schema anew, and most find this
+    /// one.
+    known_schema: Option<Schema>,
     /// True if other machines may have the database open.
     is_shared: bool,
 }
@@ -96,8 +99,15 @@ impl Database {
             }
             Some(lock) => Access::Reopened(lock),
         };
-        let mut database =
-            Database { path, url, options: options.clone(), neighbours, access, is_shared };
+        let mut database = Database {
+            path,
+            url,
+            options: options.clone(),
+            neighbours,
+            access,
+            known_schema: None,
+            is_shared,
+        };
         database.check_version(shown)?;
         Ok(database)
     }
@@ -166,8 +176,8 @@ impl Database {
         let wants_guard = self.options.guard && kind == Kind::Write && self.lacks_guard();
         let options = self.options.clone();
         let (path, url) = (self.path.clone(), self.url.clone());
-        let checked = self.checked_schema();
-        let (done, schema) =
+        let (checked, known) = (self.checked_schema(), self.known_schema.take());
+        let (done, version, schema) =
             self.transact_plainly(action, &|connection, identity, exclusion| {
                 crate::failpoint!("{point}.before_begin");
                 connection.execute_batch(match kind {
@@ -178,9 +188,9 @@ impl Database {
                 if let Exclusion::Sqlite(_) = exclusion {
                     exclusion.check()?;
                 }
-                let schema = check_schema(connection, checked, &url)?;
+                let (version, schema) = check_schema(connection, checked, known.as_ref(), &url)?;
                 let value = body(connection)?;
-                if wants_guard {
+                if wants_guard && !schema.as_ref().is_some_and(Schema::has_guard) {
                     connection.execute_batch(GUARD_SQL)?;
                 }
                 if kind == Kind::Write {
@@ -192,12 +202,13 @@ impl Database {
                     crate::failpoint!("{point}.after_commit");
                     identity.check(connection).map_err(|lost| file_lost(action, lost))?;
                 }
-                Ok((value, schema))
+                Ok((value, version, schema))
             })?;
         if let Access::Kept(kept) = &mut self.access {
             kept.guard_is_there |= wants_guard;
-            kept.checked_schema = Some(schema);
+            kept.checked_schema = Some(version);
         }
+        self.known_schema = schema.or(known);
         Ok(done)
     }
 
@@ -366,16 +377,26 @@ impl Drop for RollBack<'_> {
     }
 }
 
-/// Refuses a schema with foreign objects, and returns its version. `checked` is a version that has none.
+/// Refuses a schema with foreign objects, and returns its version, and the schema if it was read. `checked` is a
+/// version for this connection that has none, `known` a schema that has none.
 ///
 /// Another user may change the schema at any time, so every transaction looks.
-fn check_schema(connection: &Connection, checked: Option<i64>, url: &str) -> Result<i64, TxError> {
+fn check_schema(
+    connection: &Connection,
+    checked: Option<i64>,
+    known: Option<&Schema>,
+    url: &str,
+) -> Result<(i64, Option<Schema>), TxError> {
     let version =
         connection.prepare_cached("PRAGMA schema_version")?.query_row([], |row| row.get(0))?;
-    if checked != Some(version) {
-        foreign::refuse(&foreign::find(connection)?, url)?;
+    if checked == Some(version) {
+        return Ok((version, None));
     }
-    Ok(version)
+    let schema = Schema::read(connection)?;
+    if known != Some(&schema) {
+        foreign::refuse(&schema.foreign_objects(), url)?;
+    }
+    Ok((version, Some(schema)))
 }
 
 /// Commits a transaction. Readers may delay that, and then only the commit is repeated.
