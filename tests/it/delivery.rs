@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 29] = [
+const INVOCATIONS: [(&str, &[&str]); 32] = [
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
     ("eval", &["OBJECTIVE"]),
@@ -39,6 +39,9 @@ const INVOCATIONS: [(&str, &[&str]); 29] = [
     ("trial enqueue", &["--param", "x=1", "--storage", "study.db"]),
     ("trial ask", &["--storage", "study.db"]),
     ("trial show", &["0", "--storage", "study.db"]),
+    ("runtime list", &[]),
+    ("runtime verify", &[]),
+    ("runtime remove", &["python"]),
     ("reap", &["--storage", "study.db"]),
     ("doctor", &["--storage", "study.db"]),
 ];
@@ -180,6 +183,9 @@ fn advice_that_is_not_delivered_is_none() {
     assert_eq!(lost.status.code(), Some(74), "{lost:?}");
 }
 
+/// The commands that need 98 MB of the network and minutes. `python` walks them.
+const WITH_A_WHEEL: [&str; 1] = ["runtime add"];
+
 #[test]
 fn a_program_learns_that_an_answer_of_its_trial_was_not_delivered() {
     let scene = Scene::new("delivery-program");
@@ -198,7 +204,7 @@ fn every_command_has_an_invocation_here() {
     let scene = Scene::new("delivery-walk");
     let listed: BTreeSet<String> = leaves(&scene, &[]).into_iter().collect();
     let walked = invocations().map(|(words, _)| words.to_owned());
-    let others = INSIDE_A_TRIAL.into_iter().chain([ADVICE]).map(str::to_owned);
+    let others = INSIDE_A_TRIAL.into_iter().chain([ADVICE]).chain(WITH_A_WHEEL).map(str::to_owned);
     let known: BTreeSet<String> = walked.chain(others).collect();
     assert_eq!(listed, known);
 }

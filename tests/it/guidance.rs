@@ -141,7 +141,11 @@ fn a_program_is_told_how_programs_take_part() {
         let ran = scene.trialbox(&[command, "train.py"]);
         ran.assert_error(
             4,
-            &["a program runs without the sandbox", "trialbox run -- python train.py"],
+            &[
+                "trialbox runtime add python",
+                "or run it without the sandbox",
+                "trialbox run -- python train.py",
+            ],
         );
     }
 }

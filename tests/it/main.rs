@@ -68,6 +68,7 @@ mod records;
 mod replay;
 mod run;
 mod sampler;
+mod sandboxed_python;
 mod scene;
 mod schema;
 mod scripted;

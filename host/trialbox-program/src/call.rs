@@ -3,13 +3,13 @@
 use crate::config::ProgramConfig;
 use crate::ending::{EndedBy, Ending, ProgramResult, timed_out, too_much_memory};
 use crate::memory_events::kills_for_memory;
-use crate::protocol::{Answer, PROTOCOL_VERSION, Request, TrialFacts};
 use crate::running::{Arrived, Running};
 use crate::supervisor::FromSupervisor;
 use crate::value_source::OutputWatch;
 use std::time::{Duration, Instant};
 use trialbox_core::Json;
 use trialbox_core::session::objective::Evaluation;
+use trialbox_core::session::protocol::{Answer, PROTOCOL_VERSION, Request, TrialFacts};
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};

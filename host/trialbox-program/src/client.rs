@@ -1,6 +1,6 @@
 //! The program's side of the protocol, for commands that a script calls inside a trial.
 
-use crate::protocol::{ANSWERS, PipeVariables, REQUESTS, identity_of};
+use crate::pipes::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use std::fs::{File, OpenOptions};

@@ -2,9 +2,9 @@
 
 use crate::call::{call, note};
 use crate::config::ProgramConfig;
-use crate::protocol::TrialFacts;
 use trialbox_core::session::door::{CheckpointDir, Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::{Evaluation, Objective};
+use trialbox_core::session::protocol::TrialFacts;
 use trialbox_core::session::{CallAborted, DrawnPoint, TrialSession};
 use trialbox_core::study::limits::Limits;
 

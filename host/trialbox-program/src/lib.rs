@@ -1,6 +1,7 @@
 //! Objectives that are programs: any command, started once for each trial, without a sandbox.
 //!
-//! The host process talks with the program over two pipes, one JSON object a line ([`protocol`]). Between the two
+//! The host process talks with the program over two pipes, one JSON object a line
+//! ([`protocol`](trialbox_core::session::protocol)). Between the two
 //! stands a *supervisor*, which is this binary under another name: it starts the program in a process group of its own,
 //! adopts what the program leaves behind, and ends all of it when the trial is over or the host process dies.
 #![forbid(unsafe_code)]
@@ -14,9 +15,9 @@ mod door;
 mod ending;
 mod lines;
 mod memory_events;
+mod pipes;
 mod places;
 mod process_tree;
-pub mod protocol;
 mod python;
 mod running;
 mod script;

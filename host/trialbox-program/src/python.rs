@@ -23,6 +23,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     CLIENT / "trialbox/__init__.py" = "trialbox/__init__.py",
     CLIENT / "trialbox/_channel.py" = "trialbox/_channel.py",
     CLIENT / "trialbox/_objective.py" = "trialbox/_objective.py",
+    CLIENT / "trialbox/_sandbox.py" = "trialbox/_sandbox.py",
     CLIENT / "trialbox/_study.py" = "trialbox/_study.py",
     CLIENT / "trialbox/_trial.py" = "trialbox/_trial.py",
     AS_OPTUNA / "optuna/__init__.py" = "as_optuna/optuna/__init__.py",
@@ -72,6 +73,12 @@ impl PythonClient {
         }
         folder.write(OsStr::new(COMPLETE), b"")?;
         Ok(client)
+    }
+
+    /// Returns the modules of the client and of the stand-in for Optuna, by their paths below a folder of Python's
+    /// search path, with their texts.
+    pub fn modules() -> impl Iterator<Item = (&'static str, &'static str)> {
+        FILES.iter().map(|(_, path, text)| (*path, *text))
     }
 
     /// Returns the folders for `PYTHONPATH`, those that come first in front. With the stand-in, `import optuna` finds

@@ -5,11 +5,11 @@
 
 use crate::call::FRAMING_BYTES;
 use crate::config::ProgramConfig;
-use crate::protocol::Request;
 use crate::running::Running;
 use crate::supervisor::FromSupervisor;
 use std::time::{Duration, Instant};
 use trialbox_core::StudyDirection;
+use trialbox_core::session::protocol::Request;
 use trialbox_core::study::limits::Limit;
 
 /// The variable that makes the stand-in tell the study and not run the trial.

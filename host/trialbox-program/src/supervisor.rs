@@ -5,8 +5,8 @@
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)) it also adopts processes that detached themselves from the program.
 
 use crate::confinement::{Confinement, LAUNCHER_ARGUMENT};
+use crate::pipes::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
-use crate::protocol::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};

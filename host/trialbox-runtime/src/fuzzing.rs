@@ -123,6 +123,7 @@ fn config(limit: Duration) -> SandboxConfig {
         program: "fuzzed".into(),
         isolation: Isolation::Thread,
         cache: None,
+        python: None,
         grants: vec![],
         env: vec![],
         deterministic: false,

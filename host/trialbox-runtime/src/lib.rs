@@ -26,9 +26,11 @@ pub use host::interrupt::{Cancellation, Interrupts, survive_file_limits};
 pub use host::isolation::Isolation;
 pub use host::open::open;
 pub use host::precheck::{check_artifact, read_artifact};
+pub use host::python::{PythonRuntime, PythonRuntimes, Recipe, RuntimeFile, RuntimeState};
 pub use host::stdio::stdout_was_closed;
 pub use wire::contract::{CHECKPOINT_PATH, CONTRACT};
 pub use wire::protocol::Grant;
+pub use wire::python::WORK_PATH;
 
 /// The version of the wasm engine, for bug reports. `cargo xtask tidy` holds it against the lock file.
 pub const WASMTIME_VERSION: &str = "48.0.8";

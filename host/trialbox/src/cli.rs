@@ -1,8 +1,8 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, ShouldPruneArgs,
-    StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
+    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand,
+    ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
@@ -81,6 +81,9 @@ enum Command {
     /// Enqueue, cancel, retry, ask, tell, show and replay single trials
     #[command(subcommand)]
     Trial(TrialCommand),
+    /// Add, list, verify and remove the runtime of objectives in Python
+    #[command(subcommand)]
+    Runtime(RuntimeCommand),
     /// Fail and requeue trials whose worker died
     Reap(ReapArgs),
     /// Check a database, or a Slurm cluster, and repair what can be proven
@@ -134,6 +137,7 @@ impl Cli {
             Command::Inspect(args) => args.run(&output),
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
+            Command::Runtime(command) => command.run(&output),
             Command::Reap(args) => args.run(&output),
             Command::Doctor(args) => args.run(&output),
             Command::Suggest(args) => args.run(&output),

@@ -79,7 +79,11 @@ class Study:
             if self.is_created:
                 channel.call("study", directions=self._own_directions(), metric_names=self.metric_names or [])
             sys.exit()
-        sys.exit(run_trial(channel, lambda: self._evaluate(func, channel), (TrialPruned, _trial.TrialPruned)))
+        sys.exit(self.run_in(channel, func))
+
+    def run_in(self, channel, func):
+        """Runs the trial of a channel, sends its result and returns the exit status."""
+        return run_trial(channel, lambda: self._evaluate(func, channel), (TrialPruned, _trial.TrialPruned))
 
     def _evaluate(self, func, channel):
         trial = Trial(channel, self)
@@ -169,6 +173,11 @@ class _Watch:
 
 
 _watch = _Watch()
+
+
+def watch(channel):
+    """Takes the channel of an interpreter that imported this module before there was one."""
+    _watch.channel = channel
 
 
 def _channel():

@@ -163,6 +163,8 @@ pub enum RejectionCode {
     ModuleSize,
     /// Compiling reached its limit of time or memory.
     CompileLimit,
+    /// The runtime that the objective needs is not there, or cannot be used.
+    Runtime,
     /// The guest process died while it loaded the objective.
     Died,
 }
@@ -179,6 +181,7 @@ impl RejectionCode {
             RejectionCode::Feature => "E-FEATURE",
             RejectionCode::ModuleSize => "E-MODULE-SIZE",
             RejectionCode::CompileLimit => "E-COMPILE-LIMIT",
+            RejectionCode::Runtime => "E-RUNTIME",
             RejectionCode::Died => "E-DIED",
         }
     }

@@ -18,6 +18,7 @@ pub mod event;
 pub mod objective;
 mod params;
 mod peers;
+pub mod protocol;
 mod prune;
 mod reports;
 mod suggest;

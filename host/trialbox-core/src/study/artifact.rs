@@ -23,6 +23,14 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// Returns the name of the file in its folder.
+    pub fn file_name(&self) -> String {
+        match self.path.file_name() {
+            Some(name) => name.to_string_lossy().into_owned(),
+            None => "objective".to_owned(),
+        }
+    }
+
     /// Returns a name for an objective without a description: the file's, without its extension.
     pub fn name(&self) -> String {
         match self.path.file_stem() {
@@ -37,6 +45,8 @@ impl Artifact {
 pub enum ArtifactKind {
     /// A WebAssembly component, which a sandbox runs.
     Component,
+    /// A file of Python, which an interpreter in the sandbox runs.
+    Python,
 }
 
 /// The description of an objective by its author, whose text is not trusted.

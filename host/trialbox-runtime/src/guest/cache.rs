@@ -200,7 +200,7 @@ impl CacheEntry<'_> {
 }
 
 /// A hasher that feeds SHA-256, because `DefaultHasher` may change with the compiler.
-struct HashInto<'a>(&'a mut Sha256);
+pub(crate) struct HashInto<'a>(pub(crate) &'a mut Sha256);
 
 impl Hasher for HashInto<'_> {
     fn write(&mut self, bytes: &[u8]) {

@@ -2,7 +2,7 @@
 
 use crate::wire::protocol::EngineSettings;
 use rustix::process::{Resource, getrlimit};
-use wasmtime::{Config, Engine};
+use wasmtime::{Collector, Config, Engine};
 
 /// The address space that is enough for reservations. wasmtime reserves 4 GiB and more of addresses for each memory, so
 /// that hardware checks its bounds, and a component has a few memories.
@@ -16,15 +16,34 @@ const AMPLE_ADDRESS_SPACE: u64 = 64 << 30;
 /// A deterministic engine gives every NaN the same bits on every machine. Tight floating-point loops then take 1.4 to
 /// 2.8 times as long.
 pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
-    let mut config = Config::new();
-    config.wasm_memory64(false);
-    // The engine has a collector and exceptions for another kind of guest. For components both are attack surface.
-    config.gc_support(false);
+    let mut config = new_config(settings)?;
+    // The engine has a collector and exceptions for an interpreter of Python. For components both are attack surface.
     config.wasm_gc(false);
     config.wasm_exceptions(false);
+    config.gc_support(false);
+    config.cranelift_nan_canonicalization(settings.deterministic);
+    Engine::new(&config)
+}
+
+/// Creates the engine for an interpreter of Python, whose C++ code throws exceptions.
+///
+/// The code does not depend on the settings. A deterministic trial needs no other: on one architecture the instructions
+/// that the compiler chooses give a NaN the same bits on every machine. The collector counts references: without one,
+/// each exception that is caught would leave 70 bytes behind.
+pub(crate) fn new_python_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
+    let mut config =
+        new_config(EngineSettings { metered: false, interruptible: false, ..settings })?;
+    config.wasm_component_model(false);
+    config.wasm_exceptions(true);
+    config.collector(Collector::DeferredReferenceCounting);
+    Engine::new(&config)
+}
+
+fn new_config(settings: EngineSettings) -> wasmtime::Result<Config> {
+    let mut config = Config::new();
+    config.wasm_memory64(false);
     // Without measurable cost, relaxed SIMD then gives the same bits everywhere.
     config.relaxed_simd_deterministic(true);
-    config.cranelift_nan_canonicalization(settings.deterministic);
     config.consume_fuel(settings.metered);
     config.epoch_interruption(settings.interruptible);
     let stack_bytes = usize::try_from(settings.stack_bytes)?;
@@ -38,7 +57,7 @@ pub(crate) fn new_engine(settings: EngineSettings) -> wasmtime::Result<Engine> {
     // The image of a memory is a file to the system: a limit on the size of files would refuse it.
     let files_are_limited = getrlimit(Resource::Fsize).current.is_some();
     config.memory_init_cow(!files_are_limited);
-    Engine::new(&config)
+    Ok(config)
 }
 
 /// Returns whether the address space is too small for reservations, as on clusters that limit jobs by `ulimit -v`.

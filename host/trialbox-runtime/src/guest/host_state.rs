@@ -46,8 +46,8 @@ impl HostState {
         let clock = CountingClock::default();
         // The guest has this thread for itself, so it may block it.
         wasi.allow_blocking_current_thread(true);
-        wasi.stdout(Output { link: link.clone(), stderr: false });
-        wasi.stderr(Output { link: link.clone(), stderr: true });
+        wasi.stdout(Output::new(link, false));
+        wasi.stderr(Output::new(link, true));
         wasi.envs(rights.env);
         if let Some(TrialRequest { seed, .. }) = trial {
             wasi.secure_random(guest_wasi_rng(seed, 0));
@@ -147,7 +147,7 @@ impl Host for HostState {
 
     fn report(&mut self, value: f64, step: u32) -> Result<()> {
         self.trial("report")?;
-        self.link.send_soon(&FromGuest::Report { value, step })
+        self.link.send_soon(&FromGuest::Report { value, step: step.into() })
     }
 
     fn should_prune(&mut self) -> Result<bool> {
@@ -211,9 +211,15 @@ impl WasiView for HostState {
 
 /// The guest's standard output or error: passed on to the host process, which bounds what it keeps.
 #[derive(Clone)]
-struct Output {
+pub(crate) struct Output {
     link: Link,
     stderr: bool,
+}
+
+impl Output {
+    pub(crate) fn new(link: &Link, stderr: bool) -> Self {
+        Output { link: link.clone(), stderr }
+    }
 }
 
 impl IsTerminal for Output {

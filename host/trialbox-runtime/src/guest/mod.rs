@@ -19,6 +19,7 @@ pub(crate) mod lockdown;
 pub(crate) mod meter;
 pub(crate) mod process;
 pub(crate) mod proposals;
+pub(crate) mod python;
 pub(crate) mod refusal;
 pub(crate) mod seen_files;
 pub(crate) mod signals;

@@ -16,6 +16,7 @@ use crate::guest::link::Link;
 use crate::guest::listings::count_listings;
 use crate::guest::lockdown::{self, OwnStatus};
 use crate::guest::meter::is_out_of_memory;
+use crate::guest::python;
 use crate::guest::refusal::{does_not_fit, not_valid};
 use crate::guest::signals;
 use crate::guest::signature;
@@ -90,22 +91,40 @@ fn serve_as_process() -> wasmtime::Result<()> {
 }
 
 fn serve(link: &Link, environment: GuestEnvironment) -> wasmtime::Result<()> {
-    let Some(ToGuest::Load(mut request)) = link.receive()? else { return Ok(()) };
+    match link.receive()? {
+        Some(ToGuest::Load(request)) => serve_component(link, request, environment),
+        Some(ToGuest::LoadPython(request)) => python::serve(link, request, environment),
+        Some(ToGuest::Build(request)) => python::build::serve(link, request, &environment),
+        _ => Ok(()),
+    }
+}
+
+fn serve_component(
+    link: &Link,
+    mut request: LoadRequest,
+    environment: GuestEnvironment,
+) -> wasmtime::Result<()> {
     environment.limit_memory_of_compiler(request.compile_memory_bytes);
     request.engine.stack_bytes = environment.make_room_for_stack(request.engine.stack_bytes);
     let guest = match Guest::load(link, request, environment) {
         Ok(guest) => guest,
         Err(rejection) => return link.send(&FromGuest::Rejected(rejection)),
     };
+    serve_trials(link, guest.request.engine.stack_bytes, |trial| guest.evaluate(trial))
+}
+
+/// Runs trials as often as the host process asks. The system may allow a smaller stack than the limit.
+pub(crate) fn serve_trials(
+    link: &Link,
+    stack_bytes: u64,
+    evaluate: impl Fn(TrialRequest) -> FromGuest,
+) -> wasmtime::Result<()> {
     while let Some(message) = link.receive()? {
         let ToGuest::Evaluate(mut trial) = message else {
             return Err(wasmtime::Error::msg(format!("unexpected message {message:?}")));
         };
-        // The system may allow a smaller stack than the limit.
-        let stack_bytes = guest.request.engine.stack_bytes;
         trial.limits.stack_bytes = trial.limits.stack_bytes.min(stack_bytes);
-        let ended = guest.evaluate(trial);
-        link.send(&ended)?;
+        link.send(&evaluate(trial))?;
     }
     Ok(())
 }
@@ -137,13 +156,6 @@ impl Guest {
         mut environment: GuestEnvironment,
     ) -> Result<Self, Rejection> {
         let started = Instant::now();
-        let internal = |error: wasmtime::Error| {
-            Rejection::new(
-                RejectionCode::Invalid,
-                format!("the wasm engine refused: {error:#}"),
-                "please report this",
-            )
-        };
         let engine = new_engine(request.engine).map_err(internal)?;
         environment.set_engine(&engine);
         let compiled = compile(link, &request, &engine, &environment)?;
@@ -278,6 +290,15 @@ impl Guest {
     }
 }
 
+/// Returns the rejection for an error of the engine that no objective should cause.
+pub(crate) fn internal(error: wasmtime::Error) -> Rejection {
+    Rejection::new(
+        RejectionCode::Invalid,
+        format!("the wasm engine refused: {error:#}"),
+        "please report this",
+    )
+}
+
 /// A compiled component and its origin.
 struct Compiled {
     component: Component,
@@ -317,7 +338,7 @@ fn compile(
     let reservation = reserved.as_ref().ok().and_then(Option::as_ref);
     let directory = reservation.map(Reservation::directory);
     let confinement = Some(environment.confine_to_load(&request.grants_of_trial(), directory));
-    let module = receive_module(link)?;
+    let module = receive_objective(link)?;
     let code =
         engine.precompile_component(&module).map_err(|error| refused(&error, &module, request))?;
     let kept = reserved.and_then(|it| it.map_or(Ok(()), |reservation| reservation.write(&code)));
@@ -343,9 +364,13 @@ fn start_threads(link: &Link, component: &Component, engine: &Engine) {
     link.start_sender();
     let ty = component.component_type();
     if ty.imports(engine).any(|(name, _)| name.starts_with("wasi:")) {
-        // Without threads it panics, now or when it is needed.
-        let _ = std::panic::catch_unwind(|| with_ambient_tokio_runtime(|| ()));
+        start_executor();
     }
+}
+
+/// Starts the thread that functions of WASI need which wait. Without threads it panics, now or when it is needed.
+pub(crate) fn start_executor() {
+    let _ = std::panic::catch_unwind(|| with_ambient_tokio_runtime(|| ()));
 }
 
 /// Returns the rejection of a component that does not compile.
@@ -358,7 +383,8 @@ fn refused(error: &wasmtime::Error, module: &[u8], request: &LoadRequest) -> Rej
     not_valid(module, &error.root_cause().to_string())
 }
 
-fn receive_module(link: &Link) -> Result<Vec<u8>, Rejection> {
+/// Asks the host process for the objective's file, and waits for it.
+pub(crate) fn receive_objective(link: &Link) -> Result<Vec<u8>, Rejection> {
     let lost = || Rejection::new(RejectionCode::Died, "the host process went away", "start again");
     link.send(&FromGuest::NeedModule).map_err(|_| lost())?;
     match link.receive() {

@@ -7,13 +7,13 @@ use crate::host::running_guest::{Received, RunningGuest, TICK};
 use crate::wire::protocol::{Choice, FromGuest, GuestEnd, GuestLimits, ToGuest, TrialRequest};
 use std::io;
 use std::time::{Duration, Instant};
-use trialbox_core::Json;
 use trialbox_core::session::door::CheckpointState;
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit, Limits};
+use trialbox_core::{Json, StudyDirection};
 
 /// The longest time for which messages are handled before signals and the session's writes get their turn. A guest may
 /// fill the socket with questions that each take long to answer.
@@ -167,13 +167,17 @@ impl<'a> Call<'a> {
                 Some(ToGuest::Int(session.suggest_int(&name, low, high, log, step)?))
             }
             FromGuest::SuggestCategorical { name, choices } => {
-                let choices = choices.into_iter().map(Json::from).collect();
+                let choices = choices.into_iter().map(json_of).collect::<Result<_, _>>()?;
                 Some(ToGuest::Index(session.suggest_categorical(&name, choices)?))
             }
             FromGuest::ShouldPrune => Some(ToGuest::Bool(session.should_prune()?)),
+            FromGuest::Directions => {
+                let maximizes = |direction: &StudyDirection| *direction == StudyDirection::Maximize;
+                Some(ToGuest::Directions(session.directions().iter().map(maximizes).collect()))
+            }
             FromGuest::RemainingSeconds => Some(ToGuest::Float(remaining_seconds)),
             FromGuest::Report { value, step } => {
-                session.report(value, i64::from(step))?;
+                session.report(value, step)?;
                 None
             }
             FromGuest::SetUserAttr { key, json } => {
@@ -230,7 +234,8 @@ pub(crate) fn to_evaluation(end: GuestEnd) -> Evaluation {
 }
 
 /// The kinds of failure that only the guest process can see, and so may report.
-const CODES_OF_GUEST: [FailureCode; 11] = [
+const CODES_OF_GUEST: [FailureCode; 12] = [
+    FailureCode::Guest,
     FailureCode::Panic,
     FailureCode::Trap,
     FailureCode::Memory,
@@ -267,16 +272,22 @@ fn help_for(code: FailureCode) -> Option<&'static str> {
     }
 }
 
-impl From<Choice> for Json {
-    fn from(choice: Choice) -> Self {
-        match choice {
-            Choice::None => Json::Null,
-            Choice::Bool(value) => Json::Bool(value),
-            Choice::Int(value) => Json::Int(value),
-            Choice::Float(value) => Json::Float(value),
-            Choice::Text(value) => Json::String(value),
-        }
-    }
+/// Returns a choice as the session takes it.
+///
+/// # Errors
+/// Fails if it is not what its kind says.
+fn json_of(choice: Choice) -> Result<Json, CallAborted> {
+    Ok(match choice {
+        Choice::None => Json::Null,
+        Choice::Bool(value) => Json::Bool(value),
+        Choice::Int(value) => Json::Int(value),
+        Choice::Float(value) => Json::Float(value),
+        Choice::Text(value) => Json::String(value),
+        Choice::Json(text) => match Json::parse(&text) {
+            Ok(value @ (Json::BigInt(_) | Json::IllFormedString(_))) => value,
+            _ => return Err(protocol_error(&io::Error::other("expected a scalar as a choice"))),
+        },
+    })
 }
 
 #[cfg(test)]

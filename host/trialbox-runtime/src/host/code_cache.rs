@@ -27,7 +27,7 @@ pub struct CodeCache {
 impl CodeCache {
     /// Returns the part of it for one component.
     pub(crate) fn request(&self, sha256: &str) -> CacheRequest {
-        CacheRequest { dirs: self.dirs.clone(), key: EntryKey::derive(&self.key.0, sha256) }
+        CacheRequest { dirs: self.dirs.clone(), key: self.key.derive(sha256) }
     }
 }
 
@@ -52,6 +52,11 @@ pub enum CacheKeyError {
 }
 
 impl CacheKey {
+    /// Derives the key for a purpose, or for the component with this SHA-256.
+    pub(crate) fn derive(&self, purpose: &str) -> EntryKey {
+        EntryKey::derive(&self.0, purpose)
+    }
+
     /// Reads the key in a directory, and creates both if they do not exist.
     ///
     /// # Errors

@@ -3,12 +3,16 @@
 use crate::host::code_cache::CodeCache;
 use crate::host::interrupt::Cancellation;
 use crate::host::isolation::Isolation;
+use crate::host::python::PythonRuntime;
 use crate::wire::protocol::{EngineSettings, Grant, GuestLimits};
 use std::path::PathBuf;
 use trialbox_core::study::limits::{Limit, Limits};
 
 /// The memory that the compiler gets however little a trial may take.
 const LEAST_COMPILE_MEMORY: u64 = 512 << 20;
+
+/// The stack of an interpreter of Python, unless the user has set a limit.
+pub(crate) const PYTHON_STACK_BYTES: u64 = 8 << 20;
 
 /// The settings with which an objective runs.
 #[derive(Debug, Clone)]
@@ -19,6 +23,8 @@ pub struct SandboxConfig {
     pub isolation: Isolation,
     /// The cache of compiled code; `None` to save none.
     pub cache: Option<CodeCache>,
+    /// The runtime of an objective that is a file of Python.
+    pub python: Option<PythonRuntime>,
     /// The directories that are granted to the guest.
     pub grants: Vec<Grant>,
     /// The environment variables of the guest, which inherits none.
@@ -38,8 +44,17 @@ impl SandboxConfig {
             deterministic: self.deterministic,
             metered: self.limits.get(Limit::Fuel).is_some(),
             interruptible: self.isolation == Isolation::Thread,
-            stack_bytes: self.limits.get(Limit::Stack).unwrap_or(u64::MAX),
+            stack_bytes: self.stack_bytes(),
         }
+    }
+
+    /// Returns the limit on the stack. The default is for components; an interpreter needs more.
+    fn stack_bytes(&self) -> u64 {
+        let own = self.limits.get(Limit::Stack);
+        if self.python.is_some() && own == Limits::default().get(Limit::Stack) {
+            return PYTHON_STACK_BYTES;
+        }
+        own.unwrap_or(u64::MAX)
     }
 
     /// Returns the limits of a guest process that describes the objective. No trial in it can have more memory.

@@ -10,6 +10,8 @@ pub(crate) mod isolation;
 pub(crate) mod open;
 pub(crate) mod outgoing;
 pub(crate) mod precheck;
+pub(crate) mod python;
 pub(crate) mod running_guest;
 pub(crate) mod sandbox;
+pub(crate) mod scratch;
 pub(crate) mod stdio;

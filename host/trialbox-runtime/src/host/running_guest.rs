@@ -6,7 +6,7 @@ use crate::host::interrupt::Cancellation;
 use crate::host::isolation::{GuestHandle, Isolation};
 use crate::host::outgoing::Outgoing;
 use crate::wire::contract::CHECKPOINT_PATH;
-use crate::wire::protocol::{FrameBuffer, FromGuest, Grant, LoadRequest, ToGuest};
+use crate::wire::protocol::{FrameBuffer, FromGuest, Grant, LoadRequest, PythonRequest, ToGuest};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
@@ -71,7 +71,15 @@ impl RunningGuest {
             limits: config.limits_of_process(),
             compile_memory_bytes: config.compile_memory_bytes(),
         };
-        guest.send(&ToGuest::Load(request)).map_err(cannot)?;
+        let message = match &config.python {
+            Some(runtime) => ToGuest::LoadPython(PythonRequest {
+                load: request,
+                runtime: runtime.files.clone(),
+                file_name: artifact.file_name(),
+            }),
+            None => ToGuest::Load(request),
+        };
+        guest.send(&message).map_err(cannot)?;
         Ok(guest)
     }
 
@@ -271,7 +279,8 @@ fn interrupted(interruption: Interruption) -> Rejection {
 }
 
 /// The kinds of rejection that only the guest process can see, and so may report.
-const CODES_OF_GUEST: [RejectionCode; 6] = [
+const CODES_OF_GUEST: [RejectionCode; 7] = [
+    RejectionCode::Runtime,
     RejectionCode::Invalid,
     RejectionCode::Abi,
     RejectionCode::Capability,

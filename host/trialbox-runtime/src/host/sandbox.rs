@@ -4,12 +4,13 @@ use crate::host::call::{Call, CallEnd, to_evaluation};
 use crate::host::config::SandboxConfig;
 use crate::host::isolation::Isolation;
 use crate::host::running_guest::{RunningGuest, died};
+use crate::host::scratch::{SCRATCH_PATH, ScratchFolder};
 use crate::wire::protocol::GuestLimits;
 use std::sync::Arc;
 use trialbox_core::session::TrialSession;
 use trialbox_core::session::door::{CheckpointDir, CheckpointState, Door, Loaded, Rejection};
 use trialbox_core::session::objective::{Evaluation, Objective};
-use trialbox_core::study::artifact::Artifact;
+use trialbox_core::study::artifact::{Artifact, ArtifactKind};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::Limits;
 
@@ -20,6 +21,8 @@ pub(crate) struct Sandbox {
     config: SandboxConfig,
     checkpoint: Option<CheckpointDir>,
     guest: Option<RunningGuest>,
+    /// The place for temporary files, which follows the guest process out: fields are dropped in their order.
+    scratch: Option<ScratchFolder>,
 }
 
 impl Sandbox {
@@ -27,9 +30,21 @@ impl Sandbox {
     ///
     /// # Errors
     /// Fails if no process can be started.
-    pub(crate) fn start(artifact: Arc<Artifact>, config: SandboxConfig) -> Result<Self, Rejection> {
+    pub(crate) fn start(
+        artifact: Arc<Artifact>,
+        mut config: SandboxConfig,
+    ) -> Result<Self, Rejection> {
+        let has_own = config.grants.iter().any(|grant| grant.guest == SCRATCH_PATH);
+        let scratch = match artifact.kind {
+            ArtifactKind::Python if !has_own => {
+                let scratch = ScratchFolder::new().map_err(|error| died(&error.to_string()))?;
+                config.grants.push(scratch.grant().map_err(|error| died(&error.to_string()))?);
+                Some(scratch)
+            }
+            ArtifactKind::Component | ArtifactKind::Python => None,
+        };
         let guest = RunningGuest::spawn(&artifact, &config, None)?;
-        Ok(Sandbox { artifact, config, checkpoint: None, guest: Some(guest) })
+        Ok(Sandbox { artifact, config, checkpoint: None, guest: Some(guest), scratch })
     }
 }
 
@@ -109,6 +124,12 @@ impl Objective for Sandbox {
                 Some(interruption) => Evaluation::Interrupted(interruption),
                 None => Evaluation::Fail(Failure::new(FailureCode::Died, rejection.message)),
             };
+        }
+        if let Some(scratch) = &self.scratch
+            && let Err(error) = scratch.empty()
+        {
+            let message = format!("temporary files of an earlier trial cannot be removed: {error}");
+            return Evaluation::Fail(Failure::new(FailureCode::Died, message));
         }
         let Some(guest) = &mut self.guest else { unreachable!("a guest was just prepared") };
         match Call::new(guest, &self.config, checkpoint).run(session) {

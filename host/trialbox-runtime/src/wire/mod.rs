@@ -4,3 +4,4 @@ pub(crate) mod contract;
 pub(crate) mod digest;
 pub(crate) mod entry_key;
 pub(crate) mod protocol;
+pub(crate) mod python;

@@ -4,6 +4,7 @@
 //! that breaks a rule gets no answer: the host process ends the guest process instead.
 
 use crate::wire::entry_key::EntryKey;
+use crate::wire::python::{RuntimeFiles, StampedFile};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
@@ -39,10 +40,14 @@ pub(crate) const PASSED_ON: [&str; 3] = [OMITTED_PRECAUTIONS, IMPOSTOR, ESCAPED]
 /// A message from the host process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToGuest {
-    /// Load the objective. This is the first message.
+    /// Load the objective, which is a component. This, or one of the next two, is the first message.
     Load(LoadRequest),
-    /// The length of the component, in answer to [`FromGuest::NeedModule`]. Its bytes follow the frame: neither side
-    /// needs a second copy of them to make or to read a frame.
+    /// Load the objective, which is a file of Python.
+    LoadPython(PythonRequest),
+    /// Compile an interpreter of Python and make a snapshot of it.
+    Build(BuildRequest),
+    /// The length of the objective's file, in answer to [`FromGuest::NeedModule`]. Its bytes follow the frame: neither
+    /// side needs a second copy of them to make or to read a frame.
     Component { bytes: u64 },
     /// Run one trial.
     Evaluate(TrialRequest),
@@ -54,6 +59,8 @@ pub(crate) enum ToGuest {
     Index(u32),
     /// The answer to `should-prune`.
     Bool(bool),
+    /// For each value of the study whether it is maximized, in answer to [`FromGuest::Directions`].
+    Directions(Vec<bool>),
 }
 
 /// The facts that a guest process needs to load the objective.
@@ -91,6 +98,44 @@ impl LoadRequest {
     pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
         self.grants.iter().chain(self.checkpoint.as_deref()).cloned().collect()
     }
+}
+
+/// The request to load an objective that is a file of Python.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct PythonRequest {
+    pub(crate) load: LoadRequest,
+    pub(crate) runtime: RuntimeFiles,
+    /// The name of the file in its folder.
+    pub(crate) file_name: String,
+}
+
+/// The request to compile an interpreter and to make a snapshot of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BuildRequest {
+    pub(crate) engine: EngineSettings,
+    /// The interpreter's module.
+    pub(crate) module: StampedFile,
+    /// The compiled code that there is.
+    pub(crate) codes: Vec<StampedFile>,
+    /// The folder with the standard library.
+    pub(crate) library: PathBuf,
+    /// The folder with the program whose end is the snapshot, and with what it imports.
+    pub(crate) recipe: PathBuf,
+    /// The folder for the results.
+    pub(crate) target: PathBuf,
+    /// The name of the snapshot's file; `None` if there is one.
+    pub(crate) snapshot: Option<String>,
+    /// The limit on the memory of the compiler.
+    pub(crate) compile_memory_bytes: u64,
+}
+
+/// The results of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Built {
+    /// The name of the file with the compiled code of this machine.
+    pub(crate) code: String,
+    /// True if it was compiled now.
+    pub(crate) is_new: bool,
 }
 
 /// The settings with which code is compiled and run. Other settings produce other code.
@@ -243,7 +288,7 @@ pub(crate) enum FromGuest {
     },
     Report {
         value: f64,
-        step: u32,
+        step: i64,
     },
     ShouldPrune,
     SetUserAttr {
@@ -273,6 +318,10 @@ pub(crate) enum FromGuest {
         /// The number of executed instructions, if they were counted.
         fuel: Option<u64>,
     },
+    /// Asks for the directions of the study's values.
+    Directions,
+    /// The files of a runtime are there.
+    Built(Built),
 }
 
 impl FromGuest {
@@ -282,11 +331,13 @@ impl FromGuest {
             FromGuest::NeedModule => "a request for the component",
             FromGuest::Loaded(_) => "the loaded objective",
             FromGuest::Rejected(_) => "a rejection",
+            FromGuest::Built(_) => "a built runtime",
             FromGuest::SuggestFloat { .. } => "`suggest-float`",
             FromGuest::SuggestInt { .. } => "`suggest-int`",
             FromGuest::SuggestCategorical { .. } => "`suggest-categorical`",
             FromGuest::Report { .. } => "`report`",
             FromGuest::ShouldPrune => "`should-prune`",
+            FromGuest::Directions => "the directions of the study",
             FromGuest::SetUserAttr { .. } => "`set-user-attr`",
             FromGuest::SetConstraint { .. } => "`set-constraint`",
             FromGuest::RemainingSeconds => "`remaining-seconds`",
@@ -306,6 +357,8 @@ pub(crate) enum Choice {
     Int(i64),
     Float(f64),
     Text(String),
+    /// Any other scalar, such as a large integer, as JSON.
+    Json(String),
 }
 
 /// The end of a call of the objective, as the guest process saw it.

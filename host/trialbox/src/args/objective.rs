@@ -2,10 +2,12 @@
 
 use crate::args;
 use crate::args::data::check_data;
+use crate::args::directories::{cache_key_dir, jobs_cache_dir, users_cache_dir};
 use crate::args::grants::{DirArg, parse_dir, parse_env};
 use crate::args::limit::{LimitArg, parse_limit};
 use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_bytes, parse_duration};
+use crate::args::runtime::RuntimeArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
 use std::path::{Path, PathBuf};
@@ -13,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::{Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::study::artifact::{Artifact, DataSource};
+use trialbox_core::study::artifact::{Artifact, ArtifactKind, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_program::{CommandLine, ProgramConfig, Share, Stops};
 use trialbox_runtime::{
-    CacheKey, Cancellation, CodeCache, Grant, Isolation, SandboxConfig, SharedDeadline, open,
-    read_artifact,
+    CacheKey, Cancellation, CodeCache, Grant, Isolation, PythonRuntime, SandboxConfig,
+    SharedDeadline, WORK_PATH, open, read_artifact,
 };
 
 /// The flags of the sandbox.
@@ -77,6 +79,9 @@ pub(crate) struct ObjectiveArgs {
         value_parser = parse_duration
     )]
     compile_timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) runtime: RuntimeArgs,
 
     /// Change another limit, such as stack=4MiB
     ///
@@ -172,6 +177,17 @@ impl ObjectiveArgs {
         self.dirs.iter().map(DirArg::resolve).collect()
     }
 
+    /// Returns the grants that an objective has without asking: a file of Python sees the folder in which it lies.
+    ///
+    /// # Errors
+    /// Fails if there is no such folder.
+    pub(crate) fn own_grants(&self, artifact: &Artifact) -> Result<Vec<Grant>, CommandError> {
+        match artifact.kind {
+            ArtifactKind::Component => Ok(vec![]),
+            ArtifactKind::Python => Ok(vec![work_grant(artifact)?]),
+        }
+    }
+
     /// Resolves the flags for one component. The host trusts the places given, the caches, the program and the user's
     /// home, so no grant may open them.
     ///
@@ -183,18 +199,27 @@ impl ObjectiveArgs {
         stops: &Cancellation,
         trusted: TrustedPlaces,
     ) -> Result<ComponentPlan, CommandError> {
-        let (program, grants) = (std::env::current_exe()?, self.grants()?);
+        let (program, mut grants) = (std::env::current_exe()?, self.grants()?);
+        grants.extend(self.own_grants(artifact)?);
         // It creates the key, which no grant may hold: the check needs to see it.
         let cache = self.cache();
         trusted
             .with_caches(self.all_cache_dirs())
+            .with_caches(self.runtime.all_dirs())
             .with_secret("the key of compiled code", cache_key_dir().as_deref())
             .with_entry("the program", &program)
             .check(&grants)?;
+        let python = match artifact.kind {
+            ArtifactKind::Component => None,
+            ArtifactKind::Python => {
+                Some(self.runtime.find().map_err(|found| with_program(found, artifact))?)
+            }
+        };
         let config = SandboxConfig {
             program,
             isolation: self.isolation.into(),
             cache,
+            python,
             grants,
             env: self.env.clone(),
             deterministic: self.deterministic,
@@ -310,6 +335,31 @@ impl ObjectiveArgs {
 pub(crate) const PROGRAMS: &str =
     "a program runs without the sandbox, after `--`: trialbox run -- python train.py";
 
+/// Adds the other way to run a file of Python.
+fn with_program(rejection: Rejection, artifact: &Artifact) -> Rejection {
+    let help = rejection.help.unwrap_or_default();
+    let program = format!(
+        "or run it without the sandbox, after `--`: trialbox run -- python {}",
+        artifact.path.display()
+    );
+    Rejection { help: Some(format!("{help}; {program}")), ..rejection }
+}
+
+/// Returns the grant of the folder of a file of Python.
+fn work_grant(artifact: &Artifact) -> Result<Grant, CommandError> {
+    let folder = match artifact.path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let host = folder.canonicalize().map_err(|error| {
+        CommandError::usage(
+            format!("cannot grant `{}` as `{WORK_PATH}`: {error}", folder.display()),
+            "give a path that is there",
+        )
+    })?;
+    Ok(Grant::of(host, WORK_PATH.to_owned(), false)?)
+}
+
 /// Reads the file of an objective.
 ///
 /// # Errors
@@ -317,7 +367,7 @@ pub(crate) const PROGRAMS: &str =
 pub(crate) fn read_objective(path: &Path, limits: &Limits) -> Result<Artifact, Rejection> {
     read_artifact(path, limits).map_err(|mut rejection| {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        let is_program = matches!(extension, Some("py" | "sh" | "R" | "r" | "jl" | "ipynb"));
+        let is_program = matches!(extension, Some("sh" | "R" | "r" | "jl" | "ipynb"));
         if is_program && rejection.code == RejectionCode::Invalid {
             rejection.help = Some(PROGRAMS.to_owned());
         }
@@ -403,6 +453,11 @@ impl Stops for StopsOfJob {
 }
 
 impl ComponentPlan {
+    /// Returns the runtime that it runs in, if it is a file of Python.
+    pub(crate) fn runtime(&self) -> Option<&PythonRuntime> {
+        self.config.python.as_ref()
+    }
+
     /// Opens the objective and waits until it is ready.
     pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
         let mut door = open(&self.artifact, self.config.clone())?;
@@ -444,28 +499,6 @@ impl ComponentPlan {
         }
         Ok(ReadyObjective { door, loaded })
     }
-}
-
-/// Returns the directory of compiled code that all jobs of the user share.
-pub(crate) fn users_cache_dir() -> Option<PathBuf> {
-    let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
-    Some(cache?.join("trialbox"))
-}
-
-/// Returns the directory of the key under which compiled code is written and read. No grant may contain it.
-pub(crate) fn cache_key_dir() -> Option<PathBuf> {
-    let state = absolute("XDG_STATE_HOME");
-    Some(state.or_else(|| Some(absolute("HOME")?.join(".local/state")))?.join("trialbox"))
-}
-
-/// Returns the directory of compiled code of this job alone, on its node.
-pub(crate) fn jobs_cache_dir() -> Option<PathBuf> {
-    Some(absolute("SLURM_TMPDIR")?.join("trialbox"))
-}
-
-/// Returns an absolute path of the environment.
-fn absolute(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// The most values of an objective: each is a row of the study.

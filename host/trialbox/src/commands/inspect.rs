@@ -9,7 +9,7 @@ use crate::commands::submit::shell_quote;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::probe::{Probe, probe};
-use crate::study::provenance::{git_revision, program_files};
+use crate::study::provenance::{contract_version, git_revision, program_files};
 use crate::view::output::Output;
 use crate::view::record::{
     ComponentRecord, DataRecord, DeclaredParamRecord, DescriptionRecord, GitRecord, MetricRecord,
@@ -22,7 +22,7 @@ use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::value::text::byte_size;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_program::ProgramConfig;
-use trialbox_runtime::Cancellation;
+use trialbox_runtime::{Cancellation, PythonRuntime};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,8 +82,9 @@ impl InspectArgs {
             let limits = self.sandbox.limits();
             probe(&mut ready, name, limits, self.sandbox.deterministic, self.probe_timeout)?
         };
-        let text = describe_text(file, &ready, &probe);
-        output.print(&Rendered::new(text, component_record(file, &ready, &probe)));
+        let runtime = component.runtime().map(PythonRuntime::label);
+        let text = describe_text(file, runtime, &ready, &probe);
+        output.print(&Rendered::new(text, component_record(file, runtime, &ready, &probe)));
         Ok(ExitCode::Done)
     }
 }
@@ -170,7 +171,12 @@ fn program_text(config: &ProgramConfig, record: &ProgramRecord) -> String {
     text
 }
 
-fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> String {
+fn describe_text(
+    artifact: &Artifact,
+    runtime: Option<&str>,
+    ready: &ReadyObjective,
+    probe: &Probe,
+) -> String {
     let mut text = match &ready.loaded.description {
         Some(description) => heading(description),
         None => format!("{}: no description\n", artifact.path.display()),
@@ -181,8 +187,12 @@ fn describe_text(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> 
         format!("{}, {}", artifact.path.display(), byte_size(artifact.bytes.len() as u64)),
     );
     line("sha256", artifact.sha256.clone());
-    line("contract", format!("trialbox:objective@{}", artifact.contract_version));
-    line("imports", artifact.imports.join(", "));
+    if let Some(runtime) = runtime {
+        line("runtime", runtime.to_owned());
+    } else {
+        line("contract", format!("trialbox:objective@{}", artifact.contract_version));
+        line("imports", artifact.imports.join(", "));
+    }
     let load_time = show_duration(ready.loaded.load_time);
     line(
         "ready in",
@@ -240,7 +250,12 @@ fn heading(description: &Description) -> String {
     text
 }
 
-fn component_record(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) -> ComponentRecord {
+fn component_record(
+    artifact: &Artifact,
+    runtime: Option<&str>,
+    ready: &ReadyObjective,
+    probe: &Probe,
+) -> ComponentRecord {
     let params = probe.params.iter().map(|(name, param)| ParamRecord {
         name: name.clone(),
         distribution: distribution(&param.distribution),
@@ -249,7 +264,8 @@ fn component_record(artifact: &Artifact, ready: &ReadyObjective, probe: &Probe) 
         file: artifact.path.display().to_string(),
         size_bytes: artifact.bytes.len(),
         sha256: artifact.sha256.clone(),
-        contract_version: artifact.contract_version.clone(),
+        contract_version: contract_version(artifact).map(str::to_owned),
+        runtime: runtime.map(str::to_owned),
         imports: artifact.imports.clone(),
         exports: artifact.exports.clone(),
         from_cache: ready.loaded.from_cache,

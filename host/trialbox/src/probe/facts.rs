@@ -1,6 +1,6 @@
 //! The facts about a node that matter to trials.
 
-use crate::args::objective::{jobs_cache_dir, users_cache_dir};
+use crate::args::directories::{jobs_cache_dir, users_cache_dir};
 use crate::cluster::own_job::Standing;
 use crate::cluster::slurm::SlurmJob;
 use crate::study::provenance::cpu_model;

@@ -15,7 +15,7 @@ use trialbox_core::study::limits::Limits;
 use trialbox_core::study::provenance::{PROGRAM, RESUMED_FROM};
 use trialbox_files::Folder;
 use trialbox_program::{CommandLine, Confined, ProgramConfig, Share};
-use trialbox_runtime::{Grant, WASMTIME_VERSION};
+use trialbox_runtime::{Grant, PythonRuntime, WASMTIME_VERSION};
 
 /// Returns a component's digest as it is stored.
 pub(crate) fn module_digest(artifact: &Artifact) -> String {
@@ -39,14 +39,19 @@ pub(crate) fn provenance<'a>(
     deterministic: bool,
 ) -> Vec<(String, Json)> {
     match objective {
-        ObjectivePlan::Component(component) => of_component(
-            &component.artifact,
-            loaded,
-            objective.grants(),
-            env_names,
-            limits,
-            deterministic,
-        ),
+        ObjectivePlan::Component(component) => {
+            let runtime = component.runtime().map(runtime_digests);
+            let members = of_component(
+                &component.artifact,
+                loaded,
+                objective.grants(),
+                env_names,
+                limits,
+                deterministic,
+            );
+            let runtime = runtime.map(|runtime| ("runtime".to_owned(), runtime));
+            members.into_iter().chain(runtime).collect()
+        }
         ObjectivePlan::Program(config) => of_program(config, env_names, limits),
     }
 }
@@ -182,7 +187,7 @@ fn of_component<'a>(
 ) -> Vec<(String, Json)> {
     let members = [
         ("module", Json::from(module_digest(artifact))),
-        ("contract", Json::from(artifact.contract_version.as_str())),
+        ("contract", contract_version(artifact).map_or(Json::Null, Json::from)),
         ("sdk", sdk(loaded).unwrap_or(Json::Null)),
         ("trialbox", Json::from(env!("CARGO_PKG_VERSION"))),
         ("wasmtime", Json::from(WASMTIME_VERSION)),
@@ -194,6 +199,19 @@ fn of_component<'a>(
         ("machine", machine()),
     ];
     members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Returns the version of the contract that a component was built for. A file of Python has no contract.
+pub(crate) fn contract_version(artifact: &Artifact) -> Option<&str> {
+    Some(artifact.contract_version.as_str()).filter(|version| !version.is_empty())
+}
+
+/// Returns the runtime of a file of Python, with the digests of its files.
+fn runtime_digests(runtime: &PythonRuntime) -> Json {
+    let digests = runtime.digests().iter();
+    let digests = digests.map(|(name, sha256)| (name.clone(), format!("sha256:{sha256}").into()));
+    let name = ("name".to_owned(), Json::from(runtime.label()));
+    Json::Object(std::iter::once(name).chain(digests).collect())
 }
 
 /// The things that a replay of a program leaves open.

@@ -9,6 +9,7 @@ mod finding;
 mod lost;
 mod objective;
 mod report;
+mod runtime;
 mod stopping;
 mod study;
 mod submission;
@@ -29,6 +30,7 @@ pub(crate) use objective::{
     ProgramRecord, ReplayRecord,
 };
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
+pub(crate) use runtime::{RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -119,6 +121,10 @@ records! {
     Report(ReportRecord),
     /// A stopped study was resumed (`study resume`).
     Resumed(Resumed),
+    /// A runtime of objectives in Python (`runtime add`, `runtime list`, `runtime verify`).
+    Runtime(RuntimeRecord),
+    /// A runtime was removed (`runtime remove`).
+    RuntimeRemoved(RuntimeRemoved),
     /// The study is complete: the sampler has tried everything (`run`, `submit`).
     SearchExhausted(SearchExhausted),
     /// A trial had already finished, and `trial tell --skip-if-finished` left it as it was.

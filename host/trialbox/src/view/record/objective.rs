@@ -17,8 +17,10 @@ pub(crate) struct ComponentRecord {
     pub(crate) size_bytes: usize,
     /// The SHA-256 of the file, in hexadecimal.
     pub(crate) sha256: String,
-    /// The version of the `trialbox:objective` contract that the component was built for.
-    pub(crate) contract_version: String,
+    /// The version of the `trialbox:objective` contract that the component was built for; null for a file of Python.
+    pub(crate) contract_version: Option<String>,
+    /// The runtime of a file of Python; null for a component.
+    pub(crate) runtime: Option<String>,
     /// The interfaces that the component imports.
     pub(crate) imports: Vec<String>,
     /// The interfaces and functions that the component exports.

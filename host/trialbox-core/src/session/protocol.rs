@@ -1,46 +1,18 @@
-//! The protocol between trialbox and a program: one JSON object a line, each request answered before the next.
+//! The protocol between trialbox and a program, or an interpreter in the sandbox: one JSON object a line, each request
+//! answered before the next.
 //!
 //! `docs/protocol.md` describes it for the authors of clients. JSON is Python's dialect, which has `NaN` and
 //! `Infinity`; for other clients the strings `"nan"`, `"inf"` and `"-inf"` mean the same.
 
+use crate::session::transcript::LogLevel;
+use crate::study::record::StudyDirection;
+use crate::value::json::{Json, JsonError};
+use crate::value::text::{clean, shorten};
 use std::path::PathBuf;
 use thiserror::Error;
-use trialbox_core::session::transcript::LogLevel;
-use trialbox_core::value::json::JsonError;
-use trialbox_core::{Json, StudyDirection};
 
 /// The version of the protocol.
 pub const PROTOCOL_VERSION: u64 = 1;
-
-/// The environment variables that name one of the two pipes.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PipeVariables {
-    /// The number of the descriptor that the program inherits.
-    pub(crate) number: &'static str,
-    /// A path at which the supervisor's own end can be opened, whatever the program did with the descriptor.
-    pub(crate) path: &'static str,
-    /// The pipe's identity, by which a client knows it: see [`identity_of`].
-    pub(crate) identity: &'static str,
-}
-
-/// The variables of the pipe that takes requests.
-pub(crate) const REQUESTS: PipeVariables = PipeVariables {
-    number: "TRIALBOX_REQUESTS",
-    path: "TRIALBOX_REQUESTS_PATH",
-    identity: "TRIALBOX_REQUESTS_ID",
-};
-
-/// The variables of the pipe that gives answers.
-pub(crate) const ANSWERS: PipeVariables = PipeVariables {
-    number: "TRIALBOX_ANSWERS",
-    path: "TRIALBOX_ANSWERS_PATH",
-    identity: "TRIALBOX_ANSWERS_ID",
-};
-
-/// Formats the identity of an open file as its variable has it: device and inode, such as `14:52311`.
-pub(crate) fn identity_of(device: u64, inode: u64) -> String {
-    format!("{device}:{inode}")
-}
 
 /// A request of a program.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +22,7 @@ pub enum Request {
         /// The version, where the client says it.
         protocol: Option<u64>,
     },
-    /// Tell the study that a script has made, before the first trial: see [`crate::study_of_script`].
+    /// Tell the study that a script has made, before the first trial.
     Study {
         /// The direction of each value.
         directions: Vec<StudyDirection>,
@@ -490,7 +462,7 @@ fn list<T>(json: &Json, read: fn(&Json) -> Option<T>) -> Option<Vec<T>> {
 
 /// Returns the beginning of a text for a message.
 fn quote(text: &str) -> String {
-    trialbox_core::value::text::shorten(&trialbox_core::value::text::clean(text), MAX_QUOTED_CHARS)
+    shorten(&clean(text), MAX_QUOTED_CHARS)
 }
 
 #[cfg(test)]

@@ -1,0 +1,13 @@
+//! Runtimes for objectives in Python, as the host process sees them: a directory with an interpreter, its compiled
+//! code and a snapshot of it, which all jobs of a user share.
+//!
+//! The interpreter is not a part of trialbox: the user adds a wheel of a distribution that trialbox knows.
+
+mod add;
+mod recipe;
+mod runtimes;
+mod vouched;
+mod wheel;
+
+pub use recipe::Recipe;
+pub use runtimes::{PythonRuntime, PythonRuntimes, RuntimeFile, RuntimeState};
