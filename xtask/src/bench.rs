@@ -2,6 +2,7 @@
 //! absolute times depend on the machine, and keep the raw figures in `benches/`.
 
 mod herd;
+mod recipe;
 mod sandbox;
 
 use crate::shell::{cargo, cargo_command, root, run};
@@ -26,6 +27,8 @@ pub(crate) enum Experiment {
     Reports,
     /// Many processes on one database
     Herd,
+    /// The recipe for array jobs on a Slurm cluster, with and without trialbox (takes long)
+    Recipe,
     /// Samplers, ours and Optuna's: run, then report
     Samplers,
     /// The CPU time of one suggestion, ours and Optuna's
@@ -36,7 +39,9 @@ pub(crate) enum Experiment {
     Pruners,
 }
 
-use Experiment::{Guest, Herd, Pruners, Pruning, Reports, Samplers, Sandbox, Suggest, Trial};
+use Experiment::{
+    Guest, Herd, Pruners, Pruning, Recipe, Reports, Samplers, Sandbox, Suggest, Trial,
+};
 
 /// Runs one experiment, or all that need no words of their own.
 pub(crate) fn run_named(experiment: Option<Experiment>, words: &[String]) -> Result<()> {
@@ -57,6 +62,7 @@ pub(crate) fn run_named(experiment: Option<Experiment>, words: &[String]) -> Res
         Sandbox => sandbox::sandbox(),
         Reports => reports(),
         Herd => herd::herd(),
+        Recipe => recipe::recipe(),
         Samplers => compare(words),
         Suggest => compare(&[&["suggest".to_owned()], words].concat()),
         Pruning => compare(&[&["pruning".to_owned()], words].concat()),

@@ -20,6 +20,13 @@ pub(crate) fn install() -> Result<PathBuf> {
     install_in("target/venv", &PACKAGES)
 }
 
+/// Makes the environment in which the recipe for array jobs trains, unless it is there, and returns its folder.
+pub(crate) fn install_for_training() -> Result<PathBuf> {
+    let folder = "target/venvs/training";
+    install_in(folder, &["optuna==5.0.0", "scikit-learn==1.9.1"])?;
+    Ok(root().join(folder))
+}
+
 /// Makes the environment of another release of Optuna unless it is there, and returns its interpreter.
 pub(crate) fn install_release(release: &str) -> Result<PathBuf> {
     let package = format!("optuna=={release}");
