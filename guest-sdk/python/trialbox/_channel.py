@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import stat
 import threading
 from typing import Any, Dict, Optional
@@ -68,8 +69,9 @@ class Pipes(Channel):
         """Makes a call and returns the answer. Raises ``TrialOver`` if trialbox has ended the trial."""
         with self._lock:
             if self._requests is None:
-                self._requests, self._answers = _open(_REQUESTS, os.O_WRONLY), _open(_ANSWERS, os.O_RDONLY)
+                self._answers = _open(_ANSWERS, os.O_RDONLY | os.O_NONBLOCK)
                 self._name = os.urandom(8).hex()
+                self._requests = _open(_REQUESTS, os.O_WRONLY)
             try:
                 self._depth += 1
                 if self._depth == 1:
@@ -89,19 +91,32 @@ class Pipes(Channel):
         line = json.dumps({"call": call, "id": mark, **members}) + "\n"
         _write_all(self._requests, line.encode())
         while mark not in self._early:
-            answer = self._read_line(call)
+            answer = self._read_answer(call)
             # One without a mark of ours was for a process that died before it read it.
             if isinstance(answer, dict) and str(answer.get("id")).startswith(self._name):
                 self._early[answer["id"]] = answer
         return self._early.pop(mark)
 
-    def _read_line(self, call: str) -> Any:
-        while b"\n" not in self._received:
-            received = os.read(self._answers, 1 << 16)
+    def _read_answer(self, call: str) -> Any:
+        """Returns the next answer, or ``None`` if there is none yet.
+
+        Never waits for long: the call of a signal's handler may have read the answer of the call that it interrupts.
+        """
+        if b"\n" not in self._received:
+            poll = select.poll()
+            poll.register(self._answers, select.POLLIN)
+            poll.poll(100)
+            try:
+                received = os.read(self._answers, 1 << 16)
+            except BlockingIOError:
+                return None
             if not received:
                 raise TrialOver(f"the trial is over: trialbox gave no answer to `{call}`")
             self._received += received
-        line, self._received = self._received.split(b"\n", 1)
+        line, separator, rest = self._received.partition(b"\n")
+        if not separator:
+            return None
+        self._received = rest
         try:
             return json.loads(line)
         except ValueError:
