@@ -341,6 +341,102 @@ fn nothing_of_a_program_survives_a_host_that_is_killed() {
 }
 
 #[test]
+fn a_program_behind_a_shell_gets_the_time_for_its_end() {
+    let scene = Scene::new("program-behind-shell");
+    // The outer shell dies of SIGTERM, and the inner one saves its work.
+    let inner = "trap 'touch saved; exit' TERM; echo $$ > pid.new; mv pid.new pid; while :; do sleep 0.05; done";
+    std::fs::write(scene.path("inner.sh"), inner).unwrap();
+    let mut host = start_script(&scene, "sh inner.sh; echo never");
+    let pid = rustix::process::Pid::from_child(&host);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(host.wait().unwrap().code(), Some(75));
+    assert!(scene.path("saved").exists());
+}
+
+#[test]
+fn a_result_survives_a_signal_and_a_slow_exit() {
+    let scene = Scene::new("program-slow-exit");
+    let script = "trialbox result 3; kill -TERM $PPID_OF_HOST; trap '' TERM; sleep 60";
+    // The host process is the parent of the supervisor, which is that of the script.
+    let host = "PPID_OF_HOST=$(cut -d' ' -f4 /proc/$PPID/stat); ";
+    let ran = run_script(&scene, &["--kill-after", "500ms", "-v"], &format!("{host}{script}"));
+    let trial = &ran.json()[0];
+    assert_eq!(trial["values"], json!([3.0]), "{trial}");
+    assert!(ran.stderr.contains("s after its result and was ended"), "{}", ran.stderr);
+    // The program's own end counts, if it came first.
+    let script = "trap 'trialbox result 4; exit 1' TERM; kill -TERM $PPID_OF_HOST; while :; do sleep 0.05; done";
+    let trial = &run_script(&scene, &[], &format!("{host}{script}")).json()[0];
+    assert_eq!(trial["failure"]["code"], json!("E-INTERRUPTED"), "{trial}");
+}
+
+#[test]
+fn a_killed_supervisor_takes_its_program_with_it() {
+    let scene = Scene::new("program-killed-supervisor");
+    let script = "sleep 600 & echo $! $$ > pids; kill -KILL $PPID; while :; do sleep 60; done";
+    let trial = &run_script(&scene, &[], script).json()[0];
+    assert_eq!(trial["failure"]["code"], json!("E-DIED"), "{trial}");
+    wait_for_end(&scene, "pids");
+}
+
+#[test]
+fn a_program_ends_with_the_host_and_the_supervisor() {
+    let scene = Scene::new("program-killall");
+    let script = "cut -d' ' -f4 /proc/$PPID/stat > host; cat /proc/$PPID/comm > name; echo $$ > pids; \
+                  echo $PPID > supervisor; mv host pid; while :; do sleep 60; done";
+    let mut host = start_script(&scene, script);
+    // `killall trialbox` finds processes by this name.
+    let name = std::fs::read_to_string(scene.path("name")).unwrap();
+    assert!(!name.contains("trialbox"), "{name}");
+    let supervisor = std::fs::read_to_string(scene.path("supervisor")).unwrap();
+    host.kill().unwrap();
+    let supervisor = rustix::process::Pid::from_raw(supervisor.trim().parse().unwrap()).unwrap();
+    let _ = rustix::process::kill_process(supervisor, rustix::process::Signal::KILL);
+    host.wait().unwrap();
+    wait_for_end(&scene, "pids");
+}
+
+/// Waits until no process runs that the file names.
+fn wait_for_end(scene: &Scene, file: &str) {
+    for pid in std::fs::read_to_string(scene.path(file)).unwrap().split_whitespace() {
+        while is_alive(pid) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Returns whether a process runs. One that is dead may wait for its parent.
+fn is_alive(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_program_has_no_terminal_and_a_file_without_a_first_line_is_a_script() {
+    let script = "exec 2>&1; (: < /dev/tty) && exit 9; test $(cut -d' ' -f6 /proc/$$/stat) = $$ && trialbox result 1";
+    assert_eq!(trial_of(&[], "no-terminal", script)["values"], json!([1.0]));
+    let scene = Scene::new("program-no-first-line");
+    let file = scene.path("plain");
+    std::fs::write(&file, "echo $1").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let flags = ["run", "--study-name", "s", "--format", "json", "--value", "last-line"];
+    let ran = scene.trialbox(&[&flags[..], &["--", "./plain", "0.5"]].concat());
+    assert_eq!(ran.json()[0]["values"], json!([0.5]), "{ran:?}");
+}
+
+#[test]
+fn the_end_of_the_job_bounds_the_time_for_the_end() {
+    let scene = Scene::new("program-last-moment");
+    let flags = ["--job-time", "3s", "--reserve", "2s", "--kill-after", "1h"];
+    let ran = run_script(&scene, &flags, "trap '' TERM; while :; do sleep 60; done");
+    assert_eq!(ran.json()[0]["failure"]["code"], json!("E-INTERRUPTED"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("--kill-after 1 h 0 min is not less than --reserve 2.0 s"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
 fn a_failing_program_is_not_retried_and_an_interrupted_one_is() {
     let scene = Scene::new("program-interrupted");
     run_script(&scene, &["--max-retries", "3"], "exit 1");

@@ -30,8 +30,12 @@ pub(crate) struct Call<'a> {
     ending: Ending,
     output: OutputWatch,
     peak_memory_bytes: Option<u64>,
+    /// The time by which the program is to have exited after its result.
+    exit_by: Option<Instant>,
     /// The time of SIGKILL, if the program was told to end and is still there then.
     kill_at: Option<Instant>,
+    /// True once the program was ended without a grace. The session's writes could repeat the error for ever.
+    is_aborted: bool,
     /// True once nothing of the program runs any more.
     is_gone: bool,
 }
@@ -61,7 +65,9 @@ pub(crate) fn call(
         ending: Ending::default(),
         output,
         peak_memory_bytes: None,
+        exit_by: None,
         kill_at: None,
+        is_aborted: false,
         is_gone: false,
     };
     while !call.is_gone {
@@ -77,13 +83,12 @@ pub(crate) fn call(
 impl Call<'_> {
     /// Waits for what the program and its supervisor send, at most until there is other work, and handles it.
     fn step(&mut self, session: &mut TrialSession) -> Result<(), CallAborted> {
-        self.look_at_clocks();
-        let is_aborted = matches!(self.ending.ended_by, Some(EndedBy::Failure(_) | EndedBy::Halt));
-        // An error that repeats itself must not keep the end of the program from being seen.
-        if !is_aborted {
+        self.look_at_clocks(session);
+        let mut wait = self.until_next_deadline().min(TICK);
+        if !self.is_aborted {
             session.tick()?;
+            wait = wait.min(session.until_tick());
         }
-        let wait = session.until_tick().min(TICK).min(self.until_next_deadline());
         let arrived = match self.running.receive(wait) {
             Ok(arrived) => arrived,
             Err(error) => {
@@ -107,22 +112,42 @@ impl Call<'_> {
     }
 
     /// Ends the program if an event outside or a limit wants that.
-    fn look_at_clocks(&mut self) {
-        if self.kill_at.is_some_and(|at| Instant::now() >= at) {
-            if self.ending.ended_by.is_none() {
-                self.ending.ended_by = Some(EndedBy::NoExit);
-            }
+    fn look_at_clocks(&mut self, session: &mut TrialSession) {
+        let is_past = |at: Option<Instant>| at.is_some_and(|at| Instant::now() >= at);
+        if is_past(self.kill_at) {
             self.kill();
         }
-        if self.ending.ended_by.is_some() {
+        // After the program's own exit only what it left behind is ended.
+        if self.ending.ended_by.is_some() || self.ending.exit.is_some() {
             return;
         }
-        if let Some(interruption) = self.config.stops.pending() {
-            self.end_for(EndedBy::Interruption(interruption));
-        } else if self.remaining_of_trial() == Some(Duration::ZERO) {
-            let allowed = self.config.limits.get(Limit::TrialTime).unwrap_or_default();
-            self.end_for(EndedBy::Failure(timed_out(allowed)));
+        let has_result = self.ending.result.is_some();
+        match self.stop() {
+            Some(reason) if !has_result => self.end_for(reason),
+            // An event outside only shortens the time that a program has after its result.
+            Some(_) => self.end_after_result(session),
+            None if is_past(self.exit_by) => self.end_after_result(session),
+            None => {}
         }
+    }
+
+    /// Returns the event outside, or the limit, that ends the program.
+    fn stop(&self) -> Option<EndedBy> {
+        if let Some(interruption) = self.config.stops.pending() {
+            return Some(EndedBy::Interruption(interruption));
+        }
+        let is_over = self.remaining_of_trial() == Some(Duration::ZERO);
+        let allowed = self.config.limits.get(Limit::TrialTime).unwrap_or_default();
+        is_over.then(|| EndedBy::Failure(timed_out(allowed)))
+    }
+
+    fn end_after_result(&mut self, session: &mut TrialSession) {
+        let left = self.exit_by.map(|at| at.saturating_duration_since(Instant::now()));
+        let waited = self.config.grace.saturating_sub(left.unwrap_or_default()).as_secs_f64();
+        let text =
+            format!("the program had not exited {waited:.1} s after its result and was ended");
+        note(session, &text);
+        self.end_for(EndedBy::NoExit);
     }
 
     /// Notes the first reason for ending the program, and tells the program with SIGTERM.
@@ -130,7 +155,8 @@ impl Call<'_> {
         if self.ending.ended_by.is_none() {
             self.ending.ended_by = Some(reason);
             self.running.terminate();
-            self.kill_at = Some(Instant::now() + self.config.grace);
+            let left = self.config.stops.until_last_moment().unwrap_or(Duration::MAX);
+            self.kill_at = Some(Instant::now() + self.config.grace.min(left));
         }
     }
 
@@ -140,6 +166,7 @@ impl Call<'_> {
             CallAborted::Fail(failure) => EndedBy::Failure(failure),
             CallAborted::Halt => EndedBy::Halt,
         });
+        self.is_aborted = true;
         self.running.close_requests();
         self.kill();
     }
@@ -175,10 +202,11 @@ impl Call<'_> {
 
     fn handle_news(&mut self, news: &FromSupervisor, session: &mut TrialSession) {
         match news {
-            FromSupervisor::NotStarted { error } => {
+            FromSupervisor::NotStarted { error, .. } => {
                 self.ending.not_started = Some(error.clone());
                 self.is_gone = true;
             }
+            FromSupervisor::Started { .. } => {}
             FromSupervisor::Memory { bytes } => self.used_memory(*bytes),
             FromSupervisor::Exited(exit) => self.ending.exit = Some(*exit),
             FromSupervisor::Gone { cpu_millis, left_behind, immortal } => {
@@ -302,9 +330,7 @@ impl Call<'_> {
     /// Takes the program's result. From now on it has the grace to exit.
     fn take_result(&mut self, result: ProgramResult) -> Answer {
         self.ending.result = Some(result);
-        if self.kill_at.is_none() {
-            self.kill_at = Some(Instant::now() + self.config.grace);
-        }
+        self.exit_by = Some(Instant::now() + self.config.grace);
         Answer::Done
     }
 
@@ -319,10 +345,10 @@ impl Call<'_> {
     }
 
     fn until_next_deadline(&self) -> Duration {
-        let kill = self.kill_at.map(|at| at.saturating_duration_since(Instant::now()));
-        let next = match self.ending.ended_by {
-            Some(_) => kill,
-            None => [kill, self.remaining()].into_iter().flatten().min(),
+        let until = |at: Option<Instant>| Some(at?.saturating_duration_since(Instant::now()));
+        let next = match (&self.ending.ended_by, self.ending.exit) {
+            (None, None) => [until(self.exit_by), self.remaining()].into_iter().flatten().min(),
+            _ => until(self.kill_at),
         };
         next.unwrap_or(TICK)
     }

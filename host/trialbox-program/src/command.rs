@@ -209,7 +209,7 @@ pub(crate) fn plain(value: &Json) -> String {
 }
 
 /// Finds a program as execvp(3) does: a name without a slash in the folders of `path`.
-fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+pub(crate) fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
     let is_program = |file: &Path| file.is_file() && access(file, Access::EXEC_OK).is_ok();
     if program.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(program)).filter(|file| is_program(file));

@@ -56,6 +56,9 @@ pub trait Stops: Debug + Send + Sync {
     /// Returns the interruption that has occurred.
     fn pending(&self) -> Option<Interruption>;
 
-    /// Returns the time until the job ends, if that is known.
+    /// Returns the time until trials are stopped because the job ends, if that is known.
     fn remaining(&self) -> Option<Duration>;
+
+    /// Returns the time until a program must be gone so that its trial can be recorded before the job ends.
+    fn until_last_moment(&self) -> Option<Duration>;
 }

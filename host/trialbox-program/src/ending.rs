@@ -22,7 +22,7 @@ pub(crate) enum EndedBy {
     Halt,
     /// The scheduler, the user or the end of the job.
     Interruption(Interruption),
-    /// The program did not exit after its result.
+    /// The program did not exit soon enough after its result.
     NoExit,
 }
 
@@ -55,8 +55,13 @@ impl Ending {
             (Some(EndedBy::Halt), _) => return Evaluation::Halted,
             // A program that finished in the time between the signal and its kill is not asked to run again.
             (Some(EndedBy::Interruption(interruption)), result) => {
+                let is_killed = self.exit == Some(Exit::Signal(SIGKILL));
                 return match result {
                     Some(result) if is_fine => evaluation_of(result),
+                    Some(ProgramResult::Failed { .. }) | None => {
+                        Evaluation::Interrupted(interruption)
+                    }
+                    Some(result) if is_killed && !self.is_out_of_memory => evaluation_of(result),
                     _ => Evaluation::Interrupted(interruption),
                 };
             }
@@ -265,6 +270,8 @@ mod tests {
         check(interrupted(Exit::Status(0)), "Interrupted(Deadline)");
         let done = with_result(interrupted(Exit::Status(0)), ProgramResult::Complete(vec![1.0]));
         check(done, "Complete([1.0])");
+        let killed = with_result(interrupted(Exit::Signal(9)), ProgramResult::Complete(vec![1.0]));
+        check(killed, "Complete([1.0])");
         let crashed = with_result(interrupted(Exit::Status(1)), ProgramResult::Complete(vec![1.0]));
         check(crashed, "Interrupted(Deadline)");
     }

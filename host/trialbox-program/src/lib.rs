@@ -2,7 +2,7 @@
 //!
 //! The host process talks with the program over two pipes, one JSON object a line
 //! ([`protocol`](trialbox_core::session::protocol)). Between the two
-//! stands a *supervisor*, which is this binary under another name: it starts the program in a process group of its own,
+//! stands a *supervisor*, which is this binary under another name: it starts the program in a session of its own,
 //! adopts what the program leaves behind, and ends all of it when the trial is over or the host process dies.
 #![forbid(unsafe_code)]
 
@@ -22,6 +22,7 @@ mod python;
 mod running;
 mod script;
 mod shares;
+mod starter;
 mod supervisor;
 mod value_source;
 
@@ -36,5 +37,6 @@ pub use script::{StudyOfScript, study_of_script};
 pub use shares::{
     DEVICE_VARIABLES, Division, Share, ShareError, device_ids, divide_cpus, divide_devices,
 };
+pub use starter::{STARTER_ARGUMENT, run_starter};
 pub use supervisor::{SUPERVISOR_ARGUMENT, run_supervisor};
 pub use value_source::{ValueSource, ValueSourceError};

@@ -4,12 +4,14 @@ use crate::command::{param_variable, variables_of};
 use crate::config::ProgramConfig;
 use crate::confinement::{Confined, Confinement};
 use crate::lines::{LineTooLong, Lines};
+use crate::process_tree::pid;
 use crate::supervisor::{
     DESCRIPTORS, FromSupervisor, KILL, Orders, SUPERVISOR_ARGUMENT, TERMINATE,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::{self, IoSlice, PipeReader, PipeWriter, Read, Write as _, pipe};
 use std::mem::MaybeUninit;
@@ -38,6 +40,8 @@ const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Running {
     supervisor: Child,
+    /// The program's process group, from its start until the supervisor says that nothing of it runs.
+    group: Option<Pid>,
     control: UnixStream,
     news: Lines,
     requests: Source,
@@ -115,6 +119,7 @@ impl Running {
         };
         let running = Running {
             supervisor,
+            group: None,
             control,
             news: Lines::new(MAX_NEWS_BYTES),
             requests: Source::Open(requests),
@@ -180,7 +185,26 @@ impl Running {
         while let Ok(Some(line)) = self.news.next() {
             arrived.news.extend(serde_json::from_str::<FromSupervisor>(&line).ok());
         }
+        for news in &arrived.news {
+            match news {
+                FromSupervisor::Started { leader } => self.group = pid(*leader),
+                FromSupervisor::Gone { .. } | FromSupervisor::NotStarted { .. } => {
+                    self.group = None
+                }
+                _ => {}
+            }
+        }
+        if arrived.is_closed {
+            self.kill_group();
+        }
         Ok(arrived)
+    }
+
+    /// Kills the program's process group, if its supervisor died before it could.
+    fn kill_group(&mut self) {
+        if let Some(group) = self.group.take() {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
     }
 
     /// Returns the next line that the program sent by the protocol.
@@ -261,6 +285,7 @@ impl Running {
             if Instant::now() >= until {
                 let _ = self.supervisor.kill();
                 let _ = self.supervisor.wait();
+                self.kill_group();
                 return;
             }
             // The socket closes when the supervisor exits; what it says on the way is of no interest any more.

@@ -40,7 +40,9 @@ pub fn study_of_script(config: &ProgramConfig) -> Option<StudyOfScript> {
     let mut is_gone = false;
     while !is_gone && Instant::now() < until && config.stops.pending().is_none() {
         let arrived = running.receive(TICK).ok()?;
-        let is_end = |news: &FromSupervisor| !matches!(news, FromSupervisor::Memory { .. });
+        let is_end = |news: &FromSupervisor| {
+            matches!(news, FromSupervisor::NotStarted { .. } | FromSupervisor::Gone { .. })
+        };
         is_gone = arrived.is_closed || arrived.news.iter().any(is_end);
         // A script that fails sends its failure, and waits for the answer.
         if let Some(line) = running.next_request().ok()? {

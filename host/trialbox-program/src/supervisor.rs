@@ -7,6 +7,7 @@
 use crate::confinement::{Confinement, LAUNCHER_ARGUMENT};
 use crate::pipes::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
+use crate::starter::STARTER_ARGUMENT;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
@@ -17,12 +18,12 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::io::{self, IoSliceMut, Read as _, Write as _};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -37,6 +38,12 @@ pub(crate) const DESCRIPTORS: u8 = b'D';
 pub(crate) const TERMINATE: u8 = b'T';
 /// The byte that asks for SIGKILL to everything that the program started.
 pub(crate) const KILL: u8 = b'K';
+
+/// This binary, as its children see it: not by its path, where an update may have put another version.
+const OWN_FILE: &str = "/proc/self/exe";
+
+/// The supervisor's name in lists of processes: it outlives `killall -9 trialbox`, and then ends the program.
+const NAME: &CStr = c"tbx-supervisor";
 
 /// The time until the memory is first looked at: most of a short program's is in use then.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
@@ -53,6 +60,13 @@ pub(crate) enum FromSupervisor {
     NotStarted {
         /// The system's error.
         error: String,
+        /// The number of that error, if it has one.
+        errno: Option<i32>,
+    },
+    /// The process that becomes the program has started.
+    Started {
+        /// Its process id, which is that of the program's process group too.
+        leader: u32,
     },
     /// The resident memory of the program and of what it started has grown to a new peak.
     Memory {
@@ -97,7 +111,8 @@ pub fn run_supervisor() -> ExitCode {
     match supervise(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tell(&FromSupervisor::NotStarted { error: error.to_string() });
+            let errno = error.raw_os_error();
+            tell(&FromSupervisor::NotStarted { error: error.to_string(), errno });
             ExitCode::FAILURE
         }
     }
@@ -110,6 +125,7 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
         return Err(io::Error::other("expected two descriptors from the host process"));
     };
     let orders = receive_orders()?;
+    let _ = rustix::thread::set_name(NAME);
     set_child_subreaper(Some(rustix::process::getpid()))?;
     let children = Children::watch()?;
     // Handlers, because an ignored signal would stay ignored in the program. The host process decides what signals of
@@ -120,24 +136,49 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     if !orders.cpus.is_empty() {
         run_on(&orders.cpus)?;
     }
-    let is_confined = orders.confinement.is_some();
-    let mut command = command(words, is_confined)?;
-    command.process_group(0);
-    for (pipe, variables) in [(requests, REQUESTS), (answers, ANSWERS)] {
+    let mut variables = Vec::new();
+    for (pipe, names) in [(requests, REQUESTS), (answers, ANSWERS)] {
         fcntl_setfd(pipe, FdFlags::empty())?;
-        command.envs(variables_of(pipe, variables, is_confined)?);
+        variables.extend(variables_of(pipe, names, orders.confinement.is_some())?);
     }
-    let mut child = command.spawn()?;
-    if let (Some(mut stdin), Some(confinement)) = (child.stdin.take(), &orders.confinement) {
-        // A launcher that has ended already says why itself.
-        let _ = stdin.write_all(&serde_json::to_vec(confinement)?);
-    }
-    let leader = child.id();
-    Supervision { leader, exit: None, peak: 0, next_look: Instant::now() + FIRST_LOOK, children }
-        .run();
+    let leader = start(words, variables, orders.confinement.as_ref())?;
+    let next_look = Instant::now() + FIRST_LOOK;
+    Supervision { leader, exit: None, is_ending: false, peak: 0, next_look, children }.run();
     // Until here clients open the pipes below this process, as their variables say.
     drop(descriptors);
     Ok(())
+}
+
+/// Starts the program through [`crate::starter`], and a confined one through the launcher too. Returns its process id.
+fn start(
+    words: &[OsString],
+    variables: Vec<(&'static str, String)>,
+    confinement: Option<&Confinement>,
+) -> io::Result<u32> {
+    let (mut report, theirs) = UnixStream::pair()?;
+    let mut command = Command::new(OWN_FILE);
+    command.arg(STARTER_ARGUMENT).arg(std::process::id().to_string());
+    if confinement.is_some() {
+        command.args([OWN_FILE, LAUNCHER_ARGUMENT]);
+    }
+    let mut child =
+        command.args(words).envs(variables).stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
+    // Before the program runs, which might kill this process first.
+    tell(&FromSupervisor::Started { leader: child.id() });
+    // With the command, this process's end of the report closes.
+    drop(command);
+    if let Some(confinement) = confinement {
+        // A launcher that has ended already says why itself.
+        let _ = report.write_all(&serde_json::to_vec(confinement)?);
+    }
+    report.shutdown(Shutdown::Write)?;
+    let mut error = String::new();
+    report.read_to_string(&mut error)?;
+    if error.is_empty() {
+        return Ok(child.id());
+    }
+    child.wait()?;
+    Err(io::Error::from_raw_os_error(error.parse().unwrap_or_default()))
 }
 
 /// Returns the variables that name a pipe. A confined program cannot look below this process, only at its own
@@ -156,21 +197,6 @@ fn variables_of(
     ])
 }
 
-/// Returns the command of the program, or of the launcher that confines itself and becomes the program.
-fn command(words: &[OsString], is_confined: bool) -> io::Result<Command> {
-    let [program, arguments @ ..] = words else {
-        return Err(io::Error::other("expected a command, found nothing"));
-    };
-    if is_confined {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg(LAUNCHER_ARGUMENT).args(words).stdin(Stdio::piped());
-        return Ok(command);
-    }
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    Ok(command)
-}
-
 /// Leaves this process, and those that it starts, these CPUs.
 fn run_on(cpus: &[usize]) -> io::Result<()> {
     let mut set = CpuSet::new();
@@ -184,6 +210,8 @@ fn run_on(cpus: &[usize]) -> io::Result<()> {
 struct Supervision {
     leader: u32,
     exit: Option<Exit>,
+    /// True once the host process has asked for the program's end with SIGTERM.
+    is_ending: bool,
     peak: u64,
     next_look: Instant,
     children: Children,
@@ -192,7 +220,7 @@ struct Supervision {
 impl Supervision {
     /// Waits until the program exits or the host process wants its end, and then for the end of all processes.
     fn run(mut self) {
-        while self.exit.is_none() {
+        while self.goes_on() {
             let wait = self.next_look.saturating_duration_since(Instant::now());
             match self.children.wait(wait, true) {
                 Woken::Host => match command_of_host() {
@@ -209,7 +237,14 @@ impl Supervision {
         tell(&FromSupervisor::Gone { cpu_millis: cpu_millis_of_children(), left_behind, immortal });
     }
 
-    fn terminate(&self) {
+    /// Returns whether to wait on. A shell dies of SIGTERM immediately, while the program that it started may use the
+    /// time until SIGKILL to save its work.
+    fn goes_on(&self) -> bool {
+        self.exit.is_none() || (self.is_ending && !descendants(std::process::id()).is_empty())
+    }
+
+    fn terminate(&mut self) {
+        self.is_ending = true;
         if let Some(group) = pid(self.leader) {
             let _ = kill_process_group(group, Signal::TERM);
         }

@@ -22,7 +22,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The guest process and the supervisor are this program under other names: they share nothing but the file.
+    // The guest process, the supervisor and its starter are this program under other names: they share nothing but the
+    // file.
     match std::env::args_os().nth(1) {
         Some(name) if name == "__guest" => return trialbox_runtime::run_guest(),
         Some(name) if name == trialbox_program::SUPERVISOR_ARGUMENT => {
@@ -30,6 +31,9 @@ fn main() -> ExitCode {
         }
         Some(name) if name == trialbox_program::LAUNCHER_ARGUMENT => {
             return trialbox_program::run_launcher();
+        }
+        Some(name) if name == trialbox_program::STARTER_ARGUMENT => {
+            return trialbox_program::run_starter();
         }
         _ => {}
     }

@@ -66,6 +66,8 @@ pub struct Cancellation {
     pub interrupts: Option<Arc<Interrupts>>,
     /// The end of the job.
     pub job_end: Option<Arc<SharedDeadline>>,
+    /// The time by which an objective that was told to end must be gone.
+    pub last_moment: Option<Arc<SharedDeadline>>,
 }
 
 impl Cancellation {

@@ -450,6 +450,10 @@ impl Stops for StopsOfJob {
     fn remaining(&self) -> Option<Duration> {
         self.0.job_end.as_deref().and_then(SharedDeadline::remaining)
     }
+
+    fn until_last_moment(&self) -> Option<Duration> {
+        self.0.last_moment.as_deref().and_then(SharedDeadline::remaining)
+    }
 }
 
 impl ComponentPlan {

@@ -35,6 +35,12 @@ const UNLIMITED_PAUSE: Duration = Duration::from_secs(3600);
 /// The time before the end at which a process stops waiting for the database, and writes its results to a file.
 const LAST_CALL: Duration = Duration::from_secs(8);
 
+/// The time before the end at which a program that was told to end is killed, so that its trial can be recorded.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+
+/// The part of a short reserve that stays for that, as a divisor.
+const LAST_PART: u32 = 3;
+
 /// The number of restarts of a job that makes progress each time: practically unlimited, but finite.
 const MAX_RESTARTS: u32 = 1000;
 
@@ -56,13 +62,16 @@ impl JobEndPlan {
     pub(crate) fn watch(self) -> JobEnd {
         let end = JobEnd {
             deadline: Arc::default(),
+            last_moment: Arc::default(),
             last_call: Arc::default(),
             min_time: self.min_time,
+            reserve: self.reserve,
             requeue: self.requeue,
             was_requeued: AtomicBool::new(false),
         };
         let mut watch = Watch {
             deadline: Arc::clone(&end.deadline),
+            last_moment: Arc::clone(&end.last_moment),
             last_call: Arc::clone(&end.last_call),
             reserve: self.reserve,
             has_warned: false,
@@ -89,8 +98,11 @@ impl JobEndPlan {
 pub(crate) struct JobEnd {
     /// The time at which trials are interrupted.
     pub(crate) deadline: Arc<SharedDeadline>,
+    /// The time by which a program that was told to end must be gone.
+    pub(crate) last_moment: Arc<SharedDeadline>,
     /// The time at which waits for the database end.
     pub(crate) last_call: Arc<SharedDeadline>,
+    reserve: Option<Duration>,
     min_time: Option<Duration>,
     /// True if the job is to be requeued when there is more to do.
     requeue: bool,
@@ -98,6 +110,12 @@ pub(crate) struct JobEnd {
 }
 
 impl JobEnd {
+    /// Returns the time between the end of trials and that of the job, if the latter is known.
+    pub(crate) fn reserve(&self) -> Option<Duration> {
+        let left = self.deadline.remaining()?;
+        Some(self.reserve.unwrap_or_else(|| RESERVE.min(left / LARGEST_PART)))
+    }
+
     /// Returns the time that is left, if it is too short for another trial. `longest` is the duration of this process's
     /// longest trial.
     pub(crate) fn too_little_left(&self, longest: Duration) -> Option<Duration> {
@@ -140,6 +158,7 @@ impl JobEnd {
 /// The thread that keeps the deadlines up to date.
 struct Watch {
     deadline: Arc<SharedDeadline>,
+    last_moment: Arc<SharedDeadline>,
     last_call: Arc<SharedDeadline>,
     reserve: Option<Duration>,
     has_warned: bool,
@@ -152,6 +171,7 @@ impl Watch {
             Left::Unknown => {}
             Left::Unlimited => {
                 self.deadline.set(None);
+                self.last_moment.set(None);
                 self.last_call.set(None);
             }
             Left::Time(left) => {
@@ -159,6 +179,8 @@ impl Watch {
                 let reserve = *self.reserve.get_or_insert_with(|| RESERVE.min(left / LARGEST_PART));
                 let after = |time: Duration| Instant::now().checked_add(time);
                 self.deadline.set(after(left.saturating_sub(reserve)));
+                let last_moment = LAST_MOMENT.min(reserve / LAST_PART);
+                self.last_moment.set(after(left.saturating_sub(last_moment)));
                 self.last_call.set(after(left.saturating_sub(LAST_CALL)));
             }
         }
@@ -278,7 +300,8 @@ mod tests {
     fn a_short_job_keeps_three_quarters_of_its_time_for_trials() {
         let set = |reserve, left| {
             let (deadline, last_call) = (Arc::default(), Arc::default());
-            let mut watch = Watch { deadline, last_call, reserve, has_warned: false };
+            let last_moment = Arc::default();
+            let mut watch = Watch { deadline, last_moment, last_call, reserve, has_warned: false };
             watch.set(Left::Time(left));
             let remaining = watch.deadline.remaining().expect("a deadline");
             // Some of the time is over when it is read.
@@ -297,7 +320,9 @@ mod tests {
             deadline.set(left.map(|left| Instant::now() + left));
             JobEnd {
                 deadline,
+                last_moment: Arc::default(),
                 last_call: Arc::default(),
+                reserve: None,
                 min_time,
                 requeue: false,
                 was_requeued: AtomicBool::new(false),

@@ -30,7 +30,7 @@ use crate::study::resolve::{ResolvedStudy, StudyRequest};
 use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use crate::view::progress::Progress;
-use crate::view::trial::count;
+use crate::view::trial::{count, show_duration};
 use crate::worker::counters::Counters;
 use crate::worker::held::Held;
 use crate::worker::job::Job;
@@ -197,7 +197,12 @@ impl RunArgs {
         let output = in_task.as_ref().unwrap_or(output);
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let job_end = self.job_end.plan().watch();
-        let stops = Cancellation { interrupts, job_end: Some(Arc::clone(&job_end.deadline)) };
+        let stops = Cancellation {
+            interrupts,
+            job_end: Some(Arc::clone(&job_end.deadline)),
+            last_moment: Some(Arc::clone(&job_end.last_moment)),
+        };
+        self.warn_of_grace(&job_end, output);
         if let Some(note) = explain_lost_signals() {
             output.note(&note);
         }
@@ -299,6 +304,19 @@ impl RunArgs {
             let (url, study) = (shell_quote(&self.storage.url()), shell_quote(study));
             let command = format!("trialbox study report --storage {url} --study-name {study}");
             output.note(&format!("for a page with figures: {command}"));
+        }
+    }
+
+    /// Warns of a time for a program's end that the end of the job would cut short.
+    fn warn_of_grace(&self, job_end: &JobEnd, output: &Output) {
+        let (grace, reserve) = (self.program.grace(), job_end.reserve());
+        if !self.program.command.is_empty() && reserve.is_some_and(|reserve| grace >= reserve) {
+            let (grace, reserve) =
+                (show_duration(grace), show_duration(reserve.unwrap_or_default()));
+            output.note(&format!(
+                "--kill-after {grace} is not less than --reserve {reserve}, the time that is left when the job ends a \
+                 trial: the program is killed earlier. Raise --reserve"
+            ));
         }
     }
 

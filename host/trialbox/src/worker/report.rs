@@ -162,7 +162,11 @@ impl Job<'_> {
             text.push_str(&format!("\n  {}: {message}", failure.code));
             text.push_str(&show_backtrace(failure));
             let grants = self.plan.objective.grants();
-            if let Some(help) = failure_help(failure).or_else(|| file_help(failure, grants)) {
+            let mut help = failure_help(failure);
+            if help.is_none() && self.plan.objective.is_sandboxed() {
+                help = file_help(failure, grants);
+            }
+            if let Some(help) = help {
                 text.push_str(&format!("\n  help: {help}"));
             }
             text.push_str(&self.show_retry(trial));
