@@ -178,7 +178,7 @@ fn a_study_without_a_feasible_trial_names_the_one_that_comes_closest() {
     scene.trialbox(&["study", "best"]).assert_error(
         2,
         &[
-            "of its 2 COMPLETE trials, none satisfies",
+            "none of its 2 COMPLETE trials satisfies",
             "trial 1 comes closest, with 2",
             "violates cost = 2, size = 0.5",
         ],
@@ -278,7 +278,7 @@ fn what_does_not_reach_the_reference_point_covers_nothing() {
     let line = scene.json(&["study", "best", "--reference-point", "2,2"]).pop().unwrap();
     assert_eq!((&line["hypervolume"], &line["n_beyond"]), (&json!(1.0), &json!(2)));
     for (reference, problem) in [
-        ("2", "--reference-point has 1 values, and study `s` has 2 objectives"),
+        ("2", "--reference-point has 1 value, and study `s` has 2 objectives"),
         ("2,x", "expected a number, found `x`"),
         ("2,nan", "expected a number, found `nan`"),
         ("loss=2,1", "study `s` has no objective `loss`"),

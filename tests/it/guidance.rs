@@ -1,7 +1,7 @@
 //! Words for a user who has lost the way: which study this is, how to continue, and what would help.
 
 use crate::faults::{await_state, end, signal, start};
-use crate::scene::{Scene, guest};
+use crate::scene::{Ran, Scene, guest};
 use crate::scripted::{Call, Choice, Ending, component, endless, float};
 use serde_json::json;
 
@@ -148,6 +148,21 @@ fn a_program_is_told_how_programs_take_part() {
             ],
         );
     }
+    let submit = ["submit", "train.py", "--trials", "9", "--parallel", "3"];
+    scene.trialbox(&submit).assert_error(4, &["trialbox submit … -- python train.py"]);
+}
+
+#[test]
+fn several_directions_after_one_flag_are_taken_by_every_command_that_has_it() {
+    let scene = Scene::new("guidance-directions");
+    let program = ["--", "echo", "1 2"];
+    let flags = ["--direction", "minimize", "maximize", "--value", "last-line"];
+    for command in [&["run", "--study-name", "s"][..], &["eval"]] {
+        let ran = scene.trialbox(&[command, &flags, &program].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    let directions = &scene.json(&["study", "show"])[0]["directions"];
+    assert_eq!(directions, &json!(["minimize", "maximize"]));
 }
 
 #[test]
@@ -168,7 +183,7 @@ fn a_folder_that_cannot_keep_compiled_code_is_named_with_its_flag() {
     let ran = scene.trialbox(&["eval", &guest("quadratic"), "--cache-dir", "file/cache"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     let folder = format!("`{}`", scene.path("file/cache").display());
-    for piece in [folder.as_str(), "every trial compiles anew", "--cache-dir"] {
+    for piece in [folder.as_str(), "warning: ", "every trial compiles anew", "--cache-dir"] {
         assert!(ran.stderr.contains(piece), "`{piece}` is missing in {ran:?}");
     }
 }
@@ -193,6 +208,10 @@ fn failed_trials_are_retried_and_waiting_ones_cancelled() {
     assert_eq!((&one[0]["number"], &one[0]["retry"]), (&json!(0), &json!(3)));
     let by_code = |code: &str| scene.json(&["trial", "retry", "--state", "fail", "--code", code]);
     assert_eq!(by_code("E-TIME").len(), 0);
+    let none = scene.trialbox(&["trial", "retry", "--code", "PANIC"]);
+    let there = "no failed trial has the code PANIC; there are E-VALUE (2)";
+    none.assert_error(0, &[there]);
+    scene.trialbox(&["trial", "retry"]).assert_error(2, &["--all", "--code CODE"]);
     // The first has its retry already.
     let rest = by_code("e-value");
     assert_eq!((rest.len(), &rest[0]["number"], &rest[0]["retry"]), (1, &json!(1), &json!(4)));
@@ -211,4 +230,88 @@ fn failed_trials_are_retried_and_waiting_ones_cancelled() {
     assert_eq!(scene.json(&["trial", "retry", "--all"]).len(), 0, "the user did not want it");
     assert_eq!(scene.json(&["trial", "retry", "4"])[0]["retry"], 5);
     assert_eq!(scene.trialbox(&["doctor"]).code, Some(0));
+}
+
+#[test]
+fn a_new_study_has_a_name_of_one_line_in_every_command_that_makes_one() {
+    let (scene, quadratic) = (Scene::new("guidance-new-names"), guest("quadratic"));
+    scene.json(&["run", &quadratic, "--study-name", "s"]);
+    let export = scene.trialbox(&["study", "export", "--format", "json"]).stdout;
+    std::fs::write(scene.path("s.json"), export).unwrap();
+    let submit =
+        ["submit", &quadratic, "--trials", "2", "--parallel", "1", "--time", "9", "--dry-run"];
+    let create = ["study", "create"];
+    let (copy, rename) = (["study", "copy", "s"], ["study", "rename", "s"]);
+    let import = ["study", "import", "s.json"];
+    for (name, piece) in [("", "is a variable of the shell not set?"), ("a\nb", "of one line")] {
+        for (command, flag) in [
+            (&["run", &quadratic][..], Some("--study-name")),
+            (&submit, Some("--study-name")),
+            (&create, Some("--study-name")),
+            (&import, Some("--study-name")),
+            (&copy, Some("--to-study-name")),
+            (&rename, None),
+        ] {
+            let given = [command, flag.as_slice(), &[name]].concat();
+            scene.trialbox(&given).assert_error(2, &[piece]);
+        }
+    }
+    assert_eq!(scene.json(&["study", "list"]).len(), 1);
+    let mut unset = scene.command(&["run", &quadratic]);
+    let ran = Ran::from(unset.env("TRIALBOX_STUDY_NAME", "").output().unwrap());
+    ran.assert_error(2, &["is a variable of the shell not set?", "unset it"]);
+}
+
+#[test]
+fn a_database_in_a_folder_named_by_a_tilde_is_refused_with_the_path_to_write() {
+    let scene = Scene::new("guidance-tilde");
+    for (arguments, path) in [
+        (&["study", "list", "--storage=~/y.db"][..], "\"$HOME/y.db\""),
+        (&["study", "list", "--storage=sqlite:///~/y.db"], "\"sqlite:///$HOME/y.db\""),
+        (&["eval", "a.wasm", "--dir=~/data::/data"], "\"$HOME/data::/data\""),
+    ] {
+        scene.trialbox(arguments).assert_error(2, &["the shell did not expand `~`", path]);
+    }
+}
+
+#[test]
+fn the_direction_of_a_study_changes_while_no_trial_has_a_value_and_not_later() {
+    let scene = Scene::new("guidance-direction");
+    let run = |flags: &[&str], script: &str| {
+        let run = ["run", "--study-name", "s", "--space", "x=float(0, 1)"];
+        scene.trialbox(&[&run[..], flags, &["--", "sh", "-c", script]].concat())
+    };
+    assert_eq!(run(&[], "exit 1").code, Some(1));
+    let changed = run(&["--direction", "maximize"], "echo 1");
+    changed.assert_error(0, &["was minimize, and is maximize from now on"]);
+    assert_eq!(scene.json(&["study", "show"])[0]["directions"], json!(["maximize"]));
+    let refused = [
+        "study `s` has 1 objective (maximize) and trials with values, found --direction minimize",
+        "trialbox study delete s --storage trialbox.db",
+    ];
+    run(&["--direction", "minimize"], "echo 1").assert_error(2, &refused);
+}
+
+#[test]
+fn a_space_and_fixed_values_that_the_study_cannot_take_are_refused_before_the_first_trial() {
+    let scene = Scene::new("guidance-space");
+    let run = |flags: &[&str]| {
+        let run = ["run", "--study-name", "s"];
+        scene.trialbox(&[&run[..], flags, &["--", "echo", "1"]].concat())
+    };
+    let old = ["--space", "opt=choice(adam, sgd)", "--space", "x=float(0, 1)"];
+    assert_eq!(run(&old).code, Some(0));
+    for (changed, pieces) in [
+        ("opt=choice(adam, lion)", &["adam", "sgd", "lion", "--study-name NAME"][..]),
+        ("opt=int(1, 2)", &["study `s` has parameter `opt` as", "--space has it as int 1 to 2"]),
+        ("x=log(0.1, 1)", &["study `s` has parameter `x` as float 0.0 to 1.0"]),
+    ] {
+        run(&["--space", changed]).assert_error(2, pieces);
+    }
+    run(&[&old[..], &["--fix", "Opt=sgd"]].concat())
+        .assert_error(2, &["has suggested `Opt`", "did you mean `opt`?"]);
+    run(&[&old[..], &["--fix", "depth=2"]].concat())
+        .assert_error(2, &["no trial of the study has suggested `depth`"]);
+    run(&[&old[..], &["--fix", "x=2"]].concat()).assert_error(2, &["outside of float 0.0 to 1.0"]);
+    assert_eq!(scene.json(&["study", "trials"]).len(), 1);
 }

@@ -60,6 +60,7 @@ mod program_endings;
 mod program_languages;
 mod program_node;
 mod program_space;
+mod program_study;
 mod pruner;
 mod pruner_tables;
 mod pruning;

@@ -500,6 +500,7 @@ fn a_program_needs_its_dashes_and_no_flag_of_the_sandbox() {
     );
     wrong(&["run", "a.wasm", "--", "true"], &["expected a component or a program, found both"]);
     wrong(&["run"], &["expected an objective, found none", "a program after `--`"]);
+    wrong(&["run", "--space", "x=int(1, 2)"], &["expected a program for --space, found none"]);
     wrong(
         &["run", "--dir", ".::/d", "--", "true"],
         &["expected a component for --dir, found a program"],

@@ -42,7 +42,7 @@ fn a_study_ends_with_a_value_that_is_good_enough() {
     assert_eq!(events(&scene.json(&run)), ["value_reached"]);
     let asked = scene.trialbox(&["trial", "ask"]);
     assert_eq!((asked.code, asked.stdout.as_str()), (Some(0), ""), "{asked:?}");
-    assert!(asked.stderr.contains("and 1000 was wanted"), "{asked:?}");
+    assert!(asked.stderr.contains("and the study was to stop at 1000"), "{asked:?}");
     assert_eq!(n_trials(&scene), 2);
     let lifted = [&run[..], &["--stop-when-value", "none", "--override"]].concat();
     assert_eq!(events(&scene.json(&lifted)), ["trial"]);
@@ -77,8 +77,8 @@ fn a_budget_is_remembered_whenever_it_is_said() {
     assert_eq!(events(&lines), ["trial", "trial", "budget_reached"]);
     assert_eq!(events(&scene.json(&run)), ["budget_reached"]);
     scene
-        .trialbox(&[&run[..], &["--max-trials", "4"]].concat())
-        .assert_error(2, &["has --max-trials = 3, found 4 on the command line", "--override"]);
+        .trialbox(&[&run[..], &["--max-trials", "2"]].concat())
+        .assert_error(2, &["has --max-trials = 3, found 2 on the command line", "--override"]);
     scene.json(&["study", "set-attr", "trialbox:max_trials=many"]);
     scene.trialbox(&run).assert_error(
         2,
@@ -91,6 +91,25 @@ fn a_budget_is_remembered_whenever_it_is_said() {
 }
 
 #[test]
+fn a_larger_budget_or_none_replaces_the_budget_in_every_command_that_takes_one() {
+    let scene = Scene::new("stopping-raised");
+    let quadratic = guest("quadratic");
+    scene.json(&["run", &quadratic, "--max-trials", "1"]);
+    for (number, command) in
+        [("2", &["run", &quadratic][..]), ("3", &["trial", "ask"]), ("none", &["run", &quadratic])]
+    {
+        scene.json(&[command, &["--max-trials", number]].concat());
+        let kept = &scene.json(&["study", "show"])[0]["user_attrs"]["trialbox:max_trials"];
+        let kept = if kept.is_null() { "none".to_owned() } else { kept.to_string() };
+        assert_eq!(kept, number, "{command:?}");
+        scene
+            .trialbox(&[command, &["--max-trials", "1"]].concat())
+            .assert_error(2, &["--override"]);
+    }
+    assert_eq!(n_trials(&scene), 4);
+}
+
+#[test]
 fn rules_about_the_best_value_are_refused_for_several_objectives_before_a_study_is_made() {
     let scene = Scene::new("stopping-front");
     let pieces = ["needs a study with one objective, and this one has 2", "trialbox study stop"];
@@ -100,7 +119,8 @@ fn rules_about_the_best_value_are_refused_for_several_objectives_before_a_study_
         scene.trialbox(&[&create[..], &rule].concat()).assert_error(2, &pieces);
         scene.trialbox(&[&run[..], &rule].concat()).assert_error(2, &pieces);
     }
-    scene.json(&[&create[..], &["--max-trials", "0"]].concat());
+    scene.json(&[&create[..], &["--max-trials", "1"]].concat());
+    scene.json(&["trial", "ask", "--study-name", "s"]);
     assert_eq!(scene.json(&["study", "list"]).len(), 1);
     let rule = [&run[..], &["--study-name", "s", "--patience", "3"]].concat();
     scene.trialbox(&rule).assert_error(2, &pieces);
@@ -119,7 +139,8 @@ fn values_of_the_flags_that_make_no_sense_say_what_would() {
         ("--until", "2026-11-25", "18:00 or +2h, found `2026-11-25`"),
         ("--stop-when-value", "nan", "expected a finite number such as 0.01, or none, found `nan`"),
         ("--patience", "0", "expected a number of trials of at least 1, or none, found `0`"),
-        ("--max-trials", "-1", "expected a number of trials such as 500, or none, found `-1`"),
+        ("--max-trials", "-1", "expected a number of trials of at least 1, or none, found `-1`"),
+        ("--max-trials", "0", "expected a number of trials of at least 1, or none, found `0`"),
     ] {
         let given = format!("{flag}={value}");
         scene.trialbox(&[&run[..], &[&given]].concat()).assert_error(2, &[flag, piece]);

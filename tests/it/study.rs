@@ -40,7 +40,7 @@ fn a_study_that_is_not_there_lists_those_that_are() {
     scene
         .trialbox(&["study", "show", "--study-name", "c"])
         .assert_error(2, &["there is no study `c`", "a, b"]);
-    scene.trialbox(&["study", "show"]).assert_error(2, &["holds 2 studies", "a, b"]);
+    scene.trialbox(&["study", "show"]).assert_error(2, &["expected one study, found 2 in", "a, b"]);
 }
 
 #[test]

@@ -29,7 +29,10 @@ fn check(what: &[&str], ran: &Ran) {
 
 fn filled(test: &str) -> Scene {
     let scene = Scene::new(test);
-    scene.json(&["study", "create", "--study-name", HOSTILE, "--metric-name", HOSTILE]);
+    scene.json(&["study", "create", "--study-name", "other", "--metric-name", HOSTILE]);
+    // Other programs write such names.
+    let database = rusqlite::Connection::open(scene.path("trialbox.db")).unwrap();
+    database.execute("UPDATE studies SET study_name = ?1", [HOSTILE]).unwrap();
     scene.json(&["study", "set-attr", &format!("{}={HOSTILE}", HOSTILE.replace('=', ""))]);
     let mut space = json!({ "n": { "type": "int", "low": 0, "high": 9 } });
     space[HOSTILE] = json!({ "type": "categorical", "choices": [HOSTILE, "b"] });

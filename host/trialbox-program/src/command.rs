@@ -1,5 +1,7 @@
 //! A program's command line, in which the trial's parameters may stand.
 
+use crate::interpreter::{Script, interpreter_name, is_wrapper, script_of};
+use crate::placeholder::{Piece, pieces};
 use rustix::fs::{Access, access};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -42,6 +44,12 @@ pub enum CommandLineError {
         /// The word.
         word: String,
     },
+    /// A name in braces is not a parameter.
+    #[error("the command has {{{found}}}, and the space has no parameter `{found}`")]
+    UnknownPlaceholder {
+        /// The text in the braces.
+        found: String,
+    },
 }
 
 /// The start of the names of environment variables that hold parameters.
@@ -52,8 +60,8 @@ impl CommandLine {
     /// a trial lacks the parameter, its word is left out, and a flag before it too.
     ///
     /// # Errors
-    /// Fails without a word, if two parameters would have the same environment variable, and if a parameter that some
-    /// trials lack stands in the middle of a text.
+    /// Fails without a word, if two parameters would have the same environment variable, if a parameter that some
+    /// trials lack stands in the middle of a text, and if a name in braces is not a parameter.
     pub fn new(words: Vec<OsString>, space: DeclaredSpace) -> Result<Self, CommandLineError> {
         if words.is_empty() {
             return Err(CommandLineError::Empty);
@@ -61,6 +69,15 @@ impl CommandLine {
         check_variables(&space)?;
         for param in space.params().iter().filter(|param| !param.when.is_empty()) {
             check_places(param, &words)?;
+        }
+        let names: Vec<&str> = space.params().iter().map(|param| param.name.as_str()).collect();
+        for word in &words {
+            let pieces = pieces(word.as_bytes(), &names);
+            if let Some(Piece::Unknown(found)) =
+                pieces.iter().find(|piece| matches!(piece, Piece::Unknown(_)))
+            {
+                return Err(CommandLineError::UnknownPlaceholder { found: (*found).to_owned() });
+            }
         }
         Ok(CommandLine { words, space })
     }
@@ -95,12 +112,39 @@ impl CommandLine {
         program.into_iter().chain(arguments).filter(|word| word.is_file()).collect()
     }
 
-    /// Returns the file that the command most likely is about: the first of [`Self::files`] with an extension, else the
-    /// program.
-    pub fn main_file(&self) -> PathBuf {
-        let mut files = self.files().into_iter();
-        let script = files.find(|file| file.extension().is_some());
-        script.unwrap_or_else(|| PathBuf::from(self.program()))
+    /// Returns a name for the command: that of its script or module, else of its program; `None` where the command has
+    /// nothing but the name of an interpreter, which many commands have.
+    pub fn name(&self) -> Option<String> {
+        match script_of(&self.words) {
+            Some(Script::File(path)) => Some(file_stem(&path)),
+            Some(Script::Module(name)) => Some(name),
+            Some(Script::Other) => None,
+            None => {
+                Some(file_stem(self.program().as_ref())).filter(|_| !is_wrapper(self.program()))
+            }
+        }
+    }
+
+    /// Returns the script that the command gives to an interpreter and that is not there. Other programs may see other
+    /// files, as those in a container do.
+    pub fn missing_script(&self) -> Option<PathBuf> {
+        interpreter_name(&self.words)?;
+        match script_of(&self.words)? {
+            Script::File(path) => Some(path).filter(|path| !path.exists()),
+            Script::Module(_) | Script::Other => None,
+        }
+    }
+
+    /// Returns the program without its folder and its version, and the script without its folder: what stays the same
+    /// while a user works on a program, such as `python train.py`.
+    pub fn identity(&self) -> String {
+        let program = interpreter_name(&self.words)
+            .map_or_else(|| file_name(self.program().as_ref()), str::to_owned);
+        match script_of(&self.words) {
+            Some(Script::File(path)) => format!("{program} {}", file_name(&path)),
+            Some(Script::Module(name)) => format!("{program} -m {name}"),
+            Some(Script::Other) | None => program,
+        }
     }
 
     /// Returns the words with the values of parameters in place of their names. Other braces stay as they are.
@@ -208,6 +252,14 @@ pub(crate) fn plain(value: &Json) -> String {
     }
 }
 
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
+fn file_stem(path: &Path) -> String {
+    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+
 /// Finds a program as execvp(3) does: a name without a slash in the folders of `path`.
 pub(crate) fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
     let is_program = |file: &Path| file.is_file() && access(file, Access::EXEC_OK).is_ok();
@@ -219,22 +271,14 @@ pub(crate) fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
 }
 
 fn fill(word: &OsStr, params: &[(String, Json)]) -> OsString {
-    let mut rest = word.as_bytes();
-    let mut filled = Vec::with_capacity(rest.len());
-    'word: while let Some((first, after)) = rest.split_first() {
-        if *first == b'{' {
-            for (name, value) in params {
-                let found =
-                    after.strip_prefix(name.as_bytes()).and_then(|end| end.strip_prefix(b"}"));
-                if let Some(end) = found {
-                    filled.extend_from_slice(plain(value).as_bytes());
-                    rest = end;
-                    continue 'word;
-                }
-            }
+    let names: Vec<&str> = params.iter().map(|(name, _)| name.as_str()).collect();
+    let mut filled = Vec::with_capacity(word.len());
+    for piece in pieces(word.as_bytes(), &names) {
+        match piece {
+            Piece::Text(text) => filled.extend_from_slice(text),
+            Piece::Param(index) => filled.extend_from_slice(plain(&params[index].1).as_bytes()),
+            Piece::Unknown(name) => filled.extend_from_slice(format!("{{{name}}}").as_bytes()),
         }
-        filled.push(*first);
-        rest = after;
     }
     OsString::from_vec(filled)
 }
@@ -263,6 +307,7 @@ mod tests {
             ("{on}", "true"),
             ("{missing} {print $1} ${lr} {", "{missing} {print $1} $1e-05 {"),
             ("{\"a\": {k}}", "{\"a\": 3}"),
+            ("{{k}} {{missing}} {k}", "{k} {missing} 3"),
         ] {
             assert_eq!(fill(OsStr::new(word), &params()), want, "{word}");
         }
@@ -301,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_word_and_the_flag_of_a_parameter_that_a_trial_lacks_are_left_out() {
-        let words = ["run", "-v", "--m={m}", "--m", "{m}", "--k", "{k}", "--", "{m}", "{other}"];
+        let words = ["run", "-v", "--m={m}", "--m", "{m}", "--k", "{k}", "--", "{m}", "{{other}}"];
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         let line =
             CommandLine::new(words, space(&[("k", None), ("m", Some("k"))])).expect("a line");
@@ -329,6 +374,34 @@ mod tests {
         let line = CommandLine::new(vec!["{m}".into()], space(&[("k", None), ("m", Some("k"))]));
         let error = line.expect_err("the program").to_string();
         assert!(error.contains("such as --m={m}, found `{m}`"), "{error}");
+    }
+
+    #[test]
+    fn a_placeholder_without_a_parameter_is_refused() {
+        let command =
+            |word: &str| CommandLine::new(vec!["true".into(), word.into()], space(&[("lr", None)]));
+        let error = command("--lr={Lr}").expect_err("a misspelling");
+        assert_eq!(error.to_string(), "the command has {Lr}, and the space has no parameter `Lr`");
+        assert!(command("--lr={{Lr}}").is_ok());
+    }
+
+    #[test]
+    fn a_command_is_known_by_its_program_and_its_script() {
+        for (command, identity, name) in [
+            ("/usr/bin/python3 -u src/train.py --lr 1", "python train.py", Some("train")),
+            ("python -m pkg.train", "python -m pkg.train", Some("pkg.train")),
+            ("python3.11 -", "python", None),
+            ("sh -c exit", "sh", None),
+            ("srun -n 2 python train.py", "python train.py", Some("train")),
+            ("torchrun --standalone train.py", "torchrun train.py", Some("train")),
+            ("./simulate input.nml", "simulate", Some("simulate")),
+            ("srun simulate", "srun", None),
+        ] {
+            let words = command.split(' ').map(OsString::from).collect();
+            let found = CommandLine::new(words, DeclaredSpace::default()).expect("a command");
+            assert_eq!(found.identity(), identity, "{command}");
+            assert_eq!(found.name().as_deref(), name, "{command}");
+        }
     }
 
     #[test]

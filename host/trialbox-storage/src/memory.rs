@@ -16,8 +16,8 @@ use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, Param, StorageError, StudyId, StudyRecord, TrialNumber,
-    TrialState, UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, StorageError, StudyDirection, StudyId, StudyRecord,
+    TrialNumber, TrialState, UtcDateTime,
 };
 
 /// Studies that end with the process. A heartbeat is a counter, because the storage reads no clock.
@@ -201,6 +201,21 @@ impl Studies for MemoryStorage {
         record.user_attrs.extend(attrs.user.iter().cloned());
         record.system_attrs.extend(attrs.system.iter().cloned());
         Ok(record.clone())
+    }
+
+    fn set_directions(
+        &mut self,
+        study: StudyId,
+        directions: &[StudyDirection],
+    ) -> Result<Option<StudyRecord>, StorageError> {
+        let (record, trials) = self.study(study)?;
+        let has_value =
+            |trial: &FrozenTrial| !trial.values.is_empty() || !trial.intermediate_values.is_empty();
+        if trials.iter().any(has_value) {
+            return Ok(None);
+        }
+        record.directions = directions.to_vec();
+        Ok(Some(record.clone()))
     }
 
     fn rename_study(&mut self, study: StudyId, name: &str) -> Result<(), StorageError> {

@@ -325,6 +325,24 @@ fn parameters_keep_their_order_type_and_distribution() {
 }
 
 #[test]
+fn the_directions_of_a_study_change_while_no_trial_has_a_value() {
+    each("directions", |storage| {
+        let study = study(storage);
+        let both = [StudyDirection::Maximize, StudyDirection::Minimize];
+        let changed = storage.set_directions(study.id, &both).unwrap().expect("it has no trial");
+        assert_eq!(changed.directions, both);
+        assert_eq!(storage.open_study(&study.name).unwrap().directions, both);
+        let up = [StudyDirection::Maximize];
+        let claim = begin(storage, &study, "o").claim;
+        assert!(storage.set_directions(study.id, &up).unwrap().is_some(), "a trial runs");
+        let batch = TrialBatch { intermediate_values: vec![(0, 1.0)], ..TrialBatch::default() };
+        storage.record(&claim, &batch).unwrap();
+        assert!(storage.set_directions(study.id, &both).unwrap().is_none(), "it has reported");
+        assert_eq!(storage.open_study(&study.name).unwrap().directions, up);
+    });
+}
+
+#[test]
 fn attributes_are_replaced_and_a_studys_defaults_are_set_once() {
     each("attrs", |storage| {
         let study = study(storage);

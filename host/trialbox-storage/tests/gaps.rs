@@ -146,6 +146,7 @@ fn the_claim_of_a_deleted_trial_has_vanished_and_nothing_is_written() {
     gone(storage.begin_trial(id, &request(None)).map(drop));
     gone(storage.enqueue_trial(id, &EnqueueTrial::default()).map(drop));
     gone(storage.set_study_defaults(id, &pair("k")).map(drop));
+    gone(storage.set_directions(id, &[StudyDirection::Maximize]).map(drop));
     gone(
         storage
             .set_study_attrs(id, &StudyAttrs { user: pair("k"), ..StudyAttrs::default() })

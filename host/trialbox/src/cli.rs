@@ -6,7 +6,8 @@ use crate::commands::{
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
-use crate::usage::{explain, with_negative_numbers};
+use crate::usage::tilde::check_tildes;
+use crate::usage::{explain, prepared};
 use crate::view::output::{Format, Output, has_terminal};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -14,7 +15,9 @@ use std::ffi::OsString;
 use std::fmt;
 use tracing::field::Field;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer, debug_fn};
+use tracing_subscriber::registry::LookupSpan;
 use trialbox_core::value::text::{one_line, shorten, visible};
 
 const STYLES: Styles = Styles::styled()
@@ -28,6 +31,7 @@ const EXAMPLES: &str = "\
 Examples:
   trialbox run quadratic.wasm                          one trial, recorded in trialbox.db
   trialbox run digits.wasm --dir data::/data -n 20     twenty trials of an objective that reads data
+  trialbox run -n 20 --space 'lr=log(1e-5, 0.1)' -- python train.py --lr {lr}    twenty of a program
   trialbox eval quadratic.wasm --param x=1.5           one call, not recorded
   trialbox inspect digits.wasm                         its description and its parameters
   trialbox submit digits.wasm --dir data::/data --trials 100 --parallel 10 --time 30m
@@ -114,16 +118,17 @@ impl Cli {
         // The message quotes arguments, or parts of them: the same mistake is made with text that is harmless.
         match Self::parse(shown.clone()) {
             Err(again) if again.kind() == error.kind() && environment_is_harmless() => {
-                Err(explain(again, &shown[1..]))
+                Err(explain(again, &Cli::command(), &shown[1..]))
             }
             _ => Err(on_one_line(&error)),
         }
     }
 
     fn parse(arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        with_negative_numbers(Cli::command())
-            .try_get_matches_from(arguments)
-            .and_then(|matches| Cli::from_arg_matches(&matches))
+        let mut command = prepared(Cli::command());
+        let matches = command.try_get_matches_from_mut(arguments)?;
+        check_tildes(&command, &matches)?;
+        Cli::from_arg_matches(&matches)
     }
 
     /// Runs the command and reports its error.
@@ -197,9 +202,34 @@ fn start_logging(verbose: bool, quiet: bool) {
         .fmt_fields(debug_fn(write_field).delimited(" "))
         .with_writer(std::io::stderr)
         .with_ansi(has_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .with_target(false)
-        .without_time()
+        .event_format(Lines)
         .init();
+}
+
+/// The form of log lines, which is that of all other lines on standard error: `warning: …`.
+struct Lines;
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &tracing::Event<'_>,
+    ) -> fmt::Result {
+        let word = match *event.metadata().level() {
+            tracing::Level::ERROR => "error",
+            tracing::Level::WARN => "warning",
+            tracing::Level::INFO => "note",
+            tracing::Level::DEBUG | tracing::Level::TRACE => "debug",
+        };
+        write!(writer, "{word}: ")?;
+        context.format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }
 
 /// Writes a field of a log line. Values come from guests, databases and files too, so each stays on its line and is
@@ -262,6 +292,26 @@ mod tests {
                 assert!(help.contains(&default), "{} {}: {help}", command.get_name(), arg.get_id());
             }
         });
+    }
+
+    #[test]
+    fn the_help_of_a_time_and_of_a_size_names_the_unit_of_a_bare_number() {
+        let mut seen = 0;
+        walk(&prepared(Cli::command()), &mut |command, arg| {
+            let names = arg.get_value_names().unwrap_or_default();
+            let is_quantity = names.iter().any(|name| name == "TIME" || name == "SIZE");
+            if !is_quantity || arg.get_id() == "until" {
+                return;
+            }
+            seen += 1;
+            for help in [arg.get_help(), arg.get_long_help()].into_iter().flatten() {
+                let help = help.to_string();
+                let has_unit =
+                    ["seconds", "minutes", "bytes"].iter().any(|unit| help.contains(unit));
+                assert!(has_unit, "{} {}: {help}", command.get_name(), arg.get_id());
+            }
+        });
+        assert!(seen > 15, "{seen}");
     }
 
     /// Returns all commands, each as its words.
@@ -359,6 +409,19 @@ mod tests {
             (&["run", "a.wasm", "-n", "-1"], "expected a whole number of at least 1, found `-1`"),
             (&["trial", "show", "study.db"], "expected a whole number, found `study.db`"),
             (&["submit", "a.wasm", "--mail-type"], "flags of sbatch go after `--`"),
+            (&["trial", "tell", "4", "0.5"], "give the result with: --values 0.5"),
+            (&["trial", "enqueue", "lr=0.1"], "give a parameter with: --param lr=0.1"),
+            (&["study", "copy", "acc", "acc3"], "name the copy with: --to-study-name acc3"),
+            (&["trial", "show", "acc", "3"], "trialbox trial show 3 --study-name acc"),
+            (&["trial", "retry", "acc"], "trialbox trial retry --study-name acc"),
+            (&["run", "-n", "5", "python", "train.py"], "trialbox run -n 5 -- python train.py"),
+            (&["run", "python3", "-u", "train.py"], "trialbox run -- python3 -u train.py"),
+            (&["eval", "bash", "train.sh"], "trialbox eval -- bash train.sh"),
+            (&["run", "a.wasm", "--name", "s"], "the flag is --study-name"),
+            (&["study", "list", "--db", "a.db"], "the flag is --storage"),
+            (&["best"], "the command is `trialbox study best`"),
+            (&["show"], "the command is `trialbox study show` or `trialbox trial show`"),
+            (&["trial", "export"], "the command is `trialbox study export`"),
         ] {
             let words = [&["trialbox"], arguments].concat();
             let error = Cli::read(words.iter().map(OsString::from).collect()).expect_err(tip);

@@ -195,7 +195,7 @@ fn storage_help(error: &StorageError) -> Option<String> {
 }
 
 /// Returns the path of a database's address, as a shell reads it.
-fn file_of(url: &str) -> String {
+pub(crate) fn file_of(url: &str) -> String {
     shell_quote(url.strip_prefix("sqlite:///").unwrap_or(url))
 }
 

@@ -39,7 +39,8 @@ fn main() -> ExitCode {
     }
     // In vain, `ulimit -f` ends a process that writes too much, with a result in its hands.
     let _ = trialbox_runtime::survive_file_limits();
-    let arguments = commands::join_values(std::env::args_os().map(without_exponent).collect());
+    let arguments = std::env::args_os().map(without_exponent).collect();
+    let arguments = usage::with_repeated_directions(commands::join_values(arguments));
     let cli = match cli::Cli::read(arguments) {
         Ok(cli) => cli,
         Err(usage) => {

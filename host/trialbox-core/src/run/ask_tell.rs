@@ -226,7 +226,7 @@ pub enum Told {
 #[derive(Debug, thiserror::Error)]
 pub enum TellError {
     /// The trial is not running: it waits, or is finished.
-    #[error("trial {number} is {state}; only a RUNNING trial can be told")]
+    #[error("trial {number} is {state}; a result can be recorded only for a RUNNING trial")]
     NotRunning {
         /// The trial.
         number: TrialNumber,

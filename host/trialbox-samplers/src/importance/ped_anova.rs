@@ -40,7 +40,7 @@ pub fn ped_anova(
     let n_best = is_best.iter().filter(|is_best| **is_best).count();
     if n_best == trials.len() {
         tracing::warn!(
-            "the best tenth of the trials is all of them, so that nothing can be said of what matters"
+            "the best tenth of the trials is all of them, so no importance can be computed; more trials are needed"
         );
     }
     let (n, n_best) = (trials.len() as f64, n_best as f64);

@@ -630,6 +630,7 @@ mod tests {
         storage.open_study("s")?;
         storage.set_study_defaults(id, &[("b".to_owned(), Json::Null)])?;
         storage.set_study_attrs(id, &StudyAttrs::default())?;
+        storage.set_directions(id, &[StudyDirection::Maximize])?;
         storage.rename_study(id, "t")?;
         storage.delete_study(id)
     }

@@ -23,8 +23,9 @@ use crate::sqlite::errors::TxError;
 use crate::sqlite::finished::FinishedPart;
 use crate::sqlite::reader::{TrialFilter, TrialReader};
 use crate::sqlite::studies::{
-    AttrScope, all_ids, delete_study, find_study, insert_study, read_stop, read_study,
-    read_summary, rename_study, require_study, some_names, upsert_study_attrs,
+    AttrScope, all_ids, delete_study, find_study, has_values, insert_directions, insert_study,
+    read_stop, read_study, read_summary, rename_study, require_study, some_names,
+    upsert_study_attrs,
 };
 use crate::sqlite::trials::{
     append_trial, append_trials, beat, beat_again, claim_waiting, count_at, count_towards_budget,
@@ -46,8 +47,8 @@ use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{
-    Distribution, FrozenTrial, Json, Param, StorageError, StudyId, StudyRecord, TrialNumber,
-    TrialState, UtcDateTime,
+    Distribution, FrozenTrial, Json, Param, StorageError, StudyDirection, StudyId, StudyRecord,
+    TrialNumber, TrialState, UtcDateTime,
 };
 
 /// The longest wait for other processes while an objective waits for the call. The call may be skipped: it is repeated
@@ -162,6 +163,22 @@ impl Studies for SqliteStorage {
             upsert_study_attrs(tx, AttrScope::User, study, &attrs.user)?;
             upsert_study_attrs(tx, AttrScope::System, study, &attrs.system)?;
             read_study(tx, study)
+        })
+    }
+
+    fn set_directions(
+        &mut self,
+        study: StudyId,
+        directions: &[StudyDirection],
+    ) -> Result<Option<StudyRecord>, StorageError> {
+        self.write_study(study, "study_directions", "set the study's directions", |tx| {
+            require_study(tx, study)?;
+            if has_values(tx, study)? {
+                return Ok(None);
+            }
+            tx.execute("DELETE FROM study_directions WHERE study_id = ?1", [study.0])?;
+            insert_directions(tx, study, directions)?;
+            read_study(tx, study).map(Some)
         })
     }
 

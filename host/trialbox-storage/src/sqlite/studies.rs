@@ -155,6 +155,36 @@ pub(crate) fn upsert_study_attrs(
     Ok(())
 }
 
+/// Inserts the directions of a study that has none.
+pub(crate) fn insert_directions(
+    tx: &Connection,
+    id: StudyId,
+    directions: &[StudyDirection],
+) -> Result<(), TxError> {
+    // Rows are inserted in the order of the objectives, because some of Optuna's readers do not sort them.
+    let mut statement = tx.prepare(
+        "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
+    )?;
+    for (objective, direction) in (0i64..).zip(directions) {
+        let row = params![direction.as_str(), id.0, objective];
+        write_one(&mut statement, row, "1 direction")?;
+    }
+    Ok(())
+}
+
+/// Returns whether a trial of the study has a value or an intermediate value.
+pub(crate) fn has_values(tx: &Connection, id: StudyId) -> Result<bool, TxError> {
+    for table in ["trial_values", "trial_intermediate_values"] {
+        let sql = format!(
+            "SELECT EXISTS (SELECT 1 FROM trials JOIN {table} USING (trial_id) WHERE study_id = ?1)"
+        );
+        if tx.prepare(&sql)?.query_row([id.0], |row| row.get(0))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId, TxError> {
     check_name("study name", &study.name)?;
     if find_study(tx, &study.name)?.is_some() {
@@ -163,14 +193,7 @@ pub(crate) fn insert_study(tx: &Connection, study: &NewStudy) -> Result<StudyId,
     let mut statement = tx.prepare("INSERT INTO studies (study_name) VALUES (?1)")?;
     write_one(&mut statement, params![study.name], "1 study")?;
     let id = StudyId(tx.last_insert_rowid());
-    // Rows are inserted in the order of the objectives, because some of Optuna's readers do not sort them.
-    let mut statement = tx.prepare(
-        "INSERT INTO study_directions (direction, study_id, objective) VALUES (?1, ?2, ?3)",
-    )?;
-    for (objective, direction) in (0i64..).zip(&study.directions) {
-        let row = params![direction.as_str(), id.0, objective];
-        write_one(&mut statement, row, "1 direction")?;
-    }
+    insert_directions(tx, id, &study.directions)?;
     upsert_study_attrs(tx, AttrScope::User, id, &study.user_attrs)?;
     upsert_study_attrs(tx, AttrScope::System, id, &study.system_attrs)?;
     Ok(id)

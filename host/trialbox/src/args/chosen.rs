@@ -30,13 +30,13 @@ impl Chosen<'_> {
         stops: &Cancellation,
         trusted: TrustedPlaces,
     ) -> Result<ObjectivePlan, CommandError> {
-        match (self.program.command_line()?, self.component) {
+        match (self.program.command_line(self.component)?, self.component) {
             (Some(_), Some(path)) => Err(CommandError::usage(
                 format!(
                     "expected a component or a program, found both: `{}` and a command",
                     path.display()
                 ),
-                "leave one of them away; arguments of a program go after it",
+                "leave one of them out; arguments of a program go after it",
             )),
             (Some(command), None) => {
                 let config = self.sandbox.plan_program(command, self.program, stops, trusted)?;

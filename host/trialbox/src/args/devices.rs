@@ -105,7 +105,7 @@ impl DeviceArgs {
             }
             ShareError::Devices { .. } => "give a smaller --gpus-per-trial".to_owned(),
             ShareError::NoDevices => {
-                "ask Slurm for GPUs (--gres=gpu:1), set CUDA_VISIBLE_DEVICES, or leave --gpus-per-trial away"
+                "ask Slurm for GPUs (--gres=gpu:1), set CUDA_VISIBLE_DEVICES, or leave --gpus-per-trial out"
                     .to_owned()
             }
             ShareError::Cpus { wanted, .. } => format!(

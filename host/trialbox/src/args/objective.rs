@@ -6,7 +6,7 @@ use crate::args::directories::{cache_key_dir, jobs_cache_dir, users_cache_dir};
 use crate::args::grants::{DirArg, parse_dir, parse_env};
 use crate::args::limit::{LimitArg, parse_limit};
 use crate::args::program::ProgramArgs;
-use crate::args::quantity::{parse_bytes, parse_duration};
+use crate::args::quantity::{parse_duration, parse_memory};
 use crate::args::runtime::RuntimeArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::door::{Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::Interruption;
+use trialbox_core::space::declared::DeclaredSpace;
 use trialbox_core::study::artifact::{Artifact, ArtifactKind, DataSource};
 use trialbox_core::study::limits::{Limit, Limits};
+use trialbox_core::study::provenance::PROGRAM;
 use trialbox_core::study::record::METRIC_NAMES;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_program::{CommandLine, ProgramConfig, Share, Stops};
@@ -46,7 +48,7 @@ pub(crate) struct ObjectiveArgs {
     ///
     /// Its memories, tables and open directories. The compiler may take as much, and at least 512 MiB. Remembered by a
     /// study that is created with it. [default: 4GiB, or in a Slurm job its memory less a reserve]
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     pub(crate) max_memory: Option<u64>,
 
     /// Time that one trial may take, such as 90s or 2h
@@ -62,7 +64,7 @@ pub(crate) struct ObjectiveArgs {
     #[arg(long)]
     pub(crate) deterministic: bool,
 
-    /// Instructions that one trial may execute, about
+    /// Approximate number of instructions that one trial may execute
     ///
     /// Counting makes tight loops twice as slow. Remembered by a study that is created with it. [default: not counted]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -255,7 +257,7 @@ impl ObjectiveArgs {
                         "--dir" => "a program sees all files; --confine leaves it what is granted"
                             .to_owned(),
                         _ => format!(
-                            "leave {flag} away: a program sees the clock and the files of the user"
+                            "leave {flag} out: a program sees the clock and the files of the user"
                         ),
                     },
                 ));
@@ -405,11 +407,29 @@ impl ObjectivePlan {
         }
     }
 
-    /// Returns the file after which the objective is named, if it does not name itself.
-    pub(crate) fn main_file(&self) -> PathBuf {
+    /// Returns the objective's name: its own, else that of its file.
+    pub(crate) fn name(&self, loaded: &Loaded) -> String {
         match self {
-            ObjectivePlan::Component(component) => component.artifact.path.clone(),
-            ObjectivePlan::Program(config) => config.command.main_file(),
+            ObjectivePlan::Component(component) => objective_name(loaded, &component.artifact.path),
+            ObjectivePlan::Program(config) => {
+                config.command.name().unwrap_or_else(|| PROGRAM.to_owned())
+            }
+        }
+    }
+
+    /// Returns the parameters that are declared before a trial; a component has none.
+    pub(crate) fn space(&self) -> DeclaredSpace {
+        match self {
+            ObjectivePlan::Component(_) => DeclaredSpace::default(),
+            ObjectivePlan::Program(config) => config.command.space().clone(),
+        }
+    }
+
+    /// Returns the objective's file or command, for people.
+    pub(crate) fn shown(&self) -> String {
+        match self {
+            ObjectivePlan::Component(component) => component.artifact.path.display().to_string(),
+            ObjectivePlan::Program(config) => config.command.identity(),
         }
     }
 

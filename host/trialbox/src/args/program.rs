@@ -4,10 +4,12 @@ use crate::args::quantity::parse_duration;
 use crate::args::space_file::space_of_json;
 use crate::args::space_flag::{SpaceArg, declared_space, parse_space};
 use crate::error::CommandError;
+use crate::study::known_params::nearest;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Json;
+use trialbox_core::space::declared::DeclaredSpace;
 use trialbox_program::{
     CommandLine, CommandLineError, Confined, Confinement, Enforced, PythonClient, ValueSource,
 };
@@ -20,7 +22,8 @@ pub(crate) struct ProgramArgs {
     /// Suggest parameters to a program, such as 'lr=log(1e-5, 0.1)' or @space.toml
     ///
     /// Ranges: float(LOW, HIGH), log(LOW, HIGH), int(LOW, HIGH), logint(LOW, HIGH), choice(A, B, …); float and int
-    /// take step=S. The value replaces {lr} in the command, and is in TRIALBOX_PARAM_LR. [default: no parameter]
+    /// take step=S. The value replaces {lr} in the command ({{lr}} is the text {lr}), and is in TRIALBOX_PARAM_LR.
+    /// [default: no parameter]
     #[arg(long, value_name = "NAME=RANGE|@FILE", value_parser = parse_space)]
     space: Vec<SpaceArg>,
 
@@ -100,7 +103,7 @@ impl ProgramArgs {
                     "expected a kernel that confines programs, found one that does not confine {}",
                     enforced.missing().join(", ")
                 ),
-                "accept what the kernel enforces with --confine=available, or leave --confine away",
+                "accept what the kernel enforces with --confine=available, or leave --confine out",
             ));
         }
         let mut rights = Confinement::of(command, self.allow_net);
@@ -115,8 +118,11 @@ impl ProgramArgs {
     ///
     /// # Errors
     /// Fails for a component, and for parameters that a program could not tell apart.
-    pub(crate) fn command_line(&self) -> Result<Option<CommandLine>, CommandError> {
-        let Some(program) = self.command.first() else { return self.refuse_flags() };
+    pub(crate) fn command_line(
+        &self,
+        component: Option<&Path>,
+    ) -> Result<Option<CommandLine>, CommandError> {
+        let Some(program) = self.command.first() else { return self.refuse_flags(component) };
         if Path::new(program).extension().is_some_and(|extension| extension == "wasm") {
             return Err(CommandError::usage(
                 format!(
@@ -126,18 +132,47 @@ impl ProgramArgs {
                 "give it without `--`, so that it runs in the sandbox",
             ));
         }
-        let space = declared_space("--space", &self.space)?;
+        let space = self.space()?;
         let command = CommandLine::new(self.command.clone(), space);
-        command.map(Some).map_err(|error| {
-            let help = match error {
-                CommandLineError::SameVariable { .. } => "rename one of them in --space",
-                CommandLineError::Empty => "give a program after `--`",
-                CommandLineError::InText { .. } => {
-                    "inside of a script use its variable, such as \"$TRIALBOX_PARAM_LR\""
-                }
-            };
-            CommandError::usage(error.to_string(), help)
-        })
+        let command = command.map_err(|error| self.explain(&error))?;
+        if let Some(script) = command.missing_script() {
+            return Err(CommandError::usage(
+                format!(
+                    "expected a script for `{}`, found no file `{}`",
+                    command.program().display(),
+                    script.display()
+                ),
+                "check the path, which counts from the current directory",
+            ));
+        }
+        Ok(Some(command))
+    }
+
+    /// Returns the error of a command that does not fit its parameters.
+    fn explain(&self, error: &CommandLineError) -> CommandError {
+        let help = match error {
+            CommandLineError::UnknownPlaceholder { found } => return self.unknown(found),
+            CommandLineError::SameVariable { .. } => "rename one of them in --space",
+            CommandLineError::Empty => "give a program after `--`",
+            CommandLineError::InText { .. } => {
+                "inside of a script use its variable, such as \"$TRIALBOX_PARAM_LR\""
+            }
+        };
+        CommandError::usage(error.to_string(), help)
+    }
+
+    /// Returns the error of a name in braces that is not a parameter.
+    fn unknown(&self, found: &str) -> CommandError {
+        let space = self.space().unwrap_or_default();
+        let names: Vec<&str> = space.params().iter().map(|param| param.name.as_str()).collect();
+        let meant = match nearest(names.iter().copied(), found.trim()) {
+            Some(meant) => format!("did you mean {{{meant}}}?"),
+            None => format!("its parameters are: {}.", names.join(", ")),
+        };
+        CommandError::usage(
+            format!("the command has {{{found}}}, and --space has no parameter `{found}`"),
+            format!("{meant} The text {{{found}}} itself is written {{{{{found}}}}}"),
+        )
     }
 
     /// Returns these flags with the command, the space and the place of the value that a trial's provenance holds.
@@ -176,6 +211,14 @@ impl ProgramArgs {
             SpaceArg::File(path) => Some(path.clone()),
             SpaceArg::Parts(_) => None,
         })
+    }
+
+    /// Returns the parameters of `--space`.
+    ///
+    /// # Errors
+    /// As [`declared_space`].
+    fn space(&self) -> Result<DeclaredSpace, CommandError> {
+        declared_space("--space", &self.space)
     }
 
     /// Returns the words of the command as a script can hold them.
@@ -246,7 +289,7 @@ impl ProgramArgs {
     }
 
     /// Refuses flags of programs for a component, which suggests its parameters and returns its values itself.
-    fn refuse_flags(&self) -> Result<Option<CommandLine>, CommandError> {
+    fn refuse_flags(&self, component: Option<&Path>) -> Result<Option<CommandLine>, CommandError> {
         let given = [
             ("--space", !self.space.is_empty()),
             ("--value", self.value.is_some()),
@@ -255,10 +298,16 @@ impl ProgramArgs {
         ];
         match given.iter().find(|(_, is_given)| *is_given) {
             None => Ok(None),
-            Some((flag, _)) => Err(CommandError::usage(
-                format!("expected a program for {flag}, found a component"),
-                "give a program after `--`, such as: -- python train.py; a component needs no such flag",
-            )),
+            Some((flag, _)) => {
+                let (found, rest) = match component {
+                    Some(_) => ("a component", "; a component needs no such flag"),
+                    None => ("none", ""),
+                };
+                Err(CommandError::usage(
+                    format!("expected a program for {flag}, found {found}"),
+                    format!("give a program after `--`, such as: -- python train.py{rest}"),
+                ))
+            }
         }
     }
 }

@@ -61,6 +61,21 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     if (1.0..1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(error()) }
 }
 
+/// Reads the memory of an objective. A small number without a unit is surely meant in megabytes.
+///
+/// # Errors
+/// As [`parse_bytes`].
+pub(crate) fn parse_memory(text: &str) -> Result<u64, String> {
+    let bytes = parse_bytes(text)?;
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    if !has_unit && bytes < 1 << 20 {
+        return Err(format!(
+            "expected a size such as 512MiB or 4GiB, found `{text}` bytes: did you mean {text}M?"
+        ));
+    }
+    Ok(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +103,9 @@ mod tests {
         }
         assert_eq!(parse_bytes("512MiB"), Ok(512 << 20));
         assert_eq!(parse_bytes("1.5g"), Ok(3 << 29));
+        assert_eq!(parse_memory("2000000"), Ok(2_000_000));
+        assert_eq!(parse_memory("1KiB"), Ok(1024));
+        assert!(parse_memory("500").is_err_and(|error| error.contains("did you mean 500M?")));
         for bad in ["", "MiB", "0", "-1", "many"] {
             assert!(parse_bytes(bad).is_err(), "{bad}");
         }

@@ -64,11 +64,24 @@ struct Bounds<T> {
     step: Option<T>,
 }
 
-impl<T: std::str::FromStr> Bounds<T> {
+/// A type of bounds, and what messages call it.
+trait Bound: std::str::FromStr {
+    const KIND: &'static str;
+}
+
+impl Bound for f64 {
+    const KIND: &'static str = "a number";
+}
+
+impl Bound for i64 {
+    const KIND: &'static str = "a whole number";
+}
+
+impl<T: Bound> Bounds<T> {
     fn read(arguments: &str) -> Result<Self, String> {
         let words: Vec<&str> = arguments.split(',').map(str::trim).collect();
         let number = |text: &str| {
-            let wrong = || format!("expected a number as bound or step, found `{text}`");
+            let wrong = || format!("expected {} as bound or step, found `{text}`", T::KIND);
             text.parse::<T>().map_err(|_| wrong())
         };
         match words[..] {
@@ -153,7 +166,10 @@ mod tests {
             ("lr", "expected NAME=RANGE such as 'lr=log(1e-5, 0.1)', found `lr`"),
             ("lr=0.1", "parameter `lr`: expected float(LOW, HIGH)"),
             ("lr=uniform(0, 1)", "found `uniform(0, 1)`"),
-            ("n=int(1, 2.5)", "parameter `n`: expected a number as bound or step, found `2.5`"),
+            (
+                "n=int(1, 2.5)",
+                "parameter `n`: expected a whole number as bound or step, found `2.5`",
+            ),
             ("n=int(1)", "parameter `n`: expected a lower and an upper bound, found `1`"),
             ("n=int(1, 2, 3)", "parameter `n`: expected step=S after two bounds, found `3`"),
             ("x=float(1, 0)", "parameter `x`: "),

@@ -6,14 +6,15 @@ use trialbox_core::Json;
 
 /// The bounds of a study, each as the study remembers it: null for `none`.
 ///
-/// `none` is remembered too: with `--override` it lifts a bound.
+/// `none` is remembered too: it lifts a bound, that of a value or of patience with `--override`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Study")]
 pub(crate) struct StoppingArgs {
     /// Number of trials that the whole study may have
     ///
     /// COMPLETE, PRUNED and RUNNING trials count. When this, --stop-when-value or --patience is reached, no further
-    /// trial starts (enqueued ones included) and the command exits with 0. Remembered by the study. [default: none]
+    /// trial starts (enqueued ones included) and the command exits with 0. Remembered by the study; a larger number or
+    /// `none` replaces it. [default: none]
     #[arg(long, value_name = "N|none", value_parser = parse_max_trials)]
     pub(crate) max_trials: Option<Json>,
 
@@ -33,9 +34,10 @@ pub(crate) struct StoppingArgs {
 }
 
 fn parse_max_trials(text: &str) -> Result<Json, String> {
-    or_none(text, "a number of trials such as 500, or none", || {
+    or_none(text, "a number of trials of at least 1, or none", || {
         // A larger number could not be read back from the database.
-        text.parse::<u64>().map(Json::from).ok().filter(|n| count(n).is_some())
+        let number = text.parse::<u64>().ok().filter(|number| *number > 0);
+        number.map(Json::from).filter(|number| count(number).is_some())
     })
 }
 
@@ -116,6 +118,7 @@ mod tests {
             }
         }
         assert!(parse_patience("0").is_err());
+        assert!(parse_max_trials("0").is_err());
         assert!(parse_max_trials("9223372036854775807").is_ok());
         assert!(parse_max_trials("9223372036854775808").is_err());
     }

@@ -214,11 +214,7 @@ impl StudyArgs {
                     studies.into_iter().map(|found| found.study.name).collect();
                 names.push(last.study.name);
                 Err(CommandError::usage(
-                    format!(
-                        "`{}` holds {} studies, expected --study-name to choose one",
-                        storage.url(),
-                        names.len()
-                    ),
+                    format!("expected one study, found {} in `{}`", names.len(), storage.url()),
                     format!("choose one with --study-name: {}", names.join(", ")),
                 ))
             }

@@ -23,9 +23,40 @@ pub(crate) struct StudyNameArg {
         visible_alias = "optuna-study-name",
         value_name = "NAME",
         env = "TRIALBOX_STUDY_NAME",
-        hide_env = true
+        hide_env = true,
+        value_parser = parse_study_name
     )]
     pub(crate) study_name: Option<String>,
+}
+
+/// Reads the name of a study. An empty one comes from a shell's variable that is not set.
+pub(crate) fn parse_study_name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err(format!("{EMPTY_NAME}: {EMPTY_NAME_HELP}"));
+    }
+    Ok(text.to_owned())
+}
+
+const EMPTY_NAME: &str = "expected the name of a study, found an empty one";
+const EMPTY_NAME_HELP: &str =
+    "is a variable of the shell not set? TRIALBOX_STUDY_NAME= names an empty study too; unset it";
+
+/// Checks the name of a study that is to be created. Studies of other programs keep the names that they have.
+///
+/// # Errors
+/// An empty name, and one with a line break or another control character, which tables, logs and scripts cannot hold.
+pub(crate) fn check_new_name(name: &str) -> Result<(), CommandError> {
+    if name.trim().is_empty() {
+        return Err(CommandError::usage(EMPTY_NAME, EMPTY_NAME_HELP));
+    }
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    match name.contains(breaks) {
+        true => Err(CommandError::usage(
+            format!("expected a name of one line for a new study, found `{name}`"),
+            "leave out line breaks and other control characters",
+        )),
+        false => Ok(()),
+    }
 }
 
 /// The flags that a study remembers. `run` and `study create` share them.

@@ -3,7 +3,6 @@
 use crate::args::chosen::Chosen;
 use crate::args::objective::{
     DirectionArg, ObjectiveArgs, ObjectivePlan, described_directions, metric_names_attr,
-    objective_name,
 };
 use crate::args::param::{check_unique, parse_param};
 use crate::args::program::ProgramArgs;
@@ -113,7 +112,7 @@ impl EvalArgs {
             self.direction.iter().map(|direction| (*direction).into()).collect();
         let directions = agreed_directions(described_directions(&ready.loaded), flags)?;
         let study = NewStudy {
-            name: objective_name(&ready.loaded, &plan.main_file()),
+            name: plan.name(&ready.loaded),
             directions: directions.unwrap_or_else(|| vec![StudyDirection::Minimize]),
             user_attrs: vec![],
             system_attrs: metric_names_attr(&ready.loaded).into_iter().collect(),

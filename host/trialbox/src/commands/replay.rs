@@ -162,7 +162,7 @@ impl ReplayArgs {
         }
         let number = recorded.number;
         let (was, is) = (kept.get_str("module"), objective_digest(plan));
-        let shown = plan.main_file();
+        let shown = plan.shown();
         let problem = match (was, plan) {
             (Some(PROGRAM), ObjectivePlan::Program(config)) => {
                 let is = shell_words(&config.command.words_text());
@@ -174,11 +174,11 @@ impl ReplayArgs {
             (Some(PROGRAM), ObjectivePlan::Component(_)) => Some(format!(
                 "trial {number} was run by the program `{}`, and `{}` is a component",
                 command_text(kept),
-                shown.display()
+                shown
             )),
             (Some(was), _) if was != is => Some(format!(
                 "trial {number} was run by another component: {was}, and `{}` is {is}",
-                shown.display()
+                shown
             )),
             _ => None,
         };

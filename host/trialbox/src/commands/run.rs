@@ -5,7 +5,7 @@ use crate::args::chosen::Chosen;
 use crate::args::devices::DeviceArgs;
 use crate::args::job_end::JobEndArgs;
 use crate::args::limit::limits_help;
-use crate::args::objective::{ObjectiveArgs, objective_name};
+use crate::args::objective::ObjectiveArgs;
 use crate::args::param::{check_unique, parse_param};
 use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_count, parse_duration, parse_grace};
@@ -23,7 +23,8 @@ use crate::plan::{
     Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run, remembered_limits,
 };
 use crate::study::known_params::KnownParams;
-use crate::study::probe::{PROBE_TIMEOUT, probe};
+use crate::study::probe::{PROBE_TIMEOUT, check_joins, probe};
+use crate::study::program_changes::changed_files;
 use crate::study::provenance::{objective_digest, provenance};
 use crate::study::recovery::{DEFAULT_GRACE, Reaping, recover};
 use crate::study::resolve::{ResolvedStudy, StudyRequest};
@@ -39,7 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::{Json, Storage, StorageError, StudyRecord, UtcDateTime};
+use trialbox_core::{FrozenTrial, Json, Storage, StorageError, StudyRecord, UtcDateTime};
 use trialbox_program::{Share, study_of_script};
 use trialbox_runtime::{Cancellation, Interrupts};
 use trialbox_storage::platform::process::host_name;
@@ -240,6 +241,9 @@ impl RunArgs {
         if let Some(note) = objective.note() {
             output.note(&note);
         }
+        if let Some(note) = changed_files(storage.as_mut(), &study, &objective)? {
+            output.note(&note);
+        }
         let reaping = Reaping::at_start(&study, self.grace)?;
         let lost = recover(storage.as_mut(), spool.as_ref(), &study, &reaping, output)?;
         let file = database.location.file();
@@ -247,7 +251,7 @@ impl RunArgs {
             .map(|root| root.of_study(storage.as_mut(), &study, file, &lost))
             .transpose()?;
 
-        let held = self.held(&study, &objective, storage.as_mut())?;
+        let held = self.held(&objective, || storage.history(study.id))?;
         let database = self.storage.database(Create::Never, stopping)?;
         let plan = self.plan(&study, settings, objective, shares, database, spool)?;
         let counters = Counters::new(plan.n_trials.get());
@@ -381,26 +385,28 @@ impl RunArgs {
         let name = study.name.clone();
         let probe = probe(ready, name, limits, self.sandbox.deterministic, PROBE_TIMEOUT)?;
         ready.door.restart();
-        probe.check_joins(&study, &known)
+        let params = probe.params.iter().map(|(name, param)| (name, &param.distribution));
+        check_joins(&study, &known, params, "this module")
     }
 
     /// Returns the parameters of `--fix`, checked against those of the study. With `--lenient` there are none to check.
-    fn held(
+    pub(crate) fn held(
         &self,
-        study: &StudyRecord,
         objective: &ObjectivePlan,
-        storage: &mut dyn Storage,
+        history: impl FnOnce() -> Result<Vec<FrozenTrial>, StorageError>,
     ) -> Result<Held, CommandError> {
         if self.fix.is_empty() || self.lenient {
             return Held::new(vec![], KnownParams::default());
         }
-        let mut known = KnownParams::of(&storage.history(study.id)?);
-        if let ObjectivePlan::Program(config) = objective {
-            known.declare(config.command.space());
-        }
-        // The ranges of another module may be others.
-        if !self.allow_module_change {
-            known.check_values("--fix", &self.fix)?;
+        let mut known = KnownParams::of(&history()?);
+        // The first trial may show more parameters than are declared.
+        let is_complete = !known.is_empty();
+        known.declare(&objective.space());
+        // The parameters of another module may be others.
+        match (self.allow_module_change, is_complete) {
+            (true, _) => {}
+            (false, true) => known.check("--fix", &self.fix)?,
+            (false, false) => known.check_values("--fix", &self.fix)?,
         }
         Held::new(self.fix.clone(), known)
     }
@@ -432,10 +438,11 @@ impl RunArgs {
         objective.check_data(&ready.loaded)?;
         let name = match &self.name.study_name {
             Some(name) => name.clone(),
-            None => objective_name(&ready.loaded, &objective.main_file()),
+            None => objective.name(&ready.loaded),
         };
         let directions = self.settings.directions();
-        let study = StudyRequest::new(name, directions, &ready.loaded, settings)?;
+        let space = objective.space();
+        let study = StudyRequest::new(name, directions, space, &ready.loaded, settings)?;
         Ok(Prepared { objective, ready, study })
     }
 

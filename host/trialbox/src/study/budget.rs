@@ -53,7 +53,7 @@ pub(crate) fn count(json: &Json) -> Option<u64> {
 pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
     match reason {
         StopReason::BudgetReached { n_trials, max_trials } => format!(
-            "study `{study}` is complete ({n_trials} of {}); raise the limit with `--max-trials N --override`",
+            "study `{study}` is complete ({n_trials} of {}); raise the limit with `--max-trials N`",
             count_of(*max_trials, "trial")
         ),
         StopReason::Stopped(stop) => format!(
@@ -61,7 +61,7 @@ pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
             show_stop(stop)
         ),
         StopReason::Value { wanted, number, value } => format!(
-            "study `{study}` is complete: trial {number} reached {}, and {} was wanted; {}",
+            "study `{study}` is complete: trial {number} reached {}, and the study was to stop at {}; {}",
             show_float(*value),
             show_float(*wanted),
             lift("--stop-when-value")
@@ -109,7 +109,9 @@ pub(crate) fn show_stop(stop: &StudyStop) -> String {
         text.push_str(&format!(" at {}", show_time(at)));
     }
     if let Some(by) = &stop.by {
-        text.push_str(&format!(" by {}", without_control(by)));
+        // Without a user's name it is a machine.
+        let word = if by.contains('@') { "by" } else { "on" };
+        text.push_str(&format!(" {word} {}", without_control(by)));
     }
     if let Some(reason) = &stop.reason {
         text.push_str(&format!(": {}", without_control(reason)));

@@ -19,6 +19,11 @@ impl KnownParams {
         KnownParams(known)
     }
 
+    /// Returns whether there is no parameter.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns whether a trial has suggested a parameter of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
@@ -45,13 +50,7 @@ impl KnownParams {
 
     /// Returns the known name that an unknown one is a misspelling of.
     pub(crate) fn meant(&self, name: &str) -> Option<&str> {
-        let lower = name.to_lowercase();
-        self.0.keys().map(String::as_str).find(|known| {
-            // A third of the letters: `x` is no misspelling of `y`.
-            let tolerated = known.chars().count().max(name.chars().count()) / 3;
-            let distance = strsim::damerau_levenshtein(&known.to_lowercase(), &lower);
-            *known != name && distance <= tolerated
-        })
+        nearest(self.0.keys().map(String::as_str), name)
     }
 
     /// Checks values that a flag gives to parameters of the study. A study without parameters takes every name.
@@ -98,6 +97,16 @@ impl KnownParams {
             format!("{flag} {name} was given, but no trial of the study has suggested `{name}`");
         CommandError::usage(problem, help)
     }
+}
+
+/// Returns the name that another one is a misspelling of.
+pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let distance = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &lower);
+    // A third of the letters: `x` is no misspelling of `y`.
+    let is_near =
+        |known: &&str| distance(known) <= known.chars().count().max(name.chars().count()) / 3;
+    names.filter(is_near).min_by_key(|known| distance(known))
 }
 
 /// Formats a value as the command line has it.

@@ -5,6 +5,7 @@ pub(crate) mod explicit;
 pub(crate) mod known_params;
 pub(crate) mod owner;
 pub(crate) mod probe;
+pub(crate) mod program_changes;
 pub(crate) mod provenance;
 pub(crate) mod recovery;
 pub(crate) mod resolve;

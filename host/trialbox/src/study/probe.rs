@@ -11,7 +11,7 @@ use trialbox_core::session::SessionLimits;
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::{Limit, Limits};
 use trialbox_core::study::record::NewStudy;
-use trialbox_core::{History, Param, StudyDirection, StudyRecord};
+use trialbox_core::{Distribution, History, Param, StudyDirection, StudyRecord};
 use trialbox_samplers::MidpointSampler;
 
 /// The usual time limit of a probing call.
@@ -56,30 +56,31 @@ pub(crate) fn probe(
     Ok(Probe { params: trial.params, problem })
 }
 
-impl Probe {
-    /// Checks that trials with these parameters can join a study. Optuna keeps the kind, the choices and `log` of a
-    /// parameter for the whole study.
-    ///
-    /// # Errors
-    /// A parameter that differs too much from the one that the study has.
-    pub(crate) fn check_joins(
-        &self,
-        study: &StudyRecord,
-        known: &KnownParams,
-    ) -> Result<(), CommandError> {
-        for (name, param) in &self.params {
-            let Some(recorded) = known.get(name) else { continue };
-            recorded.check_compatible(&param.distribution).map_err(|error| {
-                let study = &study.name;
-                CommandError::usage(
-                    format!("study `{study}` has parameter `{name}` as {recorded}, and in this module {error}"),
-                    "start a new study with --study-name NAME: a study keeps the kind, the choices and `log` of its \
-                     parameters",
-                )
-            })?;
+/// Checks that trials with these parameters can join a study. Optuna keeps the kind, the choices and `log` of a
+/// parameter for the whole study. `origin` is what has the parameters, such as `this module`.
+///
+/// # Errors
+/// A parameter that differs too much from the one that the study has.
+pub(crate) fn check_joins<'a>(
+    study: &StudyRecord,
+    known: &KnownParams,
+    params: impl Iterator<Item = (&'a String, &'a Distribution)>,
+    origin: &str,
+) -> Result<(), CommandError> {
+    for (name, found) in params {
+        let Some(recorded) = known.get(name) else { continue };
+        if recorded.check_compatible(found).is_err() {
+            let study = &study.name;
+            return Err(CommandError::usage(
+                format!(
+                    "study `{study}` has parameter `{name}` as {recorded}, and {origin} has it as {found}"
+                ),
+                "start a new study with --study-name NAME: a study keeps the kind, the choices and `log` of its \
+                 parameters",
+            ));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// A pruner that stops an objective as soon as it asks.

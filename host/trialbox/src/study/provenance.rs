@@ -22,11 +22,12 @@ pub(crate) fn module_digest(artifact: &Artifact) -> String {
     format!("sha256:{}", artifact.sha256)
 }
 
-/// Returns the digest by which a study recognises its objective.
+/// Returns the digest by which a study recognises its objective, of a program its name and its script's.
 pub(crate) fn objective_digest(objective: &ObjectivePlan) -> String {
     match objective {
         ObjectivePlan::Component(component) => module_digest(&component.artifact),
-        ObjectivePlan::Program(_) => PROGRAM.to_owned(),
+        // The digests of its files stand in the provenance: programs change all the time.
+        ObjectivePlan::Program(config) => format!("{PROGRAM} {}", config.command.identity()),
     }
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use trialbox_core::seam::storage::{RetryPolicy, StudyAttrs};
 use trialbox_core::study::constraint::ConstraintFormat;
 use trialbox_core::study::limits::{Limit, Limits};
+use trialbox_core::study::provenance::PROGRAM;
 use trialbox_core::study::stopping::Budgets;
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::text::{clean, shorten};
@@ -217,7 +218,12 @@ impl SettingFlags {
     pub(crate) fn changes_module(&self, study: &StudyRecord) -> bool {
         let kept = study.user_attrs.get(MODULE).and_then(Json::as_str);
         let ours = self.module.as_ref().map(|module| module.digest.as_str());
-        kept.is_some() && kept != ours
+        kept.is_some_and(|kept| ours.is_none_or(|ours| !is_same_module(kept, ours)))
+    }
+
+    /// Checks that the study is one of the module that is to run, or that this may replace it.
+    pub(crate) fn check_module(&self, study: &StudyRecord) -> Result<(), CommandError> {
+        self.module.as_ref().map_or(Ok(()), |module| module.check(study).map(drop))
     }
 
     /// Sets the number of trials that the study may have, in place of the flag.
@@ -275,7 +281,7 @@ impl SettingFlags {
         }
         // Another job may have been first, with other flags.
         self.check_contradiction(&study)?;
-        let changes: Vec<_> = self.changes().collect();
+        let changes: Vec<_> = self.changes(&study).collect();
         if changes.iter().any(|(key, value)| study.user_attrs.get(*key) != Some(value)) {
             let user = changes.into_iter().map(|(key, value)| merged(&study, key, value)).collect();
             let attrs = StudyAttrs { user, ..StudyAttrs::default() };
@@ -296,10 +302,9 @@ impl SettingFlags {
             module.check(&study)?;
         }
         self.check_contradiction(&study)?;
-        for (key, value) in self.changes() {
-            let (key, value) = merged(&study, key, value);
-            study.user_attrs.insert(key, value);
-        }
+        let changes = self.changes(&study).map(|(key, value)| merged(&study, key, value));
+        let changes: Vec<_> = changes.collect();
+        study.user_attrs.extend(changes);
         for (key, value) in self.attributes_of_new_study() {
             study.user_attrs.entry(key).or_insert(value);
         }
@@ -343,19 +348,25 @@ impl SettingFlags {
     }
 
     /// Returns the explicit settings that change the study.
-    fn changes(&self) -> impl Iterator<Item = (&'static str, &Json)> {
-        let explicit = self.explicit.iter().filter(|(key, _)| self.may_change(key));
+    fn changes(&self, study: &StudyRecord) -> impl Iterator<Item = (&'static str, &Json)> {
+        let explicit =
+            self.explicit.iter().filter(|(key, value)| self.may_change(study, key, value));
         explicit.map(|(key, value)| (*key, value))
     }
 
-    fn may_change(&self, key: &str) -> bool {
-        self.overrule || (self.decides_max_trials && key == MAX_TRIALS)
+    /// Returns whether an explicit value may replace the study's. More trials are a wish to continue, and no trial of
+    /// the study is different for it.
+    fn may_change(&self, study: &StudyRecord, key: &str, value: &Json) -> bool {
+        let decides = || self.decides_max_trials || raises(study.user_attrs.get(MAX_TRIALS), value);
+        self.overrule || (key == MAX_TRIALS && decides())
     }
 
     /// Checks that no explicit setting contradicts the study, unless it may change it.
     fn check_contradiction(&self, study: &StudyRecord) -> Result<(), CommandError> {
-        let explicit = self.explicit.iter().filter(|(key, _)| !self.may_change(key));
-        for (key, value) in explicit {
+        for (key, value) in &self.explicit {
+            if self.may_change(study, key, value) {
+                continue;
+            }
             let Some(stored) = differing(study, key, value) else { continue };
             // A sampler or pruner that is named without options is the study's own, with its options.
             let is_named_alone = [SAMPLER, PRUNER].contains(key)
@@ -378,6 +389,15 @@ impl SettingFlags {
     }
 }
 
+/// Returns whether a number of trials is larger than the one that the study has; null is no bound.
+fn raises(stored: Option<&Json>, value: &Json) -> bool {
+    match (stored.and_then(Json::as_u64), value.as_u64()) {
+        (Some(stored), Some(value)) => value > stored,
+        (Some(_), None) => *value == Json::Null,
+        (None, _) => false,
+    }
+}
+
 /// Returns whether a study takes an attribute over although it was created before.
 fn is_taken_anytime(key: &str) -> bool {
     let is_anytime = |setting: &Setting| setting.key == key && setting.rule == Rule::Anytime;
@@ -390,12 +410,21 @@ impl ModuleFlags {
         let Some(kept) = study.user_attrs.get(MODULE) else { return Ok(None) };
         let digest = "a digest such as \"sha256:…\"";
         let kept = kept.as_str().ok_or_else(|| unexpected(study, MODULE, digest))?;
-        if kept == self.digest || self.may_change {
-            return Ok(Some(kept.to_owned()).filter(|kept| *kept != self.digest));
+        if is_same_module(kept, &self.digest) {
+            return Ok(None);
         }
+        if self.may_change {
+            return Ok(Some(kept.to_owned()));
+        }
+        let is_program = |digest: &str| digest.starts_with(PROGRAM);
+        let (kind, found) = match (is_program(kept), is_program(&self.digest)) {
+            (true, true) => ("program", ""),
+            (false, true) => ("module", "program "),
+            (_, false) => ("module", ""),
+        };
         Err(CommandError::usage(
             format!(
-                "study `{}` was created by a different module ({}), found {}",
+                "study `{}` was created by a different {kind} ({}), found {found}{}",
                 study.name,
                 short_digest(kept),
                 short_digest(&self.digest)
@@ -434,9 +463,19 @@ impl ModuleFlags {
     }
 }
 
-/// Returns enough of a digest to tell modules apart.
-fn short_digest(digest: &str) -> &str {
-    digest.get(.."sha256:".len() + 12).unwrap_or(digest)
+/// Returns whether a study of the module `kept` takes trials of the module `ours`. Earlier versions did not note which
+/// program a study had.
+fn is_same_module(kept: &str, ours: &str) -> bool {
+    let is_any_program = kept == PROGRAM && ours.starts_with(PROGRAM);
+    kept == ours || is_any_program
+}
+
+/// Returns enough of a digest to tell modules apart, or a program's command.
+fn short_digest(digest: &str) -> String {
+    match digest.strip_prefix(PROGRAM) {
+        Some(command) => format!("`{}`", command.trim_start()),
+        None => digest.get(.."sha256:".len() + 12).unwrap_or(digest).to_owned(),
+    }
 }
 
 /// Returns the stored value, if it differs from `value`.

@@ -93,6 +93,9 @@ impl Job<'_> {
                  \n  help: give its job more time, or let it continue where it was with --checkpoint-dir"
             ),
             (true, _) => format!("\n  it has been tried {tries} and is not tried again"),
+            (false, Some(Interruption::User)) => {
+                format!("\n  help: `trialbox trial retry {}` runs it again", trial.number)
+            }
             (false, _) => String::new(),
         }
     }

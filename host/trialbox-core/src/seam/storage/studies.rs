@@ -1,7 +1,7 @@
 //! Studies: creating, changing and deleting them.
 
 use crate::seam::storage::StorageError;
-use crate::study::record::{NewStudy, StudyId, StudyRecord, StudySummary};
+use crate::study::record::{NewStudy, StudyDirection, StudyId, StudyRecord, StudySummary};
 use crate::study::trial::FrozenTrial;
 use crate::value::json::Json;
 
@@ -57,6 +57,17 @@ pub trait Studies {
         study: StudyId,
         attrs: &StudyAttrs,
     ) -> Result<StudyRecord, StorageError>;
+
+    /// Gives the study other directions while none of its trials has a value or an intermediate value, and returns the
+    /// study as it then is; `None` if a trial has one.
+    ///
+    /// # Errors
+    /// [`StorageError::NoSuchStudy`] when the study was deleted meanwhile.
+    fn set_directions(
+        &mut self,
+        study: StudyId,
+        directions: &[StudyDirection],
+    ) -> Result<Option<StudyRecord>, StorageError>;
 
     /// Gives the study another name. Its trials and attributes stay as they are.
     ///

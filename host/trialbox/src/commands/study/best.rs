@@ -86,17 +86,20 @@ fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
     let complete = || trials.iter().filter(|trial| trial.state == TrialState::Complete);
     let least = complete().min_by(|a, b| a.violation().total_cmp(&b.violation()));
     let Some(least) = least else {
-        let problem = format!(
-            "study `{}` has no best trial: of its {}, none is COMPLETE",
-            study.name,
-            count(trials.len() as u64, "trial")
-        );
+        let its = match trials.len() {
+            0 => "it has no trial".to_owned(),
+            1 => "its only trial is not COMPLETE".to_owned(),
+            n => format!("none of its {n} trials is COMPLETE"),
+        };
+        let problem = format!("study `{}` has no best trial: {its}", study.name);
         return CommandError::usage(problem, "`trialbox study trials` shows how they ended");
     };
-    let n_complete = complete().count();
+    let none = match complete().count() {
+        1 => "its only COMPLETE trial does not satisfy its constraints".to_owned(),
+        n => format!("none of its {n} COMPLETE trials satisfies its constraints"),
+    };
     let problem = format!(
-        "study `{}` has no best trial: of its {n_complete} COMPLETE trials, none satisfies its constraints; \
-         trial {} comes closest, with {}, and violates {}",
+        "study `{}` has no best trial: {none}; trial {} comes closest, with {}, and violates {}",
         study.name,
         least.number,
         show_values(study, &least.values),
@@ -195,7 +198,8 @@ fn read_reference(study: &StudyRecord, text: &str) -> Result<Vec<f64>, CommandEr
     if parts.len() != names.len() {
         let (found, wanted) = (parts.len(), names.len());
         return Err(usage(format!(
-            "--reference-point has {found} values, and study `{}` has {wanted} objectives",
+            "--reference-point has {}, and study `{}` has {wanted} objectives",
+            count(found as u64, "value"),
             study.name
         )));
     }

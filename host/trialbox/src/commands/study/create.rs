@@ -2,7 +2,8 @@
 
 use crate::args::objective::count_directions;
 use crate::args::storage::StorageArgs;
-use crate::args::study::{StudyNameArg, StudySettingArgs};
+use crate::args::study::{StudyNameArg, StudySettingArgs, check_new_name};
+use crate::commands::submit::shell_quote;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::settings::SettingFlags;
@@ -40,6 +41,7 @@ impl CreateArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         // The parser requires it.
         let name = self.name.study_name.clone().unwrap_or_default();
+        check_new_name(&name)?;
         let mut directions = self.settings.directions();
         if directions.is_empty() {
             directions.push(StudyDirection::Minimize);
@@ -96,7 +98,7 @@ impl CreateArgs {
             output.print(&Rendered::new(&name, record));
         }
         if created {
-            output.note(&format!("to watch it: optuna-dashboard {}", storage.url()));
+            output.note(&format!("to watch it: optuna-dashboard {}", shell_quote(storage.url())));
         }
         Ok(ExitCode::Done)
     }

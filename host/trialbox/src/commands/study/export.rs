@@ -24,26 +24,27 @@ pub(crate) struct ExportArgs {
     #[arg(long)]
     no_system_attrs: bool,
 
-    /// Write to a file instead of standard output
+    /// Write to a file instead of standard output; a name that ends with .json or .jsonl makes it JSON
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 impl ExportArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
+        let is_json = self.is_json(output.is_json())?;
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let mut trials = storage.trials(study.id)?;
         if self.no_system_attrs {
-            if output.is_json() {
+            if is_json {
                 return Err(CommandError::usage(
                     "--no-system-attrs is for CSV: an import needs the system attributes",
-                    "leave out --no-system-attrs, or --format json",
+                    "leave out --no-system-attrs, or write CSV",
                 ));
             }
             trials.iter_mut().for_each(|trial| trial.system_attrs.clear());
         }
-        let text = if output.is_json() {
+        let text = if is_json {
             escape_controls(&exchange::encode(&study, &trials)).into_owned()
         } else {
             to_csv(&study, &trials)
@@ -60,6 +61,25 @@ impl ExportArgs {
             None => output.write_file(&text),
         }
         Ok(ExitCode::Done)
+    }
+}
+
+impl ExportArgs {
+    /// Returns whether to write JSON: with `--format json`, or to a file with JSON's extension.
+    ///
+    /// # Errors
+    /// Fails for JSON in a file with the extension of CSV.
+    fn is_json(&self, has_flag: bool) -> Result<bool, CommandError> {
+        let extension = self.output.as_deref().and_then(Path::extension);
+        let extension = extension.map(|extension| extension.to_string_lossy().to_lowercase());
+        match extension.as_deref() {
+            Some("json" | "jsonl" | "ndjson") => Ok(true),
+            Some("csv" | "tsv") if has_flag => Err(CommandError::usage(
+                "expected a file for JSON, found one for CSV after --output",
+                "name it trials.jsonl, or leave out --format json",
+            )),
+            _ => Ok(has_flag),
+        }
     }
 }
 

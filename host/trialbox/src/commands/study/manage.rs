@@ -2,6 +2,7 @@
 
 use crate::args::param::{check_unique, parse_param};
 use crate::args::storage::{NamedStudyArgs, StorageArgs, StudyArgs};
+use crate::args::study::check_new_name;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::study::recovery::{Synced, sync_spool, synced_record, synced_text};
@@ -85,6 +86,9 @@ impl CopyArgs {
                 "give it another with --to-study-name, or another database with --to-storage",
             ));
         }
+        if let Some(name) = &self.to_study_name {
+            check_new_name(name)?;
+        }
         let (mut source, name) = self.study.open()?;
         let study = source.open_study(&name)?;
         let trials: Vec<_> = source.trials(study.id)?.into_iter().map(as_copied).collect();
@@ -135,6 +139,7 @@ impl RenameArgs {
             }
         };
         let study = storage.open_study(&name)?;
+        check_new_name(&new_name)?;
         storage
             .rename_study(study.id, &new_name)
             .map_err(|error| name_is_taken(error, "the new name"))?;

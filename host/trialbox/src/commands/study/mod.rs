@@ -36,6 +36,7 @@ use crate::view::output::Output;
 
 /// Create, read, copy and move studies.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum StudyCommand {
     /// Create a study
     #[command(after_help = CREATE_EXAMPLES)]
@@ -98,6 +99,13 @@ pub(crate) enum StudyCommand {
     #[command(after_help = SYNC_EXAMPLES)]
     Sync(SyncArgs),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox study list --storage study.db                         the studies of a database
+  trialbox study show digits                                     its progress and its best trial
+  trialbox study trials digits --state fail                      the trials that failed
+  trialbox study export digits --output trials.csv";
 
 const CREATE_EXAMPLES: &str = "\
 Examples:
@@ -169,7 +177,7 @@ trials. A difference is called clear if the test gives p < 0.01.";
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   trialbox study export > trials.csv
-  trialbox study export --output trials.jsonl --format json";
+  trialbox study export --output trials.jsonl";
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:

@@ -88,7 +88,10 @@ impl View for StudyDetails<'_> {
             |label: &str, value: String| text.push_str(&format!("  {label:<12} {value}\n"));
         line("database", self.url.to_owned());
         line("objectives", show_objectives(study).join(", "));
-        line("trials", format!("{n_trials} ({})", show_counts(summary)));
+        match n_trials {
+            0 => line("trials", "none".to_owned()),
+            n_trials => line("trials", format!("{n_trials} ({})", show_counts(summary))),
+        }
         match n_missing(summary) {
             Some(0) => line("missing", "none".to_owned()),
             Some(n_missing) => line("missing", n_missing.to_string()),

@@ -16,6 +16,7 @@ use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::study::budget::MAX_TRIALS;
+use crate::study::program_changes::changed_files;
 use crate::study::recovery::{Reaping, recover};
 use crate::study::settings::Settings;
 use crate::view::finding::{Finding, Severity, sort};
@@ -158,7 +159,8 @@ impl SubmitArgs {
         self.run.program.command = command;
         self.run.take_flags_of_script();
         self.check_flags()?;
-        let mut prepared = self.run.prepare(&Cancellation::default(), self.trusted()?)?;
+        let prepared = self.run.prepare(&Cancellation::default(), self.trusted()?);
+        let mut prepared = prepared.map_err(for_submit)?;
         if let Some(note) = prepared.objective.note() {
             output.note(&note);
         }
@@ -254,7 +256,14 @@ impl SubmitArgs {
                 let spool = self.run.storage.spool();
                 recover(storage.as_mut(), spool.as_ref(), study, &reaping, output)?;
             }
+            if let Some(note) = changed_files(storage.as_mut(), study, &prepared.objective)? {
+                output.note(&note);
+            }
+            self.run.held(&prepared.objective, || storage.history(study.id))?;
             trials = storage.trials(study.id)?;
+        }
+        if study.is_none() {
+            self.run.held(&prepared.objective, || Ok(vec![]))?;
         }
         let name = prepared.study.name.clone();
         let files = prepared.objective.files().into_iter().map(|file| ("the objective", file));
@@ -413,6 +422,13 @@ impl SubmitArgs {
             has_limit: self.slurm.has_time(),
         }
     }
+}
+
+/// Mends the advice of an error about a program, which names `trialbox run`.
+fn for_submit(mut error: CommandError) -> CommandError {
+    let help = error.help.take();
+    error.help = help.map(|help| help.replace("trialbox run --", "trialbox submit … --"));
+    error
 }
 
 /// Returns the absolute path of a file that may not exist, so that two files of one name can be distinguished.

@@ -21,7 +21,7 @@ pub(crate) struct SlurmArgs {
     #[arg(long, value_name = "NAME", value_parser = one_line)]
     account: Option<String>,
 
-    /// Memory of a task, such as 4G
+    /// Memory of a task, in megabytes or with a unit, such as 4G
     #[arg(long, value_name = "SIZE", value_parser = parse_mem)]
     mem: Option<String>,
 
@@ -242,11 +242,22 @@ fn parse_time(text: &str) -> Result<Duration, String> {
     })
 }
 
+/// The megabytes that hold no task.
+const FEW_MEGABYTES: u64 = 32;
+
 /// Reads an amount of memory, and writes `GiB` and `GB` as `G`, which sbatch accepts.
 fn parse_mem(text: &str) -> Result<String, String> {
     let slurms = text.strip_suffix("iB").or_else(|| text.strip_suffix('B')).unwrap_or(text);
     let digits = slurms.trim_end_matches(|c: char| "KMGTkmgt".contains(c));
     let is_number = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+    if is_number
+        && slurms == digits
+        && digits.parse().is_ok_and(|number: u64| number < FEW_MEGABYTES)
+    {
+        return Err(format!(
+            "expected a size such as 4G, found `{text}`, which is megabytes to sbatch: did you mean {text}G?"
+        ));
+    }
     if is_number && slurms.len() - digits.len() <= 1 {
         Ok(slurms.to_owned())
     } else {

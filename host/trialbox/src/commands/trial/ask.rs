@@ -90,7 +90,7 @@ impl AskArgs {
         let space = declared_space("--search-space", &self.search_space)?;
         if self.shell {
             check_variables(&space).map_err(|error| {
-                CommandError::usage(error.to_string(), "rename one of them, or leave --shell away")
+                CommandError::usage(error.to_string(), "rename one of them, or leave --shell out")
             })?;
         }
         let owner = owner_of_ask(self.owner_pid)?;

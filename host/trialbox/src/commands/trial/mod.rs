@@ -23,6 +23,7 @@ pub(crate) use tell::join_values;
 
 /// Enqueue, cancel, retry, ask, tell, show and replay single trials.
 #[derive(Debug, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum TrialCommand {
     /// Enqueue a trial with the given parameters
     #[command(after_help = ENQUEUE_EXAMPLES)]
@@ -57,6 +58,13 @@ pub(crate) enum TrialCommand {
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  trialbox trial show 3 --study-name digits                      a trial, with the reason of its failure
+  trialbox trial enqueue --param lr=0.1                          parameters for the next trial
+  trialbox trial retry --all                                     failed trials again, with their parameters
+  trialbox trial cancel --all                                    drop the trials that wait";
 
 const ENQUEUE_EXAMPLES: &str = "\
 Examples:

@@ -6,9 +6,10 @@ use crate::exit_code::ExitCode;
 use crate::view::output::Output;
 use crate::view::record::TrialRequeued;
 use crate::view::trial::count;
+use std::collections::BTreeMap;
 use trialbox_core::run::retry::{copies_of_failed, retries};
 use trialbox_core::study::failure::{FAILURE_ATTR, FailureCode};
-use trialbox_core::{FrozenTrial, Json, StorageError, TrialNumber, TrialState};
+use trialbox_core::{FrozenTrial, StorageError, TrialNumber, TrialState};
 
 /// Run failed trials again, with the same parameters.
 ///
@@ -21,10 +22,10 @@ pub(crate) struct RetryArgs {
     study: StudyArgs,
 
     /// The numbers of the trials
-    #[arg(value_name = "NUMBER", required_unless_present_any = ["state", "code", "all"])]
+    #[arg(value_name = "NUMBER")]
     numbers: Vec<u32>,
 
-    /// Retry the trials in this state, which can be `fail` alone
+    /// Retry the trials in this state; `fail` is the only one that can be retried
     #[arg(long, value_name = "fail", value_parser = ["fail"], conflicts_with = "numbers")]
     state: Option<String>,
 
@@ -43,6 +44,12 @@ pub(crate) struct RetryArgs {
 
 impl RetryArgs {
     pub(super) fn run(self, output: &Output) -> CommandResult {
+        if self.numbers.is_empty() && self.state.is_none() && self.code.is_none() && !self.all {
+            return Err(CommandError::usage(
+                "expected the trials to retry, found none",
+                "give their numbers, --all for every failed trial, or --code CODE for those with one code",
+            ));
+        }
         let (mut storage, name) = self.study.open()?;
         let study = storage.open_study(&name)?;
         let trials = storage.trials(study.id)?;
@@ -66,7 +73,7 @@ impl RetryArgs {
             output.print(&TrialRequeued { study: name.clone(), number: number.0, retry });
         }
         output.note(&match (requeued.len(), self.dry_run) {
-            (0, _) => format!("study `{name}` has no failed trial to retry"),
+            (0, _) => self.none_text(&name, &trials, !chosen.is_empty()),
             (n, true) => format!("{} would be requeued", count(n as u64, "trial")),
             (_, false) => "`trialbox run` and `trialbox trial ask` run them next".to_owned(),
         });
@@ -104,11 +111,38 @@ impl RetryArgs {
 
     /// Returns whether the trial failed with the wanted code; without one, with any but that of a cancelled trial.
     fn has_code(&self, trial: &FrozenTrial) -> bool {
-        let failure = trial.system_attrs.get(FAILURE_ATTR);
-        let code = failure.and_then(|failure| failure.get("code")).and_then(Json::as_str);
+        let code = code_of(trial);
         match &self.code {
             Some(wanted) => code.is_some_and(|code| code.eq_ignore_ascii_case(wanted)),
             None => code != Some(FailureCode::Cancelled.as_str()),
         }
     }
+
+    /// Returns the reason why no trial is retried. `are_retried` is true if such trials have retries already.
+    fn none_text(&self, study: &str, trials: &[FrozenTrial], are_retried: bool) -> String {
+        let failed = trials.iter().filter(|trial| trial.state == TrialState::Fail);
+        let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
+        for trial in failed {
+            *codes.entry(code_of(trial).unwrap_or("none")).or_default() += 1;
+        }
+        if codes.is_empty() {
+            return format!("study `{study}` has no failed trial");
+        }
+        if are_retried {
+            return format!("each of these failed trials of study `{study}` was requeued already");
+        }
+        let there: Vec<String> =
+            codes.iter().map(|(code, number)| format!("{code} ({number})")).collect();
+        let there = there.join(", ");
+        match &self.code {
+            Some(code) => format!("no failed trial has the code {code}; there are {there}"),
+            None => format!(
+                "study `{study}` has only cancelled trials, {there}: give their numbers to retry them"
+            ),
+        }
+    }
+}
+
+fn code_of(trial: &FrozenTrial) -> Option<&str> {
+    trial.system_attrs.get(FAILURE_ATTR)?.get("code")?.as_str()
 }

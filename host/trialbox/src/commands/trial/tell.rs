@@ -29,7 +29,7 @@ pub(crate) struct TellArgs {
     #[arg(value_name = "NUMBER")]
     number: Option<u32>,
 
-    /// The same, for scripts written for Optuna
+    /// Same as NUMBER, for scripts written for Optuna's command line
     #[arg(long, value_name = "NUMBER", conflicts_with = "number", hide_short_help = true)]
     trial_number: Option<u32>,
 

@@ -4,6 +4,7 @@ mod compare;
 mod foreign;
 
 use crate::args::storage::StorageArgs;
+use crate::args::study::{check_new_name, parse_study_name};
 use crate::commands::study::import::compare::{SpaceDifferences, new_trials};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -37,7 +38,8 @@ pub(crate) struct ImportArgs {
         visible_alias = "optuna-study-name",
         value_name = "NAME",
         env = "TRIALBOX_STUDY_NAME",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = parse_study_name
     )]
     study_name: Option<String>,
 }
@@ -54,7 +56,12 @@ impl ImportArgs {
         let mut storage =
             self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
         let record = match storage.open_study(&name) {
-            Err(StorageError::NoSuchStudy { .. }) => create(&mut *storage, name, imported, output)?,
+            Err(StorageError::NoSuchStudy { .. }) => {
+                if self.study_name.is_some() {
+                    check_new_name(&name)?;
+                }
+                create(&mut *storage, name, imported, output)?
+            }
             found => add(&mut *storage, &found?, imported, output)?,
         };
         output.print(&record);

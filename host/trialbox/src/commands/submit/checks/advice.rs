@@ -26,7 +26,8 @@ pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Option<Finding
     }
     let now = plan.knowledge(plan.parallel);
     let mut found = format!(
-        "with {} trials at a time, a trial learns from {} of the results that it would have one by one",
+        "with {} trials at a time, a trial learns from {} of the results that it would have \
+         if trials ran one after another",
         now.at_a_time,
         format_share(now.share)
     );
@@ -147,7 +148,8 @@ mod tests {
         check(
             &check_parallel(&plan(40, 0, 1, 20)).expect("trials enough"),
             Severity::Warning,
-            "with 20 trials at a time, a trial learns from 27 % of the results that it would have one by one; \
+            "with 20 trials at a time, a trial learns from 27 % of the results that it would have \
+         if trials ran one after another; \
              the first 20 learn from none",
             "--parallel 4 raises that to 85 %, in 10 rounds; with a sampler that does not learn (random, qmc, \
              grid or brute-force), any number is fine",
@@ -155,7 +157,8 @@ mod tests {
         check(
             &check_parallel(&plan(40, 0, 1, 8)).expect("trials enough"),
             Severity::Ok,
-            "with 8 trials at a time, a trial learns from 68 % of the results that it would have one by one",
+            "with 8 trials at a time, a trial learns from 68 % of the results that it would have \
+         if trials ran one after another",
             "",
         );
         assert_eq!(check_parallel(&plan(9, 0, 1, 9)), None);
