@@ -185,6 +185,50 @@ fn values_come_from_the_last_line_a_pattern_or_a_file() {
 }
 
 #[test]
+fn trials_at_the_same_time_have_a_file_of_values_each() {
+    let scene = Scene::new("program-value-files");
+    let run = ["run", "-n", "4", "-j", "4", "--study-name", "s", "--space", "x=float(0, 1)"];
+    let script = r#"echo "$1" > "$TRIALBOX_VALUE_FILE"
+        while [ $(ls out-* | wc -l) -lt 4 ]; do :; done"#;
+    let command = ["--format", "json", "--", "bash", "-c", script, "bash", "{x}"];
+    let shared = scene.trialbox(&[&run[..], &["--value", "file:out.json"], &command].concat());
+    shared.assert_error(2, &["found --value file:out.json", "file:out-{trial}.json"]);
+    let own = scene.trialbox(&[&run[..], &["--value", "file:out-{trial}.json"], &command].concat());
+    let trials = own.json();
+    assert_eq!(trials.len(), 4, "{own:?}");
+    for trial in trials {
+        assert_eq!(trial["values"][0], trial["params"]["x"], "{trial}");
+    }
+}
+
+#[test]
+fn a_wrong_call_of_a_script_fails_its_trial() {
+    for (name, call, text) in [
+        (
+            "range",
+            "suggest 'lr=loguniform(1, 2)'",
+            "wrong call `trialbox suggest lr=loguniform(1, 2)`",
+        ),
+        ("step", "report 0.5", "wrong call `trialbox report 0.5`"),
+        ("flag", "report 0.5 --stp 1", "unexpected argument"),
+        ("name", "should_prune", "wrong call `trialbox should_prune`"),
+        ("value", "result 0,5", "wrong call `trialbox result 0,5`"),
+    ] {
+        // The script does not look at exit codes.
+        let trial = trial_of(
+            &[],
+            name,
+            &format!("trialbox {call} 2> /dev/null; trialbox result 0.3; true"),
+        );
+        assert_eq!(trial["state"], "FAIL", "{name}: {trial}");
+        let message = trial["failure"]["message"].as_str().unwrap();
+        assert!(message.contains(text), "{name}: {message}");
+    }
+    let trial = trial_of(&[], "infinite", "trialbox report -inf --step 0; trialbox result 1");
+    assert_eq!(trial["state"], "COMPLETE", "{trial}");
+}
+
+#[test]
 fn a_value_that_cannot_be_read_fails_the_trial_with_the_text() {
     let flags = ["--value", "last-line"];
     for (name, script, text) in [

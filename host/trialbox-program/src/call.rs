@@ -48,7 +48,7 @@ pub(crate) fn call(
     session: &mut TrialSession,
 ) -> Evaluation {
     let max_line_bytes = config.limits.size(Limit::Payload).saturating_add(FRAMING_BYTES);
-    let output = OutputWatch::new(config.value_source.clone());
+    let output = OutputWatch::new(config.value_source.of_trial(facts.number));
     let kills_before = kills_for_memory();
     let running = match Running::start(config, &facts.params, variables, max_line_bytes) {
         Ok(running) => running,
@@ -258,7 +258,11 @@ impl Call<'_> {
                 && !matches!(request, Request::Log { .. })
             {
                 let (first, call) = (result_name(result), request.call());
-                let message = format!("the program called `{call}` after its result `{first}`");
+                let mut message = format!("the program called `{call}` after its result `{first}`");
+                // The first failure is the one to mend: a script that does not look at exit codes goes on after it.
+                if let ProgramResult::Failed { message: reason, .. } = result {
+                    message = format!("{reason}; {message}");
+                }
                 return Err(failure(FailureCode::Call, message));
             }
             let answer = self.answer(request, session)?;

@@ -2,6 +2,7 @@
 
 use crate::call::{call, note};
 use crate::config::ProgramConfig;
+use crate::value_source::ValueSource;
 use trialbox_core::session::door::{CheckpointDir, Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::{Evaluation, Objective};
 use trialbox_core::session::protocol::TrialFacts;
@@ -89,6 +90,10 @@ impl Objective for Program {
         }
         if let Some(dir) = &facts.checkpoint {
             variables.push(("TRIALBOX_CHECKPOINT".to_owned(), dir.display().to_string()));
+        }
+        if let ValueSource::File(path) = self.config.value_source.of_trial(facts.number) {
+            let path = std::path::absolute(&path).unwrap_or(path);
+            variables.push(("TRIALBOX_VALUE_FILE".to_owned(), path.display().to_string()));
         }
         call(&config, facts, &variables, session)
     }

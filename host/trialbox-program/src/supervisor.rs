@@ -6,7 +6,9 @@
 
 use crate::confinement::{Confinement, LAUNCHER_ARGUMENT};
 use crate::pipes::{ANSWERS, PipeVariables, REQUESTS, identity_of};
-use crate::process_tree::{cpu_millis_of_children, descendants, pid, resident_bytes};
+use crate::process_tree::{
+    cpu_millis_of_children, descendants, pid, proportional_bytes, resident_bytes,
+};
 use crate::starter::STARTER_ARGUMENT;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::fstat;
@@ -267,7 +269,12 @@ impl Supervision {
     }
 
     fn look_at_memory(&mut self) {
-        let bytes = resident_bytes(&descendants(std::process::id()));
+        let processes = descendants(std::process::id());
+        let mut bytes = resident_bytes(&processes);
+        // Processes that were forked share most of their memory, which counts once.
+        if bytes > self.peak && processes.len() > 1 {
+            bytes = proportional_bytes(&processes).unwrap_or(bytes);
+        }
         if bytes > self.peak {
             self.peak = bytes;
             tell(&FromSupervisor::Memory { bytes });

@@ -11,6 +11,9 @@ use trialbox_core::Json;
 use trialbox_core::value::text::{clean, shorten};
 use trialbox_files::{FileError, Folder};
 
+/// The placeholder for a trial's number in the path of its file of values.
+const TRIAL: &str = "{trial}";
+
 /// The place of a trial's values, if the program did not send them by the protocol.
 #[derive(Debug, Clone, Default)]
 pub enum ValueSource {
@@ -21,7 +24,8 @@ pub enum ValueSource {
     LastLine,
     /// The last line of standard output in which the pattern is found: its first group, or all that it matches.
     Pattern(Regex),
-    /// A file of JSON: a number, a list of numbers, or an object with `value` or `values`.
+    /// A file of JSON: a number, a list of numbers, or an object with `value` or `values`. `{trial}` in its path stands
+    /// for the trial's number.
     File(PathBuf),
 }
 
@@ -64,6 +68,25 @@ impl ValueSource {
 }
 
 impl ValueSource {
+    /// Returns the source of one trial, whose number stands for [`TRIAL`] in a path.
+    pub(crate) fn of_trial(&self, number: u32) -> Self {
+        match self {
+            ValueSource::File(path) => match path.to_str() {
+                Some(text) => ValueSource::File(text.replace(TRIAL, &number.to_string()).into()),
+                None => self.clone(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Returns the file that trials at the same time would all write, each over the value of the others.
+    pub fn file_of_all_trials(&self) -> Option<&Path> {
+        match self {
+            ValueSource::File(path) if !path.to_string_lossy().contains(TRIAL) => Some(path),
+            _ => None,
+        }
+    }
+
     /// Returns the text from which [`Self::parse`] reads the source.
     pub fn text(&self) -> String {
         match self {

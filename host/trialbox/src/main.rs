@@ -44,6 +44,7 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::read(arguments) {
         Ok(cli) => cli,
         Err(usage) => {
+            commands::fail_trial_of_misuse(&usage);
             return match view::output::print_parsers(&usage) {
                 Ok(()) if usage.use_stderr() => exit_code::ExitCode::Usage.into(),
                 Ok(()) => ExitCode::SUCCESS,

@@ -29,7 +29,8 @@ pub(crate) struct ProgramArgs {
 
     /// Place of a program's value: protocol, last-line, pattern:REGEX or file:PATH
     ///
-    /// `last-line` is that of standard output. A pattern's first group is the value. A file holds JSON.
+    /// `last-line` is that of standard output. A pattern's first group is the value. A file holds JSON; {trial} in its
+    /// path is the trial's number.
     /// [default: last-line with --space, else protocol]
     #[arg(long, value_name = "SOURCE", value_parser = ValueSource::parse)]
     value: Option<ValueSource>,
@@ -242,6 +243,23 @@ impl ProgramArgs {
             "" => words.get(index + 1).map(|value| (*value).to_owned()),
             rest => rest.strip_prefix('=').map(str::to_owned),
         })
+    }
+
+    /// Checks that trials at the same time do not write their values to one file.
+    ///
+    /// # Errors
+    /// Fails for `--value file:PATH` without the trial's number in the path.
+    pub(crate) fn check_value_file(&self) -> Result<(), CommandError> {
+        let source = self.value_source();
+        let Some(path) = source.file_of_all_trials() else { return Ok(()) };
+        let path = path.display();
+        Err(CommandError::usage(
+            format!(
+                "expected a file for each of the trials that run at the same time, found --value file:{path}"
+            ),
+            "write {trial} into the path, such as --value file:out-{trial}.json; the program finds the path in \
+             TRIALBOX_VALUE_FILE",
+        ))
     }
 
     /// Returns the place of the program's values.

@@ -21,4 +21,6 @@ pub(crate) use runtime::RuntimeCommand;
 pub(crate) use study::StudyCommand;
 pub(crate) use submit::SubmitArgs;
 pub(crate) use trial::{TrialCommand, join_values};
-pub(crate) use within::{ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs};
+pub(crate) use within::{
+    ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs, fail_trial_of_misuse,
+};

@@ -419,6 +419,9 @@ impl RunArgs {
         trusted: TrustedPlaces,
     ) -> Result<Prepared, CommandError> {
         check_unique("--fix", &self.fix)?;
+        if self.jobs.get() > 1 || SlurmJob::current().is_some_and(|job| job.array.is_some()) {
+            self.program.check_value_file()?;
+        }
         let mut settings = SettingFlags::new(&self.settings.explicit(Some(&self.sandbox))?);
         settings.overrule = self.overrule;
         let chosen = Chosen {

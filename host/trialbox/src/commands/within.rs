@@ -6,8 +6,12 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::Output;
 use crate::view::record::{Advice, Rendered, Suggested, to_value};
+use clap::error::ErrorKind;
 use trialbox_core::{Distribution, Json};
 use trialbox_program::{Client, ClientError};
+
+/// The names of these commands.
+const CALLS: [&str; 4] = ["suggest", "report", "should-prune", "result"];
 
 const SUGGEST_EXAMPLES: &str = "\
 Examples, in a script that `trialbox run -- ./train.sh` starts:
@@ -35,7 +39,7 @@ Examples, in a script that `trialbox run -- ./train.sh` starts:
 #[command(after_help = REPORT_EXAMPLES)]
 pub(crate) struct ReportArgs {
     /// The value
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     value: f64,
 
     /// The step, such as the epoch
@@ -133,6 +137,23 @@ impl ResultArgs {
         }
         Ok(ExitCode::Done)
     }
+}
+
+/// Fails the trial whose script misuses one of these commands. Without it, a script that does not look at exit codes
+/// would go on without the parameter or the answer that it asked for, and finish as COMPLETE.
+pub(crate) fn fail_trial_of_misuse(usage: &clap::Error) {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    let is_call = words.first().is_some_and(|word| CALLS.contains(&word.as_str()));
+    if !usage.use_stderr() || !(is_call || usage.kind() == ErrorKind::InvalidSubcommand) {
+        return;
+    }
+    let Ok(mut client) = client() else { return };
+    let shown = usage.to_string();
+    let problem = shown.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let message = format!("wrong call `trialbox {}`: {problem}", words.join(" "));
+    // The exit code and standard error say it too.
+    let _ = client.call("fail", vec![("message", Json::String(message))]);
 }
 
 fn client() -> Result<Client, CommandError> {

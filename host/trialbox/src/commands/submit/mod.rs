@@ -159,6 +159,9 @@ impl SubmitArgs {
         self.run.program.command = command;
         self.run.take_flags_of_script();
         self.check_flags()?;
+        if self.parallel.get() > 1 {
+            self.run.program.check_value_file()?;
+        }
         let prepared = self.run.prepare(&Cancellation::default(), self.trusted()?);
         let mut prepared = prepared.map_err(for_submit)?;
         if let Some(note) = prepared.objective.note() {

@@ -25,7 +25,7 @@ pub(crate) struct SlurmArgs {
     #[arg(long, value_name = "SIZE", value_parser = parse_mem)]
     mem: Option<String>,
 
-    /// CPUs of a task [default: --cpus-per-trial for each of --jobs, else as many as --jobs, if that is given]
+    /// CPUs of a task [default: --jobs, times --cpus-per-trial]
     #[arg(long, visible_alias = "cpus-per-task", value_name = "N", value_parser = parse_count)]
     cpus: Option<NonZeroU32>,
 
