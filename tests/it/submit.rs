@@ -523,6 +523,13 @@ fn names_that_start_with_a_dash_or_hold_line_breaks_reach_the_task_unchanged() {
     for (name, label) in [("-x y", "x-y"), ("two\n#SBATCH --hold\nlines", "two-SBATCH-hold-lines")]
     {
         let study = format!("--study-name={name}");
+        // Names with line breaks come from other programs: trialbox makes none.
+        scene.json(&["study", "create", "--study-name", "plain"]);
+        let database = rusqlite::Connection::open(scene.path("trialbox.db")).unwrap();
+        let renamed = database
+            .execute("UPDATE studies SET study_name = ?1 WHERE study_name = 'plain'", [name]);
+        assert_eq!(renamed, Ok(1));
+        drop(database);
         let submit = ["submit", "--trials", "2", "--parallel", "1", &study, "--report=-r.txt"];
         // Flags of sbatch follow two dashes, so the objective needs a path.
         let ran = with_slurm(&scene, ACCEPT, &[&submit[..], &["./-q.wasm"]].concat());
