@@ -293,9 +293,9 @@ fn a_renamed_study_keeps_its_ids_and_a_deleted_one_leaves_no_row() {
     let before = scene.case(&["exactly", "study.db"]);
     let ids = "SELECT study_id FROM studies ORDER BY study_id";
     let ids_before = scene.rows(ids);
-    scene.json(&["study", "rename", "objectives", "two\nlines \u{1f423}", "--storage", "study.db"]);
+    scene.json(&["study", "rename", "objectives", "two lines \u{1f423}", "--storage", "study.db"]);
     let after = scene.case(&["exactly", "study.db"]);
-    assert_eq!(after["two\nlines \u{1f423}"], before["objectives"]);
+    assert_eq!(after["two lines \u{1f423}"], before["objectives"]);
     assert_eq!(after.get("objectives"), None);
     assert_eq!(scene.rows(ids), ids_before);
     let taken = scene.trialbox(&["study", "rename", "plain", "values", "--storage", "study.db"]);

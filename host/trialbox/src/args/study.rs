@@ -23,23 +23,14 @@ pub(crate) struct StudyNameArg {
         visible_alias = "optuna-study-name",
         value_name = "NAME",
         env = "TRIALBOX_STUDY_NAME",
-        hide_env = true,
-        value_parser = parse_study_name
+        hide_env = true
     )]
     pub(crate) study_name: Option<String>,
 }
 
-/// Reads the name of a study. An empty one comes from a shell's variable that is not set.
-pub(crate) fn parse_study_name(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err(format!("{EMPTY_NAME}: {EMPTY_NAME_HELP}"));
-    }
-    Ok(text.to_owned())
-}
-
 const EMPTY_NAME: &str = "expected the name of a study, found an empty one";
 const EMPTY_NAME_HELP: &str =
-    "is a variable of the shell not set? TRIALBOX_STUDY_NAME= names an empty study too; unset it";
+    "is a variable of the shell not set? TRIALBOX_STUDY_NAME= is an empty name too; unset it";
 
 /// Checks the name of a study that is to be created. Studies of other programs keep the names that they have.
 ///

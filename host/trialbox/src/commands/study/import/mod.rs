@@ -4,7 +4,7 @@ mod compare;
 mod foreign;
 
 use crate::args::storage::StorageArgs;
-use crate::args::study::{check_new_name, parse_study_name};
+use crate::args::study::check_new_name;
 use crate::commands::study::import::compare::{SpaceDifferences, new_trials};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
@@ -38,8 +38,7 @@ pub(crate) struct ImportArgs {
         visible_alias = "optuna-study-name",
         value_name = "NAME",
         env = "TRIALBOX_STUDY_NAME",
-        hide_env_values = true,
-        value_parser = parse_study_name
+        hide_env_values = true
     )]
     study_name: Option<String>,
 }
