@@ -82,11 +82,13 @@ impl Database {
         // All processes must find the same lock file beside the database, whichever symbolic link they follow.
         let (shown, path) = (path, path.canonicalize().map_err(|error| cannot_look(path, error))?);
         let neighbours = Neighbours::of(&path);
-        let action = format!("open the database `{}`", shown.display());
-        neighbours.check().map_err(|error| in_the_way(&action, error))?;
         let is_shared = is_on_network(&path);
         let access = match lock_file_of(&path, options, is_shared)? {
             None => {
+                // With a lock file only its holder looks. A network file system may remember a journal that was seen
+                // at the wrong moment, and SQLite would then fail to open it (SQLITE_CANTOPEN) after it is gone.
+                let action = format!("open the database `{}`", shown.display());
+                neighbours.check().map_err(|error| in_the_way(&action, error))?;
                 let connection = connect_patiently(&path, shown, options)?;
                 refuse_wal(is_shared && uses_wal(&connection), &path)?;
                 let identity = Identity::of(&path).map_err(|error| cannot_look(&path, error))?;
