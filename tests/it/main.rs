@@ -8,8 +8,8 @@
 
 mod asked;
 mod asked_shell;
-#[cfg(feature = "failpoints")]
 mod browser;
+#[cfg(feature = "failpoints")]
 mod checkpoints;
 mod delivery;
 mod doctor;
@@ -53,6 +53,7 @@ mod lost_jobs;
 mod manage;
 #[cfg(feature = "failpoints")]
 mod poisoned;
+#[cfg(feature = "failpoints")]
 mod process;
 mod program;
 mod program_calls;
@@ -82,3 +83,4 @@ mod text;
 mod told;
 mod two_nodes;
 mod two_users;
+mod watched;

@@ -3,10 +3,9 @@
 use crate::scene::{Scene, guest};
 use crate::schema::assert_documented;
 use crate::scripted::objective_of;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, pidfd_open, pidfd_send_signal, waitpid,
-};
+pub(crate) use crate::watched::has_ended;
+use crate::watched::watch;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, pidfd_send_signal, waitpid};
 use serde_json::Value;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
@@ -146,19 +145,6 @@ fn children(host: &Child) -> Vec<i32> {
         (parent == host.id()).then_some(pid)
     });
     children.collect()
-}
-
-/// Returns a handle of a process that stays valid when its id is reused.
-pub(crate) fn watch(pid: Pid) -> OwnedFd {
-    pidfd_open(pid, PidfdFlags::empty()).unwrap()
-}
-
-/// Returns whether a process ends within a time.
-pub(crate) fn has_ended(process: &OwnedFd, within: Duration) -> bool {
-    let within = Timespec::try_from(within).unwrap();
-    let mut fds = [PollFd::new(process, PollFlags::IN)];
-    poll(&mut fds, Some(&within)).unwrap();
-    !fds[0].revents().is_empty()
 }
 
 /// Kills a process that is not a child.

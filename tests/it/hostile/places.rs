@@ -1,9 +1,9 @@
 //! What others leave lying about: in the place of every file that trialbox touches stands a FIFO, a link, a directory,
 //! a device or a socket. Every command ends, and what a link leads to stays as it was.
 
-use crate::process::{has_ended, watch};
 use crate::scene::{Ran, Scene, guest};
 use crate::submit::{ACCEPT, with_slurm};
+use crate::watched::{has_ended, watch};
 use rustix::process::Pid;
 use std::fmt;
 use std::fs;
