@@ -1,7 +1,7 @@
 //! The confinement of a program, on request: the kernel refuses it other files, the network and signals to others.
 //!
 //! A program cannot be confined from outside, and the supervisor must not be confined itself, or the program could
-//! signal it. So a *launcher*, which is this binary under another name, confines itself and becomes the program.
+//! signal it. So the starter (`starter.rs`) confines itself before it becomes the program.
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, Ruleset,
@@ -15,20 +15,10 @@ use seccompiler::{
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::io::Read as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
 
 /// The rights of a program that is not confined, for people.
 const NOT_SANDBOXED: &str = "not sandboxed: the program has all rights of the user";
-
-/// The first argument with which this binary becomes a launcher. The program's command follows it.
-pub const LAUNCHER_ARGUMENT: &str = "__confined";
-
-/// The exit status of a launcher that cannot start the program, as that of shells.
-const NOT_STARTED: u8 = 127;
 
 /// The newest version of Landlock whose rights are known here. An older kernel refuses what it knows.
 const LANDLOCK_ABI: ABI = ABI::V7;
@@ -146,7 +136,7 @@ impl Confinement {
     ///
     /// # Errors
     /// Fails if the kernel does not do what its version promises.
-    fn apply(&self) -> Result<Enforced, String> {
+    pub(crate) fn apply(&self) -> Result<Enforced, String> {
         rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string())?;
         give_up_capabilities().map_err(|error| error.to_string())?;
         let landlock_abi = self.restrict_files().map_err(|error| error.to_string())?;
@@ -247,32 +237,4 @@ fn filter(network: bool) -> Result<SeccompFilter, BackendError> {
     }
     let refuse = SeccompAction::Errno(libc::EACCES as u32);
     SeccompFilter::new(rules, SeccompAction::Allow, refuse, std::env::consts::ARCH.try_into()?)
-}
-
-/// Confines this process to the rights that standard input holds as JSON, and becomes the program that the command line
-/// names after [`LAUNCHER_ARGUMENT`]. To be called first in a process.
-pub fn run_launcher() -> ExitCode {
-    let words: Vec<OsString> = std::env::args_os().skip(2).collect();
-    let problem = become_program(&words);
-    // The program's own standard error, which is the trial's log.
-    let text = format!("trialbox: the program cannot be confined and started: {problem}\n");
-    let _ = rustix::io::write(rustix::stdio::stderr(), text.as_bytes());
-    ExitCode::from(NOT_STARTED)
-}
-
-/// Becomes the program; returns only with the reason why not.
-fn become_program(words: &[OsString]) -> String {
-    let mut json = String::new();
-    if let Err(error) = std::io::stdin().read_to_string(&mut json) {
-        return error.to_string();
-    }
-    let confinement: Confinement = match serde_json::from_str(&json) {
-        Ok(confinement) => confinement,
-        Err(error) => return error.to_string(),
-    };
-    let Some((program, arguments)) = words.split_first() else { return "no command".to_owned() };
-    if let Err(error) = confinement.apply() {
-        return error;
-    }
-    Command::new(program).args(arguments).stdin(Stdio::null()).exec().to_string()
 }

@@ -31,7 +31,7 @@ mod value_source;
 pub use client::{Client, ClientError};
 pub use command::{CommandLine, CommandLineError, check_variables, param_variable, variables_of};
 pub use config::{ProgramConfig, Stops};
-pub use confinement::{Confined, Confinement, Enforced, LAUNCHER_ARGUMENT, run_launcher};
+pub use confinement::{Confined, Confinement, Enforced};
 pub use door::open;
 pub use ending::failure_of_status;
 pub use interpreter::is_interpreter;

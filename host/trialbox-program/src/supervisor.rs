@@ -4,7 +4,7 @@
 //! because the trial is over or the host process died, the supervisor kills what still runs. As a subreaper
 //! (PR_SET_CHILD_SUBREAPER, prctl(2)) it also adopts processes that detached themselves from the program.
 
-use crate::confinement::{Confinement, LAUNCHER_ARGUMENT};
+use crate::confinement::Confinement;
 use crate::pipes::{ANSWERS, PipeVariables, REQUESTS, identity_of};
 use crate::process_tree::{
     cpu_millis_of_children, descendants, pid, proportional_bytes, resident_bytes,
@@ -151,7 +151,7 @@ fn supervise(words: &[OsString]) -> io::Result<()> {
     Ok(())
 }
 
-/// Starts the program through [`crate::starter`], and a confined one through the launcher too. Returns its process id.
+/// Starts the program through [`crate::starter`]. Returns its process id.
 fn start(
     words: &[OsString],
     variables: Vec<(&'static str, String)>,
@@ -160,19 +160,14 @@ fn start(
     let (mut report, theirs) = UnixStream::pair()?;
     let mut command = Command::new(OWN_FILE);
     command.arg(STARTER_ARGUMENT).arg(std::process::id().to_string());
-    if confinement.is_some() {
-        command.args([OWN_FILE, LAUNCHER_ARGUMENT]);
-    }
     let mut child =
         command.args(words).envs(variables).stdin(Stdio::from(OwnedFd::from(theirs))).spawn()?;
     // Before the program runs, which might kill this process first.
     tell(&FromSupervisor::Started { leader: child.id() });
     // With the command, this process's end of the report closes.
     drop(command);
-    if let Some(confinement) = confinement {
-        // A launcher that has ended already says why itself.
-        let _ = report.write_all(&serde_json::to_vec(confinement)?);
-    }
+    // A starter that has ended already has said why.
+    let _ = report.write_all(&serde_json::to_vec(&confinement)?);
     report.shutdown(Shutdown::Write)?;
     let mut error = String::new();
     report.read_to_string(&mut error)?;

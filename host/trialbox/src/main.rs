@@ -29,9 +29,6 @@ fn main() -> ExitCode {
         Some(name) if name == trialbox_program::SUPERVISOR_ARGUMENT => {
             return trialbox_program::run_supervisor();
         }
-        Some(name) if name == trialbox_program::LAUNCHER_ARGUMENT => {
-            return trialbox_program::run_launcher();
-        }
         Some(name) if name == trialbox_program::STARTER_ARGUMENT => {
             return trialbox_program::run_starter();
         }

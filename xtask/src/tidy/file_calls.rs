@@ -69,7 +69,7 @@ const EXCEPTIONS: &[Exception] = &[
     Exception {
         file: "host/trialbox-program/src/confinement.rs",
         calls: &["fs::open"],
-        reason: "the launcher opens the places of a program for Landlock, as the guest process opens its grants",
+        reason: "the starter opens the places of a program for Landlock, as the guest process opens its grants",
     },
     Exception {
         file: "host/trialbox-program/src/client.rs",
