@@ -6,6 +6,9 @@ use crate::wire::protocol::{Grant, GuestLimits};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use trialbox_core::session::door::Loaded;
+use trialbox_core::study::artifact::Description;
 use wasmtime::Engine;
 
 /// The memory that the process may take during a call beyond what is counted: buffers, resources, a thread.
@@ -29,6 +32,23 @@ pub(crate) struct Confinement {
     pub(crate) second_filter: bool,
     /// The version of Landlock; 0 without.
     pub(crate) landlock_abi: u32,
+}
+
+impl Confinement {
+    /// Returns the answer of a guest process that is confined so and ready for trials. Whatever the answer says of
+    /// compiled code is left for the caller.
+    pub(crate) fn loaded(self, description: Option<Description>, load_time: Duration) -> Loaded {
+        Loaded {
+            description,
+            landlock_abi: self.landlock_abi,
+            seccomp: self.seccomp,
+            second_filter: self.second_filter,
+            empty_root: self.empty_root,
+            small_address_space: address_space_is_small(),
+            load_time,
+            ..Loaded::default()
+        }
+    }
 }
 
 impl GuestEnvironment {

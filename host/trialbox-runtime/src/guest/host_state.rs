@@ -39,30 +39,42 @@ pub(crate) struct Rights<'a> {
     pub(crate) limits: GuestLimits,
 }
 
-impl HostState {
-    /// Creates the state of an instance that runs a trial, or that only describes itself.
-    pub(crate) fn new(link: &Link, trial: Option<TrialRequest>, rights: &Rights) -> Result<Self> {
+impl Rights<'_> {
+    /// Returns the context of WASI with these rights, whose random numbers follow from a seed if there is one. Its
+    /// clocks are those of the machine.
+    ///
+    /// # Errors
+    /// Fails if a granted directory is not there any more, or is another one.
+    pub(crate) fn wasi(&self, link: &Link, seed: Option<u64>) -> Result<WasiCtxBuilder> {
         let mut wasi = WasiCtxBuilder::new();
-        let clock = CountingClock::default();
         // The guest has this thread for itself, so it may block it.
         wasi.allow_blocking_current_thread(true);
         wasi.stdout(Output::new(link, false));
         wasi.stderr(Output::new(link, true));
-        wasi.envs(rights.env);
-        if let Some(TrialRequest { seed, .. }) = trial {
+        wasi.envs(self.env);
+        if let Some(seed) = seed {
             wasi.secure_random(guest_wasi_rng(seed, 0));
             wasi.insecure_random(guest_wasi_rng(seed, 1));
             wasi.insecure_random_seed(u128::from(seed));
         }
-        if rights.deterministic {
-            fix_clocks(&mut wasi, &clock);
-        }
-        for grant in rights.grants {
+        for grant in self.grants {
             let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
             grant.check()?;
             wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
         }
-        wasi.max_random_size(rights.limits.random_bytes);
+        wasi.max_random_size(self.limits.random_bytes);
+        Ok(wasi)
+    }
+}
+
+impl HostState {
+    /// Creates the state of an instance that runs a trial, or that only describes itself.
+    pub(crate) fn new(link: &Link, trial: Option<TrialRequest>, rights: &Rights) -> Result<Self> {
+        let mut wasi = rights.wasi(link, trial.map(|trial| trial.seed))?;
+        let clock = CountingClock::default();
+        if rights.deterministic {
+            fix_clocks(&mut wasi, &clock);
+        }
         let mut table = ResourceTable::new();
         table.set_max_capacity(rights.limits.handles.try_into().unwrap_or(usize::MAX));
         // Only a trial has a peak of memory to report.

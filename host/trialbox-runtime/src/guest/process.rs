@@ -4,7 +4,7 @@ use crate::guest::bindings::Described;
 use crate::guest::bindings::exports::trialbox::objective::{describe, objective};
 use crate::guest::cache::{Cache, CachedCode, Reservation};
 use crate::guest::deterministic;
-use crate::guest::engine::{address_space_is_small, new_engine};
+use crate::guest::engine::new_engine;
 use crate::guest::environment::{Confinement, GuestEnvironment, InterruptHandle};
 #[cfg(feature = "failpoints")]
 use crate::guest::escaped;
@@ -197,16 +197,10 @@ impl Guest {
         };
         let description = guest.describe()?;
         let loaded = Loaded {
-            description,
             from_cache: compiled.from_cache,
             cache_problem: compiled.cache_problem,
             refused_code: compiled.refused_code,
-            landlock_abi: confinement.landlock_abi,
-            seccomp: confinement.seccomp,
-            second_filter: confinement.second_filter,
-            empty_root: confinement.empty_root,
-            small_address_space: address_space_is_small(),
-            load_time: started.elapsed(),
+            ..confinement.loaded(description, started.elapsed())
         };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
         Ok(guest)
@@ -260,15 +254,12 @@ impl Guest {
         &self,
         trial: Option<TrialRequest>,
     ) -> wasmtime::Result<(Store<HostState>, Instance)> {
-        let grants = match trial {
-            Some(_) => self.request.grants_of_trial(),
-            None => self.request.grants.clone(),
-        };
+        let grants = self.request.grants_of(trial.as_ref());
         let rights = Rights {
             grants: &grants,
             env: &self.request.env,
             deterministic: self.request.engine.deterministic,
-            limits: trial.map_or(self.request.limits, |trial| trial.limits),
+            limits: self.request.limits_of(trial.as_ref()),
         };
         let limits = rights.limits;
         self.environment.limit_memory_of_instance(self.own_bytes, &limits);

@@ -94,6 +94,19 @@ pub(crate) struct CacheRequest {
 }
 
 impl LoadRequest {
+    /// Returns the directories of an instance that runs a trial, or that only describes the objective.
+    pub(crate) fn grants_of(&self, trial: Option<&TrialRequest>) -> Vec<Grant> {
+        match trial {
+            Some(_) => self.grants_of_trial(),
+            None => self.grants.clone(),
+        }
+    }
+
+    /// Returns the limits of such an instance.
+    pub(crate) fn limits_of(&self, trial: Option<&TrialRequest>) -> GuestLimits {
+        trial.map_or(self.limits, |trial| trial.limits)
+    }
+
     /// Returns the directories that are granted to a trial. While an objective describes itself it has no checkpoint.
     pub(crate) fn grants_of_trial(&self) -> Vec<Grant> {
         self.grants.iter().chain(self.checkpoint.as_deref()).cloned().collect()

@@ -2,13 +2,14 @@
 
 use crate::guest::engine::new_python_engine;
 use crate::guest::environment::GuestEnvironment;
+use crate::guest::host_state::Rights;
 use crate::guest::link::Link;
 use crate::guest::meter::is_out_of_memory;
 use crate::guest::process::{internal, start_executor};
 use crate::guest::python::code::{ADD_AGAIN, code_name, deserialize};
 use crate::guest::python::interpreter::{Interpreter, new_linker};
 use crate::guest::python::snapshot::prepare;
-use crate::guest::python::state::{PythonState, Rights, Source};
+use crate::guest::python::state::{PythonState, Source};
 use crate::wire::protocol::{BuildRequest, Built, FromGuest, Grant, GuestLimits};
 use crate::wire::python::{LIBRARY_PATH, RECIPE_PATH};
 use std::fs::File;

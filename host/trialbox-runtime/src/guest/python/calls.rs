@@ -5,7 +5,7 @@
 
 use crate::guest::failure::IllegalCall;
 use crate::guest::meter::LimitReached;
-use crate::guest::python::state::PythonState;
+use crate::guest::python::state::{PythonState, memory_of};
 use crate::wire::contract::CHECKPOINT_PATH;
 use crate::wire::protocol::{Choice, FromGuest, GuestEnd, ToGuest, TrialRequest};
 use trialbox_core::session::door::CheckpointState;
@@ -39,9 +39,7 @@ fn call(
     if u64::from(length) > allowed.saturating_add(FRAMING_BYTES) {
         return Err(LimitReached::new(Limit::Payload, allowed, length.into()).into());
     }
-    let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
-        return Err(Error::msg("expected an export `memory`, found none"));
-    };
+    let memory = memory_of(&mut caller)?;
     let mut line = vec![0; length as usize];
     memory.read(&caller, place as usize, &mut line)?;
     let line = String::from_utf8(line).map_err(|_| Error::msg("a request is not utf-8"))?;

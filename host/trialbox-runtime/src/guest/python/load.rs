@@ -1,16 +1,17 @@
 //! An objective in Python from its load to its trials.
 
-use crate::guest::engine::{address_space_is_small, new_python_engine};
+use crate::guest::engine::new_python_engine;
 use crate::guest::environment::GuestEnvironment;
 #[cfg(feature = "failpoints")]
 use crate::guest::escaped;
 use crate::guest::failure::classify;
+use crate::guest::host_state::Rights;
 use crate::guest::link::Link;
 use crate::guest::process::{internal, receive_objective, serve_trials, start_executor};
 use crate::guest::python::code::{ADD_AGAIN, code_name, deserialize};
 use crate::guest::python::interpreter::{Interpreter, new_linker};
 use crate::guest::python::snapshot::Snapshot;
-use crate::guest::python::state::{PythonState, Rights, Source};
+use crate::guest::python::state::{PythonState, Source};
 use crate::wire::protocol::{FromGuest, Grant, GuestEnd, LoadRequest, PythonRequest, TrialRequest};
 use crate::wire::python::{LIBRARY_PATH, RuntimeFiles, StampError, WORK_PATH};
 use std::sync::Arc;
@@ -105,34 +106,21 @@ impl PythonGuest {
             own_bytes,
         };
         let description = guest.describe(&file_name, &runtime.label)?;
-        let loaded = Loaded {
-            description,
-            from_cache: true,
-            cache_problem: None,
-            refused_code: None,
-            landlock_abi: confinement.landlock_abi,
-            seccomp: confinement.seccomp,
-            second_filter: confinement.second_filter,
-            empty_root: confinement.empty_root,
-            small_address_space: address_space_is_small(),
-            load_time: started.elapsed(),
-        };
+        let loaded =
+            Loaded { from_cache: true, ..confinement.loaded(description, started.elapsed()) };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
         Ok(guest)
     }
 
     /// Restores an interpreter for a trial, or for the description.
     fn restore(&self, trial: Option<TrialRequest>) -> Result<Interpreter> {
-        let mut grants = match trial {
-            Some(_) => self.request.grants_of_trial(),
-            None => self.request.grants.clone(),
-        };
+        let mut grants = self.request.grants_of(trial.as_ref());
         grants.push(self.library.clone());
         let rights = Rights {
             grants: &grants,
             env: &self.request.env,
             deterministic: self.request.engine.deterministic,
-            limits: trial.map_or(self.request.limits, |trial| trial.limits),
+            limits: self.request.limits_of(trial.as_ref()),
         };
         self.environment.limit_memory_of_instance(self.own_bytes, &rights.limits);
         let state = PythonState::new(&self.link, trial, &self.source, &rights)?;

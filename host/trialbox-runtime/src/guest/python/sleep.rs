@@ -2,8 +2,8 @@
 //!
 //! The layouts are those of WASI 0.1 (`typenames.witx`, `subscription` and `event`).
 
-use crate::guest::python::state::PythonState;
-use wasmtime::{Caller, Error, Extern, Linker, Result};
+use crate::guest::python::state::{PythonState, memory_of};
+use wasmtime::{Caller, Linker, Result};
 
 const SUBSCRIPTION_BYTES: usize = 48;
 const EVENT_BYTES: usize = 32;
@@ -33,9 +33,7 @@ fn poll(
     count: u32,
     n_events: u32,
 ) -> Result<u32> {
-    let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
-        return Err(Error::msg("expected an export `memory`, found none"));
-    };
+    let memory = memory_of(&mut caller)?;
     let (bytes, state) = memory.data_and_store_mut(&mut caller);
     let (mut from, mut to) = (subscriptions as usize, events as usize);
     let fits = |at: usize, each: usize| {

@@ -1,18 +1,15 @@
 //! The state of one instance of the interpreter.
 
 use crate::guest::counting_clock::{CountingClock, fix_clocks};
-use crate::guest::host_state::Output;
+use crate::guest::host_state::Rights;
 use crate::guest::link::Link;
 use crate::guest::meter::Meter;
-use crate::wire::protocol::{Grant, GuestEnd, GuestLimits, TrialRequest};
+use crate::wire::protocol::{GuestEnd, GuestLimits, TrialRequest};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use trialbox_core::Json;
-use trialbox_core::seam::rng::guest_wasi_rng;
-use wasmtime::Result;
-use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime::{Caller, Error, Extern, Memory, Result};
 use wasmtime_wasi::clocks::HostMonotonicClock;
-use wasmtime_wasi::filesystem::FsPerms;
 use wasmtime_wasi::p1::WasiP1Ctx;
 
 /// The path by which the interpreter finds its library.
@@ -49,14 +46,6 @@ pub(crate) struct PythonState {
     pub(crate) described: Option<Json>,
 }
 
-/// The rights of an instance.
-pub(crate) struct Rights<'a> {
-    pub(crate) grants: &'a [Grant],
-    pub(crate) env: &'a [(String, String)],
-    pub(crate) deterministic: bool,
-    pub(crate) limits: GuestLimits,
-}
-
 impl PythonState {
     pub(crate) fn new(
         link: &Link,
@@ -64,17 +53,9 @@ impl PythonState {
         source: &Arc<Source>,
         rights: &Rights,
     ) -> Result<Self> {
-        let mut wasi = WasiCtxBuilder::new();
-        // The guest has this thread for itself, so it may block it.
-        wasi.allow_blocking_current_thread(true);
+        // Snapshots and descriptions have a seed too, so that they are the same everywhere.
+        let mut wasi = rights.wasi(link, Some(trial.map_or(0, |trial| trial.seed)))?;
         wasi.arg(PROGRAM);
-        wasi.stdout(Output::new(link, false));
-        wasi.stderr(Output::new(link, true));
-        wasi.envs(rights.env);
-        let seed = trial.map_or(0, |trial| trial.seed);
-        wasi.secure_random(guest_wasi_rng(seed, 0));
-        wasi.insecure_random(guest_wasi_rng(seed, 1));
-        wasi.insecure_random_seed(u128::from(seed));
         let clock = CountingClock::default();
         if rights.deterministic {
             if trial.is_some() {
@@ -84,11 +65,6 @@ impl PythonState {
         } else {
             wasi.monotonic_clock(LateClock(Instant::now()));
         }
-        for grant in rights.grants {
-            let perms = if grant.writable { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
-            wasi.preopened_dir(&grant.host, &grant.guest, perms)?;
-        }
-        wasi.max_random_size(rights.limits.random_bytes);
         Ok(PythonState {
             link: link.clone(),
             wasi: wasi.build_p1(),
@@ -100,6 +76,17 @@ impl PythonState {
             end: None,
             described: None,
         })
+    }
+}
+
+/// Returns the memory of the instance that calls a function of the host.
+///
+/// # Errors
+/// Fails if the module exports none under its usual name.
+pub(crate) fn memory_of(caller: &mut Caller<'_, PythonState>) -> Result<Memory> {
+    match caller.get_export("memory") {
+        Some(Extern::Memory(memory)) => Ok(memory),
+        _ => Err(Error::msg("expected an export `memory`, found none")),
     }
 }
 
