@@ -11,7 +11,7 @@ def objective(trial):
     x, y = load_digits(return_X_y=True)
     train_x, test_x, train_y, test_y = train_test_split(x, y, test_size=0.25, random_state=0)
     model = SGDClassifier(alpha=trial.suggest_float("alpha", 1e-5, 1e-1, log=True), random_state=0)
-    for step in range(20):
+    for step in range(10):
         model.partial_fit(train_x, train_y, classes=np.unique(y))
         score = model.score(test_x, test_y)
         trial.report(score, step)

@@ -5,15 +5,18 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
 
-/// A folder of its own with all objectives, in which the runtime is found.
+/// A folder of its own with the examples and further objectives, in which the runtime is found.
 struct Python(Scene);
 
 impl Python {
     fn new(test: &str) -> Self {
         let scene = Scene::new(&format!("python-{test}"));
-        for entry in std::fs::read_dir(root().join("tests/guests/python")).unwrap() {
-            let entry = entry.unwrap();
-            std::fs::copy(entry.path(), scene.path(entry.file_name().to_str().unwrap())).unwrap();
+        for folder in ["examples/python", "tests/guests/python"] {
+            for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+                let entry = entry.unwrap();
+                let name = entry.file_name();
+                std::fs::copy(entry.path(), scene.path(name.to_str().unwrap())).unwrap();
+            }
         }
         Python(scene)
     }
@@ -64,7 +67,7 @@ fn values(trial: &Value) -> Vec<f64> {
 /// 2.4.6, SciPy 1.17.1, pandas 3.1.1).
 type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [f64]);
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("svc_or_forest.py", &[("classifier", "SVC"), ("svc_c", "10.0")], &[0.98]),
     (
         "svc_or_forest.py",
@@ -78,6 +81,7 @@ const CASES: [Case; 12] = [
     ),
     ("pruned.py", &[("alpha", "0.001")], &[0.8711111111111111]),
     ("table.py", &[("alpha", "0.5")], &[0.018223397686348473]),
+    ("current_folder.py", &[("alpha", "0.5")], &[0.018223397686348473]),
     ("two_values.py", &[("leaves", "6")], &[0.8599811676082862, 6.0]),
     ("support_vectors.py", &[("c", "10.0"), ("epsilon", "0.1")], &[46.027894619052624]),
     ("boosting.py", &[("learning_rate", "0.2")], &[0.11184817998855044]),
