@@ -1,6 +1,7 @@
 //! A figure: its data, its caption and its plots. It is a value, and [`crate::svg`], [`crate::terminal`] and
 //! [`Table::to_csv`] are ways to show it.
 
+use crate::csv::csv_line;
 use crate::kind::Kind;
 use crate::number::short;
 use crate::scale::Scale;
@@ -144,29 +145,16 @@ impl Table {
 
     /// Returns the data as CSV (RFC 4180): numbers in full, so that they are read back as they were.
     pub fn to_csv(&self) -> String {
-        let mut csv = String::new();
-        let header = self.columns.iter().map(|name| quoted(name));
-        csv.push_str(&header.collect::<Vec<_>>().join(","));
-        csv.push_str("\r\n");
+        let mut csv = csv_line(&self.columns);
         for row in &self.rows {
-            let cells = row.iter().map(|cell| match cell {
+            csv.push_str(&csv_line(row.iter().map(|cell| match cell {
                 Cell::None => String::new(),
                 Cell::Count(count) => count.to_string(),
                 Cell::Number(value) => python_repr(*value),
-                Cell::Text(text) => quoted(text),
-            });
-            csv.push_str(&cells.collect::<Vec<_>>().join(","));
-            csv.push_str("\r\n");
+                Cell::Text(text) => text.clone(),
+            })));
         }
         csv
-    }
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod answers;
 mod compare;
+mod csv;
 mod figure;
 mod figures;
 mod kind;
@@ -32,6 +33,7 @@ mod trials;
 
 pub use answers::{Answer, answers};
 pub use compare::{Compared, RankTest, compare};
+pub use csv::csv_line;
 pub use figure::{Cell, Figure, FigureKind, Table};
 pub use figures::{figure, figures};
 pub use markup::Markup;

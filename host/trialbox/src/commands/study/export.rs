@@ -5,15 +5,15 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::exchange;
 use crate::view::output::{Output, escape_controls};
-use crate::view::trial::count;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::trial::format_datetime;
 use trialbox_core::value::json::python_repr;
-use trialbox_core::value::text::clean;
+use trialbox_core::value::text::{clean, counted};
 use trialbox_core::{FrozenTrial, Json, StudyRecord};
 use trialbox_files::{open_named, write_named, write_to_device};
+use trialbox_report::csv_line;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
@@ -54,7 +54,7 @@ impl ExportArgs {
                 write_to(path, &text)?;
                 output.note(&format!(
                     "wrote {} to {}",
-                    count(trials.len() as u64, "trial"),
+                    counted(trials.len() as u64, "trial"),
                     path.display()
                 ));
             }
@@ -125,7 +125,7 @@ fn to_csv(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
     header.extend(user_attrs.iter().map(|key| format!("user_attrs_{key}")));
     header.extend(system_attrs.iter().map(|key| format!("system_attrs_{key}")));
     header.push("state".to_owned());
-    let mut csv = csv_line(&header);
+    let mut csv = clean_line(&header);
     for trial in trials {
         let mut row = vec![trial.number.to_string()];
         let value = |index| trial.values.get(index).copied().map(python_repr);
@@ -141,7 +141,7 @@ fn to_csv(study: &StudyRecord, trials: &[FrozenTrial]) -> String {
         row.extend(cells(&trial.user_attrs, &user_attrs));
         row.extend(cells(&trial.system_attrs, &system_attrs));
         row.push(trial.state.to_string());
-        csv.push_str(&csv_line(&row));
+        csv.push_str(&clean_line(&row));
     }
     csv
 }
@@ -170,20 +170,8 @@ fn csv_value(value: &Json) -> String {
     }
 }
 
-/// Returns one line as RFC 4180 has it, without what a terminal would obey: the table is for people. The export as JSON
-/// has every character.
-fn csv_line(fields: &[String]) -> String {
-    let mut line = String::new();
-    for (index, field) in fields.iter().enumerate() {
-        if index > 0 {
-            line.push(',');
-        }
-        let field = clean(field);
-        if field.contains([',', '"', '\n']) {
-            line.push_str(&format!("\"{}\"", field.replace('"', "\"\"")));
-        } else {
-            line.push_str(&field);
-        }
-    }
-    line + "\r\n"
+/// Returns one line without what a terminal would obey: the table is for people. The export as JSON has every
+/// character.
+fn clean_line(fields: &[String]) -> String {
+    csv_line(fields.iter().map(|field| clean(field)))
 }
