@@ -33,16 +33,33 @@ use trialbox_core::{
 };
 use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
 
-/// A sampler that proposes the middle of every range.
-struct Middle;
+/// A sampler whose proposal depends on how often it was asked before.
+struct Scripted {
+    is_finite: bool,
+    propose: fn(u32) -> f64,
+    n_asked: AtomicU32,
+}
 
-impl Sampler for Middle {
+impl Scripted {
+    const fn new(is_finite: bool, propose: fn(u32) -> f64) -> Self {
+        Scripted { is_finite, propose, n_asked: AtomicU32::new(0) }
+    }
+}
+
+/// Proposes the middle of every range.
+static MIDDLE: Scripted = Scripted::new(false, |_| 0.5);
+
+impl Sampler for Scripted {
     fn learns_from_results(&self) -> bool {
         false
     }
 
     fn uses_history(&self) -> bool {
         false
+    }
+
+    fn is_finite(&self) -> bool {
+        self.is_finite
     }
 
     fn sample_independent(
@@ -52,7 +69,7 @@ impl Sampler for Middle {
         _distribution: &Distribution,
         _rng: &mut TrialRng,
     ) -> f64 {
-        0.5
+        (self.propose)(self.n_asked.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -94,7 +111,7 @@ fn context(study: &StudyRecord, on_deadline: OnDeadline) -> TrialContext<'_> {
     TrialContext {
         study,
         seed: 1,
-        sampler: &Middle,
+        sampler: &MIDDLE,
         held: &[],
         pruner: &NopPruner,
         clock: &FixedClock,
@@ -299,56 +316,6 @@ fn an_ask_that_contradicts_the_study_is_refused_and_leaves_a_failed_trial() {
     assert!(stored.datetime_complete.is_some());
 }
 
-/// A finite search, which has one point for a trial.
-struct OnePoint;
-
-impl Sampler for OnePoint {
-    fn learns_from_results(&self) -> bool {
-        false
-    }
-
-    fn uses_history(&self) -> bool {
-        false
-    }
-
-    fn is_finite(&self) -> bool {
-        true
-    }
-
-    fn sample_independent(
-        &self,
-        _ask: &Ask,
-        _name: &str,
-        _distribution: &Distribution,
-        _rng: &mut TrialRng,
-    ) -> f64 {
-        0.5
-    }
-}
-
-/// Draws the lower end of a range until it has been asked often enough, and then the upper end.
-struct Late(AtomicU32);
-
-impl Sampler for Late {
-    fn learns_from_results(&self) -> bool {
-        false
-    }
-
-    fn uses_history(&self) -> bool {
-        false
-    }
-
-    fn sample_independent(
-        &self,
-        _ask: &Ask,
-        _name: &str,
-        _distribution: &Distribution,
-        _rng: &mut TrialRng,
-    ) -> f64 {
-        if self.0.fetch_add(1, Ordering::Relaxed) < 20 { 0.0 } else { 1.0 }
-    }
-}
-
 fn constrained() -> DeclaredSpace {
     let params = space(&[("a", unit()), ("b", unit())]).params().to_vec();
     DeclaredSpace::new(params, vec![Relation::parse("a + b >= 1.5").unwrap()]).unwrap()
@@ -357,7 +324,8 @@ fn constrained() -> DeclaredSpace {
 #[test]
 fn a_point_that_a_constraint_excludes_is_drawn_again_and_leaves_nothing() {
     let (mut storage, study) = memory();
-    let late = Late(AtomicU32::new(0));
+    // The lower end of a range until it was asked often enough, and then the upper end.
+    let late = Scripted::new(false, |n_asked| if n_asked < 20 { 0.0 } else { 1.0 });
     let context = TrialContext { sampler: &late, ..context(&study, OnDeadline::Retry) };
     let asked = ask(&context, &mut storage, &request("a"), &constrained()).unwrap();
     let Asked::Begun { params, .. } = asked else { panic!("begun, not {asked:?}") };
@@ -377,7 +345,9 @@ fn a_trial_without_an_allowed_point_fails_and_one_of_a_finite_search_is_pruned()
     let want = "the constraint `a + b >= 1.5` does not hold for a = 0.5, b = 0.5";
     assert!(failure.message.ends_with(want), "{}", failure.message);
 
-    let finite = TrialContext { sampler: &OnePoint, ..context(&study, OnDeadline::Retry) };
+    // A finite search, which has one point for a trial.
+    let one_point = Scripted::new(true, |_| 0.5);
+    let finite = TrialContext { sampler: &one_point, ..context(&study, OnDeadline::Retry) };
     let asked = ask(&finite, &mut storage, &request("b"), &constrained()).unwrap();
     let excluded = Asked::Excluded { number: TrialNumber(1), reason: want.to_owned() };
     assert_eq!(asked, excluded);
