@@ -14,6 +14,7 @@ use trialbox_core::session::transcript::LogSource;
 use trialbox_core::session::{CallAborted, TrialSession};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::Limit;
+use trialbox_core::value::text::plural;
 
 /// The interval at which the session may write and send heartbeats while the program asks for nothing.
 const TICK: Duration = Duration::from_millis(250);
@@ -217,14 +218,14 @@ impl Call<'_> {
                     None,
                 );
                 if *left_behind > 0 {
-                    let processes = plural_processes(*left_behind);
+                    let processes = count_processes(*left_behind);
                     note(
                         session,
                         &format!("the program left {processes} behind, which trialbox killed"),
                     );
                 }
                 if *immortal > 0 {
-                    let processes = plural_processes(*immortal);
+                    let processes = count_processes(*immortal);
                     note(session, &format!("{processes} of the program did not end when killed"));
                 }
             }
@@ -370,11 +371,8 @@ fn result_name(result: &ProgramResult) -> &'static str {
     }
 }
 
-fn plural_processes(n: usize) -> String {
-    match n {
-        1 => "1 process".to_owned(),
-        n => format!("{n} processes"),
-    }
+fn count_processes(n: usize) -> String {
+    format!("{n} {}", plural(n as u64, "process", "processes"))
 }
 
 /// Writes a line of the host process to the trial's log.

@@ -113,7 +113,7 @@ fn a_database_of_another_program_is_that_first_of_all() {
 
 type Deed = fn(&Path);
 
-/// What can stand in the place of a file of SQLite's.
+/// The things that can stand in the place of a file of SQLite's.
 const PLANTS: [(&str, Deed); 4] = [
     ("a named pipe", |path| {
         let mode = Mode::from_raw_mode(0o600);

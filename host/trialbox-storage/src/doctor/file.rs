@@ -1,6 +1,6 @@
 //! Checks the database file without SQLite, and the files beside it.
 
-use super::{Findings, Fix, Options, Place, count, kinds};
+use super::{Findings, Fix, Options, Place, kinds};
 use crate::location::LockMode;
 use crate::lock::file::{has_journal, kind_of, path_of};
 use crate::lock::text::LockText;
@@ -11,6 +11,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use trialbox_core::value::text::counted;
 use trialbox_files::{Folder, open_named, remove_named_tree};
 
 /// A generous limit on the time to create a database. It decides for processes on other machines, whose death this
@@ -214,9 +215,9 @@ fn check_spool(findings: &mut Findings, options: &Options) {
     let Some(folder) = entries.first().and_then(|entry| entry.path.parent()) else { return };
     let unreadable: Vec<&String> =
         entries.iter().filter_map(|entry| entry.result.as_ref().err()).collect();
-    let mut found = format!("found {} in the spool", count(entries.len(), "result"));
+    let mut found = format!("found {} in the spool", counted(entries.len() as u64, "result"));
     if let Some(first) = unreadable.first() {
-        let n = count(unreadable.len(), "unreadable result");
+        let n = counted(unreadable.len() as u64, "unreadable result");
         found.push_str(&format!(", with {n}, the first because: {first}"));
     }
     findings.add(&kinds::SPOOL_ENTRIES, at_file(folder), found);

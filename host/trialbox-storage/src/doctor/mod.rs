@@ -397,11 +397,6 @@ fn open_to_read(path: &Path, journal: Journal, options: &Options) -> rusqlite::R
     Ok(Opened { connection, copy })
 }
 
-/// Returns a number with its noun: `1 row`, `2 rows`.
-fn count(n: usize, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// The findings so far.
 #[derive(Default)]
 struct Findings {

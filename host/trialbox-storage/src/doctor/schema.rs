@@ -1,10 +1,11 @@
 //! Checks the tables, their revision, and the integrity of the file.
 
-use super::{Findings, Fix, Options, Place, count, kinds};
+use super::{Findings, Fix, Options, Place, kinds};
 use crate::foreign::{self, ForeignKind, ForeignObject, GUARD};
 use crate::schema::{OLDER_REVISIONS, REVISION, is_mlflows};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::BTreeSet;
+use trialbox_core::value::text::counted;
 
 /// The tables and columns of revision v3.2.0.a.
 const TABLES: [(&str, &[&str]); 13] = [
@@ -136,7 +137,7 @@ fn check_orphans(
     while let Some(row) = rows.next()? {
         let (table, parent): (String, String) = (row.get(0)?, row.get(1)?);
         let (n_rows, first): (u32, Option<i64>) = (row.get(2)?, row.get(3)?);
-        let mut found = format!("{} without a parent in `{parent}`", count(n_rows as usize, "row"));
+        let mut found = format!("{} without a parent in `{parent}`", counted(n_rows.into(), "row"));
         // A table without row ids has none to show.
         if let Some(first) = first {
             found.push_str(&format!(", the first with id {first}"));
@@ -156,7 +157,7 @@ fn check_parentless(findings: &mut Findings, connection: &Connection) -> rusqlit
         let n_rows: u32 = connection.query_row(&sql, [], |row| row.get(0))?;
         if n_rows > 0 {
             let place = Place { key: Some(table.to_owned()), ..Place::default() };
-            let found = format!("{} with NULL as `{parent}`", count(n_rows as usize, "row"));
+            let found = format!("{} with NULL as `{parent}`", counted(n_rows.into(), "row"));
             findings.add(&kinds::ORPHAN_ROWS, place, found);
         }
     }

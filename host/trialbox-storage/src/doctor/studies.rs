@@ -3,10 +3,11 @@
 use super::cell::{Cell, each};
 use super::survey::{Study, Survey, Trial};
 use super::values::upper_case;
-use super::{Column, Findings, Fix, Place, count, kinds};
+use super::{Column, Findings, Fix, Place, kinds};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::collections::{BTreeMap, BTreeSet};
 use trialbox_core::study::trial::{MAX_NAME_CHARS, format_datetime, parse_datetime};
+use trialbox_core::value::text::counted;
 use trialbox_core::{StudyDirection, TrialState, UtcDateTime};
 
 const DIRECTION: Column =
@@ -335,7 +336,7 @@ pub(super) fn check_times(findings: &mut Findings, survey: &Survey) {
         let Some(first) = shifted.first() else { continue };
         let mut found = format!(
             "expected one time zone, found {} that seem to be in another",
-            count(shifted.len(), "trial")
+            counted(shifted.len() as u64, "trial")
         );
         if let Some(Trial { number: Some(number), .. }) = survey.trials.get(first) {
             found.push_str(&format!(", the first with number {number}"));

@@ -2,9 +2,10 @@
 
 use super::cell::{Cell, each};
 use super::survey::Survey;
-use super::{Column, Findings, Fix, Place, count, kinds};
+use super::{Column, Findings, Fix, Place, kinds};
 use rusqlite::Connection;
 use trialbox_core::TrialState;
+use trialbox_core::value::text::counted;
 
 const VALUE: Column = Column { table: "trial_values", id: "trial_value_id", name: "value" };
 const VALUE_TYPE: Column =
@@ -105,7 +106,7 @@ fn check_counts(findings: &mut Findings, survey: &Survey) {
         };
         let place = survey.trial_key(*id, "values");
         let n = trial.n_values;
-        let n_values = count(n, "value");
+        let n_values = counted(n as u64, "value");
         // Optuna makes a list as long as there are rows, and puts each value at the index of its objective.
         if let Some(last) = trial.last_objective
             && last >= n as i64
@@ -119,7 +120,7 @@ fn check_counts(findings: &mut Findings, survey: &Survey) {
                 findings.add(&kinds::COMPLETE_WITHOUT_VALUES, place, found);
             }
             Some(TrialState::Complete) if n_directions > 0 && n != n_directions => {
-                let n_objectives = count(n_directions, "objective");
+                let n_objectives = counted(n_directions as u64, "objective");
                 let found =
                     format!("expected one value for each of {n_objectives}, found {n_values}");
                 findings.add(&kinds::VALUE_COUNT, place, found);

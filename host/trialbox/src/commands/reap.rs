@@ -9,11 +9,12 @@ use crate::study::recovery::{DEFAULT_GRACE, Reaping, reap_study, reaped_text};
 use crate::study::settings::retry_policy;
 use crate::view::output::Output;
 use crate::view::record::{ReapSummary, Rendered, TrialLost};
-use crate::view::trial::{count, show_duration};
+use crate::view::trial::show_duration;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use trialbox_core::run::reap::{Loss, ReapReport, Reaped, Suspect};
 use trialbox_core::seam::storage::RetryPolicy;
+use trialbox_core::value::text::counted;
 use trialbox_core::{Clock as _, Storage, StudyRecord, TrialNumber};
 
 const EXAMPLES: &str = "\
@@ -102,7 +103,7 @@ impl ReapArgs {
                 Some(time) if self.wait => {
                     output.note(&format!(
                         "watching {} for {}",
-                        count(left.len() as u64, "silent trial"),
+                        counted(left.len() as u64, "silent trial"),
                         show_duration(time)
                     ));
                     let is_first = watched.is_none();
@@ -129,7 +130,7 @@ impl ReapArgs {
         let n_running = report.n_running as u64;
         let are = if n_running == 1 { "is" } else { "are" };
         let mut text =
-            format!("study `{}`: {} {are} RUNNING", study.name, count(n_running, "trial"));
+            format!("study `{}`: {} {are} RUNNING", study.name, counted(n_running, "trial"));
         if !report.suspects.is_empty() {
             let numbers: Vec<String> =
                 report.suspects.iter().map(|suspect| suspect.number.to_string()).collect();

@@ -31,7 +31,7 @@ use crate::study::resolve::{ResolvedStudy, StudyRequest};
 use crate::study::settings::{DEFAULT_MAX_RETRIES, ModuleFlags, SettingFlags, Settings};
 use crate::view::output::Output;
 use crate::view::progress::Progress;
-use crate::view::trial::{count, show_duration};
+use crate::view::trial::show_duration;
 use crate::worker::counters::Counters;
 use crate::worker::held::Held;
 use crate::worker::job::Job;
@@ -40,6 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use trialbox_core::session::objective::Interruption;
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, Json, Storage, StorageError, StudyRecord, UtcDateTime};
 use trialbox_program::{Share, study_of_script};
 use trialbox_runtime::{Cancellation, Interrupts};
@@ -519,7 +520,7 @@ fn opened_text(study: &str, is_new: bool, location: &Location, is_new_file: bool
 /// Formats the end of a run by Ctrl-C, with the way to continue.
 fn interrupted_text(n_finished: u32, n_trials: u32) -> String {
     let rest = n_trials.saturating_sub(n_finished);
-    let n_trials = count(u64::from(n_trials), "trial");
+    let n_trials = counted(u64::from(n_trials), "trial");
     format!(
         "interrupted: {n_finished} of {n_trials} finished; the same command with `-n {rest}` continues the study"
     )

@@ -1,8 +1,9 @@
 //! The bounds of a study, which it remembers, and the reasons for which no further trial starts, as they are printed.
 
-use crate::view::trial::{count as count_of, show_duration, show_float};
+use crate::view::trial::{show_duration, show_float};
 use std::num::NonZeroU32;
 use trialbox_core::study::stopping::{Budgets, StopReason, StopRule, StudyStop};
+use trialbox_core::value::text::counted;
 use trialbox_core::{Json, StudyRecord, UtcDateTime};
 
 pub(crate) const MAX_TRIALS: &str = "trialbox:max_trials";
@@ -54,7 +55,7 @@ pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
     match reason {
         StopReason::BudgetReached { n_trials, max_trials } => format!(
             "study `{study}` is complete ({n_trials} of {}); raise the limit with `--max-trials N`",
-            count_of(*max_trials, "trial")
+            counted(*max_trials, "trial")
         ),
         StopReason::Stopped(stop) => format!(
             "study `{study}` was stopped{}; continue it with `trialbox study resume`",
@@ -68,13 +69,13 @@ pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
         ),
         StopReason::Patience { n_trials, best: Some((number, value)) } => format!(
             "study `{study}` is complete: {} did not improve on the {} of trial {number}; {}",
-            count_of(*n_trials, "later trial"),
+            counted(*n_trials, "later trial"),
             show_float(*value),
             lift("--patience")
         ),
         StopReason::Patience { n_trials, best: None } => format!(
             "study `{study}` is complete: it has no best value after {}; {}",
-            count_of(*n_trials, "trial"),
+            counted(*n_trials, "trial"),
             lift("--patience")
         ),
         StopReason::SearchExhausted => {
@@ -89,7 +90,7 @@ pub(crate) fn stop_text(reason: &StopReason, study: &str) -> String {
         ),
         StopReason::TooManyFailures(n) => format!(
             "{} failed (--max-failures); no further trial starts",
-            count_of(u64::from(*n), "trial")
+            counted(u64::from(*n), "trial")
         ),
         StopReason::JobEnds(left) if left.is_zero() => {
             "the job's time is over; no further trial starts".to_owned()

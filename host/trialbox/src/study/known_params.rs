@@ -103,7 +103,7 @@ impl KnownParams {
 pub(crate) fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     let lower = name.to_lowercase();
     let distance = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &lower);
-    // A third of the letters: `x` is no misspelling of `y`.
+    // A third of the letters: `x` is not a misspelling of `y`.
     let is_near =
         |known: &&str| distance(known) <= known.chars().count().max(name.chars().count()) / 3;
     names.filter(is_near).min_by_key(|known| distance(known))

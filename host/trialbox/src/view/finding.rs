@@ -2,6 +2,7 @@
 
 use crate::exit_code::ExitCode;
 use serde::Serialize;
+use trialbox_core::value::text::counted;
 use trialbox_storage::doctor;
 
 /// The severity of a finding.
@@ -142,15 +143,10 @@ impl Counts {
 /// Formats as `1 error, 0 warnings, 2 notes`, with `, 3 ok` after it where a check found all in order.
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
         let Counts { errors, warnings, notes, oks } = *self;
-        write!(
-            f,
-            "{errors} error{}, {warnings} warning{}, {notes} note{}",
-            plural(errors),
-            plural(warnings),
-            plural(notes)
-        )?;
+        let counts = [(errors, "error"), (warnings, "warning"), (notes, "note")];
+        let counts = counts.map(|(n, severity)| counted(n as u64, severity));
+        f.write_str(&counts.join(", "))?;
         if oks > 0 { write!(f, ", {oks} ok") } else { Ok(()) }
     }
 }

@@ -6,7 +6,7 @@ use trialbox_core::session::transcript::LogLevel;
 use trialbox_core::session::transcript::LogSource;
 use trialbox_core::study::failure::Failure;
 use trialbox_core::study::usage::Usage;
-use trialbox_core::value::text::byte_size;
+use trialbox_core::value::text::{byte_size, counted};
 
 /// Returns the last lines that a failed trial logged and printed.
 pub(crate) fn last_lines(trial: &FinishedTrial) -> String {
@@ -65,7 +65,7 @@ pub(crate) fn show_reports(trial: &FinishedTrial) -> Option<String> {
 
 /// Formats the number of reports: `1 report`, `7 reports`.
 pub(crate) fn count_reports(trial: &FinishedTrial) -> String {
-    format!("{} report{}", trial.n_reports, if trial.n_reports == 1 { "" } else { "s" })
+    counted(trial.n_reports, "report")
 }
 
 /// Returns the name of a level, in lower case.

@@ -67,11 +67,6 @@ pub(crate) fn show_violated(constraints: &[(String, f64)]) -> Option<String> {
     (!violated.is_empty()).then(|| show_constraints(violated))
 }
 
-/// Formats a count with its noun: `1 task`, `7 tasks`.
-pub(crate) fn count(n: u64, what: &str) -> String {
-    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
 /// Formats a duration: `12 ms`, `3.4 s`, `2 min 5 s`, `1 h 10 min`.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();

@@ -82,8 +82,8 @@ const END_BYTES: u64 = 22;
 const ENTRY_BYTES: usize = 46;
 const LOCAL_BYTES: u64 = 30;
 
-/// Returns a file of an archive. The digest of the archive is known, so it has no comment, is no archive of several
-/// parts, and its sizes are below 4 GiB.
+/// Returns a file of an archive. The digest of the archive is known, so it has no comment, one part and sizes below
+/// 4 GiB.
 fn entry(archive: &File, name: &str) -> io::Result<Option<Vec<u8>>> {
     let Some(end) = archive.metadata()?.len().checked_sub(END_BYTES) else { return Ok(None) };
     let mut bytes = [0; END_BYTES as usize];

@@ -7,9 +7,10 @@ use crate::view::objectives::{objective_names, show_objectives, show_values};
 use crate::view::output::{Output, table};
 use crate::view::record::{Float, Hypervolume, Record, TrialRecord, View, floats};
 use crate::view::trial::{
-    count, show_constraint, show_duration, show_float, show_params, show_value, show_violated,
+    show_constraint, show_duration, show_float, show_params, show_value, show_violated,
 };
 use trialbox_core::study::record::best_trial;
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, StudyRecord, TrialState};
 use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
 
@@ -199,7 +200,7 @@ fn read_reference(study: &StudyRecord, text: &str) -> Result<Vec<f64>, CommandEr
         let (found, wanted) = (parts.len(), names.len());
         return Err(usage(format!(
             "--reference-point has {}, and study `{}` has {wanted} objectives",
-            count(found as u64, "value"),
+            counted(found as u64, "value"),
             study.name
         )));
     }

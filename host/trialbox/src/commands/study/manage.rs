@@ -9,12 +9,12 @@ use crate::study::recovery::{Synced, sync_spool, synced_record, synced_text};
 use crate::view::exchange::as_copied;
 use crate::view::output::Output;
 use crate::view::record::{AttributesSet, Copied, Deleted, Renamed, Rendered, SnapshotRecord};
-use crate::view::trial::count;
 use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
 use std::path::PathBuf;
 use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::stopping::STOP_ATTR;
+use trialbox_core::value::text::counted;
 use trialbox_core::{Json, Storage, StorageError};
 use trialbox_storage::{Create, WaitCancellation};
 
@@ -157,7 +157,7 @@ impl DeleteArgs {
             return Err(CommandError::usage(
                 format!(
                     "{} of study `{}` {} RUNNING",
-                    count(n_running as u64, "trial"),
+                    counted(n_running as u64, "trial"),
                     study.name,
                     if n_running == 1 { "is" } else { "are" }
                 ),

@@ -48,7 +48,7 @@ impl ReportArgs {
     }
 }
 
-/// Refuses to replace a file that is no page of ours.
+/// Refuses to replace a file that trialbox has not written.
 fn refuse_foreign(path: &Path) -> Result<(), CommandError> {
     let Ok(file) = open_named(path) else { return Ok(()) };
     let mut start = Vec::new();

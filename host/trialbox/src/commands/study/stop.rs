@@ -7,9 +7,9 @@ use crate::exit_code::ExitCode;
 use crate::study::budget::show_stop;
 use crate::view::output::Output;
 use crate::view::record::{Rendered, Resumed, StopRecord, Stopped, stop_of};
-use crate::view::trial::count;
 use trialbox_core::seam::storage::StudyAttrs;
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
+use trialbox_core::value::text::counted;
 use trialbox_core::{Clock as _, Json};
 use trialbox_storage::platform::process::host_name;
 
@@ -41,7 +41,7 @@ impl StopArgs {
         let n_running = storage.running_trials(study.id)?.len();
         let running = match n_running {
             0 => String::new(),
-            n => format!("; {} continue", count(n as u64, "RUNNING trial")),
+            n => format!("; {} continue", counted(n as u64, "RUNNING trial")),
         };
         let text = format!("study `{name}` is{was} stopped: no further trial starts{running}");
         let stop = StopRecord::of(&stop);

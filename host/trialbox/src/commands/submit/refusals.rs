@@ -8,10 +8,10 @@ use crate::exit_code::ExitCode;
 use crate::study::budget::stop_text;
 use crate::view::finding::{Finding, Severity};
 use crate::view::record::{BudgetReached, Rendered, stop_record};
-use crate::view::trial::count;
 use std::path::PathBuf;
 use trialbox_core::run::next::is_exhausted;
 use trialbox_core::study::stopping::{STOP_ATTR, StopReason, StudyStop, stop_reason};
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, History, StorageError, TrialState};
 
 /// Checks whether two of the files are the same one, which would overwrite the other or the database.
@@ -58,7 +58,7 @@ pub(super) fn nothing_to_submit(
         };
         let text = format!(
             "study `{name}` has {}: no trial is missing, and no job was submitted{running}",
-            count(n_trials, "trial")
+            counted(n_trials, "trial")
         );
         let record = BudgetReached { study: name.clone(), n_trials, n_running: Some(n_running) };
         return Ok(Some(Rendered::new(text, record)));

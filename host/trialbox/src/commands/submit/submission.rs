@@ -10,8 +10,8 @@ use crate::exit_code::ExitCode;
 use crate::view::finding::Finding;
 use crate::view::output::Output;
 use crate::view::record::{DryRunRecord, Record, Rendered, SubmissionShape, SubmittedRecord};
-use crate::view::trial::count;
 use std::path::{Path, PathBuf};
+use trialbox_core::value::text::counted;
 use trialbox_files::{FileError, write_named};
 
 /// An array job and its closing job.
@@ -61,7 +61,7 @@ impl Submission {
         let (n_tasks, n_parallel) = (plan.n_tasks(), plan.n_parallel());
         let summary = format!(
             "{} of study {}: {}, {n_parallel} at a time.",
-            count(plan.n_missing(), "trial"),
+            counted(plan.n_missing(), "trial"),
             self.label,
             self.count_tasks()
         );
@@ -194,7 +194,11 @@ impl Submission {
     }
 
     fn count_tasks(&self) -> String {
-        format!("{} of {}", count(self.plan.n_tasks(), "task"), count(self.plan.per_task, "trial"))
+        format!(
+            "{} of {}",
+            counted(self.plan.n_tasks(), "task"),
+            counted(self.plan.per_task, "trial")
+        )
     }
 
     fn text(&self, jobs: &JobIds) -> String {

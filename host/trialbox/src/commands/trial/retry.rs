@@ -5,10 +5,10 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::view::output::Output;
 use crate::view::record::TrialRequeued;
-use crate::view::trial::count;
 use std::collections::BTreeMap;
 use trialbox_core::run::retry::{copies_of_failed, retries};
 use trialbox_core::study::failure::{FAILURE_ATTR, FailureCode};
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, StorageError, TrialNumber, TrialState};
 
 /// Run failed trials again, with the same parameters.
@@ -74,7 +74,7 @@ impl RetryArgs {
         }
         output.note(&match (requeued.len(), self.dry_run) {
             (0, _) => self.none_text(&name, &trials, !chosen.is_empty()),
-            (n, true) => format!("{} would be requeued", count(n as u64, "trial")),
+            (n, true) => format!("{} would be requeued", counted(n as u64, "trial")),
             (_, false) => "`trialbox run` and `trialbox trial ask` run them next".to_owned(),
         });
         Ok(ExitCode::Done)

@@ -8,12 +8,13 @@ use crate::view::finished::show_usage;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{Rendered, TrialRecord};
-use crate::view::trial::{count, show_constraint, show_duration, show_float, show_value};
+use crate::view::trial::{show_constraint, show_duration, show_float, show_value};
 use trialbox_core::study::constraint::is_constraint_attr;
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::provenance::was_sandboxed;
 use trialbox_core::study::trial::{OWN_PREFIX, format_datetime};
 use trialbox_core::study::usage::{USAGE_ATTR, Usage};
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialNumber};
 
 #[derive(Debug, clap::Args)]
@@ -80,7 +81,7 @@ fn show_text(study: &StudyRecord, trial: &FrozenTrial, is_complete: bool) -> Str
         }
     }
     if n_left_out > 0 {
-        text.push_str(&format!("\n  {} more with -v", count(n_left_out, "system attribute")));
+        text.push_str(&format!("\n  {} more with -v", counted(n_left_out, "system attribute")));
     }
     text
 }

@@ -4,13 +4,13 @@ use super::Line;
 use super::trial::TrialRecord;
 use super::value::{Float, object};
 use crate::study::budget::MAX_TRIALS;
-use crate::view::trial::count;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use trialbox_core::study::record::StudySummary;
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
 use trialbox_core::study::trial::format_rfc3339;
+use trialbox_core::value::text::counted;
 use trialbox_core::{StudyRecord, TrialState};
 
 /// A study and its progress.
@@ -158,7 +158,7 @@ pub(crate) struct Copied {
 
 impl Line for Copied {
     fn text(&self) -> String {
-        let n_trials = count(self.n_trials as u64, "trial");
+        let n_trials = counted(self.n_trials as u64, "trial");
         format!(
             "copied {n_trials} of `{}` to study `{}` in {}",
             self.source, self.study, self.storage
@@ -238,8 +238,8 @@ pub(crate) struct Imported {
 
 impl Line for Imported {
     fn text(&self) -> String {
-        let (n_trials, study) = (count(self.n_trials as u64, "trial"), &self.study);
-        let n_present = count(self.n_present as u64, "trial");
+        let (n_trials, study) = (counted(self.n_trials as u64, "trial"), &self.study);
+        let n_present = counted(self.n_present as u64, "trial");
         match (self.created, self.n_trials, self.n_present) {
             (true, ..) => format!("imported {n_trials} into the new study `{study}`"),
             (false, _, 0) => format!("added {n_trials} to study `{study}`"),

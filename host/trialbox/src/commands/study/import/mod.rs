@@ -11,11 +11,11 @@ use crate::exit_code::ExitCode;
 use crate::view::exchange::{self, ImportedStudy, as_copied};
 use crate::view::output::Output;
 use crate::view::record::Imported;
-use crate::view::trial::count;
 use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::record::NewStudy;
+use trialbox_core::value::text::counted;
 use trialbox_core::{FrozenTrial, Storage, StorageError, StudyDirection, StudyRecord};
 use trialbox_files::read_named;
 use trialbox_storage::{Create, WaitCancellation};
@@ -102,7 +102,7 @@ fn create(
     if let Some((trial, n_values)) = other_n_values(&imported.trials, study.directions.len()) {
         output.note(&format!(
             "trial {trial} has {n_values}, but the study has {}: `trialbox doctor` lists such trials",
-            count(study.directions.len() as u64, "objective")
+            counted(study.directions.len() as u64, "objective")
         ));
     }
     let trials: Vec<FrozenTrial> = imported.trials.into_iter().map(as_copied).collect();
@@ -123,7 +123,7 @@ fn add(
             format!(
                 "trial {trial} of the file has {n_values}, but study `{}` has {}",
                 study.name,
-                count(study.directions.len() as u64, "objective")
+                counted(study.directions.len() as u64, "objective")
             ),
             "choose another --study-name",
         ));
@@ -185,7 +185,7 @@ fn other_n_values(
     let is_other =
         |trial: &&FrozenTrial| !trial.values.is_empty() && trial.values.len() != n_objectives;
     let found = trials.iter().find(is_other)?;
-    Some((found.number, count(found.values.len() as u64, "value")))
+    Some((found.number, counted(found.values.len() as u64, "value")))
 }
 
 fn new_study(name: &str, imported: &ImportedStudy) -> Result<NewStudy, CommandError> {

@@ -2,8 +2,9 @@
 
 use crate::commands::submit::plan::{Plan, SHORT_TASK};
 use crate::view::finding::Finding;
-use crate::view::trial::{count, show_duration};
+use crate::view::trial::show_duration;
 use std::time::Duration;
+use trialbox_core::value::text::counted;
 use trialbox_samplers::SamplerConfig;
 
 /// The known times of the study and of the job.
@@ -42,7 +43,7 @@ pub(in crate::commands::submit) fn check_parallel(plan: &Plan) -> Option<Finding
         "--parallel {fewer} raises that to {}, in {}; with a sampler that does not learn ({}), \
          any number is fine",
         format_share(then.share),
-        count(then.n_rounds, "round"),
+        counted(then.n_rounds, "round"),
         SamplerConfig::names_of_those_that_do_not_learn()
     );
     Some(Finding::warning("parallel", found).advice(advice))
@@ -118,7 +119,7 @@ fn tasks_are_too_short(plan: &Plan, trial: Duration, more: u64, known: &str) -> 
     let mut advice = format!(
         "--trials-per-task {more} makes that {}, in {}",
         show_duration(duration),
-        count(longer.n_tasks(), "task")
+        counted(longer.n_tasks(), "task")
     );
     if duration >= SHORT_TASK {
         advice.push_str("; computing centres ask for at least 10 minutes");

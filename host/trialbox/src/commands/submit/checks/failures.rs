@@ -2,10 +2,9 @@
 
 use crate::view::failure::stored_failure_message;
 use crate::view::finding::Finding;
-use crate::view::trial::count;
 use std::collections::BTreeMap;
 use trialbox_core::study::failure::FAILURE_ATTR;
-use trialbox_core::value::text::shorten;
+use trialbox_core::value::text::{counted, shorten};
 use trialbox_core::{FrozenTrial, TrialState};
 
 /// The number of characters of a message that a finding shows.
@@ -31,7 +30,7 @@ pub(in crate::commands::submit) fn check_failures(trials: &[FrozenTrial]) -> Opt
         codes.into_iter().map(|(code, (n, last))| format_code(code, n, &last)).collect();
     let n_failed = failed.len() as u64;
     let verb = if n_failed == 1 { "has" } else { "have" };
-    let found = format!("{} {verb} failed: {}", count(n_failed, "trial"), codes.join(", "));
+    let found = format!("{} {verb} failed: {}", counted(n_failed, "trial"), codes.join(", "));
     let has_complete = trials.iter().any(|trial| trial.state == TrialState::Complete);
     Some(if has_complete {
         Finding::warning("failures", found)
