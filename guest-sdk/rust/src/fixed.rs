@@ -415,7 +415,7 @@ mod tests {
         trial.report(1.0, 0);
         assert_eq!(trial.step(2.0, 0), Ok(()));
         assert_eq!(trial.reports()[&0], 1.0);
-        assert_eq!(trial.step(1.0, 2), Err(crate::Stop::Pruned));
+        assert_eq!(trial.step(1.0, 2), Err(crate::Pruned::default()));
     }
 
     #[test]

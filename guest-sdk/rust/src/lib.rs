@@ -46,7 +46,8 @@
 //! }
 //! ```
 //!
-//! An error that `?` passes on fails the trial with the error's message, see [`Stop`]. So does a panic.
+//! `?` takes every error and every text, also `Box<dyn Error>` and `anyhow::Error`: the trial fails with the
+//! message, see [`Stop`]. So it does when the objective panics.
 //!
 //! On WebAssembly the host creates the trial. On other targets there is no host, and a test creates
 //! its trial with [`Trial::fixed`], which exists only there.
@@ -94,7 +95,7 @@ pub use crate::attr::Attr;
 pub use crate::checkpoint::Checkpoint;
 pub use crate::choice::Choice;
 pub use crate::outcome::Values;
-pub use crate::stop::{Result, Stop};
+pub use crate::stop::{Pruned, Result, Stop};
 pub use crate::trial::{Level, Trial};
 
 /// Marks a function as the objective of its crate, which has exactly one.

@@ -1,7 +1,6 @@
 //! The return types of objectives.
 
 use crate::Stop;
-use std::error::Error;
 
 /// The values that an objective returns, one for each of its metrics.
 ///
@@ -82,18 +81,19 @@ pub trait Outcome {
     fn into_outcome(self) -> Result<Vec<f64>, Stop>;
 }
 
-// The bound takes `Stop`, every error, a text, and `Box<dyn Error>` and `anyhow::Error`, which are no errors.
-impl<V: Values, E: Into<Box<dyn Error>>> Outcome for Result<V, E> {
+// The bound takes `Stop` itself, and whatever converts into it.
+impl<V: Values, E: Into<Stop>> Outcome for Result<V, E> {
     const LEN: Option<usize> = V::LEN;
 
     fn into_outcome(self) -> Result<Vec<f64>, Stop> {
-        self.map(V::into_values).map_err(|error| Stop::of(error.into()))
+        self.map(V::into_values).map_err(E::into)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::error::Error;
 
     #[test]
     fn every_shape_of_values_is_taken_in_order() {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_error_ends_an_objective() {
-        fn of<E: Into<Box<dyn Error>>>(error: E) -> Stop {
+        fn of<E: Into<Stop>>(error: E) -> Stop {
             Err::<f64, E>(error).into_outcome().unwrap_err()
         }
         assert_eq!(of(Stop::Pruned), Stop::Pruned);

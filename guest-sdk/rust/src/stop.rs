@@ -23,22 +23,27 @@ pub type Result<T = f64> = std::result::Result<T, Stop>;
 
 /// The reason for which an objective ends without a value.
 ///
-/// Every [`Error`] converts into [`Stop::Failed`], so `?` works on all of them. The message includes
-/// the causes:
+/// With `?`, every [`Error`], every text and what else converts into `Box<dyn Error>` becomes a
+/// [`Stop::Failed`], such as `Box<dyn Error>` itself and `anyhow::Error`. The message includes the causes:
 ///
 /// ```
+/// use std::error::Error;
 /// use trialbox_guest::{Result, Stop};
 ///
-/// fn parse(text: &str) -> Result<f64> {
+/// fn read(text: &str) -> std::result::Result<f64, Box<dyn Error>> {
 ///     Ok(text.parse()?)
 /// }
 ///
-/// assert_eq!(parse("x").unwrap_err(), Stop::failed("invalid float literal"));
+/// fn objective(text: &str) -> Result<f64> {
+///     let first = text.split(',').next().ok_or("no data")?;
+///     Ok(read(first)?)
+/// }
+///
+/// assert_eq!(objective("x,y").unwrap_err(), Stop::failed("invalid float literal"));
 /// ```
 ///
-/// An objective, or a part of one, may also return `Box<dyn Error>`. There `?` works on `Stop`, on
-/// `Box<dyn Error>` and on `anyhow::Error`, which are not [`Error`]s themselves, and a pruned trial stays
-/// pruned:
+/// An objective may also return `Box<dyn Error>` or `anyhow::Result`, as its helpers do. A trial that
+/// [`Trial::step`](crate::Trial::step) stops is pruned there too:
 ///
 /// ```
 /// use std::error::Error;
@@ -57,8 +62,9 @@ pub type Result<T = f64> = std::result::Result<T, Stop>;
 /// # assert!(train(&mut Trial::fixed([])).is_err());
 /// ```
 ///
-/// `Stop` does not implement [`Error`] itself: the conversion from every error would then overlap with
-/// the conversion from `Stop` to `Stop`.
+/// `Stop` is not an [`Error`]: the conversion from every error would then overlap with the conversion
+/// from `Stop` to `Stop`. Where a function that returns another error type calls one that returns
+/// `Stop`, [`Stop::into_error`] converts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "return it from the objective"]
 pub enum Stop {
@@ -71,19 +77,19 @@ pub enum Stop {
 impl Stop {
     /// Returns a failure with this message: a text, [`format_args!`] or an error.
     ///
-    /// The message is any value with a `Display`. That includes types which do not implement [`Error`],
-    /// such as `Box<dyn Error>` and `anyhow::Error`:
+    /// The message is any value with a `Display`, also an error that is not `'static` or does not
+    /// convert into `Box<dyn Error>`:
     ///
     /// ```
+    /// use std::error::Error;
     /// use trialbox_guest::{Result, Stop};
     ///
-    /// fn load() -> std::result::Result<f64, Box<dyn std::error::Error>> {
+    /// fn load() -> std::result::Result<f64, Box<dyn Error + Send + Sync>> {
     ///     Err("no such table".into())
     /// }
     ///
     /// fn objective() -> Result<f64> {
-    ///     let first = [1.0, 2.0].first().copied().ok_or_else(|| Stop::failed("no data"))?;
-    ///     Ok(first + load().map_err(Stop::failed)?)
+    ///     Ok(load().map_err(Stop::failed)?)
     /// }
     /// # assert_eq!(objective(), Err(Stop::Failed("no such table".to_owned())));
     /// ```
@@ -92,35 +98,76 @@ impl Stop {
     }
 }
 
-impl<E: Error> From<E> for Stop {
+impl Stop {
+    /// Converts the reason into an error, for functions that return another error type than `Stop`.
+    ///
+    /// An objective that returns such an error stops for the same reason.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use trialbox_guest::{Stop, Trial};
+    ///
+    /// fn epoch(trial: &mut Trial) -> trialbox_guest::Result<f64> {
+    ///     Ok(trial.suggest_float("lr", 0.0, 1.0))
+    /// }
+    ///
+    /// fn train(trial: &mut Trial) -> Result<f64, Box<dyn Error>> {
+    ///     Ok(epoch(trial).map_err(Stop::into_error)?)
+    /// }
+    /// # assert!(train(&mut Trial::fixed([("lr", 0.5.into())])).is_ok());
+    /// ```
+    pub fn into_error(self) -> impl Error + Send + Sync + 'static {
+        StopError(self)
+    }
+}
+
+// Errors, texts, `Box<dyn Error>` and `anyhow::Error`, of which the last two are not errors themselves.
+impl<E: Into<Box<dyn Error>>> From<E> for Stop {
     fn from(error: E) -> Self {
-        Stop::Failed(message_with_causes(&error))
-    }
-}
-
-impl From<Stop> for Box<dyn Error> {
-    fn from(stop: Stop) -> Self {
-        Box::new(StopError(stop))
-    }
-}
-
-impl From<Stop> for Box<dyn Error + Send + Sync> {
-    fn from(stop: Stop) -> Self {
-        Box::new(StopError(stop))
+        Stop::of(error.into().as_ref())
     }
 }
 
 impl Stop {
-    /// Returns the reason that an error stands for: a `Stop` that became an error is itself again.
-    pub(crate) fn of(error: Box<dyn Error>) -> Self {
-        match error.downcast::<StopError>() {
-            Ok(stop) => stop.0,
-            Err(error) => Stop::Failed(message_with_causes(error.as_ref())),
+    /// Returns the reason that an error stands for.
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
+        if causes(error).any(|cause| cause.is::<Mark>()) {
+            return Stop::Pruned;
         }
+        Stop::Failed(message_with_causes(error))
     }
 }
 
-/// A [`Stop`] on its way through functions that return `Box<dyn Error>`.
+/// The error of [`Trial::step`](crate::Trial::step): the pruner stopped the trial.
+///
+/// It passes through functions that return `Box<dyn Error>` or `anyhow::Result`, also with context added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[must_use = "return it from the objective"]
+pub struct Pruned(Mark);
+
+/// The cause of every error that stands for a pruned trial. `anyhow` wraps errors in a type of its own, whose causes remain visible.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Mark;
+
+impl fmt::Display for Pruned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pruned")
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("pruned")
+    }
+}
+
+impl Error for Pruned {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// A [`Stop`] on its way through functions that return another error type.
 #[derive(Debug)]
 struct StopError(Stop);
 
@@ -130,19 +177,31 @@ impl fmt::Display for StopError {
     }
 }
 
-impl Error for StopError {}
+impl Error for StopError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self.0 {
+            Stop::Pruned => Some(&Mark),
+            Stop::Failed(_) => None,
+        }
+    }
+}
 
-fn message_with_causes(error: &dyn Error) -> String {
+impl Error for Mark {}
+
+/// Returns the causes of an error, the nearest first.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}
+
+fn message_with_causes(error: &(dyn Error + 'static)) -> String {
     let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+    for cause in causes(error) {
+        let text = cause.to_string();
         // Some errors repeat their cause in their own text.
         if !message.ends_with(&text) {
             message.push_str(": ");
             message.push_str(&text);
         }
-        cause = error.source();
     }
     message
 }
@@ -184,15 +243,43 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_passes_through_a_boxed_error_as_it_is() {
-        for stop in [Stop::Pruned, Stop::failed("no data")] {
-            let boxed: Box<dyn Error> = stop.clone().into();
-            assert_eq!(boxed.to_string(), stop.to_string());
-            assert_eq!(Stop::of(boxed), stop);
+    fn a_question_mark_takes_errors_boxed_errors_and_texts() {
+        fn of<E: Into<Box<dyn Error>>>(error: E) -> Stop {
+            fn objective<E: Into<Box<dyn Error>>>(error: E) -> crate::Result<()> {
+                Err(error)?
+            }
+            objective(error).unwrap_err()
         }
+        assert_eq!(of(Layered("no data", None)), Stop::failed("no data"));
+        assert_eq!(of(Box::<dyn Error>::from("no data")), Stop::failed("no data"));
+        assert_eq!(of("no data"), Stop::failed("no data"));
+        assert_eq!(of("no data".to_owned()), Stop::failed("no data"));
+        assert_eq!(of(Pruned::default()), Stop::Pruned);
+    }
+
+    #[test]
+    fn a_stop_passes_through_other_errors_as_it_is() {
+        /// An error in the type of a crate such as `anyhow`, which shows its causes alone.
+        #[derive(Debug)]
+        struct Wrapped(Box<dyn Error + Send + Sync>);
+        impl fmt::Display for Wrapped {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("epoch 3")
+            }
+        }
+        impl Error for Wrapped {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                self.0.source()
+            }
+        }
+        for stop in [Stop::Pruned, Stop::failed("no data")] {
+            let boxed: Box<dyn Error> = stop.clone().into_error().into();
+            assert_eq!(boxed.to_string(), stop.to_string());
+            assert_eq!(Stop::from(boxed), stop);
+        }
+        assert_eq!(Stop::from(Wrapped(Stop::Pruned.into_error().into())), Stop::Pruned);
         let error = Layered("no data", Some(Box::new(Layered("disk on fire", None))));
-        assert_eq!(Stop::of(error.into()), Stop::failed("no data: disk on fire"));
-        assert_eq!(Stop::of("a text".into()), Stop::failed("a text"));
+        assert_eq!(Stop::from(error), Stop::failed("no data: disk on fire"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::fixed::Backend;
 #[cfg(target_family = "wasm")]
 use crate::host::Backend;
-use crate::{Attr, Checkpoint, Choice, Result, Stop};
+use crate::{Attr, Checkpoint, Choice, Pruned};
 
 /// One evaluation of the objective: a source of parameters, and a sink for reports and attributes.
 ///
@@ -136,13 +136,13 @@ impl Trial {
     }
 
     /// Returns whether the study's pruner wants the trial to stop, given the values reported so far.
-    /// The objective stops by returning [`Stop::Pruned`].
+    /// The objective stops by returning [`Stop::Pruned`](crate::Stop::Pruned).
     pub fn should_prune(&mut self) -> bool {
         self.backend.should_prune()
     }
 
-    /// [Reports](Trial::report) `value`, and returns [`Stop::Pruned`] if the trial should stop, for `?` to
-    /// pass on.
+    /// [Reports](Trial::report) `value`, and returns [`Pruned`] if the trial should stop, for `?` to pass on.
+    /// The objective then ends with [`Stop::Pruned`](crate::Stop::Pruned), whichever errors it returns.
     ///
     /// ```
     /// use trialbox_guest::{Result, Stop, Trial};
@@ -161,10 +161,10 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// [`Stop::Pruned`] is the only error.
-    pub fn step(&mut self, value: f64, step: u32) -> Result<()> {
+    /// Fails if the pruner stops the trial.
+    pub fn step(&mut self, value: f64, step: u32) -> Result<(), Pruned> {
         self.report(value, step);
-        if self.should_prune() { Err(Stop::Pruned) } else { Ok(()) }
+        if self.should_prune() { Err(Pruned::default()) } else { Ok(()) }
     }
 }
 
