@@ -11,7 +11,8 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 32] = [
+const INVOCATIONS: [(&str, &[&str]); 33] = [
+    ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
     ("eval", &["OBJECTIVE"]),
@@ -94,6 +95,7 @@ fn on_a_copy(scene: &Scene, arguments: &[String]) -> Command {
     for file in ["copy.db", "quadratic.sbatch"] {
         let _ = std::fs::remove_file(scene.path(file));
     }
+    let _ = std::fs::remove_dir_all(scene.path("fresh"));
     std::fs::copy(scene.path("template.db"), scene.path("study.db")).unwrap();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = scene.command(&arguments);

@@ -62,6 +62,7 @@ mod program_languages;
 mod program_node;
 mod program_space;
 mod program_study;
+mod projects;
 mod pruner;
 mod pruner_tables;
 mod pruning;

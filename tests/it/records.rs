@@ -82,7 +82,8 @@ fn print_runtime(seen: &mut Seen) {
 
 fn print_objective(seen: &mut Seen) {
     let (scene, quadratic) = (Scene::new("records-objective"), guest("quadratic"));
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 7] = [
+        &["new", "mine"],
         &["inspect", &quadratic],
         &["eval", &quadratic, "--param", "x=1"],
         &["eval", &quadratic, "--check"],

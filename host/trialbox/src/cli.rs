@@ -1,8 +1,8 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    DoctorArgs, EvalArgs, InspectArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand,
-    ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
+    DoctorArgs, EvalArgs, InspectArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs,
+    RuntimeCommand, ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
@@ -71,6 +71,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Create the folder of a new objective
+    New(NewArgs),
     /// Run trials of an objective
     Run(Box<RunArgs>),
     /// Submit an array job of trials to Slurm
@@ -136,6 +138,7 @@ impl Cli {
         start_logging(self.verbose, self.quiet);
         let output = Output::new(self.format, self.quiet, self.verbose);
         let result = match self.command {
+            Command::New(args) => args.run(&output),
             Command::Run(args) => args.run(&output),
             Command::Submit(args) => args.run(&output),
             Command::Eval(args) => args.run(&output),

@@ -13,6 +13,7 @@ mod error;
 mod exit_code;
 mod plan;
 mod probe;
+mod project;
 mod study;
 mod usage;
 mod view;

@@ -3,6 +3,7 @@
 mod doctor;
 mod eval;
 mod inspect;
+mod new;
 mod reap;
 mod replay;
 pub(crate) mod run;
@@ -15,6 +16,7 @@ mod within;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use eval::EvalArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use new::NewArgs;
 pub(crate) use reap::ReapArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use runtime::RuntimeCommand;

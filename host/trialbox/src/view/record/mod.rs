@@ -8,6 +8,7 @@ mod error;
 mod finding;
 mod lost;
 mod objective;
+mod project;
 mod report;
 mod runtime;
 mod stopping;
@@ -29,6 +30,7 @@ pub(crate) use objective::{
     DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
     ProgramRecord, ReplayRecord,
 };
+pub(crate) use project::CreatedRecord;
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use runtime::{RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 pub(crate) use stopping::{
@@ -85,6 +87,8 @@ records! {
     Compared(ComparedRecord),
     /// A study was copied (`study copy`).
     Copied(Copied),
+    /// A project was created (`new`).
+    Created(CreatedRecord),
     /// A study was deleted (`study delete`).
     Deleted(Deleted),
     /// The jobs that `submit --dry-run` would submit.

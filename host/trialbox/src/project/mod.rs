@@ -1,0 +1,4 @@
+//! The folder of an objective: the templates and the SDK that this binary carries, and the project in a folder.
+
+pub(crate) mod sdk;
+pub(crate) mod template;
