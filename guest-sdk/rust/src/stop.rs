@@ -145,7 +145,8 @@ impl Stop {
 #[must_use = "return it from the objective"]
 pub struct Pruned(Mark);
 
-/// The cause of every error that stands for a pruned trial. `anyhow` wraps errors in a type of its own, whose causes remain visible.
+/// The cause of every error that stands for a pruned trial. `anyhow` wraps errors in a type of its own, whose
+/// causes remain visible.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Mark;
 
