@@ -3,6 +3,7 @@
 use crate::scene::{Ran, Scene, guest};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::process::{Child, Stdio};
 
 /// A study of three trials in `study.db`: two COMPLETE, one WAITING.
 fn three_trials(test: &str) -> Scene {
@@ -100,6 +101,25 @@ fn an_import_adds_only_what_the_study_does_not_have() {
         .map(|trial| trial["number"].clone())
         .collect();
     assert_eq!(numbers, [0, 1, 2, 3, 4].map(Value::from));
+}
+
+#[test]
+fn simultaneous_imports_of_a_file_add_each_trial_once() {
+    let scene = three_trials("manage-import-herd");
+    let export = ["study", "export", "--format", "json", "--output", "trials.jsonl"];
+    succeed(&scene, &[&export[..], &["--storage", "study.db"]].concat());
+    for storage in ["empty.db", "begun.db"] {
+        if storage == "begun.db" {
+            scene.json(&["study", "create", "--storage", storage, "--study-name", "quadratic"]);
+        }
+        let import = ["study", "import", "trials.jsonl", "--storage", storage];
+        let start = |_| scene.command(&import).stdout(Stdio::null()).spawn().expect("it starts");
+        let importers: Vec<Child> = (0..8).map(start).collect();
+        for mut importer in importers {
+            assert!(importer.wait().expect("it is our child").success(), "into {storage}");
+        }
+        assert_eq!(exported(&scene, storage, "quadratic").len(), 3, "in {storage}");
+    }
 }
 
 #[test]

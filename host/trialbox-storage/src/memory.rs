@@ -249,6 +249,16 @@ impl Trials for MemoryStorage {
         Ok(first)
     }
 
+    fn add_chosen_trials(
+        &mut self,
+        study: StudyId,
+        choose: &dyn Fn(&[FrozenTrial]) -> Vec<FrozenTrial>,
+    ) -> Result<usize, StorageError> {
+        let chosen = choose(&self.study(study)?.1);
+        self.add_trials(study, &chosen)?;
+        Ok(chosen.len())
+    }
+
     fn enqueue_trial(
         &mut self,
         study: StudyId,

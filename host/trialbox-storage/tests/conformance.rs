@@ -534,6 +534,21 @@ fn an_owner_that_a_copy_inherited_speaks_of_another_trial() {
 }
 
 #[test]
+fn trials_are_chosen_with_those_of_the_study_in_view() {
+    each("chosen", |storage| {
+        let study = study(storage);
+        begin(storage, &study, "o");
+        let twice = |present: &[FrozenTrial]| [present, present].concat();
+        assert_eq!(storage.add_chosen_trials(study.id, &twice).unwrap(), 2);
+        assert_eq!(storage.add_chosen_trials(study.id, &twice).unwrap(), 6);
+        assert_eq!(storage.add_chosen_trials(study.id, &|_| Vec::new()).unwrap(), 0);
+        let trials = storage.trials(study.id).unwrap();
+        let numbers: Vec<u32> = trials.iter().map(|trial| trial.number.0).collect();
+        assert_eq!(numbers, (0..9).collect::<Vec<u32>>());
+    });
+}
+
+#[test]
 fn a_trial_is_not_queued_twice_if_the_user_says_so() {
     each("skip", |storage| {
         let study = study(storage);

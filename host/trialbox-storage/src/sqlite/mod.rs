@@ -204,6 +204,18 @@ impl Trials for SqliteStorage {
         self.write_study(study, "add_trials", "add trials", |tx| append_trials(tx, study, trials))
     }
 
+    fn add_chosen_trials(
+        &mut self,
+        study: StudyId,
+        choose: &dyn Fn(&[FrozenTrial]) -> Vec<FrozenTrial>,
+    ) -> Result<usize, StorageError> {
+        self.write_study(study, "add_trials", "add trials", |tx| {
+            let chosen = choose(&TrialReader::read(tx, TrialFilter::Study(study))?);
+            append_trials(tx, study, &chosen)?;
+            Ok(chosen.len())
+        })
+    }
+
     fn enqueue_trial(
         &mut self,
         study: StudyId,

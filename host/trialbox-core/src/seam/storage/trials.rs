@@ -22,6 +22,17 @@ pub trait Trials {
         trials: &[FrozenTrial],
     ) -> Result<TrialNumber, StorageError>;
 
+    /// Appends the trials that `choose` returns for all trials of the study, numbered on from the study's last, and
+    /// returns their number. No other worker writes between the look and the writing. `choose` may be called again.
+    ///
+    /// # Errors
+    /// Those of [`add_trials`](Trials::add_trials).
+    fn add_chosen_trials(
+        &mut self,
+        study: StudyId,
+        choose: &dyn Fn(&[FrozenTrial]) -> Vec<FrozenTrial>,
+    ) -> Result<usize, StorageError>;
+
     /// Appends a WAITING trial whose parameters are fixed to the external values given, and returns its number.
     /// Appends nothing and returns `None` if `skip_if_exists` is set and a trial of the study has the same values.
     ///

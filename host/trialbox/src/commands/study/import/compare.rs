@@ -9,7 +9,7 @@ use trialbox_core::{Distribution, FrozenTrial, Json, Param, TrialState, UtcDateT
 ///
 /// A trial is recognised by its content: a finished trial never changes. A trial that was WAITING or RUNNING when the
 /// file was written is recognised also in what it has become since. Each trial of the study stands for one of the file.
-pub(super) fn new_trials(file: Vec<FrozenTrial>, study: &[FrozenTrial]) -> Vec<FrozenTrial> {
+pub(super) fn new_trials(file: &[FrozenTrial], study: &[FrozenTrial]) -> Vec<FrozenTrial> {
     let mut by_content: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, trial) in study.iter().enumerate().rev() {
         by_content.entry(content(trial)).or_default().push(index);
@@ -19,7 +19,7 @@ pub(super) fn new_trials(file: Vec<FrozenTrial>, study: &[FrozenTrial]) -> Vec<F
     for trial in file {
         match by_content.get_mut(&content(&as_copied(trial.clone()))).and_then(Vec::pop) {
             Some(index) => is_taken[index] = true,
-            None => left.push(trial),
+            None => left.push(trial.clone()),
         }
     }
     let mut successors = Successors::of(study, is_taken);

@@ -54,14 +54,24 @@ impl ImportArgs {
         };
         let mut storage =
             self.storage.open_with(Create::MissingOrEmpty, WaitCancellation::default())?;
-        let record = match storage.open_study(&name) {
+        let created = match storage.open_study(&name) {
             Err(StorageError::NoSuchStudy { .. }) => {
                 if self.study_name.is_some() {
                     check_new_name(&name)?;
                 }
-                create(&mut *storage, name, imported, output)?
+                create(&mut *storage, &name, &imported, output)?
             }
-            found => add(&mut *storage, &found?, imported, output)?,
+            found => {
+                found?;
+                None
+            }
+        };
+        let record = match created {
+            Some(record) => record,
+            None => {
+                let study = storage.open_study(&name)?;
+                add(&mut *storage, &study, imported, output)?
+            }
         };
         output.print(&record);
         Ok(ExitCode::Done)
@@ -91,23 +101,28 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, CommandError> {
     read_named(path, MAX_IMPORTED_BYTES).map_err(|error| bad(error.to_string()))
 }
 
-/// Creates the study of the file with all trials of the file, in whatever state an export finds them.
+/// Creates the study of the file with all trials of the file, in whatever state an export finds them. Returns `None` if
+/// another process has created the study meanwhile.
 fn create(
     storage: &mut dyn Storage,
-    name: String,
-    imported: ImportedStudy,
+    name: &str,
+    imported: &ImportedStudy,
     output: &Output,
-) -> Result<Imported, CommandError> {
-    let study = new_study(&name, &imported)?;
+) -> Result<Option<Imported>, CommandError> {
+    let study = new_study(name, imported)?;
     if let Some((trial, n_values)) = other_n_values(&imported.trials, study.directions.len()) {
         output.note(&format!(
             "trial {trial} has {n_values}, but the study has {}: `trialbox doctor` lists such trials",
             counted(study.directions.len() as u64, "objective")
         ));
     }
-    let trials: Vec<FrozenTrial> = imported.trials.into_iter().map(as_copied).collect();
-    storage.import_study(&study, &trials)?;
-    Ok(Imported { study: name, created: true, n_trials: trials.len(), n_present: 0 })
+    let trials: Vec<FrozenTrial> = imported.trials.iter().cloned().map(as_copied).collect();
+    match storage.import_study(&study, &trials) {
+        Err(StorageError::DuplicateStudy { .. }) => return Ok(None),
+        imported => imported?,
+    };
+    let study = name.to_owned();
+    Ok(Some(Imported { study, created: true, n_trials: trials.len(), n_present: 0 }))
 }
 
 /// Adds the trials of the file that the study does not have yet.
@@ -128,10 +143,9 @@ fn add(
             "choose another --study-name",
         ));
     }
-    let n_in_file = imported.trials.len();
+    let file = imported.trials;
     let present = storage.trials(study.id)?;
-    let trials = new_trials(imported.trials, &present);
-    let differences = SpaceDifferences::between(&trials, &present);
+    let differences = SpaceDifferences::between(&new_trials(&file, &present), &present);
     if !differences.refused.is_empty() {
         return Err(CommandError::usage(
             format!(
@@ -145,15 +159,10 @@ fn add(
     for range in differences.ranges {
         output.note(&range);
     }
-    if !trials.is_empty() {
-        storage.add_trials(study.id, &trials)?;
-    }
-    Ok(Imported {
-        study: study.name.clone(),
-        created: false,
-        n_trials: trials.len(),
-        n_present: n_in_file - trials.len(),
-    })
+    // Another import may have added the same trials since.
+    let n_trials = storage.add_chosen_trials(study.id, &|present| new_trials(&file, present))?;
+    let n_present = file.len() - n_trials;
+    Ok(Imported { study: study.name.clone(), created: false, n_trials, n_present })
 }
 
 /// Checks that the file's study searches in the same directions; a file without the study's line says nothing of them.

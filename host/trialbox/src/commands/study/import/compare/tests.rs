@@ -50,7 +50,7 @@ fn enqueued(x: f64) -> FrozenTrial {
 
 /// Returns how many trials of a file are new to a study.
 fn n_new(file: &[FrozenTrial], study: &[FrozenTrial]) -> usize {
-    new_trials(file.to_vec(), study).len()
+    new_trials(file, study).len()
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn an_unfinished_trial_is_recognised_in_what_it_has_become() {
 
 #[test]
 fn a_running_trial_is_added_as_a_failed_one() {
-    let added = new_trials(vec![trial(TrialState::Running, 1, &[])], &[]);
+    let added = new_trials(&[trial(TrialState::Running, 1, &[])], &[]);
     assert_eq!(added[0].state, TrialState::Fail);
 }
 
