@@ -26,6 +26,10 @@ use trialbox_core::seam::storage::Remedy;
 /// second on a local disk; a busy network file system takes a few.
 const BEING_CREATED: Duration = Duration::from_secs(5);
 
+/// The longest time for which a network file system remembers a name that another machine removed: NFS's by default
+/// (nfs(5), `acdirmax`). SQLite takes a journal that is remembered for one that is there, and fails to open it.
+const LONGEST_MEMORY: Duration = Duration::from_secs(60);
+
 /// A database, with the means that keep its transactions apart from those of other processes.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -223,11 +227,23 @@ impl Database {
             }
             match self.with_connection(action, &mut patience, body) {
                 Err(TxError::LockFileNeeded) => self.take_lock_file()?,
-                Err(TxError::Sqlite(error)) if is_busy(&error) && patience.wait() => {}
+                Err(TxError::Sqlite(error)) if self.may_pass(&error, &patience) => {
+                    if !patience.wait() {
+                        return Err(self.explain(action, &patience, TxError::Sqlite(error)));
+                    }
+                }
                 Err(TxError::LockLost) if patience.wait() => {}
                 other => return other.map_err(|error| self.explain(action, &patience, error)),
             }
         }
+    }
+
+    /// Returns whether an error can be another after a wait.
+    fn may_pass(&self, error: &rusqlite::Error, patience: &LockWait) -> bool {
+        let may_be_remembered = matches!(self.access, Access::Reopened(_))
+            && error.sqlite_error_code() == Some(ErrorCode::CannotOpen)
+            && patience.waited() < LONGEST_MEMORY;
+        is_busy(error) || may_be_remembered
     }
 
     /// Lends a connection: the one that is kept, or a new one inside the lock file.
@@ -251,7 +267,8 @@ impl Database {
                     refuse_wal(has_write_ahead_log(&self.path), &self.path)?;
                 }
                 self.neighbours.check().map_err(|error| in_the_way(action, error))?;
-                let connection = open(&self.path, open::Access::Write, &self.options)?;
+                let connection = open(&self.path, open::Access::Write, &self.options)
+                    .map_err(|error| backend(&format!("{action} in `{}`", self.url), error))?;
                 let mut identity =
                     Identity::of(&self.path).map_err(|error| cannot_look(&self.path, error))?;
                 let done = body(&connection, &mut identity, &Exclusion::File(&held));
@@ -544,6 +561,7 @@ fn busy(action: &str, patience: &LockWait, holder: Option<String>) -> StorageErr
 mod tests {
     use super::*;
     use crate::SqliteStorage;
+    use crate::location::LockMode;
     use rusqlite::trace::{TraceEvent, TraceEventCodes};
     use std::collections::BTreeSet;
     use std::sync::{Arc, Mutex};
@@ -581,6 +599,43 @@ mod tests {
                 assert!(help.ends_with("sqlite3 /net/s.db 'PRAGMA journal_mode=DELETE'"), "{help}");
             }
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// Opens a new database, and runs a transaction on it that fails to open a file the first `n_failures` times.
+    fn cannot_open(
+        lock: LockMode,
+        n_failures: u32,
+        timeout: Duration,
+    ) -> (Result<(), StorageError>, u32) {
+        let name = format!("trialbox-cannot-{lock:?}-{}-{}", timeout.as_secs(), std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let options = Options { create: Create::Missing, lock, timeout, ..Options::default() };
+        let path = folder.join("s.db");
+        let mut database = Database::open(&path, &options).expect("a database");
+        let n_calls = std::cell::Cell::new(0);
+        let result = database.read("read", |_| {
+            n_calls.set(n_calls.get() + 1);
+            if n_calls.get() > n_failures {
+                return Ok(());
+            }
+            let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+            Err(rusqlite::Error::SqliteFailure(error, None).into())
+        });
+        let _ = std::fs::remove_dir_all(&folder);
+        (result, n_calls.get())
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_tried_again_where_a_file_system_may_remember_it() {
+        let long = Duration::from_secs(300);
+        let (result, n_calls) = cannot_open(LockMode::File, 3, long);
+        assert_eq!((result.is_ok(), n_calls), (true, 4));
+        for (lock, timeout) in [(LockMode::Sqlite, long), (LockMode::File, Duration::ZERO)] {
+            let (result, n_calls) = cannot_open(lock, u32::MAX, timeout);
+            assert_eq!(n_calls, 1, "{lock:?}");
+            assert!(matches!(result, Err(StorageError::Backend { .. })), "{lock:?}: {result:?}");
         }
     }
 
