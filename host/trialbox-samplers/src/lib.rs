@@ -8,6 +8,7 @@
 mod brute_force;
 mod config;
 mod error;
+pub mod gp;
 mod grid;
 pub mod importance;
 mod midpoint;
@@ -25,6 +26,7 @@ pub mod tpe;
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
 pub use config::{Config, Configured, Entry, Kind};
 pub use error::{ConfigError, OptionsOf};
+pub use gp::{GpOptions, GpSampler};
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
 pub use options::{Field, Options, Refusal};
@@ -45,6 +47,7 @@ impl Kind for dyn Sampler {
         Entry::of::<TpeOptions>(),
         Entry::of::<random::RandomOptions>(),
         Entry::of::<QmcOptions>(),
+        Entry::of::<GpOptions>(),
         Entry::of::<GridOptions>(),
         Entry::of::<BruteForceOptions>(),
     ];

@@ -2,7 +2,7 @@
 
 mod halton;
 mod options;
-mod sobol;
+pub(crate) mod sobol;
 
 pub use options::{QmcOptions, QmcType};
 

@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 use trialbox_core::seam::rng::{TrialRng, below};
 
 /// The number of dimensions that have direction numbers.
-pub(super) const MAX_DIMENSIONS: usize = 1024;
+pub(crate) const MAX_DIMENSIONS: usize = 1024;
 
 /// The number of bits of a coordinate, as in SciPy: there are 2³⁰ points.
-pub(super) const BITS: usize = 30;
+pub(crate) const BITS: usize = 30;
 
 const TABLE: &str = include_str!("joe_kuo.txt");
 
@@ -25,7 +25,7 @@ static DIRECTIONS: LazyLock<Vec<Directions>> = LazyLock::new(|| {
 /// points are in Gray-code order, as SciPy's `qmc.Sobol`; the first is the origin. O(d · bits).
 ///
 /// Antonov and Saleev 1979, "An Economic Method of Computing LPτ-Sequences"; direction numbers of Joe and Kuo 2008.
-pub(super) fn point(index: u32, dimensions: usize) -> Vec<f64> {
+pub(crate) fn point(index: u32, dimensions: usize) -> Vec<f64> {
     DIRECTIONS[..dimensions].iter().map(|found| to_unit(digits(index, found))).collect()
 }
 
@@ -34,7 +34,7 @@ pub(super) fn point(index: u32, dimensions: usize) -> Vec<f64> {
 /// random bits. The points stay a Sobol' sequence; each by itself is uniform. O(d · bits²).
 ///
 /// Matoušek 1998, "On the L2-Discrepancy for Anchored Boxes".
-pub(super) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng) -> Vec<f64> {
+pub(crate) fn scrambled_point(index: u32, dimensions: usize, rng: &mut TrialRng) -> Vec<f64> {
     let mut point = Vec::with_capacity(dimensions);
     for found in &DIRECTIONS[..dimensions] {
         let matrix: [u32; BITS] = std::array::from_fn(|row| matrix_row(row, rng));

@@ -1,0 +1,337 @@
+//! The point of the largest worth: even points, small changes of the best ones, then local search from the best of all.
+
+use super::acquisition::{log_expected_improvement, log_feasibility};
+use super::lbfgs::{Limits, minimize};
+use super::model::Prediction;
+use super::observed::Observed;
+use super::space::Space;
+use super::surrogate::Surrogate;
+use crate::qmc::sobol;
+use crate::tpe::normal::truncated_quantile;
+use trialbox_core::seam::rng::{TrialRng, below, unit};
+
+/// The number of even points while there are few trials.
+const EVEN: usize = 1024;
+
+/// The number of even points when a prediction is dear.
+const EVEN_OF_MANY: usize = 512;
+
+/// The number of changes of each of the best trials.
+const CHANGES: usize = 64;
+
+/// The number of trials that are changed.
+const CHANGED: usize = 5;
+
+/// The number of local searches.
+const STARTS: usize = 8;
+
+/// The number of steps of a local search.
+const LOCAL_STEPS: usize = 30;
+
+/// The largest number of predictions that a search among discrete values makes.
+const MAX_TRIED: usize = 800;
+
+/// A search for the next point.
+pub(super) struct Search<'a> {
+    observed: &'a Observed,
+    surrogate: &'a Surrogate,
+    /// Seen points, sorted, where another one can be told apart.
+    seen: Vec<&'a [f64]>,
+}
+
+/// A point and its worth.
+type Candidate = (f64, Vec<f64>);
+
+impl<'a> Search<'a> {
+    /// Prepares a search.
+    pub(super) fn new(observed: &'a Observed, surrogate: &'a Surrogate) -> Search<'a> {
+        let mut seen: Vec<&[f64]> = Vec::new();
+        if observed.space.is_discrete() {
+            seen.extend((0..observed.len()).map(|i| observed.point(i)));
+            seen.extend(observed.pending.iter().map(Vec::as_slice));
+            seen.sort_by(|a, b| compare(a, b));
+        }
+        Search { observed, surrogate, seen }
+    }
+
+    /// Returns the most worthy point. With running trials that cannot be seen, most trials get a point drawn by worth
+    /// instead, because all would find the same one.
+    pub(super) fn run(&self, losses: &[f64], number: u32, rng: &mut TrialRng) -> Vec<f64> {
+        let mut candidates = self.candidates(losses, rng);
+        candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let n_unseen = self.observed.n_unseen as u64;
+        if n_unseen > 0 && u64::from(number) % (n_unseen + 1) != 0 {
+            return drawn_by_worth(candidates, rng);
+        }
+        let mut best: Option<Candidate> = None;
+        for start in self.starts(&candidates) {
+            let found = self.climb(start);
+            if best.as_ref().is_none_or(|best| found.0 > best.0) {
+                best = Some(found);
+            }
+        }
+        match (best, candidates.into_iter().next()) {
+            (Some(best), Some(first)) if first.0 > best.0 => first.1,
+            (Some(best), _) => best.1,
+            (None, first) => first.map(|first| first.1).unwrap_or_default(),
+        }
+    }
+
+    /// Returns the worth of a point: ln EI + Σ ln P(feasible); −∞ for a point that was seen.
+    fn worth(&self, point: &[f64]) -> f64 {
+        if self.seen.binary_search_by(|seen| compare(seen, point)).is_ok() {
+            return f64::NEG_INFINITY;
+        }
+        let mut sum = 0.0;
+        if let Some(best) = self.surrogate.best {
+            let Prediction { mean, deviation } = self.surrogate.objective.predict(point);
+            sum += log_expected_improvement(mean, deviation, best).value;
+        }
+        for constraint in &self.surrogate.constraints {
+            let Prediction { mean, deviation } = constraint.model.predict(point);
+            sum += log_feasibility(mean, deviation, constraint.limit).value;
+        }
+        if sum.is_nan() { f64::NEG_INFINITY } else { sum }
+    }
+
+    /// Returns minus the worth of a point, and writes the slopes by its numbers.
+    fn sloped(&self, point: &[f64], slopes: &mut [f64]) -> f64 {
+        slopes.fill(0.0);
+        let mut sum = 0.0;
+        if let Some(best) = self.surrogate.best {
+            let model = &self.surrogate.objective;
+            let sloped = model.predict_sloped(point);
+            let Prediction { mean, deviation } = sloped.prediction;
+            let worth = log_expected_improvement(mean, deviation, best);
+            sum -= worth.value;
+            model.add_slopes(&sloped, -worth.by_mean, -worth.by_deviation, slopes);
+        }
+        for constraint in &self.surrogate.constraints {
+            let sloped = constraint.model.predict_sloped(point);
+            let Prediction { mean, deviation } = sloped.prediction;
+            let worth = log_feasibility(mean, deviation, constraint.limit);
+            sum -= worth.value;
+            constraint.model.add_slopes(&sloped, -worth.by_mean, -worth.by_deviation, slopes);
+        }
+        sum
+    }
+
+    fn candidates(&self, losses: &[f64], rng: &mut TrialRng) -> Vec<Candidate> {
+        let space = &self.observed.space;
+        let n_even = if self.observed.len() > 100 { EVEN_OF_MANY } else { EVEN };
+        let mut points = even_points(space, n_even, rng);
+        for base in self.best_trials(losses) {
+            for round in 0..CHANGES {
+                points.push(self.changed(self.observed.point(base), losses, round, rng));
+            }
+        }
+        points.into_iter().map(|point| (self.worth(&point), point)).collect()
+    }
+
+    /// Returns the places of the best trials, feasible ones first.
+    fn best_trials(&self, losses: &[f64]) -> Vec<usize> {
+        let mut places: Vec<usize> = (0..self.observed.len()).collect();
+        places.sort_by(|a, b| {
+            let infeasible = |i: &usize| !self.observed.is_feasible[*i];
+            infeasible(a).cmp(&infeasible(b)).then(losses[*a].total_cmp(&losses[*b]))
+        });
+        places.truncate(CHANGED);
+        places
+    }
+
+    /// Returns a point near another: some numbers moved by a little or by more, a choice made anew now and then.
+    fn changed(&self, base: &[f64], losses: &[f64], round: usize, rng: &mut TrialRng) -> Vec<f64> {
+        let space = &self.observed.space;
+        let n = space.axes.len() as f64;
+        // As TuRBO: about 20 of many parameters at a time. Eriksson et al. 2019, "Scalable Global Optimization via
+        // Local Bayesian Optimization".
+        let share = (20.0 / n).min(1.0);
+        let deviation = [0.2, 0.05, 0.01, 0.001][round % 4];
+        let mut point = base.to_vec();
+        let mut template = vec![0.0; space.axes.len()];
+        for (axis, fresh) in space.axes.iter().zip(&mut template) {
+            let n_choices = axis.n_choices();
+            let (toss, size) = (unit(rng), unit(rng));
+            *fresh = if n_choices > 0 { (size * n_choices as f64).floor() } else { size };
+            let Some(value) = axis.read(base) else { continue };
+            if n_choices > 0 {
+                if toss < 1.0 / n.max(2.0) {
+                    axis.write(&mut point, Some(*fresh));
+                }
+            } else if toss < share {
+                let step = deviation * truncated_quantile(size, -40.0, 40.0);
+                axis.write(&mut point, Some((value + step).clamp(0.0, 1.0)));
+            }
+        }
+        if round.is_multiple_of(2) {
+            self.take_from_best(losses, &mut template);
+        }
+        space.repair(&mut point, &template);
+        point
+    }
+
+    /// Replaces values by those of the best trial that has the parameter.
+    fn take_from_best(&self, losses: &[f64], template: &mut [f64]) {
+        for (axis, value) in self.observed.space.axes.iter().zip(template) {
+            let mut best = f64::INFINITY;
+            for (i, loss) in losses.iter().enumerate() {
+                if *loss < best
+                    && let Some(found) = axis.read(self.observed.point(i))
+                {
+                    (best, *value) = (*loss, found);
+                }
+            }
+        }
+    }
+
+    /// Returns the first candidates that are not close to an earlier one.
+    fn starts<'c>(&self, candidates: &'c [Candidate]) -> Vec<&'c Candidate> {
+        let mut starts: Vec<&Candidate> = Vec::with_capacity(STARTS);
+        for candidate in candidates {
+            let is_apart = |start: &&Candidate| {
+                let both = start.1.iter().zip(&candidate.1);
+                both.fold(0.0f64, |most, (a, b)| (a - b).abs().max(most)) > 0.02
+            };
+            if starts.iter().all(is_apart) {
+                starts.push(candidate);
+            }
+            if starts.len() == STARTS {
+                break;
+            }
+        }
+        starts
+    }
+
+    /// Searches from a start: the numbers along their slopes, then discrete values one by one, then the numbers again.
+    fn climb(&self, start: &Candidate) -> Candidate {
+        let mut best = self.along_slopes(start);
+        if self.observed.space.axes.iter().any(|axis| axis.is_discrete()) {
+            let tried = self.among_values(&best);
+            if tried.0 > best.0 {
+                best = if self.observed.space.is_discrete() {
+                    tried
+                } else {
+                    self.along_slopes(&tried)
+                };
+            }
+        }
+        best
+    }
+
+    fn along_slopes(&self, start: &Candidate) -> Candidate {
+        let space = &self.observed.space;
+        let n_numbers = space.geometry.n_numbers;
+        let mut point = start.1.clone();
+        let (mut low, mut high) = (point[..n_numbers].to_vec(), point[..n_numbers].to_vec());
+        for axis in &space.axes {
+            if axis.n_choices() == 0 && axis.read(&point).is_some() {
+                (low[axis.feature], high[axis.feature]) = (0.0, 1.0);
+            }
+        }
+        if low == high || start.0 == f64::NEG_INFINITY {
+            return start.clone();
+        }
+        let limits = Limits { low: &low, high: &high, tolerance: 1e-6, max_steps: LOCAL_STEPS };
+        let begin = point[..n_numbers].to_vec();
+        let minimum = minimize(&begin, &limits, |numbers, slopes| {
+            point[..n_numbers].copy_from_slice(numbers);
+            self.sloped(&point, slopes)
+        });
+        point[..n_numbers].copy_from_slice(&minimum.x);
+        space.repair(&mut point, &vec![0.5; space.axes.len()]);
+        let worth = self.worth(&point);
+        if worth > start.0 { (worth, point) } else { start.clone() }
+    }
+
+    fn among_values(&self, start: &Candidate) -> Candidate {
+        let space = &self.observed.space;
+        let mut best = start.clone();
+        let template: Vec<f64> = vec![0.5; space.axes.len()];
+        let mut n_tried = 0;
+        loop {
+            let before = best.0;
+            for axis in space.axes.iter().filter(|axis| axis.is_discrete()) {
+                let Some(place) = axis.read(&best.1) else { continue };
+                for value in axis.neighbours(place) {
+                    let mut point = best.1.clone();
+                    axis.write(&mut point, Some(value));
+                    space.repair(&mut point, &template);
+                    let worth = self.worth(&point);
+                    n_tried += 1;
+                    if worth > best.0 {
+                        best = (worth, point);
+                    }
+                }
+                if n_tried > MAX_TRIED {
+                    return best;
+                }
+            }
+            if best.0 <= before {
+                return best;
+            }
+        }
+    }
+}
+
+/// Returns even points: Sobol's, moved by the same random vector around the unit cube.
+///
+/// Cranley and Patterson 1976, "Randomization of Number Theoretic Methods for Multiple Integration".
+pub(super) fn even_points(space: &Space, n: usize, rng: &mut TrialRng) -> Vec<Vec<f64>> {
+    let dimensions = space.axes.len();
+    let shift: Vec<f64> = (0..dimensions).map(|_| unit(rng)).collect();
+    let n_even = dimensions.min(sobol::MAX_DIMENSIONS);
+    let mut points = Vec::with_capacity(n);
+    for index in 0..n as u32 {
+        let mut place = sobol::point(index, n_even);
+        place.resize_with(dimensions, || unit(rng));
+        place.iter_mut().zip(&shift).for_each(|(x, shift)| *x = (*x + shift).fract());
+        points.push(of_places(space, &place));
+    }
+    points
+}
+
+/// Returns the point of a place in the unit cube, one coordinate for each parameter.
+pub(super) fn of_places(space: &Space, place: &[f64]) -> Vec<f64> {
+    let mut point = vec![0.0; space.geometry.width()];
+    let mut values = Vec::with_capacity(place.len());
+    for (axis, x) in space.axes.iter().zip(place) {
+        let n_choices = axis.n_choices() as f64;
+        let value = if n_choices > 0.0 { (x * n_choices).floor() } else { *x };
+        axis.write(&mut point, Some(value));
+        values.push(value);
+    }
+    space.repair(&mut point, &values);
+    point
+}
+
+/// Draws a candidate with a probability in proportion to its worth's exponential, which is EI.
+///
+/// By Gumbel's variables: Maddison, Tarlow and Minka 2014, "A* Sampling", section 2.
+fn drawn_by_worth(candidates: Vec<Candidate>, rng: &mut TrialRng) -> Vec<f64> {
+    let mut best: Option<Candidate> = None;
+    for (worth, point) in candidates {
+        let u = unit(rng).max(f64::MIN_POSITIVE);
+        let key = worth - libm::log(-libm::log(u));
+        if best.as_ref().is_none_or(|best| key > best.0) {
+            best = Some((key, point));
+        }
+    }
+    best.map(|best| best.1).unwrap_or_default()
+}
+
+/// Returns weights of a sum of objectives, drawn evenly from the simplex.
+pub(super) fn weights(n: usize, rng: &mut TrialRng) -> Vec<f64> {
+    let draws: Vec<f64> = (0..n).map(|_| -libm::log(1.0 - unit(rng))).collect();
+    let sum: f64 = draws.iter().sum();
+    if sum > 0.0 {
+        return draws.iter().map(|draw| draw / sum).collect();
+    }
+    let mut weights = vec![0.0; n];
+    weights[below(n as u64, rng) as usize] = 1.0;
+    weights
+}
+
+fn compare(a: &[f64], b: &[f64]) -> std::cmp::Ordering {
+    let unequal = a.iter().zip(b).find(|(a, b)| a != b);
+    unequal.map_or(std::cmp::Ordering::Equal, |(a, b)| a.total_cmp(b))
+}
