@@ -185,8 +185,8 @@ fn advice_that_is_not_delivered_is_none() {
     assert_eq!(lost.status.code(), Some(74), "{lost:?}");
 }
 
-/// The commands that need 98 MB of the network and minutes. `python` walks them.
-const WITH_A_WHEEL: [&str; 1] = ["runtime add"];
+/// The commands that need the runtime for Python, 98 MB of the network and minutes. The tier `python` walks them.
+const WITH_A_WHEEL: [&str; 2] = ["build", "runtime add"];
 
 #[test]
 fn a_program_learns_that_an_answer_of_its_trial_was_not_delivered() {

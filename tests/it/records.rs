@@ -9,8 +9,10 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Events that these tests do not print.
-const ELSEWHERE: [(&str, &str); 1] =
-    [("claim_lost", "takes a process that stands still; see `kill`")];
+const ELSEWHERE: [(&str, &str); 2] = [
+    ("built", "takes the runtime for Python; see `sandboxed_python::archives`"),
+    ("claim_lost", "takes a process that stands still; see `kill`"),
+];
 
 /// The events that were printed.
 #[derive(Default)]

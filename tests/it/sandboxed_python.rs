@@ -1,5 +1,7 @@
 //! Objectives in Python, in the sandbox. They need the runtime that `cargo xtask test python` adds.
 
+mod archives;
+
 use crate::scene::{Ran, Scene, root};
 use serde_json::Value;
 use std::path::Path;
@@ -26,6 +28,12 @@ impl Python {
         let python = Python::new(test);
         std::fs::write(python.0.path("objective.py"), text).unwrap();
         python
+    }
+
+    /// Runs a command that finds Slurm's programs in the folder.
+    fn run_with_slurm(&self, arguments: &[&str]) -> Ran {
+        let path = format!("{}:/usr/bin:/bin", self.0.path("bin").display());
+        self.command(arguments).env("PATH", path).output().unwrap().into()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

@@ -11,7 +11,7 @@ import os
 import sys
 import tomllib
 import types
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import _host
 from optuna import study as _study
@@ -19,7 +19,7 @@ from trialbox import _channel, _objective
 
 _HOME = "/work"
 _OBJECTIVE = "objective"
-_MAX_HELPERS = 200
+_MAX_HELPERS = 1001  # One more than an archive may have.
 
 
 class _SandboxChannel(_channel.Channel):
@@ -64,7 +64,8 @@ def describe() -> None:
     except (SyntaxError, ValueError, TypeError, KeyError) as error:
         channel.call("described", problem=_problem(error, source))
         return
-    channel.call("described", missing=sorted(_missing(tree)), **described)
+    missing, imported = _examine(tree)
+    channel.call("described", missing=missing, imported=imported, **described)
 
 
 def _enter() -> Any:
@@ -168,26 +169,50 @@ def _name(function: ast.expr) -> Optional[str]:
     return getattr(function, "attr", None) or getattr(function, "id", None)
 
 
-def _missing(tree: ast.Module) -> List[str]:
-    """Returns the imported modules that neither the runtime nor the file's folder has."""
-    missing, seen, left = set(), set(), [tree]
+def _examine(tree: ast.Module) -> Tuple[List[str], List[str]]:
+    """Returns the imported modules that are nowhere, and the files in the objective's folder that it imports."""
+    missing: Set[str] = set()
+    imported: Set[str] = set()
+    seen: Set[str] = set()
+    left = [tree]
     while left:
         for name in _imports(left.pop()):
-            if name in seen:
+            if name in seen or name in sys.modules or name in sys.builtin_module_names:
                 continue
             seen.add(name)
-            helper = os.path.join(_HOME, name + ".py")
-            if name in sys.modules or name in sys.builtin_module_names:
-                continue
-            if os.path.isfile(helper) and len(seen) < _MAX_HELPERS:
+            own = _own_files(name)
+            if not own and importlib.util.find_spec(name) is None:
+                missing.add(name)
+            for path in own:
+                if path in imported or len(imported) == _MAX_HELPERS:
+                    continue
+                imported.add(path)
                 try:
-                    with open(helper, encoding="utf-8") as file:
-                        left.append(ast.parse(file.read(), helper))
+                    with open(path, encoding="utf-8") as file:
+                        left.append(ast.parse(file.read(), path))
                 except (OSError, SyntaxError, ValueError):
                     pass  # The import itself reports it better.
-            elif importlib.util.find_spec(name) is None:
-                missing.add(name)
-    return list(missing)
+    return sorted(missing), sorted(imported)
+
+
+def _own_files(name: str) -> List[str]:
+    """Returns the files of a module in the objective's folder, as Python finds it: a package, else a module."""
+    if os.path.isfile(os.path.join(name, "__init__.py")):
+        return _package_files(name)
+    if os.path.isfile(name + ".py"):
+        return [name + ".py"]
+    spec = importlib.util.find_spec(name) if os.path.isdir(name) else None
+    return _package_files(name) if spec is not None and spec.origin is None else []
+
+
+def _package_files(folder: str) -> List[str]:
+    files: List[str] = []
+    for path, folders, names in os.walk(folder):
+        folders.sort()
+        files += [os.path.join(path, name) for name in sorted(names) if name.endswith(".py")]
+        if len(files) >= _MAX_HELPERS:
+            break
+    return files
 
 
 def _imports(node: ast.AST) -> Iterator[str]:

@@ -100,6 +100,7 @@ pub fn load_with(script: Vec<Action>, limit: Duration) -> Result<Loaded, Rejecti
         contract_version: String::new(),
         imports: vec![],
         exports: vec![],
+        archive: None,
     });
     scripted(script, &config)?.wait_loaded(&artifact, &config)
 }

@@ -26,7 +26,10 @@ pub use host::interrupt::{Cancellation, Interrupts, survive_file_limits};
 pub use host::isolation::Isolation;
 pub use host::open::open;
 pub use host::precheck::{check_artifact, read_artifact};
-pub use host::python::{PythonRuntime, PythonRuntimes, Recipe, RuntimeFile, RuntimeState};
+pub use host::python::{
+    ArchiveError, MAX_FILES, PythonRuntime, PythonRuntimes, Recipe, RuntimeFile, RuntimeState,
+    write_archive,
+};
 pub use host::stdio::stdout_was_closed;
 pub use wire::contract::{CHECKPOINT_PATH, CONTRACT};
 pub use wire::protocol::Grant;

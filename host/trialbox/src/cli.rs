@@ -1,8 +1,8 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    DoctorArgs, EvalArgs, InspectArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs,
-    RuntimeCommand, ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
+    BuildArgs, DoctorArgs, EvalArgs, InspectArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs,
+    RunArgs, RuntimeCommand, ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
 };
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
@@ -81,6 +81,8 @@ enum Command {
     Eval(Box<EvalArgs>),
     /// Describe an objective and the parameters that it suggests
     Inspect(Box<InspectArgs>),
+    /// Make one file of an objective, to share it
+    Build(BuildArgs),
     /// Create, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
@@ -143,6 +145,7 @@ impl Cli {
             Command::Submit(args) => args.run(&output),
             Command::Eval(args) => args.run(&output),
             Command::Inspect(args) => args.run(&output),
+            Command::Build(args) => args.run(&output),
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
             Command::Runtime(command) => command.run(&output),

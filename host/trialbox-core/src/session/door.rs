@@ -48,6 +48,8 @@ pub trait Door: Objective {
 pub struct Loaded {
     /// The description, if the objective has one.
     pub description: Option<Description>,
+    /// The files beside a file of Python that it imports, by their paths below its folder. They are not trusted.
+    pub imported: Vec<String>,
     /// True if compiled code was found in the cache.
     pub from_cache: bool,
     /// The reason why compiled code could not be saved, if it should have been.

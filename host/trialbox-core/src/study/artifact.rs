@@ -1,5 +1,6 @@
 //! The file of an objective, and the description that the objective gives of itself.
 
+use crate::value::json::Json;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -20,11 +21,65 @@ pub struct Artifact {
     pub imports: Vec<String>,
     /// The interfaces that it exports.
     pub exports: Vec<String>,
+    /// The content, if the file is an archive of an objective in Python.
+    pub archive: Option<Archive>,
+}
+
+/// An objective in Python with the files that it needs, as `trialbox build` writes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archive {
+    /// The path of the objective's file among the files.
+    pub objective: String,
+    /// The runtime that it was built for.
+    pub runtime: RuntimeIdentity,
+    /// The objective's description as JSON, for readers without a runtime.
+    pub description: Json,
+    /// The files, in the order of their paths.
+    pub files: Vec<ArchivedFile>,
+}
+
+/// A runtime for Python on which an archive depends. The snapshot is not a part: each trialbox makes its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuntimeIdentity {
+    /// The name and the version of the distribution.
+    pub name: String,
+    /// The SHA-256 of the interpreter's module in hexadecimal.
+    pub interpreter: String,
+    /// The SHA-256 of its library in hexadecimal.
+    pub library: String,
+}
+
+/// A file in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchivedFile {
+    /// The path below the folder that the objective sees, with `/` between names.
+    pub path: String,
+    /// The content.
+    pub bytes: Vec<u8>,
+}
+
+impl Archive {
+    /// Returns the content of a file.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        let found = self.files.binary_search_by(|file| file.path.as_str().cmp(path)).ok()?;
+        Some(&self.files[found].bytes)
+    }
 }
 
 impl Artifact {
-    /// Returns the name of the file in its folder.
+    /// Returns the code that runs: the content, of an archive that of the objective's file.
+    pub fn code(&self) -> &[u8] {
+        match &self.archive {
+            Some(archive) => archive.file(&archive.objective).unwrap_or_default(),
+            None => &self.bytes,
+        }
+    }
+
+    /// Returns the name of the file in its folder, of an archive that of the objective's file.
     pub fn file_name(&self) -> String {
+        if let Some(archive) = &self.archive {
+            return archive.objective.clone();
+        }
         match self.path.file_name() {
             Some(name) => name.to_string_lossy().into_owned(),
             None => "objective".to_owned(),
@@ -45,7 +100,7 @@ impl Artifact {
 pub enum ArtifactKind {
     /// A WebAssembly component, which a sandbox runs.
     Component,
-    /// A file of Python, which an interpreter in the sandbox runs.
+    /// A file of Python or an archive of such files, which an interpreter in the sandbox runs.
     Python,
 }
 

@@ -29,7 +29,7 @@ impl Part {
     fn bytes(&self) -> &[u8] {
         match self {
             Part::Frame(bytes) => bytes,
-            Part::Component(artifact) => &artifact.bytes,
+            Part::Component(artifact) => artifact.code(),
         }
     }
 }
@@ -56,8 +56,8 @@ impl Outgoing {
     /// # Errors
     /// Fails if the message is too large for a frame.
     pub(crate) fn push_component(&mut self, artifact: &Arc<Artifact>) -> io::Result<()> {
-        self.push(&ToGuest::Component { bytes: artifact.bytes.len() as u64 })?;
-        if !artifact.bytes.is_empty() {
+        self.push(&ToGuest::Component { bytes: artifact.code().len() as u64 })?;
+        if !artifact.code().is_empty() {
             self.parts.push_back(Part::Component(Arc::clone(artifact)));
         }
         Ok(())
@@ -105,6 +105,7 @@ mod tests {
             contract_version: String::new(),
             imports: vec![],
             exports: vec![],
+            archive: None,
         });
         let (mut host, mut guest) = UnixStream::pair().expect("a pair of sockets");
         host.set_nonblocking(true).expect("a socket");

@@ -1,5 +1,6 @@
 //! Checks of an objective's file from outside, before anything is compiled.
 
+use crate::host::python::{ArchiveError, is_archive, read_archive};
 use crate::wire::contract::CONTRACT;
 use crate::wire::digest::hex;
 use sha2::{Digest as _, Sha256};
@@ -52,6 +53,10 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
     let bytes = read_named(path, allowed).map_err(|error| {
         Rejection::new(RejectionCode::Read, error.to_string(), "give the path of a .wasm file")
     })?;
+    if is_archive(&bytes) {
+        let archive = read_archive(&bytes).map_err(|error| not_ours(path, &error))?;
+        return Ok(Artifact { archive: Some(archive), ..python_file(path, bytes) });
+    }
     if path.extension().is_some_and(|extension| extension == "py") {
         return Ok(python_file(path, bytes));
     }
@@ -76,12 +81,21 @@ pub fn check_artifact(path: &Path, bytes: Vec<u8>) -> Result<Artifact, Rejection
             contract_version,
             imports,
             exports,
+            archive: None,
         }),
         Err(mut rejection) => {
             rejection.message = format!("`{}` {}", path.display(), rejection.message);
             Err(rejection)
         }
     }
+}
+
+fn not_ours(path: &Path, error: &ArchiveError) -> Rejection {
+    Rejection::new(
+        RejectionCode::Invalid,
+        format!("`{}` is not an archive as `trialbox build` writes it: {error}", path.display()),
+        "copy it again, or build it again: trialbox build objective.py",
+    )
 }
 
 /// Returns a file of Python as an objective. Its interpreter checks it, in the sandbox.
@@ -94,6 +108,7 @@ fn python_file(path: &Path, bytes: Vec<u8>) -> Artifact {
         contract_version: String::new(),
         imports: vec![],
         exports: vec![],
+        archive: None,
     }
 }
 

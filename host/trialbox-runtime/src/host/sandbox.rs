@@ -3,6 +3,7 @@
 use crate::host::call::{Call, CallEnd, to_evaluation};
 use crate::host::config::SandboxConfig;
 use crate::host::isolation::Isolation;
+use crate::host::python::WorkFolder;
 use crate::host::running_guest::{RunningGuest, died};
 use crate::host::scratch::{SCRATCH_PATH, ScratchFolder};
 use crate::wire::protocol::GuestLimits;
@@ -23,6 +24,8 @@ pub(crate) struct Sandbox {
     guest: Option<RunningGuest>,
     /// The place for temporary files, which follows the guest process out: fields are dropped in their order.
     scratch: Option<ScratchFolder>,
+    /// The files of an archive.
+    _work: Option<WorkFolder>,
 }
 
 impl Sandbox {
@@ -43,8 +46,16 @@ impl Sandbox {
             }
             ArtifactKind::Component | ArtifactKind::Python => None,
         };
-        let guest = RunningGuest::spawn(&artifact, &config, None)?;
-        Ok(Sandbox { artifact, config, checkpoint: None, guest: Some(guest), scratch })
+        let work = match &artifact.archive {
+            Some(archive) => {
+                let work = WorkFolder::new(archive).map_err(|error| died(&error.to_string()))?;
+                config.grants.push(work.grant().map_err(|error| died(&error.to_string()))?);
+                Some(work)
+            }
+            None => None,
+        };
+        let guest = Some(RunningGuest::spawn(&artifact, &config, None)?);
+        Ok(Sandbox { artifact, config, checkpoint: None, guest, scratch, _work: work })
     }
 }
 

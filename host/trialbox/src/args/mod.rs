@@ -1,5 +1,6 @@
 //! Flags that several commands share, and what they mean.
 
+pub(crate) mod archive;
 pub(crate) mod checkpoint;
 pub(crate) mod chosen;
 pub(crate) mod config;

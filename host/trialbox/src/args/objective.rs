@@ -1,6 +1,7 @@
 //! The flags of the sandbox, shared by `run`, `eval` and `inspect`, and the objective behind them.
 
 use crate::args;
+use crate::args::archive::{check_described, check_own_data, check_runtime};
 use crate::args::data::check_data;
 use crate::args::directories::{cache_key_dir, jobs_cache_dir, users_cache_dir};
 use crate::args::grants::{DirArg, parse_dir, parse_env};
@@ -184,9 +185,10 @@ impl ObjectiveArgs {
     /// # Errors
     /// Fails if there is no such folder.
     pub(crate) fn own_grants(&self, artifact: &Artifact) -> Result<Vec<Grant>, CommandError> {
-        match artifact.kind {
-            ArtifactKind::Component => Ok(vec![]),
-            ArtifactKind::Python => Ok(vec![work_grant(artifact)?]),
+        match (artifact.kind, &artifact.archive) {
+            (ArtifactKind::Python, None) => Ok(vec![work_grant(artifact)?]),
+            // What an archive holds is granted where it is unpacked.
+            (ArtifactKind::Python, Some(_)) | (ArtifactKind::Component, _) => Ok(vec![]),
         }
     }
 
@@ -214,7 +216,9 @@ impl ObjectiveArgs {
         let python = match artifact.kind {
             ArtifactKind::Component => None,
             ArtifactKind::Python => {
-                Some(self.runtime.find().map_err(|found| with_program(found, artifact))?)
+                let runtime = self.runtime.find().map_err(|found| with_program(found, artifact))?;
+                check_runtime(artifact, &runtime)?;
+                Some(runtime)
             }
         };
         let config = SandboxConfig {
@@ -339,6 +343,9 @@ pub(crate) const PROGRAMS: &str =
 
 /// Adds the other way to run a file of Python.
 fn with_program(rejection: Rejection, artifact: &Artifact) -> Rejection {
+    if artifact.archive.is_some() {
+        return rejection;
+    }
     let help = rejection.help.unwrap_or_default();
     let program = format!(
         "or run it without the sandbox, after `--`: trialbox run -- python {}",
@@ -348,7 +355,7 @@ fn with_program(rejection: Rejection, artifact: &Artifact) -> Rejection {
 }
 
 /// Returns the grant of the folder of a file of Python.
-fn work_grant(artifact: &Artifact) -> Result<Grant, CommandError> {
+pub(crate) fn work_grant(artifact: &Artifact) -> Result<Grant, CommandError> {
     let folder = match artifact.path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -407,6 +414,14 @@ impl ObjectivePlan {
         }
     }
 
+    /// Returns the directory of the runtime that the objective needs.
+    pub(crate) fn runtime_dir(&self) -> Option<&Path> {
+        match self {
+            ObjectivePlan::Component(component) => component.runtime().map(PythonRuntime::folder),
+            ObjectivePlan::Program(_) => None,
+        }
+    }
+
     /// Returns the objective's name: its own, else that of its file.
     pub(crate) fn name(&self, loaded: &Loaded) -> String {
         match self {
@@ -435,7 +450,13 @@ impl ObjectivePlan {
 
     /// Checks that the data that the objective reads is granted and there.
     pub(crate) fn check_data(&self, loaded: &Loaded) -> Result<(), CommandError> {
-        check_data(described_data(loaded), self.grants())
+        let described = described_data(loaded);
+        if let ObjectivePlan::Component(component) = self
+            && let Some(archive) = &component.artifact.archive
+        {
+            return check_data(&check_own_data(archive, described)?, self.grants());
+        }
+        check_data(described, self.grants())
     }
 
     /// Opens the objective and waits until it is ready.
@@ -486,6 +507,7 @@ impl ComponentPlan {
     pub(crate) fn load(&self) -> Result<ReadyObjective, CommandError> {
         let mut door = open(&self.artifact, self.config.clone())?;
         let loaded = door.describe()?;
+        check_described(&self.artifact, &loaded)?;
         check_described_name(&loaded)?;
         check_metrics(&loaded)?;
         if let Some(problem) = &loaded.cache_problem {

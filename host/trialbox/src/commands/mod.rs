@@ -1,5 +1,6 @@
 //! One file for each command: its flags and its body.
 
+mod build;
 mod doctor;
 mod eval;
 mod inspect;
@@ -13,6 +14,7 @@ pub(crate) mod submit;
 mod trial;
 mod within;
 
+pub(crate) use build::BuildArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use eval::EvalArgs;
 pub(crate) use inspect::InspectArgs;

@@ -105,9 +105,12 @@ impl PythonGuest {
             source,
             own_bytes,
         };
-        let description = guest.describe(&file_name, &runtime.label)?;
-        let loaded =
-            Loaded { from_cache: true, ..confinement.loaded(description, started.elapsed()) };
+        let (description, imported) = guest.describe(&file_name, &runtime.label)?;
+        let loaded = Loaded {
+            from_cache: true,
+            imported,
+            ..confinement.loaded(description, started.elapsed())
+        };
         link.send(&FromGuest::Loaded(loaded)).map_err(internal)?;
         Ok(guest)
     }
@@ -129,8 +132,8 @@ impl PythonGuest {
         Ok(interpreter)
     }
 
-    /// Returns what the file says of itself, if its imports are there.
-    fn describe(&self, name: &str, runtime: &str) -> Result<Option<Description>, Rejection> {
+    /// Returns what the file says of itself and the files beside it that it imports, if its imports are there.
+    fn describe(&self, name: &str, runtime: &str) -> Result<Described, Rejection> {
         let described = self.restore(None).and_then(|mut interpreter| {
             interpreter.run(DESCRIBE)?;
             Ok(interpreter.store.data_mut().described.take())
@@ -214,12 +217,11 @@ fn cannot_use(error: &StampError) -> Rejection {
     )
 }
 
+/// The description of a file, and the paths of the files beside it that it imports.
+type Described = (Option<Description>, Vec<String>);
+
 /// Reads the description that the interpreter has sent. It comes from the sandbox, so nothing in it is trusted.
-fn read_description(
-    described: &Json,
-    name: &str,
-    runtime: &str,
-) -> Result<Option<Description>, Rejection> {
+fn read_description(described: &Json, name: &str, runtime: &str) -> Result<Described, Rejection> {
     let text = |json: &Json, key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
     if let Some(problem) = text(described, "problem") {
         let help = "correct the file; `python -m py_compile` finds errors of syntax too";
@@ -263,5 +265,6 @@ fn read_description(
     let is_empty = description.name.is_empty()
         && description.metrics.is_empty()
         && description.data.is_empty();
-    Ok((!is_empty).then_some(description))
+    let imported = items("imported").iter().filter_map(Json::as_str).map(str::to_owned).collect();
+    Ok(((!is_empty).then_some(description), imported))
 }

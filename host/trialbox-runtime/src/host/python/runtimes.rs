@@ -65,6 +65,11 @@ impl PythonRuntime {
         &self.files.label
     }
 
+    /// Returns the folder of its files.
+    pub fn folder(&self) -> &Path {
+        self.files.library.parent().unwrap_or(&self.files.library)
+    }
+
     /// Returns the SHA-256 of the files on which results depend, by their names.
     pub fn digests(&self) -> &[(String, String)] {
         &self.digests

@@ -271,7 +271,9 @@ impl SubmitArgs {
         let name = prepared.study.name.clone();
         let files = prepared.objective.files().into_iter().map(|file| ("the objective", file));
         let spaces = self.run.program.space_files().map(|file| ("the search space", file));
-        let files = files.chain(spaces).collect();
+        let runtime = prepared.objective.runtime_dir().map(PathBuf::from);
+        let runtime = runtime.map(|folder| ("the runtime for Python", folder));
+        let files = files.chain(spaces).chain(runtime).collect();
         Ok(StudyPreview { name, study, settings, trials, database, files })
     }
 

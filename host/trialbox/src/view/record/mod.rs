@@ -4,6 +4,7 @@
 //! Two rules hold for every record. A key that is there keeps its name and its meaning from version to version. `null`
 //! means that there is no value; a key that is left out means that the command did not look for one.
 
+mod built;
 mod error;
 mod finding;
 mod lost;
@@ -20,6 +21,7 @@ mod told;
 mod trial;
 mod value;
 
+pub(crate) use built::BuiltRecord;
 pub(crate) use error::ErrorRecord;
 pub(crate) use finding::{
     ClusterSummary, DatabaseFinding, DatabaseSummary, FindingRecord, SummaryRecord,
@@ -79,6 +81,8 @@ records! {
     AttributesSet(AttributesSet),
     /// The study has all the trials of its budget, and no further one starts (`run`) or is submitted (`submit`).
     BudgetReached(BudgetReached),
+    /// The file of an objective was made from its source (`build`).
+    Built(BuiltRecord),
     /// Calls of an objective were compared (`eval --check`).
     Check(CheckRecord),
     /// Another worker finished a trial of this one, so its result was not recorded (`run`).
