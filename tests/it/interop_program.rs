@@ -122,6 +122,18 @@ fn a_script_whose_directions_differ_from_the_study_s_is_told() {
 fn what_the_stand_in_does_not_offer_has_a_sentence() {
     for (name, script, want) in [
         (
+            "trials",
+            "import optuna\nlen(optuna.create_study().trials)",
+            "AttributeError: `study.trials` is not offered by trialbox's stand-in for Optuna; after the trials run \
+             `trialbox study trials`",
+        ),
+        (
+            "importance",
+            "from optuna.importance import get_param_importances\nget_param_importances(None)",
+            "AttributeError: `optuna.importance.get_param_importances` is not offered by trialbox's stand-in for \
+             Optuna; after the trials run `trialbox study importance`",
+        ),
+        (
             "best",
             "import optuna\noptuna.create_study().best_value",
             "AttributeError: `study.best_value` is not offered",
@@ -129,7 +141,7 @@ fn what_the_stand_in_does_not_offer_has_a_sentence() {
         (
             "integration",
             "import optuna.integration",
-            "ImportError: `optuna.integration` is not offered",
+            "ImportError: expected the package `optuna-integration` for `optuna.integration`, found none; install it",
         ),
         ("silent", "import optuna", "the script ended without a call of `study.optimize`"),
         ("early", "import optuna\nraise KeyError('x')", "KeyError: 'x'"),
@@ -139,6 +151,128 @@ fn what_the_stand_in_does_not_offer_has_a_sentence() {
         let message = trial["failure"]["message"].as_str().unwrap();
         assert!(message.starts_with(want), "{name}: {message}");
     }
+}
+
+/// Processes that import Optuna while the trial of another one runs.
+const SEVERAL_PROCESSES: &str = r#"
+import multiprocessing, subprocess, sys
+import optuna
+
+def square(x):
+    return x * x
+
+def objective(trial):
+    x = trial.suggest_int("x", 3, 3)
+    subprocess.run([sys.executable, "-c", "import optuna"], check=True)
+    late = "import optuna; optuna.create_study().optimize(lambda trial: 9.0)"
+    other = subprocess.run([sys.executable, "-c", late], stderr=subprocess.PIPE, text=True)
+    trial.set_user_attr("other", [other.returncode, other.stderr])
+    failed = subprocess.run([sys.executable, "-c", "import optuna; raise KeyError"], stderr=subprocess.DEVNULL)
+    trial.set_user_attr("failed", failed.returncode)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.map(square, [x])[0] + trial.suggest_int("y", 1, 1)
+
+if __name__ == "__main__":
+    optuna.create_study().optimize(objective, n_trials=1)
+"#;
+
+#[test]
+fn other_processes_that_import_optuna_leave_the_trial_to_the_first_that_asks() {
+    let scene = Scene::new("interop-program-processes");
+    let ran = run_python(&scene, &["--as-optuna", "--direction", "minimize"], SEVERAL_PROCESSES);
+    let trial = &ran.json()[0];
+    assert_eq!(trial["values"], json!([10.0]), "{ran:?}");
+    assert_eq!(trial["params"], json!({"x": 3, "y": 1}));
+    let other = &trial["user_attrs"]["other"];
+    assert_eq!(other[0], json!(0), "{other}");
+    let text = other[1].as_str().unwrap();
+    let (start, end) = ("trialbox: process ", " has no trial of its own and ends here\n");
+    assert!(text.starts_with(start) && text.ends_with(end) && text.lines().count() == 1, "{text}");
+    assert_eq!(trial["user_attrs"]["failed"], json!(1));
+}
+
+#[test]
+fn a_process_that_imports_optuna_may_leave_the_trial_to_one_that_it_starts() {
+    let train =
+        "import optuna\noptuna.create_study().optimize(lambda trial: trial.suggest_int('x', 3, 3))";
+    for (name, launch) in [
+        // Nothing of the first process follows the trial, not even a failure of its own.
+        (
+            "then-reads",
+            "subprocess.run([sys.executable, '-c', train], check=True)\noptuna.create_study().best_value",
+        ),
+        ("then-ends", "subprocess.run([sys.executable, '-c', train], check=True)"),
+        (
+            "forks",
+            "p = multiprocessing.Process(target=exec, args=(train, {}))\np.start()\np.join()",
+        ),
+        (
+            "in-a-thread",
+            "t = threading.Thread(target=exec, args=(train, {}))\nt.start()\nt.join()\nsys.exit(3)",
+        ),
+    ] {
+        let script = format!(
+            "import multiprocessing, optuna, subprocess, sys, threading\ntrain = {train:?}\n{launch}\n"
+        );
+        let scene = Scene::new(&format!("interop-program-launcher-{name}"));
+        let ran = run_python(&scene, &["--as-optuna", "--direction", "minimize"], &script);
+        assert_eq!(ran.json()[0]["values"], json!([3.0]), "{name}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_script_that_asks_and_tells_runs_one_trial() {
+    let script = "
+import optuna
+if 's' not in optuna.get_all_study_names(storage='sqlite:///a.db'):
+    study = optuna.create_study(study_name='s', direction='maximize')
+distributions = {'x': optuna.distributions.FloatDistribution(1e-3, 1, log=True)}
+for _ in range(9):
+    trial = study.ask(distributions)
+    y = trial.suggest_int('y', 2, 2)
+    try:
+        study.ask()
+    except RuntimeError as error:
+        trial.set_user_attr('again', str(error))
+    try:
+        study.tell(trial, trial.params['x'] + y)
+    except SystemExit:
+        study.optimize(lambda trial: 9.0)
+";
+    let scene = Scene::new("interop-program-ask");
+    let ran = run_python(&scene, &["--as-optuna"], script);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let trial = &ran.json()[0];
+    let x = trial["params"]["x"].as_f64().unwrap();
+    assert_eq!(trial["values"], json!([x + 2.0]), "{trial}");
+    let again = trial["user_attrs"]["again"].as_str().unwrap();
+    assert!(again.starts_with("expected the end of the trial before another"), "{again}");
+    let log = trial["log"].to_string();
+    assert!(log.contains("a later `optimize` or `ask` has no effect"), "{log}");
+}
+
+#[test]
+fn an_artifact_is_a_file_of_the_script_s_store() {
+    let script = "
+import optuna, os
+from optuna.artifacts import FileSystemArtifactStore, download_artifact, upload_artifact
+os.makedirs('kept', exist_ok=True)
+store = FileSystemArtifactStore(base_path='kept')
+def objective(trial):
+    id = upload_artifact(artifact_store=store, file_path=__file__, study_or_trial=trial)
+    download_artifact(artifact_store=store, file_path='copy', artifact_id=id)
+    trial.set_user_attr('id', id)
+    other = upload_artifact(artifact_store=optuna.artifacts.Boto3ArtifactStore('b'), file_path='x', study_or_trial=trial)
+    assert isinstance(other, str)
+    return os.path.getsize('kept/' + id) - os.path.getsize('copy')
+optuna.create_study().optimize(objective, callbacks=[optuna.study.MaxTrialsCallback(9)])
+";
+    let scene = Scene::new("interop-program-artifacts");
+    let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
+    assert_eq!(trial["values"], json!([0.0]), "{trial}");
+    let id = trial["user_attrs"]["id"].as_str().unwrap();
+    let facts = trial["user_attrs"][&format!("artifacts:{id}")].as_str().unwrap();
+    assert!(facts.contains("\"filename\": \"train.py\""), "{facts}");
 }
 
 #[test]

@@ -625,7 +625,7 @@ fn every_request_of_the_protocol_s_page_gets_an_answer_of_its_form() {
     let page = std::fs::read_to_string(crate::scene::root().join("docs/protocol.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `{\"call\": "));
     let requests: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    assert_eq!(requests.len(), 15);
+    assert_eq!(requests.len(), 17);
     // One result a trial: each request has a trial of its own.
     let scene = Scene::new("program-requests");
     for request in requests {

@@ -27,11 +27,20 @@ class TrialOver(BaseException):
     """
 
 
+class OtherProcess(Exception):
+    """Another process of the program runs the trial already."""
+
+
 class Channel:
     """The way to trialbox."""
 
     def __init__(self) -> None:
         self.has_result = False
+
+    @property
+    def process(self) -> Optional[int]:
+        """The id of this process, by which trialbox knows who runs the trial; ``None`` where there is one only."""
+        return None
 
     def call(self, call: str, **members: Any) -> Dict[str, Any]:
         """Makes a call and returns the answer. Raises ``TrialOver`` if trialbox has ended the trial."""
@@ -51,6 +60,10 @@ class Pipes(Channel):
         self._requests: Optional[int] = None
         self._forget()
         os.register_at_fork(after_in_child=self._forget)
+
+    @property
+    def process(self) -> Optional[int]:
+        return os.getpid()
 
     def _forget(self) -> None:
         """Closes the pipes. The next call opens them anew: the lock on them belongs to an opening, not to a process."""
@@ -142,19 +155,25 @@ def _open(name: str, flags: int) -> int:
     raise RuntimeError(_NO_PIPE.format(path, number))
 
 
-_of_sandbox: Optional[Channel] = None
+def pipe_identity() -> Optional[str]:
+    """Returns a mark of the trial in which this process runs, or ``None`` outside a trial and in the sandbox."""
+    return os.environ.get(_REQUESTS + "_ID")
+
+
+_of_process: Optional[Channel] = None
 
 
 def set_channel(channel: Channel) -> None:
     """Makes a channel that of this process. The sandbox has no pipes and calls it before the objective's file runs."""
-    global _of_sandbox
-    _of_sandbox = channel
+    global _of_process
+    _of_process = channel
 
 
 def channel_of_environment() -> Optional[Channel]:
-    """Returns the channel of the trial in which this process runs, or ``None`` outside a trial."""
-    if _of_sandbox is not None:
-        return _of_sandbox
-    if _REQUESTS not in os.environ or _ANSWERS not in os.environ:
-        return None
-    return Pipes()
+    """Returns the channel of the trial in which this process runs, or ``None`` outside a trial.
+
+    Opens nothing: the first call does.
+    """
+    if _of_process is None and _REQUESTS in os.environ and _ANSWERS in os.environ:
+        set_channel(Pipes())
+    return _of_process

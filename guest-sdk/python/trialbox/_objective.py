@@ -4,9 +4,9 @@ import functools
 import os
 import sys
 import traceback
-from typing import Any, Callable, Iterable, List, NoReturn, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterable, List, NoReturn, Optional, Sequence, Union
 
-from trialbox._channel import Channel, channel_of_environment
+from trialbox._channel import Channel, OtherProcess, channel_of_environment
 from trialbox._trial import FixedTrial, Trial, TrialPruned
 
 Function = Callable[[Any], Union[float, Sequence[float]]]
@@ -29,7 +29,10 @@ class Objective:
         return self._function(FixedTrial(params))
 
     def run(self) -> NoReturn:
-        """Runs the trial in which this process was started, and exits: with 0 if it finished, with 1 if it failed."""
+        """Runs the trial in which this process was started, and exits: with 0 if it finished, with 1 if it failed.
+
+        The first process of a program that calls it has the trial. Others say so and exit with 0.
+        """
         channel = channel_of_environment()
         if channel is None:
             sys.exit(_OUTSIDE.format(file=sys.argv[0]))
@@ -49,6 +52,9 @@ def run_trial(channel: Channel, evaluate: Callable[[], Any], pruned: Any) -> int
     """Evaluates an objective, sends its result and returns the exit status. ``pruned`` is what ``except`` takes."""
     try:
         values = floats(evaluate())
+    except OtherProcess as other:
+        print(f"trialbox: {other}", file=sys.stderr)
+        return 0
     except pruned:
         channel.finish("pruned")
         return 0
@@ -86,8 +92,13 @@ def _own_frames(frames: Iterable[traceback.FrameSummary]) -> List[traceback.Fram
 
 
 def send_failure(channel: Channel, error: BaseException) -> None:
-    """Sends an exception as the trial's failure, with the lines that were running, innermost first."""
+    """Sends an exception as the trial's failure."""
+    channel.finish("fail", **failure_members(error))
+
+
+def failure_members(error: BaseException) -> Dict[str, Any]:
+    """Returns an exception as trialbox takes it, with the lines that were running, innermost first."""
     own = _own_frames(traceback.extract_tb(error.__traceback__))
     lines = [f"{frame.filename}:{frame.lineno} in {frame.name}" for frame in reversed(own)]
     message = "".join(traceback.format_exception_only(type(error), error)).strip()
-    channel.finish("fail", message=message, traceback=lines)
+    return {"message": message, "traceback": lines}

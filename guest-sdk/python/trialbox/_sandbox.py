@@ -71,7 +71,6 @@ def describe() -> None:
 def _enter() -> Any:
     channel = _SandboxChannel()
     _channel.set_channel(channel)
-    _study.watch(channel)
     source = _Source(**channel.call("source"))
     sys.argv = [source.path]
     os.chdir(_HOME)

@@ -6,9 +6,11 @@ import pathlib
 import warnings
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from trialbox._channel import PROTOCOL, Channel
+from trialbox._channel import PROTOCOL, Channel, OtherProcess
 
 Choice = Union[None, bool, int, float, str]
+
+_OTHER = "process {} of this program runs trial {} already; process {} has no trial of its own and ends here"
 
 
 class TrialPruned(Exception):
@@ -19,8 +21,11 @@ class Trial:
     """A running trial. The methods have the names and the meanings of ``optuna.trial.Trial``."""
 
     def __init__(self, channel: Channel) -> None:
+        """Takes the trial of a channel. Raises ``OtherProcess`` if another process of the program has taken it."""
         self._channel = channel
-        facts = channel.call("trial", protocol=PROTOCOL)
+        facts = channel.call("trial", protocol=PROTOCOL, process=channel.process)
+        if channel.process is not None and facts["process"] != channel.process:
+            raise OtherProcess(_OTHER.format(facts["process"], facts["trial"], channel.process))
         self.number: int = facts["trial"]
         """The trial's number in its study."""
         self.seed: int = facts["seed"]
@@ -46,22 +51,22 @@ class Trial:
             raise ValueError("expected either `step` or `log=True`, found both")
         members = {"low": float(low), "high": float(high), "log": bool(log)}
         members["step"] = None if step is None else float(step)
-        return float(self._suggest("suggest_float", name, **members))
+        return float(self._ask("suggest_float", name, **members))
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """Suggests an integer from ``low`` to ``high``, both included."""
         members = {"low": int(low), "high": int(high), "log": bool(log), "step": int(step)}
-        return int(self._suggest("suggest_int", name, **members))
+        return int(self._ask("suggest_int", name, **members))
 
     def suggest_categorical(self, name: str, choices: Sequence[Choice]) -> Any:
         """Suggests one of the choices. One that is not a scalar is recorded by its ``repr``."""
         choices = list(choices)
         sent = [_scalar(choice) for choice in choices]
-        index = self._suggest("suggest_categorical", name, choices=sent)
+        index = self._ask("suggest_categorical", name, choices=sent)
         self.params[name] = choices[index]
         return choices[index]
 
-    def _suggest(self, call: str, name: str, **members: Any) -> Any:
+    def _ask(self, call: str, name: str, **members: Any) -> Any:
         kind = self._asked.setdefault(name, (call,))
         if kind[0] != call:
             raise ValueError(f"parameter {name!r}: expected `{kind[0]}` as before in this trial, found `{call}`")

@@ -255,8 +255,10 @@ impl Call<'_> {
                 failure(FailureCode::Data, format!("the program sent an invalid message: {error}"))
             })?;
             session.count_call();
+            let is_late =
+                !matches!(request, Request::Log { .. } | Request::Fail { provisional: true, .. });
             if let Some(result) = &self.ending.result
-                && !matches!(request, Request::Log { .. })
+                && is_late
             {
                 let (first, call) = (result_name(result), request.call());
                 let mut message = format!("the program called `{call}` after its result `{first}`");
@@ -281,7 +283,7 @@ impl Call<'_> {
         session: &mut TrialSession,
     ) -> Result<Answer, CallAborted> {
         Ok(match request {
-            Request::Trial { protocol } => {
+            Request::Trial { protocol, process } => {
                 let version = protocol.unwrap_or(PROTOCOL_VERSION);
                 if version != PROTOCOL_VERSION {
                     let message = format!(
@@ -290,6 +292,7 @@ impl Call<'_> {
                     );
                     return Err(failure(FailureCode::Data, message));
                 }
+                self.facts.process = self.facts.process.or(process);
                 Answer::Trial(self.facts.clone())
             }
             // The study exists by now.
@@ -326,7 +329,11 @@ impl Call<'_> {
             }
             Request::Complete { values } => self.take_result(ProgramResult::Complete(values)),
             Request::Pruned => self.take_result(ProgramResult::Pruned),
-            Request::Fail { message, traceback } => {
+            Request::Fail { message, traceback, provisional: true } => {
+                self.ending.provisional = Some(ProgramResult::Failed { message, traceback });
+                Answer::Value(Json::Bool(self.ending.result.is_some()))
+            }
+            Request::Fail { message, traceback, provisional: false } => {
                 self.take_result(ProgramResult::Failed { message, traceback })
             }
         })

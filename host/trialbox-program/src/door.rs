@@ -79,6 +79,7 @@ impl Objective for Program {
             params,
             checkpoint: self.checkpoint.as_ref().map(|dir| dir.host.clone()),
             is_resumed: self.checkpoint.as_ref().is_some_and(|dir| dir.resumed),
+            process: None,
         };
         let mut variables = vec![
             ("TRIALBOX_TRIAL".to_owned(), facts.number.to_string()),

@@ -35,6 +35,8 @@ pub(crate) struct Ending {
     pub(crate) not_started: Option<String>,
     /// Its result.
     pub(crate) result: Option<ProgramResult>,
+    /// The failure that counts if it ends without a result.
+    pub(crate) provisional: Option<ProgramResult>,
     /// Its exit, if it was seen.
     pub(crate) exit: Option<Exit>,
     /// True if the kernel killed a process of this job for memory meanwhile.
@@ -84,11 +86,15 @@ impl Ending {
             ));
         }
         if !is_fine {
-            return Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, ""));
+            return match self.provisional {
+                Some(failed) if !self.is_out_of_memory => evaluation_of(failed),
+                _ => Evaluation::Fail(failure_of_exit(self.exit, self.is_out_of_memory, "")),
+            };
         }
-        match values() {
-            Ok(values) => Evaluation::Complete(values),
-            Err(problem) => {
+        match (values(), self.provisional) {
+            (Ok(values), _) => Evaluation::Complete(values),
+            (Err(_), Some(failed)) => evaluation_of(failed),
+            (Err(problem), None) => {
                 Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(HOW_TO_REPORT))
             }
         }
@@ -258,6 +264,21 @@ mod tests {
             "E-DIED: the program cannot be started: No such file or directory (os error 2)",
         );
         check(Ending::default(), "E-DIED: the program's supervisor was killed");
+    }
+
+    #[test]
+    fn a_provisional_failure_counts_without_a_result_only() {
+        let failed =
+            || ProgramResult::Failed { message: "not reached".to_owned(), traceback: vec![] };
+        let with = |ending| Ending { provisional: Some(failed()), ..ending };
+        check(with(exited(Exit::Status(0))), "E-GUEST: not reached");
+        check(with(exited(Exit::Status(1))), "E-GUEST: not reached");
+        let half = ProgramResult::Complete(vec![0.5]);
+        check(with(with_result(exited(Exit::Status(0)), half)), "Complete([0.5])");
+        let printed = with(exited(Exit::Status(0))).judge(|| Ok(vec![2.0]));
+        assert_eq!(printed, Evaluation::Complete(vec![2.0]));
+        let killed = Ending { is_out_of_memory: true, ..with(exited(Exit::Signal(9))) };
+        check(killed, "E-MEM: the kernel killed the program for lack of memory");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use crate::config::ProgramConfig;
 use crate::running::Running;
 use crate::supervisor::FromSupervisor;
 use std::time::{Duration, Instant};
-use trialbox_core::StudyDirection;
-use trialbox_core::session::protocol::Request;
+use trialbox_core::session::protocol::{Answer, Request};
 use trialbox_core::study::limits::Limit;
+use trialbox_core::{Json, StudyDirection};
 
 /// The variable that makes the stand-in tell the study and not run the trial.
 const ASKS_VARIABLE: &str = "TRIALBOX_ASKS";
@@ -44,14 +44,18 @@ pub fn study_of_script(config: &ProgramConfig) -> Option<StudyOfScript> {
             matches!(news, FromSupervisor::NotStarted { .. } | FromSupervisor::Gone { .. })
         };
         is_gone = arrived.is_closed || arrived.news.iter().any(is_end);
-        // A script that fails sends its failure, and waits for the answer.
-        if let Some(line) = running.next_request().ok()? {
-            return match Request::parse(&line) {
-                Ok(Request::Study { directions, metric_names }) => {
-                    Some(StudyOfScript { directions, metric_names })
+        while let Some(line) = running.next_request().ok()? {
+            match Request::parse_with_id(&line).ok()? {
+                (_, Request::Study { directions, metric_names }) => {
+                    return Some(StudyOfScript { directions, metric_names });
                 }
-                _ => None,
-            };
+                // One script of several may end without a study, and waits for the answer.
+                (id, Request::Fail { provisional: true, .. }) => {
+                    let answer = Answer::Value(Json::Bool(false));
+                    running.answer(&answer.to_line(id.as_ref()));
+                }
+                _ => return None,
+            }
         }
     }
     None

@@ -5,11 +5,14 @@ Samplers, pruners and storages of the script are inert: trialbox has its own. Wh
 AttributeError that says so.
 """
 
-from optuna import artifacts, distributions, exceptions, logging, pruners, samplers, search_space
+import importlib
+
+from optuna import artifacts, distributions, exceptions, importance, logging, pruners, samplers, search_space
 from optuna import storages, study, terminator, trial, visualization
 from optuna._inert import missing
 from optuna.exceptions import TrialPruned
-from optuna.study import Study, copy_study, create_study, delete_study, load_study
+from optuna.study import Study, copy_study, create_study, delete_study, get_all_study_names, get_all_study_summaries
+from optuna.study import load_study
 from optuna.trial import Trial, create_trial
 
 __version__ = "5.0.0"
@@ -25,6 +28,9 @@ __all__ = [
     "delete_study",
     "distributions",
     "exceptions",
+    "get_all_study_names",
+    "get_all_study_summaries",
+    "importance",
     "load_study",
     "logging",
     "pruners",
@@ -39,4 +45,6 @@ __all__ = [
 
 
 def __getattr__(name):
+    if name == "integration":
+        return importlib.import_module("optuna.integration")
     raise missing("optuna", name)

@@ -7,9 +7,10 @@ _told = set()
 _WITHOUT = "run the script without --as-optuna, or use `from trialbox import objective` in it"
 
 
-def missing(module, name):
-    """Returns the error for a name that the stand-in does not offer."""
-    return AttributeError(f"`{module}.{name}` is not offered by trialbox's stand-in for Optuna; {_WITHOUT}")
+def missing(module, name, command=None):
+    """Returns the error for a name that the stand-in does not offer. `command` is the one of trialbox that does."""
+    instead = _WITHOUT if command is None else f"after the trials run `{command}`, or {_WITHOUT}"
+    return AttributeError(f"`{module}.{name}` is not offered by trialbox's stand-in for Optuna; {instead}")
 
 
 def tell_once(text):

@@ -64,3 +64,11 @@ def IntUniformDistribution(low, high, step=1):
 
 def IntLogUniformDistribution(low, high, step=1):
     return IntDistribution(low, high, log=True, step=step)
+
+
+# The type of a choice, and the reader of distributions of Optuna 2, for `optuna-integration`.
+CategoricalChoiceType = object
+
+
+def _convert_old_distribution_to_new_distribution(distribution, suppress_warning=False):
+    return distribution

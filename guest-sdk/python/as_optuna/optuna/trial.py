@@ -44,6 +44,15 @@ class _Common:
         self.distributions[name] = CategoricalDistribution(choices)
         return value
 
+    def _suggest(self, name, distribution):
+        if isinstance(distribution, FloatDistribution):
+            range_ = {"step": distribution.step, "log": distribution.log}
+            return self.suggest_float(name, distribution.low, distribution.high, **range_)
+        if isinstance(distribution, IntDistribution):
+            range_ = {"step": distribution.step, "log": distribution.log}
+            return self.suggest_int(name, distribution.low, distribution.high, **range_)
+        return self.suggest_categorical(name, distribution.choices)
+
     def suggest_uniform(self, name, low, high):
         return self.suggest_float(name, low, high)
 

@@ -21,6 +21,8 @@ pub enum Request {
     Trial {
         /// The version, where the client says it.
         protocol: Option<u64>,
+        /// The id of the process that is to run the trial. The first that says its id has the trial.
+        process: Option<u64>,
     },
     /// Tell the study that a script has made, before the first trial.
     Study {
@@ -107,6 +109,8 @@ pub enum Request {
         message: String,
         /// The functions that were running, innermost first.
         traceback: Vec<String>,
+        /// True if the reason counts only where the program ends without a result.
+        provisional: bool,
     },
 }
 
@@ -190,7 +194,10 @@ impl Request {
         let mut call = Members::new(members).ok_or_else(|| RequestError::NoCall(quote(line)))?;
         let id = call.optional("id", ANYTHING)?;
         let request = match call.name.as_str() {
-            "trial" => Request::Trial { protocol: call.optional("protocol", A_COUNT)? },
+            "trial" => Request::Trial {
+                protocol: call.optional("protocol", A_COUNT)?,
+                process: call.optional("process", A_COUNT)?,
+            },
             "study" => Request::Study {
                 directions: call.take("directions", DIRECTIONS)?,
                 metric_names: call.optional("metric_names", STRINGS)?.unwrap_or_default(),
@@ -236,6 +243,7 @@ impl Request {
             "fail" => Request::Fail {
                 message: call.take("message", A_STRING)?,
                 traceback: call.optional("traceback", STRINGS)?.unwrap_or_default(),
+                provisional: call.optional("provisional", A_BOOLEAN)?.unwrap_or(false),
             },
             _ => return Err(RequestError::UnknownCall(quote(&call.name))),
         };
@@ -245,7 +253,10 @@ impl Request {
 
     /// Returns whether the request finishes the trial.
     pub fn is_result(&self) -> bool {
-        matches!(self, Request::Complete { .. } | Request::Pruned | Request::Fail { .. })
+        matches!(
+            self,
+            Request::Complete { .. } | Request::Pruned | Request::Fail { provisional: false, .. }
+        )
     }
 
     /// Returns the name of the call.
@@ -310,6 +321,8 @@ pub struct TrialFacts {
     pub checkpoint: Option<PathBuf>,
     /// True if the directory holds files of an earlier attempt.
     pub is_resumed: bool,
+    /// The id of the process that runs the trial, if one has said it.
+    pub process: Option<u64>,
 }
 
 impl TrialFacts {
@@ -328,7 +341,9 @@ impl TrialFacts {
             ("checkpoint", checkpoint),
             ("resumed", Json::Bool(self.is_resumed)),
         ];
-        members.map(|(key, value)| (key.to_owned(), value)).into()
+        let process = self.process.map(|id| ("process", Json::from(id)));
+        let members = members.into_iter().chain(process);
+        members.map(|(key, value)| (key.to_owned(), value)).collect()
     }
 }
 
@@ -472,7 +487,14 @@ mod tests {
     #[test]
     fn requests_are_read() {
         for (line, want) in [
-            (r#"{"call": "trial", "protocol": 1}"#, Request::Trial { protocol: Some(1) }),
+            (
+                r#"{"call": "trial", "protocol": 1}"#,
+                Request::Trial { protocol: Some(1), process: None },
+            ),
+            (
+                r#"{"call": "fail", "message": "no", "provisional": true}"#,
+                Request::Fail { message: "no".to_owned(), traceback: vec![], provisional: true },
+            ),
             (
                 r#"{"call": "suggest_float", "name": "lr", "low": 1e-5, "high": 1, "log": true}"#,
                 Request::SuggestFloat {
@@ -571,6 +593,7 @@ mod tests {
             params: vec![("lr".to_owned(), 0.5.into())],
             checkpoint: Some("/c/3".into()),
             is_resumed: false,
+            process: Some(41),
         };
         for (answer, want) in [
             (Answer::Done, "{}\n"),
@@ -580,7 +603,7 @@ mod tests {
                 Answer::Trial(facts),
                 "{\"protocol\": 1, \"trial\": 3, \"seed\": 7, \"directions\": [\"maximize\"], \
                  \"params\": {\"lr\": 0.5}, \
-                 \"checkpoint\": \"/c/3\", \"resumed\": false}\n",
+                 \"checkpoint\": \"/c/3\", \"resumed\": false, \"process\": 41}\n",
             ),
         ] {
             assert_eq!(answer.to_line(None), want);

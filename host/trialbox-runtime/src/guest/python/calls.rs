@@ -91,7 +91,7 @@ impl PythonState {
             return Err(IllegalCall(problem).into());
         }
         Ok(match request {
-            Request::Trial { protocol } => {
+            Request::Trial { protocol, .. } => {
                 let version = protocol.unwrap_or(PROTOCOL_VERSION);
                 if version != PROTOCOL_VERSION {
                     let problem = format!(
@@ -128,7 +128,8 @@ impl PythonState {
             Request::Log { level, text } => self.tell(FromGuest::Log { level, text })?,
             Request::Complete { values } => self.finish(GuestEnd::Complete(values)),
             Request::Pruned => self.finish(GuestEnd::Pruned),
-            Request::Fail { message, traceback } => {
+            // Everything runs in one process, whose end is the result.
+            Request::Fail { message, traceback, .. } => {
                 let failure = Failure::new(FailureCode::Guest, message);
                 self.finish(GuestEnd::Broke(failure.with_backtrace(&traceback)))
             }
@@ -152,6 +153,7 @@ impl PythonState {
             params: vec![],
             checkpoint: has_checkpoint.then(|| CHECKPOINT_PATH.into()),
             is_resumed: trial.checkpoint == CheckpointState::Resumed,
+            process: None,
         })
     }
 
