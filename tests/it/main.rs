@@ -61,6 +61,7 @@ mod program_endings;
 mod program_languages;
 mod program_node;
 mod program_space;
+mod program_starts;
 mod program_study;
 mod projects;
 mod pruner;

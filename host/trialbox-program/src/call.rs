@@ -4,10 +4,13 @@ use crate::config::ProgramConfig;
 use crate::ending::{EndedBy, Ending, ProgramResult, timed_out, too_much_memory};
 use crate::memory_events::kills_for_memory;
 use crate::running::{Arrived, Running};
+use crate::start_problem::of_error;
 use crate::supervisor::FromSupervisor;
 use crate::value_source::OutputWatch;
+use std::io::Error;
 use std::time::{Duration, Instant};
 use trialbox_core::Json;
+use trialbox_core::session::door::Rejection;
 use trialbox_core::session::objective::Evaluation;
 use trialbox_core::session::protocol::{Answer, PROTOCOL_VERSION, Request, TrialFacts};
 use trialbox_core::session::transcript::LogSource;
@@ -53,10 +56,7 @@ pub(crate) fn call(
     let kills_before = kills_for_memory();
     let running = match Running::start(config, &facts.params, variables, max_line_bytes) {
         Ok(running) => running,
-        Err(error) => {
-            let message = format!("the program's supervisor cannot be started: {error}");
-            return Evaluation::Fail(Failure::new(FailureCode::Died, message));
-        }
+        Err(error) => return not_started(config, &error),
     };
     let mut call = Call {
         running,
@@ -203,8 +203,10 @@ impl Call<'_> {
 
     fn handle_news(&mut self, news: &FromSupervisor, session: &mut TrialSession) {
         match news {
-            FromSupervisor::NotStarted { error, .. } => {
-                self.ending.not_started = Some(error.clone());
+            FromSupervisor::NotStarted { error, errno } => {
+                let error =
+                    errno.map_or_else(|| Error::other(error.clone()), Error::from_raw_os_error);
+                self.ending.not_started = Some(rejection_of(self.config, &error));
                 self.is_gone = true;
             }
             FromSupervisor::Started { .. } => {}
@@ -364,6 +366,15 @@ impl Call<'_> {
         };
         next.unwrap_or(TICK)
     }
+}
+
+/// Returns the end of a trial whose program could not be started.
+fn not_started(config: &ProgramConfig, error: &Error) -> Evaluation {
+    Evaluation::NotStarted(rejection_of(config, error))
+}
+
+fn rejection_of(config: &ProgramConfig, error: &Error) -> Rejection {
+    of_error(error, config.command.program(), config.path().as_deref())
 }
 
 fn failure(code: FailureCode, message: String) -> CallAborted {

@@ -5,6 +5,7 @@ use crate::confinement::{Confined, rights_text};
 use crate::python::PythonClient;
 use crate::shares::Share;
 use crate::value_source::ValueSource;
+use std::ffi::OsString;
 use std::fmt::Debug;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,6 +44,12 @@ impl ProgramConfig {
     /// Describes the rights of the program, for people.
     pub fn rights_text(&self) -> String {
         rights_text(self.confined.as_ref())
+    }
+
+    /// Returns the folders in which the program is looked for, as its own environment will have them.
+    pub(crate) fn path(&self) -> Option<OsString> {
+        let given = self.env.iter().rev().find(|(name, _)| name == "PATH");
+        given.map(|(_, value)| value.into()).or_else(|| std::env::var_os("PATH"))
     }
 
     /// Returns the folders in front of the program's `PYTHONPATH`, with the Python client.

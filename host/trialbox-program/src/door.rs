@@ -2,6 +2,7 @@
 
 use crate::call::{call, note};
 use crate::config::ProgramConfig;
+use crate::start_problem::check;
 use crate::value_source::ValueSource;
 use trialbox_core::session::door::{CheckpointDir, Door, Loaded, Rejection, RejectionCode};
 use trialbox_core::session::objective::{Evaluation, Objective};
@@ -23,15 +24,8 @@ pub fn open(config: ProgramConfig) -> Box<dyn Door> {
 
 impl Door for Program {
     fn describe(&mut self) -> Result<Loaded, Rejection> {
-        if self.config.command.executable().is_some() {
-            return Ok(Loaded::default());
-        }
-        let program = self.config.command.program();
-        Err(Rejection::new(
-            RejectionCode::Read,
-            format!("expected a program that can be executed, found `{}`", program.display()),
-            "check its spelling, load its module or environment, or give a path; a script needs `chmod +x`",
-        ))
+        self.prepare()?;
+        Ok(Loaded::default())
     }
 
     fn confinement(&self, _loaded: &Loaded) -> String {
@@ -55,7 +49,7 @@ impl Door for Program {
     }
 
     fn prepare(&mut self) -> Result<(), Rejection> {
-        Ok(())
+        check(self.config.command.program(), self.config.path().as_deref())
     }
 
     fn restart(&mut self) {}

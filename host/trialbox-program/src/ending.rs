@@ -1,6 +1,7 @@
 //! The judgement on a trial whose program has ended: which of its endings counts.
 
 use crate::supervisor::Exit;
+use trialbox_core::session::door::Rejection;
 use trialbox_core::session::objective::{Evaluation, Interruption};
 use trialbox_core::study::failure::{Failure, FailureCode};
 use trialbox_core::study::limits::{Limit, LimitHit};
@@ -31,8 +32,8 @@ pub(crate) enum EndedBy {
 pub(crate) struct Ending {
     /// The reason why the host process ended it, if it did.
     pub(crate) ended_by: Option<EndedBy>,
-    /// The error with which it could not be started.
-    pub(crate) not_started: Option<String>,
+    /// The reason why it could not be started.
+    pub(crate) not_started: Option<Rejection>,
     /// Its result.
     pub(crate) result: Option<ProgramResult>,
     /// The failure that counts if it ends without a result.
@@ -79,11 +80,8 @@ impl Ending {
             }
             (_, None) => {}
         }
-        if let Some(error) = self.not_started {
-            return Evaluation::Fail(Failure::new(
-                FailureCode::Died,
-                format!("the program cannot be started: {error}"),
-            ));
+        if let Some(rejection) = self.not_started {
+            return Evaluation::NotStarted(rejection);
         }
         if !is_fine {
             return match self.provisional {
@@ -190,6 +188,7 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trialbox_core::session::door::RejectionCode;
 
     fn no_values() -> Result<Vec<f64>, String> {
         Err("no value".to_owned())
@@ -257,12 +256,9 @@ mod tests {
         }
         let other = Ending { is_out_of_memory: true, ..exited(Exit::Status(1)) };
         check(other, "E-EXIT: the program exited with status 1");
-        let error = "No such file or directory (os error 2)".to_owned();
-        let missing = Ending { not_started: Some(error), ..Ending::default() };
-        check(
-            missing,
-            "E-DIED: the program cannot be started: No such file or directory (os error 2)",
-        );
+        let rejection = Rejection::new(RejectionCode::System, "no more processes", "wait");
+        let missing = Ending { not_started: Some(rejection.clone()), ..Ending::default() };
+        assert_eq!(missing.judge(no_values), Evaluation::NotStarted(rejection));
         check(Ending::default(), "E-DIED: the program's supervisor was killed");
     }
 

@@ -24,6 +24,7 @@ mod python;
 mod running;
 mod script;
 mod shares;
+mod start_problem;
 mod starter;
 mod supervisor;
 mod value_source;

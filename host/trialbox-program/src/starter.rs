@@ -13,7 +13,9 @@ use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use trialbox_files::open_named;
 
 /// The first argument with which this binary becomes a program: the supervisor's process id and the program's command
 /// follow it. Standard input holds the program's confinement as JSON, or `null`. It takes the number of the error if
@@ -84,7 +86,7 @@ fn start(words: &[OsString]) -> Result<(), StartError> {
     let file = find(program, std::env::var_os("PATH").as_deref());
     match (Errno::from_io_error(&error), file) {
         // A script without a first line, which execvp(3) of glibc gives to a shell, and that of musl does not.
-        (Some(Errno::NOEXEC), Some(file)) => Err(Command::new("/bin/sh")
+        (Some(Errno::NOEXEC), Some(file)) if is_text(&file) => Err(Command::new("/bin/sh")
             .arg(file)
             .args(arguments)
             .stdin(Stdio::null())
@@ -92,6 +94,13 @@ fn start(words: &[OsString]) -> Result<(), StartError> {
             .into()),
         _ => Err(error.into()),
     }
+}
+
+/// Returns whether a file begins like a script: a binary of another system has a zero soon.
+fn is_text(file: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = open_named(file).map(|file| file.take(256).read_to_end(&mut start));
+    matches!(read, Ok(Ok(_))) && !start.contains(&0)
 }
 
 fn read_confinement() -> Result<Option<Confinement>, StartError> {

@@ -157,6 +157,8 @@ fn start(
     variables: Vec<(&'static str, String)>,
     confinement: Option<&Confinement>,
 ) -> io::Result<u32> {
+    #[cfg(feature = "failpoints")]
+    fail_at_start()?;
     let (mut report, theirs) = UnixStream::pair()?;
     let mut command = Command::new(OWN_FILE);
     command.arg(STARTER_ARGUMENT).arg(std::process::id().to_string());
@@ -176,6 +178,15 @@ fn start(
     }
     child.wait()?;
     Err(io::Error::from_raw_os_error(error.parse().unwrap_or_default()))
+}
+
+/// Fails with the error whose number a test has set, as a machine without processes does.
+#[cfg(feature = "failpoints")]
+fn fail_at_start() -> io::Result<()> {
+    match std::env::var("TRIALBOX_START_ERROR").ok().and_then(|number| number.parse().ok()) {
+        Some(number) => Err(io::Error::from_raw_os_error(number)),
+        None => Ok(()),
+    }
 }
 
 /// Returns the variables that name a pipe. A confined program cannot look below this process, only at its own

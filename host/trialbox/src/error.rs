@@ -54,6 +54,7 @@ impl CommandError {
                 | RunError::Halted { source, .. }
                 | RunError::NotRecorded { source, .. },
             ) => is_busy(source),
+            Some(RunError::NotStarted { .. }) => false,
             None => self.error.downcast_ref().is_some_and(is_busy),
         };
         waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
@@ -143,6 +144,10 @@ impl From<RunError> for CommandError {
             RunError::Begin(source)
             | RunError::Halted { source, .. }
             | RunError::NotRecorded { source, .. } => source,
+            RunError::NotStarted { rejection, .. } => {
+                let rejection = CommandError::from(rejection.clone());
+                return CommandError { error: error.into(), ..rejection };
+            }
         };
         let help = storage_help(source);
         CommandError { exit: ExitCode::Storage, code: Some("E-STORAGE"), error: error.into(), help }
@@ -273,7 +278,7 @@ impl From<Rejection> for CommandError {
         CommandError {
             exit: match rejection.code {
                 // It says nothing about the objective.
-                RejectionCode::Died => ExitCode::System,
+                RejectionCode::Died | RejectionCode::System => ExitCode::System,
                 _ => ExitCode::Rejected,
             },
             code: Some(rejection.code.as_str()),

@@ -72,6 +72,8 @@ class Study:
 
     def optimize(self, func, n_trials=None, timeout=None, n_jobs=1, catch=(), callbacks=None, **_):
         """Runs the trial of trialbox, and ends the script."""
+        if callbacks:
+            tell_once("the callbacks of `study.optimize` are not called here")
         channel = self._take()
         _end(self.run_in(channel, func))
 
@@ -222,3 +224,8 @@ def _direction(direction):
     if isinstance(direction, StudyDirection):
         return direction
     return StudyDirection[str(direction).upper()]
+
+
+# `optuna-integration` imports the type of an objective from a module below this one.
+ObjectiveFuncType = object
+sys.modules[f"{__name__}.study"] = sys.modules[__name__]

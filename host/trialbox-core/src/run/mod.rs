@@ -13,6 +13,7 @@ use crate::seam::storage::{
     BeginTrial, Claim, ClaimLoss, Ending, OWNER_ATTR, OWNER_TOKEN, Outcome, RetryPolicy, Storage,
     StorageError, StudyAttrs, TrialBatch, TrialStart,
 };
+use crate::session::door::Rejection;
 use crate::session::event::Event;
 use crate::session::objective::{Evaluation, Interruption, Objective};
 use crate::session::transcript::Transcript;
@@ -106,6 +107,17 @@ pub enum RunError {
         #[source]
         source: StorageError,
     },
+    /// The objective could not be started; the trial was requeued.
+    #[error("trial {number} could not start{}", requeued_as(.retry))]
+    NotStarted {
+        /// The trial.
+        number: TrialNumber,
+        /// The number of the trial as which it was requeued.
+        retry: Option<TrialNumber>,
+        /// The reason.
+        #[source]
+        rejection: Rejection,
+    },
     /// The trial finished, and its result could not be written.
     #[error(
         "trial {} finished as {}, but its result could not be recorded",
@@ -160,6 +172,10 @@ pub fn run_trial(
     observer(Event::Begun(begun.claim.number));
     let mut session = TrialSession::new(context, storage, observer, begun);
     let evaluation = objective.evaluate(&mut session);
+    if let Evaluation::NotStarted(rejection) = evaluation {
+        let finished = session.finish();
+        return end_not_started(context, storage, finished, rejection);
+    }
     let duration = context.clock.elapsed().saturating_sub(started);
 
     let interruption = evaluation.interruption();
@@ -367,6 +383,39 @@ fn end_halted(
     }
 }
 
+/// Finishes a trial whose objective could not be started, as a lost one that does not count against the retries: it
+/// has not run.
+fn end_not_started(
+    context: &TrialContext,
+    storage: &mut dyn Storage,
+    mut finished: FinishedSession,
+    rejection: Rejection,
+) -> Result<TrialEnd, RunError> {
+    let failure =
+        Failure::new(FailureCode::Lost, format!("the trial could not start: {rejection}"));
+    let attrs = &mut finished.batch.system_attrs;
+    attrs.push((FAILURE_ATTR.to_owned(), failure.to_json(&[])));
+    attrs.push((MADE_PROGRESS_ATTR.to_owned(), true.into()));
+    let ending =
+        Ending { outcome: Outcome::Fail, at: context.clock.utc_now(), retry: context.retry };
+    let number = finished.claim.number;
+    match storage.finish_trial(&finished.claim, &finished.batch, &ending) {
+        Ok(retry) => Err(RunError::NotStarted { number, retry, rejection }),
+        Err(StorageError::ClaimLost { reason, .. }) => {
+            Ok(claim_lost(context, storage, &finished.claim, reason, &Outcome::Fail))
+        }
+        Err(source) => {
+            let trial = UnrecordedTrial { claim: finished.claim, batch: finished.batch, ending };
+            Err(RunError::NotRecorded { trial: Box::new(trial), source })
+        }
+    }
+}
+
+/// Returns the end of a sentence about a trial that was requeued.
+fn requeued_as(retry: &Option<TrialNumber>) -> String {
+    retry.map(|number| format!(" and was requeued as trial {number}")).unwrap_or_default()
+}
+
 fn claim_lost(
     context: &TrialContext,
     storage: &mut dyn Storage,
@@ -452,8 +501,10 @@ pub(crate) fn judge(
             let failure = Failure::new(FailureCode::Interrupted, why);
             Verdict { outcome: Outcome::Fail, failure: Some(failure) }
         }
-        // The session holds the reason, and nothing will be recorded.
-        Evaluation::Halted => Verdict { outcome: Outcome::Fail, failure: None },
+        // The session holds the reason, or the caller has seen it.
+        Evaluation::Halted | Evaluation::NotStarted(_) => {
+            Verdict { outcome: Outcome::Fail, failure: None }
+        }
     }
 }
 

@@ -20,6 +20,7 @@ mod params;
 mod peers;
 pub mod protocol;
 mod prune;
+mod rejection;
 mod reports;
 mod suggest;
 pub mod transcript;

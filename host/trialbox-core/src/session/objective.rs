@@ -1,6 +1,7 @@
 //! The seam for objectives, and the ways in which a call of one can end.
 
 use crate::session::TrialSession;
+use crate::session::rejection::Rejection;
 use crate::study::failure::Failure;
 
 /// An objective that is evaluated at the parameters that a session suggests: a sandboxed guest, or a closure in a
@@ -27,6 +28,8 @@ pub enum Evaluation {
     Fail(Failure),
     /// The objective was stopped before its end, by no fault of its own.
     Interrupted(Interruption),
+    /// The objective was never called: it could not be started. The trial is requeued, and its worker stops.
+    NotStarted(Rejection),
     /// A call did not return because the trial cannot continue ([`crate::session::CallAborted::Halt`]).
     Halted,
 }
