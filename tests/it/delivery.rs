@@ -11,12 +11,17 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 33] = [
+const INVOCATIONS: [(&str, &[&str]); 38] = [
     ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
     ("eval", &["OBJECTIVE"]),
     ("inspect", &["OBJECTIVE"]),
+    ("test", &["OBJECTIVE"]),
+    ("explain", &["E-MEM"]),
+    ("config", &[]),
+    ("completions", &["bash"]),
+    ("man", &["run"]),
     ("study create", &["--study-name", "new", "--storage", "study.db"]),
     ("study list", &["--storage", "study.db"]),
     ("study show", &["--storage", "study.db"]),

@@ -84,8 +84,10 @@ fn print_runtime(seen: &mut Seen) {
 
 fn print_objective(seen: &mut Seen) {
     let (scene, quadratic) = (Scene::new("records-objective"), guest("quadratic"));
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
         &["new", "mine"],
+        &["explain", "E-MEM"],
+        &["config"],
         &["inspect", &quadratic],
         &["eval", &quadratic, "--param", "x=1"],
         &["eval", &quadratic, "--check"],

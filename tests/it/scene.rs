@@ -105,6 +105,7 @@ impl Scene {
         command.env("TRIALBOX_CACHE_DIR", shared.join("cache"));
         command.env("XDG_STATE_HOME", shared.join("state"));
         command.env("XDG_DATA_HOME", shared.join("data"));
+        command.env("XDG_CONFIG_HOME", shared.join("config"));
     }
 
     pub(crate) fn trialbox(&self, arguments: &[&str]) -> Ran {

@@ -30,6 +30,7 @@ pub use host::python::{
     ArchiveError, MAX_FILES, PythonRuntime, PythonRuntimes, Recipe, RuntimeFile, RuntimeState,
     write_archive,
 };
+pub use host::stamp::Stamp;
 pub use host::stdio::stdout_was_closed;
 pub use wire::contract::{CHECKPOINT_PATH, CONTRACT};
 pub use wire::protocol::Grant;

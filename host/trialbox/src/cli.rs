@@ -1,16 +1,22 @@
 //! The command line: the list of commands and the flags that all of them share.
 
 use crate::commands::{
-    BuildArgs, DoctorArgs, EvalArgs, InspectArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs,
-    RunArgs, RuntimeCommand, ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TrialCommand,
+    BuildArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, ExplainArgs, InspectArgs,
+    ManArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand, ShouldPruneArgs,
+    StudyCommand, SubmitArgs, SuggestArgs, TestArgs, TrialCommand,
 };
+use crate::error::CommandError;
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::probe::ProbeArgs;
+use crate::project::completion::{VARIABLE, with_completers};
+use crate::project::config;
+use crate::project::sdk;
 use crate::usage::tilde::check_tildes;
 use crate::usage::{explain, prepared};
 use crate::view::output::{Format, Output, has_terminal};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory as _, FromArgMatches as _};
+use clap_complete::CompleteEnv;
 use std::ffi::OsString;
 use std::fmt;
 use tracing::field::Field;
@@ -39,7 +45,7 @@ Examples:
 
 /// Hyperparameter-optimisation trials in a box: sandboxed objectives on a shared Optuna study.
 #[derive(Debug, clap::Parser)]
-#[command(name = "trialbox", version = version(), styles = STYLES)]
+#[command(name = "trialbox", version = version(), long_version = long_version(), styles = STYLES)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_CODES_HELP}"))]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -83,6 +89,8 @@ enum Command {
     Inspect(Box<InspectArgs>),
     /// Make one file of an objective, to share it
     Build(BuildArgs),
+    /// Test an objective: its own tests, then three trials in the sandbox
+    Test(Box<TestArgs>),
     /// Create, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
@@ -96,6 +104,14 @@ enum Command {
     Reap(ReapArgs),
     /// Check a database, or a Slurm cluster, and repair what can be proven
     Doctor(DoctorArgs),
+    /// Explain a failure code or an exit code
+    Explain(ExplainArgs),
+    /// Show the settings that hold, and where they come from
+    Config(ConfigArgs),
+    /// Print the script that makes a shell complete trialbox's words
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command
+    Man(ManArgs),
     /// Inside a trial: suggest a parameter
     Suggest(SuggestArgs),
     /// Inside a trial: report an intermediate value
@@ -109,6 +125,28 @@ enum Command {
 }
 
 impl Cli {
+    /// Answers a shell that asks for the completions of a word; returns whether one did.
+    pub(crate) fn complete_word() -> bool {
+        let shell = CompleteEnv::with_factory(|| with_completers(Cli::command())).var(VARIABLE);
+        let words: Vec<OsString> = std::env::args_os().collect();
+        shell.try_complete(words, None).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Adds the settings of files to a command line, and returns it with the names of what was added.
+    ///
+    /// # Errors
+    /// Fails for a file that cannot be trusted or read. Commands without a flag that a file may set read none.
+    pub(crate) fn with_settings(
+        arguments: Vec<OsString>,
+    ) -> Result<(Vec<OsString>, Option<String>), CommandError> {
+        let command = Cli::command();
+        if !config::may_complete(&arguments, &command) {
+            return Ok((arguments, None));
+        }
+        let completed = config::complete(arguments, &command, &config::read()?);
+        Ok((completed.arguments, completed.added))
+    }
+
     /// Reads the command line, the program's name included.
     ///
     /// # Errors
@@ -146,11 +184,16 @@ impl Cli {
             Command::Eval(args) => args.run(&output),
             Command::Inspect(args) => args.run(&output),
             Command::Build(args) => args.run(&output),
+            Command::Test(args) => args.run(&output),
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
             Command::Runtime(command) => command.run(&output),
             Command::Reap(args) => args.run(&output),
             Command::Doctor(args) => args.run(&output),
+            Command::Explain(args) => args.run(&output),
+            Command::Config(args) => args.run(&Cli::command(), &output),
+            Command::Completions(args) => args.run(&Cli::command(), &output),
+            Command::Man(args) => args.run(prepared(Cli::command()), &output),
             Command::Suggest(args) => args.run(&output),
             Command::Report(args) => args.run(),
             Command::ShouldPrune(args) => args.run(&output),
@@ -257,6 +300,25 @@ fn version() -> String {
         trialbox_runtime::CONTRACT,
         trialbox_runtime::WASMTIME_VERSION
     )
+}
+
+/// Returns the answer to `--version`: the build, and what an objective has to fit.
+fn long_version() -> String {
+    let os = std::env::consts::OS;
+    let environment = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    let mut lines = vec![env!("CARGO_PKG_VERSION").to_owned()];
+    // `cargo xtask dist` sets them.
+    if let Some(commit) = option_env!("TRIALBOX_COMMIT") {
+        lines.push(format!("commit    {commit}"));
+    }
+    if let Some(date) = option_env!("TRIALBOX_COMMIT_DATE") {
+        lines.push(format!("date      {date}"));
+    }
+    lines.push(format!("target    {}-{os}-{environment}", std::env::consts::ARCH));
+    lines.push(format!("wasmtime  {}", trialbox_runtime::WASMTIME_VERSION));
+    lines.push(format!("contract  {}", trialbox_runtime::CONTRACT));
+    lines.push(format!("sdk       trialbox-guest {}", sdk::version()));
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use trialbox_core::seam::storage::Remedy;
 use trialbox_core::session::door::{Rejection, RejectionCode};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::value::text::mark_lines;
+use trialbox_files::FileError;
 
 /// A command that could not do its work.
 #[derive(Debug)]
@@ -285,6 +286,12 @@ impl From<Rejection> for CommandError {
             error: rejection.into(),
             help,
         }
+    }
+}
+
+impl From<FileError> for CommandError {
+    fn from(error: FileError) -> Self {
+        std::io::Error::from(error).into()
     }
 }
 

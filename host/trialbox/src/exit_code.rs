@@ -7,7 +7,7 @@ use trialbox_core::session::objective::Interruption;
 pub(crate) enum ExitCode {
     /// All trials finished COMPLETE or PRUNED, or none had to start.
     Done = 0,
-    /// A trial failed.
+    /// A trial failed, or the build or a test of a project.
     TrialFailed = 1,
     /// A usage error: a bad flag, or a file or study that does not exist.
     Usage = 2,
@@ -71,7 +71,7 @@ impl From<ExitCode> for std::process::ExitCode {
 pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
   0    every trial finished COMPLETE or PRUNED, or none had to start
-  1    a trial failed
+  1    a trial failed, or the build or a test of a project
   2    usage error: a bad flag, or a file or study that does not exist
   3    the database could not be read or written
   4    the file is not an objective that can run here

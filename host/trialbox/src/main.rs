@@ -8,9 +8,11 @@ mod args;
 mod cli;
 mod clock;
 mod cluster;
+mod codes;
 mod commands;
 mod error;
 mod exit_code;
+mod own_program;
 mod plan;
 mod probe;
 mod project;
@@ -21,6 +23,11 @@ mod worker;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// The allocator of the static binary: musl's own takes half as much CPU time again for a job of 10,000 trials.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     // The guest process, the supervisor and its starter are this program under other names: they share nothing but the
@@ -39,11 +46,19 @@ fn main() -> ExitCode {
     let _ = trialbox_runtime::survive_file_limits();
     let arguments = std::env::args_os().map(without_exponent).collect();
     let arguments = usage::with_repeated_directions(commands::join_values(arguments));
+    if cli::Cli::complete_word() {
+        return ExitCode::SUCCESS;
+    }
+    let (arguments, added) = match cli::Cli::with_settings(arguments) {
+        Ok(completed) => completed,
+        Err(error) => return view::output::report_early(&error).into(),
+    };
     let cli = match cli::Cli::read(arguments) {
         Ok(cli) => cli,
         Err(usage) => {
             commands::fail_trial_of_misuse(&usage);
-            return match view::output::print_parsers(&usage) {
+            let added = added.filter(|_| usage.use_stderr());
+            return match view::output::print_parsers(&usage, added.as_deref()) {
                 Ok(()) if usage.use_stderr() => exit_code::ExitCode::Usage.into(),
                 Ok(()) => ExitCode::SUCCESS,
                 Err(undelivered) => undelivered.report().into(),

@@ -14,4 +14,5 @@ pub(crate) mod python;
 pub(crate) mod running_guest;
 pub(crate) mod sandbox;
 pub(crate) mod scratch;
+pub(crate) mod stamp;
 pub(crate) mod stdio;

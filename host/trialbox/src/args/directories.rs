@@ -8,6 +8,12 @@ pub(crate) fn users_cache_dir() -> Option<PathBuf> {
     Some(cache?.join("trialbox"))
 }
 
+/// Returns the directory of the user's settings.
+pub(crate) fn users_config_dir() -> Option<PathBuf> {
+    let config = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")));
+    Some(config?.join("trialbox"))
+}
+
 /// Returns the directory of the key under which compiled code is written and read. No grant may contain it.
 pub(crate) fn cache_key_dir() -> Option<PathBuf> {
     let state = absolute("XDG_STATE_HOME");

@@ -56,6 +56,11 @@ pub(crate) fn parse_env(text: &str) -> Result<(String, String), String> {
 }
 
 impl DirArg {
+    /// Returns the directory on this machine.
+    pub(crate) fn host(&self) -> &Path {
+        &self.host
+    }
+
     /// The grant to a component, after a look at the directory.
     pub(crate) fn resolve(&self) -> Result<Grant, CommandError> {
         let Some(guest) = &self.guest else {

@@ -11,6 +11,7 @@ use crate::args::quantity::{parse_duration, parse_memory};
 use crate::args::runtime::RuntimeArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
+use crate::own_program::own_program;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -203,7 +204,7 @@ impl ObjectiveArgs {
         stops: &Cancellation,
         trusted: TrustedPlaces,
     ) -> Result<ComponentPlan, CommandError> {
-        let (program, mut grants) = (std::env::current_exe()?, self.grants()?);
+        let (program, mut grants) = (own_program()?, self.grants()?);
         grants.extend(self.own_grants(artifact)?);
         // It creates the key, which no grant may hold: the check needs to see it.
         let cache = self.cache();
@@ -272,11 +273,11 @@ impl ObjectiveArgs {
         trusted
             .with_caches(self.all_cache_dirs())
             .with_secret("the key of compiled code", cache_key_dir().as_deref())
-            .with_entry("the program", &std::env::current_exe()?)
+            .with_entry("the program", &own_program()?)
             .check(&grants)?;
         let confined = program.confined(&command, &grants)?;
         Ok(ProgramConfig {
-            supervisor: std::env::current_exe()?,
+            supervisor: own_program()?,
             command,
             env: self.env.clone(),
             python: program.python(self.users_cache().as_deref())?,

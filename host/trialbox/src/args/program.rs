@@ -82,6 +82,11 @@ enum ConfineArg {
 }
 
 impl ProgramArgs {
+    /// Returns whether a program is the objective.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.command.is_empty()
+    }
+
     /// Returns whether the program is to be confined.
     pub(crate) fn is_confined(&self) -> bool {
         self.confine.is_some()

@@ -9,6 +9,7 @@ use crate::args::program::ProgramArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::project::found::or_in_folder;
 use crate::study::resolve::agreed_directions;
 use crate::study::scratch::Scratch;
 use crate::view;
@@ -93,7 +94,8 @@ enum Defaults {
 }
 
 impl EvalArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
+    pub(crate) fn run(mut self, output: &Output) -> CommandResult {
+        or_in_folder(&mut self.objective, self.program.is_given(), output)?;
         check_unique("--param", &self.param)?;
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };

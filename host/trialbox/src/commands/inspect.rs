@@ -8,6 +8,7 @@ use crate::args::trusted::TrustedPlaces;
 use crate::commands::submit::shell_quote;
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
+use crate::project::found::or_in_folder;
 use crate::study::probe::{Probe, probe};
 use crate::study::provenance::{contract_version, git_revision, program_files};
 use crate::view::output::Output;
@@ -22,7 +23,7 @@ use trialbox_core::study::artifact::{Artifact, Description, Metric};
 use trialbox_core::value::text::byte_size;
 use trialbox_core::{Json, StudyDirection};
 use trialbox_program::ProgramConfig;
-use trialbox_runtime::{Cancellation, PythonRuntime};
+use trialbox_runtime::{Cancellation, PythonRuntime, Stamp};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,7 +59,8 @@ pub(crate) struct InspectArgs {
 }
 
 impl InspectArgs {
-    pub(crate) fn run(self, output: &Output) -> CommandResult {
+    pub(crate) fn run(mut self, output: &Output) -> CommandResult {
+        or_in_folder(&mut self.objective, self.program.is_given(), output)?;
         let chosen = Chosen {
             component: self.objective.as_deref(),
             program: &self.program,
@@ -193,6 +195,9 @@ fn describe_text(
         line("contract", format!("trialbox:objective@{}", artifact.contract_version));
         line("imports", artifact.imports.join(", "));
     }
+    for (label, value) in stamp_lines(&Stamp::read(&artifact.bytes)) {
+        line(label, clean(&value));
+    }
     let load_time = show_duration(ready.loaded.load_time);
     line(
         "ready in",
@@ -227,6 +232,27 @@ fn describe_text(
         ));
     }
     text
+}
+
+/// Returns what a component says that it was built from.
+fn stamp_lines(stamp: &Stamp) -> Vec<(&'static str, String)> {
+    let built = match (&stamp.name, &stamp.version) {
+        (Some(name), Some(version)) => Some(format!("{name} {version}")),
+        _ => None,
+    };
+    let tools: Vec<&str> =
+        [&stamp.built_by, &stamp.sdk].into_iter().flatten().map(String::as_str).collect();
+    let tools = (!tools.is_empty()).then(|| tools.join(", "));
+    [
+        ("built from", built),
+        ("licence", stamp.license.clone()),
+        ("source", stamp.source.clone()),
+        ("revision", stamp.revision.clone()),
+        ("built with", tools),
+    ]
+    .into_iter()
+    .filter_map(|(label, value)| Some((label, value?)))
+    .collect()
 }
 
 fn heading(description: &Description) -> String {
@@ -268,6 +294,10 @@ fn component_record(
         runtime: runtime.map(str::to_owned),
         imports: artifact.imports.clone(),
         exports: artifact.exports.clone(),
+        stamp: Some(Stamp::read(&artifact.bytes))
+            .filter(|stamp| *stamp != Stamp::default())
+            .as_ref()
+            .map(Into::into),
         from_cache: ready.loaded.from_cache,
         landlock_abi: ready.loaded.landlock_abi,
         seccomp: ready.loaded.seccomp,

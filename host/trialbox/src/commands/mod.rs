@@ -1,9 +1,13 @@
 //! One file for each command: its flags and its body.
 
 mod build;
+mod completions;
+mod config;
 mod doctor;
 mod eval;
+mod explain;
 mod inspect;
+mod man;
 mod new;
 mod reap;
 mod replay;
@@ -11,19 +15,25 @@ pub(crate) mod run;
 mod runtime;
 mod study;
 pub(crate) mod submit;
+mod test;
 mod trial;
 mod within;
 
 pub(crate) use build::BuildArgs;
+pub(crate) use completions::CompletionsArgs;
+pub(crate) use config::ConfigArgs;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use eval::EvalArgs;
+pub(crate) use explain::ExplainArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use man::ManArgs;
 pub(crate) use new::NewArgs;
 pub(crate) use reap::ReapArgs;
 pub(crate) use run::RunArgs;
 pub(crate) use runtime::RuntimeCommand;
 pub(crate) use study::StudyCommand;
 pub(crate) use submit::SubmitArgs;
+pub(crate) use test::TestArgs;
 pub(crate) use trial::{TrialCommand, join_values};
 pub(crate) use within::{
     ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs, fail_trial_of_misuse,

@@ -22,6 +22,7 @@ use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
 use crate::plan::{
     Database, ObjectivePlan, ReadyObjective, RunPlan, limits_of_run, remembered_limits,
 };
+use crate::project::found::or_in_folder;
 use crate::study::known_params::KnownParams;
 use crate::study::probe::{PROBE_TIMEOUT, check_joins, probe};
 use crate::study::program_changes::changed_files;
@@ -194,6 +195,7 @@ pub(crate) struct Prepared {
 impl RunArgs {
     pub(crate) fn run(mut self, output: &Output) -> CommandResult {
         self.take_flags_of_script();
+        or_in_folder(&mut self.objective, self.program.is_given(), output)?;
         let array = SlurmJob::current().and_then(|job| job.array);
         let in_task = array.map(|(_, index)| output.in_task(&index, &node_name()));
         let output = in_task.as_ref().unwrap_or(output);

@@ -3,6 +3,7 @@
 use crate::args::runtime::{RuntimeArgs, recipe};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::own_program::own_program;
 use crate::view::output::Output;
 use crate::view::record::{Rendered, RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ impl AddArgs {
             _ => None,
         };
         let wheel = self.wheel.as_deref().or(downloaded.as_ref().map(Download::wheel));
-        let program = std::env::current_exe()?;
+        let program = own_program()?;
         let runtime =
             runtimes.add(wheel, &recipe(), &program, &stops, &mut |text| output.note(text))?;
         let record = record(&runtimes, runtime.label(), runtimes.files(false)?);

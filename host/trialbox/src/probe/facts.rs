@@ -3,6 +3,7 @@
 use crate::args::directories::{jobs_cache_dir, users_cache_dir};
 use crate::cluster::own_job::Standing;
 use crate::cluster::slurm::SlurmJob;
+use crate::own_program::own_program;
 use crate::study::provenance::cpu_model;
 use rustix::process::{Resource, getrlimit};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ impl Facts {
     /// Collects the facts about this machine, for a study in this folder.
     pub(crate) fn here(folder: &Path) -> Self {
         let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
-        let program = std::env::current_exe().unwrap_or_default();
+        let program = own_program().unwrap_or_default();
         let precautions = trialbox_runtime::precautions(&program);
         let job = SlurmJob::current();
         let end_told = job.as_ref().is_some_and(|job| job.end_time.is_some());

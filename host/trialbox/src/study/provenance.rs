@@ -157,9 +157,20 @@ fn sha256_of(path: &Path) -> Option<String> {
 ///
 /// Every task of an array asks: one process answers both, and takes no lock in the user's repository.
 pub(crate) fn git_revision() -> Option<Json> {
+    git_revision_in(Path::new("."))
+}
+
+/// Returns the same of another folder.
+pub(crate) fn git_revision_in(folder: &Path) -> Option<Json> {
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
     let arguments =
         ["--no-optional-locks", "status", "--porcelain=v2", "--branch", "--untracked-files=no"];
-    let output = Command::new("git").args(arguments).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     if !output.status.success() {
         return None;
     }

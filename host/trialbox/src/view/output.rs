@@ -202,6 +202,12 @@ pub(crate) fn terminal_size() -> Option<(usize, usize)> {
     (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
 }
 
+/// Prints an error from before the command line was read, and returns its exit code.
+pub(crate) fn report_early(error: &CommandError) -> ExitCode {
+    let _ = write!(io::stderr(), "{}", clean(&error.to_text()));
+    error.exit
+}
+
 /// Writes to the standard output that the program was started with.
 ///
 /// # Errors
@@ -214,13 +220,20 @@ fn deliver(bytes: &[u8]) -> io::Result<()> {
     stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
-/// Prints what the parser has to say: help and version to standard output, an error to standard error.
+/// Prints what the parser has to say: help and version to standard output, an error to standard error. `settings` are
+/// the flags that files have added.
 ///
 /// # Errors
 /// Those of writing to standard output.
-pub(crate) fn print_parsers(message: &clap::Error) -> Result<(), Undelivered> {
+pub(crate) fn print_parsers(
+    message: &clap::Error,
+    settings: Option<&str>,
+) -> Result<(), Undelivered> {
     if message.use_stderr() {
         let _ = message.print();
+        if let Some(settings) = settings {
+            let _ = writeln!(io::stderr(), "  set by files: {}", one_line(settings));
+        }
         return Ok(());
     }
     deliver(&[])

@@ -1,10 +1,12 @@
 //! `trialbox build`: makes the file of an objective from its source.
 
 mod python;
+mod rust;
 
 use crate::args::runtime::RuntimeArgs;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::project::found::{Project, no_project};
 use crate::view::output::Output;
 use crate::view::record::{BuiltRecord, Rendered};
 use std::fs::File;
@@ -15,23 +17,31 @@ use trialbox_files::{FileError, Folder, write_named};
 
 const EXAMPLES: &str = "\
 Examples:
+  trialbox build                                    the project in this folder: its component, such as mine.wasm
+  trialbox build mine -- --offline                  the one in `mine`; words after -- are cargo's
   trialbox build objective.py                       objective.tbx: the file and what it imports from its folder
   trialbox build objective.py -o shared/iris.tbx
   trialbox run iris.tbx -n 20                       an archive is used as its objective is";
 
-/// Make one file of an objective, to share it.
+/// Make one file of an objective, to run it and to share it.
 ///
+/// Of a project in Rust it compiles the component with cargo, and writes into it what it was built from, which
+/// `trialbox inspect` shows.
 /// Of a file of Python it makes an archive with the modules that the file imports from its folder, the data there that
 /// it describes, and the digest of the runtime, which the other end needs too. The same content gives the same bytes.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BuildArgs {
-    /// The source: a file of Python
-    source: PathBuf,
+    /// The project's folder, or a file of Python [default: the current folder]
+    source: Option<PathBuf>,
 
-    /// Write the objective to this file [default: SOURCE.tbx in the current folder]
+    /// Write the objective to this file [default: NAME.wasm in the project, SOURCE.tbx here]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Flags of cargo
+    #[arg(last = true, value_name = "CARGO FLAGS")]
+    flags: Vec<String>,
 
     #[command(flatten)]
     runtime: RuntimeArgs,
@@ -45,25 +55,74 @@ struct Built {
 
 impl BuildArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        if self.source.extension().is_none_or(|extension| extension != "py") {
+        let source = self.source.clone().unwrap_or_default();
+        let record = if is_folder(&source) {
+            let Some(project) = Project::in_folder(&source)? else {
+                return Err(no_project(&source));
+            };
+            match &project {
+                Project::Crate { .. } => {
+                    build_crate(&project, self.output.as_deref(), &self.flags)?
+                }
+                Project::Python { file } => self.build_python(file)?,
+            }
+        } else if source.extension().is_some_and(|extension| extension == "py") {
+            self.build_python(&source)?
+        } else {
             return Err(CommandError::usage(
-                format!("expected a file of Python, found `{}`", self.source.display()),
-                "give the file with `def objective(trial)`: trialbox build objective.py",
+                format!(
+                    "expected a project's folder or a file of Python, found `{}`",
+                    source.display()
+                ),
+                "give the folder with Cargo.toml, or the file with `def objective(trial)`: trialbox build objective.py",
             ));
-        }
+        };
+        output.print(&Rendered::new(record.text(), record));
+        Ok(ExitCode::Done)
+    }
+
+    fn build_python(&self, source: &Path) -> Result<BuiltRecord, CommandError> {
         let target = match &self.output {
             Some(target) => target.clone(),
-            None => Path::new(self.source.file_stem().unwrap_or_default()).with_extension("tbx"),
+            None => Path::new(source.file_stem().unwrap_or_default()).with_extension("tbx"),
         };
-        let built = python::build(&self.source, &self.runtime, &target)?;
-        let BuiltRecord { file, files, sha256, .. } = &built.record;
-        check_target(&target)?;
-        write_named(&target, &built.bytes, None).map_err(|error| cannot_write(&error))?;
+        write(python::build(source, &self.runtime, &target)?, &target)
+    }
+}
+
+/// Returns whether a path names a folder, as no path does.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    path == Path::new("") || path.is_dir()
+}
+
+/// Builds the component of a crate and writes it, by default beside the manifest.
+///
+/// # Errors
+/// Fails as cargo does, and if the file cannot be written.
+pub(crate) fn build_crate(
+    project: &Project,
+    target: Option<&Path>,
+    flags: &[String],
+) -> Result<BuiltRecord, CommandError> {
+    let Project::Crate { folder, name } = project else { return Err(no_project(Path::new(""))) };
+    let target = target.map_or_else(|| project.objective(), Path::to_owned);
+    write(rust::build(folder, name, flags, &target)?, &target)
+}
+
+fn write(built: Built, target: &Path) -> Result<BuiltRecord, CommandError> {
+    check_target(target)?;
+    write_named(target, &built.bytes, None).map_err(|error| cannot_write(&error))?;
+    Ok(built.record)
+}
+
+impl BuiltRecord {
+    /// Returns the text for people.
+    pub(crate) fn text(&self) -> String {
+        let BuiltRecord { file, files, sha256, .. } = self;
+        let size = byte_size(self.size_bytes as u64);
         let list: String = files.iter().map(|file| format!("\n  {file}")).collect();
-        let size = byte_size(built.bytes.len() as u64);
-        let text = format!("built `{file}`, {size}, sha256 {}…, of{list}", &sha256[..12]);
-        output.print(&Rendered::new(text, built.record));
-        Ok(ExitCode::Done)
+        let of = if list.is_empty() { "" } else { ", of" };
+        format!("built `{file}`, {size}, sha256 {}…{of}{list}", &sha256[..12])
     }
 }
 

@@ -6,6 +6,7 @@ use crate::args::objective::work_grant;
 use crate::args::runtime::RuntimeArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
+use crate::own_program::own_program;
 use crate::view::record::BuiltRecord;
 use sha2::{Digest as _, Sha256};
 use std::io::Read as _;
@@ -34,7 +35,7 @@ pub(super) fn build(
     let runtime = runtime.find()?;
     let identity = runtime_identity(&runtime);
     let config = SandboxConfig {
-        program: std::env::current_exe()?,
+        program: own_program()?,
         isolation: Isolation::Process,
         cache: None,
         python: Some(runtime),
@@ -63,6 +64,7 @@ pub(super) fn build(
         size_bytes: bytes.len(),
         runtime: Some(archive.runtime.name),
         files: archive.files.into_iter().map(|file| file.path).collect(),
+        stamp: None,
     };
     Ok(Built { bytes, record })
 }

@@ -15,6 +15,8 @@ use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
+use crate::own_program::own_program;
+use crate::project::found::or_in_folder;
 use crate::study::budget::MAX_TRIALS;
 use crate::study::program_changes::changed_files;
 use crate::study::recovery::{Reaping, recover};
@@ -161,6 +163,11 @@ impl SubmitArgs {
         self.check_flags()?;
         if self.parallel.get() > 1 {
             self.run.program.check_value_file()?;
+        }
+        let had_objective = self.run.objective.is_some();
+        or_in_folder(&mut self.run.objective, self.run.program.is_given(), output)?;
+        if let (false, Some(found)) = (had_objective, &self.run.objective) {
+            self.run_flags.set("objective", &found.display().to_string());
         }
         let prepared = self.run.prepare(&Cancellation::default(), self.trusted()?);
         let mut prepared = prepared.map_err(for_submit)?;
@@ -342,7 +349,7 @@ impl SubmitArgs {
             report: Some(report).filter(|_| !self.no_closing_job),
             resources: self.slurm.flags(&self.needs()),
             closing_resources: self.slurm.flags_of_closing_job(&self.needs()),
-            program: std::env::current_exe()?,
+            program: own_program()?,
             plan,
             run_flags,
             label,

@@ -1,5 +1,6 @@
 //! The record of an objective that was built.
 
+use super::StampRecord;
 use serde::Serialize;
 
 /// The file of an objective.
@@ -16,4 +17,6 @@ pub(crate) struct BuiltRecord {
     pub(crate) runtime: Option<String>,
     /// The files in an archive.
     pub(crate) files: Vec<String>,
+    /// The source of a component.
+    pub(crate) stamp: Option<StampRecord>,
 }

@@ -32,7 +32,7 @@ pub(crate) use objective::{
     DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
     ProgramRecord, ReplayRecord,
 };
-pub(crate) use project::CreatedRecord;
+pub(crate) use project::{CreatedRecord, PageRecord, SettingRecord, StampRecord};
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use runtime::{RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 pub(crate) use stopping::{
@@ -119,6 +119,8 @@ records! {
     PatienceExhausted(PatienceExhausted),
     /// An objective that is a program (`inspect -- COMMAND`).
     Program(ProgramRecord),
+    /// The page of a code (`explain`).
+    Page(PageRecord),
     /// The end of `reap`.
     Reaped(ReapSummary),
     /// A study was renamed (`study rename`).
@@ -149,6 +151,8 @@ records! {
     StudyStopped(StudyStopped),
     /// The jobs that `submit` has submitted.
     Submitted(SubmittedRecord),
+    /// A setting that holds (`config`).
+    Setting(SettingRecord),
     /// A parameter was suggested (`suggest`, inside a trial).
     Suggested(Suggested),
     /// The end of `doctor` or `doctor --slurm`.

@@ -1,5 +1,6 @@
 //! The records of objectives outside a study: what they are, and calls of them that are compared.
 
+use super::project::StampRecord;
 use super::trial::FailureRecord;
 use super::value::Float;
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(crate) struct ComponentRecord {
     pub(crate) imports: Vec<String>,
     /// The interfaces and functions that the component exports.
     pub(crate) exports: Vec<String>,
+    /// What the component was built from, if its build says so.
+    pub(crate) stamp: Option<StampRecord>,
     /// True if the compiled code came from the cache.
     pub(crate) from_cache: bool,
     /// The version of Landlock that confines the guest process; 0 without Landlock.

@@ -13,6 +13,7 @@ mod wait;
 use crate::cluster::slurm::{SlurmError, ask};
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::own_program::own_program;
 use crate::probe::{Facts, Report, folder_error, read_from_server, report_name};
 use crate::view::finding::{Counts, Finding, sort};
 use crate::view::output::Output;
@@ -87,7 +88,7 @@ impl ClusterCheck<'_> {
     ) -> Result<JobResults, CommandError> {
         let deadline = Instant::now() + self.wait;
         let watch = Watch { folder, deadline, interrupts, output };
-        let program = std::env::current_exe()?;
+        let program = own_program()?;
         let (mut job, mut one_node) = self.submit(folder, &program)?;
         loop {
             let nodes = if one_node.is_some() { "one node" } else { "two nodes" };
