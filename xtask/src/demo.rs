@@ -47,7 +47,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Fails if a binary can be made to die on demand, which no release can.
-fn refuse_failpoints(binary: &Path) -> Result<()> {
+pub(crate) fn refuse_failpoints(binary: &Path) -> Result<()> {
     let bytes =
         std::fs::read(binary).with_context(|| format!("failed to read `{}`", binary.display()))?;
     let found = bytes.windows(FAILPOINTS_MARKER.len()).any(|window| window == FAILPOINTS_MARKER);

@@ -5,6 +5,7 @@ mod bench;
 mod checks;
 mod demo;
 mod differential;
+mod dist;
 mod fuse;
 mod fuzz;
 mod guests;
@@ -47,6 +48,8 @@ enum Command {
     },
     /// Record a study in a terminal, as README shows it
     Picture,
+    /// Build a static binary for release, and pack it with what belongs beside it into target/dist
+    Dist(dist::DistArgs),
     /// Compile the example objectives to target/guests/wasm32-wasip2/release
     BuildGuests,
     /// Fuzz the readers of what others wrote, guided by coverage
@@ -97,6 +100,7 @@ fn main() -> Result<()> {
         Command::Tidy { report: None } => tidy::run(),
         Command::Tidy { report: Some(rule) } => tidy::report(rule.as_deref()),
         Command::Picture => picture::run(),
+        Command::Dist(arguments) => arguments.run(),
         Command::BuildGuests => guests::build_all().map(|_| ()),
         Command::Fuzz { targets, seconds } => fuzz::run_named(&targets, seconds),
         Command::Differential(arguments) => arguments.run(),
