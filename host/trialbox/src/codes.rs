@@ -1,5 +1,5 @@
-//! One page for each code: of failures, of files that cannot run, and of the process. `trialbox explain` prints them, and
-//! docs/codes.md holds them.
+//! One page for each code: of failures, of files that cannot run, and of the process. `trialbox explain` prints them,
+//! and docs/codes.md holds them.
 
 /// The page of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

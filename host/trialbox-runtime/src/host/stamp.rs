@@ -24,7 +24,7 @@ const TEXTS: [&str; 8] = [
 /// The most bytes of a text in a stamp that are shown.
 const MAX_TEXT: usize = 4096;
 
-/// What a component was built from.
+/// The source and the tools of a component.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stamp {
     /// The name of the package.

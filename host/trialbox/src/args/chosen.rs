@@ -48,7 +48,7 @@ impl Chosen<'_> {
             }
             (None, None) => Err(CommandError::usage(
                 "expected an objective, found none",
-                "give a wasm component, or a program after `--`; in the folder of a project, `trialbox build` makes one",
+                "give a wasm component, or a program after `--`; in a project, `trialbox build` makes one",
             )),
         }
     }

@@ -2,10 +2,10 @@
 
 use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
+use crate::view::output::standard_error;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, ErrorKind};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -71,9 +71,8 @@ pub(crate) fn build(folder: &Path, flags: &[String]) -> Result<Compiled, Command
 /// Fails if cargo cannot be started.
 pub(crate) fn test(folder: &Path) -> CommandResult {
     // Standard output is for results.
-    let stderr = std::io::stderr().as_fd().try_clone_to_owned()?;
     let mut command = cargo(folder);
-    command.arg("test").stdin(Stdio::null()).stdout(stderr);
+    command.arg("test").stdin(Stdio::null()).stdout(standard_error()?);
     let status = command.status().map_err(|error| explain_start("cargo", error))?;
     Ok(if status.success() { ExitCode::Done } else { ExitCode::TrialFailed })
 }

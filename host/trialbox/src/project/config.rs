@@ -1,7 +1,7 @@
 //! Settings in files: flags that hold where the command line and the environment do not have them.
 //!
-//! A file is the user's, or `trialbox.toml` in the current folder. The latter may come from a colleague or with a clone:
-//! it is obeyed only if no other user can have written it, and grants nothing outside of its folder.
+//! A file is the user's, or `trialbox.toml` in the current folder. The latter may come from a colleague or with a
+//! clone: it is obeyed only if no other user can have written it, and grants nothing outside of its folder.
 
 use crate::args::directories::users_config_dir;
 use crate::args::grants::parse_dir;
@@ -55,8 +55,8 @@ const KEYS: [&str; 29] = [
     "trials-per-task",
 ];
 
-/// The flags that only the user's own file may set: the host trusts what lies in these folders, and a wrong lock damages
-/// a database.
+/// The flags that only the user's own file may set: the host trusts what lies in these folders, and a wrong lock
+/// damages a database.
 const KEYS_OF_USER: [&str; 5] = ["cache-dir", "checkpoint-dir", "lock", "runtime-dir", "spool-dir"];
 
 /// The commands that may have a table of their own.
@@ -124,7 +124,7 @@ fn refused(error: FileError, source: &Source) -> CommandError {
     CommandError::usage(
         error.to_string(),
         format!(
-            "read {source}; a copy of yours is obeyed: cp {path} {path}.mine && chmod go-w {path}.mine && mv {path}.mine \
+            "read {source}; a copy of yours is obeyed: cp {path} mine.toml && chmod go-w mine.toml && mv mine.toml \
              {path}; {LEAVE_OUT}=1 leaves it out"
         ),
     )
@@ -312,8 +312,8 @@ fn called<'a>(
     (names, leaf, at)
 }
 
-/// Returns whether words have a flag, under one of its names. A script that uses Optuna names the database and the study
-/// behind `--`.
+/// Returns whether words have a flag, under one of its names. A script that uses Optuna names the database and the
+/// study behind `--`.
 fn is_given(words: &[OsString], arg: &clap::Arg) -> bool {
     let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
     let (ours, program) = words.split_at(end);

@@ -7,6 +7,7 @@ use jiff::civil::DateTime;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, OnceLock};
 use trialbox_core::value::text::{clean, is_harmless, mark_lines, one_line};
 
@@ -200,6 +201,14 @@ fn mark_outer_lines(text: &str) -> String {
 pub(crate) fn terminal_size() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0 && size.ws_row > 0).then(|| (size.ws_col.into(), size.ws_row.into()))
+}
+
+/// Returns standard error, for a program that may not write to standard output: that is for results.
+///
+/// # Errors
+/// Fails if no descriptor is left.
+pub(crate) fn standard_error() -> io::Result<OwnedFd> {
+    io::stderr().as_fd().try_clone_to_owned()
 }
 
 /// Prints an error from before the command line was read, and returns its exit code.

@@ -26,7 +26,7 @@ pub(crate) struct ComponentRecord {
     pub(crate) imports: Vec<String>,
     /// The interfaces and functions that the component exports.
     pub(crate) exports: Vec<String>,
-    /// What the component was built from, if its build says so.
+    /// The source and the tools of the component, if its build has written them.
     pub(crate) stamp: Option<StampRecord>,
     /// True if the compiled code came from the cache.
     pub(crate) from_cache: bool,

@@ -19,7 +19,7 @@ pub(crate) struct CreatedRecord {
     pub(crate) next: Vec<String>,
 }
 
-/// What a component was built from, as its author's build says.
+/// The source and the tools of a component, as its author's build has written them.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct StampRecord {
