@@ -22,7 +22,7 @@ use crate::guest::signals;
 use crate::guest::signature;
 use crate::wire::protocol::{FromGuest, GuestEnd, LoadRequest, ToGuest, TrialRequest};
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -129,10 +129,13 @@ pub(crate) fn serve_trials(
     Ok(())
 }
 
-/// Takes the socket from standard input, and puts `/dev/null` there.
+/// Takes the socket from standard input, and puts `/dev/null` there, or in a root without devices the end of a pipe.
 fn take_socket() -> io::Result<UnixStream> {
     let socket = io::stdin().as_fd().try_clone_to_owned()?;
-    let nothing = std::fs::File::open("/dev/null")?;
+    let nothing: OwnedFd = match std::fs::File::open("/dev/null") {
+        Ok(file) => file.into(),
+        Err(_) => io::pipe()?.0.into(),
+    };
     rustix::stdio::dup2_stdin(&nothing)?;
     Ok(UnixStream::from(socket))
 }

@@ -91,6 +91,12 @@ impl GuestHandle {
     }
 }
 
+/// Returns a standard output that is read nowhere. A root without devices has no `/dev/null`; a pipe without a reader
+/// does as well.
+fn nowhere() -> io::Result<Stdio> {
+    if Path::new("/dev/null").exists() { Ok(Stdio::null()) } else { Ok(io::pipe()?.1.into()) }
+}
+
 /// A guest process.
 #[derive(Debug)]
 pub(crate) struct GuestProcess {
@@ -109,7 +115,7 @@ impl GuestProcess {
             .env("TOKIO_WORKER_THREADS", "1")
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(socket)))
-            .stdout(Stdio::null())
+            .stdout(nowhere()?)
             .stderr(Stdio::piped())
             // Signals from the terminal are for the host process alone, which decides what they mean.
             .process_group(0);
