@@ -72,6 +72,14 @@ impl Sampler for PartialFixedSampler {
         self.base.uses_history()
     }
 
+    fn reads_study_attrs(&self) -> bool {
+        self.base.reads_study_attrs()
+    }
+
+    fn marks_fixed_trials(&self) -> bool {
+        self.base.marks_fixed_trials()
+    }
+
     fn before_trial(&self, ask: &Ask, rng: &mut TrialRng) -> Vec<(String, Json)> {
         if !self.base.is_finite() {
             return self.base.before_trial(ask, rng);

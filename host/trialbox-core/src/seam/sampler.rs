@@ -27,9 +27,20 @@ pub trait Sampler: Send + Sync {
         true
     }
 
+    /// Returns whether any call looks at the study's system attributes. If not, they are not read.
+    fn reads_study_attrs(&self) -> bool {
+        false
+    }
+
+    /// Returns whether [`Self::before_trial`] is called for trials with fixed parameters too.
+    fn marks_fixed_trials(&self) -> bool {
+        false
+    }
+
     /// Returns the system attributes that mark the trial before the first draw, such as a grid's cell. They are in
     /// [`Ask::system_attrs`] from then on, and the next transaction writes them, so that simultaneous trials see them.
-    /// This is called once, at the trial's first suggestion, but not for a trial with fixed parameters.
+    /// This is called once, at the trial's first suggestion, but not for a trial with fixed parameters unless
+    /// [`Self::marks_fixed_trials`].
     fn before_trial(&self, _ask: &Ask, _rng: &mut TrialRng) -> Vec<(String, Json)> {
         Vec::new()
     }

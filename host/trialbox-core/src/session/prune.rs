@@ -2,10 +2,13 @@
 
 use crate::seam::guarded::guarded;
 use crate::seam::pruner::RunningTrial;
+use crate::seam::storage::StorageError;
 use crate::session::TrialSession;
 use crate::session::aborted::CallAborted;
 use crate::session::event::Event;
 use crate::study::history::History;
+use crate::value::json::Json;
+use std::collections::BTreeMap;
 
 impl TrialSession<'_> {
     /// Returns whether the pruner would stop the trial now. Its view of the other trials is at most a second old, or,
@@ -50,12 +53,26 @@ impl TrialSession<'_> {
         let started = self.elapsed();
         let trials =
             self.storage.history(self.context.study.id).map_err(|error| self.halt(error))?;
-        let history = History::new(self.context.study.directions.clone(), trials);
+        let mut history = History::new(self.context.study.directions.clone(), trials);
+        if self.context.sampler.reads_study_attrs() {
+            history = history.with_study_attrs(self.study_attrs()?);
+        }
         if let Some(own) = self.peers.load(history) {
             self.system_attrs.extend(own.system_attrs);
         }
         self.peers.was_read(started, self.context.clock.elapsed());
         Ok(())
+    }
+
+    /// Reads the study's system attributes, which other workers may have changed since the study was opened.
+    fn study_attrs(&mut self) -> Result<BTreeMap<String, Json>, CallAborted> {
+        let known = self.context.study;
+        match self.storage.open_study(&known.name) {
+            Ok(found) if found.id == known.id => Ok(found.system_attrs),
+            // The study was renamed meanwhile.
+            Ok(_) | Err(StorageError::NoSuchStudy { .. }) => Ok(known.system_attrs.clone()),
+            Err(error) => Err(self.halt(error)),
+        }
     }
 
     /// Reads the trials that have changed, if the pruner's view is old.

@@ -189,7 +189,7 @@ impl TrialSession<'_> {
         name: &str,
         distribution: &Distribution,
     ) -> Result<(f64, bool), CallAborted> {
-        if self.params.fixed.is_empty() {
+        if self.is_marked_by_sampler() {
             self.prepare()?;
         }
         if let Some(value) = self.fixed_value(name, distribution)? {
@@ -218,12 +218,17 @@ impl TrialSession<'_> {
         if self.context.sampler.uses_history() {
             self.load_peers()?;
         }
-        if self.params.fixed.is_empty() {
+        if self.is_marked_by_sampler() {
             let (sampler, ask, rng) = self.ask();
             let attrs = guarded("sampler", || sampler.before_trial(&ask, rng))?;
             self.share(attrs);
         }
         Ok(())
+    }
+
+    /// Returns whether the sampler marks this trial.
+    fn is_marked_by_sampler(&self) -> bool {
+        self.params.fixed.is_empty() || self.context.sampler.marks_fixed_trials()
     }
 
     /// Returns the arguments of a sampler's method.

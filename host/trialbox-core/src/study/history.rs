@@ -2,7 +2,8 @@
 
 use crate::study::record::{StudyDirection, best_trial};
 use crate::study::trial::{FrozenTrial, TrialNumber, TrialState};
-use std::collections::HashMap;
+use crate::value::json::Json;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 /// An immutable view of a study's trials, by number. For a sampler or a pruner, the trial that asks is not
@@ -11,6 +12,7 @@ use std::sync::OnceLock;
 pub struct History {
     directions: Vec<StudyDirection>,
     trials: Vec<FrozenTrial>,
+    study_attrs: BTreeMap<String, Json>,
     derived: Derived,
 }
 
@@ -58,7 +60,12 @@ impl History {
     /// A history of `trials`, which are sorted by number here.
     pub fn new(directions: Vec<StudyDirection>, mut trials: Vec<FrozenTrial>) -> Self {
         trials.sort_by_key(|trial| trial.number);
-        History { directions, trials, derived: Derived::default() }
+        History { directions, trials, study_attrs: BTreeMap::new(), derived: Derived::default() }
+    }
+
+    /// Adds the system attributes of the study, for samplers that share some with Optuna's.
+    pub fn with_study_attrs(self, study_attrs: BTreeMap<String, Json>) -> Self {
+        History { study_attrs, ..self }
     }
 
     /// Takes a trial out, for the view that this trial itself is to have.
@@ -88,6 +95,11 @@ impl History {
     /// One direction for each objective.
     pub fn directions(&self) -> &[StudyDirection] {
         &self.directions
+    }
+
+    /// The system attributes of the study; empty unless the sampler reads them.
+    pub fn study_attrs(&self) -> &BTreeMap<String, Json> {
+        &self.study_attrs
     }
 
     /// All trials, by number.

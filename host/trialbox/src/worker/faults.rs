@@ -19,6 +19,14 @@ impl Sampler for Faulty {
         self.0.uses_history()
     }
 
+    fn reads_study_attrs(&self) -> bool {
+        self.0.reads_study_attrs()
+    }
+
+    fn marks_fixed_trials(&self) -> bool {
+        self.0.marks_fixed_trials()
+    }
+
     fn before_trial(&self, ask: &Ask, rng: &mut TrialRng) -> Vec<(String, Json)> {
         failpoint!("sampler.before_trial");
         self.0.before_trial(ask, rng)
