@@ -7,11 +7,13 @@
 
 mod brute_force;
 mod config;
+mod draws;
 mod error;
 pub mod gp;
 mod grid;
 pub mod importance;
 mod midpoint;
+mod nsga;
 mod options;
 pub mod pareto;
 mod partial_fixed;
@@ -29,6 +31,7 @@ pub use error::{ConfigError, OptionsOf};
 pub use gp::{GpOptions, GpSampler};
 pub use grid::{GridOptions, GridSampler};
 pub use midpoint::MidpointSampler;
+pub use nsga::{Crossover, GeneticOptions, NsgaIiOptions, NsgaIiiOptions, NsgaSampler};
 pub use options::{Field, Options, Refusal};
 pub use partial_fixed::PartialFixedSampler;
 pub use pruners::PrunerConfig;
@@ -48,6 +51,8 @@ impl Kind for dyn Sampler {
         Entry::of::<random::RandomOptions>(),
         Entry::of::<QmcOptions>(),
         Entry::of::<GpOptions>(),
+        Entry::of::<NsgaIiOptions>(),
+        Entry::of::<NsgaIiiOptions>(),
         Entry::of::<GridOptions>(),
         Entry::of::<BruteForceOptions>(),
     ];

@@ -37,6 +37,12 @@ fn all() -> Vec<SamplerConfig> {
             "grid",
             r#"{"search_space": {"p07": [1, 7], "p05": [0.3, "x", null], "p12": [0]}, "seed": 3}"#,
         ),
+        with("nsga2", r#"{"population_size": 2, "crossover_prob": 1, "mutation": "polynomial"}"#),
+        with("nsga2", r#"{"crossover": "blxalpha", "alpha": 1000000, "mutation_prob": 0}"#),
+        with("nsga2", r#"{"population_size": 3, "crossover": "spx", "mutation_prob": 0}"#),
+        with("nsga3", r#"{"crossover": "sbx", "mutation_prob": 0, "dividing_parameter": 100}"#),
+        with("nsga3", r#"{"crossover": "vsbx", "reference_points": [[1, 0], [0, 1e100]]}"#),
+        with("nsga2", r#"{"crossover": "undx", "mutation": "polynomial", "mutation_eta": 1e6}"#),
         with("brute-force", r#"{"avoid_premature_stop": true}"#),
     ];
     SamplerConfig::all().chain(with_options).collect()
@@ -187,7 +193,27 @@ fn histories() -> Vec<(&'static str, Vec<FrozenTrial>, Space)> {
         ),
         ("200 parameters", complete(40, &wide, 1), wide),
         ("10,000 trials", of_space(10_000), space()),
+        ("generations", changed(of_space(60), belong), space()),
+        ("a few generations", changed(of_space(20), belong), space()),
     ]
+}
+
+/// The attributes under which evolutionary samplers find their trials.
+const GENERATIONS: [&str; 2] = ["NSGAIISampler:generation", "NSGAIIISampler:generation"];
+
+/// Trials of generations of five, some of which failed, with values fixed outside of the range here and there.
+fn belong(number: u32, trial: &mut FrozenTrial) {
+    for key in GENERATIONS {
+        trial.system_attrs.insert(key.to_owned(), Json::Int((number / 5).into()));
+    }
+    match number % 7 {
+        0 => (trial.state, trial.values) = (TrialState::Fail, vec![]),
+        1 => fix_outside(number, trial),
+        2 => violate(number, trial),
+        3 => trial.values = vec![f64::NEG_INFINITY],
+        4 => trial.system_attrs.extend(GENERATIONS.map(|key| (key.to_owned(), "last".into()))),
+        _ => {}
+    }
 }
 
 fn prune(number: u32, trial: &mut FrozenTrial) {
@@ -326,11 +352,19 @@ fn every_draw_is_in_range_with_several_objectives() {
                 [f64::INFINITY, f64::NEG_INFINITY][i as usize % 2];
         });
         let constrained = changed(trials.clone(), violate);
+        let generations = changed(complete(60, &space(), n_objectives), |i, it| {
+            let values = it.values.clone();
+            belong(i, it);
+            if it.state == TrialState::Complete {
+                it.values = values;
+            }
+        });
         for (name, trials) in [
             ("several", trials),
             ("equal", equal),
             ("infinite", infinite),
             ("constrained", constrained),
+            ("generations", generations),
         ] {
             check(name, &History::new(directions.clone(), trials), &space(), 3);
         }
@@ -365,7 +399,7 @@ fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
     assert_eq!(
         error.to_string(),
-        "unknown sampler `tea`: expected tpe, random, qmc, gp, grid or brute-force"
+        "unknown sampler `tea`: expected tpe, random, qmc, gp, nsga2, nsga3, grid or brute-force"
     );
 }
 

@@ -21,7 +21,8 @@ pub(crate) mod split;
 pub use options::TpeOptions;
 pub use split::{default_weights, n_below, split};
 
-pub(crate) use normal::cdf as normal_cdf;
+pub(crate) use normal::{cdf as normal_cdf, quantile as normal_quantile};
+pub(crate) use split::order;
 
 use crate::RandomSampler;
 use crate::config::Configured;

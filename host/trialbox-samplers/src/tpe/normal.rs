@@ -90,14 +90,14 @@ pub(crate) fn truncated_quantile(q: f64, a: f64, b: f64) -> f64 {
     into_range(x, a, b)
 }
 
-/// Returns Φ⁻¹(p) for 0 < p <= ½ and somewhat above.
-fn quantile(p: f64) -> f64 {
+/// Returns Φ⁻¹(p) for 0 < p < 1, with full relative precision in the lower tail.
+pub(crate) fn quantile(p: f64) -> f64 {
     let q = p - 0.5;
     if q.abs() <= 0.425 {
         let r = 0.180_625 - q * q;
         return q * ratio(r, &CENTRE);
     }
-    quantile_of_log(p.ln())
+    if q < 0.0 { quantile_of_log(p.ln()) } else { -quantile_of_log((-p).ln_1p()) }
 }
 
 /// Returns the x with ln Φ(x) = `log_p`, for log_p below ln 0.075.

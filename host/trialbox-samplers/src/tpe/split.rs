@@ -169,7 +169,7 @@ fn least_violating(infeasible: Vec<(f64, usize)>, n: usize) -> Vec<usize> {
 }
 
 /// Orders scores as numbers, NaN last: a selection panics where an order is none.
-fn order(a: f64, b: f64) -> Ordering {
+pub(crate) fn order(a: f64, b: f64) -> Ordering {
     a.partial_cmp(&b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
