@@ -7,14 +7,14 @@ use std::path::Path;
 use trialbox_core::run::retry::{copies_of_failed, enqueued, has_params, renumbered};
 use trialbox_core::seam::storage::{
     BeginTrial, BegunTrial, Claim, ClaimLoss, Ending, EnqueueTrial, Heartbeat, LeasedTrial, Leases,
-    LostTrial, OWN_PREFIX, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart,
-    Trials, check_name,
+    LostTrial, Reader, RetryPolicy, Studies, StudyAttrs, TrialBatch, TrialStart, Trials,
+    check_name,
 };
 use trialbox_core::study::failure::FAILURE_ATTR;
 use trialbox_core::study::ledger;
 use trialbox_core::study::record::{NewStudy, StudySummary};
 use trialbox_core::study::stopping::{STOP_ATTR, StudyStop};
-use trialbox_core::study::trial::TrialId;
+use trialbox_core::study::trial::{TrialId, is_of_search};
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StorageError, StudyDirection, StudyId, StudyRecord,
     TrialNumber, TrialState, UtcDateTime,
@@ -105,9 +105,9 @@ impl MemoryStorage {
 }
 
 /// Returns the trial as samplers and pruners see it.
-fn without_own_attrs(trial: &FrozenTrial) -> FrozenTrial {
-    let mut trial = trial.clone();
-    trial.system_attrs.retain(|key, _| !key.starts_with(OWN_PREFIX));
+fn of_search(trial: &FrozenTrial) -> FrozenTrial {
+    let mut trial = FrozenTrial { user_attrs: BTreeMap::new(), ..trial.clone() };
+    trial.system_attrs.retain(|key, _| is_of_search(trial.state, key));
     trial.params.retain(|(_, param)| param.internal.is_finite());
     trial
 }
@@ -418,7 +418,7 @@ impl Reader for MemoryStorage {
     }
 
     fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
-        Ok(self.study(study)?.1.iter().map(without_own_attrs).collect())
+        Ok(self.study(study)?.1.iter().map(of_search).collect())
     }
 
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError> {
@@ -429,12 +429,16 @@ impl Reader for MemoryStorage {
         &mut self,
         study: StudyId,
         known: &[FrozenTrial],
-    ) -> Result<Vec<FrozenTrial>, StorageError> {
-        let trials = self.study(study)?.1.iter();
-        Ok(trials
-            .filter(|trial| !was_finished(known, trial.number))
-            .map(without_own_attrs)
-            .collect())
+    ) -> Result<Option<Vec<FrozenTrial>>, StorageError> {
+        let trials = &self.study(study)?.1;
+        let is_there = |known: &FrozenTrial| {
+            trials.get(known.number.0 as usize).is_some_and(|trial| trial.id == known.id)
+        };
+        if !known.iter().all(is_there) {
+            return Ok(None);
+        }
+        let changed = trials.iter().filter(|trial| !was_finished(known, trial.number));
+        Ok(Some(changed.map(of_search).collect()))
     }
 
     fn recorded_distribution(

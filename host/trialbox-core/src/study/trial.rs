@@ -151,6 +151,15 @@ impl FrozenTrial {
 /// The prefix of the keys of trialbox's own attributes. A retry does not inherit them.
 pub const OWN_PREFIX: &str = "trialbox:";
 
+/// The part of a key, after a sampler's name, of the attributes by which running trials tell each other of a joint draw:
+/// `tpe:relative_params:0` of Optuna's. Once a trial is finished, its parameters tell the same.
+pub const JOINT_DRAW: &str = ":relative_params:";
+
+/// Returns whether samplers and pruners may depend on a system attribute of a trial in this state.
+pub fn is_of_search(state: TrialState, key: &str) -> bool {
+    !key.starts_with(OWN_PREFIX) && !(state.is_finished() && key.contains(JOINT_DRAW))
+}
+
 /// The prefix of the system attributes that hold a trial's named constraints, as Optuna 5 writes them.
 pub const CONSTRAINT_PREFIX: &str = "constraints:";
 

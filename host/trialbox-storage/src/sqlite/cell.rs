@@ -17,6 +17,20 @@ pub(crate) fn cell<T: FromSql>(
     })
 }
 
+/// Reads a cell's text where it stands. An error names its row, which is `what`.
+pub(crate) fn text<'row>(
+    row: &'row Row,
+    index: usize,
+    what: impl Fn() -> String,
+) -> Result<&'row str, TxError> {
+    if let Ok(text) = row.get_ref(index)?.as_str() {
+        return Ok(text);
+    }
+    // The one that owns its text knows what is wrong.
+    cell::<String>(row, index, &what)?;
+    Err(unreadable(what()).into())
+}
+
 /// Returns what is wrong with a cell, or `None` if the error is about something else. SQLite names the column for some
 /// errors only.
 pub(crate) fn problem(error: &rusqlite::Error, column: Option<&str>) -> Option<String> {

@@ -422,11 +422,9 @@ impl Reader for SqliteStorage {
         &mut self,
         study: StudyId,
         known: &[FrozenTrial],
-    ) -> Result<Vec<FrozenTrial>, StorageError> {
+    ) -> Result<Option<Vec<FrozenTrial>>, StorageError> {
         self.database.within(BRIEFLY, |database| {
-            database.read("read the trials", |tx| {
-                TrialReader::read_history(tx, TrialFilter::Changed(study, known))
-            })
+            database.read("read the trials", |tx| TrialReader::read_changed(tx, study, known))
         })
     }
 

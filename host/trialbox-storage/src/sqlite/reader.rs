@@ -4,21 +4,26 @@ use crate::rows::{
     decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
     decode_state, decode_value, unreadable,
 };
-use crate::sqlite::cell::cell;
+use crate::sqlite::cell::{cell, text};
 use crate::sqlite::errors::TxError;
 use crate::sqlite::studies::AttrScope;
-use crate::sqlite::trials::in_order_suggested;
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use trialbox_core::seam::storage::OWN_PREFIX;
-use trialbox_core::study::trial::TrialId;
-use trialbox_core::{Distribution, FrozenTrial, Param, StudyId, TrialNumber};
+use trialbox_core::study::trial::{JOINT_DRAW, TrialId};
+use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
 
 /// A reader of whole trials, with one query for each table.
-pub(crate) struct TrialReader {
+pub(crate) struct TrialReader<'a> {
+    tx: &'a Connection,
+    which: TrialFilter<'a>,
+    /// True to read tables from their beginning to their end, and to leave out the rows of other studies.
+    whole_tables: bool,
+    /// By id.
     trials: Vec<FrozenTrial>,
-    index: HashMap<i64, usize>,
+    /// The index of the trial that the last row was of: most rows are of the same trial, or of the next.
+    last: usize,
 }
 
 /// The trials to read.
@@ -33,11 +38,11 @@ pub(crate) enum TrialFilter<'a> {
 }
 
 /// The attributes to read.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum AttrFilter {
     All,
-    /// All attributes except trialbox's own.
-    NotOurs,
+    /// Those that a search may depend on.
+    OfSearch,
 }
 
 impl TrialFilter<'_> {
@@ -73,22 +78,58 @@ fn changed(known: &[FrozenTrial]) -> String {
     format!("t.study_id = ?1 AND (t.trial_id > {last} OR t.trial_id IN ({}))", open.join(", "))
 }
 
-impl TrialReader {
+/// The part of all trials in the database from which on whole tables are read. A row that is read by its trial costs
+/// three times as much as one that is passed over.
+const MOST: f64 = 0.3;
+
+/// Returns whether the study has the last of the known trials that were finished. SQLite gives the ids of deleted rows
+/// out again; the time of the end tells a study from another that has its ids.
+fn has_last_finished(
+    tx: &Connection,
+    study: StudyId,
+    known: &[FrozenTrial],
+) -> Result<bool, TxError> {
+    let Some(last) = known.iter().rfind(|trial| trial.state.is_finished()) else {
+        return Ok(true);
+    };
+    let mut statement = tx.prepare_cached(
+        "SELECT number, datetime_complete FROM trials WHERE trial_id = ?1 AND study_id = ?2",
+    )?;
+    let mut rows = statement.query([last.id.0, study.0])?;
+    let Some(row) = rows.next()? else { return Ok(false) };
+    let what = || format!("trial {}", last.number);
+    let number: Option<u32> = cell(row, 0, what)?;
+    let complete = decode_datetime(cell(row, 1, what)?, what)?;
+    Ok(number == Some(last.number.0) && complete == last.datetime_complete)
+}
+
+impl<'a> TrialReader<'a> {
     /// Reads trials with all that is stored of them.
     pub(crate) fn read(
-        tx: &Connection,
-        which: TrialFilter<'_>,
+        tx: &'a Connection,
+        which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        TrialReader::read_with_attrs(tx, which, AttrFilter::All)
+        let mut reader = TrialReader::of(tx, which)?;
+        reader.read_values()?;
+        reader.read_params()?;
+        reader.read_attrs(AttrScope::User, AttrFilter::All)?;
+        reader.read_attrs(AttrScope::System, AttrFilter::All)?;
+        reader.read_intermediate_values()?;
+        Ok(reader.into_trials())
     }
 
-    /// Reads trials as samplers need them: without the system attributes that are trialbox's own, and without
-    /// parameters that are not finite.
+    /// Reads trials as samplers need them: without user attributes, without the system attributes on which no search
+    /// depends, and without parameters that are not finite.
     pub(crate) fn read_history(
-        tx: &Connection,
-        which: TrialFilter<'_>,
+        tx: &'a Connection,
+        which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        let mut trials = TrialReader::read_with_attrs(tx, which, AttrFilter::NotOurs)?;
+        let mut reader = TrialReader::of(tx, which)?;
+        reader.read_values()?;
+        reader.read_params()?;
+        reader.read_attrs(AttrScope::System, AttrFilter::OfSearch)?;
+        reader.read_intermediate_values()?;
+        let mut trials = reader.into_trials();
         for trial in &mut trials {
             // A row without a number tells a sampler nothing.
             trial.params.retain(|(_, param)| param.internal.is_finite());
@@ -96,215 +137,295 @@ impl TrialReader {
         Ok(trials)
     }
 
-    fn read_with_attrs(
-        tx: &Connection,
-        which: TrialFilter<'_>,
-        system_attrs: AttrFilter,
-    ) -> Result<Vec<FrozenTrial>, TxError> {
-        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
-        reader.read_trials(tx, which)?;
-        reader.read_values(tx, which)?;
-        reader.read_params(tx, which)?;
-        reader.read_attrs(tx, AttrScope::User, which, AttrFilter::All)?;
-        reader.read_attrs(tx, AttrScope::System, which, system_attrs)?;
-        reader.read_intermediate_values(tx, which)?;
-        reader.trials.sort_by_key(|trial| trial.number);
-        Ok(reader.trials)
+    /// Reads the trials that are new or were not finished, as [`Self::read_history`]; `None` if the known trials are
+    /// not this study's.
+    pub(crate) fn read_changed(
+        tx: &'a Connection,
+        study: StudyId,
+        known: &'a [FrozenTrial],
+    ) -> Result<Option<Vec<FrozenTrial>>, TxError> {
+        if !has_last_finished(tx, study, known)? {
+            return Ok(None);
+        }
+        let changed = TrialReader::read_history(tx, TrialFilter::Changed(study, known))?;
+        let is_there = |open: &FrozenTrial| {
+            let found = changed.binary_search_by_key(&open.number, |trial| trial.number);
+            found.is_ok_and(|index| changed[index].id == open.id)
+        };
+        let mut open = known.iter().filter(|trial| !trial.state.is_finished());
+        Ok(if open.all(is_there) { Some(changed) } else { None })
     }
 
     /// Reads only the states, values and system attributes of trials.
     pub(crate) fn read_outcomes(
-        tx: &Connection,
-        which: TrialFilter<'_>,
+        tx: &'a Connection,
+        which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
-        reader.read_trials(tx, which)?;
-        reader.read_values(tx, which)?;
-        reader.read_attrs(tx, AttrScope::System, which, AttrFilter::All)?;
-        reader.trials.sort_by_key(|trial| trial.number);
-        Ok(reader.trials)
+        let mut reader = TrialReader::of(tx, which)?;
+        reader.read_values()?;
+        reader.read_attrs(AttrScope::System, AttrFilter::All)?;
+        Ok(reader.into_trials())
     }
 
     /// Reads only the states, parameters and system attributes of trials. Fixed parameters are system attributes.
     pub(crate) fn read_params_only(
-        tx: &Connection,
-        which: TrialFilter<'_>,
+        tx: &'a Connection,
+        which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
-        let mut reader = TrialReader { trials: Vec::new(), index: HashMap::new() };
-        reader.read_trials(tx, which)?;
-        reader.read_params(tx, which)?;
-        reader.read_attrs(tx, AttrScope::System, which, AttrFilter::All)?;
-        Ok(reader.trials)
+        let mut reader = TrialReader::of(tx, which)?;
+        reader.read_params()?;
+        reader.read_attrs(AttrScope::System, AttrFilter::All)?;
+        Ok(reader.into_trials())
     }
 
-    fn read_trials(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
-        let (condition, id) = which.condition();
-        let mut statement = tx.prepare(&format!(
-            "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
-             WHERE {condition} ORDER BY trial_id"
-        ))?;
-        let mut rows = statement.query([id])?;
+    /// Reads the rows of the trials themselves.
+    fn of(tx: &'a Connection, which: TrialFilter<'a>) -> Result<Self, TxError> {
+        let trials = read_trials(tx, which)?;
+        let whole_tables = match which {
+            TrialFilter::Study(_) => {
+                let of_all: i64 =
+                    tx.query_row("SELECT count(*) FROM trials", [], |row| row.get(0))?;
+                trials.len() as f64 >= of_all as f64 * MOST
+            }
+            TrialFilter::Trial(_) | TrialFilter::Changed(..) => false,
+        };
+        Ok(TrialReader { tx, which, whole_tables, trials, last: 0 })
+    }
+
+    fn into_trials(self) -> Vec<FrozenTrial> {
+        let mut trials = self.trials;
+        trials.sort_by_key(|trial| trial.number);
+        trials
+    }
+
+    /// Hands the rows of a table with a column `trial_id` to `take`, each with the trial that it is of. `columns` are
+    /// those of the alias `r`, from the second column of a row on.
+    ///
+    /// Rows come in the order of the table where that is read as a whole, otherwise trial by trial.
+    fn each_row(
+        &mut self,
+        table: &str,
+        columns: &str,
+        mut take: impl FnMut(&mut FrozenTrial, &Row) -> Result<(), TxError>,
+    ) -> Result<(), TxError> {
+        let (condition, id) = self.which.condition();
+        let mut statement = if self.whole_tables {
+            self.tx
+                .prepare(&format!("SELECT r.trial_id, {columns} FROM {table} r ORDER BY r.rowid"))?
+        } else {
+            // The order of the indexes: any other would be made by a sort.
+            self.tx.prepare(&format!(
+                "SELECT r.trial_id, {columns} FROM trials t CROSS JOIN {table} r ON r.trial_id = t.trial_id
+                 WHERE {condition} ORDER BY t.trial_id"
+            ))?
+        };
+        let mut rows =
+            if self.whole_tables { statement.query([])? } else { statement.query([id])? };
         while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            let by_id = || format!("trial with id {id}");
-            let number: Option<u32> = cell(row, 1, by_id)?;
-            let Some(number) = number else {
-                return Err(unreadable(format!("{}: its number is NULL", by_id())).into());
-            };
-            let what = || format!("trial {number}");
-            let state: String = cell(row, 2, what)?;
-            self.index.insert(id, self.trials.len());
-            self.trials.push(FrozenTrial {
-                id: TrialId(id),
-                number: TrialNumber(number),
-                state: decode_state(&state, what)?,
-                values: Vec::new(),
-                datetime_start: decode_datetime(cell(row, 3, what)?, what)?,
-                datetime_complete: decode_datetime(cell(row, 4, what)?, what)?,
-                params: Vec::new(),
-                user_attrs: BTreeMap::new(),
-                system_attrs: BTreeMap::new(),
-                intermediate_values: BTreeMap::new(),
-            });
+            // A row of no trial is for the doctor.
+            let Ok(trial_id) = row.get(0) else { continue };
+            if let Some(trial) = self.trial(trial_id) {
+                take(trial, row)?;
+            }
         }
         Ok(())
     }
 
-    fn read_values(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
-        let (condition, id) = which.condition();
-        let mut statement = tx.prepare(&format!(
-            "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t
-             JOIN trial_values v ON v.trial_id = t.trial_id
-             WHERE {condition} ORDER BY t.trial_id, v.objective"
-        ))?;
-        let mut rows = statement.query([id])?;
-        while let Some(row) = rows.next()? {
-            let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let (number, n_values) = (trial.number, trial.values.len());
+    /// Returns a trial by its id.
+    fn trial(&mut self, id: i64) -> Option<&mut FrozenTrial> {
+        let has_id = |index: usize| self.trials.get(index).is_some_and(|trial| trial.id.0 == id);
+        self.last = if has_id(self.last) {
+            self.last
+        } else if has_id(self.last + 1) {
+            self.last + 1
+        } else {
+            self.trials.binary_search_by_key(&id, |trial| trial.id.0).ok()?
+        };
+        self.trials.get_mut(self.last)
+    }
+
+    fn read_values(&mut self) -> Result<(), TxError> {
+        // Where others wrote a trial's values in another order.
+        let mut early = Vec::new();
+        self.each_row("trial_values", "r.objective, r.value, r.value_type", |trial, row| {
+            let number = trial.number;
             let objective: i64 = cell(row, 1, || format!("a value of trial {number}"))?;
+            let what = || format!("value {objective} of trial {number}");
+            let kind = text(row, 3, what)?;
+            let value = decode_final_value(cell(row, 2, what)?, kind, what)?;
+            if objective == trial.values.len() as i64 {
+                trial.values.push(value);
+            } else {
+                early.push((trial.id, objective, value));
+            }
+            Ok(())
+        })?;
+        early.sort_by_key(|(id, objective, _)| (id.0, *objective));
+        for (id, objective, value) in early {
+            let Some(trial) = self.trial(id.0) else { continue };
+            let (number, n_values) = (trial.number, trial.values.len());
             if objective != n_values as i64 {
                 return Err(unreadable(format!(
                     "value {objective} of trial {number}: value {n_values} is missing"
                 ))
                 .into());
             }
-            let what = || format!("value {objective} of trial {number}");
-            let kind: String = cell(row, 3, what)?;
-            let value = decode_final_value(cell(row, 2, what)?, &kind, what)?;
             trial.values.push(value);
         }
         Ok(())
     }
 
-    fn read_params(&mut self, tx: &Connection, which: TrialFilter<'_>) -> Result<(), TxError> {
-        let (condition, id) = which.condition();
-        let mut statement = tx.prepare(&format!(
-            "SELECT t.trial_id, p.param_id, p.param_name, p.param_value, p.distribution_json
-             FROM trials t CROSS JOIN trial_params p ON p.trial_id = t.trial_id
-             WHERE {condition} ORDER BY t.trial_id"
-        ))?;
-        // Thousands of trials share a few distributions, so each text is parsed only once.
-        let mut known: HashMap<String, Distribution> = HashMap::new();
-        let (mut current, mut found) = (0, Vec::new());
-        let mut rows = statement.query([id])?;
-        while let Some(row) = rows.next()? {
-            let trial_id: i64 = row.get(0)?;
-            if trial_id != current {
-                self.set_params(current, std::mem::take(&mut found));
-                current = trial_id;
-            }
-            let Some(trial) = self.trial(trial_id) else { continue };
+    /// Reads parameters in the order of their ids, which is that in which they were suggested.
+    fn read_params(&mut self) -> Result<(), TxError> {
+        let whole_tables = self.whole_tables;
+        let (mut distributions, mut ids) = (Distributions::default(), Vec::new());
+        let columns = "r.param_id, r.param_name, r.param_value, r.distribution_json";
+        self.each_row("trial_params", columns, |trial, row| {
             let number = trial.number;
             let of_trial = || format!("a parameter of trial {number}");
             let (param_id, name): (i64, Option<String>) =
                 (cell(row, 1, of_trial)?, cell(row, 2, of_trial)?);
             // Python's dictionaries have a key None; ours have no such key.
-            let Some(name) = name else { continue };
+            let Some(name) = name else { return Ok(()) };
             let what = || format!("parameter `{name}` of trial {number}");
-            let text: String = cell(row, 4, what)?;
-            let distribution = match known.get(&text) {
-                Some(distribution) => distribution.clone(),
-                None => {
-                    let distribution = decode_distribution(&text, what)?;
-                    known.insert(text, distribution.clone());
-                    distribution
-                }
-            };
-            found.push((
-                param_id,
-                name.clone(),
-                decode_param(cell(row, 3, what)?, distribution, what)?,
-            ));
-        }
-        self.set_params(current, found);
-        Ok(())
-    }
-
-    fn set_params(&mut self, trial_id: i64, found: Vec<(i64, String, Param)>) {
-        if let Some(trial) = self.trial(trial_id) {
-            trial.params = in_order_suggested(found);
-        }
-    }
-
-    fn read_attrs(
-        &mut self,
-        tx: &Connection,
-        table: AttrScope,
-        which: TrialFilter<'_>,
-        attrs: AttrFilter,
-    ) -> Result<(), TxError> {
-        let (condition, id) = which.condition();
-        let not_own = match attrs {
-            AttrFilter::All => String::new(),
-            AttrFilter::NotOurs => {
-                format!("AND substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'", OWN_PREFIX.len())
+            let n_params = trial.params.len();
+            let distribution = distributions.get(n_params, text(row, 4, what)?, what)?;
+            let param = decode_param(cell(row, 3, what)?, distribution, what)?;
+            if whole_tables {
+                trial.params.push((name, param));
+                return Ok(());
             }
-        };
-        let mut statement = tx.prepare(&format!(
-            "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
-             JOIN trial_{}_attributes a ON a.trial_id = t.trial_id WHERE {condition} {not_own}",
-            table.word()
-        ))?;
-        let mut rows = statement.query([id])?;
-        while let Some(row) = rows.next()? {
-            let Some(trial) = self.trial(row.get(0)?) else { continue };
+            // Trial by trial, SQLite reads them in the order of their names.
+            if n_params == 0 {
+                ids.clear();
+            }
+            let place = ids.partition_point(|id| *id < param_id);
+            ids.insert(place, param_id);
+            trial.params.insert(place, (name, param));
+            Ok(())
+        })
+    }
+
+    fn read_attrs(&mut self, table: AttrScope, attrs: AttrFilter) -> Result<(), TxError> {
+        let word = table.word();
+        let table_name = format!("trial_{word}_attributes");
+        let take = |trial: &mut FrozenTrial, row: &Row| {
             let number = trial.number;
             let key: Option<String> = cell(row, 1, || format!("an attribute of trial {number}"))?;
-            let Some(key) = key else { continue };
+            let Some(key) = key else { return Ok(()) };
             let what = || format!("attribute `{key}` of trial {number}");
-            let value = decode_json(&cell::<String>(row, 2, what)?, what)?;
+            let value = decode_json(text(row, 2, what)?, what)?;
             match table {
                 AttrScope::User => trial.user_attrs.insert(key, value),
                 AttrScope::System => trial.system_attrs.insert(key, value),
             };
+            Ok(())
+        };
+        if attrs == AttrFilter::OfSearch {
+            return self.each_attr_of_search(&table_name, take);
         }
-        Ok(())
+        self.each_row(&table_name, "r.\"key\", r.value_json", take)
     }
 
-    fn read_intermediate_values(
+    /// Hands on the attributes on which a search may depend. They are few among many, so their keys are read in the
+    /// index, and only their values in the table.
+    fn each_attr_of_search(
         &mut self,
-        tx: &Connection,
-        which: TrialFilter<'_>,
+        table: &str,
+        mut take: impl FnMut(&mut FrozenTrial, &Row) -> Result<(), TxError>,
     ) -> Result<(), TxError> {
-        let (condition, id) = which.condition();
-        let mut statement = tx.prepare(&format!(
-            "SELECT t.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM trials t
-             JOIN trial_intermediate_values i ON i.trial_id = t.trial_id WHERE {condition}"
+        let (condition, id) = self.which.condition();
+        let mut statement = self.tx.prepare(&format!(
+            "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
+             CROSS JOIN {table} a ON a.trial_id = t.trial_id
+             WHERE {condition} AND substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'
+               AND (t.state IN ('RUNNING', 'WAITING') OR instr(a.\"key\", '{JOINT_DRAW}') = 0)
+             ORDER BY t.trial_id",
+            OWN_PREFIX.len(),
         ))?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
-            let Some(trial) = self.trial(row.get(0)?) else { continue };
-            let number = trial.number;
-            let step: i64 = cell(row, 1, || format!("a report of trial {number}"))?;
-            let what = || format!("step {step} of trial {number}");
-            let kind: String = cell(row, 3, what)?;
-            let value = decode_value(cell(row, 2, what)?, &kind, what)?;
-            trial.intermediate_values.insert(step, value);
+            if let Some(trial) = self.trial(row.get(0)?) {
+                take(trial, row)?;
+            }
         }
         Ok(())
     }
 
-    fn trial(&mut self, id: i64) -> Option<&mut FrozenTrial> {
-        self.trials.get_mut(*self.index.get(&id)?)
+    fn read_intermediate_values(&mut self) -> Result<(), TxError> {
+        let columns = "r.step, r.intermediate_value, r.intermediate_value_type";
+        self.each_row("trial_intermediate_values", columns, |trial, row| {
+            let number = trial.number;
+            let step: i64 = cell(row, 1, || format!("a report of trial {number}"))?;
+            let what = || format!("step {step} of trial {number}");
+            let value = decode_value(cell(row, 2, what)?, text(row, 3, what)?, what)?;
+            trial.intermediate_values.insert(step, value);
+            Ok(())
+        })
     }
+}
+
+/// The distributions that were read. Thousands of trials share a few, so each text is parsed only once.
+#[derive(Default)]
+struct Distributions {
+    by_text: HashMap<String, Distribution>,
+    /// The last text and distribution at each place in a trial: the next trial mostly has the same there.
+    last: Vec<(String, Distribution)>,
+}
+
+impl Distributions {
+    fn get(
+        &mut self,
+        place: usize,
+        text: &str,
+        what: impl Fn() -> String,
+    ) -> Result<Distribution, TxError> {
+        if let Some((_, found)) = self.last.get(place).filter(|(last, _)| last == text) {
+            return Ok(found.clone());
+        }
+        let distribution = match self.by_text.get(text) {
+            Some(found) => found.clone(),
+            None => decode_distribution(text, what)?,
+        };
+        self.by_text.insert(text.to_owned(), distribution.clone());
+        if let Some(last) = self.last.get_mut(place) {
+            *last = (text.to_owned(), distribution.clone());
+        } else if self.last.len() == place {
+            self.last.push((text.to_owned(), distribution.clone()));
+        }
+        Ok(distribution)
+    }
+}
+
+/// Reads the rows of trials, in the order of their ids.
+fn read_trials(tx: &Connection, which: TrialFilter<'_>) -> Result<Vec<FrozenTrial>, TxError> {
+    let (condition, id) = which.condition();
+    let mut statement = tx.prepare(&format!(
+        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
+         WHERE {condition} ORDER BY trial_id"
+    ))?;
+    let mut trials = Vec::new();
+    let mut rows = statement.query([id])?;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let by_id = || format!("trial with id {id}");
+        let number: Option<u32> = cell(row, 1, by_id)?;
+        let Some(number) = number else {
+            return Err(unreadable(format!("{}: its number is NULL", by_id())).into());
+        };
+        let what = || format!("trial {number}");
+        trials.push(FrozenTrial {
+            id: TrialId(id),
+            number: TrialNumber(number),
+            state: decode_state(text(row, 2, what)?, what)?,
+            values: Vec::new(),
+            datetime_start: decode_datetime(cell(row, 3, what)?, what)?,
+            datetime_complete: decode_datetime(cell(row, 4, what)?, what)?,
+            params: Vec::new(),
+            user_attrs: BTreeMap::new(),
+            system_attrs: BTreeMap::new(),
+            intermediate_values: BTreeMap::new(),
+        });
+    }
+    Ok(trials)
 }

@@ -23,8 +23,8 @@ pub trait Reader {
     /// [`StorageError::UnreadableRow`] names the first row that cannot be read.
     fn trials(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
-    /// Reads all trials of a study, by number, as samplers and pruners see them: without the system attributes under
-    /// [`OWN_PREFIX`](crate::study::trial::OWN_PREFIX). These are irrelevant to the search, and most of the bytes of a
+    /// Reads all trials of a study, by number, as samplers and pruners see them: without user attributes, and with the
+    /// system attributes of [`is_of_search`](crate::study::trial::is_of_search). The others are most of the bytes of a
     /// short trial.
     ///
     /// # Errors
@@ -39,8 +39,9 @@ pub trait Reader {
     fn outcomes(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
     /// Reads the trials that are new or had not finished when `known` was read with [`Self::history`], by number and
-    /// in the same form. Gives up after about a second while other processes hold the storage: callers can continue
-    /// with what they know.
+    /// in the same form. Returns `None` if the study no longer has what is known: it was deleted and created again.
+    /// Gives up after about a second while other processes hold the storage: callers can continue with what they
+    /// know.
     ///
     /// # Errors
     /// As [`Self::trials`]; [`StorageError::Busy`].
@@ -48,7 +49,7 @@ pub trait Reader {
         &mut self,
         study: StudyId,
         known: &[FrozenTrial],
-    ) -> Result<Vec<FrozenTrial>, StorageError>;
+    ) -> Result<Option<Vec<FrozenTrial>>, StorageError>;
 
     /// Reads the distribution under which another trial of the study recorded a parameter, if one did.
     ///

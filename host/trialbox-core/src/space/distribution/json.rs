@@ -25,7 +25,7 @@ impl Distribution {
                 ("IntDistribution", attributes)
             }
             Distribution::Categorical(CategoricalDistribution { choices }) => {
-                ("CategoricalDistribution", vec![("choices", Json::Array(choices.clone()))])
+                ("CategoricalDistribution", vec![("choices", Json::Array(choices.to_vec()))])
             }
         };
         Json::object([("name", Json::from(name)), ("attributes", Json::object(attributes))])

@@ -18,6 +18,7 @@ use super::wide_int::{WideRange, digits, nearest};
 use crate::value::json::{Json, python_repr};
 use bigdecimal::{BigDecimal, ToPrimitive as _};
 use grid::{decimal, is_grid_point, last_grid_point};
+use std::sync::Arc;
 
 /// Integers beyond this magnitude are not all representable in the database, which stores floats.
 pub const MAX_EXACT_INT: i64 = 1 << 53;
@@ -60,7 +61,8 @@ pub struct IntDistribution {
 /// One of a list of choices; made by [`Distribution::categorical`], so the list is not empty.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoricalDistribution {
-    choices: Vec<Json>,
+    /// Shared, since thousands of trials have the same.
+    choices: Arc<[Json]>,
 }
 
 impl Distribution {
@@ -197,7 +199,7 @@ impl Distribution {
         if choices.is_empty() {
             return Err(DistributionError::NoChoices);
         }
-        Ok(Distribution::Categorical(CategoricalDistribution { choices }))
+        Ok(Distribution::Categorical(CategoricalDistribution { choices: choices.into() }))
     }
 
     /// Refuses a range from which no value may be suggested, whether an objective or a user's search space asks for it.
@@ -321,7 +323,7 @@ impl Distribution {
                     Some(index) => Ok(index as f64),
                     None => Err(ValueError::NotAChoice {
                         found: external.to_string(),
-                        choices: Json::Array(choices.clone()).to_string(),
+                        choices: Json::Array(choices.to_vec()).to_string(),
                     }),
                 }
             }
@@ -363,8 +365,12 @@ impl Distribution {
     pub fn is_same(&self, other: &Distribution) -> bool {
         match (self, other) {
             (Distribution::Categorical(a), Distribution::Categorical(b)) => {
-                a.choices.len() == b.choices.len()
-                    && a.choices.iter().zip(&b.choices).all(|(a, b)| a == b || a.python_eq(b))
+                Arc::ptr_eq(&a.choices, &b.choices)
+                    || a.choices.len() == b.choices.len()
+                        && a.choices
+                            .iter()
+                            .zip(b.choices.iter())
+                            .all(|(a, b)| a == b || a.python_eq(b))
             }
             _ => self == other,
         }
@@ -385,7 +391,7 @@ impl Distribution {
             }
             (Distribution::Categorical(a), Distribution::Categorical(b)) => {
                 let same =
-                    Json::Array(a.choices.clone()).python_eq(&Json::Array(b.choices.clone()));
+                    Json::Array(a.choices.to_vec()).python_eq(&Json::Array(b.choices.to_vec()));
                 if same { Ok(()) } else { Err(Incompatible::Choices) }
             }
             (Distribution::Float(_), Distribution::Float(_))
