@@ -5,7 +5,7 @@ use trialbox_core::run::{TrialEnd, run_trial};
 use trialbox_core::seam::pruner::NopPruner;
 use trialbox_core::seam::storage::{BeginTrial, Reader as _, Studies as _};
 use trialbox_core::session::objective::Evaluation;
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{KnownTrials, OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{
     Clock, Distribution, FrozenTrial, Json, Param, StudyDirection, StudyRecord, UtcDateTime,
@@ -41,6 +41,7 @@ pub(crate) fn run_recorded(
             max_trials: None,
             at: UtcDateTime::ZERO,
         },
+        &mut KnownTrials::default(),
         &mut |_| (),
     );
     let Ok(TrialEnd::Finished(told)) = end else { panic!("{end:?}") };

@@ -534,6 +534,30 @@ fn an_owner_that_a_copy_inherited_speaks_of_another_trial() {
 }
 
 #[test]
+fn a_history_has_what_a_search_may_depend_on() {
+    each("of-search", |storage| {
+        let study = study(storage);
+        let attrs = ["trialbox:usage", "tpe:relative_params:0", "constraints", "grid_id"];
+        let mut claims = ["a", "b"].map(|owner| begin(storage, &study, owner).claim);
+        for claim in &mut claims {
+            let batch = TrialBatch {
+                user_attrs: vec![("note".to_owned(), Json::Int(1))],
+                system_attrs: attrs.map(|key| (key.to_owned(), Json::Null)).to_vec(),
+                ..TrialBatch::default()
+            };
+            storage.record(claim, &batch).unwrap();
+        }
+        finish(storage, &claims[0], &Outcome::Complete(vec![1.0])).unwrap();
+        let history = storage.history(study.id).unwrap();
+        let keys = |index: usize| history[index].system_attrs.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(keys(0), ["constraints", "grid_id"]);
+        // Simultaneous trials learn of a joint draw from the attribute alone.
+        assert_eq!(keys(1), ["constraints", "grid_id", "tpe:relative_params:0"]);
+        assert!(history.iter().all(|trial| trial.user_attrs.is_empty()));
+    });
+}
+
+#[test]
 fn trials_are_chosen_with_those_of_the_study_in_view() {
     each("chosen", |storage| {
         let study = study(storage);
@@ -600,11 +624,11 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         let claims = ["a", "b", "c"].map(|owner| begin(storage, &study, owner).claim);
         finish(storage, &claims[1], &Outcome::Complete(vec![1.0])).unwrap();
         let known = storage.history(study.id).unwrap();
-        assert_eq!(storage.changed_trials(study.id, &[]).unwrap(), known);
+        assert_eq!(storage.changed_trials(study.id, &[]).unwrap().as_ref(), Some(&known));
         finish(storage, &claims[0], &Outcome::Pruned(None)).unwrap();
         begin(storage, &other, "e");
         begin(storage, &study, "d");
-        let changed = storage.changed_trials(study.id, &known).unwrap();
+        let changed = storage.changed_trials(study.id, &known).unwrap().unwrap();
         let now = storage.history(study.id).unwrap();
         assert_eq!(changed, [now[0].clone(), now[2].clone(), now[3].clone()]);
         assert_eq!(changed[0].state, TrialState::Pruned);
@@ -613,6 +637,9 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         assert!(now.iter().all(|trial| trial.system_attrs.contains_key(OWNER_ATTR)));
         now.iter_mut().for_each(|trial| drop(trial.system_attrs.remove(OWNER_ATTR)));
         assert_eq!(storage.history(study.id).unwrap(), now);
+        // Another study's trials are known by the same numbers, and are others.
+        let elsewhere = storage.history(other.id).unwrap();
+        assert_eq!(storage.changed_trials(study.id, &elsewhere).unwrap(), None);
         let now = storage.trials(study.id).unwrap();
         let outcomes = storage.outcomes(study.id).unwrap();
         assert_eq!(outcomes.len(), now.len());

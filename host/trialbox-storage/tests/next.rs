@@ -14,7 +14,7 @@ use trialbox_core::seam::storage::{
 };
 use trialbox_core::session::OnDeadline;
 use trialbox_core::session::objective::Evaluation;
-use trialbox_core::session::{SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{KnownTrials, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::study::stopping::{Budgets, STOP_ATTR, StopReason, StopRule};
@@ -78,6 +78,7 @@ struct Scene {
     budgets: Budgets,
     bounds: ProcessBounds,
     sampler: Search,
+    known: KnownTrials,
 }
 
 impl Scene {
@@ -97,6 +98,7 @@ impl Scene {
             budgets: Budgets::default(),
             bounds: ProcessBounds::default(),
             sampler: Search(None),
+            known: KnownTrials::default(),
         };
         for value in 0..n_trials {
             let step = scene.step(f64::from(value), 0).0;
@@ -106,7 +108,7 @@ impl Scene {
     }
 
     fn next(&mut self) -> Next {
-        let Scene { storage, study, budgets, bounds, sampler } = self;
+        let Scene { storage, study, budgets, bounds, sampler, .. } = self;
         next(study, budgets, bounds, sampler, storage, &StoppedClock).unwrap()
     }
 
@@ -135,6 +137,7 @@ impl Scene {
         let mut request = NextTrial {
             budgets: &self.budgets,
             bounds: self.bounds,
+            known: &mut self.known,
             recover: &mut |_| {
                 n_looks.set(n_looks.get() + 1);
                 Ok(n_left.replace(0) > 0)

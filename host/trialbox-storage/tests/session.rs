@@ -14,7 +14,9 @@ use trialbox_core::seam::storage::{
     BeginTrial, EnqueueTrial, Reader as _, Studies as _, TrialBatch, TrialStart, Trials as _,
 };
 use trialbox_core::session::objective::Evaluation;
-use trialbox_core::session::{CallAborted, OnDeadline, SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{
+    CallAborted, KnownTrials, OnDeadline, SessionLimits, TrialContext, TrialSession,
+};
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::limits::Limit;
 use trialbox_core::study::record::NewStudy;
@@ -153,7 +155,15 @@ fn run_with(
         objective(session, &clock);
         Evaluation::Complete(vec![0.0; study.directions.len()])
     };
-    run_trial(&context, storage, &mut objective, &request("ours"), &mut |_| ()).unwrap();
+    run_trial(
+        &context,
+        storage,
+        &mut objective,
+        &request("ours"),
+        &mut KnownTrials::default(),
+        &mut |_| (),
+    )
+    .unwrap();
 }
 
 fn request(owner: &str) -> BeginTrial {

@@ -20,7 +20,7 @@ use trialbox_core::seam::storage::{
 };
 use trialbox_core::session::objective::{Evaluation, Interruption};
 use trialbox_core::session::transcript::LogSource;
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{KnownTrials, OnDeadline, SessionLimits, TrialContext, TrialSession};
 use trialbox_core::space::declared::{DeclaredParam, DeclaredSpace};
 use trialbox_core::space::relation::Relation;
 use trialbox_core::study::failure::{FAILURE_ATTR, Failure, FailureCode};
@@ -140,7 +140,8 @@ fn run(
 ) -> TrialEnd {
     let context = context(study, OnDeadline::Retry);
     let mut objective = |session: &mut TrialSession| evaluate(session);
-    run_trial(&context, storage, &mut objective, request, &mut |_| ()).unwrap()
+    run_trial(&context, storage, &mut objective, request, &mut KnownTrials::default(), &mut |_| ())
+        .unwrap()
 }
 
 #[track_caller]
@@ -221,8 +222,15 @@ fn an_interrupted_trial_is_requeued_if_the_scheduler_or_the_deadline_stopped_it(
             session.report(0.25, 1).unwrap();
             Evaluation::Interrupted(interruption)
         };
-        let end =
-            run_trial(&context, &mut storage, &mut objective, &request("a"), &mut |_| ()).unwrap();
+        let end = run_trial(
+            &context,
+            &mut storage,
+            &mut objective,
+            &request("a"),
+            &mut KnownTrials::default(),
+            &mut |_| (),
+        )
+        .unwrap();
         let trial = finished(end);
         let case = format!("{interruption:?}, {on_deadline:?}");
         assert_eq!((trial.state, trial.interruption), (state, Some(interruption)), "{case}");

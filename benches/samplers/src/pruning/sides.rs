@@ -14,7 +14,9 @@ use trialbox_core::seam::rng::guest_seed;
 use trialbox_core::seam::storage::BeginTrial;
 use trialbox_core::seam::storage::Studies as _;
 use trialbox_core::session::objective::Evaluation;
-use trialbox_core::session::{CallAborted, OnDeadline, SessionLimits, TrialContext, TrialSession};
+use trialbox_core::session::{
+    CallAborted, KnownTrials, OnDeadline, SessionLimits, TrialContext, TrialSession,
+};
 use trialbox_core::space::distribution::CategoricalDistribution;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
@@ -106,7 +108,14 @@ fn run_one(
             Err(CallAborted::Halt) => Evaluation::Halted,
         }
     };
-    run_trial(context, storage, &mut objective, &request, &mut |_| ())?;
+    run_trial(
+        context,
+        storage,
+        &mut objective,
+        &request,
+        &mut KnownTrials::default(),
+        &mut |_| (),
+    )?;
     ensure!(gone.n_steps > 0, "a trial of `{}` failed before its first step", problem.name);
     Ok(gone)
 }

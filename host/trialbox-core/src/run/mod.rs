@@ -17,7 +17,7 @@ use crate::session::door::Rejection;
 use crate::session::event::Event;
 use crate::session::objective::{Evaluation, Interruption, Objective};
 use crate::session::transcript::Transcript;
-use crate::session::{FinishedSession, OnDeadline, TrialContext, TrialSession};
+use crate::session::{FinishedSession, KnownTrials, OnDeadline, TrialContext, TrialSession};
 use crate::study::failure::{FAILURE_ATTR, Failure, FailureCode};
 use crate::study::record::{StudyDirection, StudyId};
 use crate::study::retry::MADE_PROGRESS_ATTR;
@@ -153,6 +153,8 @@ const LOG_LINES_KEPT: usize = 10;
 
 /// Runs one trial of the study: starts it, evaluates the objective, judges the result and records it.
 ///
+/// `known` is what the worker's last trial has left there, and is left for its next one; empty for the first.
+///
 /// # Errors
 /// Only errors of the storage. All that the objective does is recorded with the trial.
 pub fn run_trial(
@@ -160,6 +162,7 @@ pub fn run_trial(
     storage: &mut dyn Storage,
     objective: &mut dyn Objective,
     request: &BeginTrial,
+    known: &mut KnownTrials,
     observer: &mut dyn FnMut(Event),
 ) -> Result<TrialEnd, RunError> {
     let begun = match storage.begin_trial(context.study.id, request).map_err(RunError::Begin)? {
@@ -170,7 +173,8 @@ pub fn run_trial(
     // After `begin_trial`, which may wait for the lock of the database: only the objective is timed.
     let started = context.clock.elapsed();
     observer(Event::Begun(begun.claim.number));
-    let mut session = TrialSession::new(context, storage, observer, begun);
+    let mut session =
+        TrialSession::new(context, storage, observer, begun).knowing(std::mem::take(known));
     let evaluation = objective.evaluate(&mut session);
     if let Evaluation::NotStarted(rejection) = evaluation {
         let finished = session.finish();
@@ -184,6 +188,7 @@ pub fn run_trial(
     let evaluation = refuse_unused(at_deadline(evaluation, context), &session);
     let verdict = judge(evaluation, &context.study.directions, last);
     let mut finished = session.finish();
+    *known = std::mem::take(&mut finished.known);
     finished.activity.usage.wall = duration;
     finished.activity.made_progress &= interruption.is_some();
     finished.note_end(verdict.failure.as_ref());

@@ -8,9 +8,9 @@ use crate::seam::clock::Clock;
 use crate::seam::guarded::{HostPanic, guarded};
 use crate::seam::sampler::Sampler;
 use crate::seam::storage::{BeginTrial, ClaimLoss, Storage, StorageError};
-use crate::session::TrialContext;
 use crate::session::event::Event;
 use crate::session::objective::Objective;
+use crate::session::{KnownTrials, TrialContext};
 use crate::study::history::History;
 use crate::study::ledger::count_towards_budget;
 use crate::study::record::StudyRecord;
@@ -126,6 +126,8 @@ pub struct NextTrial<'a, O> {
     pub budgets: &'a Budgets,
     /// The bounds of the process.
     pub bounds: ProcessBounds,
+    /// The trials as the worker's last one knew them.
+    pub known: &'a mut KnownTrials,
     /// Fails and requeues the study's lost trials; returns whether there were any.
     pub recover: &'a mut dyn FnMut(&mut dyn Storage) -> Result<bool, StorageError>,
     /// Makes the objective ready for a trial that may start, and returns the owner token of the attempt. `None` starts
@@ -201,7 +203,7 @@ pub fn run_next<O: Objective>(
         max_trials: budgets.max_trials,
         at: ctx.clock.utc_now(),
     };
-    match run_trial(ctx, storage, objective, &begin, observer)? {
+    match run_trial(ctx, storage, objective, &begin, request.known, observer)? {
         TrialEnd::Finished(trial) => Ok(Step::Finished(trial)),
         TrialEnd::ClaimLost { number, reason, values, kept_as } => {
             Ok(Step::ClaimLost(LostClaim { number, reason, values, kept_as }))

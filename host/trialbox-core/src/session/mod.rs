@@ -36,6 +36,7 @@ use crate::session::activity::Activity;
 use crate::session::bounds::DataBudget;
 use crate::session::event::Event;
 use crate::session::params::TrialParams;
+pub use crate::session::peers::KnownTrials;
 use crate::session::peers::PeerView;
 use crate::session::reports::{ReportKept, Reports};
 use crate::session::transcript::{LogSource, Transcript};
@@ -83,6 +84,7 @@ pub(crate) struct FinishedSession {
     pub(crate) n_reports_stored: usize,
     pub(crate) activity: Activity,
     pub(crate) error: Option<StorageError>,
+    pub(crate) known: KnownTrials,
 }
 
 impl<'a> TrialSession<'a> {
@@ -121,6 +123,12 @@ impl<'a> TrialSession<'a> {
             has_explained_pruning: false,
             error: None,
         }
+    }
+
+    /// Begins with what the worker's last trial knew of the study.
+    pub(crate) fn knowing(mut self, known: KnownTrials) -> Self {
+        self.peers.know(known);
+        self
     }
 
     /// Returns the trial's number.
@@ -284,6 +292,7 @@ impl<'a> TrialSession<'a> {
             n_reports_stored: self.reports.values().len(),
             activity: self.activity,
             error: self.error,
+            known: self.peers.into_known(),
         }
     }
 

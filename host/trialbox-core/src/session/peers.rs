@@ -13,6 +13,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(1);
 /// spent on it.
 const REFRESH_SHARE: u32 = 20;
 
+/// The trials of a study as a worker last saw them. They spare its next trial the reading of what has not changed.
+#[derive(Debug, Default)]
+pub struct KnownTrials(Option<History>);
+
 /// The other trials of the study, read once for the sampler and again and again for the pruner.
 ///
 /// The sampler keeps the view that it had first, so that a trial's parameters follow from one moment of the study. Only
@@ -21,6 +25,10 @@ const REFRESH_SHARE: u32 = 20;
 #[derive(Debug)]
 pub(super) struct PeerView {
     own: TrialNumber,
+    /// The trials as the trial before this one knew them; `None` once the study was read.
+    before: Option<History>,
+    /// The session's own trial as it was read, which the next trial must read again.
+    own_trial: Option<FrozenTrial>,
     at_first: Rc<History>,
     latest: Rc<History>,
     /// The time before which the study is not read again; `None` until it was read.
@@ -34,11 +42,36 @@ impl PeerView {
         let empty = Rc::new(History::new(directions.to_vec(), Vec::new()));
         PeerView {
             own,
+            before: None,
+            own_trial: None,
             at_first: Rc::clone(&empty),
             latest: empty,
             refresh_at: None,
             has_failed: false,
         }
+    }
+
+    /// Begins with what the worker's last trial knew.
+    pub(super) fn know(&mut self, known: KnownTrials) {
+        self.before = known.0;
+    }
+
+    /// Returns all that is known of the study's trials, and empties the view.
+    pub(super) fn take_known(&mut self) -> Option<History> {
+        if !self.is_loaded() {
+            return self.before.take();
+        }
+        let empty = Rc::new(History::new(self.latest.directions().to_vec(), Vec::new()));
+        self.at_first = Rc::clone(&empty);
+        let latest = std::mem::replace(&mut self.latest, empty);
+        let mut known = Rc::unwrap_or_clone(latest);
+        known.update(self.own_trial.take().into_iter().collect());
+        Some(known)
+    }
+
+    /// Returns what the worker's next trial may begin with.
+    pub(super) fn into_known(mut self) -> KnownTrials {
+        KnownTrials(self.take_known())
     }
 
     /// Returns whether the study was read.
@@ -57,11 +90,11 @@ impl PeerView {
     }
 
     /// Takes all trials of the study. Returns the session's own.
-    pub(super) fn load(&mut self, mut history: History) -> Option<FrozenTrial> {
-        let own = history.take(self.own);
+    pub(super) fn load(&mut self, mut history: History) -> Option<&FrozenTrial> {
+        self.own_trial = history.take(self.own);
         self.at_first = Rc::new(history);
         self.latest = Rc::clone(&self.at_first);
-        own
+        self.own_trial.as_ref()
     }
 
     /// Takes the trials that have changed since the last reading.
@@ -131,8 +164,8 @@ mod tests {
             trial(2, TrialState::Running, 3.0),
         ];
         let own = view.load(History::new(vec![StudyDirection::Minimize], trials));
-        view.was_read(secs(10), Duration::from_millis(10_020));
         assert_eq!(own.map(|trial| trial.number), Some(TrialNumber(2)));
+        view.was_read(secs(10), Duration::from_millis(10_020));
         view
     }
 
@@ -143,6 +176,24 @@ mod tests {
         assert!(!view.is_due(secs(1_000_000)));
         assert_eq!(numbers(view.for_sampler()), [0u32; 0]);
         assert_eq!(numbers(view.for_pruner()), [0u32; 0]);
+    }
+
+    #[test]
+    fn the_next_trial_knows_all_trials_as_they_were_seen_last() {
+        let mut view = loaded();
+        view.update(vec![trial(1, TrialState::Complete, 4.0), trial(3, TrialState::Running, 5.0)]);
+        let KnownTrials(Some(known)) = view.into_known() else { panic!("it was read") };
+        assert_eq!(numbers(&known), [0, 1, 2, 3]);
+        assert_eq!(known.trials()[1].values, [4.0]);
+        // The own trial was running when it was read, so it is read again.
+        assert_eq!(known.trials()[2].state, TrialState::Running);
+        // A trial that reads nothing hands on what it was given.
+        let mut next = PeerView::new(&[StudyDirection::Minimize], TrialNumber(4));
+        next.know(KnownTrials(Some(known)));
+        assert_eq!(numbers(next.for_sampler()), [0u32; 0]);
+        assert!(!next.is_loaded());
+        let KnownTrials(Some(known)) = next.into_known() else { panic!("it was given") };
+        assert_eq!(numbers(&known), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -51,14 +51,13 @@ impl TrialSession<'_> {
     /// Reads the study's trials, for sampler and pruner.
     pub(super) fn read_peers(&mut self) -> Result<(), CallAborted> {
         let started = self.elapsed();
-        let trials =
-            self.storage.history(self.context.study.id).map_err(|error| self.halt(error))?;
-        let mut history = History::new(self.context.study.directions.clone(), trials);
+        let known = self.peers.take_known();
+        let mut history = self.read_history(known).map_err(|error| self.halt(error))?;
         if self.context.sampler.reads_study_attrs() {
             history = history.with_study_attrs(self.study_attrs()?);
         }
         if let Some(own) = self.peers.load(history) {
-            self.system_attrs.extend(own.system_attrs);
+            self.system_attrs.extend(own.system_attrs.clone());
         }
         self.peers.was_read(started, self.context.clock.elapsed());
         Ok(())
@@ -75,6 +74,23 @@ impl TrialSession<'_> {
         }
     }
 
+    /// Reads the study's trials; where some are known, only those that can have changed.
+    fn read_history(&mut self, known: Option<History>) -> Result<History, StorageError> {
+        let study = self.context.study;
+        if let Some(mut known) = known {
+            match self.storage.changed_trials(study.id, known.trials()) {
+                Ok(Some(changed)) => {
+                    known.update(changed);
+                    return Ok(known);
+                }
+                // The whole study is waited for as long as the user allows.
+                Ok(None) | Err(StorageError::Busy { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(History::new(study.directions.clone(), self.storage.history(study.id)?))
+    }
+
     /// Reads the trials that have changed, if the pruner's view is old.
     fn refresh_peers(&mut self) -> Result<(), CallAborted> {
         self.load_peers()?;
@@ -84,7 +100,9 @@ impl TrialSession<'_> {
         }
         let known = self.peers.for_pruner().trials();
         match self.storage.changed_trials(self.context.study.id, known) {
-            Ok(changed) => self.peers.update(changed),
+            Ok(Some(changed)) => self.peers.update(changed),
+            // The study was deleted, which the next write reports.
+            Ok(None) => {}
             // An old view is better than a trial that fails because a file system was slow.
             Err(error) => {
                 if self.peers.failed() {

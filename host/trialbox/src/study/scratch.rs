@@ -8,7 +8,7 @@ use trialbox_core::seam::pruner::Pruner;
 use trialbox_core::seam::storage::{BeginTrial, EnqueueTrial, Studies as _, Trials as _};
 use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Objective;
-use trialbox_core::session::{OnDeadline, SessionLimits, TrialContext};
+use trialbox_core::session::{KnownTrials, OnDeadline, SessionLimits, TrialContext};
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Clock as _, Json, Sampler, StudyRecord};
 use trialbox_storage::MemoryStorage;
@@ -37,7 +37,8 @@ impl Scratch<'_> {
         observer: &mut dyn FnMut(Event),
     ) -> Result<(StudyRecord, FinishedTrial), CommandError> {
         self.with(|context, storage, request| {
-            match run_trial(context, storage, objective, request, observer)? {
+            let known = &mut KnownTrials::default();
+            match run_trial(context, storage, objective, request, known, observer)? {
                 TrialEnd::Finished(trial) => Ok((context.study.clone(), *trial)),
                 // These ends need another process, or a budget, and the storage has neither.
                 TrialEnd::BudgetReached { .. }

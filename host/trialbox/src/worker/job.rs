@@ -19,7 +19,7 @@ use trialbox_core::run::next::{NextError, NextTrial, ProcessBounds, Step, run_ne
 use trialbox_core::session::door::Rejection;
 use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Interruption;
-use trialbox_core::session::{SessionLimits, TrialContext};
+use trialbox_core::session::{KnownTrials, SessionLimits, TrialContext};
 use trialbox_core::{Json, Sampler, Storage, StorageError, StudyRecord};
 use trialbox_program::Share;
 use trialbox_runtime::Cancellation;
@@ -96,10 +96,10 @@ impl Job<'_> {
             provenance: &provenance,
         };
         let mut objective = Checkpointed::new(ready.door.as_mut(), self.checkpoints, self.stops);
-        let mut exit = ExitCode::Done;
+        let (mut exit, mut known) = (ExitCode::Done, KnownTrials::default());
         // A worker that is told to stop, or that has no trial left, does not touch the database again.
         while self.stops.signal().is_none() && self.counters.is_left() {
-            match self.step(&context, storage.as_mut(), &mut objective)? {
+            match self.step(&context, storage.as_mut(), &mut objective, &mut known)? {
                 Step::Finished(trial) => {
                     exit = exit.worst(self.report(&trial));
                     objective.resolve(&trial);
@@ -117,6 +117,8 @@ impl Job<'_> {
                 }
             }
         }
+        // A worker's end is mostly its process's, which frees a large study at once.
+        std::mem::forget(known);
         // The end of the job's time is reported with the trial that it stops.
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))
     }
@@ -127,12 +129,14 @@ impl Job<'_> {
         context: &TrialContext,
         storage: &mut dyn Storage,
         objective: &mut Checkpointed,
+        known: &mut KnownTrials,
     ) -> Result<Step, CommandError> {
         let has_right = Cell::new(false);
         let mut rejection: Option<Rejection> = None;
         let mut request = NextTrial {
             budgets: &self.plan.budgets,
             bounds: self.bounds(),
+            known,
             recover: &mut |storage| self.recover(storage),
             prepare: &mut |objective: &mut Checkpointed| {
                 has_right.set(self.counters.take());
