@@ -112,14 +112,9 @@ fn of_search(trial: &FrozenTrial) -> FrozenTrial {
     trial
 }
 
-/// Returns the trial with its state, values and system attributes only.
+/// Returns the trial with its state, times, values and the search's system attributes only.
 fn outcome_only(trial: &FrozenTrial) -> FrozenTrial {
-    FrozenTrial {
-        params: Vec::new(),
-        user_attrs: BTreeMap::new(),
-        intermediate_values: BTreeMap::new(),
-        ..trial.clone()
-    }
+    FrozenTrial { params: Vec::new(), intermediate_values: BTreeMap::new(), ..of_search(trial) }
 }
 
 /// Returns whether a trial was finished when `known` was read, which is sorted by number.

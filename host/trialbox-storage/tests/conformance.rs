@@ -640,7 +640,7 @@ fn what_has_changed_is_what_is_new_or_had_not_ended() {
         // Another study's trials are known by the same numbers, and are others.
         let elsewhere = storage.history(other.id).unwrap();
         assert_eq!(storage.changed_trials(study.id, &elsewhere).unwrap(), None);
-        let now = storage.trials(study.id).unwrap();
+        let now = storage.history(study.id).unwrap();
         let outcomes = storage.outcomes(study.id).unwrap();
         assert_eq!(outcomes.len(), now.len());
         for (outcome, trial) in outcomes.iter().zip(&now) {

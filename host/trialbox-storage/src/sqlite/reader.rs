@@ -156,14 +156,14 @@ impl<'a> TrialReader<'a> {
         Ok(if open.all(is_there) { Some(changed) } else { None })
     }
 
-    /// Reads only the states, values and system attributes of trials.
+    /// Reads only the states, times, values and system attributes of trials, these as [`Self::read_history`].
     pub(crate) fn read_outcomes(
         tx: &'a Connection,
         which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader::of(tx, which)?;
         reader.read_values()?;
-        reader.read_attrs(AttrScope::System, AttrFilter::All)?;
+        reader.read_attrs(AttrScope::System, AttrFilter::OfSearch)?;
         Ok(reader.into_trials())
     }
 

@@ -31,8 +31,8 @@ pub trait Reader {
     /// As [`Self::trials`].
     fn history(&mut self, study: StudyId) -> Result<Vec<FrozenTrial>, StorageError>;
 
-    /// Reads only the states, values and system attributes of a study's trials, by number. For trials that report
-    /// intermediate values, this is much less than [`Self::trials`] reads.
+    /// Reads only the states, times, values and system attributes of a study's trials, by number; of the attributes
+    /// those that [`Self::history`] reads, constraints among them. This is a fraction of what [`Self::trials`] reads.
     ///
     /// # Errors
     /// As [`Self::trials`].

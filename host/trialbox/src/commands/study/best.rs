@@ -11,7 +11,7 @@ use crate::view::trial::{
 };
 use trialbox_core::study::record::best_trial;
 use trialbox_core::value::text::counted;
-use trialbox_core::{FrozenTrial, StudyRecord, TrialState};
+use trialbox_core::{FrozenTrial, Storage, StorageError, StudyRecord, TrialState};
 use trialbox_samplers::pareto::{hypervolume, losses, pareto_front};
 
 #[derive(Debug, clap::Args)]
@@ -32,11 +32,12 @@ impl BestArgs {
         let study = storage.open_study(&name)?;
         let reference = self.reference_point.as_deref();
         let reference = reference.map(|text| read_reference(&study, text)).transpose()?;
-        let trials = storage.trials(study.id)?;
-        let best = best_trials(&study, &trials);
+        let outcomes = storage.outcomes(study.id)?;
+        let best = whole_trials(&mut *storage, &study, &best_trials(&study, &outcomes))?;
         if best.is_empty() {
-            return Err(no_best_trial(&study, &trials));
+            return Err(no_best_trial(&mut *storage, &study, &outcomes));
         }
+        let best: Vec<&FrozenTrial> = best.iter().collect();
         let covered = reference.map(|reference| Covered::of(&study, &best, reference));
         output.print(&Best { study: &study, trials: best, covered });
         Ok(ExitCode::Done)
@@ -82,8 +83,21 @@ pub(crate) fn best_trials<'a>(
     }
 }
 
+/// Reads all that is stored of a few trials whose outcomes are known: much less than all of the study's.
+pub(crate) fn whole_trials(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    outcomes: &[&FrozenTrial],
+) -> Result<Vec<FrozenTrial>, StorageError> {
+    outcomes.iter().map(|outcome| storage.trial(study.id, outcome.number)).collect()
+}
+
 /// Returns the error for a study without a best trial: no trial is COMPLETE, or none of them is feasible.
-fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
+fn no_best_trial(
+    storage: &mut dyn Storage,
+    study: &StudyRecord,
+    trials: &[FrozenTrial],
+) -> CommandError {
     let complete = || trials.iter().filter(|trial| trial.state == TrialState::Complete);
     let least = complete().min_by(|a, b| a.violation().total_cmp(&b.violation()));
     let Some(least) = least else {
@@ -94,6 +108,11 @@ fn no_best_trial(study: &StudyRecord, trials: &[FrozenTrial]) -> CommandError {
         };
         let problem = format!("study `{}` has no best trial: {its}", study.name);
         return CommandError::usage(problem, "`trialbox study trials` shows how they ended");
+    };
+    // The names of constraints are not among the outcomes.
+    let least = match storage.trial(study.id, least.number) {
+        Ok(least) => least,
+        Err(error) => return error.into(),
     };
     let none = match complete().count() {
         1 => "its only COMPLETE trial does not satisfy its constraints".to_owned(),

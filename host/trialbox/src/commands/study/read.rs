@@ -2,7 +2,7 @@
 
 use crate::args::objective::show_directions;
 use crate::args::storage::{NamedStudyArgs, StorageArgs};
-use crate::commands::study::best::best_trials;
+use crate::commands::study::best::{best_trials, whole_trials};
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::study::budget::show_stopped;
@@ -63,11 +63,16 @@ pub(crate) fn show(args: &NamedStudyArgs, output: &Output) -> CommandResult {
     let (mut storage, name) = args.open()?;
     let study = storage.open_study(&name)?;
     let summaries = storage.list_studies()?;
-    let trials = storage.trials(study.id)?;
+    let outcomes = storage.outcomes(study.id)?;
     let Some(summary) = summaries.into_iter().find(|summary| summary.study.id == study.id) else {
         return Err(StorageError::NoSuchStudy { name, known: vec![] }.into());
     };
-    let best = best_trials(&study, &trials);
+    let mut best: Vec<FrozenTrial> = best_trials(&study, &outcomes).into_iter().cloned().collect();
+    // Of a front only the numbers are shown.
+    if let ([outcome], [_]) = (&best[..], &study.directions[..]) {
+        best = whole_trials(&mut *storage, &study, &[outcome])?;
+    }
+    let best = best.iter().collect();
     output.print(&StudyDetails { url: storage.url(), summary, best });
     Ok(ExitCode::Done)
 }
