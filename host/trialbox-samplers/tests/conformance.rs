@@ -9,6 +9,7 @@ use common::new_trial;
 use std::collections::BTreeMap;
 use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
 use trialbox_core::seam::sampler::Ask;
+use trialbox_core::study::trial::is_of_search;
 use trialbox_core::{
     Distribution, FrozenTrial, History, Json, Param, Sampler, StudyDirection, TrialNumber,
     TrialState,
@@ -284,6 +285,10 @@ fn suggest_all(sampler: &dyn Sampler, history: &History, asked: &Space, number: 
         assert!(distribution.contains(*value), "{name} = {value} of {distribution}");
     }
     attrs.extend(drawn.system_attrs.iter().cloned());
+    // What no storage reads back would tell later trials nothing, without an error.
+    for key in attrs.keys() {
+        assert!(is_of_search(TrialState::Running, key), "no later trial reads `{key}`");
+    }
     let mut params: Vec<(String, Param)> = Vec::new();
     for (name, distribution) in asked {
         let relative = drawn.params.get(name).copied().filter(|it| distribution.contains(*it));

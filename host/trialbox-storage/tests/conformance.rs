@@ -537,7 +537,13 @@ fn an_owner_that_a_copy_inherited_speaks_of_another_trial() {
 fn a_history_has_what_a_search_may_depend_on() {
     each("of-search", |storage| {
         let study = study(storage);
-        let attrs = ["trialbox:usage", "tpe:relative_params:0", "constraints", "grid_id"];
+        let attrs = [
+            "trialbox:usage",
+            "trialbox:sampler:gp",
+            "tpe:relative_params:0",
+            "constraints",
+            "grid_id",
+        ];
         let mut claims = ["a", "b"].map(|owner| begin(storage, &study, owner).claim);
         for claim in &mut claims {
             let batch = TrialBatch {
@@ -550,9 +556,12 @@ fn a_history_has_what_a_search_may_depend_on() {
         finish(storage, &claims[0], &Outcome::Complete(vec![1.0])).unwrap();
         let history = storage.history(study.id).unwrap();
         let keys = |index: usize| history[index].system_attrs.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(0), ["constraints", "grid_id"]);
+        assert_eq!(keys(0), ["constraints", "grid_id", "trialbox:sampler:gp"]);
         // Simultaneous trials learn of a joint draw from the attribute alone.
-        assert_eq!(keys(1), ["constraints", "grid_id", "tpe:relative_params:0"]);
+        assert_eq!(
+            keys(1),
+            ["constraints", "grid_id", "tpe:relative_params:0", "trialbox:sampler:gp"]
+        );
         assert!(history.iter().all(|trial| trial.user_attrs.is_empty()));
     });
 }

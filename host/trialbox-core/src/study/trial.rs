@@ -155,9 +155,13 @@ pub const OWN_PREFIX: &str = "trialbox:";
 /// `tpe:relative_params:0` of Optuna's. Once a trial is finished, its parameters tell the same.
 pub const JOINT_DRAW: &str = ":relative_params:";
 
+/// The prefix of the attributes by which trialbox's own samplers tell later trials something.
+pub const SAMPLER_PREFIX: &str = "trialbox:sampler:";
+
 /// Returns whether samplers and pruners may depend on a system attribute of a trial in this state.
 pub fn is_of_search(state: TrialState, key: &str) -> bool {
-    !key.starts_with(OWN_PREFIX) && !(state.is_finished() && key.contains(JOINT_DRAW))
+    let is_for_samplers = !key.starts_with(OWN_PREFIX) || key.starts_with(SAMPLER_PREFIX);
+    is_for_samplers && !(state.is_finished() && key.contains(JOINT_DRAW))
 }
 
 /// The prefix of the system attributes that hold a trial's named constraints, as Optuna 5 writes them.

@@ -7,7 +7,7 @@ use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{FrozenTrial, History, TrialState};
 
 /// The system attributes that hold a joint draw, for simultaneous trials.
-pub(crate) const RELATIVE_PARAMS: &str = "trialbox:relative_params";
+pub(crate) const RELATIVE_PARAMS: &str = "trialbox:sampler:gp:relative_params";
 
 /// The largest number of trials that the model is conditioned on.
 pub(super) const MAX_TRIALS: usize = 512;

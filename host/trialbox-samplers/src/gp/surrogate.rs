@@ -20,7 +20,7 @@ const COLD: usize = 40;
 const WARM: usize = 12;
 
 /// The attribute that holds the fits of a trial's suggestion.
-pub(crate) const FITS: &str = "trialbox:gp";
+pub(crate) const FITS: &str = "trialbox:sampler:gp";
 
 /// The longest text that Optuna's databases hold in an attribute.
 const MAX_TEXT: usize = 2045;

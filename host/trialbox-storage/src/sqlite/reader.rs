@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use trialbox_core::seam::storage::OWN_PREFIX;
-use trialbox_core::study::trial::{JOINT_DRAW, TrialId};
+use trialbox_core::study::trial::{JOINT_DRAW, SAMPLER_PREFIX, TrialId};
 use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
 
 /// A reader of whole trials, with one query for each table.
@@ -338,10 +338,12 @@ impl<'a> TrialReader<'a> {
         let mut statement = self.tx.prepare(&format!(
             "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
              CROSS JOIN {table} a ON a.trial_id = t.trial_id
-             WHERE {condition} AND substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'
+             WHERE {condition} AND (substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'
+                 OR substr(a.\"key\", 1, {}) = '{SAMPLER_PREFIX}')
                AND (t.state IN ('RUNNING', 'WAITING') OR instr(a.\"key\", '{JOINT_DRAW}') = 0)
              ORDER BY t.trial_id",
             OWN_PREFIX.len(),
+            SAMPLER_PREFIX.len(),
         ))?;
         let mut rows = statement.query([id])?;
         while let Some(row) = rows.next()? {
