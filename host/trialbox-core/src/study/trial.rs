@@ -151,8 +151,8 @@ impl FrozenTrial {
 /// The prefix of the keys of trialbox's own attributes. A retry does not inherit them.
 pub const OWN_PREFIX: &str = "trialbox:";
 
-/// The part of a key, after a sampler's name, of the attributes by which running trials tell each other of a joint draw:
-/// `tpe:relative_params:0` of Optuna's. Once a trial is finished, its parameters tell the same.
+/// The part of a key, after a sampler's name, of the attributes by which running trials tell each other of a joint
+/// draw: `tpe:relative_params:0` of Optuna's. Once a trial is finished, its parameters tell the same.
 pub const JOINT_DRAW: &str = ":relative_params:";
 
 /// The prefix of the attributes by which trialbox's own samplers tell later trials something.
