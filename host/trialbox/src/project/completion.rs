@@ -1,5 +1,6 @@
 //! Words that a shell completes: the studies of the database that the command line names, and their parameters.
 
+use clap::ValueHint;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// The most candidates that a shell gets.
 const MAX_CANDIDATES: usize = 500;
 
-/// Returns the command line with completers for studies and parameters.
+/// Returns the command line with completers for studies, parameters and files.
 pub(crate) fn with_completers(command: clap::Command) -> clap::Command {
     command.mut_args(with_completer).mut_subcommands(with_completers)
 }
@@ -25,6 +26,8 @@ fn with_completer(arg: clap::Arg) -> clap::Arg {
     let is_study = arg.get_id() == "study_name"
         || arg.get_value_names().unwrap_or_default().iter().any(|name| name == "STUDY");
     match arg.get_id().as_str() {
+        "storage" | "optuna_db" => arg.value_hint(ValueHint::FilePath),
+        "dirs" => arg.value_hint(ValueHint::DirPath),
         "fix" | "param" => arg.add(ArgValueCompleter::new(params)),
         _ if is_study => arg.add(ArgValueCompleter::new(studies)),
         _ => arg,

@@ -1,14 +1,13 @@
 """An objective for trialbox, in the sandbox."""
 
 import numpy as np
-from trialbox import Trial, TrialPruned, objective
+from trialbox import Trial, TrialPruned
 
 X = np.linspace(-1, 1, 11)
 Y = 0.3 + 0.7 * X
 
 
-@objective
-def train(trial: Trial) -> float:
+def objective(trial: Trial) -> float:
     """Fits a line to eleven points by gradient descent, and returns the mean squared error."""
     rate = trial.suggest_float("rate", 1e-3, 1.0, log=True)
     momentum = trial.suggest_float("momentum", 0, 0.95)
