@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 38] = [
+const INVOCATIONS: [(&str, &[&str]); 39] = [
     ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
@@ -45,6 +45,7 @@ const INVOCATIONS: [(&str, &[&str]); 38] = [
     ("trial enqueue", &["--param", "x=1", "--storage", "study.db"]),
     ("trial ask", &["--storage", "study.db"]),
     ("trial show", &["0", "--storage", "study.db"]),
+    ("python-path", &[]),
     ("runtime list", &[]),
     ("runtime verify", &[]),
     ("runtime remove", &["python"]),

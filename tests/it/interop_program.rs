@@ -409,6 +409,36 @@ fn an_exception_is_the_trial_s_failure_with_its_own_lines() {
 }
 
 #[test]
+fn the_client_is_found_beside_a_python_path_of_the_user_s_and_tells_what_was_imported() {
+    let scene = Scene::new("interop-program-path");
+    let packages = scene.path("site-packages");
+    std::fs::create_dir_all(packages.join("My_Package-1.2.3.dist-info")).unwrap();
+    std::fs::write(packages.join("my_package.py"), "").unwrap();
+    std::fs::write(packages.join("versioned.py"), "__version__ = '7'\n").unwrap();
+    let path = packages.display().to_string();
+    let script = "
+import my_package, versioned
+from trialbox import objective
+@objective
+def train(trial):
+    return 1.0
+train.run()
+";
+    let ran = run_python(&scene, &["--env", &format!("PYTHONPATH={path}")], script);
+    assert_eq!(ran.json()[0]["state"], json!("COMPLETE"), "{ran:?}");
+    let trial = &scene.json(&["trial", "show", "0", "--study-name", "s"])[0];
+    let packages = &trial["system_attrs"]["trialbox:packages"];
+    assert_eq!((&packages["my_package"], &packages["versioned"]), (&json!("1.2.3"), &json!("7")));
+
+    let folder = scene.trialbox(&["python-path"]);
+    let folder = folder.stdout.trim();
+    assert_eq!(scene.json(&["python-path"])[0]["path"], json!(folder));
+    let mut python = std::process::Command::new("python3");
+    python.args(["-c", "import trialbox"]).env("PYTHONPATH", folder).current_dir("/");
+    assert!(python.status().unwrap().success());
+}
+
+#[test]
 fn a_value_that_is_not_a_number_and_a_script_outside_a_trial_say_so() {
     let scene = Scene::new("interop-program-value");
     let script = "from trialbox import objective\n@objective\ndef train(trial):\n    return None\ntrain.run()\n";

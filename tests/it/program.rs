@@ -265,6 +265,13 @@ fn each_ending_without_a_result_has_its_code() {
     ] {
         check_failure(name, &[], script, code, message);
     }
+    let scene = Scene::new("program-no-value");
+    let ran =
+        scene.trialbox(&["run", "--study-name", "s", "--", "sh", "-c", "echo epoch 1; echo 0.25"]);
+    assert!(ran.stdout.contains("and reported no result; its last line is `0.25`"), "{ran:?}");
+    for way in ["--as-optuna", "`train.run()`", "`trialbox result VALUE`", "--value last-line"] {
+        assert!(ran.stdout.contains(way), "`{way}` is missing in {ran:?}");
+    }
     let trial = trial_of(&[], "stderr", "echo first; echo the reason >&2; exit 1");
     assert_eq!(
         trial["failure"]["log"],
@@ -625,7 +632,7 @@ fn every_request_of_the_protocol_s_page_gets_an_answer_of_its_form() {
     let page = std::fs::read_to_string(crate::scene::root().join("docs/protocol.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| `{\"call\": "));
     let requests: Vec<&str> = rows.filter_map(|row| row.split('`').nth(1)).collect();
-    assert_eq!(requests.len(), 17);
+    assert_eq!(requests.len(), 18);
     // One result a trial: each request has a trial of its own.
     let scene = Scene::new("program-requests");
     for request in requests {

@@ -285,3 +285,49 @@ fn the_rights_of_a_confined_program_are_shown_and_its_scratch_folder_goes() {
     let ran = scene.trialbox(&["run", "--confine", "--dir", ".:rw", "--", "sh", "-c", "echo 1"]);
     ran.assert_error(2, &["it holds the database", "grant a subdirectory"]);
 }
+
+/// A program in place of `nvidia-smi`, which answers as that of the driver 550 does, and notes its calls.
+const NVIDIA_SMI: &str = "#!/bin/sh
+echo call >> CALLS
+case $1 in
+--query-compute-apps=*) sed 's/$/, 512/' PID; echo '1, 9999' ;;
+*) printf '%s\\n' '0, GPU-8932f937-d72c-4106-c12f-20bd9faed9f6, 90' '1, GPU-1c11ba23, 30' ;;
+esac
+";
+
+/// Runs a trial with a program in place of `nvidia-smi`.
+fn run_with_nvidia_smi(scene: &Scene, text: &str, script: &str) -> Ran {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, at) = (scene.path("bin"), |name: &str| scene.path(name).display().to_string());
+    std::fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("nvidia-smi");
+    let text = text.replace("CALLS", &at("calls")).replace("PID", &at("pid"));
+    std::fs::write(&program, text).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    run_script(scene, &[("PATH", &path), ("CUDA_VISIBLE_DEVICES", "1")], &[], script)
+}
+
+#[test]
+fn the_use_of_gpus_is_that_of_the_trial_s_processes_and_devices() {
+    let scene = Scene::new("program-gpu-usage");
+    // The second look starts after the answers of the first were noted, which a trial of any length may lack.
+    let script = "echo $$ > pid; until [ -e calls ] && [ $(wc -l < calls) -ge 3 ]; do sleep 0.05; done; echo 1";
+    let ran = run_with_nvidia_smi(&scene, NVIDIA_SMI, script);
+    let usage = &ran.json()[0]["usage"];
+    assert_eq!(usage["gpu_memory_bytes"], json!(512_u64 << 20), "{ran:?}");
+    assert_eq!(usage["gpu_percent"], json!(30.0), "{ran:?}");
+}
+
+#[test]
+fn a_trial_does_not_wait_for_an_nvidia_smi_that_hangs() {
+    let scene = Scene::new("program-gpu-hangs");
+    let hangs = "#!/bin/sh\necho call >> CALLS\nexec sleep 600\n";
+    let script = "until [ -e calls ]; do sleep 0.05; done; echo 1";
+    let started = std::time::Instant::now();
+    let ran = run_with_nvidia_smi(&scene, hangs, script);
+    let trial = &ran.json()[0];
+    assert_eq!(trial["values"], json!([1.0]), "{ran:?}");
+    assert_eq!(trial["usage"].get("gpu_memory_bytes"), None);
+    assert!(started.elapsed().as_secs() < 600, "it was not waited for");
+}

@@ -79,7 +79,7 @@ fn print_program(seen: &mut Seen) {
 
 fn print_runtime(seen: &mut Seen) {
     let scene = Scene::new("records-runtime");
-    seen.run(&scene, &[&["runtime", "list"], &["runtime", "remove", "python"]]);
+    seen.run(&scene, &[&["runtime", "list"], &["runtime", "remove", "python"], &["python-path"]]);
 }
 
 fn print_objective(seen: &mut Seen) {

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import stat
+import sys
 import threading
 from typing import Any, Dict, Optional
 
@@ -16,6 +17,9 @@ PROTOCOL = 1
 
 _REQUESTS = "TRIALBOX_REQUESTS"
 _ANSWERS = "TRIALBOX_ANSWERS"
+
+# The most packages that are told of, and the longest text of one.
+_MAX_PACKAGES, _MAX_TEXT = 500, 100
 
 _NO_PIPE = "expected a pipe of the trial at `{}` or at descriptor {}, found neither"
 
@@ -48,6 +52,8 @@ class Channel:
 
     def finish(self, call: str, **members: Any) -> None:
         """Sends the trial's result. Nothing but log lines may follow."""
+        if self.process is not None:
+            self.call("packages", versions=imported_packages())
         self.call(call, **members)
         self.has_result = True
 
@@ -153,6 +159,33 @@ def _open(name: str, flags: int) -> int:
         except OSError:
             pass
     raise RuntimeError(_NO_PIPE.format(path, number))
+
+
+def imported_packages() -> Dict[str, str]:
+    """Returns the versions of the imported packages, by module. Reads one list of names for each folder of packages."""
+    listed: Dict[str, Dict[str, str]] = {}
+    versions: Dict[str, str] = {}
+    for name, module in sorted(sys.modules.items()):
+        members = getattr(module, "__dict__", {})
+        folder, found, _ = str(members.get("__file__", "")).partition("-packages" + os.sep)
+        if "." in name or not found:
+            continue
+        if folder not in listed:
+            listed[folder] = _listed_versions(folder + found)
+        version = listed[folder].get(name.lower()) or members.get("__version__")
+        if isinstance(version, str) and len(name) <= _MAX_TEXT and len(versions) < _MAX_PACKAGES:
+            versions[name] = version[:_MAX_TEXT]
+    return versions
+
+
+def _listed_versions(folder: str) -> Dict[str, str]:
+    """Returns the versions in the names of a folder such as `numpy-1.26.4.dist-info`, by package."""
+    try:
+        entries = [entry[: -len(".dist-info")] for entry in os.listdir(folder) if entry.endswith(".dist-info")]
+    except OSError:
+        return {}
+    parted = (entry.rpartition("-") for entry in entries)
+    return {name.lower().replace("-", "_"): version for name, _, version in parted}
 
 
 def pipe_identity() -> Optional[str]:

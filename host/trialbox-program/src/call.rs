@@ -2,6 +2,7 @@
 
 use crate::config::ProgramConfig;
 use crate::ending::{EndedBy, Ending, ProgramResult, timed_out, too_much_memory};
+use crate::gpu::GpuWatch;
 use crate::memory_events::kills_for_memory;
 use crate::running::{Arrived, Running};
 use crate::start_problem::of_error;
@@ -22,6 +23,9 @@ use trialbox_core::value::text::plural;
 /// The interval at which the session may write and send heartbeats while the program asks for nothing.
 const TICK: Duration = Duration::from_millis(250);
 
+/// The variable that lists the devices of a trial for CUDA.
+const NVIDIA_DEVICES: &str = "CUDA_VISIBLE_DEVICES";
+
 /// The bytes of a line beside the payload that the limit bounds.
 pub(crate) const FRAMING_BYTES: usize = 64 << 10;
 
@@ -34,6 +38,7 @@ pub(crate) struct Call<'a> {
     ending: Ending,
     output: OutputWatch,
     peak_memory_bytes: Option<u64>,
+    gpus: Option<GpuWatch>,
     /// The time by which the program is to have exited after its result.
     exit_by: Option<Instant>,
     /// The time of SIGKILL, if the program was told to end and is still there then.
@@ -58,6 +63,8 @@ pub(crate) fn call(
         Ok(running) => running,
         Err(error) => return not_started(config, &error),
     };
+    let devices = config.share.devices_of(NVIDIA_DEVICES);
+    let gpus = GpuWatch::start(running.supervisor_id(), devices, config.path().as_deref());
     let mut call = Call {
         running,
         config,
@@ -66,6 +73,7 @@ pub(crate) fn call(
         ending: Ending::default(),
         output,
         peak_memory_bytes: None,
+        gpus,
         exit_by: None,
         kill_at: None,
         is_aborted: false,
@@ -78,7 +86,7 @@ pub(crate) fn call(
     }
     let Call { mut ending, output, .. } = call;
     ending.is_out_of_memory = kills_for_memory() > kills_before;
-    ending.judge(|| output.values())
+    ending.judge(|| output.values(), config.help_without_value)
 }
 
 impl Call<'_> {
@@ -219,6 +227,10 @@ impl Call<'_> {
                     self.peak_memory_bytes,
                     None,
                 );
+                if let Some(gpus) = &self.gpus {
+                    let usage = gpus.usage();
+                    session.measured_gpus(usage.peak_memory_bytes, usage.mean_percent());
+                }
                 if *left_behind > 0 {
                     let processes = count_processes(*left_behind);
                     note(
@@ -325,6 +337,11 @@ impl Call<'_> {
                 Some(left) => Json::Float(left.as_secs_f64()),
                 None => Json::Null,
             }),
+            Request::Packages { versions } => {
+                let versions = versions.into_iter().map(|(name, version)| (name, version.into()));
+                session.imported(Json::Object(versions.collect()));
+                Answer::Done
+            }
             Request::Log { level, text } => {
                 session.log(LogSource::Log(level), &format!("{text}\n"));
                 Answer::Done

@@ -28,6 +28,8 @@ pub struct ProgramConfig {
     pub as_optuna: bool,
     /// The place of the values of a program that does not send them by the protocol.
     pub value_source: ValueSource,
+    /// The advice for a program that left no value.
+    pub help_without_value: &'static str,
     /// The time between SIGTERM and SIGKILL, and between a result and the exit.
     pub grace: Duration,
     /// The devices and CPUs that the program has to itself.

@@ -50,8 +50,13 @@ const SIGKILL: i32 = 9;
 const STATUS_OF_SIGKILL: i32 = 128 + SIGKILL;
 
 impl Ending {
-    /// Decides how the trial ended. `values` looks for the values of a program that exited with 0 and sent no result.
-    pub(crate) fn judge(self, values: impl FnOnce() -> Result<Vec<f64>, String>) -> Evaluation {
+    /// Decides how the trial ended. `values` looks for the values of a program that exited with 0 and sent no result;
+    /// `help` is the advice where there are none.
+    pub(crate) fn judge(
+        self,
+        values: impl FnOnce() -> Result<Vec<f64>, String>,
+        help: &str,
+    ) -> Evaluation {
         let is_fine = self.exit == Some(Exit::Status(0));
         match (self.ended_by, self.result) {
             (Some(EndedBy::Failure(failure)), _) => return Evaluation::Fail(failure),
@@ -93,16 +98,13 @@ impl Ending {
             (Ok(values), _) => Evaluation::Complete(values),
             (Err(_), Some(failed)) => evaluation_of(failed),
             (Err(problem), None) => {
-                Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(HOW_TO_REPORT))
+                Evaluation::Fail(Failure::new(FailureCode::Value, problem).with_help(help))
             }
         }
     }
 }
 
 const AFTER_RESULT: &str = " after it had reported its result";
-
-const HOW_TO_REPORT: &str = "have it print the value as its last line (value source `last-line`), run \
-                             `trialbox result VALUE`, or use the Python client";
 
 /// Returns the failure of a trial that reached the time limit.
 pub(crate) fn timed_out(allowed: u64) -> Failure {
@@ -196,7 +198,7 @@ mod tests {
 
     #[track_caller]
     fn check(ending: Ending, want: &str) {
-        let shown = match ending.judge(no_values) {
+        let shown = match ending.judge(no_values, "") {
             Evaluation::Fail(failure) => format!("{}: {}", failure.code, failure.message),
             other => format!("{other:?}"),
         };
@@ -258,7 +260,7 @@ mod tests {
         check(other, "E-EXIT: the program exited with status 1");
         let rejection = Rejection::new(RejectionCode::System, "no more processes", "wait");
         let missing = Ending { not_started: Some(rejection.clone()), ..Ending::default() };
-        assert_eq!(missing.judge(no_values), Evaluation::NotStarted(rejection));
+        assert_eq!(missing.judge(no_values, ""), Evaluation::NotStarted(rejection));
         check(Ending::default(), "E-DIED: the program's supervisor was killed");
     }
 
@@ -271,7 +273,7 @@ mod tests {
         check(with(exited(Exit::Status(1))), "E-GUEST: not reached");
         let half = ProgramResult::Complete(vec![0.5]);
         check(with(with_result(exited(Exit::Status(0)), half)), "Complete([0.5])");
-        let printed = with(exited(Exit::Status(0))).judge(|| Ok(vec![2.0]));
+        let printed = with(exited(Exit::Status(0))).judge(|| Ok(vec![2.0]), "");
         assert_eq!(printed, Evaluation::Complete(vec![2.0]));
         let killed = Ending { is_out_of_memory: true, ..with(exited(Exit::Signal(9))) };
         check(killed, "E-MEM: the kernel killed the program for lack of memory");

@@ -13,6 +13,7 @@ mod config;
 mod confinement;
 mod door;
 mod ending;
+mod gpu;
 mod interpreter;
 mod lines;
 mod memory_events;

@@ -87,6 +87,11 @@ impl PythonClient {
         FILES.iter().map(|(_, path, text)| (*path, *text))
     }
 
+    /// Returns the folder in which `import trialbox` finds the client.
+    pub fn folder(&self) -> PathBuf {
+        self.root.join(CLIENT)
+    }
+
     /// Returns the folders for `PYTHONPATH`, those that come first in front. With the stand-in, `import optuna` finds
     /// trialbox's module in place of Optuna.
     pub(crate) fn search_path(&self, as_optuna: bool) -> Vec<PathBuf> {
@@ -94,7 +99,7 @@ impl PythonClient {
         if as_optuna {
             folders.push(self.root.join(AS_OPTUNA));
         }
-        folders.push(self.root.join(CLIENT));
+        folders.push(self.folder());
         folders
     }
 }

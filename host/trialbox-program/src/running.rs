@@ -89,21 +89,22 @@ impl Running {
         let (stderr, stderr_end) = pipe()?;
         let scratch = Scratch::make(config)?;
         let mut command = Command::new(&config.supervisor);
-        if let Some(path) = python_path(&config.python_path()) {
-            command.env(PYTHONPATH, path);
-        }
         for param in config.command.space().params() {
             // One that the trial does not have must not come from a trial around this one.
             command.env_remove(param_variable(&param.name));
         }
-        let supervisor = command
+        command
             .arg(SUPERVISOR_ARGUMENT)
             .args(config.command.words(params))
             .envs(variables_of(params))
             .envs(variables.iter().map(|(name, value)| (name, value)))
             .envs(scratch.variables())
             .envs(config.env.iter().map(|(name, value)| (name, value)))
-            .envs(config.share.variables(|name| is_set(config, name)))
+            .envs(config.share.variables(|name| is_set(config, name)));
+        if let Some(path) = python_path(&config.python_path(), &config.env) {
+            command.env(PYTHONPATH, path);
+        }
+        let supervisor = command
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(stdout_end)
             .stderr(stderr_end)
@@ -213,6 +214,11 @@ impl Running {
     /// Fails if a line is too long.
     pub(crate) fn next_request(&mut self) -> Result<Option<String>, LineTooLong> {
         self.lines.next()
+    }
+
+    /// Returns the process below which the program runs.
+    pub(crate) fn supervisor_id(&self) -> u32 {
+        self.supervisor.id()
     }
 
     /// Drops what the program sent, and closes its requests.
@@ -351,12 +357,15 @@ fn is_set(config: &ProgramConfig, name: &str) -> bool {
     std::env::var_os(name).is_some() || config.env.iter().any(|(set, _)| set == name)
 }
 
-/// Returns the user's `PYTHONPATH` with the client in front; `None` to leave it as it is.
-fn python_path(client: &[PathBuf]) -> Option<OsString> {
+/// Returns the user's `PYTHONPATH`, from a flag or the environment, with the client in front; `None` to leave it as it
+/// is.
+fn python_path(client: &[PathBuf], flags: &[(String, String)]) -> Option<OsString> {
     if client.is_empty() {
         return None;
     }
-    let of_user = std::env::var_os(PYTHONPATH).unwrap_or_default();
+    let by_flag = flags.iter().rev().find(|(name, _)| name == PYTHONPATH);
+    let of_user = by_flag.map(|(_, value)| OsString::from(value));
+    let of_user = of_user.or_else(|| std::env::var_os(PYTHONPATH)).unwrap_or_default();
     let of_user = std::env::split_paths(&of_user).filter(|path| !path.as_os_str().is_empty());
     std::env::join_paths(client.iter().cloned().chain(of_user)).ok()
 }

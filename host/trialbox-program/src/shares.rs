@@ -36,6 +36,16 @@ pub struct Share {
     pub threads: Option<usize>,
 }
 
+impl Share {
+    /// Returns the devices that a variable lists: those of this share, else those of the environment.
+    pub(crate) fn devices_of(&self, variable: &str) -> Vec<String> {
+        match self.devices.get(variable) {
+            Some(devices) => devices.clone(),
+            None => device_ids(&std::env::var(variable).unwrap_or_default()),
+        }
+    }
+}
+
 /// The terms of a division.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Division {

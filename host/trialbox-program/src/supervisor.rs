@@ -18,6 +18,7 @@ use rustix::process::{
     Signal, WaitOptions, kill_process, kill_process_group, set_child_subreaper, wait,
 };
 use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
 use std::ffi::{CStr, OsString};
@@ -51,6 +52,9 @@ const NAME: &CStr = c"tbx-supervisor";
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 /// The time between two later looks.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// The part of a CPU that looks may take: one in this number. The kernel walks all pages of a group of processes.
+const MAX_SHARE: u32 = 50;
 
 /// The time for killed processes to disappear. One that waits for a device may stay longer.
 const DISAPPEAR: Duration = Duration::from_secs(5);
@@ -275,6 +279,7 @@ impl Supervision {
     }
 
     fn look_at_memory(&mut self) {
+        let cpu_before = clock_gettime(ClockId::ProcessCPUTime);
         let processes = descendants(std::process::id());
         let mut bytes = resident_bytes(&processes);
         // Processes that were forked share most of their memory, which counts once.
@@ -285,7 +290,8 @@ impl Supervision {
             self.peak = bytes;
             tell(&FromSupervisor::Memory { bytes });
         }
-        self.next_look = Instant::now() + LOOK;
+        let took = cpu_between(cpu_before, clock_gettime(ClockId::ProcessCPUTime));
+        self.next_look = Instant::now() + LOOK.max(took * MAX_SHARE);
     }
 
     /// Kills what runs below this process until nothing does, and returns the number of processes that stay.
@@ -304,6 +310,11 @@ impl Supervision {
             self.children.wait(Duration::from_millis(20), false);
         }
     }
+}
+
+fn cpu_between(before: Timespec, after: Timespec) -> Duration {
+    let nanos = |at: Timespec| i128::from(at.tv_sec) * 1_000_000_000 + i128::from(at.tv_nsec);
+    Duration::from_nanos((nanos(after) - nanos(before)).try_into().unwrap_or_default())
 }
 
 /// The cause that ended a wait.

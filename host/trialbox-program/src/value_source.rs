@@ -140,7 +140,7 @@ impl OutputWatch {
 
     /// Takes bytes that the program printed.
     pub(crate) fn printed(&mut self, bytes: &[u8]) {
-        if !matches!(self.source, ValueSource::LastLine | ValueSource::Pattern(_)) {
+        if matches!(self.source, ValueSource::File(_)) {
             return;
         }
         // Pieces of this size keep the lines' buffer within its bound.
@@ -163,7 +163,10 @@ impl OutputWatch {
 
     fn look_at(&mut self, line: &str) {
         match &self.source {
-            ValueSource::LastLine if !line.trim().is_empty() => self.found = Some(line.to_owned()),
+            // Of a program that should have sent its value, the last line is for the message.
+            ValueSource::LastLine | ValueSource::Protocol if !line.trim().is_empty() => {
+                self.found = Some(line.to_owned());
+            }
             ValueSource::Pattern(regex) => {
                 if let Some(captures) = regex.captures(line) {
                     let group = captures.get(1).or_else(|| captures.get(0));
@@ -183,7 +186,14 @@ impl OutputWatch {
         self.look_at(&rest);
         match &self.source {
             ValueSource::Protocol => {
-                Err("the program exited with 0, and reported no result".to_owned())
+                let text = "the program exited with 0, and reported no result";
+                Err(match self.found {
+                    None => text.to_owned(),
+                    Some(line) => {
+                        let line = shorten(&clean(line.trim()), MAX_QUOTED_CHARS);
+                        format!("{text}; its last line is `{line}`")
+                    }
+                })
             }
             ValueSource::File(path) => read_file(path, self.earlier),
             source => match self.found {
@@ -286,6 +296,9 @@ mod tests {
         check("last-line", &["\n"], Err(none));
         let comma = "expected one number for each objective in the last line of standard output, found `0,92`";
         check("last-line", &["0.5\n0,92\n"], Err(comma));
+        let silent = "the program exited with 0, and reported no result";
+        check("protocol", &["\n"], Err(silent));
+        check("protocol", &["epoch 1\n0.25"], Err(&format!("{silent}; its last line is `0.25`")));
         let long = "1".repeat(MAX_LINE_BYTES * 3);
         check("last-line", &[&long, "\n2\n"], Ok(&[2.0]));
     }

@@ -2,8 +2,8 @@
 
 use crate::commands::{
     BuildArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, ExplainArgs, InspectArgs,
-    ManArgs, NewArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand, ShouldPruneArgs,
-    StudyCommand, SubmitArgs, SuggestArgs, TestArgs, TrialCommand,
+    ManArgs, NewArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand,
+    ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TestArgs, TrialCommand,
 };
 use crate::error::CommandError;
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
@@ -100,6 +100,8 @@ enum Command {
     /// Add, list, verify and remove the runtime of objectives in Python
     #[command(subcommand)]
     Runtime(RuntimeCommand),
+    /// Print the folder of the Python client, for PYTHONPATH
+    PythonPath(PythonPathArgs),
     /// Fail and requeue trials whose worker died
     Reap(ReapArgs),
     /// Check a database, or a Slurm cluster, and repair what can be proven
@@ -188,6 +190,7 @@ impl Cli {
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
             Command::Runtime(command) => command.run(&output),
+            Command::PythonPath(args) => args.run(&output),
             Command::Reap(args) => args.run(&output),
             Command::Doctor(args) => args.run(&output),
             Command::Explain(args) => args.run(&output),

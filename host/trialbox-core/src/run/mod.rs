@@ -148,6 +148,9 @@ pub struct UnrecordedTrial {
 /// Finished trials are never changed, so these results stand beside them.
 pub const LATE_RESULT_PREFIX: &str = "trialbox:late_result:";
 
+/// The system attribute with the versions of the packages that a program imported, by name.
+pub const PACKAGES_ATTR: &str = "trialbox:packages";
+
 /// The number of lines of a failed trial's log that are stored with it.
 const LOG_LINES_KEPT: usize = 10;
 
@@ -261,6 +264,7 @@ impl FinishedSession {
         }
         attrs.push((USAGE_ATTR.to_owned(), self.activity.usage.to_json()));
         attrs.extend(self.activity.answers.to_attr());
+        attrs.extend(self.activity.packages.take().map(|found| (PACKAGES_ATTR.to_owned(), found)));
         if self.activity.made_progress {
             attrs.push((MADE_PROGRESS_ATTR.to_owned(), true.into()));
         }

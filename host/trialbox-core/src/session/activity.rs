@@ -17,6 +17,8 @@ pub(crate) struct Activity {
     pub(crate) transcript: Transcript,
     /// The resources that were used.
     pub(crate) usage: Usage,
+    /// The packages that the objective imported, with their versions, if it told them.
+    pub(crate) packages: Option<Json>,
     /// The pruner's answers.
     pub(crate) answers: Answers,
     /// True if the objective has left more than the attempt before it.

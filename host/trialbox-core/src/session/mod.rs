@@ -248,6 +248,17 @@ impl<'a> TrialSession<'a> {
         self.activity.usage = Usage { cpu, peak_memory_bytes, fuel, ..self.activity.usage };
     }
 
+    /// Records the use of GPUs: the most memory in bytes, and the mean utilisation in percent.
+    pub fn measured_gpus(&mut self, memory_bytes: Option<u64>, percent: Option<f64>) {
+        self.activity.usage.gpu_memory_bytes = memory_bytes;
+        self.activity.usage.gpu_percent = percent;
+    }
+
+    /// Records the versions of the packages that the objective imported, by name.
+    pub fn imported(&mut self, versions: Json) {
+        self.activity.packages = Some(versions);
+    }
+
     /// Counts a call of the contract; to be called for each.
     pub fn count_call(&mut self) {
         self.activity.usage.host_calls += 1;

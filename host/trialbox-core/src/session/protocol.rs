@@ -89,6 +89,11 @@ pub enum Request {
     },
     /// Ask for the time that the trial has left.
     RemainingSeconds,
+    /// Tell the versions of the packages that the program has imported.
+    Packages {
+        /// The versions by name.
+        versions: Vec<(String, String)>,
+    },
     /// Log a line.
     Log {
         /// The severity.
@@ -154,7 +159,7 @@ pub enum RequestError {
 }
 
 /// The names of all calls.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 15] = [
     "trial",
     "study",
     "suggest_float",
@@ -165,6 +170,7 @@ const CALLS: [&str; 14] = [
     "set_user_attr",
     "set_constraint",
     "remaining_seconds",
+    "packages",
     "log",
     "complete",
     "pruned",
@@ -234,6 +240,7 @@ impl Request {
                 value: call.take("value", A_NUMBER)?,
             },
             "remaining_seconds" => Request::RemainingSeconds,
+            "packages" => Request::Packages { versions: call.take("versions", VERSIONS)? },
             "log" => Request::Log {
                 level: call.optional("level", A_LEVEL)?.unwrap_or(LogLevel::Info),
                 text: call.take("text", A_STRING)?,
@@ -272,6 +279,7 @@ impl Request {
             Request::SetUserAttr { .. } => "set_user_attr",
             Request::SetConstraint { .. } => "set_constraint",
             Request::RemainingSeconds => "remaining_seconds",
+            Request::Packages { .. } => "packages",
             Request::Log { .. } => "log",
             Request::Complete { .. } => "complete",
             Request::Pruned => "pruned",
@@ -367,6 +375,8 @@ const ANYTHING: Kind<Json> = ("a value", |json| Some(json.clone()));
 const DIRECTIONS: Kind<Vec<StudyDirection>> = ("a list of minimize and maximize", directions);
 const CHOICES: Kind<Vec<Json>> = ("a list of null, booleans, numbers and strings", choices);
 const NUMBERS: Kind<Vec<f64>> = ("a list of numbers", |json| list(json, number));
+const VERSIONS: Kind<Vec<(String, String)>> =
+    ("an object of at most 500 short strings", |json| versions(json));
 const STRINGS: Kind<Vec<String>> = ("a list of strings", |json| list(json, A_STRING.1));
 
 impl Members {
@@ -468,6 +478,20 @@ fn directions(json: &Json) -> Option<Vec<StudyDirection>> {
     list(json, |direction| StudyDirection::parse(&direction.as_str()?.to_ascii_uppercase()))
 }
 
+/// The most packages of a trial, and the most characters of a name or a version.
+const MAX_PACKAGES: usize = 500;
+const MAX_PACKAGE_CHARS: usize = 100;
+
+fn versions(json: &Json) -> Option<Vec<(String, String)>> {
+    let Json::Object(members) = json else { return None };
+    let is_short = |text: &str| text.len() <= MAX_PACKAGE_CHARS;
+    let version = |(name, version): &(String, Json)| {
+        let version = version.as_str().filter(|text| is_short(text) && is_short(name))?;
+        Some((clean(name).to_string(), clean(version).to_string()))
+    };
+    if members.len() > MAX_PACKAGES { None } else { members.iter().map(version).collect() }
+}
+
 fn list<T>(json: &Json, read: fn(&Json) -> Option<T>) -> Option<Vec<T>> {
     match json {
         Json::Array(items) => items.iter().map(read).collect(),
@@ -532,6 +556,10 @@ mod tests {
                 },
             ),
             (r#"{"call": "pruned"}"#, Request::Pruned),
+            (
+                r#"{"call": "packages", "versions": {"numpy": "1.26.4"}}"#,
+                Request::Packages { versions: vec![("numpy".to_owned(), "1.26.4".to_owned())] },
+            ),
             (
                 r#"{"call": "study", "directions": ["minimize", "maximize"]}"#,
                 Request::Study {

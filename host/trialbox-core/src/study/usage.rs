@@ -15,6 +15,10 @@ pub struct Usage {
     pub cpu: Option<Duration>,
     /// The most memory that it had at a time, over all memories.
     pub peak_memory_bytes: Option<u64>,
+    /// The most memory that it had on GPUs, where they were looked at.
+    pub gpu_memory_bytes: Option<u64>,
+    /// The mean utilisation of its GPUs in percent.
+    pub gpu_percent: Option<f64>,
     /// The number of instructions, approximately, where they were counted.
     pub fuel: Option<u64>,
     /// The number of calls of the contract.
@@ -34,6 +38,8 @@ impl Usage {
             wall: read_seconds(json, "wall_seconds").unwrap_or_default(),
             cpu: read_seconds(json, "cpu_seconds"),
             peak_memory_bytes: read_count(json, "peak_memory_bytes"),
+            gpu_memory_bytes: read_count(json, "gpu_memory_bytes"),
+            gpu_percent: json.get("gpu_percent").and_then(Json::as_f64),
             fuel: read_count(json, "fuel"),
             host_calls: read_count(json, "host_calls").unwrap_or_default(),
             reports: read_count(json, "reports").unwrap_or_default(),
@@ -48,6 +54,8 @@ impl Usage {
             ("wall_seconds", Some(Json::from(self.wall.as_secs_f64()))),
             ("cpu_seconds", self.cpu.map(|cpu| Json::from(cpu.as_secs_f64()))),
             ("peak_memory_bytes", self.peak_memory_bytes.map(Json::from)),
+            ("gpu_memory_bytes", self.gpu_memory_bytes.map(Json::from)),
+            ("gpu_percent", self.gpu_percent.map(Json::from)),
             ("fuel", self.fuel.map(Json::from)),
             ("host_calls", Some(Json::from(self.host_calls))),
             ("reports", Some(Json::from(self.reports))),
@@ -77,6 +85,8 @@ mod tests {
             wall: Duration::from_millis(1500),
             cpu: Some(Duration::from_millis(250)),
             peak_memory_bytes: Some(65_536),
+            gpu_memory_bytes: Some(1024),
+            gpu_percent: Some(12.5),
             fuel: None,
             host_calls: 3,
             reports: 2,
@@ -85,6 +95,7 @@ mod tests {
         };
         let text = concat!(
             r#"{"wall_seconds": 1.5, "cpu_seconds": 0.25, "peak_memory_bytes": 65536, "#,
+            r#""gpu_memory_bytes": 1024, "gpu_percent": 12.5, "#,
             r#""host_calls": 3, "reports": 2, "user_attrs": 1, "log_bytes": 7}"#
         );
         assert_eq!(usage.to_json().to_string(), text);

@@ -283,6 +283,7 @@ impl ObjectiveArgs {
             python: program.python(self.users_cache().as_deref())?,
             as_optuna: program.as_optuna(),
             value_source: program.value_source(),
+            help_without_value: HELP_WITHOUT_VALUE,
             grace: program.grace(),
             share: Share::default(),
             confined,
@@ -341,6 +342,10 @@ impl ObjectiveArgs {
 /// The way in which a program takes part.
 pub(crate) const PROGRAMS: &str =
     "a program runs without the sandbox, after `--`: trialbox run -- python train.py";
+
+/// The ways in which a program gives its value.
+const HELP_WITHOUT_VALUE: &str = "a script that uses Optuna needs --as-optuna; others call `train.run()` of the Python \
+                                  client or `trialbox result VALUE`, or print the value: --value last-line";
 
 /// Adds the other way to run a file of Python.
 fn with_program(rejection: Rejection, artifact: &Artifact) -> Rejection {

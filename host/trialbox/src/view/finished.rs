@@ -47,6 +47,8 @@ pub(crate) fn show_usage(usage: &Usage) -> String {
         Some(show_duration(usage.wall)),
         usage.cpu.map(|cpu| format!("{} of CPU", show_duration(cpu))),
         usage.peak_memory_bytes.map(|bytes| format!("{} of memory", byte_size(bytes))),
+        usage.gpu_memory_bytes.map(|bytes| format!("{} of GPU memory", byte_size(bytes))),
+        usage.gpu_percent.map(|percent| format!("GPU {percent:.0} % busy")),
         usage.fuel.map(|fuel| format!("{fuel} instructions")),
         Some(format!("{} calls", usage.host_calls)),
         (usage.log_bytes > 0).then(|| format!("{} of log", byte_size(usage.log_bytes))),

@@ -123,8 +123,8 @@ impl PythonState {
             Request::SetConstraint { name, value } => {
                 self.tell(FromGuest::SetConstraint { name, value })?
             }
-            // The directions of the file were read before the trial.
-            Request::Study { .. } => Answer::Done,
+            // The directions of the file were read before the trial, and the runtime has one set of packages.
+            Request::Study { .. } | Request::Packages { .. } => Answer::Done,
             Request::Log { level, text } => self.tell(FromGuest::Log { level, text })?,
             Request::Complete { values } => self.finish(GuestEnd::Complete(values)),
             Request::Pruned => self.finish(GuestEnd::Pruned),

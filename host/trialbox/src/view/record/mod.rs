@@ -34,7 +34,7 @@ pub(crate) use objective::{
 };
 pub(crate) use project::{CreatedRecord, PageRecord, SettingRecord, StampRecord};
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
-pub(crate) use runtime::{RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
+pub(crate) use runtime::{PythonPathRecord, RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -121,6 +121,8 @@ records! {
     Program(ProgramRecord),
     /// The page of a code (`explain`).
     Page(PageRecord),
+    /// The folder of the Python client (`python-path`).
+    PythonPath(PythonPathRecord),
     /// The end of `reap`.
     Reaped(ReapSummary),
     /// A study was renamed (`study rename`).

@@ -33,3 +33,11 @@ pub(crate) struct RuntimeRemoved {
     /// True if there was a runtime.
     pub(crate) removed: bool,
 }
+
+/// The folder of the Python client.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PythonPathRecord {
+    /// The folder, for `PYTHONPATH`.
+    pub(crate) path: String,
+}

@@ -109,6 +109,12 @@ struct UsageRecord {
     /// The largest amount of memory held at one time, if it was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     peak_memory_bytes: Option<u64>,
+    /// The largest amount of memory on GPUs, if `nvidia-smi` was there to show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_memory_bytes: Option<u64>,
+    /// The mean utilisation of the trial's GPUs in percent, if `nvidia-smi` was there to show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gpu_percent: Option<f64>,
     /// The approximate number of executed instructions, if they were counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
@@ -268,6 +274,8 @@ impl UsageRecord {
             wall_seconds: usage.wall.as_secs_f64(),
             cpu_seconds: usage.cpu.as_ref().map(Duration::as_secs_f64),
             peak_memory_bytes: usage.peak_memory_bytes,
+            gpu_memory_bytes: usage.gpu_memory_bytes,
+            gpu_percent: usage.gpu_percent,
             fuel: usage.fuel,
             host_calls: usage.host_calls,
             reports: usage.reports,
