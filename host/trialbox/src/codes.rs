@@ -122,6 +122,9 @@ pub(crate) const OF_FILES: &[Page] = pages![
     "E-RUNTIME": "The runtime for objectives in Python is not there, or has changed.",
         "`trialbox runtime add python` was not run for this user, this kind of CPU or this version.",
         "Run it; `trialbox runtime verify` names the file that changed.";
+    "E-SYSTEM": "The machine cannot start a program now; the trial was requeued.",
+        "No process, descriptor or memory is left, for this user or on the machine.",
+        "Start the command again later, or on another machine; `ulimit -a` shows the limits of this one.";
     "E-STORAGE": "The database could not be read or written.",
         "A full disk or quota, a lock that another process holds, a file that is not a database of Optuna's.",
         "`trialbox doctor` examines the database. A result that could not be written waits in a file, which \
