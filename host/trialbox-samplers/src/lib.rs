@@ -5,6 +5,7 @@
 //! [`importance`] says afterwards which parameters mattered.
 #![forbid(unsafe_code)]
 
+mod auto;
 mod brute_force;
 mod config;
 mod draws;
@@ -19,12 +20,14 @@ pub mod pareto;
 mod partial_fixed;
 pub mod pruners;
 mod qmc;
+mod quadratic;
 mod random;
 mod relative_params;
 #[cfg(test)]
 mod testing;
 pub mod tpe;
 
+pub use auto::{AutoOptions, AutoSampler};
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
 pub use config::{Config, Configured, Entry, Kind};
 pub use error::{ConfigError, OptionsOf};
@@ -48,6 +51,7 @@ impl Kind for dyn Sampler {
     const WORD: &'static str = "sampler";
     const LIST: &'static [Entry<dyn Sampler>] = &[
         Entry::of::<TpeOptions>(),
+        Entry::of::<AutoOptions>(),
         Entry::of::<random::RandomOptions>(),
         Entry::of::<QmcOptions>(),
         Entry::of::<GpOptions>(),

@@ -306,7 +306,8 @@ fn check(name: &str, history: &History, asked: &Space, n_draws: u32) {
     for config in all() {
         let context = format!("{config} on {name}");
         // A fit of a model takes milliseconds.
-        let n_draws = if config.name() == "gp" { n_draws.min(2) } else { n_draws };
+        let n_draws =
+            if ["gp", "auto"].contains(&config.name()) { n_draws.min(2) } else { n_draws };
         check_sampler(&context, || config.build(), history, asked, n_draws);
     }
     let context = format!("midpoint on {name}");
@@ -404,7 +405,7 @@ fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
     assert_eq!(
         error.to_string(),
-        "unknown sampler `tea`: expected tpe, random, qmc, gp, nsga2, nsga3, grid or brute-force"
+        "unknown sampler `tea`: expected tpe, auto, random, qmc, gp, nsga2, nsga3, grid or brute-force"
     );
 }
 

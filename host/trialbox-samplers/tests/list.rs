@@ -194,7 +194,10 @@ fn a_sampler_that_learns_suggests_something_else_after_other_results() {
 fn names_and_aliases_are_unique_and_lists_name_all() {
     check_names::<dyn Sampler>();
     check_names::<dyn Pruner>();
-    assert_eq!(SamplerConfig::names(), "tpe, random, qmc, gp, nsga2, nsga3, grid or brute-force");
+    assert_eq!(
+        SamplerConfig::names(),
+        "tpe, auto, random, qmc, gp, nsga2, nsga3, grid or brute-force"
+    );
     assert_eq!(
         PrunerConfig::names(),
         "median, percentile, successive-halving (asha), hyperband, threshold, patient, wilcoxon or nop (none)"

@@ -47,14 +47,14 @@ fn dot4(rows: [&[f64]; 4], b: &[f64]) -> [f64; 4] {
 
 /// A lower triangular matrix: row i has i + 1 elements.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lower {
+pub(crate) struct Lower {
     n: usize,
     elements: Vec<f64>,
 }
 
 impl Lower {
     /// Returns a matrix of zeros.
-    pub(super) fn zeros(n: usize) -> Lower {
+    pub(crate) fn zeros(n: usize) -> Lower {
         Lower { n, elements: vec![0.0; n * (n + 1) / 2] }
     }
 
@@ -70,7 +70,7 @@ impl Lower {
     }
 
     /// Returns row `i` up to its diagonal, to be written.
-    pub(super) fn row_mut(&mut self, i: usize) -> &mut [f64] {
+    pub(crate) fn row_mut(&mut self, i: usize) -> &mut [f64] {
         let start = i * (i + 1) / 2;
         &mut self.elements[start..start + i + 1]
     }
@@ -85,7 +85,7 @@ impl Lower {
     /// not positive definite. O(n³ / 6).
     ///
     /// Golub and Van Loan 2013, "Matrix Computations", algorithm 4.2.1, row by row.
-    pub(super) fn cholesky(mut self) -> Option<Lower> {
+    pub(crate) fn cholesky(mut self) -> Option<Lower> {
         for i in 0..self.n {
             let start = i * (i + 1) / 2;
             let (done, rest) = self.elements.split_at_mut(start);
@@ -104,7 +104,7 @@ impl Lower {
     }
 
     /// Returns L⁻¹b. O(n² / 2).
-    pub(super) fn solve(&self, b: &[f64]) -> Vec<f64> {
+    pub(crate) fn solve(&self, b: &[f64]) -> Vec<f64> {
         let mut x = Vec::with_capacity(self.n);
         for i in 0..self.n {
             let row = self.row(i);
@@ -114,7 +114,7 @@ impl Lower {
     }
 
     /// Returns L⁻ᵀb. O(n² / 2).
-    pub(super) fn solve_transposed(&self, b: &[f64]) -> Vec<f64> {
+    pub(crate) fn solve_transposed(&self, b: &[f64]) -> Vec<f64> {
         let mut x = b[..self.n].to_vec();
         for i in (0..self.n).rev() {
             let row = self.row(i);

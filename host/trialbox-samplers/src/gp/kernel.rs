@@ -20,9 +20,9 @@ pub(super) fn matern52(squared: f64) -> (f64, f64) {
 
 /// The features of a point.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Geometry {
+pub(crate) struct Geometry {
     /// The number of features that are numbers.
-    pub(super) n_numbers: usize,
+    pub(crate) n_numbers: usize,
     /// The group of each feature, numbers first.
     pub(super) groups: Vec<usize>,
     /// The number of groups.
@@ -31,7 +31,7 @@ pub(super) struct Geometry {
 
 impl Geometry {
     /// Returns the number of features.
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.groups.len()
     }
 }

@@ -16,20 +16,22 @@
 //! Williams 2006, "Gaussian Processes for Machine Learning".
 
 mod acquisition;
-mod cholesky;
+pub(crate) mod cholesky;
 mod fit;
 #[cfg(test)]
 mod golden;
-mod kernel;
+pub(crate) mod kernel;
 mod lbfgs;
 mod model;
 pub(crate) mod observed;
 mod options;
-mod outcomes;
+pub(crate) mod outcomes;
 mod presence;
-mod search;
-mod space;
+pub(crate) mod search;
+pub(crate) mod space;
 pub(crate) mod surrogate;
+#[cfg(test)]
+mod tests;
 
 pub use options::GpOptions;
 
@@ -112,6 +114,17 @@ impl Sampler for GpSampler {
 /// Returns whether a trial taught something: it is COMPLETE or PRUNED.
 pub(crate) fn is_evaluated(trial: &FrozenTrial) -> bool {
     matches!(trial.state, TrialState::Complete | TrialState::Pruned)
+}
+
+/// Returns the best COMPLETE trial of a single objective; one that violates its constraints only if all do.
+pub(crate) fn best_trial(history: &History) -> Option<&FrozenTrial> {
+    let [direction] = history.directions() else { return None };
+    let complete = history.in_state(TrialState::Complete);
+    let loss = |trial: &FrozenTrial| direction.to_minimize(trial.value().unwrap_or(f64::NAN));
+    complete.min_by(|a, b| {
+        let by_violation = a.violation().total_cmp(&b.violation());
+        by_violation.then(loss(a).total_cmp(&loss(b)))
+    })
 }
 
 /// Returns the parameters of all trials that have a choice, each with its latest distribution.

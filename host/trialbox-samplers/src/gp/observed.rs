@@ -12,27 +12,32 @@ pub(crate) const RELATIVE_PARAMS: &str = "trialbox:sampler:gp:relative_params";
 /// The largest number of trials that the model is conditioned on.
 pub(super) const MAX_TRIALS: usize = 512;
 
+/// The distance of simultaneous trials in the unit cube, in their most distant parameter.
+const APART: f64 = 0.01;
+
 /// The largest number of pending trials that are looked at.
 const MAX_PENDING: usize = 128;
 
 /// A constraint, or what stands for one: it is satisfied where a value is at most 0.
-pub(super) struct Constraint {
+pub(crate) struct Constraint {
     pub(super) points: Vec<f64>,
     pub(super) values: Vec<f64>,
+    /// True if the values stand for success and failure.
+    pub(super) is_of_failures: bool,
 }
 
 /// A study's trials, as points with outcomes.
 pub(crate) struct Observed {
-    pub(super) space: Space,
+    pub(crate) space: Space,
     /// The points of the finished trials that have losses, row after row.
     pub(super) points: Vec<f64>,
     /// The losses of each objective, one for each point.
-    pub(super) losses: Vec<Vec<f64>>,
+    pub(crate) losses: Vec<Vec<f64>>,
     /// True where a point satisfies its constraints.
     pub(super) is_feasible: Vec<bool>,
-    pub(super) constraints: Vec<Constraint>,
+    pub(crate) constraints: Vec<Constraint>,
     /// The points of running trials.
-    pub(super) pending: Vec<Vec<f64>>,
+    pub(crate) pending: Vec<Vec<f64>>,
     /// The number of running trials whose points are not known yet.
     pub(super) n_unseen: usize,
     /// The number of finished trials that have losses; some of many are left out above.
@@ -41,18 +46,27 @@ pub(crate) struct Observed {
 
 impl Observed {
     /// Returns the number of points.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.is_feasible.len()
     }
 
     /// Returns a point.
-    pub(super) fn point(&self, i: usize) -> &[f64] {
+    pub(crate) fn point(&self, i: usize) -> &[f64] {
         let width = self.space.geometry.width();
         &self.points[i * width..(i + 1) * width]
     }
 
+    /// Returns whether a running trial is so close to a point that the two would teach the same.
+    pub(crate) fn is_beside_pending(&self, point: &[f64]) -> bool {
+        let is_close = |other: &Vec<f64>| {
+            let both = other.iter().zip(point);
+            both.fold(0.0f64, |most, (a, b)| (a - b).abs().max(most)) < APART
+        };
+        self.pending.iter().any(is_close)
+    }
+
     /// Gathers what the trials that `is_taken` tell about the parameters of `space`.
-    pub(super) fn new(
+    pub(crate) fn new(
         history: &History,
         space: &SearchSpace,
         is_taken: impl Fn(&FrozenTrial) -> bool,
@@ -97,8 +111,11 @@ impl Observed {
         if failed.is_empty() {
             return;
         }
-        let mut constraint =
-            Constraint { points: self.points.clone(), values: vec![-1.0; self.len()] };
+        let mut constraint = Constraint {
+            points: self.points.clone(),
+            values: vec![-1.0; self.len()],
+            is_of_failures: true,
+        };
         for trial in failed {
             constraint.points.extend(self.space.encode(trial));
             constraint.values.push(1.0);
@@ -226,7 +243,7 @@ fn constraints(space: &Space, finished: &[(&FrozenTrial, Vec<f64>)]) -> Vec<Cons
     let mut constraints: BTreeMap<String, Constraint> = BTreeMap::new();
     for (trial, _) in finished {
         for (name, value) in trial.constraints() {
-            let new = Constraint { points: vec![], values: vec![] };
+            let new = Constraint { points: vec![], values: vec![], is_of_failures: false };
             let constraint = constraints.entry(name).or_insert(new);
             constraint.points.extend(space.encode(trial));
             constraint.values.push(value);

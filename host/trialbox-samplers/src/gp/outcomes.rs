@@ -5,7 +5,7 @@ use crate::tpe::normal::truncated_quantile;
 
 /// A way to transform losses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Warp {
+pub(crate) enum Warp {
     /// As they are.
     Standard,
     /// The worse half by its ranks: as the upper half of a normal distribution whose deviation is that of the better
@@ -19,7 +19,7 @@ impl Warp {
     pub(super) const ALL: [Warp; 3] = [Warp::Standard, Warp::HalfRank, Warp::HalfRankLog];
 
     /// Returns the word for attributes.
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Warp::Standard => "standard",
             Warp::HalfRank => "half-rank",
@@ -42,7 +42,7 @@ pub(super) struct Warped {
 
 /// Returns losses that are finite: infinite ones become the best or worst finite one, NaN the worst, as Optuna 5.0
 /// treats infinities; all 0 if none is finite.
-pub(super) fn finite(losses: &[f64]) -> Vec<f64> {
+pub(crate) fn finite(losses: &[f64]) -> Vec<f64> {
     let finite = losses.iter().copied().filter(|loss| loss.is_finite());
     let (low, high) =
         finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
@@ -55,7 +55,7 @@ pub(super) fn finite(losses: &[f64]) -> Vec<f64> {
 
 /// Returns the mean and the standard deviation of finite values, and all values less the mean, divided by it; divided
 /// by 1 if all are equal.
-pub(super) fn standardized(values: &[f64]) -> (f64, f64, Vec<f64>) {
+pub(crate) fn standardized(values: &[f64]) -> (f64, f64, Vec<f64>) {
     let n = values.len().max(1) as f64;
     // Values near the ends of the floats have no squares, and their sum may be infinite.
     let largest = values.iter().fold(0.0f64, |largest, x| x.abs().max(largest));
@@ -70,7 +70,7 @@ pub(super) fn standardized(values: &[f64]) -> (f64, f64, Vec<f64>) {
 }
 
 /// Returns the ranks from 0, equal values sharing the mean of theirs.
-pub(super) fn ranks(values: &[f64]) -> Vec<f64> {
+pub(crate) fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
     let mut ranks = vec![0.0; values.len()];

@@ -77,9 +77,11 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Returns the worth of a point: ln EI + Σ ln P(feasible); −∞ for a point that was seen.
+    /// Returns the worth of a point: ln EI + Σ ln P(feasible); −∞ for a point that was seen, or beside a running trial:
+    /// once a model is sure of a minimum, the doubt that is left does not keep trials apart.
     fn worth(&self, point: &[f64]) -> f64 {
-        if self.seen.binary_search_by(|seen| compare(seen, point)).is_ok() {
+        let is_seen = self.seen.binary_search_by(|seen| compare(seen, point)).is_ok();
+        if is_seen || self.observed.is_beside_pending(point) {
             return f64::NEG_INFINITY;
         }
         let mut sum = 0.0;
@@ -276,7 +278,7 @@ impl<'a> Search<'a> {
 /// Returns even points: Sobol's, moved by the same random vector around the unit cube.
 ///
 /// Cranley and Patterson 1976, "Randomization of Number Theoretic Methods for Multiple Integration".
-pub(super) fn even_points(space: &Space, n: usize, rng: &mut TrialRng) -> Vec<Vec<f64>> {
+pub(crate) fn even_points(space: &Space, n: usize, rng: &mut TrialRng) -> Vec<Vec<f64>> {
     let dimensions = space.axes.len();
     let shift: Vec<f64> = (0..dimensions).map(|_| unit(rng)).collect();
     let n_even = dimensions.min(sobol::MAX_DIMENSIONS);

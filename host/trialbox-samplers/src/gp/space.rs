@@ -21,7 +21,7 @@ pub(super) const ABSENT_CHOICE: f64 = -1.0;
 
 /// A parameter's place among the features.
 #[derive(Debug, Clone)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub(super) name: String,
     pub(super) distribution: Distribution,
     /// The feature that holds the number or the choice.
@@ -32,9 +32,9 @@ pub(super) struct Axis {
 
 /// The parameters of a study, as features.
 #[derive(Debug, Clone)]
-pub(super) struct Space {
-    pub(super) axes: Vec<Axis>,
-    pub(super) geometry: Geometry,
+pub(crate) struct Space {
+    pub(crate) axes: Vec<Axis>,
+    pub(crate) geometry: Geometry,
     rules: Rules,
 }
 
@@ -72,6 +72,30 @@ impl Space {
         Space { axes, geometry, rules }
     }
 
+    /// Returns whether some parameter is not in every trial.
+    pub(crate) fn is_conditional(&self) -> bool {
+        (0..self.axes.len()).any(|index| self.rules.is_conditional(index))
+    }
+
+    /// Returns whether every parameter is a number and in every trial.
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.is_conditional() && self.geometry.n_numbers == self.axes.len()
+    }
+
+    /// Returns the names of the parameters whose values decide which others a trial has.
+    pub(crate) fn deciding(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for index in 0..self.axes.len() {
+            if let Presence::Rule(rule) = self.rules.presence(index) {
+                let name = &self.axes[rule.parent].name;
+                if !names.contains(name) {
+                    names.push(name.clone());
+                }
+            }
+        }
+        names
+    }
+
     /// Returns whether no parameter is continuous.
     pub(super) fn is_discrete(&self) -> bool {
         self.axes.iter().all(Axis::is_discrete)
@@ -107,7 +131,7 @@ impl Space {
     /// Makes a point one that a trial can have: on the grids, and with the conditional parameters that its others call
     /// for. A conditional parameter that was absent until now gets the value of `template`, a number or a choice for
     /// each axis.
-    pub(super) fn repair(&self, point: &mut [f64], template: &[f64]) {
+    pub(crate) fn repair(&self, point: &mut [f64], template: &[f64]) {
         for index in self.rules.order() {
             let axis = &self.axes[index];
             let is_there = match self.rules.presence(index) {
@@ -128,7 +152,7 @@ impl Space {
     }
 
     /// Returns the internal values of the parameters that the point has, by name.
-    pub(super) fn decode(&self, point: &[f64]) -> BTreeMap<String, f64> {
+    pub(crate) fn decode(&self, point: &[f64]) -> BTreeMap<String, f64> {
         let mut params = BTreeMap::new();
         for axis in &self.axes {
             if let Some(value) = axis.read(point) {

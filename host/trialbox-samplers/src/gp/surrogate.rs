@@ -3,7 +3,7 @@
 use super::fit::{Data, Prior, first_guess, fit};
 use super::kernel::{Geometry, Hyper};
 use super::model::Model;
-use super::observed::{Observed, best_and_even};
+use super::observed::{Constraint, Observed, best_and_even};
 use super::outcomes::{Warp, Warped, finite, standardized};
 use trialbox_core::Json;
 
@@ -30,14 +30,14 @@ const MAX_TEXT: usize = 2045;
 pub(crate) struct Fits {
     /// The number of finished trials when hyperparameters were last fitted.
     pub(super) n: usize,
-    pub(super) warp: Warp,
+    pub(crate) warp: Warp,
     /// The logarithms of the hyperparameters of the objective, then of the constraints.
     pub(super) logs: Vec<Vec<f64>>,
 }
 
 impl Fits {
     /// Returns the attribute's value; `None` if it is too long for a database.
-    pub(super) fn to_json(&self) -> Option<Json> {
+    pub(crate) fn to_json(&self) -> Option<Json> {
         let rounded = |log: &f64| Json::from((log * 1e4).round() / 1e4);
         let logs = self.logs.iter().map(|logs| Json::Array(logs.iter().map(rounded).collect()));
         let json = Json::object([
@@ -106,7 +106,7 @@ impl Surrogate {
         let mut constraints = Vec::with_capacity(observed.constraints.len());
         for (index, constraint) in observed.constraints.iter().enumerate() {
             let fitter = Fitter { points: &constraint.points, ..fitter };
-            let (model, hyper) = constraint_model(fitter, &constraint.values, index + 1);
+            let (model, hyper) = constraint_model(fitter, constraint, index + 1);
             constraints.push(model);
             fits.logs.push(hyper.to_logs());
         }
@@ -137,11 +137,27 @@ fn smaller(best: Option<f64>, loss: f64) -> Option<f64> {
     }
 }
 
-fn constraint_model(fitter: Fitter, values: &[f64], index: usize) -> (ConstraintModel, Hyper) {
-    let (mean, deviation, outcomes) = standardized(&finite(values));
+fn constraint_model(
+    fitter: Fitter,
+    constraint: &Constraint,
+    index: usize,
+) -> (ConstraintModel, Hyper) {
+    let Fitter { geometry, points, .. } = fitter;
+    if constraint.is_of_failures {
+        let hyper = hyper_of_failures(geometry.n_groups);
+        let data = Data { geometry, points, outcomes: &constraint.values };
+        return (ConstraintModel { model: Model::new(data, &hyper), limit: 0.0 }, hyper);
+    }
+    let (mean, deviation, outcomes) = standardized(&finite(&constraint.values));
     let hyper = fitter.hyper(&outcomes, index, false);
-    let data = Data { geometry: fitter.geometry, points: fitter.points, outcomes: &outcomes };
+    let data = Data { geometry, points, outcomes: &outcomes };
     (ConstraintModel { model: Model::new(data, &hyper), limit: -mean / deviation }, hyper)
+}
+
+/// Returns hyperparameters for success and failure, which are not fitted: the likeliest model of a jump has short
+/// lengths, and away from all trials it would say no more than how often trials fail.
+fn hyper_of_failures(n_groups: usize) -> Hyper {
+    Hyper { noise: 0.05, ..first_guess(n_groups) }
 }
 
 /// The points of a fit, and the fit before it.
