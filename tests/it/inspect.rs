@@ -1,5 +1,6 @@
 //! `trialbox inspect`, and files that are no objectives.
 
+use crate::hostile::guests::elf;
 use crate::scene::{Scene, digits_data, guest};
 
 #[test]
@@ -33,11 +34,7 @@ fn a_file_that_is_no_objective_is_refused_in_a_sentence_and_no_database_is_touch
         .replace("objective@0.1.0", "objective@0.2.0");
     let files: [(&str, &[u8], &str); 10] = [
         ("core.wasm", &core, "is a core wasm module; an objective is a component"),
-        (
-            "elf",
-            &std::fs::read(env!("CARGO_BIN_EXE_trialbox")).unwrap(),
-            "is a native program or library (ELF), not wasm",
-        ),
+        ("elf", &elf(), "is a native program or library (ELF), not wasm"),
         ("truncated.wasm", &good[..good.len() / 2], "is truncated or damaged at byte"),
         ("empty.wasm", b"", "is empty"),
         (

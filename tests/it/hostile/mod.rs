@@ -5,7 +5,7 @@ mod cache;
 mod died;
 mod floods;
 mod ground;
-mod guests;
+pub(crate) mod guests;
 mod list;
 pub(crate) mod places;
 
