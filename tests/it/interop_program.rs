@@ -140,7 +140,7 @@ fn what_the_stand_in_does_not_offer_has_a_sentence() {
         ),
         (
             "integration",
-            "import optuna.integration",
+            "from optuna.integration import CatBoostPruningCallback",
             "ImportError: expected the package `optuna-integration` for `optuna.integration`, found none; install it",
         ),
         ("silent", "import optuna", "the script ended without a call of `study.optimize`"),

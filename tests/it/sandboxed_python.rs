@@ -1,11 +1,12 @@
 //! Objectives in Python, in the sandbox. They need the runtime that `cargo xtask test python` adds.
 
 mod archives;
+mod digits;
 
 use crate::scene::{Ran, Scene, root};
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// A folder of its own with the examples and further objectives, in which the runtime is found.
 struct Python(Scene);
@@ -75,7 +76,7 @@ fn values(trial: &Value) -> Vec<f64> {
 /// 2.4.6, SciPy 1.17.1, pandas 3.1.1).
 type Case = (&'static str, &'static [(&'static str, &'static str)], &'static [f64]);
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     ("svc_or_forest.py", &[("classifier", "SVC"), ("svc_c", "10.0")], &[0.98]),
     (
         "svc_or_forest.py",
@@ -95,6 +96,7 @@ const CASES: [Case; 13] = [
     ("boosting.py", &[("learning_rate", "0.2")], &[0.11184817998855044]),
     ("network.py", &[("layers", "2"), ("units_0", "16"), ("units_1", "8")], &[0.3333333333333333]),
     ("grid.py", &[("weights", "distance")], &[0.9720338983050848]),
+    ("search_cv.py", &[("C", "0.5"), ("kernel", "poly"), ("degree", "2")], &[0.9666666666666668]),
     ("equation.py", &[("damping", "0.5")], &[0.03668562092539635]),
     ("plain.py", &[("x", "1.5"), ("n", "5"), ("kind", "a")], &[12.25]),
 ];
@@ -322,17 +324,22 @@ fn a_file_of_the_runtime_that_has_changed_is_refused() {
         python.0.command(arguments).env("TRIALBOX_RUNTIME_DIR", &copy).output().unwrap().into()
     };
     assert_eq!(run(&["eval", "plain.py"]).code, Some(0), "a copy is the same");
-    let names: Vec<String> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("code-") || name.starts_with("snapshot-"))
-        .chain(["library/python315.zip".to_owned()])
-        .collect();
-    assert_eq!(names.len(), 3, "{names:?}");
+    // A snapshot of an earlier version may lie beside the one that is used.
+    let newest = |start: &str| {
+        let entries = std::fs::read_dir(&folder).unwrap().map(Result::unwrap);
+        let entries =
+            entries.filter(|entry| entry.file_name().to_str().unwrap().starts_with(start));
+        let newest = entries.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap());
+        newest.unwrap().file_name().into_string().unwrap()
+    };
+    let names = [newest("code-"), newest("snapshot-"), "library/python315.zip".to_owned()];
     for name in names {
         let path = folder.join(&name);
         flip(&path);
         run(&["eval", "plain.py"]).assert_error(4, &["E-RUNTIME", &name, "has changed"]);
+        let examined = run(&["doctor", "--storage", "study.db"]);
+        let found: [&str; 3] = ["warning[runtime]: ", &name, "has changed"];
+        assert!(found.iter().all(|text| examined.stdout.contains(text)), "{examined:?}");
         let verified = run(&["runtime", "verify"]);
         assert_eq!(verified.code, Some(4), "{verified:?}");
         assert!(verified.stdout.contains("has the SHA-256"), "{verified:?}");
@@ -353,6 +360,50 @@ fn flip(path: &Path) {
     let mut byte = [0];
     file.read_exact_at(&mut byte, middle).unwrap();
     file.write_all_at(&[byte[0] ^ 1], middle).unwrap();
+}
+
+#[test]
+fn a_runtime_that_a_job_uses_is_not_removed_and_without_it_trials_fail_with_the_reason() {
+    let text = "import os, time\n\n\ndef objective(trial):\n    \
+                    open(f'/gate/started{trial.number}', 'w').close()\n    \
+                    while not os.path.exists('/gate/go'):\n        time.sleep(0.01)\n    \
+                    import statsmodels.api\n    \
+                    return 1.0\n";
+    let python = Python::with("removed", text);
+    let (copy, gate) = (copy_of_runtime(&python), python.0.path("gate"));
+    std::fs::create_dir(&gate).unwrap();
+    let with_copy = |arguments: &[&str]| {
+        let mut command = python.0.command(arguments);
+        command.env("TRIALBOX_RUNTIME_DIR", &copy).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    let run = ["run", "objective.py", "-n", "2", "--dir", "gate::/gate:rw"];
+    let job = with_copy(&run).spawn().unwrap();
+    while !gate.join("started0").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let removed = Ran::from(with_copy(&["runtime", "remove", "python"]).output().unwrap());
+    removed.assert_error(4, &["E-RUNTIME", "a job uses the runtime for Python"]);
+    std::fs::remove_dir_all(&copy).unwrap();
+    std::fs::write(gate.join("go"), "").unwrap();
+    let ran = Ran::from(job.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let reason = "E-DIED: the runtime for Python was removed or changed while a job used it";
+    assert_eq!(ran.stdout.matches(reason).count(), 2, "{ran:?}");
+}
+
+#[test]
+fn a_limited_address_space_is_named() {
+    let python = Python::new("address-space");
+    let eval = python.command(&["eval", "plain.py"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -v 20000000; exec \"$@\"", "sh"]).arg(eval.get_program());
+    shell.args(eval.get_args()).current_dir(&python.0.folder);
+    for (name, value) in eval.get_envs() {
+        value.map(|value| shell.env(name, value));
+    }
+    Ran::from(shell.output().unwrap())
+        .assert_error(4, &["E-RUNTIME", "the address space is limited (ulimit -v)", "runtime add"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! absolute times depend on the machine, and keep the raw figures in `benches/`.
 
 mod herd;
+mod python_door;
 mod recipe;
 mod sandbox;
 
@@ -27,6 +28,8 @@ pub(crate) enum Experiment {
     Reports,
     /// Many processes on one database
     Herd,
+    /// One trial of scikit-learn: in the sandbox, in Python, and as the recipe does it
+    Python,
     /// The recipe for array jobs on a Slurm cluster, with and without trialbox (takes long)
     Recipe,
     /// Samplers, ours and Optuna's: run, then report
@@ -40,7 +43,7 @@ pub(crate) enum Experiment {
 }
 
 use Experiment::{
-    Guest, Herd, Pruners, Pruning, Recipe, Reports, Samplers, Sandbox, Suggest, Trial,
+    Guest, Herd, Pruners, Pruning, Python, Recipe, Reports, Samplers, Sandbox, Suggest, Trial,
 };
 
 /// Runs one experiment, or all that need no words of their own.
@@ -62,6 +65,7 @@ pub(crate) fn run_named(experiment: Option<Experiment>, words: &[String]) -> Res
         Sandbox => sandbox::sandbox(),
         Reports => reports(),
         Herd => herd::herd(),
+        Python => python_door::python_door(),
         Recipe => recipe::recipe(),
         Samplers => compare(words),
         Suggest => compare(&[&["suggest".to_owned()], words].concat()),

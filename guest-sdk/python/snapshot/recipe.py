@@ -65,6 +65,7 @@ for name in SKLEARN.split():
 # The folder is granted while the snapshot is made, and in no trial.
 sys.path.insert(0, "/trialbox")
 import optuna
+import optuna.integration
 import trialbox
 import trialbox._sandbox
 

@@ -150,9 +150,12 @@ def _block(text: str) -> Dict[str, Any]:
 
 def _directions(tree: ast.Module) -> Optional[List[str]]:
     """Returns the directions of the file's ``create_study``, if they are written in its one call."""
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) == "create_study"]
+    all_calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    calls = [call for call in all_calls if _name(call.func) == "create_study"]
     if len(calls) != 1:
-        return None
+        # The study that a search makes itself maximizes the score.
+        is_search = not calls and any(_name(call.func) == "OptunaSearchCV" for call in all_calls)
+        return ["maximize"] if is_search else None
     for keyword in calls[0].keywords:
         if keyword.arg in ("direction", "directions"):
             try:

@@ -37,6 +37,7 @@ const FILES: &[(&str, &str, &str)] = files! {
     AS_OPTUNA / "optuna/exceptions.py" = "as_optuna/optuna/exceptions.py",
     AS_OPTUNA / "optuna/importance.py" = "as_optuna/optuna/importance.py",
     AS_OPTUNA / "optuna/integration/__init__.py" = "as_optuna/optuna/integration/__init__.py",
+    AS_OPTUNA / "optuna/integration/_search.py" = "as_optuna/optuna/integration/_search.py",
     AS_OPTUNA / "optuna/integration/lightgbm.py" = "as_optuna/optuna/integration/lightgbm.py",
     AS_OPTUNA / "optuna/logging.py" = "as_optuna/optuna/logging.py",
     AS_OPTUNA / "optuna/pruners.py" = "as_optuna/optuna/pruners.py",

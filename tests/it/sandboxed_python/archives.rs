@@ -160,7 +160,9 @@ fn what_cannot_be_built_is_refused_before_a_file_is_written() {
         .assert_error(2, &["expected a free name or an earlier objective", "parabolas.py"]);
     let helper = std::fs::read_to_string(python.0.path("source/parabolas.py")).unwrap();
     assert!(helper.contains("def parabola"), "the source is as it was");
-    python.run(&["build", "source/points.csv"]).assert_error(2, &["expected a file of Python"]);
+    python
+        .run(&["build", "source/points.csv"])
+        .assert_error(2, &["expected a project's folder or a file of Python"]);
     std::fs::remove_file(python.0.path("source/centre.py")).unwrap();
     python.run(&["build", "source/objective.py"]).assert_error(4, &["imports `centre`"]);
     std::os::unix::fs::symlink("/etc/passwd", python.0.path("source/centre.py")).unwrap();

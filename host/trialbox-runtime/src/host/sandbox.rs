@@ -127,6 +127,14 @@ impl Door for Sandbox {
     }
 }
 
+impl Sandbox {
+    /// Returns the failure of a trial whose runtime was removed or changed.
+    fn runtime_failure(&self) -> Option<Failure> {
+        let problem = self.config.python.as_ref()?.problem()?;
+        Some(Failure::new(FailureCode::Died, problem))
+    }
+}
+
 impl Objective for Sandbox {
     fn evaluate(&mut self, session: &mut TrialSession) -> Evaluation {
         let checkpoint = CheckpointState::from(self.checkpoint.as_ref());
@@ -144,7 +152,13 @@ impl Objective for Sandbox {
         }
         let Some(guest) = &mut self.guest else { unreachable!("a guest was just prepared") };
         match Call::new(guest, &self.config, checkpoint).run(session) {
-            CallEnd::Returned(end) => to_evaluation(end),
+            CallEnd::Returned(end) => match to_evaluation(end) {
+                // An import that fails for want of the library is not the objective's fault.
+                Evaluation::Fail(failure) => {
+                    Evaluation::Fail(self.runtime_failure().unwrap_or(failure))
+                }
+                other => other,
+            },
             // The process is in the middle of a call and cannot be called again. Dropping it ends it.
             CallEnd::Ended(evaluation) => {
                 self.guest = None;

@@ -19,9 +19,11 @@ pub const WORK_PATH: &str = "/work";
 
 /// The identity of a file's content without reading it. A file that is written to, renamed over or copied gets another
 /// one; only root and a changed clock can give it back.
+///
+/// The device is not a part: each node numbers the mounts of a network file system for itself, and would compute the
+/// digests anew after each other one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
-    device: u64,
     inode: u64,
     pub(crate) bytes: u64,
     modified: (i64, i64),
@@ -33,7 +35,6 @@ impl Stamp {
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         let stat: Stat = fstat(file.as_fd())?;
         Ok(Stamp {
-            device: stat.st_dev,
             inode: stat.st_ino,
             bytes: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
@@ -51,6 +52,14 @@ pub(crate) struct StampedFile {
 }
 
 impl StampedFile {
+    /// Stamps a file.
+    #[cfg(test)]
+    pub(crate) fn of(folder: PathBuf, name: String) -> Result<Self, StampError> {
+        let file = Folder::open(&folder)?.open_file(name.as_ref())?;
+        let stamp = Stamp::of(&file).map_err(StampError::Unknown)?;
+        Ok(StampedFile { folder, name, stamp })
+    }
+
     /// Opens the file, if it is the one that was stamped.
     ///
     /// # Errors
@@ -83,6 +92,8 @@ pub(crate) struct RuntimeFiles {
     pub(crate) label: String,
     /// The folder with the standard library.
     pub(crate) library: PathBuf,
+    /// The standard library.
+    pub(crate) library_file: StampedFile,
     /// The compiled code, one file for each kind of machine.
     pub(crate) codes: Vec<StampedFile>,
     /// The memory of an interpreter that has imported what objectives import.

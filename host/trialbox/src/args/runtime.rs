@@ -51,6 +51,20 @@ impl RuntimeArgs {
         self.runtimes()?.find(&recipe())
     }
 
+    /// Returns the runtime for Python as [`Self::find`] does; `None` if none was added.
+    pub(crate) fn find_existing(&self) -> Option<Result<PythonRuntime, Rejection>> {
+        let root = self.runtime_dir.clone().or_else(users_runtime_dir)?;
+        // No key is made for users without a runtime.
+        if !root.exists() {
+            return None;
+        }
+        match self.runtimes() {
+            Ok(runtimes) if runtimes.exists() => Some(runtimes.find(&recipe())),
+            Ok(_) => None,
+            Err(rejection) => Some(Err(rejection)),
+        }
+    }
+
     /// Returns the directories of runtimes of all commands.
     pub(crate) fn all_dirs(&self) -> impl Iterator<Item = PathBuf> {
         self.runtime_dir.iter().cloned().chain(users_runtime_dir())

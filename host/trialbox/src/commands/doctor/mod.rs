@@ -4,6 +4,7 @@ mod cluster;
 mod remedy;
 
 use crate::args::quantity::{parse_duration, parse_grace};
+use crate::args::runtime::RuntimeArgs;
 use crate::args::storage::StorageArgs;
 use crate::clock::SystemClock;
 use crate::error::{CommandError, CommandResult};
@@ -45,7 +46,8 @@ const MAX_SHOWN: usize = 5;
 /// Examine a database or a Slurm cluster, and repair the database.
 ///
 /// Checks the file, its tables, every row of every study, running and waiting trials, files that jobs left beside
-/// the database, and the file system. Nothing is changed without --repair.
+/// the database, and the file system. Also looks at the runtime for Python, if there is one. Nothing is changed without
+/// --repair.
 ///
 /// With --slurm, examines the cluster instead of the database. One small job runs two tasks on two nodes for a few
 /// seconds. They find out whether locks, caches and names in the database's directory hold between nodes.
@@ -54,6 +56,9 @@ const MAX_SHOWN: usize = 5;
 pub(crate) struct DoctorArgs {
     #[command(flatten)]
     storage: StorageArgs,
+
+    #[command(flatten)]
+    runtime: RuntimeArgs,
 
     /// Repair the database, after a copy to NAME.before-repair-TIME
     ///
@@ -87,6 +92,8 @@ struct Diagnosis {
     /// The repaired findings; `None` without `--repair`.
     repaired: Option<Vec<doctor::Finding>>,
     copy: Option<PathBuf>,
+    /// The finding about the runtime for Python, if there is one that cannot be used.
+    runtime: Option<Finding>,
     /// True if the text shows all findings of one kind.
     is_verbose: bool,
 }
@@ -108,9 +115,18 @@ impl DoctorArgs {
         } else {
             (examine(&path, &options), None, None)
         };
-        let diagnosis = Diagnosis { path, report, repaired, copy, is_verbose: output.is_verbose() };
+        let (runtime, is_verbose) = (self.examine_runtime(), output.is_verbose());
+        let diagnosis = Diagnosis { path, report, repaired, copy, runtime, is_verbose };
         output.print(&diagnosis);
         Ok(diagnosis.counts().exit_code(ExitCode::Storage))
+    }
+
+    /// Examines the runtime for Python, if there is one. Digests are computed where a file has another stamp.
+    fn examine_runtime(&self) -> Option<Finding> {
+        let rejection = self.runtime.find_existing()?.err()?;
+        let finding = Finding::warning("runtime", rejection.message);
+        let finding = finding.meaning("objectives in Python do not run in the sandbox");
+        Some(finding.advice(rejection.help.unwrap_or_default()))
     }
 
     fn path(&self) -> Result<PathBuf, CommandError> {
@@ -144,6 +160,7 @@ impl View for Diagnosis {
                 texts.push(format!("{} more of {code}; -v shows all", same.count() - MAX_SHOWN));
             }
         }
+        texts.extend(self.runtime.iter().map(Finding::to_text));
         let mut parts = vec![self.header(), self.footer()];
         if !texts.is_empty() {
             parts.insert(1, texts.join("\n"));
@@ -155,7 +172,10 @@ impl View for Diagnosis {
     fn records(&self) -> Box<dyn Iterator<Item = Record> + '_> {
         let repaired = self.repaired.iter().flatten().map(|finding| self.record(finding, true));
         let left = self.report.findings.iter().map(|finding| self.record(finding, false));
-        let findings = repaired.chain(left).map(|finding| Record::Finding(Box::new(finding)));
+        let runtime = self.runtime.iter().cloned();
+        let runtime = runtime.map(|finding| FindingRecord { finding, database: None });
+        let findings = repaired.chain(left).chain(runtime);
+        let findings = findings.map(|finding| Record::Finding(Box::new(finding)));
         Box::new(findings.chain([Record::Summary(Box::new(self.summary()))]))
     }
 }
@@ -188,7 +208,8 @@ impl Diagnosis {
     }
 
     fn counts(&self) -> Counts {
-        Counts::of(self.report.findings.iter().map(|finding| finding.kind.severity.into()))
+        let found = self.report.findings.iter().map(|finding| finding.kind.severity.into());
+        Counts::of(found.chain(self.runtime.iter().map(|finding| finding.severity)))
     }
 
     fn finding(&self, finding: &doctor::Finding) -> Finding {
