@@ -93,7 +93,7 @@ fn serve_as_process() -> wasmtime::Result<()> {
 fn serve(link: &Link, environment: GuestEnvironment) -> wasmtime::Result<()> {
     match link.receive()? {
         Some(ToGuest::Load(request)) => serve_component(link, request, environment),
-        Some(ToGuest::LoadPython(request)) => python::serve(link, request, environment),
+        Some(ToGuest::LoadPython(request)) => python::serve(link, *request, environment),
         Some(ToGuest::Build(request)) => python::build::serve(link, request, &environment),
         _ => Ok(()),
     }

@@ -72,11 +72,11 @@ impl RunningGuest {
             compile_memory_bytes: config.compile_memory_bytes(),
         };
         let message = match &config.python {
-            Some(runtime) => ToGuest::LoadPython(PythonRequest {
+            Some(runtime) => ToGuest::LoadPython(Box::new(PythonRequest {
                 load: request,
                 runtime: runtime.files.clone(),
                 file_name: artifact.file_name(),
-            }),
+            })),
             None => ToGuest::Load(request),
         };
         guest.send(&message).map_err(cannot)?;

@@ -43,7 +43,7 @@ pub(crate) enum ToGuest {
     /// Load the objective, which is a component. This, or one of the next two, is the first message.
     Load(LoadRequest),
     /// Load the objective, which is a file of Python.
-    LoadPython(PythonRequest),
+    LoadPython(Box<PythonRequest>),
     /// Compile an interpreter of Python and make a snapshot of it.
     Build(BuildRequest),
     /// The length of the objective's file, in answer to [`FromGuest::NeedModule`]. Its bytes follow the frame: neither
