@@ -1,5 +1,5 @@
-//! One trial of scikit-learn as a whole process: in the sandbox, in Python under Optuna, and as the recipe does it. Then
-//! many processes that share one runtime.
+//! One trial of scikit-learn as a whole process: in the sandbox, in Python under Optuna, and as the recipe does it.
+//! Then many processes that share one runtime.
 
 use super::build_release;
 use crate::python;

@@ -256,7 +256,7 @@ fn check_executable(folder: &Path) -> Result<(), Rejection> {
             "the runtime for Python in `{}` lies on a file system that is mounted with noexec, so its code cannot run",
             folder.display()
         ),
-        "add it to a directory on another file system: trialbox runtime add python --runtime-dir DIR",
+        "keep the directory of runtimes on another file system",
     ))
 }
 
