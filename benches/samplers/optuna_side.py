@@ -21,6 +21,11 @@ SAMPLERS = {
     "qmc": lambda **options: optuna.samplers.QMCSampler(
         warn_independent_sampling=False, warn_asynchronous_seeding=False, **options
     ),
+    "cmaes": lambda **options: optuna.samplers.CmaEsSampler(
+        warn_independent_sampling=False, **options
+    ),
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "nsga3": optuna.samplers.NSGAIIISampler,
 }
 
 PRUNERS = {

@@ -39,7 +39,7 @@ fn an_unknown_option_lists_those_there_are_and_touches_no_database() {
     );
     scene.trialbox(&["run", &guest("quadratic"), "--sampler", "tea"]).assert_error(
         2,
-        &["unknown sampler `tea`: expected tpe, auto, random, qmc, gp, nsga2, nsga3, grid or brute-force"],
+        &["unknown sampler `tea`: expected tpe, auto, random, qmc, gp, cmaes, nsga2, nsga3, grid or brute-force"],
     );
     assert!(!scene.path("trialbox.db").exists());
 }

@@ -7,6 +7,7 @@
 
 mod auto;
 mod brute_force;
+mod cmaes;
 mod config;
 mod draws;
 mod error;
@@ -29,6 +30,7 @@ pub mod tpe;
 
 pub use auto::{AutoOptions, AutoSampler};
 pub use brute_force::{BruteForceOptions, BruteForceSampler};
+pub use cmaes::{CmaEsOptions, CmaEsSampler, SourceTrial};
 pub use config::{Config, Configured, Entry, Kind};
 pub use error::{ConfigError, OptionsOf};
 pub use gp::{GpOptions, GpSampler};
@@ -55,6 +57,7 @@ impl Kind for dyn Sampler {
         Entry::of::<random::RandomOptions>(),
         Entry::of::<QmcOptions>(),
         Entry::of::<GpOptions>(),
+        Entry::of::<CmaEsOptions>(),
         Entry::of::<NsgaIiOptions>(),
         Entry::of::<NsgaIiiOptions>(),
         Entry::of::<GridOptions>(),

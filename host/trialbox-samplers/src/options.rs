@@ -27,7 +27,7 @@ enum Shape<T> {
     Flag(Place<T, bool>),
     FlagOrNull(Place<T, Option<bool>>),
     Count { range: RangeInclusive<usize>, place: Place<T, usize> },
-    MaybeCount { least: usize, absent: Absent, place: Place<T, Option<usize>> },
+    MaybeCount { range: RangeInclusive<usize>, absent: Absent, place: Place<T, Option<usize>> },
     Float { range: RangeInclusive<f64>, place: Place<T, f64> },
     MaybeFloat { range: RangeInclusive<f64>, absent: Absent, place: Place<T, Option<f64>> },
     Custom { get: fn(&T) -> Json, set: fn(&mut T, &Json) -> Result<(), Refusal> },
@@ -96,7 +96,19 @@ impl<T: Clone> Field<T> {
         least: usize,
         place: Place<T, Option<usize>>,
     ) -> Self {
-        Field { name, shape: Shape::MaybeCount { least, absent: Absent::Auto, place } }
+        Field {
+            name,
+            shape: Shape::MaybeCount { range: least..=usize::MAX, absent: Absent::Auto, place },
+        }
+    }
+
+    /// Returns a field that takes a whole number in a range, or `null` for one that follows from the search space.
+    pub const fn count_or_null(
+        name: &'static str,
+        range: RangeInclusive<usize>,
+        place: Place<T, Option<usize>>,
+    ) -> Self {
+        Field { name, shape: Shape::MaybeCount { range, absent: Absent::Null, place } }
     }
 
     /// Returns a field that takes a whole number of at least `least`, without a default.
@@ -105,7 +117,10 @@ impl<T: Clone> Field<T> {
         least: usize,
         place: Place<T, Option<usize>>,
     ) -> Self {
-        Field { name, shape: Shape::MaybeCount { least, absent: Absent::Required, place } }
+        Field {
+            name,
+            shape: Shape::MaybeCount { range: least..=usize::MAX, absent: Absent::Required, place },
+        }
     }
 
     /// Returns a field that takes a number in a range; infinities are numbers, NaN is in no range.
@@ -168,12 +183,9 @@ impl<T: Clone> Field<T> {
             Shape::FlagOrNull(place) => {
                 store(or_absent(value, Absent::Null, as_flag), place(options))
             }
-            Shape::Count { range, place } => {
-                let count = as_count(value, *range.start());
-                store(count.filter(|count| range.contains(count)), place(options))
-            }
-            Shape::MaybeCount { least, absent, place } => {
-                store(or_absent(value, *absent, |value| as_count(value, *least)), place(options))
+            Shape::Count { range, place } => store(as_count(value, range), place(options)),
+            Shape::MaybeCount { range, absent, place } => {
+                store(or_absent(value, *absent, |value| as_count(value, range)), place(options))
             }
             Shape::Float { range, place } => store(as_float(value, range), place(options)),
             Shape::MaybeFloat { range, absent, place } => {
@@ -189,15 +201,8 @@ impl<T: Clone> Field<T> {
         match &self.shape {
             Shape::Flag(_) => "true or false".to_owned(),
             Shape::FlagOrNull(_) => "true, false or null".to_owned(),
-            Shape::Count { range, .. } if *range.end() < usize::MAX => {
-                format!("a whole number from {} to {}", range.start(), range.end())
-            }
-            Shape::Count { range, .. } => {
-                format!("a whole number of at least {}", range.start())
-            }
-            Shape::MaybeCount { least, absent, .. } => {
-                format!("a whole number of at least {least}{}", absent.or())
-            }
+            Shape::Count { range, .. } => counts(range),
+            Shape::MaybeCount { range, absent, .. } => counts(range) + absent.or(),
             Shape::Float { range, .. } => numbers(range),
             Shape::MaybeFloat { range, absent, .. } => numbers(range) + absent.or(),
             Shape::Custom { .. } => String::new(),
@@ -233,9 +238,9 @@ fn as_flag(value: &Json) -> Option<bool> {
     if let Json::Bool(value) = value { Some(*value) } else { None }
 }
 
-fn as_count(value: &Json, least: usize) -> Option<usize> {
+fn as_count(value: &Json, range: &RangeInclusive<usize>) -> Option<usize> {
     let Json::Int(value) = value else { return None };
-    usize::try_from(*value).ok().filter(|value| *value >= least)
+    usize::try_from(*value).ok().filter(|value| range.contains(value))
 }
 
 fn as_float(value: &Json, range: &RangeInclusive<f64>) -> Option<f64> {
@@ -256,6 +261,14 @@ fn or_absent<V>(
         return Some(None);
     }
     read(value).map(Some)
+}
+
+/// Returns the whole numbers of a range in words.
+fn counts(range: &RangeInclusive<usize>) -> String {
+    match range.clone().into_inner() {
+        (least, usize::MAX) => format!("a whole number of at least {least}"),
+        (least, most) => format!("a whole number from {least} to {most}"),
+    }
 }
 
 /// Returns the numbers of a range in words.

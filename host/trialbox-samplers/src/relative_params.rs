@@ -19,16 +19,18 @@ pub(crate) fn to_attrs(
     let external = space.iter().filter_map(|(name, distribution)| {
         Some((name, distribution.to_external(*params.get(name)?)))
     });
-    let text = Json::object(external).to_string();
-    // The text is ASCII, so that bytes are characters.
+    sliced(prefix, &Json::object(external).to_string())
+}
+
+/// Returns the attributes that hold a text of ASCII.
+pub(crate) fn sliced(prefix: &str, text: &str) -> Vec<(String, Json)> {
     let slices = text.as_bytes().chunks(SLICE).map(String::from_utf8_lossy);
     let attrs = slices.enumerate();
     attrs.map(|(i, slice)| (format!("{prefix}:{i}"), Json::from(slice.into_owned()))).collect()
 }
 
-/// Returns the external values of a trial's joint draw; `None` if it has none, or if it is read while another
-/// process is between two slices.
-pub(crate) fn of_trial(prefix: &str, trial: &FrozenTrial) -> Option<Json> {
+/// Returns the text that a trial's attributes hold; empty if there are none.
+pub(crate) fn joined(prefix: &str, trial: &FrozenTrial) -> String {
     let mut text = String::new();
     for index in 0.. {
         match trial.system_attrs.get(&format!("{prefix}:{index}")).and_then(Json::as_str) {
@@ -36,6 +38,13 @@ pub(crate) fn of_trial(prefix: &str, trial: &FrozenTrial) -> Option<Json> {
             _ => break,
         }
     }
+    text
+}
+
+/// Returns the external values of a trial's joint draw; `None` if it has none, or if it is read while another
+/// process is between two slices.
+pub(crate) fn of_trial(prefix: &str, trial: &FrozenTrial) -> Option<Json> {
+    let text = joined(prefix, trial);
     Json::parse(&text).ok().filter(|json| matches!(json, Json::Object(_)))
 }
 

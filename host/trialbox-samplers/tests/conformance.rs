@@ -38,6 +38,11 @@ fn all() -> Vec<SamplerConfig> {
             "grid",
             r#"{"search_space": {"p07": [1, 7], "p05": [0.3, "x", null], "p12": [0]}, "seed": 3}"#,
         ),
+        with("cmaes", r#"{"use_separable_cma": true, "n_startup_trials": 0}"#),
+        with("cmaes", r#"{"with_margin": true, "popsize": 2, "sigma0": 1}"#),
+        with("cmaes", r#"{"lr_adapt": true, "popsize": 5, "x0": {"p00": 7, "p05": "x"}}"#),
+        with("cmaes", r#"{"popsize": 3, "consider_pruned_trials": true, "sigma0": 1e-10}"#),
+        with("cmaes", r#"{"popsize": 2, "with_categorical": false}"#),
         with("nsga2", r#"{"population_size": 2, "crossover_prob": 1, "mutation": "polynomial"}"#),
         with("nsga2", r#"{"crossover": "blxalpha", "alpha": 1000000, "mutation_prob": 0}"#),
         with("nsga2", r#"{"population_size": 3, "crossover": "spx", "mutation_prob": 0}"#),
@@ -200,7 +205,14 @@ fn histories() -> Vec<(&'static str, Vec<FrozenTrial>, Space)> {
 }
 
 /// The attributes under which evolutionary samplers find their trials.
-const GENERATIONS: [&str; 2] = ["NSGAIISampler:generation", "NSGAIIISampler:generation"];
+const GENERATIONS: [&str; 6] = [
+    "NSGAIISampler:generation",
+    "NSGAIIISampler:generation",
+    "cma:generation",
+    "sepcma:generation",
+    "cmawm:generation",
+    "catcma:generation",
+];
 
 /// Trials of generations of five, some of which failed, with values fixed outside of the range here and there.
 fn belong(number: u32, trial: &mut FrozenTrial) {
@@ -405,7 +417,7 @@ fn a_name_that_is_no_sampler_lists_those_there_are() {
     let error = SamplerConfig::parse("tea").expect_err("no such sampler");
     assert_eq!(
         error.to_string(),
-        "unknown sampler `tea`: expected tpe, auto, random, qmc, gp, nsga2, nsga3, grid or brute-force"
+        "unknown sampler `tea`: expected tpe, auto, random, qmc, gp, cmaes, nsga2, nsga3, grid or brute-force"
     );
 }
 

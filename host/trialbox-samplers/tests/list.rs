@@ -196,7 +196,7 @@ fn names_and_aliases_are_unique_and_lists_name_all() {
     check_names::<dyn Pruner>();
     assert_eq!(
         SamplerConfig::names(),
-        "tpe, auto, random, qmc, gp, nsga2, nsga3, grid or brute-force"
+        "tpe, auto, random, qmc, gp, cmaes, nsga2, nsga3, grid or brute-force"
     );
     assert_eq!(
         PrunerConfig::names(),
