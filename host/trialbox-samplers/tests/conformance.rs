@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::new_trial;
+use common::{GENERATIONS, new_trial};
 use std::collections::BTreeMap;
 use trialbox_core::seam::rng::{TrialRng, trial_rng, unit};
 use trialbox_core::seam::sampler::Ask;
@@ -203,16 +203,6 @@ fn histories() -> Vec<(&'static str, Vec<FrozenTrial>, Space)> {
         ("a few generations", changed(of_space(20), belong), space()),
     ]
 }
-
-/// The attributes under which evolutionary samplers find their trials.
-const GENERATIONS: [&str; 6] = [
-    "NSGAIISampler:generation",
-    "NSGAIIISampler:generation",
-    "cma:generation",
-    "sepcma:generation",
-    "cmawm:generation",
-    "catcma:generation",
-];
 
 /// Trials of generations of five, some of which failed, with values fixed outside of the range here and there.
 fn belong(number: u32, trial: &mut FrozenTrial) {

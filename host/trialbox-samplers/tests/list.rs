@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Space, ask, configured, new_trial, option_value, suggested};
+use common::{GENERATIONS, Space, ask, configured, new_trial, option_value, suggested};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use trialbox_core::seam::pruner::{Judgement, Pruner, RunningTrial};
@@ -41,6 +41,10 @@ fn history(space: &Space, values: &[f64]) -> History {
     let trial = |(number, value): (u32, &f64)| {
         let mut rng = trial_rng(1, TrialNumber(number));
         let mut trial = FrozenTrial { values: vec![*value], ..new_trial(number) };
+        // Evolutionary samplers learn from generations of trials that are theirs.
+        for key in GENERATIONS {
+            trial.system_attrs.insert(key.to_owned(), i64::from(number / 50).into());
+        }
         for (name, distribution) in space {
             let ask = ask(&empty, &none, number);
             let internal = RandomSampler.sample_independent(&ask, name, distribution, &mut rng);
@@ -174,8 +178,9 @@ proptest! {
 #[test]
 fn a_sampler_that_learns_suggests_something_else_after_other_results() {
     let range = Distribution::float(0.0, 1.0, false, None).expect("a range");
-    let space = vec![("x".to_owned(), range)];
-    let values: Vec<f64> = (0..40).map(|number| f64::from(number % 7)).collect();
+    // CMA-ES draws a single parameter at random, as Optuna's does.
+    let space = vec![("x".to_owned(), range.clone()), ("y".to_owned(), range)];
+    let values: Vec<f64> = (0..120).map(|number| f64::from(number % 7)).collect();
     let better: Vec<f64> = values.iter().map(|value| -value).collect();
     let (one, other) = (history(&space, &values), history(&space, &better));
     let (mut n_learners, seed) = (0, 7);

@@ -200,3 +200,13 @@ fn complete<S: Kind + ?Sized>(config: &mut Config<S>) {
     }
     assert_eq!(config.check_complete(), Ok(()), "{config}");
 }
+
+/// The attributes under which evolutionary samplers find their trials.
+pub(crate) const GENERATIONS: [&str; 6] = [
+    "NSGAIISampler:generation",
+    "NSGAIIISampler:generation",
+    "cma:generation",
+    "sepcma:generation",
+    "cmawm:generation",
+    "catcma:generation",
+];
