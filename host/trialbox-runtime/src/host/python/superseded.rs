@@ -1,7 +1,8 @@
 //! Snapshots of other versions of trialbox: which are used, and which can go.
 //!
 //! Each version has a recipe of its own, so a directory would grow by a hundred megabytes with each. A process that
-//! uses a snapshot says so by a mark beside it: a lock for as long as it lives, and a time for the jobs that are queued.
+//! uses a snapshot says so by a mark beside it: a lock for as long as it lives, and a time for the jobs that are
+//! queued.
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
