@@ -86,7 +86,7 @@ impl Model {
         Prediction { mean, deviation: deviation(variance, &self.hyper) }
     }
 
-    /// Predicts at a point, for [`Self::slope`].
+    /// Predicts at a point, for [`Self::add_slopes`].
     pub(super) fn predict_sloped(&self, point: &[f64]) -> Sloped {
         let scaled = self.points.scale(point);
         let n = self.points.len();

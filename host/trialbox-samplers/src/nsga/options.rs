@@ -91,14 +91,14 @@ impl GeneticOptions {
     }
 }
 
-/// Options of [`super::NsgaIiSampler`].
+/// Options of NSGA-II, for [`super::NsgaSampler`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct NsgaIiOptions {
     /// Those of both.
     pub genetic: GeneticOptions,
 }
 
-/// Options of [`super::NsgaIiiSampler`].
+/// Options of NSGA-III, for [`super::NsgaSampler`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct NsgaIiiOptions {
     /// Those of both.
