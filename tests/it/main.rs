@@ -33,6 +33,7 @@ mod importance;
 mod impostors;
 mod inspect;
 mod interop;
+mod interop_generations;
 #[cfg(feature = "failpoints")]
 mod interop_kill;
 mod interop_liar;
