@@ -16,7 +16,7 @@ use std::process::Command;
 const TARGET: &str = "x86_64-unknown-linux-musl";
 
 /// The most bytes of the binary.
-const MAX_BINARY: u64 = 25_000_000;
+const MAX_BINARY: u64 = 32_000_000;
 
 /// The artefacts that are built, and their checks.
 #[derive(clap::Args)]
