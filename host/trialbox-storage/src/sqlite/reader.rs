@@ -38,7 +38,7 @@ pub(crate) enum TrialFilter<'a> {
 }
 
 /// The attributes to read.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum AttrFilter {
     All,
     /// Those that a search may depend on.
@@ -199,28 +199,31 @@ impl<'a> TrialReader<'a> {
     }
 
     /// Hands the rows of a table with a column `trial_id` to `take`, each with the trial that it is of. `columns` are
-    /// those of the alias `r`, from the second column of a row on.
+    /// those of the alias `r`, from the second column of a row on; `only` is a further condition on `r` and `t`.
     ///
-    /// Rows come in the order of the table where that is read as a whole, otherwise trial by trial.
+    /// Rows come in the order of the table where that is read as a whole, otherwise trial by trial: then a condition on
+    /// the columns of an index is looked at before the row is.
     fn each_row(
         &mut self,
         table: &str,
         columns: &str,
+        only: Option<&str>,
         mut take: impl FnMut(&mut FrozenTrial, &Row) -> Result<(), TxError>,
     ) -> Result<(), TxError> {
+        let is_whole = self.whole_tables && only.is_none();
         let (condition, id) = self.which.condition();
-        let mut statement = if self.whole_tables {
+        let mut statement = if is_whole {
             self.tx
                 .prepare(&format!("SELECT r.trial_id, {columns} FROM {table} r ORDER BY r.rowid"))?
         } else {
             // The order of the indexes: any other would be made by a sort.
             self.tx.prepare(&format!(
                 "SELECT r.trial_id, {columns} FROM trials t CROSS JOIN {table} r ON r.trial_id = t.trial_id
-                 WHERE {condition} ORDER BY t.trial_id"
+                 WHERE {condition} AND {} ORDER BY t.trial_id",
+                only.unwrap_or("true")
             ))?
         };
-        let mut rows =
-            if self.whole_tables { statement.query([])? } else { statement.query([id])? };
+        let mut rows = if is_whole { statement.query([])? } else { statement.query([id])? };
         while let Some(row) = rows.next()? {
             // A row of no trial is for the doctor.
             let Ok(trial_id) = row.get(0) else { continue };
@@ -247,7 +250,7 @@ impl<'a> TrialReader<'a> {
     fn read_values(&mut self) -> Result<(), TxError> {
         // Where others wrote a trial's values in another order.
         let mut early = Vec::new();
-        self.each_row("trial_values", "r.objective, r.value, r.value_type", |trial, row| {
+        self.each_row("trial_values", "r.objective, r.value, r.value_type", None, |trial, row| {
             let number = trial.number;
             let objective: i64 = cell(row, 1, || format!("a value of trial {number}"))?;
             let what = || format!("value {objective} of trial {number}");
@@ -280,7 +283,7 @@ impl<'a> TrialReader<'a> {
         let whole_tables = self.whole_tables;
         let (mut distributions, mut ids) = (Distributions::default(), Vec::new());
         let columns = "r.param_id, r.param_name, r.param_value, r.distribution_json";
-        self.each_row("trial_params", columns, |trial, row| {
+        self.each_row("trial_params", columns, None, |trial, row| {
             let number = trial.number;
             let of_trial = || format!("a parameter of trial {number}");
             let (param_id, name): (i64, Option<String>) =
@@ -321,42 +324,22 @@ impl<'a> TrialReader<'a> {
             };
             Ok(())
         };
-        if attrs == AttrFilter::OfSearch {
-            return self.each_attr_of_search(&table_name, take);
-        }
-        self.each_row(&table_name, "r.\"key\", r.value_json", take)
-    }
-
-    /// Hands on the attributes on which a search may depend. They are few among many, so their keys are read in the
-    /// index, and only their values in the table.
-    fn each_attr_of_search(
-        &mut self,
-        table: &str,
-        mut take: impl FnMut(&mut FrozenTrial, &Row) -> Result<(), TxError>,
-    ) -> Result<(), TxError> {
-        let (condition, id) = self.which.condition();
-        let mut statement = self.tx.prepare(&format!(
-            "SELECT t.trial_id, a.\"key\", a.value_json FROM trials t
-             CROSS JOIN {table} a ON a.trial_id = t.trial_id
-             WHERE {condition} AND (substr(a.\"key\", 1, {}) <> '{OWN_PREFIX}'
-                 OR substr(a.\"key\", 1, {}) = '{SAMPLER_PREFIX}')
-               AND (t.state IN ('RUNNING', 'WAITING') OR instr(a.\"key\", '{JOINT_DRAW}') = 0)
-             ORDER BY t.trial_id",
-            OWN_PREFIX.len(),
-            SAMPLER_PREFIX.len(),
-        ))?;
-        let mut rows = statement.query([id])?;
-        while let Some(row) = rows.next()? {
-            if let Some(trial) = self.trial(row.get(0)?) {
-                take(trial, row)?;
-            }
-        }
-        Ok(())
+        let only = match attrs {
+            AttrFilter::All => None,
+            // As `is_of_search` has it. They are few among many.
+            AttrFilter::OfSearch => Some(format!(
+                "(substr(r.\"key\", 1, {}) <> '{OWN_PREFIX}' OR substr(r.\"key\", 1, {}) = '{SAMPLER_PREFIX}')
+                 AND (t.state IN ('RUNNING', 'WAITING') OR instr(r.\"key\", '{JOINT_DRAW}') = 0)",
+                OWN_PREFIX.len(),
+                SAMPLER_PREFIX.len(),
+            )),
+        };
+        self.each_row(&table_name, "r.\"key\", r.value_json", only.as_deref(), take)
     }
 
     fn read_intermediate_values(&mut self) -> Result<(), TxError> {
         let columns = "r.step, r.intermediate_value, r.intermediate_value_type";
-        self.each_row("trial_intermediate_values", columns, |trial, row| {
+        self.each_row("trial_intermediate_values", columns, None, |trial, row| {
             let number = trial.number;
             let step: i64 = cell(row, 1, || format!("a report of trial {number}"))?;
             let what = || format!("step {step} of trial {number}");
@@ -387,13 +370,16 @@ impl Distributions {
         }
         let distribution = match self.by_text.get(text) {
             Some(found) => found.clone(),
-            None => decode_distribution(text, what)?,
+            None => {
+                let distribution = decode_distribution(text, what)?;
+                self.by_text.insert(text.to_owned(), distribution.clone());
+                distribution
+            }
         };
-        self.by_text.insert(text.to_owned(), distribution.clone());
-        if let Some(last) = self.last.get_mut(place) {
-            *last = (text.to_owned(), distribution.clone());
-        } else if self.last.len() == place {
-            self.last.push((text.to_owned(), distribution.clone()));
+        let last = (text.to_owned(), distribution.clone());
+        match self.last.get_mut(place) {
+            Some(before) => *before = last,
+            None => self.last.push(last),
         }
         Ok(distribution)
     }
