@@ -12,6 +12,7 @@ use crate::view::exchange::{self, ImportedStudy, as_copied};
 use crate::view::output::Output;
 use crate::view::record::Imported;
 use crate::worker::checkpoint::CHECKPOINT_DIR_ATTR;
+use std::cell::Cell;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use trialbox_core::study::record::NewStudy;
@@ -144,8 +145,15 @@ fn add(
         ));
     }
     let file = imported.trials;
-    let present = storage.trials(study.id)?;
-    let differences = SpaceDifferences::between(&new_trials(&file, &present), &present);
+    let compared = Cell::new(SpaceDifferences::default());
+    let n_trials = storage.add_chosen_trials(study.id, &|present| {
+        let new = new_trials(&file, present);
+        let differences = SpaceDifferences::between(&new, present);
+        let chosen = if differences.refused.is_empty() { new } else { Vec::new() };
+        compared.set(differences);
+        chosen
+    })?;
+    let differences = compared.into_inner();
     if !differences.refused.is_empty() {
         return Err(CommandError::usage(
             format!(
@@ -159,8 +167,6 @@ fn add(
     for range in differences.ranges {
         output.note(&range);
     }
-    // Another import may have added the same trials since.
-    let n_trials = storage.add_chosen_trials(study.id, &|present| new_trials(&file, present))?;
     let n_present = file.len() - n_trials;
     Ok(Imported { study: study.name.clone(), created: false, n_trials, n_present })
 }
