@@ -141,6 +141,10 @@ impl Cli {
     pub(crate) fn with_settings(
         arguments: Vec<OsString>,
     ) -> Result<(Vec<OsString>, Option<String>), CommandError> {
+        // Making the list of commands takes longer than a look for two files, which most users do not have.
+        if !config::is_there() {
+            return Ok((arguments, None));
+        }
         let command = Cli::command();
         if !config::may_complete(&arguments, &command) {
             return Ok((arguments, None));

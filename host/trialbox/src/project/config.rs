@@ -89,13 +89,27 @@ impl fmt::Display for Source {
     }
 }
 
+fn is_left_out() -> bool {
+    std::env::var_os(LEAVE_OUT).is_some_and(|value| !value.is_empty())
+}
+
+/// Returns whether [`read`] would find anything at the places of the two files, be it good or bad.
+pub(crate) fn is_there() -> bool {
+    let users = users_config_dir().map(|folder| folder.join(USER));
+    let mut files = users.into_iter().chain([PathBuf::from(PROJECT)]);
+    let is_missing = |file: PathBuf| {
+        file.symlink_metadata().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    };
+    !is_left_out() && !files.all(is_missing)
+}
+
 /// Reads the settings of both files.
 ///
 /// # Errors
 /// Fails for a file that another user may have written, for an unknown key, for a value of a type that no flag has, and
 /// for a grant outside of the project's folder.
 pub(crate) fn read() -> Result<Vec<Setting>, CommandError> {
-    if std::env::var_os(LEAVE_OUT).is_some_and(|value| !value.is_empty()) {
+    if is_left_out() {
         return Ok(vec![]);
     }
     let mut settings = Vec::new();

@@ -117,7 +117,7 @@ impl Job<'_> {
                 }
             }
         }
-        // A worker's end is mostly its process's, which frees a large study at once.
+        // The process ends soon. Freeing the trials of a large study one by one takes longer than that.
         std::mem::forget(known);
         // The end of the job's time is reported with the trial that it stops.
         Ok(self.stops.signal().map_or(exit, |interruption| exit.worst(ExitCode::of(interruption))))
