@@ -17,7 +17,7 @@ use crate::view::failure::{failure_help, failure_message, file_help};
 use crate::view::finished::{show_backtrace, show_reports, show_usage, source_prefix};
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
-use crate::view::record::{CallDifference, CheckRecord, FailureRecord, Rendered, TrialRecord};
+use crate::view::record::{CheckRecord, Rendered, TrialRecord};
 use crate::view::trial::{show_constraint, show_value};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -207,16 +207,13 @@ impl EvalArgs {
             text.push_str(&format!("\n  {}: {}", failure.code, failure_message(failure)));
             text.push_str(&show_backtrace(failure));
         }
-        let record = CheckRecord {
-            objective: study.name.clone(),
-            runs: CHECK_RUNS,
-            sandboxed: plan.is_sandboxed(),
-            deterministic: true,
-            calls: Some(trace.n_calls()),
-            state: Some(trial.state.as_str()),
-            failure: Some(trial.failure.as_ref().map(FailureRecord::of)),
-            difference: None,
-        };
+        let record = CheckRecord::equal(
+            &study.name,
+            CHECK_RUNS,
+            plan.is_sandboxed(),
+            trace.n_calls(),
+            &trial,
+        );
         output.print(&Rendered::new(text, record));
         Ok(if trial.failure.is_some() { ExitCode::TrialFailed } else { ExitCode::Done })
     }
@@ -235,16 +232,7 @@ impl EvalArgs {
                 "\n  help: clocks and the order of directories differ from run to run; --deterministic fixes them",
             );
         }
-        let record = CheckRecord {
-            objective: name.to_owned(),
-            runs: run,
-            sandboxed: plan.is_sandboxed(),
-            deterministic: false,
-            calls: None,
-            state: None,
-            failure: None,
-            difference: Some(CallDifference::of(difference)),
-        };
+        let record = CheckRecord::different(name, run, plan.is_sandboxed(), difference);
         output.print(&Rendered::new(text, record));
     }
 

@@ -15,7 +15,7 @@ use crate::view::failure::{failure_help, failure_message, file_help};
 use crate::view::finished::show_backtrace;
 use crate::view::objectives::show_values;
 use crate::view::output::Output;
-use crate::view::record::{CallDifference, CheckRecord, FailureRecord, Rendered};
+use crate::view::record::{CheckRecord, Rendered};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trialbox_core::StudyDirection;
@@ -166,15 +166,9 @@ fn report(
              differ from run to run; --deterministic fixes them"
         )),
     }
-    let record = CheckRecord {
-        objective: objective.to_owned(),
-        runs: 2,
-        sandboxed: true,
-        deterministic: difference.is_none(),
-        calls: difference.is_none().then(|| call.trace.n_calls()),
-        state: difference.is_none().then(|| trial.state.as_str()),
-        failure: difference.is_none().then(|| trial.failure.as_ref().map(FailureRecord::of)),
-        difference: difference.map(CallDifference::of),
+    let record = match difference {
+        None => CheckRecord::equal(objective, 2, true, call.trace.n_calls(), trial),
+        Some(difference) => CheckRecord::different(objective, 2, true, difference),
     };
     output.print(&Rendered::new(text, record));
     match (difference, &trial.failure) {

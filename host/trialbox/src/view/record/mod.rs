@@ -28,9 +28,9 @@ pub(crate) use finding::{
 };
 pub(crate) use lost::{ClaimLost, ReapSummary, SpooledResultRecord, TrialLost};
 pub(crate) use objective::{
-    CallDifference, CheckRecord, ComponentRecord, DataRecord, DeclaredParamRecord,
-    DescriptionRecord, DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord,
-    ProgramRecord, ReplayRecord,
+    CheckRecord, ComponentRecord, DataRecord, DeclaredParamRecord, DescriptionRecord,
+    DifferenceRecord, GitRecord, MetricRecord, ParamRecord, ProgramFileRecord, ProgramRecord,
+    ReplayRecord,
 };
 pub(crate) use project::{CreatedRecord, PageRecord, SettingRecord, StampRecord};
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};

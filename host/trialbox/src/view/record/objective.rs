@@ -6,6 +6,7 @@ use super::value::Float;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::trace::Difference;
 
 /// An objective.
@@ -182,6 +183,47 @@ pub(crate) struct CheckRecord {
     /// The first difference. Only if the calls differed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) difference: Option<CallDifference>,
+}
+
+impl CheckRecord {
+    /// Returns the result of calls that were equal, each with this number of calls of the host.
+    pub(crate) fn equal(
+        objective: &str,
+        runs: u32,
+        sandboxed: bool,
+        n_calls: u64,
+        trial: &FinishedTrial,
+    ) -> Self {
+        CheckRecord {
+            objective: objective.to_owned(),
+            runs,
+            sandboxed,
+            deterministic: true,
+            calls: Some(n_calls),
+            state: Some(trial.state.as_str()),
+            failure: Some(trial.failure.as_ref().map(FailureRecord::of)),
+            difference: None,
+        }
+    }
+
+    /// Returns the result of calls of which the last differed from the first.
+    pub(crate) fn different(
+        objective: &str,
+        runs: u32,
+        sandboxed: bool,
+        difference: &Difference,
+    ) -> Self {
+        CheckRecord {
+            objective: objective.to_owned(),
+            runs,
+            sandboxed,
+            deterministic: false,
+            calls: None,
+            state: None,
+            failure: None,
+            difference: Some(CallDifference::of(difference)),
+        }
+    }
 }
 
 /// The first difference between two calls.
