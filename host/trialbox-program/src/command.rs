@@ -94,7 +94,7 @@ impl CommandLine {
 
     /// Returns the file that is executed, if there is one.
     pub fn executable(&self) -> Option<PathBuf> {
-        find(self.program(), std::env::var_os("PATH").as_deref())
+        find_program(self.program(), std::env::var_os("PATH").as_deref())
     }
 
     /// Returns the words as they were given, with placeholders, for people.
@@ -261,7 +261,7 @@ fn file_stem(path: &Path) -> String {
 }
 
 /// Finds a program as execvp(3) does: a name without a slash in the folders of `path`.
-pub(crate) fn find(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
+pub fn find_program(program: &OsStr, path: Option<&OsStr>) -> Option<PathBuf> {
     let is_program = |file: &Path| file.is_file() && access(file, Access::EXEC_OK).is_ok();
     if program.as_bytes().contains(&b'/') {
         return Some(PathBuf::from(program)).filter(|file| is_program(file));
@@ -407,11 +407,14 @@ mod tests {
     #[test]
     fn a_program_is_found_by_name_or_path() {
         let path = Some(OsStr::new("/nowhere:/bin:/usr/bin"));
-        assert!(find(OsStr::new("sh"), path).is_some());
-        assert!(find(OsStr::new("/bin/sh"), None).is_some());
-        assert_eq!(find(OsStr::new("no-such-program"), path), None);
-        assert_eq!(find(OsStr::new("sh"), None), None);
-        assert_eq!(find(OsStr::new("/etc"), None), None);
-        assert_eq!(find(OsStr::new("/etc/passwd"), None), None);
+        assert_eq!(find_program(OsStr::new("sh"), path), Some(PathBuf::from("/bin/sh")));
+        let by_path = find_program(OsStr::new("/bin/sh"), None);
+        assert_eq!(by_path, Some(PathBuf::from("/bin/sh")));
+        assert_eq!(find_program(OsStr::new("/nowhere/sh"), path), None);
+        assert_eq!(find_program(OsStr::new(""), path), None);
+        assert_eq!(find_program(OsStr::new("no-such-program"), path), None);
+        assert_eq!(find_program(OsStr::new("sh"), None), None);
+        assert_eq!(find_program(OsStr::new("/etc"), None), None);
+        assert_eq!(find_program(OsStr::new("/etc/passwd"), None), None);
     }
 }

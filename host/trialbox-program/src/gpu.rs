@@ -2,7 +2,7 @@
 //!
 //! A thread asks it now and then. It may take seconds, or hang on a broken driver: the trial never waits for it.
 
-use crate::command::find;
+use crate::command::find_program;
 use crate::process_tree::descendants;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::OsStr;
@@ -81,7 +81,7 @@ impl GpuWatch {
     /// Starts to look at the processes below `root`, if `nvidia-smi` is in the folders of `path`. `devices` are the
     /// numbers or names of the trial's GPUs; all count without one.
     pub(crate) fn start(root: u32, devices: Vec<String>, path: Option<&OsStr>) -> Option<Self> {
-        let program = find(OsStr::new(PROGRAM), path)?;
+        let program = find_program(OsStr::new(PROGRAM), path)?;
         let usage = Arc::new(Mutex::new(GpuUsage::default()));
         let (end, ended) = channel();
         let asked = Asked::default();

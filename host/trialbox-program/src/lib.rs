@@ -31,7 +31,9 @@ mod supervisor;
 mod value_source;
 
 pub use client::{Client, ClientError};
-pub use command::{CommandLine, CommandLineError, check_variables, param_variable, variables_of};
+pub use command::{
+    CommandLine, CommandLineError, check_variables, find_program, param_variable, variables_of,
+};
 pub use config::{ProgramConfig, Stops};
 pub use confinement::{Confined, Confinement, Enforced};
 pub use door::open;

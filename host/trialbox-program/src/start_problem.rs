@@ -1,6 +1,6 @@
 //! The reasons why a program cannot be started: those that its user can mend, and those of the machine.
 
-use crate::command::find;
+use crate::command::find_program;
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -41,7 +41,7 @@ const OF_MACHINE: [Errno; 8] = [
 /// # Errors
 /// Fails with a sentence that names the file, its interpreter if that is the cause, and a way to mend it.
 pub(crate) fn check(program: &OsStr, path: Option<&OsStr>) -> Result<(), Rejection> {
-    let Some(file) = find(program, path) else { return Err(not_executable(program)) };
+    let Some(file) = find_program(program, path) else { return Err(not_executable(program)) };
     if let Some(line) = first_line(&file) {
         return check_interpreter(&file, &line, path);
     }
@@ -83,7 +83,7 @@ pub(crate) fn of_error(error: &io::Error, program: &OsStr, path: Option<&OsStr>)
     if let Err(rejection) = check(program, path) {
         return rejection;
     }
-    let file = find(program, path).unwrap_or_else(|| PathBuf::from(program));
+    let file = find_program(program, path).unwrap_or_else(|| PathBuf::from(program));
     let shown = file.display();
     if errno == Some(Errno::TOOBIG) {
         return rejection(
@@ -110,7 +110,7 @@ fn rejection(found: &str, help: &str) -> Rejection {
     Rejection::new(RejectionCode::Read, message, help)
 }
 
-/// Returns the rejection of a program that [`find`] does not find.
+/// Returns the rejection of a program that [`find_program`] does not find.
 fn not_executable(program: &OsStr) -> Rejection {
     let shown = program.display();
     if !program.as_bytes().contains(&b'/') {
@@ -171,7 +171,7 @@ fn check_interpreter(file: &Path, line: &[u8], path: Option<&OsStr>) -> Result<(
     let name = words.next().map(OsStr::from_bytes);
     let is_env = interpreter.file_name() == Some(OsStr::new(ENV));
     if let Some(name) = name.filter(|name| is_env && !is_option_of_env(name))
-        && find(name, path).is_none()
+        && find_program(name, path).is_none()
     {
         let name = name.display();
         let found = format!("`{shown}`, whose interpreter `{name}` no folder of PATH has");

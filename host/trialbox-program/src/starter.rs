@@ -4,7 +4,7 @@
 //! the rights that a confined program lacks. A parent can do none of that for its child without code between fork and
 //! exec.
 
-use crate::command::find;
+use crate::command::find_program;
 use crate::confinement::Confinement;
 use rustix::io::Errno;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
@@ -83,7 +83,7 @@ fn start(words: &[OsString]) -> Result<(), StartError> {
         return Err(StartError::Confined(command.exec().to_string()));
     }
     let error = command.exec();
-    let file = find(program, std::env::var_os("PATH").as_deref());
+    let file = find_program(program, std::env::var_os("PATH").as_deref());
     match (Errno::from_io_error(&error), file) {
         // A script without a first line, which execvp(3) of glibc gives to a shell, and that of musl does not.
         (Some(Errno::NOEXEC), Some(file)) if is_text(&file) => Err(Command::new("/bin/sh")
