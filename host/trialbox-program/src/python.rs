@@ -1,6 +1,8 @@
 //! The Python client, which travels in this binary and is written to the user's cache for `PYTHONPATH`.
 
+use fnv::FnvHasher;
 use std::ffi::OsStr;
+use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use trialbox_files::{FileError, Folder};
 
@@ -105,13 +107,14 @@ impl PythonClient {
     }
 }
 
-/// Returns a number that differs for other files: FNV-1a of 64 bits (Fowler, Noll and Vo), over names and texts.
+/// Returns a number that differs for other files, from a hash of names and texts.
 fn fingerprint() -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let parts = FILES.iter().flat_map(|(folder, name, text)| [*folder, name, text]);
-    let bytes = parts.flat_map(|part| part.bytes().chain([0]));
-    bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    let mut hasher = FnvHasher::default();
+    for part in FILES.iter().flat_map(|(folder, name, text)| [*folder, name, text]) {
+        hasher.write(part.as_bytes());
+        hasher.write(&[0]);
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]

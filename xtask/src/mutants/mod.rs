@@ -12,7 +12,9 @@ use crate::mutants::tree::{Placed, Tree, short};
 use crate::mutants::trial::{Verdict, judge, subjects};
 use crate::shell::root;
 use anyhow::{Context as _, Result, ensure};
+use fnv::FnvHasher;
 use std::collections::BTreeMap;
+use std::hash::Hasher as _;
 
 /// The survivors that are known, with their reasons.
 const KNOWN: &str = "xtask/src/mutants/survivors.txt";
@@ -129,11 +131,12 @@ fn reason<'a>(known: &'a str, placed: &Placed) -> Option<&'a str> {
     lines.next().filter(|reason| reason.starts_with("    ")).map(str::trim)
 }
 
-/// Returns the FNV-1a hash of a text (<http://www.isthe.com/chongo/tech/comp/fnv/>): the same on every machine.
+/// Returns a hash of a text and a seed that is the same on every machine.
 fn hash(seed: u64, text: &str) -> u64 {
-    seed.to_le_bytes().iter().chain(text.as_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    let mut hasher = FnvHasher::default();
+    hasher.write(&seed.to_le_bytes());
+    hasher.write(text.as_bytes());
+    hasher.finish()
 }
 
 fn print_table(rows: &BTreeMap<String, Row>) {

@@ -13,10 +13,12 @@ use super::mixed::{MixedCma, MixedPoint, MixedSpace};
 use super::optimizer::{Optimizer, Solution};
 use super::options::CmaEsOptions;
 use super::sep::SepCma;
-use super::state::{self, Fingerprint};
+use super::state;
 use super::warm_start::{self, Estimate};
 use super::weights::population_size;
 use crate::tpe::order;
+use fnv::FnvHasher;
+use std::hash::Hasher as _;
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{
     Distribution, FrozenTrial, History, Json, StudyDirection, TrialNumber, TrialState,
@@ -262,17 +264,22 @@ impl<'a> Replay<'a> {
 
     /// Returns a hash of the space and of the options that a state depends on.
     fn fingerprint(&self) -> u64 {
-        let mut fingerprint = Fingerprint::new();
-        fingerprint.add(self.variant.generation_attr());
+        let mut hasher = FnvHasher::default();
+        let mut add = |text: &str| {
+            hasher.write(text.as_bytes());
+            // No byte of a text, so that it ends here.
+            hasher.write(&[0xff]);
+        };
+        add(self.variant.generation_attr());
         for (name, value) in crate::options::values(self.options) {
-            fingerprint.add(name);
-            fingerprint.add(&value.to_string());
+            add(name);
+            add(&value.to_string());
         }
         for (name, distribution) in self.space.iter() {
-            fingerprint.add(name);
-            fingerprint.add(&distribution.to_json_text());
+            add(name);
+            add(&distribution.to_json_text());
         }
-        fingerprint.0
+        hasher.finish()
     }
 }
 

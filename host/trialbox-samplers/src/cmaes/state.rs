@@ -56,21 +56,3 @@ pub(super) fn restore(
     let is_whole = is_complete && numbers.next().is_none() && words.next().is_none();
     (is_whole && restored.is_sound()).then_some((restored, last))
 }
-
-/// A hash of texts (FNV-1a), equal on every machine and in every version.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Fingerprint(pub(super) u64);
-
-impl Fingerprint {
-    /// Returns the hash of nothing.
-    pub(super) fn new() -> Self {
-        Fingerprint(0xcbf2_9ce4_8422_2325)
-    }
-
-    /// Adds a text and its end.
-    pub(super) fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0xff]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
-}
