@@ -98,3 +98,34 @@ pub(crate) fn check_prune(
 fn by_step(values: &[f64]) -> BTreeMap<i64, f64> {
     (0..).zip(values.iter().copied()).collect()
 }
+
+/// Returns the elements of a recorded array.
+pub(crate) fn items(json: &Json) -> &[Json] {
+    let Json::Array(items) = json else { panic!("expected an array, found {json}") };
+    items
+}
+
+/// Returns a member of a recorded object.
+pub(crate) fn member<'a>(json: &'a Json, key: &str) -> &'a Json {
+    json.get(key).unwrap_or_else(|| panic!("no `{key}`"))
+}
+
+/// Returns a recorded number.
+pub(crate) fn number(json: &Json) -> f64 {
+    json.as_f64().expect("a number")
+}
+
+/// Returns a recorded array of numbers.
+pub(crate) fn floats(json: &Json) -> Vec<f64> {
+    items(json).iter().map(number).collect()
+}
+
+/// Returns a recorded index.
+pub(crate) fn index(json: &Json) -> usize {
+    usize::try_from(json.as_i64().expect("an index")).expect("a small index")
+}
+
+/// Returns a recorded array of indices.
+pub(crate) fn indices(json: &Json) -> Vec<usize> {
+    items(json).iter().map(index).collect()
+}

@@ -8,36 +8,12 @@ use super::mixed::{MixedCma, MixedPoint, MixedSpace};
 use super::optimizer::{Optimizer, Solution};
 use super::sep::SepCma;
 use super::warm_start;
+use crate::testing::{floats, index, indices, items, member, number};
 use trialbox_core::Json;
 
 fn golden(key: &str) -> Vec<Json> {
     let all = Json::parse(include_str!("../../tests/golden/evolution.json")).expect("JSON");
     items(member(&all, key)).to_vec()
-}
-
-fn items(json: &Json) -> &[Json] {
-    let Json::Array(items) = json else { panic!("expected an array, found {json}") };
-    items
-}
-
-fn member<'a>(json: &'a Json, key: &str) -> &'a Json {
-    json.get(key).unwrap_or_else(|| panic!("no `{key}`"))
-}
-
-fn number(json: &Json) -> f64 {
-    json.as_f64().expect("a number")
-}
-
-fn floats(json: &Json) -> Vec<f64> {
-    items(json).iter().map(number).collect()
-}
-
-fn index(json: &Json) -> usize {
-    usize::try_from(json.as_i64().expect("an index")).expect("a small index")
-}
-
-fn indices(json: &Json) -> Vec<usize> {
-    items(json).iter().map(index).collect()
 }
 
 #[track_caller]

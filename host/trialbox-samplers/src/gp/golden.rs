@@ -4,20 +4,12 @@ use super::acquisition::{log_expected_improvement, log_h};
 use super::fit::{Data, Prior, log_likelihood};
 use super::kernel::{Geometry, Hyper, Matrix, Scaled};
 use super::model::Model;
+use crate::testing::{floats, items};
 use trialbox_core::Json;
 
 fn golden(key: &str) -> Vec<Json> {
     let all = Json::parse(include_str!("../../tests/golden/gp.json")).expect("JSON");
     items(all.get(key).expect("recorded")).to_vec()
-}
-
-fn items(json: &Json) -> &[Json] {
-    let Json::Array(items) = json else { panic!("expected an array, found {json}") };
-    items
-}
-
-fn floats(json: &Json) -> Vec<f64> {
-    items(json).iter().map(|item| item.as_f64().expect("a number")).collect()
 }
 
 #[track_caller]

@@ -7,7 +7,7 @@ use super::{child, crossover, elite, niche};
 use crate::config::Configured;
 use crate::draws::Tape;
 use crate::options;
-use crate::testing::trial_with;
+use crate::testing::{floats, index, indices, items, member, number, trial_with};
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{Distribution, FrozenTrial, Json, StudyDirection, TrialState};
 
@@ -15,33 +15,8 @@ fn golden() -> Json {
     Json::parse(include_str!("../../tests/golden/genetic.json")).expect("JSON")
 }
 
-fn items(json: &Json) -> &[Json] {
-    let Json::Array(items) = json else { panic!("expected an array, found {json}") };
-    items
-}
-
-fn member<'a>(json: &'a Json, key: &str) -> &'a Json {
-    json.get(key).unwrap_or_else(|| panic!("no `{key}`"))
-}
-
-fn number(json: &Json) -> f64 {
-    json.as_f64().expect("a number")
-}
-
-fn floats(json: &Json) -> Vec<f64> {
-    items(json).iter().map(number).collect()
-}
-
 fn matrix(json: &Json) -> Vec<Vec<f64>> {
     items(json).iter().map(floats).collect()
-}
-
-fn index(json: &Json) -> usize {
-    usize::try_from(json.as_i64().expect("an index")).expect("a small index")
-}
-
-fn indices(json: &Json) -> Vec<usize> {
-    items(json).iter().map(index).collect()
 }
 
 fn numbers(trials: &[&FrozenTrial]) -> Vec<usize> {

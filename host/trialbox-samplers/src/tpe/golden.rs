@@ -7,6 +7,7 @@ use super::parzen::ParzenEstimator;
 use super::split::default_weights;
 use crate::config::Configured;
 use crate::options;
+use crate::testing::{floats, items};
 use trialbox_core::{Distribution, Json};
 
 const GOLDEN: &str = include_str!("../../tests/golden/tpe.json");
@@ -14,15 +15,6 @@ const GOLDEN: &str = include_str!("../../tests/golden/tpe.json");
 fn golden(key: &str) -> Vec<Json> {
     let all = Json::parse(GOLDEN).expect("JSON");
     items(all.get(key).expect("recorded")).to_vec()
-}
-
-fn items(json: &Json) -> &[Json] {
-    let Json::Array(items) = json else { panic!("expected an array, found {json}") };
-    items
-}
-
-fn floats(json: &Json) -> Vec<f64> {
-    items(json).iter().map(|item| item.as_f64().expect("a number")).collect()
 }
 
 #[track_caller]
