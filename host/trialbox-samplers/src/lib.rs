@@ -27,6 +27,7 @@ mod relative_params;
 #[cfg(test)]
 mod testing;
 pub mod tpe;
+mod vector;
 
 pub use auto::{AutoOptions, AutoSampler};
 pub use brute_force::{BruteForceOptions, BruteForceSampler};

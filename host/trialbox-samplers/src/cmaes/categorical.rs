@@ -3,9 +3,9 @@
 //! Akimoto et al. 2019, "Adaptive Stochastic Natural Gradient Method for One-Shot Neural Architecture Search"; update
 //! for update as the package `cmaes` (`_catcmawm.py`).
 
-use super::eigen::dot;
 use super::weights::TINY;
 use crate::draws::Draws;
+use crate::vector::{dot, norm};
 
 /// The ratio of signal to noise that the trust region keeps.
 const ALPHA: f64 = 1.5;
@@ -67,7 +67,7 @@ impl Choices {
     pub(super) fn tell(&mut self, population: &[&[usize]], weights: &[f64]) {
         let gradient = self.gradient(population, weights);
         let whitened = self.whitened(&gradient);
-        let length = dot(&whitened, &whitened).sqrt();
+        let length = norm(&whitened);
         let step = self.delta / (length + TINY);
         for (probabilities, gradient) in self.probabilities.iter_mut().zip(&gradient) {
             probabilities.iter_mut().zip(gradient).for_each(|(it, part)| *it += step * part);

@@ -3,10 +3,11 @@
 //! Update for update as the package `cmaes` 0.13 has it (`_cma.py`), equations of Hansen 2016, "The CMA Evolution
 //! Strategy: A Tutorial".
 
-use super::eigen::{Eigen, dot};
+use super::eigen::Eigen;
 use super::learning_rate::{LearningRate, Normal};
 use super::weights::{MAX_SIGMA, Rates, TINY, Weights};
 use crate::draws::Draws;
+use crate::vector::{dot, norm};
 
 /// A normal distribution N(mean, σ²·C), and what it has learnt.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,7 +85,7 @@ impl Cma {
                     *value = if *value < 0.0 { TINY } else { value.sqrt() };
                 }
                 if is_rounded {
-                    self.covariance = composed(&eigen);
+                    self.covariance = eigen.with_values(|root| root * root);
                 }
                 eigen
             }
@@ -107,7 +108,7 @@ impl Cma {
         let eigen = self.prepare();
         let parts = eigen.coordinates(&step);
         let parts: Vec<f64> = parts.iter().zip(&eigen.values).map(|(a, b)| a / b).collect();
-        dot(&parts, &parts).sqrt()
+        norm(&parts)
     }
 
     /// Learns from a population, the best point first.
@@ -130,8 +131,12 @@ impl Cma {
         });
         let mut by_weight = Vec::with_capacity(steps.len());
         for (step, weight) in steps.iter().zip(&self.weights.weights) {
-            let length = if *weight >= 0.0 { 0.0 } else { dot_self(&whiten(step)) };
-            let scale = if *weight >= 0.0 { 1.0 } else { self.n_dims() as f64 / (length + TINY) };
+            let scale = if *weight >= 0.0 {
+                1.0
+            } else {
+                let white = whiten(step);
+                self.n_dims() as f64 / (dot(&white, &white) + TINY)
+            };
             by_weight.push(weight * scale);
         }
         self.turn(&rates, &steps, &by_weight);
@@ -172,7 +177,7 @@ impl Cma {
         self.p_sigma.iter_mut().zip(white).for_each(|(path, step)| {
             *path = (1.0 - c_sigma) * *path + factor * step;
         });
-        let length = dot_self(&self.p_sigma).sqrt();
+        let length = norm(&self.p_sigma);
         self.sigma *= ((c_sigma / d_sigma) * (length / chi_n - 1.0)).exp();
         self.sigma = self.sigma.min(MAX_SIGMA);
         let generations = 2 * self.generation.saturating_add(1);
@@ -191,23 +196,4 @@ impl Cma {
             }
         }
     }
-}
-
-fn dot_self(vector: &[f64]) -> f64 {
-    dot(vector, vector)
-}
-
-/// Returns the matrix whose eigenvalues are the squares of these.
-fn composed(eigen: &Eigen) -> Vec<f64> {
-    let n = eigen.values.len();
-    let mut matrix = vec![0.0; n * n];
-    for (k, value) in eigen.values.iter().enumerate() {
-        let vector = eigen.vector(k);
-        for i in 0..n {
-            for j in 0..n {
-                matrix[i * n + j] += value * value * vector[i] * vector[j];
-            }
-        }
-    }
-    matrix
 }

@@ -3,6 +3,8 @@
 //! Reduction to three diagonals by reflections, then rotations with implicit shifts (Golub and Van Loan, "Matrix
 //! Computations", 8.3). For the few dozen dimensions of a search, a library would be most of the build.
 
+use crate::vector::{dot, norm};
+
 /// A symmetric matrix taken apart: Σ λᵢ·vᵢ·vᵢᵀ.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Eigen {
@@ -38,6 +40,21 @@ impl Eigen {
         &self.vectors[i * n..(i + 1) * n]
     }
 
+    /// Returns the matrix of the same eigenvectors with other eigenvalues, made of these.
+    pub(super) fn with_values(&self, value: impl Fn(f64) -> f64) -> Vec<f64> {
+        let n = self.values.len();
+        let mut matrix = vec![0.0; n * n];
+        for (k, own) in self.values.iter().enumerate() {
+            let (vector, value) = (self.vector(k), value(*own));
+            for i in 0..n {
+                for j in 0..n {
+                    matrix[i * n + j] += value * vector[i] * vector[j];
+                }
+            }
+        }
+        matrix
+    }
+
     /// Returns the coordinates of a vector along the eigenvectors.
     pub(super) fn coordinates(&self, vector: &[f64]) -> Vec<f64> {
         (0..self.values.len()).map(|i| dot(self.vector(i), vector)).collect()
@@ -53,17 +70,13 @@ impl Eigen {
     }
 }
 
-pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
 /// Returns the diagonal, the elements beside it, and the vectors that belong to them, one after another.
 fn tridiagonal(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let mut reflections: Vec<(f64, Vec<f64>)> = Vec::with_capacity(n);
     let mut beside = vec![0.0; n];
     for k in 0..n.saturating_sub(1) {
         let mut v: Vec<f64> = (k + 1..n).map(|row| matrix[row * n + k]).collect();
-        let norm = dot(&v, &v).sqrt();
+        let norm = norm(&v);
         beside[k] = -norm.copysign(v[0]);
         v[0] -= beside[k];
         let square = dot(&v, &v);

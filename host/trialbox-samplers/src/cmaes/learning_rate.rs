@@ -2,8 +2,9 @@
 //!
 //! Nomura, Akimoto and Ono 2023, "CMA-ES with Learning Rate Adaptation"; update for update as the package `cmaes`.
 
-use super::eigen::{Eigen, dot};
+use super::eigen::Eigen;
 use super::weights::MAX_SIGMA;
+use crate::vector::dot;
 
 const ALPHA: f64 = 1.4;
 const BETA_MEAN: f64 = 0.1;
@@ -91,7 +92,8 @@ impl LearningRate {
         let old = before.scaled();
         let turned: Vec<f64> = after.scaled().iter().zip(&old).map(|(a, b)| a - b).collect();
 
-        let root = inverse_root(eigen, before.sigma);
+        // (σ²·C)^(−1/2), C's eigenvalues being given as square roots.
+        let root = eigen.with_values(|root| 1.0 / (root * before.sigma));
         let rate_before = self.mean.rate;
         self.mean.adapt(&product(&root, &moved, n, 1));
         let local = product(&product(&root, &turned, n, n), &root, n, n);
@@ -108,21 +110,6 @@ impl LearningRate {
         // The smaller the steps of the mean, the farther apart the points may be.
         Normal { mean, sigma: sigma * (rate_before / mean_rate), covariance }
     }
-}
-
-/// Returns (σ²·C)^(−1/2), C's eigenvalues being given as square roots.
-fn inverse_root(eigen: &Eigen, sigma: f64) -> Vec<f64> {
-    let n = eigen.values.len();
-    let mut matrix = vec![0.0; n * n];
-    for (k, value) in eigen.values.iter().enumerate() {
-        let vector = eigen.vector(k);
-        for i in 0..n {
-            for j in 0..n {
-                matrix[i * n + j] += vector[i] * vector[j] / (value * sigma);
-            }
-        }
-    }
-    matrix
 }
 
 /// Returns the product of an n × n matrix and an n × m one.

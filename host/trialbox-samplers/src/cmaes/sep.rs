@@ -3,9 +3,9 @@
 //! Ros and Hansen 2008, "A Simple Modification in CMA-ES Achieving Linear Time and Space Complexity"; update for update
 //! as the package `cmaes` (`_sepcma.py`).
 
-use super::eigen::dot;
 use super::weights::{MAX_SIGMA, Rates, TINY, Weights};
 use crate::draws::Draws;
+use crate::vector::norm;
 
 /// A normal distribution with independent coordinates.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +79,7 @@ impl SepCma {
         for ((path, step), deviation) in self.p_sigma.iter_mut().zip(&mean_step).zip(&deviations) {
             *path = (1.0 - c_sigma) * *path + factor * (step / deviation);
         }
-        let length = dot(&self.p_sigma, &self.p_sigma).sqrt();
+        let length = norm(&self.p_sigma);
         self.sigma *= ((c_sigma / d_sigma) * (length / chi_n - 1.0)).exp();
         self.sigma = self.sigma.min(MAX_SIGMA);
         let generations = 2 * self.generation.saturating_add(1);

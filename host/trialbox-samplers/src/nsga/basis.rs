@@ -1,5 +1,7 @@
 //! Axes across a direction.
 
+use crate::vector::{dot, norm};
+
 /// Returns orthonormal vectors that are orthogonal to `direction`, a unit vector or zero: one less than it has
 /// coordinates.
 ///
@@ -37,7 +39,7 @@ struct Reflection {
 impl Reflection {
     fn of(column: &[f64], step: usize) -> Self {
         let mut vector = vec![0.0; column.len()];
-        let rest = column[step + 1..].iter().map(|it| it * it).sum::<f64>().sqrt();
+        let rest = norm(&column[step + 1..]);
         if rest == 0.0 {
             return Reflection { tau: 0.0, vector };
         }
@@ -51,8 +53,7 @@ impl Reflection {
     }
 
     fn apply(&self, target: &mut [f64]) {
-        let product: f64 = self.vector.iter().zip(&*target).map(|(a, b)| a * b).sum();
-        let factor = self.tau * product;
+        let factor = self.tau * dot(&self.vector, target);
         target.iter_mut().zip(&self.vector).for_each(|(value, part)| *value -= factor * part);
     }
 }
@@ -68,7 +69,6 @@ mod tests {
         {
             let axes = orthonormal_complement(&direction);
             assert_eq!(axes.len(), direction.len() - 1);
-            let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
             for (index, axis) in axes.iter().enumerate() {
                 assert!(dot(axis, &direction).abs() < 1e-15);
                 for (other_index, other) in axes.iter().enumerate() {

@@ -6,6 +6,7 @@ use super::basis::orthonormal_complement;
 use super::method::Crossover;
 use super::options::GeneticOptions;
 use crate::draws::Draws;
+use crate::vector::{dot, norm};
 
 /// Parents in transformed coordinates, with the space that they live in.
 pub(super) struct Parents<'a> {
@@ -151,7 +152,7 @@ fn undx(points: &[Vec<f64>], options: &GeneticOptions, draws: &mut dyn Draws) ->
     let length = norm(&direction).max(1e-10);
     let direction: Vec<f64> = direction.into_iter().map(|it| it / length).collect();
     let to_third: Vec<f64> = first.iter().zip(third).map(|(a, b)| b - a).collect();
-    let along: f64 = to_third.iter().zip(&direction).map(|(a, b)| a * b).sum();
+    let along = dot(&to_third, &direction);
     let across: Vec<f64> = to_third.iter().zip(&direction).map(|(a, b)| a - along * b).collect();
     let distance = norm(&across);
 
@@ -161,8 +162,4 @@ fn undx(points: &[Vec<f64>], options: &GeneticOptions, draws: &mut dyn Draws) ->
         child.iter_mut().zip(axis).for_each(|(value, part)| *value += distance * eta * part);
     }
     child
-}
-
-fn norm(vector: &[f64]) -> f64 {
-    vector.iter().map(|it| it * it).sum::<f64>().sqrt()
 }

@@ -9,6 +9,7 @@ use super::elite::whole_fronts;
 use crate::draws::{Draws, shuffle};
 use crate::pareto::losses;
 use crate::tpe::order;
+use crate::vector::dot;
 use std::collections::BTreeMap;
 use trialbox_core::{FrozenTrial, StudyDirection};
 
@@ -187,8 +188,7 @@ fn solve_for_ones(mut rows: Vec<Vec<f64>>) -> Option<Vec<f64>> {
 pub(super) fn nearest(point: &[f64], reference_points: &[Vec<f64>]) -> (usize, f64) {
     let mut nearest = (0, f64::INFINITY);
     for (index, reference) in reference_points.iter().enumerate() {
-        let dot: f64 = point.iter().zip(reference).map(|(a, b)| a * b).sum();
-        let share = dot / reference.iter().map(|it| it * it).sum::<f64>();
+        let share = dot(point, reference) / dot(reference, reference);
         let across = point.iter().zip(reference).map(|(a, b)| (a - share * b).powi(2));
         let distance = across.sum::<f64>().sqrt();
         if distance < nearest.1 {

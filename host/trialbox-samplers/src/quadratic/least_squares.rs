@@ -1,5 +1,7 @@
 //! Least squares by orthogonal columns, with predictions that leave one point out.
 
+use crate::vector::{dot, norm};
+
 /// A least-squares fit.
 pub(super) struct Fit {
     pub(super) coefficients: Vec<f64>,
@@ -20,7 +22,7 @@ pub(super) fn fit(columns: Vec<Vec<f64>>, target: &[f64]) -> Option<Fit> {
         let before = norm(&column);
         for _ in 0..2 {
             for (i, earlier) in q.iter().enumerate() {
-                let share = product(earlier, &column);
+                let share = dot(earlier, &column);
                 upper[i][j] += share;
                 column.iter_mut().zip(earlier).for_each(|(x, e)| *x -= share * e);
             }
@@ -37,7 +39,7 @@ pub(super) fn fit(columns: Vec<Vec<f64>>, target: &[f64]) -> Option<Fit> {
     let mut shares = vec![0.0; n];
     for _ in 0..2 {
         for (share, column) in shares.iter_mut().zip(&q) {
-            let more = product(column, &residual);
+            let more = dot(column, &residual);
             *share += more;
             residual.iter_mut().zip(column).for_each(|(r, c)| *r -= more * c);
         }
@@ -53,14 +55,6 @@ pub(super) fn fit(columns: Vec<Vec<f64>>, target: &[f64]) -> Option<Fit> {
         left_out.push(target - residual / (1.0 - leverage).max(1e-12));
     }
     Some(Fit { coefficients, left_out })
-}
-
-fn product(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-fn norm(a: &[f64]) -> f64 {
-    product(a, a).sqrt()
 }
 
 #[cfg(test)]
