@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{FrozenTrial, Json};
 
-/// The longest slice, in characters.
-const SLICE: usize = 2045;
+/// The longest text that Optuna's databases hold in an attribute, in characters: the length of a slice.
+pub(crate) const SLICE: usize = 2045;
 
 /// Returns the attributes that tell of a joint draw, `params` being internal values by name.
 pub(crate) fn to_attrs(

@@ -112,6 +112,11 @@ impl History {
         self.trials.iter().filter(move |trial| trial.state == state)
     }
 
+    /// The trials that taught something, COMPLETE or PRUNED, by number.
+    pub fn evaluated(&self) -> impl Iterator<Item = &FrozenTrial> {
+        self.trials.iter().filter(|trial| trial.state.is_evaluated())
+    }
+
     /// The schema of a trial of this history and its internal values, in the order of its parameters. Trials
     /// of one schema have the same parameters, with the same distributions (see
     /// [`crate::space::distribution::Distribution::is_same`]), in the same order; schemas are counted from 0 in the

@@ -6,7 +6,7 @@
 
 use crate::study::history::History;
 use crate::study::record::best_trial;
-use crate::study::trial::{TrialNumber, TrialState, UtcDateTime, format_rfc3339, parse_datetime};
+use crate::study::trial::{TrialNumber, UtcDateTime, format_rfc3339, parse_datetime};
 use crate::value::json::Json;
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -120,9 +120,7 @@ impl StopRule {
                 };
                 let n_trials = history.trials()[since..]
                     .iter()
-                    .filter(|trial| {
-                        matches!(trial.state, TrialState::Complete | TrialState::Pruned)
-                    })
+                    .filter(|trial| trial.state.is_evaluated())
                     .count() as u64;
                 if n_trials < u64::from(patience.get()) {
                     return None;
@@ -190,8 +188,7 @@ impl StudyStop {
 mod tests {
     use super::*;
     use crate::study::record::StudyDirection::{self, Maximize, Minimize};
-    use crate::study::trial::FrozenTrial;
-    use crate::study::trial::TrialId;
+    use crate::study::trial::{FrozenTrial, TrialId, TrialState};
     use std::collections::BTreeMap;
 
     /// How a trial ended; trials are numbered in the order given.

@@ -68,6 +68,12 @@ impl TrialState {
         matches!(self, TrialState::Complete | TrialState::Pruned | TrialState::Fail)
     }
 
+    /// Returns whether the objective was evaluated, to its end or until the pruner stopped it: the trial taught
+    /// something.
+    pub fn is_evaluated(self) -> bool {
+        matches!(self, TrialState::Complete | TrialState::Pruned)
+    }
+
     /// Returns whether a trial in this state counts towards the number of trials that a study may have. A trial that
     /// failed does not: it has no result, and another may take its place.
     pub fn counts_towards_budget(self) -> bool {

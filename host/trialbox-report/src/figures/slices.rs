@@ -6,8 +6,8 @@ use crate::figure::{Axis, Cell, Figure, FigureKind, Panel, Point, Table};
 use crate::kind::{Kind, kind_of};
 use crate::params::{Edge, Parameter};
 use crate::subject::Subject;
+use trialbox_core::FrozenTrial;
 use trialbox_core::value::text::counted;
-use trialbox_core::{FrozenTrial, TrialState};
 
 /// The number of plots.
 const SHOWN: usize = 6;
@@ -87,8 +87,7 @@ fn points(subject: &Subject, parameter: &Parameter, scale: &ValueScale) -> Vec<(
     let mut points = Vec::new();
     for (index, x) in &parameter.values {
         let trial = &subject.trials()[*index];
-        let is_shown = matches!(trial.state, TrialState::Complete | TrialState::Pruned);
-        if let (true, Some(value)) = (is_shown, trial.values.first()) {
+        if let (true, Some(value)) = (trial.state.is_evaluated(), trial.values.first()) {
             let kind = if subject.is_best(trial) { Kind::Best } else { kind_of(trial) };
             points.push((kind, Point { trial: trial.number.0, x: *x, y: scale.clamp(*value) }));
         }
@@ -103,7 +102,7 @@ fn data(subject: &Subject, parameters: &[&Parameter]) -> Table {
     for parameter in parameters {
         for (index, value) in &parameter.values {
             let trial: &FrozenTrial = &subject.trials()[*index];
-            if !matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
+            if !trial.state.is_evaluated() {
                 continue;
             }
             let mut row = vec![

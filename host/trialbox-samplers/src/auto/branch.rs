@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::Ask;
 use trialbox_core::study::search_space::SearchSpace;
-use trialbox_core::{Distribution, FrozenTrial, History};
+use trialbox_core::{Distribution, FrozenTrial, History, TrialState};
 
 /// The largest number of choices of a deciding parameter among which those without a trial are looked for.
 const MAX_CHOICES: usize = 16;
@@ -33,7 +33,7 @@ pub(super) fn propose(
     rng: &mut TrialRng,
 ) -> Option<BTreeMap<String, f64>> {
     let deciding = observed.space.deciding();
-    let best = gp::best_trial(ask.history)?;
+    let best = best_trial(ask.history)?;
     let others = others(ask.history, space, &deciding, &branch_of(best, &deciding));
     let branch = others.get(turn.checked_rem(others.len() as u64)? as usize)?;
     let mut params = branch.clone();
@@ -53,6 +53,17 @@ pub(super) fn propose(
     Some(params)
 }
 
+/// Returns the best COMPLETE trial of a single objective; one that violates its constraints only if all do.
+fn best_trial(history: &History) -> Option<&FrozenTrial> {
+    let [direction] = history.directions() else { return None };
+    let complete = history.in_state(TrialState::Complete);
+    let loss = |trial: &FrozenTrial| direction.to_minimize(trial.value().unwrap_or(f64::NAN));
+    complete.min_by(|a, b| {
+        let by_violation = a.violation().total_cmp(&b.violation());
+        by_violation.then(loss(a).total_cmp(&loss(b)))
+    })
+}
+
 /// Returns the branches but the best one: those of evaluated trials, and of a single deciding parameter's choices that
 /// no trial had.
 fn others(
@@ -62,7 +73,7 @@ fn others(
     best: &Branch,
 ) -> Vec<Branch> {
     let mut branches: Vec<Branch> = Vec::new();
-    for trial in history.trials().iter().filter(|trial| gp::is_evaluated(trial)) {
+    for trial in history.evaluated() {
         let branch = branch_of(trial, deciding);
         if branch != *best && !branch.is_empty() && !branches.contains(&branch) {
             branches.push(branch);
@@ -93,7 +104,7 @@ fn free_space(
     deciding: &[String],
     is_in_branch: impl Fn(&FrozenTrial) -> bool,
 ) -> SearchSpace {
-    let trials = history.trials().iter().filter(|trial| gp::is_evaluated(trial));
+    let trials = history.evaluated();
     let params = trials.filter(|trial| is_in_branch(trial)).flat_map(|trial| &trial.params);
     let mut free = Vec::new();
     for (name, _) in params {

@@ -10,10 +10,10 @@ pub use options::AutoOptions;
 
 use crate::config::Configured;
 use crate::gp;
-use crate::gp::observed::{Observed, RELATIVE_PARAMS};
+use crate::gp::observed::Observed;
 use crate::gp::outcomes::finite;
-use crate::gp::surrogate::{FITS, Fits};
-use crate::{MidpointSampler, RandomSampler, TpeOptions, TpeSampler, quadratic, relative_params};
+use crate::gp::surrogate::Fits;
+use crate::{MidpointSampler, RandomSampler, TpeOptions, TpeSampler, quadratic};
 use std::collections::BTreeMap;
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
@@ -69,7 +69,7 @@ impl AutoSampler {
 
     /// Returns the arms to try, in this order; the last one always has a point.
     fn arms(&self, ask: &Ask, space: &SearchSpace) -> Vec<Arm> {
-        let n = ask.history.trials().iter().filter(|trial| gp::is_evaluated(trial)).count();
+        let n = ask.history.evaluated().count();
         let n_objectives = ask.history.directions().len();
         let until = self.n_even(space.len());
         let choices = space.iter().map(|(_, distribution)| n_choices(distribution));
@@ -183,10 +183,8 @@ impl Drawn {
 
     /// Returns the suggestion, which tells simultaneous trials of its point and people of its reason.
     fn told(self, space: &SearchSpace) -> Suggestion {
-        let mut system_attrs = relative_params::to_attrs(RELATIVE_PARAMS, space, &self.params);
+        let mut system_attrs = gp::told(space, &self.params, self.fits.as_ref());
         system_attrs.push((ARM.to_owned(), Json::from(self.reason)));
-        let fits = self.fits.and_then(|fits| fits.to_json());
-        system_attrs.extend(fits.map(|json| (FITS.to_owned(), json)));
         Suggestion { params: self.params, system_attrs }
     }
 }
@@ -232,9 +230,7 @@ fn draw(
             Some(Drawn::new(params, "even: no trial to learn from".to_owned()))
         }
         Arm::Gp => {
-            let previous = gp::last_fits(ask.history);
-            let (point, fits) = gp::propose(ask, observed, previous.as_ref(), rng);
-            let params = observed.space.decode(&point);
+            let (params, fits) = gp::suggest(ask, observed, rng);
             let warp = fits.warp.as_str();
             let reason =
                 format!("gp: the largest expected improvement, losses transformed: {warp}");

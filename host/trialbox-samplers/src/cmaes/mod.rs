@@ -84,9 +84,7 @@ impl Sampler for CmaEsSampler {
         if history.directions().len() != 1 || self.is_starting(history) {
             return SearchSpace::default();
         }
-        let states = [TrialState::Complete, TrialState::Pruned];
-        let trials = history.trials().iter().filter(|trial| states.contains(&trial.state));
-        let space = SearchSpace::intersection(trials).drawable();
+        let space = SearchSpace::intersection(history.evaluated()).drawable();
         let is_drawn = |distribution: &Distribution| match distribution {
             Distribution::Categorical(_) => !self.options.is_numeric(),
             _ => true,

@@ -46,7 +46,7 @@ use surrogate::{FITS, Fits, Surrogate};
 use trialbox_core::seam::rng::{TrialRng, study_rng};
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::study::search_space::SearchSpace;
-use trialbox_core::{Distribution, FrozenTrial, History, Sampler, TrialState};
+use trialbox_core::{Distribution, History, Json, Sampler, TrialState};
 
 /// Proposes the point with the largest expected improvement under a Gaussian process.
 #[derive(Debug, Clone, Default)]
@@ -85,18 +85,15 @@ impl Sampler for GpSampler {
         if space.is_empty() {
             return Suggestion::default();
         }
-        let n = ask.history.trials().iter().filter(|trial| is_evaluated(trial)).count();
+        let n = ask.history.evaluated().count();
         let observed = Observed::new(ask.history, space, |_| true);
         if n < self.options.n_startup_trials || observed.len() == 0 {
             let params = even_start(ask, &observed, rng).unwrap_or_default();
-            let system_attrs = relative_params::to_attrs(RELATIVE_PARAMS, space, &params);
+            let system_attrs = told(space, &params, None);
             return Suggestion { params, system_attrs };
         }
-        let previous = last_fits(ask.history);
-        let (point, fits) = propose(ask, &observed, previous.as_ref(), rng);
-        let params = observed.space.decode(&point);
-        let mut system_attrs = relative_params::to_attrs(RELATIVE_PARAMS, space, &params);
-        system_attrs.extend(fits.to_json().map(|json| (FITS.to_owned(), json)));
+        let (params, fits) = suggest(ask, &observed, rng);
+        let system_attrs = told(space, &params, Some(&fits));
         Suggestion { params, system_attrs }
     }
 
@@ -109,22 +106,6 @@ impl Sampler for GpSampler {
     ) -> f64 {
         RandomSampler.sample_independent(ask, name, distribution, rng)
     }
-}
-
-/// Returns whether a trial taught something: it is COMPLETE or PRUNED.
-pub(crate) fn is_evaluated(trial: &FrozenTrial) -> bool {
-    matches!(trial.state, TrialState::Complete | TrialState::Pruned)
-}
-
-/// Returns the best COMPLETE trial of a single objective; one that violates its constraints only if all do.
-pub(crate) fn best_trial(history: &History) -> Option<&FrozenTrial> {
-    let [direction] = history.directions() else { return None };
-    let complete = history.in_state(TrialState::Complete);
-    let loss = |trial: &FrozenTrial| direction.to_minimize(trial.value().unwrap_or(f64::NAN));
-    complete.min_by(|a, b| {
-        let by_violation = a.violation().total_cmp(&b.violation());
-        by_violation.then(loss(a).total_cmp(&loss(b)))
-    })
 }
 
 /// Returns the parameters of all trials that have a choice, each with its latest distribution.
@@ -159,8 +140,33 @@ pub(crate) fn even_start(
     Some(observed.space.decode(&search::of_places(&observed.space, &place)))
 }
 
+/// Returns the attributes by which simultaneous trials learn of a joint draw, and later ones of the fits behind it.
+pub(crate) fn told(
+    space: &SearchSpace,
+    params: &BTreeMap<String, f64>,
+    fits: Option<&Fits>,
+) -> Vec<(String, Json)> {
+    let mut attrs = relative_params::to_attrs(RELATIVE_PARAMS, space, params);
+    if let Some(json) = fits.and_then(Fits::to_json) {
+        attrs.push((FITS.to_owned(), json));
+    }
+    attrs
+}
+
+/// Returns a trial's parameters by a model of all trials, whose fit starts at the last one, and its fits. `observed`
+/// has a point.
+pub(crate) fn suggest(
+    ask: &Ask,
+    observed: &Observed,
+    rng: &mut TrialRng,
+) -> (BTreeMap<String, f64>, Fits) {
+    let previous = last_fits(ask.history);
+    let (point, fits) = propose(ask, observed, previous.as_ref(), rng);
+    (observed.space.decode(&point), fits)
+}
+
 /// Returns the fits of the latest trial that tells of them.
-pub(crate) fn last_fits(history: &History) -> Option<Fits> {
+fn last_fits(history: &History) -> Option<Fits> {
     let mut trials = history.trials().iter().rev();
     Fits::from_json(trials.find_map(|trial| trial.system_attrs.get(FITS))?)
 }

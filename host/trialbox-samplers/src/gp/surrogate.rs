@@ -5,6 +5,7 @@ use super::kernel::{Geometry, Hyper};
 use super::model::Model;
 use super::observed::{Constraint, Observed, best_and_even};
 use super::outcomes::{Warp, Warped, finite, standardized};
+use crate::relative_params::SLICE;
 use trialbox_core::Json;
 
 /// The largest number of points that hyperparameters are fitted to.
@@ -21,9 +22,6 @@ const WARM: usize = 12;
 
 /// The attribute that holds the fits of a trial's suggestion.
 pub(crate) const FITS: &str = "trialbox:sampler:gp";
-
-/// The longest text that Optuna's databases hold in an attribute.
-const MAX_TEXT: usize = 2045;
 
 /// The fits of an earlier suggestion: where the next ones start.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +43,7 @@ impl Fits {
             ("warp", self.warp.as_str().into()),
             ("logs", Json::Array(logs.collect())),
         ]);
-        (json.to_string().len() <= MAX_TEXT).then_some(json)
+        (json.to_string().len() <= SLICE).then_some(json)
     }
 
     /// Reads the attribute's value.

@@ -4,7 +4,7 @@ use super::*;
 use crate::auto::{ARM, AutoOptions};
 use crate::testing::trial;
 use trialbox_core::seam::rng::trial_rng;
-use trialbox_core::{Json, Param, StudyDirection, TrialNumber};
+use trialbox_core::{FrozenTrial, Json, Param, StudyDirection, TrialNumber};
 
 type Params = Vec<(&'static str, Distribution)>;
 

@@ -28,7 +28,7 @@ use population::{Generations, Names};
 use trialbox_core::seam::rng::{TrialRng, study_rng};
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::study::search_space::SearchSpace;
-use trialbox_core::{Distribution, FrozenTrial, Json, Sampler, TrialState};
+use trialbox_core::{Distribution, FrozenTrial, Json, Sampler};
 
 const NSGA_II: Names =
     Names { generation: "NSGAIISampler:generation", parents: "NSGAIISampler:parent:" };
@@ -143,9 +143,7 @@ impl Sampler for NsgaSampler {
     }
 
     fn relative_search_space(&self, ask: &Ask) -> SearchSpace {
-        let states = [TrialState::Complete, TrialState::Pruned];
-        let trials = ask.history.trials().iter().filter(|trial| states.contains(&trial.state));
-        SearchSpace::intersection(trials)
+        SearchSpace::intersection(ask.history.evaluated())
     }
 
     fn sample_relative(&self, ask: &Ask, space: &SearchSpace, rng: &mut TrialRng) -> Suggestion {
@@ -182,7 +180,7 @@ mod tests {
     use crate::testing::{ask, trial_with};
     use std::collections::BTreeMap;
     use trialbox_core::seam::rng::trial_rng;
-    use trialbox_core::{History, StudyDirection, TrialNumber};
+    use trialbox_core::{History, StudyDirection, TrialNumber, TrialState};
 
     /// A trial whose only parameter and value are its number.
     fn trial(number: u32, generation: i64, state: TrialState) -> FrozenTrial {

@@ -108,9 +108,7 @@ impl Sampler for QmcSampler {
 /// Returns the parameters that have a dimension each, in the order of the dimensions.
 fn columns(history: &History) -> Vec<(&str, &Distribution)> {
     let mut columns: Vec<(&str, &Distribution)> = Vec::new();
-    let mut trials = history.trials().iter();
-    let first = trials.find(|it| matches!(it.state, TrialState::Complete | TrialState::Pruned));
-    let trials = match first {
+    let trials = match history.evaluated().next() {
         Some(first) => vec![first],
         None => history.in_state(TrialState::Running).collect(),
     };

@@ -52,7 +52,7 @@ impl TpeSampler {
     }
 
     fn is_starting(&self, history: &History) -> bool {
-        evaluated(history).take(self.options.n_startup_trials).count()
+        history.evaluated().take(self.options.n_startup_trials).count()
             < self.options.n_startup_trials
     }
 
@@ -173,16 +173,11 @@ impl Sampler for TpeSampler {
     }
 }
 
-/// Returns the trials that taught something: COMPLETE or PRUNED.
-fn evaluated(history: &History) -> impl Iterator<Item = &FrozenTrial> {
-    let states = [TrialState::Complete, TrialState::Pruned];
-    history.trials().iter().filter(move |trial| states.contains(&trial.state))
-}
-
 /// Returns the first evaluated trial of each schema: what there is to know of the evaluated trials' parameters.
 fn one_of_each_schema(history: &History) -> impl Iterator<Item = &FrozenTrial> {
     let mut is_seen = vec![false; history.n_schemas()];
-    evaluated(history)
+    history
+        .evaluated()
         .filter(move |trial| !std::mem::replace(&mut is_seen[history.row(trial).0], true))
 }
 

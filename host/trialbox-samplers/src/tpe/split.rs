@@ -64,7 +64,7 @@ impl Ranked {
     fn of(trials: &[&FrozenTrial]) -> Ranked {
         let mut ranked = Ranked::default();
         for (index, trial) in trials.iter().enumerate() {
-            if !matches!(trial.state, TrialState::Complete | TrialState::Pruned) {
+            if !trial.state.is_evaluated() {
                 continue;
             }
             let violation = trial.violation();

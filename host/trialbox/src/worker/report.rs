@@ -111,8 +111,7 @@ impl Job<'_> {
     }
 
     fn exit_code(&self, trial: &FinishedTrial) -> ExitCode {
-        let has_ended = matches!(trial.state, TrialState::Complete | TrialState::Pruned);
-        if has_ended || trial.made_progress {
+        if trial.state.is_evaluated() || trial.made_progress {
             self.counters.note_progress();
         }
         if trial.interruption.is_none() {
