@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::{Storage, UtcDateTime};
 use trialbox_storage::doctor::{self, examine};
-use trialbox_storage::{LockMode, Options, SqliteStorage};
+use trialbox_storage::{LockMode, Options, SqlStorage};
 
 /// A database that Optuna has written, with trials in all states.
 const ORIGINAL: &[u8] = include_bytes!("../../tests/golden/optuna-4.9.0.db");
@@ -23,7 +23,7 @@ pub fn database(bytes: &[u8]) {
         guard: false,
         ..Options::default()
     };
-    if let Ok(mut storage) = SqliteStorage::open(&path, &options) {
+    if let Ok(mut storage) = SqlStorage::open_file(&path, &options) {
         read(&mut storage);
     }
     let _ = examine(

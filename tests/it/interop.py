@@ -24,8 +24,13 @@ def utc(local):
     return local.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def url(database):
+    """Returns the address of a file, or of a server as it is."""
+    return database if "://" in database else f"sqlite:///{database}"
+
+
 def load(path, name):
-    return optuna.load_study(storage=f"sqlite:///{path}", study_name=name)
+    return optuna.load_study(storage=url(path), study_name=name)
 
 
 def read(path, name):
@@ -64,8 +69,15 @@ def go_on(path, name, n):
 
 
 def enqueue(path, name):
-    study = optuna.create_study(storage=f"sqlite:///{path}", study_name=name)
+    study = optuna.create_study(storage=url(path), study_name=name)
     study.enqueue_trial({"x": 2.0, "y": -1})
+    return {}
+
+
+def work(path, name, n):
+    """Runs trials as a worker among others."""
+    study = optuna.create_study(storage=url(path), study_name=name, load_if_exists=True)
+    study.optimize(quadratic, n_trials=int(n))
     return {}
 
 
@@ -142,6 +154,7 @@ commands = {
     "read": read,
     "continue": go_on,
     "enqueue": enqueue,
+    "work": work,
     "grid": grid,
     "dashboard": dashboard,
 }

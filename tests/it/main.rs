@@ -2,7 +2,8 @@
 //!
 //! They need the example components (`cargo xtask build-guests`), and those about processes that die the feature
 //! `failpoints`. `interop`, `pruner_tables`, `fronts`, `importance` and `figures` need Python's Optuna in
-//! `target/venv`, `two_nodes` bindfs, `browser` chromium, a test of `submit` shellcheck, and `slurm` a Slurm.
+//! `target/venv`, `servers` that and PostgreSQL, `two_nodes` bindfs, `browser` chromium, a test of `submit` shellcheck,
+//! and `slurm` a Slurm.
 //! `cargo xtask test` runs them in tiers, sets up what it can, and counts what it had to skip.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -77,6 +78,7 @@ mod sandboxed_python;
 mod scene;
 mod schema;
 mod scripted;
+mod servers;
 #[cfg(feature = "failpoints")]
 mod slurm;
 mod stopping;

@@ -343,7 +343,7 @@ fn an_impossible_submission_is_refused_before_anything_is_created() {
     for (arguments, pieces) in [
         (&["-n", "3"][..], &["--n-trials limits one process", "--trials-per-task N"][..]),
         (&["--max-trials", "3"], &["--max-trials limits the study", "--trials N"]),
-        (&["--storage", "memory:"], &["`memory:` is not a file"]),
+        (&["--storage", "memory:"], &["`memory:` is neither"]),
         (&["--storage", "no/such/study.db"], &["cannot find the folder `no/such` of the database"]),
         (&["--script", "mine.sh"], &["`mine.sh` exists and was not written by `trialbox submit`"]),
         (&["--report", "mine.sh"], &["`mine.sh` exists", "--report"]),

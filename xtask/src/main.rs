@@ -11,6 +11,7 @@ mod fuzz;
 mod guests;
 mod mutants;
 mod picture;
+mod postgres;
 mod python;
 mod shell;
 mod slurm;

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The packages that the tests and benchmarks compare with.
-const PACKAGES: [&str; 5] = [
+const PACKAGES: [&str; 6] = [
     "optuna==5.0.0",
     "optuna-dashboard==0.21.0",
     "pandas==2.3.3",
+    // SQLAlchemy's way to PostgreSQL.
+    "psycopg2-binary==2.9.13",
     "rustuna==0.2.0",
     // Optuna's QMCSampler draws its points from SciPy.
     "scipy==1.17.1",

@@ -2,7 +2,7 @@
 
 use crate::shell::{self, cargo_command};
 use crate::stage::{Need, Stage, Tally};
-use crate::{fuse, fuzz, guests, python, slurm, spin};
+use crate::{fuse, fuzz, guests, postgres, python, slurm, spin};
 use anyhow::Result;
 use std::process::Command;
 use std::time::Duration;
@@ -31,6 +31,8 @@ enum Run {
     EndToEnd,
     /// Runs the tests in `tests/it` whose names hold one of these words.
     Named(&'static [&'static str]),
+    /// Runs the laws of storages over servers too, and the tests in `tests/it` about them.
+    Servers,
     /// Runs tests by name that mostly wait: more of them at a time than there are cores.
     Waiting(&'static [&'static str]),
     /// Searches the model of the lock file.
@@ -42,6 +44,39 @@ enum Run {
 /// The packages that are built with faults on demand. All tiers of `tests/it` name all of them: for fewer, cargo
 /// would build some again with fewer features.
 const HOST: [&str; 4] = ["trialbox-runtime", "trialbox", "trialbox-fuzz", "xtask"];
+
+/// The packages that are built without wasmtime.
+const LIGHT: [&str; 7] = [
+    "trialbox-core",
+    "trialbox-samplers",
+    "trialbox-report",
+    "trialbox-files",
+    "trialbox-program",
+    "trialbox-storage",
+    "trialbox-bench",
+];
+
+/// The tests of storages that include a server if there is one. Samplers have a test program `conformance` too, whose
+/// tests are left out.
+const LAWS_OF_STORAGES: [&[&str]; 2] = [
+    &["--test", "properties", "--", "postgresql"],
+    &[
+        "--test",
+        "conformance",
+        "--",
+        "--skip",
+        "draw",
+        "--skip",
+        "sampler",
+        "--skip",
+        "is_not_finite",
+        "--skip",
+        "options_without",
+    ],
+];
+
+/// The word in the names of tests of servers.
+const SERVERS: [&str; 1] = ["servers::"];
 
 /// The only test program of [`HOST`].
 const END_TO_END: &str = "it";
@@ -79,6 +114,8 @@ const FREEZER: Need = Need {
     sentence: "the tests of Slurm's signals need its programs and the freezer of cgroups version 1",
     provide: slurm::find_with_freezer,
 };
+const POSTGRES: Need =
+    Need { sentence: "the tests of servers need PostgreSQL and setpriv", provide: postgres::find };
 const CHROMIUM: Need = Need {
     sentence: "the tests of pages in a browser need chromium",
     provide: || shell::find("chromium"),
@@ -86,7 +123,7 @@ const CHROMIUM: Need = Need {
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 16] = [
+const TIERS: [Tier; 17] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -98,15 +135,7 @@ const TIERS: [Tier; 16] = [
         name: "light",
         about: "the crates without wasmtime: core, samplers, storage, and the comparison of samplers",
         needs: &[],
-        run: Run::Packages(&[
-            "trialbox-core",
-            "trialbox-samplers",
-            "trialbox-report",
-            "trialbox-files",
-            "trialbox-program",
-            "trialbox-storage",
-            "trialbox-bench",
-        ]),
+        run: Run::Packages(&LIGHT),
         seconds: 90,
     },
     Tier {
@@ -149,6 +178,13 @@ const TIERS: [Tier; 16] = [
         about: "objectives in Python, in the sandbox (the time is without the compilation of the runtime)",
         needs: &[PYTHON_RUNTIME],
         run: Run::Named(&["sandboxed_python::"]),
+        seconds: 90,
+    },
+    Tier {
+        name: "servers",
+        about: "studies on a PostgreSQL server, in the hands of trialbox and of Python's Optuna",
+        needs: &[PYTHON, POSTGRES],
+        run: Run::Servers,
         seconds: 90,
     },
     Tier {
@@ -240,6 +276,13 @@ impl Run {
                 // Tests on Slurm have tiers of their own, whatever else they need.
                 tally.run(end_to_end().args(*filters).args(["--skip", "slurm::"]))
             }
+            Run::Servers => {
+                for laws in LAWS_OF_STORAGES {
+                    tally.run(cargo_test(&LIGHT).env(postgres::WANTED, "1").args(laws))?;
+                }
+                guests::build_all()?;
+                tally.run(end_to_end().env(postgres::WANTED, "1").args(SERVERS))
+            }
             Run::Waiting(filters) => {
                 guests::build_all()?;
                 tally.run(end_to_end().args(["--test-threads", "10"]).args(*filters))
@@ -274,6 +317,7 @@ fn named_elsewhere() -> impl Iterator<Item = &'static str> {
         .iter()
         .flat_map(|tier| match tier.run {
             Run::Named(filters) | Run::Waiting(filters) => filters,
+            Run::Servers => &SERVERS,
             _ => &[],
         })
         .copied()

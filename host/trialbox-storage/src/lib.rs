@@ -1,4 +1,4 @@
-//! Optuna's schema over SQLite, and over memory for tests and single calls.
+//! Optuna's schema over SQLite and PostgreSQL, and over memory for tests and single calls.
 //!
 //! A [`Location`] is parsed from an address and opens a [`Storage`](trialbox_core::Storage). `rows` has the encoding of
 //! values, `schema` the tables and their version; a backend adds its SQL and its transactions. `lock` keeps processes
@@ -16,14 +16,17 @@ mod location;
 mod lock;
 mod memory;
 mod neighbours;
+mod postgres;
 mod rows;
 mod schema;
+mod sql;
 mod sqlite;
 
 pub use location::{Create, Location, LockMode, Options, WaitCancellation};
 pub use lock::holder::{HolderProbe, HolderState};
 pub use memory::MemoryStorage;
-pub use sqlite::SqliteStorage;
+pub use postgres::address::ServerAddress;
+pub use sql::SqlStorage;
 
 /// Marks a place where a test may let the process die. The arguments are formatted to the place's name. Expands to
 /// nothing without the feature `failpoints`.

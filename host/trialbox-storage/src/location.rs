@@ -1,7 +1,8 @@
 //! The place of a storage, and the options for opening it.
 
 use crate::lock::holder::HolderProbe;
-use crate::{MemoryStorage, SqliteStorage};
+use crate::postgres::address::ServerAddress;
+use crate::{MemoryStorage, SqlStorage};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,13 +96,18 @@ pub enum Location {
     Memory,
     /// A SQLite file.
     File(PathBuf),
+    /// A database of a PostgreSQL server.
+    Server(ServerAddress),
 }
 
 impl Location {
     /// Reads an address as SQLAlchemy does, so that Python's Optuna opens the same file: `sqlite:///relative.db`,
     /// `sqlite:////absolute.db`, with options of Python's driver after a `?`. A path and `memory:` are addresses too.
     ///
-    /// The options are for Python: they are checked, and none of them means anything to trialbox.
+    /// A server's address is `postgresql://USER@HOST:PORT/DATABASE`; what it leaves out comes from the environment when
+    /// it is opened.
+    ///
+    /// The options of a file are for Python: they are checked, and none of them means anything to trialbox.
     ///
     /// # Errors
     /// [`StorageError::UnknownUrl`] for servers and other addresses that trialbox cannot open, and
@@ -114,13 +120,18 @@ impl Location {
         let Some((scheme, rest)) = url.split_once("://") else {
             let is_mistaken = |scheme: &str| url.starts_with(scheme) && !Path::new(url).exists();
             // A path with a colon is more likely an address with a slash too few.
-            let is_address = ["sqlite:", "sqlite+pysqlite:", "file:"].into_iter().any(is_mistaken);
+            let is_address = ["sqlite:", "sqlite+pysqlite:", "file:", "postgresql:", "postgres:"]
+                .into_iter()
+                .any(is_mistaken);
             return if url.is_empty() || is_address {
                 Err(unknown())
             } else {
                 Ok(Location::File(PathBuf::from(url)))
             };
         };
+        if let Some(server) = ServerAddress::parse(url) {
+            return Ok(Location::Server(server?));
+        }
         if !matches!(scheme, "sqlite" | "sqlite+pysqlite") {
             return Err(unknown());
         }
@@ -142,7 +153,8 @@ impl Location {
     pub fn open(&self, options: &Options) -> Result<Box<dyn Storage>, StorageError> {
         match self {
             Location::Memory => Ok(Box::new(MemoryStorage::new())),
-            Location::File(path) => Ok(Box::new(SqliteStorage::open(path, options)?)),
+            Location::File(path) => Ok(Box::new(SqlStorage::open_file(path, options)?)),
+            Location::Server(address) => Ok(Box::new(SqlStorage::open_server(address, options)?)),
         }
     }
 
@@ -150,8 +162,16 @@ impl Location {
     /// it.
     pub fn file(&self) -> Option<&Path> {
         match self {
-            Location::Memory => None,
+            Location::Memory | Location::Server(_) => None,
             Location::File(path) => Some(path),
+        }
+    }
+
+    /// Returns the address of the database's server, if it has one.
+    pub fn server(&self) -> Option<&ServerAddress> {
+        match self {
+            Location::Memory | Location::File(_) => None,
+            Location::Server(address) => Some(address),
         }
     }
 }
@@ -160,13 +180,18 @@ impl Location {
 const PYTHONS_OPTIONS: [&str; 5] =
     ["timeout", "isolation_level", "detect_types", "check_same_thread", "cached_statements"];
 
+/// The names of [`PYTHONS_OPTIONS`], for messages.
+const PYTHONS_OPTIONS_TEXT: &str =
+    "`timeout`, `isolation_level`, `detect_types`, `check_same_thread` or `cached_statements`";
+
 /// Checks the options of an address. Python's driver fails on others, except for `uri`, which makes the path an address
 /// of SQLite's own.
 fn check_options(options: &str) -> Result<(), StorageError> {
     for option in options.split('&').filter(|option| !option.is_empty()) {
         let (name, _) = option.split_once('=').unwrap_or((option, ""));
         if !PYTHONS_OPTIONS.contains(&name) {
-            return Err(StorageError::UnknownUrlOption { option: name.to_owned() });
+            let (option, expected) = (name.to_owned(), PYTHONS_OPTIONS_TEXT);
+            return Err(StorageError::UnknownUrlOption { option, expected });
         }
     }
     Ok(())
@@ -192,7 +217,7 @@ mod tests {
     #[test]
     fn an_unsupported_address_is_shown_without_its_password() {
         for (url, shown) in [
-            ("postgresql://anna:secret@host/db", "postgresql://anna:***@host/db"),
+            ("oracle://anna:secret@host/db", "oracle://anna:***@host/db"),
             ("mysql://anna:p@ss@host/db?password=secret", "mysql://anna:***@host/db"),
             ("redis://host:6379", "redis://host:6379"),
             ("sqlite:relative.db://", "sqlite:relative.db://"),
@@ -201,21 +226,33 @@ mod tests {
             let error = Location::parse(url).expect_err(url);
             assert_eq!(
                 error.to_string(),
-                format!("unsupported storage URL `{shown}`: expected a path or `sqlite:///FILE`")
+                format!(
+                    "unsupported storage URL `{shown}`: expected a path, `sqlite:///FILE` or \
+                     `postgresql://HOST/DATABASE`"
+                )
             );
         }
     }
 
     #[test]
     fn an_address_that_sqlalchemy_reads_otherwise_is_refused() {
-        for url in ["sqlite:/x.db", "sqlite:x.db", "sqlite://x.db", "file:x.db", "SQLite:///x.db"] {
+        for url in [
+            "sqlite:/x.db",
+            "sqlite:x.db",
+            "sqlite://x.db",
+            "file:x.db",
+            "SQLite:///x.db",
+            "postgres:/x",
+        ] {
             assert!(matches!(Location::parse(url), Err(StorageError::UnknownUrl { .. })), "{url}");
         }
         for (url, option) in
             [("sqlite:///x.db?mode=ro", "mode"), ("sqlite:///x.db?uri=true", "uri")]
         {
             match Location::parse(url) {
-                Err(StorageError::UnknownUrlOption { option: found }) => assert_eq!(found, option),
+                Err(StorageError::UnknownUrlOption { option: found, .. }) => {
+                    assert_eq!(found, option)
+                }
                 other => panic!("{url}: {other:?}"),
             }
         }

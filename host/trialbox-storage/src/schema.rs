@@ -1,9 +1,9 @@
 //! The tables, their version, and the creation of a new database.
 
 use crate::location::Options;
-use crate::sqlite::errors::TxError;
+use crate::sql::transaction::{Dialect, Transaction, TxError};
 use crate::sqlite::open::{Access, open};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -84,14 +84,54 @@ fn write_database(path: &Path, options: &Options) -> io::Result<()> {
 fn write_tables(path: &Path, options: &Options) -> rusqlite::Result<()> {
     let mut connection = open(path, Access::Create, options)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    create_tables(&transaction)?;
+    transaction.execute_batch(CREATE_SQL)?;
     transaction.commit()?;
     connection.close().map_err(|(_, error)| error)
 }
 
 /// Creates the tables, unless another process has created them meanwhile.
-pub(crate) fn create_tables(tx: &Connection) -> rusqlite::Result<()> {
-    if tx.table_exists(None, "studies")? { Ok(()) } else { tx.execute_batch(CREATE_SQL) }
+pub(crate) fn create_tables(tx: &dyn Transaction) -> Result<(), TxError> {
+    if read_tables(tx)?.contains("studies") {
+        return Ok(());
+    }
+    match tx.dialect() {
+        Dialect::Sqlite => tx.execute_script(CREATE_SQL),
+        Dialect::Postgres => tx.execute_script(&tables_of_postgres()),
+    }
+}
+
+/// The types that columns have on PostgreSQL, as SQLAlchemy makes them: enumerations and times.
+const TYPES_OF_POSTGRES: [(&str, &str); 5] = [
+    ("direction VARCHAR(8)", "direction studydirection"),
+    ("state VARCHAR(8)", "state trialstate"),
+    ("intermediate_value_type VARCHAR(7)", "intermediate_value_type trialintermediatevaluetype"),
+    ("value_type VARCHAR(7)", "value_type trialvaluetype"),
+    (" DATETIME", " TIMESTAMP WITHOUT TIME ZONE"),
+];
+
+/// The enumerations, with their members in SQLAlchemy's order.
+const ENUMS_OF_POSTGRES: &str = "\
+CREATE TYPE studydirection AS ENUM ('NOT_SET', 'MINIMIZE', 'MAXIMIZE');
+CREATE TYPE trialstate AS ENUM ('RUNNING', 'COMPLETE', 'PRUNED', 'FAIL', 'WAITING');
+CREATE TYPE trialvaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG');
+CREATE TYPE trialintermediatevaluetype AS ENUM ('FINITE', 'INF_POS', 'INF_NEG', 'NAN');
+";
+
+/// Returns the statements that create the tables on PostgreSQL.
+fn tables_of_postgres() -> String {
+    let mut sql = CREATE_SQL.to_owned();
+    for (here, there) in TYPES_OF_POSTGRES {
+        sql = sql.replace(here, there);
+    }
+    // The first column of a table is its key, except in `version_info`, which has one row.
+    let (mut is_first, mut tables) = (false, String::from(ENUMS_OF_POSTGRES));
+    for line in sql.lines() {
+        let is_key = is_first && !line.contains("version_");
+        tables.push_str(&if is_key { line.replace("INTEGER", "SERIAL") } else { line.to_owned() });
+        tables.push('\n');
+        is_first = line.starts_with("CREATE TABLE");
+    }
+    tables
 }
 
 /// The state of an open database's schema.
@@ -107,28 +147,22 @@ pub(crate) enum Version {
 }
 
 /// Checks that a database is Optuna's, in the version that trialbox knows.
-pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxError> {
-    let tables: BTreeSet<String> = connection
-        .prepare(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
-        )?
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+pub(crate) fn check(tx: &dyn Transaction, url: &str) -> Result<Version, TxError> {
+    let tables = read_tables(tx)?;
     if tables.is_empty() {
         return Ok(Version::Empty);
     }
     if !tables.contains("studies") || !tables.contains("version_info") {
-        return without_main_tables(&tables, url);
+        return without_main_tables(tx, &tables, url);
     }
     let mut revisions: Vec<String> = Vec::new();
     if tables.contains("alembic_version") {
-        let mut statement = connection.prepare("SELECT version_num FROM alembic_version")?;
-        revisions = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        revisions = tx.all("SELECT version_num FROM alembic_version", &[], |row| row.get(0))?;
     }
     match &revisions[..] {
         [revision] if revision == REVISION => Ok(with_all_tables(&tables, url)),
         [revision] => Err(wrong_revision(revision, &tables, url).into()),
-        [] => is_stampable(connection, url),
+        [] => is_stampable(tx, url),
         _ => Err(StorageError::WrongDatabase {
             problem: format!(
                 "expected 1 row in `alembic_version` of `{url}`, found {}",
@@ -142,6 +176,22 @@ pub(crate) fn check(connection: &Connection, url: &str) -> Result<Version, TxErr
     }
 }
 
+/// Reads the names of the tables that a statement of ours can mean.
+fn read_tables(tx: &dyn Transaction) -> Result<BTreeSet<String>, TxError> {
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        }
+        Dialect::Postgres => {
+            "SELECT CAST(relname AS TEXT) FROM pg_catalog.pg_class
+             WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_catalog.pg_table_is_visible(oid)
+               AND relnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace
+                                        WHERE nspname IN ('pg_catalog', 'information_schema'))"
+        }
+    };
+    Ok(tx.all(sql, &[], |row| row.get(0))?.into_iter().collect())
+}
+
 /// Checks that no table is missing. Optuna creates missing tables, but another program may have lost one with its rows.
 fn with_all_tables(tables: &BTreeSet<String>, url: &str) -> Version {
     match OPTUNAS_TABLES.iter().find(|table| !tables.contains(**table)) {
@@ -153,15 +203,28 @@ fn with_all_tables(tables: &BTreeSet<String>, url: &str) -> Version {
     }
 }
 
-/// Tells a database that another program owns from one whose tables Optuna is still creating.
-fn without_main_tables(tables: &BTreeSet<String>, url: &str) -> Result<Version, TxError> {
-    let found: Vec<&str> = tables.iter().take(5).map(String::as_str).collect();
+/// Tells a database that another program owns from one whose tables Optuna is still creating. A server's database may
+/// hold the tables of several programs, unless they need the same names.
+fn without_main_tables(
+    tx: &dyn Transaction,
+    tables: &BTreeSet<String>,
+    url: &str,
+) -> Result<Version, TxError> {
+    let optunas: Vec<&str> =
+        tables.iter().map(String::as_str).filter(|table| OPTUNAS_TABLES.contains(table)).collect();
+    let is_server = tx.dialect() == Dialect::Postgres;
+    if is_server && optunas.is_empty() {
+        return Ok(Version::Empty);
+    }
+    let all = tables.iter().map(String::as_str);
+    let found: Vec<&str> = if is_server { optunas } else { all.take(5).collect() };
+    let kind = if is_server { "PostgreSQL" } else { "SQLite" };
     let problem = format!(
-        "`{url}` is a SQLite database, but not Optuna's: it has the tables {}",
+        "`{url}` is a {kind} database, but not Optuna's: it has the tables {}",
         found.join(", ")
     );
     let error = StorageError::WrongDatabase { problem, help: Remedy::OtherFile };
-    if tables.iter().all(|table| OPTUNAS_TABLES.contains(&table.as_str())) {
+    if is_server || tables.iter().all(|table| OPTUNAS_TABLES.contains(&table.as_str())) {
         Ok(Version::Unfinished(error))
     } else {
         Err(error.into())
@@ -202,12 +265,18 @@ fn wrong_revision(revision: &str, tables: &BTreeSet<String>, url: &str) -> Stora
 }
 
 /// Checks that a schema without a revision is the current one. Schema 12 is, once all its tables exist.
-fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> {
-    let schema: Option<i64> = connection
-        .query_row("SELECT schema_version FROM version_info", [], |row| row.get(0))
-        .optional()?;
-    let has_current_columns =
-        connection.column_exists(None, "trial_values", "value_type").unwrap_or(false);
+fn is_stampable(tx: &dyn Transaction, url: &str) -> Result<Version, TxError> {
+    let schema: Option<i64> =
+        tx.first("SELECT schema_version FROM version_info", &[], |row| row.get(0))?;
+    let column = match tx.dialect() {
+        Dialect::Sqlite => "SELECT 1 FROM pragma_table_info('trial_values') WHERE name = 'value_type'",
+        Dialect::Postgres => {
+            "SELECT 1 FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+             WHERE c.relname = 'trial_values' AND pg_catalog.pg_table_is_visible(c.oid)
+               AND a.attname = 'value_type'"
+        }
+    };
+    let has_current_columns = tx.first(column, &[], |_| Ok(()))?.is_some();
     if schema == Some(12) && has_current_columns {
         return Ok(Version::Unstamped);
     }
@@ -218,14 +287,13 @@ fn is_stampable(connection: &Connection, url: &str) -> Result<Version, TxError> 
 }
 
 /// Writes the revision, as Optuna would at its next start.
-pub(crate) fn stamp(tx: &Connection) -> Result<(), TxError> {
-    tx.execute_batch(&format!(
+pub(crate) fn stamp(tx: &dyn Transaction) -> Result<(), TxError> {
+    tx.execute_script(&format!(
         "CREATE TABLE IF NOT EXISTS alembic_version (
            version_num VARCHAR(32) NOT NULL,
            CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
          );
          INSERT INTO alembic_version
          SELECT '{REVISION}' WHERE NOT EXISTS (SELECT 1 FROM alembic_version);"
-    ))?;
-    Ok(())
+    ))
 }

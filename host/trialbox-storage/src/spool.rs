@@ -33,6 +33,9 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Spool {
     folders: Vec<PathBuf>,
+    /// True if the first folder is this database's alone.
+    has_own_folder: bool,
+    /// The database's file, or the name of a server's.
     database: PathBuf,
 }
 
@@ -95,7 +98,21 @@ impl Spool {
     pub fn of(database: &Path, others: impl IntoIterator<Item = PathBuf>) -> Self {
         let database = resolve(database);
         let beside = crate::lock::file::with_suffix(&database, ".spool");
-        Spool { folders: std::iter::once(beside).chain(others).collect(), database }
+        Spool {
+            folders: std::iter::once(beside).chain(others).collect(),
+            has_own_folder: true,
+            database,
+        }
+    }
+
+    /// Returns the spool of a server's database in the folders given. The name is the same for all spellings of its
+    /// address.
+    pub fn of_server(database: &str, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        Spool {
+            folders: folders.into_iter().collect(),
+            has_own_folder: false,
+            database: PathBuf::from(database),
+        }
     }
 
     /// Returns the folders, the preferred one first. None need exist.
@@ -134,7 +151,7 @@ impl Spool {
         let mut problems = Vec::new();
         for (index, folder) in self.folders.iter().enumerate() {
             // A folder in the place of a file system that is away would hide its files from the next job.
-            if index > 0
+            if (index > 0 || !self.has_own_folder)
                 && let Some(parent) = folder.parent()
             {
                 // An error shows below, with the folder's own name.
@@ -228,9 +245,13 @@ impl Spool {
         };
         let database = json.as_ref().ok().and_then(|json| json.get("database")?.as_str());
         // Every result beside the database is its own: the database may have been moved since.
-        let is_ours = self.folders.first().is_some_and(|beside| beside == folder.path())
+        let beside = self.folders.first().filter(|_| self.has_own_folder);
+        let is_ours = beside.is_some_and(|beside| beside == folder.path())
             || database.map(Path::new) == Some(&self.database);
-        let is_stray = !is_ours && database.is_some_and(|database| !is_there(Path::new(database)));
+        // A file may have been moved; a server's database is where it is.
+        let is_file = |database: &str| self.has_own_folder && !database.contains("://");
+        let is_stray =
+            !is_ours && database.is_some_and(|name| is_file(name) && !is_there(Path::new(name)));
         if !is_ours && !is_stray {
             return None;
         }

@@ -1,4 +1,4 @@
-//! The laws of every storage, over memory and SQLite.
+//! The laws of every storage, over memory, SQLite and PostgreSQL.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -15,18 +15,19 @@ use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyDirection, StudyRecord,
     TrialNumber, TrialState, UtcDateTime,
 };
-use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, Location, MemoryStorage, Options, SqlStorage};
 
 /// Runs a law over every backend.
 fn each(test: &str, law: impl Fn(&mut dyn Storage)) {
     law(&mut MemoryStorage::new());
     let path = common::own_folder().join(format!("{test}.db"));
     let _ = std::fs::remove_file(&path);
-    law(&mut SqliteStorage::open(
-        &path,
-        &Options { create: Create::Missing, ..Options::default() },
-    )
-    .unwrap());
+    let options = Options { create: Create::Missing, ..Options::default() };
+    law(&mut SqlStorage::open_file(&path, &options).unwrap());
+    if let Some(server) = common::postgres::shared() {
+        let url = server.new_database(test);
+        law(Location::parse(&url).unwrap().open(&options).unwrap().as_mut());
+    }
 }
 
 fn at() -> UtcDateTime {

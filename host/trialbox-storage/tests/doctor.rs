@@ -22,7 +22,7 @@ use trialbox_core::{Json, StorageError, TrialNumber};
 use trialbox_storage::doctor::{Finding, Fix, Options, Report, Severity, examine, kinds, repair};
 use trialbox_storage::platform::process::{ProcessId, boot_id, host_name};
 use trialbox_storage::spool::{Spool, SpooledResult};
-use trialbox_storage::{LockMode, SqliteStorage};
+use trialbox_storage::{LockMode, SqlStorage};
 
 const CREATE: &str = include_str!("../src/create.sql");
 const BASE: &str = include_str!("doctor/base.sql");
@@ -175,7 +175,7 @@ fn what_python_or_trialbox_cannot_read_is_an_error_and_what_both_read_is_none() 
 
 /// Uses a database as the commands do: lists, reads, and runs a trial of each study.
 fn use_it(path: &Path) -> Result<(), StorageError> {
-    let mut storage = SqliteStorage::open(path, &options().storage)?;
+    let mut storage = SqlStorage::open_file(path, &options().storage)?;
     for summary in storage.list_studies()? {
         let study = storage.open_study(&summary.study.name)?;
         let trials = storage.trials(study.id)?;
@@ -743,12 +743,12 @@ fn a_repair_between_machines_waits_for_the_lock_file_and_releases_it() {
 
     // A repair with SQLite's locks takes the lock file away, and only then they suffice.
     let plain = with(|storage| storage.lock = LockMode::Sqlite);
-    let refused = SqliteStorage::open(&path, &plain.storage).map(|_| ()).unwrap_err();
+    let refused = SqlStorage::open_file(&path, &plain.storage).map(|_| ()).unwrap_err();
     assert!(refused.to_string().contains("has the lock file"), "{refused}");
     let repaired = repair(&path, &plain).unwrap();
     assert_eq!(repaired.done.iter().map(|it| it.kind.code).collect::<Vec<_>>(), ["lock-file"]);
     assert_eq!(codes(&repaired.report), BTreeSet::new());
-    SqliteStorage::open(&path, &plain.storage).unwrap();
+    SqlStorage::open_file(&path, &plain.storage).unwrap();
     assert!(!lock.exists());
 }
 

@@ -16,7 +16,7 @@ use trialbox_core::seam::storage::{
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{StudyDirection, StudyId};
-use trialbox_storage::{Create, LockMode, Options, SqliteStorage};
+use trialbox_storage::{Create, LockMode, Options, SqlStorage};
 
 const MODES: [LockMode; 2] = [LockMode::Sqlite, LockMode::File];
 
@@ -31,7 +31,7 @@ fn fresh(test: &str) -> PathBuf {
     folder.join("study.db")
 }
 
-fn study(storage: &mut SqliteStorage) -> StudyId {
+fn study(storage: &mut SqlStorage) -> StudyId {
     let study = NewStudy {
         name: "s".to_owned(),
         directions: vec![StudyDirection::Minimize],
@@ -41,7 +41,7 @@ fn study(storage: &mut SqliteStorage) -> StudyId {
     storage.import_study(&study, &[]).unwrap().id
 }
 
-fn begin(storage: &mut SqliteStorage, id: StudyId) -> Result<BegunTrial, StorageError> {
+fn begin(storage: &mut SqlStorage, id: StudyId) -> Result<BegunTrial, StorageError> {
     let at = parse_datetime("2026-11-24 01:02:03").unwrap();
     let request = BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials: None, at };
     match storage.begin_trial(id, &request)? {
@@ -50,7 +50,7 @@ fn begin(storage: &mut SqliteStorage, id: StudyId) -> Result<BegunTrial, Storage
     }
 }
 
-fn finish(storage: &mut SqliteStorage, begun: &BegunTrial) -> Result<(), StorageError> {
+fn finish(storage: &mut SqlStorage, begun: &BegunTrial) -> Result<(), StorageError> {
     let at = parse_datetime("2026-11-24 01:02:04").unwrap();
     let ending = Ending::new(Outcome::Complete(vec![1.0]), at);
     storage.finish_trial(&begun.claim, &TrialBatch::default(), &ending).map(|_| ())
@@ -64,7 +64,7 @@ fn execute(path: &Path, sql: &str) {
 fn a_trigger_that_appears_during_a_run_is_refused_by_the_next_transaction() {
     for (index, mode) in MODES.into_iter().enumerate() {
         let path = fresh(&format!("appears-{index}"));
-        let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+        let mut storage = SqlStorage::open_file(&path, &options(mode)).unwrap();
         let id = study(&mut storage);
         let begun = begin(&mut storage, id).unwrap();
         let sql =
@@ -84,9 +84,9 @@ fn a_trigger_that_appears_during_a_run_is_refused_by_the_next_transaction() {
 #[test]
 fn a_constraint_that_calls_a_function_is_refused_before_a_row_is_written() {
     let path = fresh("constraint");
-    drop(SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap());
+    drop(SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap());
     execute(&path, "ALTER TABLE trials ADD COLUMN note TEXT CHECK (length(hex(zeroblob(9))) > 0)");
-    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    let error = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap_err();
     let want = "a table `trials` with a constraint or a default that calls a function";
     assert!(error.to_string().contains(want), "{error}");
 }
@@ -94,9 +94,9 @@ fn a_constraint_that_calls_a_function_is_refused_before_a_row_is_written() {
 #[test]
 fn an_object_whose_name_needs_quotes_is_named_and_no_statement_is_suggested() {
     let path = fresh("quotes");
-    drop(SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap());
+    drop(SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap());
     execute(&path, "CREATE VIEW \"a'; rm -rf ~\" AS SELECT 1");
-    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    let error = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap_err();
     let StorageError::WrongDatabase { problem, help: Remedy::Examine { .. } } = error else {
         panic!("{error:?}")
     };
@@ -107,7 +107,7 @@ fn an_object_whose_name_needs_quotes_is_named_and_no_statement_is_suggested() {
 fn a_database_of_another_program_is_that_first_of_all() {
     let path = fresh("other");
     execute(&path, "CREATE TABLE pages (url TEXT); CREATE VIEW best AS SELECT * FROM pages");
-    let error = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap_err();
+    let error = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap_err();
     assert!(error.to_string().contains("not Optuna's: it has the tables pages"), "{error}");
 }
 
@@ -154,7 +154,7 @@ fn what_appears_beside_a_database_during_a_run_is_named_by_the_next_transaction(
     in_time(|| {
         for (index, mode) in MODES.into_iter().enumerate() {
             let path = fresh(&format!("beside-{index}"));
-            let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+            let mut storage = SqlStorage::open_file(&path, &options(mode)).unwrap();
             let id = study(&mut storage);
             let begun = begin(&mut storage, id).unwrap();
             for ending in ["-journal", "-wal", "-shm"] {
@@ -165,7 +165,7 @@ fn what_appears_beside_a_database_during_a_run_is_named_by_the_next_transaction(
                     for error in [
                         storage.trials(id).unwrap_err(),
                         finish(&mut storage, &begun).unwrap_err(),
-                        SqliteStorage::open(&path, &options(mode)).unwrap_err(),
+                        SqlStorage::open_file(&path, &options(mode)).unwrap_err(),
                     ] {
                         let StorageError::Backend { source, .. } = error else {
                             panic!("{error:?}")
@@ -188,7 +188,7 @@ fn a_database_that_was_renamed_away_takes_no_transaction_until_it_is_back() {
     for (index, mode) in MODES.into_iter().enumerate() {
         let path = fresh(&format!("away-{index}"));
         let away = path.with_extension("away");
-        let mut storage = SqliteStorage::open(&path, &options(mode)).unwrap();
+        let mut storage = SqlStorage::open_file(&path, &options(mode)).unwrap();
         let id = study(&mut storage);
         let begun = begin(&mut storage, id).unwrap();
         std::fs::rename(&path, &away).unwrap();
@@ -233,11 +233,11 @@ fn a_file_that_vanishes_during_a_run_takes_no_result() {
         for (name, deed) in deeds {
             let path = fresh(&format!("{mode}-{name}"));
             let _ = std::fs::remove_dir_all(path.parent().unwrap().with_extension("away"));
-            let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+            let mut storage = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap();
             let id = study(&mut storage);
             drop(storage);
             execute(&path, &format!("PRAGMA journal_mode = {mode}"));
-            let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+            let mut storage = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap();
             storage.open_study("s").unwrap();
             let begun = begin(&mut storage, id).unwrap();
             deed(&path);
@@ -249,11 +249,11 @@ fn a_file_that_vanishes_during_a_run_takes_no_result() {
 #[test]
 fn a_write_ahead_log_that_vanishes_takes_no_result() {
     let path = fresh("log");
-    let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap();
     let id = study(&mut storage);
     drop(storage);
     execute(&path, "PRAGMA journal_mode = wal");
-    let mut storage = SqliteStorage::open(&path, &options(LockMode::Sqlite)).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &options(LockMode::Sqlite)).unwrap();
     storage.open_study("s").unwrap();
     let begun = begin(&mut storage, id).unwrap();
     std::fs::remove_file(path.with_extension("db-wal")).unwrap();

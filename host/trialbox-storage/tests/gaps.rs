@@ -15,7 +15,7 @@ use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{
     Distribution, Json, Param, Storage, StorageError, StudyDirection, StudyId, UtcDateTime,
 };
-use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, MemoryStorage, Options, SqlStorage};
 
 fn patient() -> Options {
     Options { create: Create::Missing, ..Options::default() }
@@ -32,8 +32,8 @@ fn fresh(test: &str) -> PathBuf {
     folder.join("study.db")
 }
 
-fn open(path: &Path, options: &Options) -> SqliteStorage {
-    SqliteStorage::open(path, options).expect("the database opens")
+fn open(path: &Path, options: &Options) -> SqlStorage {
+    SqlStorage::open_file(path, options).expect("the database opens")
 }
 
 fn raw(path: &Path) -> Connection {

@@ -17,7 +17,7 @@ use trialbox_core::study::trial::{format_datetime, parse_datetime};
 use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, StorageError, StudyRecord, UtcDateTime,
 };
-use trialbox_storage::{Create, Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqlStorage};
 
 /// The releases that share the tables of 5.0.
 const SAME_TABLES: [&str; 4] = ["3.2.0", "3.6.2", "4.0.0", "4.9.0"];
@@ -39,8 +39,8 @@ fn copy(test: &str, version: &str) -> PathBuf {
     path
 }
 
-fn open(path: &Path) -> SqliteStorage {
-    SqliteStorage::open(path, &options(Create::Never)).unwrap()
+fn open(path: &Path) -> SqlStorage {
+    SqlStorage::open_file(path, &options(Create::Never)).unwrap()
 }
 
 /// Returns the studies as the release read them.
@@ -193,7 +193,7 @@ fn metric_names_are_read_where_the_release_writes_them() {
     }
 }
 
-fn begin(storage: &mut SqliteStorage, record: &StudyRecord) -> BegunTrial {
+fn begin(storage: &mut SqlStorage, record: &StudyRecord) -> BegunTrial {
     let at = parse_datetime("2026-11-24 01:02:03.000456").unwrap();
     let request = BeginTrial { owner: "o".into(), has_heartbeat: true, max_trials: None, at };
     match storage.begin_trial(record.id, &request).unwrap() {
@@ -203,7 +203,7 @@ fn begin(storage: &mut SqliteStorage, record: &StudyRecord) -> BegunTrial {
 }
 
 /// Runs the study's next trial to its end and returns it.
-fn run_one(storage: &mut SqliteStorage, record: &StudyRecord) -> (BegunTrial, FrozenTrial) {
+fn run_one(storage: &mut SqlStorage, record: &StudyRecord) -> (BegunTrial, FrozenTrial) {
     let begun = begin(storage, record);
     let batch = TrialBatch { intermediate_values: vec![(0, f64::NAN)], ..TrialBatch::default() };
     let at = parse_datetime("2026-11-24 01:02:04.000000").unwrap();
@@ -272,7 +272,7 @@ fn a_new_trial_gets_the_number_after_the_last() {
 fn check_refused(path: &Path, message: &str, remedy: &Remedy) {
     let before = std::fs::read(path).unwrap();
     for create in [Create::Never, Create::MissingOrEmpty] {
-        match SqliteStorage::open(path, &options(create)) {
+        match SqlStorage::open_file(path, &options(create)) {
             Err(StorageError::WrongDatabase { problem, help }) => {
                 assert!(problem.contains(message), "{problem}");
                 assert_eq!(help, *remedy);

@@ -19,7 +19,7 @@ use trialbox_core::session::{KnownTrials, OnDeadline, SessionLimits, TrialContex
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{Clock, Distribution, Json, Sampler, StudyDirection, StudyRecord, UtcDateTime};
-use trialbox_storage::{Create, Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqlStorage};
 
 /// A sampler whose proposal depends on all that it sees of the other trials.
 struct Digest;
@@ -71,7 +71,7 @@ fn new_database(name: &str) -> PathBuf {
 
 /// A worker in a process of its own.
 struct Worker {
-    storage: SqliteStorage,
+    storage: SqlStorage,
     study: StudyRecord,
     known: KnownTrials,
 }
@@ -80,7 +80,7 @@ impl Worker {
     /// A worker on a new study in a new database.
     fn new(database: &str) -> Worker {
         let options = Options { create: Create::Missing, ..Options::default() };
-        let mut storage = SqliteStorage::open(&new_database(database), &options).unwrap();
+        let mut storage = SqlStorage::open_file(&new_database(database), &options).unwrap();
         let study = create_study(&mut storage);
         Worker { storage, study, known: KnownTrials::default() }
     }
@@ -134,7 +134,7 @@ impl Worker {
     }
 }
 
-fn create_study(storage: &mut SqliteStorage) -> StudyRecord {
+fn create_study(storage: &mut SqlStorage) -> StudyRecord {
     let study = NewStudy {
         name: "s".to_owned(),
         directions: vec![StudyDirection::Minimize],

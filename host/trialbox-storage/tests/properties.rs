@@ -1,5 +1,5 @@
-//! Memory and SQLite agree after any operations in any order, and both change a trial as the ledger of transitions
-//! does.
+//! Memory, SQLite and PostgreSQL agree after any operations in any order, and all change a trial as the ledger of
+//! transitions does.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -17,7 +17,7 @@ use trialbox_core::{
     Distribution, FrozenTrial, Json, Param, Storage, StorageError, StudyDirection, StudyId,
     TrialNumber, UtcDateTime,
 };
-use trialbox_storage::{Create, LockMode, MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, LockMode, MemoryStorage, Options, SqlStorage};
 
 /// One operation. Numbers choose among the existing studies or trials, modulo their count.
 #[derive(Debug, Clone)]
@@ -393,9 +393,17 @@ fn sqlite(case: &str, lock: LockMode) -> Subject {
     let path = folder.join(format!("trialbox-{}-{case}.db", std::process::id()));
     let _ = std::fs::remove_file(&path);
     let options = Options { create: Create::Missing, lock, ..Options::default() };
-    let mut subject = Subject::new(Box::new(SqliteStorage::open(&path, &options).unwrap()));
+    let mut subject = Subject::new(Box::new(SqlStorage::open_file(&path, &options).unwrap()));
     subject.file = Some(path);
     subject
+}
+
+/// Returns an empty subject on the shared server, if there is one.
+fn postgres(case: &str) -> Option<Subject> {
+    let url = common::postgres::shared()?.new_database(case);
+    let options = Options { create: Create::Missing, ..Options::default() };
+    let location = trialbox_storage::Location::parse(&url).unwrap();
+    Some(Subject::new(location.open(&options).unwrap()))
 }
 
 fn check_agreement(steps: &[Step], case: &str, lock: LockMode) -> Result<(), TestCaseError> {
@@ -450,5 +458,21 @@ proptest! {
         steps in prop::collection::vec(step(), 1..25),
     ) {
         check_agreement(&steps, "lock-file", LockMode::File)?;
+    }
+}
+
+proptest! {
+    // Each operation makes a connection.
+    #![proptest_config(ProptestConfig { cases: 15, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn memory_and_postgresql_agree(steps in prop::collection::vec(step(), 1..25)) {
+        let Some(mut postgres) = postgres("agreement") else { return Ok(()) };
+        let mut memory = Subject::new(Box::new(MemoryStorage::new()));
+        for step in &steps {
+            prop_assert_eq!(memory.carry_out(step), postgres.carry_out(step), "{:?}", step);
+        }
+        prop_assert_eq!(memory.contents(), postgres.contents());
+        check_numbers(&mut postgres)?;
     }
 }

@@ -25,7 +25,7 @@ use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{
     Clock, Distribution, History, Json, Sampler, Storage, StudyDirection, StudyRecord, UtcDateTime,
 };
-use trialbox_storage::{Create, Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqlStorage};
 
 /// A clock that the test moves.
 struct StoppedClock(Cell<Duration>);
@@ -98,19 +98,16 @@ fn range() -> Distribution {
 }
 
 /// Two connections to a database with a study.
-fn study(test: &str) -> (SqliteStorage, SqliteStorage, StudyRecord) {
+fn study(test: &str) -> (SqlStorage, SqlStorage, StudyRecord) {
     study_to(&[StudyDirection::Minimize], test)
 }
 
-fn study_to(
-    directions: &[StudyDirection],
-    test: &str,
-) -> (SqliteStorage, SqliteStorage, StudyRecord) {
+fn study_to(directions: &[StudyDirection], test: &str) -> (SqlStorage, SqlStorage, StudyRecord) {
     let path = common::own_folder().join(format!("session-{test}.db"));
     let _ = std::fs::remove_file(&path);
     let open = || {
         let options = Options { create: Create::Missing, ..Options::default() };
-        SqliteStorage::open(&path, &options).unwrap()
+        SqlStorage::open_file(&path, &options).unwrap()
     };
     let (mut ours, others) = (open(), open());
     let study = NewStudy {
@@ -219,7 +216,7 @@ fn a_trial_with_fixed_parameters_is_not_marked() {
 #[test]
 fn others_see_a_draw_after_20_ms_all_at_once_and_other_notes_after_a_second() {
     let (mut storage, mut others, study) = study("shared");
-    let seen = |others: &mut SqliteStorage| -> Vec<String> {
+    let seen = |others: &mut SqlStorage| -> Vec<String> {
         let trials = others.trials(study.id).unwrap();
         trials[0].system_attrs.keys().filter(|key| !key.starts_with("trialbox:")).cloned().collect()
     };

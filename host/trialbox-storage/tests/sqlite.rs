@@ -13,7 +13,7 @@ use trialbox_core::seam::storage::{
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::study::trial::parse_datetime;
 use trialbox_core::{Storage, StorageError, StudyDirection, StudyId, TrialState};
-use trialbox_storage::{Create, Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqlStorage};
 
 fn creating() -> Options {
     Options { create: Create::Missing, ..Options::default() }
@@ -47,7 +47,7 @@ fn request(owner: &str, max_trials: Option<u64>) -> BeginTrial {
 
 /// Runs trials until told to stop; returns the numbers.
 fn work(path: &Path, owner: &str, n: usize, max_trials: Option<u64>) -> Vec<u32> {
-    let mut storage = SqliteStorage::open(path, &creating()).unwrap();
+    let mut storage = SqlStorage::open_file(path, &creating()).unwrap();
     let id = storage.open_study("s").unwrap().id;
     let mut numbers = Vec::new();
     for index in 0..n {
@@ -74,7 +74,7 @@ fn side_by_side(n: usize, work: impl Fn(usize) -> Vec<u32> + Sync) -> Vec<u32> {
 #[test]
 fn workers_at_once_get_distinct_numbers_without_gaps() {
     let path = fresh("workers");
-    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    study(&mut SqlStorage::open_file(&path, &creating()).unwrap());
     let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, None));
     assert_eq!(numbers, (0..160).collect::<Vec<_>>());
 }
@@ -82,7 +82,7 @@ fn workers_at_once_get_distinct_numbers_without_gaps() {
 #[test]
 fn workers_at_once_never_overshoot_the_budget() {
     let path = fresh("overshoot");
-    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    study(&mut SqlStorage::open_file(&path, &creating()).unwrap());
     let numbers = side_by_side(8, |worker| work(&path, &worker.to_string(), 20, Some(33)));
     assert_eq!(numbers, (0..33).collect::<Vec<_>>());
 }
@@ -90,7 +90,7 @@ fn workers_at_once_never_overshoot_the_budget() {
 #[test]
 fn workers_at_once_take_each_waiting_trial_once() {
     let path = fresh("claims");
-    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &creating()).unwrap();
     let id = study(&mut storage);
     for _ in 0..20 {
         storage.enqueue_trial(id, &EnqueueTrial::default()).unwrap();
@@ -103,7 +103,7 @@ fn workers_at_once_take_each_waiting_trial_once() {
 fn a_herd_that_opens_a_missing_file_makes_one_database() {
     let path = fresh("herd");
     side_by_side(16, |_| {
-        SqliteStorage::open(&path, &creating()).unwrap();
+        SqlStorage::open_file(&path, &creating()).unwrap();
         vec![]
     });
     let connection = Connection::open(&path).unwrap();
@@ -121,7 +121,7 @@ fn a_herd_that_opens_a_missing_file_makes_one_database() {
 #[test]
 fn times_and_values_stand_in_the_rows_as_optuna_writes_them() {
     let path = fresh("rows");
-    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    study(&mut SqlStorage::open_file(&path, &creating()).unwrap());
     work(&path, "o", 1, None);
     let connection = Connection::open(&path).unwrap();
     let row: (String, String, String) = connection
@@ -151,14 +151,14 @@ fn check_refused(path: &Path, options: &Options, message: &str) {
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     }
     let before = std::fs::read(path).ok();
-    let error = SqliteStorage::open(path, options).expect_err("it must be refused");
+    let error = SqlStorage::open_file(path, options).expect_err("it must be refused");
     assert!(error.to_string().contains(message), "{error}");
     assert_eq!(std::fs::read(path).ok(), before);
 }
 
 fn altered(test: &str, sql: &str) -> PathBuf {
     let path = fresh(test);
-    SqliteStorage::open(&path, &creating()).unwrap();
+    SqlStorage::open_file(&path, &creating()).unwrap();
     Connection::open(&path).unwrap().execute_batch(sql).unwrap();
     path
 }
@@ -194,7 +194,7 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_not_touched() {
 #[test]
 fn a_database_without_revision_is_stamped_and_an_empty_file_filled_only_on_request() {
     let path = altered("stamped", "DELETE FROM alembic_version");
-    SqliteStorage::open(&path, &creating()).unwrap();
+    SqlStorage::open_file(&path, &creating()).unwrap();
     let revision: String = Connection::open(&path)
         .unwrap()
         .query_row("SELECT version_num FROM alembic_version", [], |row| row.get(0))
@@ -205,7 +205,7 @@ fn a_database_without_revision_is_stamped_and_an_empty_file_filled_only_on_reque
     check_refused(&path, &Options::default(), "is empty");
     check_refused(&path, &creating(), "is empty");
     let filling = Options { create: Create::MissingOrEmpty, ..Options::default() };
-    study(&mut SqliteStorage::open(&path, &filling).unwrap());
+    study(&mut SqlStorage::open_file(&path, &filling).unwrap());
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn a_row_that_makes_no_sense_is_named() {
         ),
     ] {
         let path = fresh(test);
-        let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+        let mut storage = SqlStorage::open_file(&path, &creating()).unwrap();
         let id = study(&mut storage);
         work(&path, "o", 1, None);
         let other = Connection::open(&path).unwrap();
@@ -252,9 +252,9 @@ fn a_row_that_makes_no_sense_is_named() {
 #[test]
 fn a_database_locked_for_too_long_is_reported_with_the_time_waited() {
     let path = fresh("locked");
-    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    study(&mut SqlStorage::open_file(&path, &creating()).unwrap());
     let hasty = Options { timeout: Duration::from_millis(10), ..Options::default() };
-    let mut storage = SqliteStorage::open(&path, &hasty).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &hasty).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     match storage.begin_trial(StudyId(1), &request("o", None)) {
@@ -275,18 +275,18 @@ fn a_database_locked_for_too_long_is_reported_with_the_time_waited() {
 fn a_timeout_of_a_year_is_no_problem() {
     let path = fresh("year");
     let options = Options { timeout: Duration::from_secs(365 * 86_400), ..creating() };
-    study(&mut SqliteStorage::open(&path, &options).unwrap());
+    study(&mut SqlStorage::open_file(&path, &options).unwrap());
 }
 
 #[test]
 fn a_study_that_got_the_id_of_a_deleted_one_is_not_written_by_who_had_the_old_one_open() {
     let path = fresh("reused");
-    let mut ours = SqliteStorage::open(&path, &creating()).unwrap();
+    let mut ours = SqlStorage::open_file(&path, &creating()).unwrap();
     let old = study(&mut ours);
     let TrialStart::Begun(begun) = ours.begin_trial(old, &request("ours", None)).unwrap() else {
         panic!("there is no budget")
     };
-    let mut others = SqliteStorage::open(&path, &Options::default()).unwrap();
+    let mut others = SqlStorage::open_file(&path, &Options::default()).unwrap();
     let theirs = others.open_study("s").unwrap();
     others.delete_study(theirs.id).unwrap();
     let other = NewStudy {
@@ -319,14 +319,14 @@ fn a_study_that_got_the_id_of_a_deleted_one_is_not_written_by_who_had_the_old_on
 #[test]
 fn a_damaged_file_is_an_error_that_says_so() {
     let path = fresh("damaged");
-    study(&mut SqliteStorage::open(&path, &creating()).unwrap());
+    study(&mut SqlStorage::open_file(&path, &creating()).unwrap());
     work(&path, "o", 50, None);
     let whole = std::fs::read(&path).unwrap();
     let mut zeroed = whole.clone();
     zeroed[8192..].fill(0);
     for bytes in [zeroed, whole[..whole.len() / 2].to_vec()] {
         std::fs::write(&path, &bytes).unwrap();
-        let result = SqliteStorage::open(&path, &Options::default())
+        let result = SqlStorage::open_file(&path, &Options::default())
             .and_then(|mut storage| storage.trials(StudyId(1)));
         match result {
             Err(StorageError::Backend { source, help: Some(Remedy::Advice(help)), .. }) => {
@@ -356,7 +356,7 @@ fn a_database_that_another_process_is_creating_is_waited_for() {
         .unwrap();
     maker.execute_batch(&statements[0]).unwrap();
     std::thread::scope(|scope| {
-        let opened = scope.spawn(|| SqliteStorage::open(&path, &creating()).map(drop));
+        let opened = scope.spawn(|| SqlStorage::open_file(&path, &creating()).map(drop));
         for statement in &statements[1..] {
             assert!(!opened.is_finished(), "it must not give up while others go on");
             maker.execute_batch(statement).unwrap();
@@ -376,12 +376,12 @@ fn a_database_that_another_process_is_creating_is_waited_for() {
 #[test]
 fn a_study_made_anew_under_its_name_is_looked_at_from_its_beginning() {
     let path = fresh("made-anew");
-    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &creating()).unwrap();
     let id = study(&mut storage);
     assert_eq!(work(&path, "earlier", 3, None), [0, 1, 2]);
     assert!(storage.running_trials(id).unwrap().is_empty());
 
-    let mut other = SqliteStorage::open(&path, &creating()).unwrap();
+    let mut other = SqlStorage::open_file(&path, &creating()).unwrap();
     other.delete_study(id).unwrap();
     assert_eq!(study(&mut other), id);
     other.enqueue_trial(id, &EnqueueTrial::default()).unwrap();
@@ -402,7 +402,7 @@ fn a_study_made_anew_under_its_name_is_looked_at_from_its_beginning() {
 #[test]
 fn a_heartbeat_is_renewed_for_one_trial_only() {
     let path = fresh("one-heartbeat");
-    let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+    let mut storage = SqlStorage::open_file(&path, &creating()).unwrap();
     let id = study(&mut storage);
     let claims = ["silent", "alive", "silent, too"].map(|owner| {
         match storage.begin_trial(id, &request(owner, None)).unwrap() {
@@ -430,7 +430,7 @@ fn finished_trials_are_counted_anew_when_another_program_has_removed_or_moved_th
         (format!("DELETE FROM trials WHERE trial_id = 2; {copy}"), 2),
     ] {
         let path = fresh("counted-anew");
-        let mut storage = SqliteStorage::open(&path, &creating()).unwrap();
+        let mut storage = SqlStorage::open_file(&path, &creating()).unwrap();
         let id = study(&mut storage);
         // All end at the same moment, so a row in the place of the last looks like it.
         assert_eq!(work(&path, "w", 2, None), [0, 1]);

@@ -31,7 +31,7 @@ use trialbox_core::{
     Clock, Distribution, FrozenTrial, Json, Sampler, Storage, StudyDirection, StudyRecord,
     TrialNumber, TrialState, UtcDateTime,
 };
-use trialbox_storage::{Create, MemoryStorage, Options, SqliteStorage};
+use trialbox_storage::{Create, MemoryStorage, Options, SqlStorage};
 
 /// A sampler whose proposal depends on how often it was asked before.
 struct Scripted {
@@ -563,7 +563,7 @@ fn a_trial_that_was_reaped_while_it_ran_keeps_its_result_beside_it() {
     let _ = std::fs::remove_file(&path);
     let open = || {
         let options = Options { create: Create::Missing, ..Options::default() };
-        SqliteStorage::open(&path, &options).unwrap()
+        SqlStorage::open_file(&path, &options).unwrap()
     };
     let (mut ours, mut others) = (open(), open());
     let study = new_study(&mut ours);

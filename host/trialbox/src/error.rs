@@ -47,7 +47,12 @@ impl CommandError {
     /// Returns whether a signal may be the cause, by ending a wait for the database or for the compiler.
     pub(crate) fn is_cut_short(&self) -> bool {
         let is_busy = |error: &StorageError| {
-            matches!(error, StorageError::Busy { .. } | StorageError::Unfinished { .. })
+            matches!(
+                error,
+                StorageError::Busy { .. }
+                    | StorageError::Away { .. }
+                    | StorageError::Unfinished { .. }
+            )
         };
         let waited_for_database = match self.error.downcast_ref() {
             Some(
@@ -61,12 +66,21 @@ impl CommandError {
         waited_for_database || self.error.downcast_ref::<Rejection>().is_some()
     }
 
+    /// Returns whether a server has none of Optuna's tables yet.
+    pub(crate) fn lacks_tables(&self) -> bool {
+        matches!(
+            self.error.downcast_ref(),
+            Some(StorageError::WrongDatabase { help: Remedy::CreateDatabase, .. })
+        )
+    }
+
     /// Returns whether the database could not be used for a reason that may pass: it is locked, full or away.
     pub(crate) fn may_pass(&self) -> bool {
         matches!(
             self.error.downcast_ref(),
             Some(
                 StorageError::Busy { .. }
+                    | StorageError::Away { .. }
                     | StorageError::Backend { .. }
                     | StorageError::WrongDatabase { help: Remedy::CreateDatabase, .. }
             )
@@ -109,18 +123,20 @@ impl From<StorageError> for CommandError {
             }
             StorageError::UnknownUrl { .. } => (
                 ExitCode::Usage,
-                Some("give a path such as `study.db`, or `sqlite:///study.db`".to_owned()),
+                Some(
+                    "give a path such as `study.db`, or the address of a PostgreSQL server"
+                        .to_owned(),
+                ),
             ),
             StorageError::UnknownUrlOption { .. } => (
                 ExitCode::Usage,
-                Some(
-                    "leave the option out: `sqlite:///FILE`; trialbox waits by --storage-timeout"
-                        .to_owned(),
-                ),
+                Some("leave the option out; trialbox waits by --storage-timeout".to_owned()),
             ),
             StorageError::WrongDatabase { .. }
             | StorageError::Backend { .. }
             | StorageError::Busy { .. }
+            | StorageError::Away { .. }
+            | StorageError::InDoubt
             | StorageError::Unfinished { .. } => (ExitCode::Storage, storage_help(&error)),
             StorageError::NoSuchTrial { .. } => {
                 (ExitCode::Usage, Some("`trialbox study trials` lists them".to_owned()))
@@ -186,6 +202,13 @@ fn storage_help(error: &StorageError) -> Option<String> {
         StorageError::UnreadableRow { .. } => Some(
             "`trialbox doctor` lists all such rows of the database, and what mends them".to_owned(),
         ),
+        StorageError::Away { .. } => Some(
+            "wait longer with --storage-timeout; the address, PGHOST and PGPORT say where the server is"
+                .to_owned(),
+        ),
+        StorageError::InDoubt => {
+            Some("look at the study before you repeat the command".to_owned())
+        }
         StorageError::Unfinished { .. } => {
             Some("allow more time with --storage-timeout, or look at `trialbox doctor`".to_owned())
         }

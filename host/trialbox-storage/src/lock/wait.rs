@@ -14,6 +14,9 @@ const SHORTEST_STEP: Duration = Duration::from_millis(1);
 /// The longest; a herd of hundreds asks often enough together.
 const LONGEST_STEP: Duration = Duration::from_millis(128);
 
+/// A server that has no connection left forks for each attempt; hundreds of processes ask often enough together.
+const LONGEST_STEP_OF_SERVER: Duration = Duration::from_secs(2);
+
 /// The time between two warnings of a process that waits.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -27,7 +30,7 @@ pub(crate) const LAST_PATIENCE: Duration = Duration::from_secs(4);
 /// One wait, from the first refusal to the end.
 #[derive(Debug)]
 pub(crate) struct LockWait {
-    path: PathBuf,
+    place: Place,
     started: Option<Instant>,
     timeout: Duration,
     stopping: WaitCancellation,
@@ -36,10 +39,28 @@ pub(crate) struct LockWait {
     next_notice: Duration,
 }
 
+/// The database that is waited for.
+#[derive(Debug)]
+enum Place {
+    File(PathBuf),
+    /// A server, by its address without a password.
+    Server(String),
+}
+
 impl LockWait {
     pub(crate) fn new(options: &Options, path: &Path) -> Self {
+        LockWait::of(Place::File(path.to_owned()), options)
+    }
+
+    /// Starts a wait for a server.
+    pub(crate) fn for_server(options: &Options, url: &str) -> Self {
+        let longest_step = LONGEST_STEP_OF_SERVER;
+        LockWait { longest_step, ..LockWait::of(Place::Server(url.to_owned()), options) }
+    }
+
+    fn of(place: Place, options: &Options) -> Self {
         LockWait {
-            path: path.to_owned(),
+            place,
             started: None,
             timeout: options.timeout,
             stopping: options.stopping.clone(),
@@ -68,19 +89,31 @@ impl LockWait {
         }
         if waited >= self.next_notice {
             self.next_notice += NOTICE_INTERVAL;
-            let holder =
-                holder_of(&self.path).map_or(String::new(), |holder| format!(", by {holder}"));
-            tracing::warn!(
-                "`{}` has been locked for {} s{holder}; waiting up to {} s",
-                self.path.display(),
-                waited.as_secs(),
-                self.timeout.as_secs()
-            );
+            self.warn(waited);
         }
         let left = self.timeout.saturating_sub(waited);
         let step = (waited / PART_OF_THE_WAIT).clamp(SHORTEST_STEP, self.longest_step);
         std::thread::sleep(step.mul_f64(rand::random::<f64>()).min(left));
         true
+    }
+
+    fn warn(&self, waited: Duration) {
+        let (waited, timeout) = (waited.as_secs(), self.timeout.as_secs());
+        match &self.place {
+            Place::File(path) => {
+                let holder =
+                    holder_of(path).map_or(String::new(), |holder| format!(", by {holder}"));
+                tracing::warn!(
+                    "`{}` has been locked for {waited} s{holder}; waiting up to {timeout} s",
+                    path.display()
+                );
+            }
+            Place::Server(url) => {
+                tracing::warn!(
+                    "`{url}` has been away or full for {waited} s; waiting up to {timeout} s"
+                );
+            }
+        }
     }
 
     fn is_over(&mut self, waited: Duration) -> bool {

@@ -8,9 +8,10 @@ use crate::lock::wait::{LockWait, holder_of};
 use crate::neighbours::Neighbours;
 use crate::rows::unreadable;
 use crate::schema::{self, Version};
-use crate::sqlite::cell::problem;
+use crate::sql::cell::problem;
+use crate::sql::transaction::{Transaction, TxError};
 use crate::sqlite::errors::{
-    TxError, backend, cannot_copy, cannot_create, cannot_lock, cannot_look, in_the_way, missing,
+    backend, cannot_copy, cannot_create, cannot_lock, cannot_look, in_the_way, missing,
     not_a_database, not_a_file, not_optunas,
 };
 use crate::sqlite::exclusion::{Exclusion, is_on_network, lock_file_of};
@@ -32,7 +33,7 @@ const LONGEST_MEMORY: Duration = Duration::from_secs(60);
 
 /// A database, with the means that keep its transactions apart from those of other processes.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub(crate) struct SqliteDatabase {
     path: PathBuf,
     url: String,
     options: Options,
@@ -72,7 +73,7 @@ enum Kind {
     Write,
 }
 
-impl Database {
+impl SqliteDatabase {
     /// Opens a database, or creates it if the options allow that.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self, StorageError> {
         let url = format!("sqlite:///{}", path.display());
@@ -105,7 +106,7 @@ impl Database {
             }
             Some(lock) => Access::Reopened(lock),
         };
-        let mut database = Database {
+        let mut database = SqliteDatabase {
             path,
             url,
             options: options.clone(),
@@ -128,18 +129,18 @@ impl Database {
         &mut self,
         point: &str,
         action: &str,
-        body: impl Fn(&Connection) -> Result<T, TxError>,
+        body: impl Fn(&dyn Transaction) -> Result<T, TxError>,
     ) -> Result<T, StorageError> {
-        self.transact(Kind::Write, point, action, &body)
+        self.transact(Kind::Write, point, action, &|connection| body(connection))
     }
 
     /// Runs a transaction that sees the database at one moment.
     pub(crate) fn read<T>(
         &mut self,
         action: &str,
-        body: impl Fn(&Connection) -> Result<T, TxError>,
+        body: impl Fn(&dyn Transaction) -> Result<T, TxError>,
     ) -> Result<T, StorageError> {
-        self.transact(Kind::Read, "read", action, &body)
+        self.transact(Kind::Read, "read", action, &|connection| body(connection))
     }
 
     /// Runs transactions that wait at most this long for other processes.
@@ -317,7 +318,7 @@ impl Database {
                 }
                 Version::Empty if self.options.create == Create::MissingOrEmpty => {
                     return self.write("create_tables", "create the tables", |tx| {
-                        Ok(schema::create_tables(tx)?)
+                        schema::create_tables(tx)
                     });
                 }
                 Version::Empty => StorageError::WrongDatabase {
@@ -347,6 +348,7 @@ impl Database {
     fn explain(&self, action: &str, patience: &LockWait, error: TxError) -> StorageError {
         match error {
             TxError::Storage(error) => error,
+            TxError::Server(error) => error.into_storage(action),
             TxError::LockLost | TxError::LockFileNeeded => busy(action, patience, None),
             TxError::Rows { what, found } => StorageError::Backend {
                 action: format!("{action} in `{}`", self.url),

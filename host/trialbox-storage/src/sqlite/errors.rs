@@ -1,54 +1,10 @@
 //! The errors of SQLite and of the system as storage errors: the action that failed, and the remedy.
 
-use rusqlite::{ErrorCode, Params, Statement};
+use rusqlite::ErrorCode;
 use std::path::{Path, PathBuf};
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;
 use trialbox_files::FileError;
-
-/// An error inside a transaction.
-#[derive(Debug)]
-pub(crate) enum TxError {
-    /// An error of SQLite.
-    Sqlite(rusqlite::Error),
-    /// An error of a storage.
-    Storage(StorageError),
-    /// A statement changed another number of rows than it must.
-    Rows {
-        /// The rows, as the end of "expected to write …".
-        what: &'static str,
-        /// The number of rows that it changed.
-        found: usize,
-    },
-    /// Another process took the lock file while this one was suspended; nothing was written.
-    LockLost,
-    /// Another process had to take the lock file, which this one does not hold; nothing was written.
-    LockFileNeeded,
-}
-
-impl From<rusqlite::Error> for TxError {
-    fn from(error: rusqlite::Error) -> Self {
-        TxError::Sqlite(error)
-    }
-}
-
-impl From<StorageError> for TxError {
-    fn from(error: StorageError) -> Self {
-        TxError::Storage(error)
-    }
-}
-
-/// Executes a statement that must change one row. A schema can swallow rows without an error.
-pub(crate) fn write_one(
-    statement: &mut Statement,
-    params: impl Params,
-    what: &'static str,
-) -> Result<(), TxError> {
-    match statement.execute(params)? {
-        1 => Ok(()),
-        found => Err(TxError::Rows { what, found }),
-    }
-}
 
 /// Returns the error of a database that does not exist and may not be created.
 pub(crate) fn missing(path: &Path) -> StorageError {

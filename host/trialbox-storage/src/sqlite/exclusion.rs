@@ -3,7 +3,7 @@
 use crate::location::{LockMode, Options};
 use crate::lock::file::{HeldLock, LockFile, path_of};
 use crate::platform::mount::{Locks, mount_of};
-use crate::sqlite::errors::TxError;
+use crate::sql::transaction::TxError;
 use std::path::Path;
 use trialbox_core::StorageError;
 use trialbox_core::seam::storage::Remedy;

@@ -29,7 +29,7 @@ pub(crate) enum Access {
 const MAX_BYTES: i32 = 64 << 20;
 
 /// The limits of a connection. trialbox's longest statement has 10 columns, 6 parameters and a list of
-/// [`MAX_LISTED_IDS`](crate::sqlite::reader::MAX_LISTED_IDS) trials; SQLite also parses the schema under these limits.
+/// [`MAX_LISTED_IDS`](crate::sql::reader::MAX_LISTED_IDS) trials; SQLite also parses the schema under these limits.
 const LIMITS: [(Limit, i32); 12] = [
     (Limit::SQLITE_LIMIT_LENGTH, MAX_BYTES),
     // The text of a table or trigger counts too.
@@ -48,6 +48,9 @@ const LIMITS: [(Limit, i32); 12] = [
     (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
     (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
 ];
+
+/// The number of statements that stay prepared: all those of a worker's loop.
+const KEPT_STATEMENTS: usize = 64;
 
 /// The number of instructions of SQLite's between two looks at the clock: less than a millisecond.
 const INSTRUCTIONS_BETWEEN_LOOKS: i32 = 10_000;
@@ -78,6 +81,7 @@ pub(crate) fn open(path: &Path, access: Access, options: &Options) -> rusqlite::
     }?;
     limit_work(&mut connection, options)?;
     distrust(&connection)?;
+    connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     // `LockWait` does the waiting: SQLite's own has no jitter, and cannot be interrupted.
     connection.busy_timeout(Duration::ZERO)?;
     // A sort must not depend on the room in another folder.

@@ -1,4 +1,8 @@
-//! The folder of a test program.
+//! The folder of a test program, and its server.
+
+// Not every test program needs a server.
+#[allow(dead_code, reason = "each test program uses a part of it")]
+pub(crate) mod postgres;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -16,8 +16,9 @@ use trialbox_storage::{Create, Location, LockMode, Options, WaitCancellation};
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Study")]
 pub(crate) struct StorageArgs {
-    /// Optuna database: a path or a URL (sqlite:///study.db)
+    /// Optuna database: a path or a URL (sqlite:///study.db, postgresql://HOST/DB)
     ///
+    /// What a server's URL leaves out comes from the variables and files of libpq, such as PGPASSFILE.
     /// [default: $OPTUNA_STORAGE, else trialbox.db] [env: TRIALBOX_STORAGE]
     #[arg(
         long,
@@ -70,7 +71,7 @@ pub(crate) struct StorageArgs {
 
     /// Directory of results that the database did not take
     ///
-    /// Used where the database's own directory cannot be written either.
+    /// Used where the database's own directory cannot be written either, and for servers.
     /// [default: ~/.local/state/trialbox/spool] [env: TRIALBOX_SPOOL_DIR]
     #[arg(
         long,
@@ -102,6 +103,14 @@ impl StorageArgs {
     pub(crate) fn default_to(&mut self, database: Option<String>) {
         if self.storage.is_none() && self.optuna_db.is_none() {
             self.optuna_db = database;
+        }
+    }
+
+    /// Returns the database's address without its password.
+    pub(crate) fn shown_url(&self) -> String {
+        match self.location() {
+            Ok(Location::Server(address)) => address.without_password(),
+            _ => self.url(),
         }
     }
 
@@ -171,7 +180,14 @@ impl StorageArgs {
         let state =
             || absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
         let users = self.spool_dir.clone().or_else(|| Some(state()?.join("trialbox/spool")));
-        Some(Spool::of(location.file()?, users))
+        match &location {
+            Location::Memory => None,
+            Location::File(path) => Some(Spool::of(path, users)),
+            Location::Server(address) => {
+                let database = address.identity(&|name| std::env::var(name).ok()).ok()?;
+                Some(Spool::of_server(&database, users))
+            }
+        }
     }
 }
 
@@ -296,5 +312,7 @@ impl NamedStudyArgs {
 /// Returns whether a word is more likely the name of a database than that of a study.
 pub(crate) fn looks_like_database(word: &str) -> bool {
     let extension = std::path::Path::new(word).extension().and_then(|extension| extension.to_str());
-    word.starts_with("sqlite:") || matches!(extension, Some("db" | "sqlite" | "sqlite3"))
+    word.starts_with("sqlite:")
+        || word.starts_with("postgres") && word.contains("://")
+        || matches!(extension, Some("db" | "sqlite" | "sqlite3"))
 }

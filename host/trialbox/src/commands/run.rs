@@ -306,9 +306,10 @@ impl RunArgs {
 
     /// Tells a person at the terminal how to look at the study, after a run of several trials.
     fn point_to_report(&self, study: &str, counters: &Counters, output: &Output) {
-        let is_kept = self.storage.location().is_ok_and(|location| location.file().is_some());
+        let is_kept =
+            self.storage.location().is_ok_and(|location| !matches!(location, Location::Memory));
         if output.shows_progress() && is_kept && counters.n_finished() > 1 {
-            let (url, study) = (shell_quote(&self.storage.url()), shell_quote(study));
+            let (url, study) = (shell_quote(&self.storage.shown_url()), shell_quote(study));
             let command = format!("trialbox study report --storage {url} --study-name {study}");
             output.note(&format!("for a page with figures: {command}"));
         }
@@ -507,10 +508,11 @@ fn node_name() -> String {
 
 /// Formats the study of a run: a misspelt name of a database or of a study would otherwise start a new one unnoticed.
 fn opened_text(study: &str, is_new: bool, location: &Location, is_new_file: bool) -> String {
-    let place = match location.file() {
-        Some(file) if is_new_file => format!("the new database `{}`", file.display()),
-        Some(file) => format!("`{}`", file.display()),
-        None => "memory".to_owned(),
+    let place = match location {
+        Location::File(file) if is_new_file => format!("the new database `{}`", file.display()),
+        Location::File(file) => format!("`{}`", file.display()),
+        Location::Server(address) => format!("`{}`", address.shown()),
+        Location::Memory => "memory".to_owned(),
     };
     if is_new {
         format!("new study `{study}` in {place}")

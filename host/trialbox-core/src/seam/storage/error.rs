@@ -78,6 +78,20 @@ pub enum StorageError {
         /// The process that holds the lock, in words; `None` if it is not known.
         holder: Option<String>,
     },
+    /// The server took no connection for as long as this process may wait.
+    #[error("failed to {action}: no connection after {} s", waited.as_secs())]
+    Away {
+        /// The action, as the end of "failed to …".
+        action: String,
+        /// The time waited.
+        waited: Duration,
+        /// The last refusal.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection was lost while a change was committed that must not be made twice.
+    #[error("the connection was lost while the change was committed: it may have been made")]
+    InDoubt,
     /// The database worked on a transaction for as long as it may.
     #[error("failed to {action}: SQLite had not finished after {} s", after.as_secs())]
     Unfinished {
@@ -103,20 +117,20 @@ pub enum StorageError {
         help: Remedy,
     },
     /// An address of a kind that trialbox does not know.
-    #[error("unsupported storage URL `{url}`: expected a path or `sqlite:///FILE`")]
+    #[error(
+        "unsupported storage URL `{url}`: expected a path, `sqlite:///FILE` or `postgresql://HOST/DATABASE`"
+    )]
     UnknownUrl {
         /// The address as given, with passwords removed.
         url: String,
     },
-    /// An option in an address that Python's driver for SQLite does not know, or that gives the address another
-    /// meaning.
-    #[error(
-        "unsupported option `{option}` in the storage URL: expected `timeout`, `isolation_level`, \
-         `detect_types`, `check_same_thread` or `cached_statements`"
-    )]
+    /// An option in an address that the database's drivers do not know, or that gives the address another meaning.
+    #[error("unsupported option `{option}` in the storage URL: expected {expected}")]
     UnknownUrlOption {
         /// The option's name.
         option: String,
+        /// The options that are known.
+        expected: &'static str,
     },
     /// The database failed.
     #[error("failed to {action}")]

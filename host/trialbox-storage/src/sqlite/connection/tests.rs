@@ -1,7 +1,7 @@
 //! Transactions against a database that others hold, move or spoil.
 
 use super::*;
-use crate::SqliteStorage;
+use crate::SqlStorage;
 use crate::location::LockMode;
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ fn cannot_open(
     std::fs::create_dir_all(&folder).expect("a folder");
     let options = Options { create: Create::Missing, lock, timeout, ..Options::default() };
     let path = folder.join("s.db");
-    let mut database = Database::open(&path, &options).expect("a database");
+    let mut database = SqliteDatabase::open(&path, &options).expect("a database");
     let n_calls = std::cell::Cell::new(0);
     let result = database.read("read", |_| {
         n_calls.set(n_calls.get() + 1);
@@ -81,7 +81,7 @@ fn a_file_that_cannot_be_opened_is_tried_again_where_a_file_system_may_remember_
 }
 
 /// Calls every operation of a storage, with two studies and trials in every state.
-fn use_everything(storage: &mut SqliteStorage) -> Result<(), StorageError> {
+fn use_everything(storage: &mut SqlStorage) -> Result<(), StorageError> {
     let at = parse_datetime("2026-11-24 01:02:03").unwrap_or_default();
     let study = NewStudy {
         name: "s".to_owned(),
@@ -139,10 +139,10 @@ fn no_statement_sorts_rows() {
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).expect("a folder");
     let options = Options { create: Create::Missing, ..Options::default() };
-    let mut storage = SqliteStorage::open(&folder.join("s.db"), &options).expect("a database");
+    let mut storage = SqlStorage::open_file(&folder.join("s.db"), &options).expect("a database");
     let log = Arc::new(Mutex::new(BTreeSet::new()));
     let seen = Arc::clone(&log);
-    let Access::Kept(kept) = &mut storage.database.access else { panic!("no lock file") };
+    let Access::Kept(kept) = &mut storage.file_mut().access else { panic!("no lock file") };
     let note = move |event: TraceEvent<'_>| {
         if let TraceEvent::Stmt(statement, _) = event {
             seen.lock().expect("no panic").insert(statement.sql().to_string());
@@ -151,7 +151,7 @@ fn no_statement_sorts_rows() {
     kept.connection.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note)).expect("a log");
     use_everything(&mut storage).expect("a storage that works");
     let statements = log.lock().expect("no panic").clone();
-    let Access::Kept(kept) = &storage.database.access else { panic!("no lock file") };
+    let Access::Kept(kept) = &mut storage.file_mut().access else { panic!("no lock file") };
     let rows_of = |sql: &&String| {
         ["SELECT", "UPDATE", "INSERT", "DELETE"].iter().any(|word| sql.starts_with(word))
     };

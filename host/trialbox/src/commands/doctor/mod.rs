@@ -132,11 +132,16 @@ impl DoctorArgs {
     fn path(&self) -> Result<PathBuf, CommandError> {
         let location = self.storage.location()?;
         location.file().map(PathBuf::from).ok_or_else(|| {
-            let url = self.storage.url();
-            CommandError::usage(
-                format!("`doctor` examines a database file, and `{url}` is not a file"),
-                "give a path such as `study.db`, or `sqlite:///study.db`",
-            )
+            let url = self.storage.shown_url();
+            let help = match location.server() {
+                Some(_) => {
+                    "a server keeps its rows consistent itself; `trialbox study list` reads the tables, and \
+                     `trialbox reap` ends trials of dead workers"
+                }
+                None => "give a path such as `study.db`, or `sqlite:///study.db`",
+            };
+            let message = format!("`doctor` examines a database file, and `{url}` is not a file");
+            CommandError::usage(message, help)
         })
     }
 }

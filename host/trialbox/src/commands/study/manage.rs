@@ -219,8 +219,8 @@ impl SyncArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let Some(spool) = self.storage.spool() else {
             return Err(CommandError::usage(
-                format!("`{}` is not a file, so no results wait beside it", self.storage.url()),
-                "name a database file with --storage",
+                format!("no results wait for `{}`", self.storage.shown_url()),
+                "name a database file or a server with --storage",
             ));
         };
         let mut storage: Box<dyn Storage> = self.storage.open()?;

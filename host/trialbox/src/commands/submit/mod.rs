@@ -36,7 +36,7 @@ use submission::Submission;
 use trialbox_core::{FrozenTrial, Json, StudyRecord, TrialState};
 use trialbox_runtime::Cancellation;
 use trialbox_storage::platform::mount::{Locks, mount_of};
-use trialbox_storage::{Create, WaitCancellation};
+use trialbox_storage::{Create, Location, WaitCancellation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -148,7 +148,7 @@ struct StudyPreview {
     study: Option<StudyRecord>,
     settings: Settings,
     trials: Vec<FrozenTrial>,
-    database: PathBuf,
+    database: Location,
     /// The files that tasks read, each with its role.
     files: Vec<(&'static str, PathBuf)>,
 }
@@ -247,15 +247,20 @@ impl SubmitArgs {
         output: &Output,
     ) -> Result<StudyPreview, CommandError> {
         let location = self.run.storage.location()?;
-        let Some(database) = location.file().map(PathBuf::from) else {
-            let url = self.run.storage.url();
-            return Err(CommandError::usage(
-                format!("tasks can share a database file only, and `{url}` is not a file"),
-                "give a path with --storage",
-            ));
+        let mut storage = match &location {
+            Location::Memory => {
+                let url = self.run.storage.url();
+                return Err(CommandError::usage(
+                    format!("tasks can share a database file or a server, and `{url}` is neither"),
+                    "give a path with --storage",
+                ));
+            }
+            Location::File(path) => path.exists().then(|| self.run.storage.open()).transpose()?,
+            Location::Server(_) => match self.run.storage.open() {
+                Err(error) if error.lacks_tables() => None,
+                opened => Some(opened?),
+            },
         };
-        let exists = database.exists();
-        let mut storage = exists.then(|| self.run.storage.open()).transpose()?;
         self.run.ask_script(prepared, storage.as_deref_mut())?;
         let (study, settings) = prepared.study.preview(storage.as_deref_mut())?;
         let mut trials = Vec::new();
@@ -281,7 +286,7 @@ impl SubmitArgs {
         let runtime = prepared.objective.runtime_dir().map(PathBuf::from);
         let runtime = runtime.map(|folder| ("the runtime for Python", folder));
         let files = files.chain(spaces).chain(runtime).collect();
-        Ok(StudyPreview { name, study, settings, trials, database, files })
+        Ok(StudyPreview { name, study, settings, trials, database: location, files })
     }
 
     /// Refuses to lower the study's limit without `--override`.
@@ -324,15 +329,26 @@ impl SubmitArgs {
     fn submission(&self, preview: &StudyPreview, plan: Plan) -> Result<Submission, CommandError> {
         let mut run_flags = self.run_flags.clone();
         run_flags.set_command(self.run.program.words()?);
-        if !run_flags.has("storage") && !run_flags.has("optuna_db") {
-            run_flags.set("storage", &preview.database.display().to_string());
+        match &preview.database {
+            // Others can read scripts: no password goes into one.
+            Location::Server(address) => {
+                run_flags.remove("optuna_db");
+                run_flags.set("storage", &address.without_password());
+            }
+            Location::File(path) if !run_flags.has("storage") && !run_flags.has("optuna_db") => {
+                run_flags.set("storage", &path.display().to_string());
+            }
+            Location::File(_) | Location::Memory => {}
         }
         run_flags.set("study_name", &preview.name);
         // `+2h` and `18:00` count from the submission and not from the start of a task.
         if let Some(until) = self.run.until {
             run_flags.set("until", &until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         }
-        let database = full_path(&preview.database);
+        let database = match &preview.database {
+            Location::Server(address) => PathBuf::from(address.shown()),
+            location => full_path(location.file().unwrap_or(Path::new(""))),
+        };
         let of = script::of_study(&preview.name, &database);
         let label = self.label(&preview.name, &database, &of);
         let script = self.script.clone().unwrap_or_else(|| format!("{label}.sbatch").into());
@@ -343,7 +359,7 @@ impl SubmitArgs {
         let log = format!("{label}-%A{}.log", if is_network { "-%N" } else { "" });
         Ok(Submission {
             study: preview.name.clone(),
-            url: self.run.storage.url(),
+            url: self.run.storage.shown_url(),
             of,
             log: self.slurm.log().unwrap_or(log),
             report: Some(report).filter(|_| !self.no_closing_job),
@@ -384,6 +400,7 @@ impl SubmitArgs {
     fn findings(&self, preview: &StudyPreview, submission: &Submission) -> Vec<Finding> {
         let lock = self.run.storage.options(Create::Never, WaitCancellation::default()).lock;
         let mut findings = vec![checks::check_storage(&preview.database, lock)];
+        findings.extend(checks::check_password(&preview.database));
         findings.extend(self.check_paths(preview, submission));
         for (path, flag) in submission.files() {
             findings.extend(checks::check_file(&path, flag, &submission.of));
@@ -407,11 +424,11 @@ impl SubmitArgs {
     /// Checks whether other nodes see the files that tasks read, and sbatch the current folder.
     fn check_paths(&self, preview: &StudyPreview, submission: &Submission) -> Vec<Finding> {
         let grants = self.run.sandbox.grants().unwrap_or_default();
-        let mut paths = vec![
-            ("the database", preview.database.as_path()),
+        let mut paths: Vec<(&str, &Path)> = vec![
             ("the current folder", submission.folder.as_path()),
             ("the program", submission.program.as_path()),
         ];
+        paths.extend(preview.database.file().map(|path| ("the database", path)));
         paths.extend(preview.files.iter().map(|(role, file)| (*role, file.as_path())));
         paths.extend(grants.iter().map(|grant| ("the directory", grant.host.as_path())));
         let hidden = checks::check_visible(&paths);

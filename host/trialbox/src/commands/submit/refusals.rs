@@ -16,7 +16,8 @@ use trialbox_core::{FrozenTrial, History, StorageError, TrialState};
 
 /// Checks whether two of the files are the same one, which would overwrite the other or the database.
 pub(super) fn check_collisions(preview: &StudyPreview, submission: &Submission) -> Option<Finding> {
-    let mut files = vec![("the database", preview.database.clone())];
+    let database = preview.database.file().map(|path| ("the database", path.to_owned()));
+    let mut files: Vec<(&str, PathBuf)> = database.into_iter().collect();
     files.push(("the script", submission.script.clone()));
     if let Some(report) = &submission.report {
         files.push(("the closing job's script", submission.closing_path()));

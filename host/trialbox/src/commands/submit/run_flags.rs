@@ -45,6 +45,11 @@ impl RunFlags {
         self.flags.sort_by_key(|flag| args.iter().position(|arg| arg.get_id() == &*flag.id));
     }
 
+    /// Removes a flag.
+    pub(super) fn remove(&mut self, id: &str) {
+        self.flags.retain(|flag| flag.id != id);
+    }
+
     /// Sets the words of a program objective, which `submit` divides from the flags of sbatch.
     pub(super) fn set_command(&mut self, command: Vec<String>) {
         self.command = command;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::path::PathBuf;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Storage, StudyId};
-use trialbox_storage::{Create, Options, SqliteStorage};
+use trialbox_storage::{Create, Options, SqlStorage};
 
 #[test]
 fn a_study_comes_back_to_the_bit_through_strict_json() {
@@ -229,7 +229,7 @@ impl Scratch {
 
     fn open(&self) -> Box<dyn Storage> {
         let options = Options { create: Create::Missing, ..Options::default() };
-        Box::new(SqliteStorage::open(&self.0, &options).expect("it opens"))
+        Box::new(SqlStorage::open_file(&self.0, &options).expect("it opens"))
     }
 }
 

@@ -5,11 +5,32 @@ use crate::view::finding::Finding;
 use rustix::fs::Access;
 use std::io::Read as _;
 use std::path::Path;
-use trialbox_storage::LockMode;
 use trialbox_storage::platform::mount::{Locks, Mount, mount_of};
+use trialbox_storage::{Location, LockMode};
 
 /// Checks whether the database can be written, and whether its locks hold between nodes.
-pub(in crate::commands::submit) fn check_storage(path: &Path, lock: LockMode) -> Finding {
+pub(in crate::commands::submit) fn check_storage(database: &Location, lock: LockMode) -> Finding {
+    match database {
+        Location::File(path) => check_database_file(path, lock),
+        Location::Server(address) => {
+            let found = format!("`{}` is a server", address.shown());
+            Finding::ok("storage", found).meaning("it keeps writers apart")
+        }
+        Location::Memory => Finding::error("storage", "no task sees another's memory".to_owned()),
+    }
+}
+
+/// Tells where the password of a server belongs, which no script gets.
+pub(in crate::commands::submit) fn check_password(database: &Location) -> Option<Finding> {
+    database.server().filter(|address| address.has_password())?;
+    let found = "the address of the database has a password, which the script does not get";
+    let finding = Finding::warning("storage", found.to_owned());
+    Some(
+        finding.advice("put it into ~/.pgpass, or into a file that PGPASSFILE names for the tasks"),
+    )
+}
+
+fn check_database_file(path: &Path, lock: LockMode) -> Finding {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),

@@ -4,19 +4,20 @@ use crate::rows::{
     decode_datetime, decode_distribution, decode_final_value, decode_json, decode_param,
     decode_state, decode_value, unreadable,
 };
-use crate::sqlite::cell::{cell, text};
-use crate::sqlite::errors::TxError;
-use crate::sqlite::studies::AttrScope;
-use rusqlite::{Connection, Row};
+use crate::sql::cell::{cell, text};
+use crate::sql::studies::AttrScope;
+use crate::sql::transaction::{Row, Transaction, TxError};
+use rusqlite::params;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
 use trialbox_core::seam::storage::OWN_PREFIX;
 use trialbox_core::study::trial::{JOINT_DRAW, SAMPLER_PREFIX, TrialId};
 use trialbox_core::{Distribution, FrozenTrial, StudyId, TrialNumber};
 
 /// A reader of whole trials, with one query for each table.
 pub(crate) struct TrialReader<'a> {
-    tx: &'a Connection,
+    tx: &'a dyn Transaction,
     which: TrialFilter<'a>,
     /// True to read tables from their beginning to their end, and to leave out the rows of other studies.
     whole_tables: bool,
@@ -74,6 +75,9 @@ fn changed(known: &[FrozenTrial]) -> String {
         let first = open.iter().min().copied().unwrap_or(last);
         return format!("t.study_id = ?1 AND t.trial_id >= {first}");
     }
+    if open.is_empty() {
+        return format!("t.study_id = ?1 AND t.trial_id > {last}");
+    }
     let open: Vec<String> = open.iter().map(i64::to_string).collect();
     format!("t.study_id = ?1 AND (t.trial_id > {last} OR t.trial_id IN ({}))", open.join(", "))
 }
@@ -85,28 +89,27 @@ const MOST: f64 = 0.3;
 /// Returns whether the study has the last of the known trials that were finished. SQLite gives the ids of deleted rows
 /// out again; the time of the end tells a study from another that has its ids.
 fn has_last_finished(
-    tx: &Connection,
+    tx: &dyn Transaction,
     study: StudyId,
     known: &[FrozenTrial],
 ) -> Result<bool, TxError> {
     let Some(last) = known.iter().rfind(|trial| trial.state.is_finished()) else {
         return Ok(true);
     };
-    let mut statement = tx.prepare_cached(
-        "SELECT number, datetime_complete FROM trials WHERE trial_id = ?1 AND study_id = ?2",
-    )?;
-    let mut rows = statement.query([last.id.0, study.0])?;
-    let Some(row) = rows.next()? else { return Ok(false) };
-    let what = || format!("trial {}", last.number);
-    let number: Option<u32> = cell(row, 0, what)?;
-    let complete = decode_datetime(cell(row, 1, what)?, what)?;
-    Ok(number == Some(last.number.0) && complete == last.datetime_complete)
+    let sql = "SELECT number, datetime_complete FROM trials WHERE trial_id = ?1 AND study_id = ?2";
+    let is_there = tx.first(sql, params![last.id.0, study.0], |row| {
+        let what = || format!("trial {}", last.number);
+        let number: Option<u32> = cell(row, 0, what)?;
+        let complete = decode_datetime(cell(row, 1, what)?, what)?;
+        Ok(number == Some(last.number.0) && complete == last.datetime_complete)
+    })?;
+    Ok(is_there.unwrap_or(false))
 }
 
 impl<'a> TrialReader<'a> {
     /// Reads trials with all that is stored of them.
     pub(crate) fn read(
-        tx: &'a Connection,
+        tx: &'a dyn Transaction,
         which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader::of(tx, which)?;
@@ -121,7 +124,7 @@ impl<'a> TrialReader<'a> {
     /// Reads trials as samplers need them: without user attributes, without the system attributes on which no search
     /// depends, and without parameters that are not finite.
     pub(crate) fn read_history(
-        tx: &'a Connection,
+        tx: &'a dyn Transaction,
         which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader::of(tx, which)?;
@@ -140,7 +143,7 @@ impl<'a> TrialReader<'a> {
     /// Reads the trials that are new or were not finished, as [`Self::read_history`]; `None` if the known trials are
     /// not this study's.
     pub(crate) fn read_changed(
-        tx: &'a Connection,
+        tx: &'a dyn Transaction,
         study: StudyId,
         known: &'a [FrozenTrial],
     ) -> Result<Option<Vec<FrozenTrial>>, TxError> {
@@ -158,7 +161,7 @@ impl<'a> TrialReader<'a> {
 
     /// Reads only the states, times, values and system attributes of trials, these as [`Self::read_history`].
     pub(crate) fn read_outcomes(
-        tx: &'a Connection,
+        tx: &'a dyn Transaction,
         which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader::of(tx, which)?;
@@ -169,7 +172,7 @@ impl<'a> TrialReader<'a> {
 
     /// Reads only the states, parameters and system attributes of trials. Fixed parameters are system attributes.
     pub(crate) fn read_params_only(
-        tx: &'a Connection,
+        tx: &'a dyn Transaction,
         which: TrialFilter<'a>,
     ) -> Result<Vec<FrozenTrial>, TxError> {
         let mut reader = TrialReader::of(tx, which)?;
@@ -179,15 +182,14 @@ impl<'a> TrialReader<'a> {
     }
 
     /// Reads the rows of the trials themselves.
-    fn of(tx: &'a Connection, which: TrialFilter<'a>) -> Result<Self, TxError> {
+    fn of(tx: &'a dyn Transaction, which: TrialFilter<'a>) -> Result<Self, TxError> {
         let trials = read_trials(tx, which)?;
         let whole_tables = match which {
-            TrialFilter::Study(_) => {
-                let of_all: i64 =
-                    tx.query_row("SELECT count(*) FROM trials", [], |row| row.get(0))?;
+            TrialFilter::Study(_) if tx.dialect().order_of_table().is_some() => {
+                let of_all: i64 = tx.one("SELECT count(*) FROM trials", &[], |row| row.get(0))?;
                 trials.len() as f64 >= of_all as f64 * MOST
             }
-            TrialFilter::Trial(_) | TrialFilter::Changed(..) => false,
+            _ => false,
         };
         Ok(TrialReader { tx, which, whole_tables, trials, last: 0 })
     }
@@ -208,30 +210,31 @@ impl<'a> TrialReader<'a> {
         table: &str,
         columns: &str,
         only: Option<&str>,
-        mut take: impl FnMut(&mut FrozenTrial, &Row) -> Result<(), TxError>,
+        mut take: impl FnMut(&mut FrozenTrial, Row<'_>) -> Result<(), TxError>,
     ) -> Result<(), TxError> {
-        let is_whole = self.whole_tables && only.is_none();
+        let tx = self.tx;
         let (condition, id) = self.which.condition();
-        let mut statement = if is_whole {
-            self.tx
-                .prepare(&format!("SELECT r.trial_id, {columns} FROM {table} r ORDER BY r.rowid"))?
-        } else {
+        let whole = tx.dialect().order_of_table().filter(|_| self.whole_tables && only.is_none());
+        let sql = match whole {
+            Some(order) => format!("SELECT r.trial_id, {columns} FROM {table} r ORDER BY {order}"),
             // The order of the indexes: any other would be made by a sort.
-            self.tx.prepare(&format!(
-                "SELECT r.trial_id, {columns} FROM trials t CROSS JOIN {table} r ON r.trial_id = t.trial_id
+            None => format!(
+                "SELECT r.trial_id, {columns} FROM trials t {} {table} r ON r.trial_id = t.trial_id
                  WHERE {condition} AND {} ORDER BY t.trial_id",
+                tx.dialect().join(),
                 only.unwrap_or("true")
-            ))?
+            ),
         };
-        let mut rows = if is_whole { statement.query([])? } else { statement.query([id])? };
-        while let Some(row) = rows.next()? {
+        let arguments = params![id];
+        tx.each_row(&sql, if whole.is_some() { &[] } else { arguments }, &mut |row| {
             // A row of no trial is for the doctor.
-            let Ok(trial_id) = row.get(0) else { continue };
-            if let Some(trial) = self.trial(trial_id) {
+            if let Ok(trial_id) = row.get(0)
+                && let Some(trial) = self.trial(trial_id)
+            {
                 take(trial, row)?;
             }
-        }
-        Ok(())
+            Ok(ControlFlow::Continue(()))
+        })
     }
 
     /// Returns a trial by its id.
@@ -250,7 +253,8 @@ impl<'a> TrialReader<'a> {
     fn read_values(&mut self) -> Result<(), TxError> {
         // Where others wrote a trial's values in another order.
         let mut early = Vec::new();
-        self.each_row("trial_values", "r.objective, r.value, r.value_type", None, |trial, row| {
+        let columns = format!("r.objective, r.value, {}", self.tx.dialect().word("r.value_type"));
+        self.each_row("trial_values", &columns, None, |trial, row| {
             let number = trial.number;
             let objective: i64 = cell(row, 1, || format!("a value of trial {number}"))?;
             let what = || format!("value {objective} of trial {number}");
@@ -312,7 +316,7 @@ impl<'a> TrialReader<'a> {
     fn read_attrs(&mut self, table: AttrScope, attrs: AttrFilter) -> Result<(), TxError> {
         let word = table.word();
         let table_name = format!("trial_{word}_attributes");
-        let take = |trial: &mut FrozenTrial, row: &Row| {
+        let take = |trial: &mut FrozenTrial, row: Row<'_>| {
             let number = trial.number;
             let key: Option<String> = cell(row, 1, || format!("an attribute of trial {number}"))?;
             let Some(key) = key else { return Ok(()) };
@@ -329,17 +333,19 @@ impl<'a> TrialReader<'a> {
             // As `is_of_search` has it. They are few among many.
             AttrFilter::OfSearch => Some(format!(
                 "(substr(r.\"key\", 1, {}) <> '{OWN_PREFIX}' OR substr(r.\"key\", 1, {}) = '{SAMPLER_PREFIX}')
-                 AND (t.state IN ('RUNNING', 'WAITING') OR instr(r.\"key\", '{JOINT_DRAW}') = 0)",
+                 AND (t.state IN ('RUNNING', 'WAITING') OR {} = 0)",
                 OWN_PREFIX.len(),
                 SAMPLER_PREFIX.len(),
+                self.tx.dialect().place("r.\"key\"", &format!("'{JOINT_DRAW}'")),
             )),
         };
         self.each_row(&table_name, "r.\"key\", r.value_json", only.as_deref(), take)
     }
 
     fn read_intermediate_values(&mut self) -> Result<(), TxError> {
-        let columns = "r.step, r.intermediate_value, r.intermediate_value_type";
-        self.each_row("trial_intermediate_values", columns, None, |trial, row| {
+        let kind = self.tx.dialect().word("r.intermediate_value_type");
+        let columns = format!("r.step, r.intermediate_value, {kind}");
+        self.each_row("trial_intermediate_values", &columns, None, |trial, row| {
             let number = trial.number;
             let step: i64 = cell(row, 1, || format!("a report of trial {number}"))?;
             let what = || format!("step {step} of trial {number}");
@@ -386,15 +392,14 @@ impl Distributions {
 }
 
 /// Reads the rows of trials, in the order of their ids.
-fn read_trials(tx: &Connection, which: TrialFilter<'_>) -> Result<Vec<FrozenTrial>, TxError> {
+fn read_trials(tx: &dyn Transaction, which: TrialFilter<'_>) -> Result<Vec<FrozenTrial>, TxError> {
     let (condition, id) = which.condition();
-    let mut statement = tx.prepare(&format!(
-        "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials t
-         WHERE {condition} ORDER BY trial_id"
-    ))?;
-    let mut trials = Vec::new();
-    let mut rows = statement.query([id])?;
-    while let Some(row) = rows.next()? {
+    let sql = format!(
+        "SELECT trial_id, number, {}, datetime_start, datetime_complete FROM trials t
+         WHERE {condition} ORDER BY trial_id",
+        tx.dialect().word("state")
+    );
+    tx.all(&sql, &[&id], |row| {
         let id: i64 = row.get(0)?;
         let by_id = || format!("trial with id {id}");
         let number: Option<u32> = cell(row, 1, by_id)?;
@@ -402,7 +407,7 @@ fn read_trials(tx: &Connection, which: TrialFilter<'_>) -> Result<Vec<FrozenTria
             return Err(unreadable(format!("{}: its number is NULL", by_id())).into());
         };
         let what = || format!("trial {number}");
-        trials.push(FrozenTrial {
+        Ok(FrozenTrial {
             id: TrialId(id),
             number: TrialNumber(number),
             state: decode_state(text(row, 2, what)?, what)?,
@@ -413,7 +418,6 @@ fn read_trials(tx: &Connection, which: TrialFilter<'_>) -> Result<Vec<FrozenTria
             user_attrs: BTreeMap::new(),
             system_attrs: BTreeMap::new(),
             intermediate_values: BTreeMap::new(),
-        });
-    }
-    Ok(trials)
+        })
+    })
 }

@@ -4,8 +4,9 @@
 //! the write lock, while all other workers wait. Finished trials never change, so the count of an earlier look still
 //! holds, and only later trials are read under the lock.
 
-use crate::sqlite::errors::TxError;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use crate::sql::transaction::{Transaction, TxError};
+use rusqlite::params;
+use std::ops::ControlFlow;
 use trialbox_core::study::trial::TrialId;
 use trialbox_core::{StudyId, TrialState};
 
@@ -28,7 +29,7 @@ struct LastFinished {
 impl FinishedPart {
     /// Finds the part of a study that is finished by now. `known` is the result of an earlier call.
     pub(crate) fn of(
-        tx: &Connection,
+        tx: &dyn Transaction,
         study: StudyId,
         known: Option<&FinishedPart>,
     ) -> Result<Option<FinishedPart>, TxError> {
@@ -37,57 +38,63 @@ impl FinishedPart {
             _ => None,
         };
         let (first_open, n_uncounted) = first_open(tx, study, after(known.as_ref()))?;
-        let (n_new, last): (i64, Option<i64>) = tx
-            .prepare_cached(
-                "SELECT count(*), max(trial_id) FROM trials
-                 WHERE study_id = ?1 AND trial_id > ?2 AND trial_id < ?3",
-            )?
-            .query_row(params![study.0, after(known.as_ref()).0, first_open.0], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
+        let (n_new, last): (i64, Option<i64>) = tx.one(
+            "SELECT count(*), max(trial_id) FROM trials
+             WHERE study_id = ?1 AND trial_id > ?2 AND trial_id < ?3",
+            params![study.0, after(known.as_ref()).0, first_open.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
         let Some(last) = last else { return Ok(known) };
         let n_counted = n_counted(known.as_ref()) + n_new.unsigned_abs() - n_uncounted;
         Ok(Some(FinishedPart { last: LastFinished::read(tx, last)?, n_counted }))
     }
 
-    fn still_holds(&self, tx: &Connection, study: StudyId) -> rusqlite::Result<bool> {
-        let found = tx
-            .prepare_cached(
-                "SELECT 1 FROM trials WHERE trial_id = ?1 AND study_id = ?2 AND datetime_complete IS ?3
-                   AND state IN ('COMPLETE', 'PRUNED', 'FAIL')",
-            )?
-            .query_row(params![self.last.id, study.0, self.last.datetime_complete], |_| Ok(()))
-            .optional()?;
+    fn still_holds(&self, tx: &dyn Transaction, study: StudyId) -> Result<bool, TxError> {
+        let found = tx.first(
+            "SELECT 1 FROM trials
+             WHERE trial_id = ?1 AND study_id = ?2 AND datetime_complete IS NOT DISTINCT FROM ?3
+               AND state IN ('COMPLETE', 'PRUNED', 'FAIL')",
+            params![self.last.id, study.0, self.last.datetime_complete],
+            |_| Ok(()),
+        )?;
         Ok(found.is_some())
     }
 }
 
 impl LastFinished {
-    fn read(tx: &Connection, id: i64) -> rusqlite::Result<Self> {
-        tx.prepare_cached("SELECT datetime_complete FROM trials WHERE trial_id = ?1")?
-            .query_row([id], |row| Ok(LastFinished { id, datetime_complete: row.get(0)? }))
+    fn read(tx: &dyn Transaction, id: i64) -> Result<Self, TxError> {
+        let sql = "SELECT datetime_complete FROM trials WHERE trial_id = ?1";
+        tx.one(sql, &[&id], |row| Ok(LastFinished { id, datetime_complete: row.get(0)? }))
     }
 }
 
 /// Returns the first trial after `after` that is not finished, and the number of FAIL trials before it. The query
 /// leaves out COMPLETE trials, which most are: SQLite skips rows much faster than it returns them.
-fn first_open(tx: &Connection, study: StudyId, after: TrialId) -> Result<(TrialId, u64), TxError> {
-    let mut statement = tx.prepare_cached(
-        "SELECT trial_id, state FROM trials
+fn first_open(
+    tx: &dyn Transaction,
+    study: StudyId,
+    after: TrialId,
+) -> Result<(TrialId, u64), TxError> {
+    let sql = format!(
+        "SELECT trial_id, {} FROM trials
          WHERE study_id = ?1 AND trial_id > ?2 AND state <> 'COMPLETE' ORDER BY trial_id",
-    )?;
-    let mut rows = statement.query(params![study.0, after.0])?;
-    let mut n_uncounted = 0;
-    while let Some(row) = rows.next()? {
+        tx.dialect().word("state")
+    );
+    let (mut open, mut n_uncounted) = (TrialId(i64::MAX), 0);
+    tx.each_row(&sql, params![study.0, after.0], &mut |row| {
         // An unknown state counts as unfinished here; the readers of whole trials report it.
-        match TrialState::parse(row.get_ref(1)?.as_str().unwrap_or_default()) {
+        match TrialState::parse(row.value(1)?.as_str().unwrap_or_default()) {
             Some(state) if state.is_finished() => {
                 n_uncounted += u64::from(!state.counts_towards_budget());
+                Ok(ControlFlow::Continue(()))
             }
-            _ => return Ok((TrialId(row.get(0)?), n_uncounted)),
+            _ => {
+                open = TrialId(row.get(0)?);
+                Ok(ControlFlow::Break(()))
+            }
         }
-    }
-    Ok((TrialId(i64::MAX), n_uncounted))
+    })?;
+    Ok((open, n_uncounted))
 }
 
 /// Returns the id of the last trial of the part. All unfinished trials have higher ids.

@@ -1,29 +1,31 @@
 //! Cells of rows that others may have written, with errors that name the row.
 
 use crate::rows::unreadable;
-use crate::sqlite::errors::TxError;
-use rusqlite::Row;
+use crate::sql::transaction::{Row, TxError};
 use rusqlite::types::{FromSql, Type};
 
 /// Reads a cell. An error names its row, which is `what`.
 pub(crate) fn cell<T: FromSql>(
-    row: &Row,
+    row: Row<'_>,
     index: usize,
     what: impl Fn() -> String,
 ) -> Result<T, TxError> {
-    row.get(index).map_err(|error| match problem(&error, row.as_ref().column_name(index).ok()) {
-        Some(problem) => unreadable(format!("{}: {problem}", what())).into(),
-        None => error.into(),
+    row.get(index).map_err(|error| {
+        let TxError::Sqlite(error) = error else { return error };
+        match problem(&error, row.column(index)) {
+            Some(problem) => unreadable(format!("{}: {problem}", what())).into(),
+            None => error.into(),
+        }
     })
 }
 
 /// Reads a cell's text where it stands. An error names its row, which is `what`.
 pub(crate) fn text<'row>(
-    row: &'row Row,
+    row: Row<'row>,
     index: usize,
     what: impl Fn() -> String,
 ) -> Result<&'row str, TxError> {
-    if let Ok(text) = row.get_ref(index)?.as_str() {
+    if let Ok(text) = row.value(index)?.as_str() {
         return Ok(text);
     }
     // The one that owns its text knows what is wrong.
