@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::Child;
 
 /// Flags of every run here. Nothing is pruned, and the values follow from the seed.
-const FLAGS: [&str; 6] = ["--pruner", "nop", "--seed", "7", "--checkpoint-dir", "kept"];
+pub(crate) const FLAGS: [&str; 6] = ["--pruner", "nop", "--seed", "7", "--checkpoint-dir", "kept"];
 
 /// `misfit`, which takes twelve steps and hangs after some of them.
 pub(crate) fn counting<'a>(misfit: &'a str, steps: &'a str) -> Vec<&'a str> {

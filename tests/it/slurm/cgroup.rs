@@ -2,12 +2,13 @@
 
 mod interop;
 
-use super::checkpoints::check_that_interruptions_leave_no_trace;
+use super::checkpoints::{Counting, check_that_interruptions_leave_no_trace};
 use super::cluster::leftovers::{cgroup_of, processes_of};
 use super::cluster::{Cluster, Options, Proctrack};
 use super::submit::check_submit_to_the_complete_study;
 use super::time_limit::{check_that_a_requeued_job_ends, check_that_no_trial_stays_running};
 use crate::scene::Scene;
+use crate::scripted::endless;
 use rustix::process::{Pid, test_kill_process};
 
 /// A script that writes a line when it starts, and another when it gets SIGTERM.
@@ -57,7 +58,7 @@ fn nothing_is_left_of_a_cluster_that_was_dropped() {
 fn no_trial_stays_running_when_its_jobs_time_is_over_however_it_was_started() {
     let scene = Scene::new("slurm-time-limit");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
-    check_that_no_trial_stays_running(&scene, &cluster);
+    check_that_no_trial_stays_running(&scene, &cluster, endless(&scene));
 }
 
 #[test]
@@ -81,5 +82,5 @@ fn a_trial_that_slurm_interrupts_three_times_ends_with_the_value_of_one_that_it_
     let mut options = Options::new(Proctrack::Cgroup);
     (options.nodes, options.cpus) = (1, 1);
     let cluster = Cluster::start(&scene, &options);
-    check_that_interruptions_leave_no_trace(&scene, &cluster);
+    check_that_interruptions_leave_no_trace(&scene, &cluster, Counting::Program);
 }

@@ -1,21 +1,52 @@
 //! A trial that Slurm interrupts three times in different ways, and that continues from its checkpoints.
 
 use super::cluster::{Cluster, Job};
-use crate::checkpoints::{attempt, bits, counting, left, states};
+use crate::checkpoints::{FLAGS, attempt, bits, counting, left, states};
 use crate::kill::trials;
 use crate::process::{DATABASE, STUDY};
 use crate::scene::{Scene, guest};
 
+/// Objectives that take twelve steps, and hang after as many as they are told.
+#[derive(Clone, Copy)]
+pub(super) enum Counting {
+    Component,
+    /// A script of Python that uses the client.
+    Program,
+}
+
+impl Counting {
+    /// Returns the words of `trialbox run` with these flags.
+    fn run(self, scene: &Scene, steps: u32, flags: &[&str]) -> Vec<String> {
+        match self {
+            Counting::Component => {
+                let (misfit, steps) = (guest("misfit"), format!("STEPS={steps}"));
+                let run = counting(&misfit, &steps);
+                run.iter().chain(flags).map(ToString::to_string).collect()
+            }
+            Counting::Program => {
+                std::fs::write(scene.path("counting.py"), include_str!("counting.py")).unwrap();
+                let command = format!("-- python3 counting.py {steps}");
+                let run = ["run"].iter().chain(&FLAGS).chain(flags).copied();
+                run.chain(command.split(' ')).map(str::to_owned).collect()
+            }
+        }
+    }
+}
+
 /// Runs the job to its end on a cluster with one core. Each attempt makes three of twelve steps and hangs.
 #[track_caller]
-pub(super) fn check_that_interruptions_leave_no_trace(scene: &Scene, cluster: &Cluster) {
-    let misfit = guest("misfit");
-    let run = counting(&misfit, "STEPS=3").join(" ");
+pub(super) fn check_that_interruptions_leave_no_trace(
+    scene: &Scene,
+    cluster: &Cluster,
+    objective: Counting,
+) {
+    let flags = ["--storage", DATABASE, "--study-name", STUDY, "--requeue", "--reserve", "30s"];
     let script = format!(
         "#!/bin/bash
 #SBATCH --partition=low --time=1 --requeue --open-mode=append --output=log
-exec trialbox {run} --storage {DATABASE} --study-name {STUDY} --requeue --reserve 30s
-"
+exec trialbox {}
+",
+        objective.run(scene, 3, &flags).join(" ")
     );
     std::fs::write(scene.path("job.sh"), script).unwrap();
     let job = cluster.sbatch(&["job.sh"]);
@@ -30,7 +61,7 @@ exec trialbox {run} --storage {DATABASE} --study-name {STUDY} --requeue --reserv
 
     let trials = trials(scene);
     assert_eq!(states(&trials), ["FAIL", "FAIL", "FAIL", "COMPLETE"]);
-    assert_eq!(bits(&trials[3]), bits_of_an_uninterrupted_run(&misfit));
+    assert_eq!(bits(&trials[3]), bits_of_an_uninterrupted_run(objective));
     assert_eq!(trials[3]["system_attrs"]["trialbox:owner"]["slurm_restart_count"], "3");
     assert_eq!(left(scene), 0);
 }
@@ -52,10 +83,12 @@ fn assert_ended_well(cluster: &Cluster, job: Job) {
 }
 
 #[track_caller]
-fn bits_of_an_uninterrupted_run(misfit: &str) -> Vec<(serde_json::Value, u64)> {
+fn bits_of_an_uninterrupted_run(objective: Counting) -> Vec<(serde_json::Value, u64)> {
     // Two tests may call this at the same time.
     let folder = format!("slurm-checkpoints-whole-{:?}", std::thread::current().id());
     let scene = Scene::new(&folder);
-    assert_eq!(scene.finish("", &counting(misfit, "STEPS=12")).code, Some(0));
+    let run = objective.run(&scene, 12, &["--storage", DATABASE, "--study-name", STUDY]);
+    let words: Vec<&str> = run.iter().map(String::as_str).collect();
+    assert_eq!(scene.trialbox(&words).code, Some(0));
     bits(&trials(&scene)[0])
 }

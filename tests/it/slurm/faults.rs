@@ -13,15 +13,39 @@ pub(super) const N_TRIALS: usize = 10;
 /// first copies still run.
 const SECONDS: &str = "45";
 
+/// Writes the objective as a component, and returns the words of `submit` that name it.
+pub(super) fn slow_component(scene: &Scene) -> Vec<String> {
+    std::fs::copy(guest("misfit"), scene.path("slow.wasm")).unwrap();
+    let seconds = format!("MISFIT_SECONDS={SECONDS}");
+    ["slow.wasm", "--env", "MISFIT=slow", "--env", &seconds].map(str::to_owned).to_vec()
+}
+
+/// Writes the objective as a program, and returns the words of `submit` that name it.
+pub(super) fn slow_program(scene: &Scene) -> Vec<String> {
+    let script = format!(
+        "#!/bin/bash
+x=$(trialbox suggest 'x=float(0, 1)')
+trialbox report $x --step 0
+sleep {SECONDS}
+trialbox result $x
+"
+    );
+    std::fs::write(scene.path("slow.sh"), script).unwrap();
+    ["--", "bash", "slow.sh"].map(str::to_owned).to_vec()
+}
+
 /// The running tasks of an array by index.
 type Running = BTreeMap<u32, Task>;
 
 /// Submits a study to the partition whose jobs can be preempted, and injects every fault. Returns when all of its jobs
 /// have ended.
 #[track_caller]
-pub(super) fn run_study_through_a_bad_night(scene: &Scene, cluster: &mut Cluster) {
-    std::fs::copy(guest("misfit"), scene.path("slow.wasm")).unwrap();
-    let (array, closing) = submit(cluster);
+pub(super) fn run_study_through_a_bad_night(
+    scene: &Scene,
+    cluster: &mut Cluster,
+    objective: &[String],
+) {
+    let (array, closing) = submit(cluster, objective);
     let running = cluster.wait_until(array, "all tasks to run", |tasks| {
         tasks.values().filter(|task| task.state == "RUNNING").count() == N_TRIALS
     });
@@ -76,34 +100,13 @@ pub(super) fn assert_complete(scene: &Scene) {
 
 /// Submits the study, and returns the array and the closing job.
 #[track_caller]
-fn submit(cluster: &Cluster) -> (Job, Job) {
-    let trials = N_TRIALS.to_string();
-    let seconds = format!("MISFIT_SECONDS={SECONDS}");
-    let printed = cluster.run(
-        "trialbox",
-        &[
-            "submit",
-            "slow.wasm",
-            "--trials",
-            &trials,
-            "--parallel",
-            &trials,
-            "--time",
-            "5m",
-            "--partition",
-            "low",
-            "--storage",
-            "study.db",
-            "--study-name",
-            "s",
-            "--env",
-            "MISFIT=slow",
-            "--env",
-            &seconds,
-            "--format",
-            "json",
-        ],
-    );
+fn submit(cluster: &Cluster, objective: &[String]) -> (Job, Job) {
+    let n = N_TRIALS.to_string();
+    let mut words = vec!["submit", "--trials", &n, "--parallel", &n, "--time", "5m"];
+    words.extend(["--partition", "low", "--storage", "study.db", "--study-name", "s"]);
+    words.extend(["--format", "json"]);
+    words.extend(objective.iter().map(String::as_str));
+    let printed = cluster.run("trialbox", &words);
     let submitted: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
     let job = |key: &str| Job::named(submitted[key].as_str().unwrap());
     (job("job_id"), job("closing_job_id"))

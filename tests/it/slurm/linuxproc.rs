@@ -2,13 +2,13 @@
 
 mod cluster;
 
-use super::checkpoints::check_that_interruptions_leave_no_trace;
+use super::checkpoints::{Counting, check_that_interruptions_leave_no_trace};
 use super::cluster::{Cluster, Options, Proctrack};
 use super::faults;
 use super::page::check_scripts_of_the_page;
 use super::recipe::{Recipe, lay_out_objective};
 use super::submit::check_submit_to_the_complete_study;
-use super::time_limit::check_that_no_trial_stays_running;
+use super::time_limit::{check_that_no_trial_stays_running, endless_program};
 use crate::scene::Scene;
 use serde_json::Value;
 
@@ -26,7 +26,7 @@ fn the_wiki_recipe_with_trialbox_in_it_completes_every_task() {
 fn no_trial_stays_running_when_its_jobs_time_is_over_however_it_was_started() {
     let scene = Scene::new("slurm-time-limit-linuxproc");
     let cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
-    check_that_no_trial_stays_running(&scene, &cluster);
+    check_that_no_trial_stays_running(&scene, &cluster, endless_program(&scene));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn the_scripts_of_the_page_for_the_alliance_run_as_they_stand_there() {
 fn a_study_is_complete_whatever_happened_to_its_jobs_nodes_and_controller() {
     let scene = Scene::new("slurm-faults-linuxproc");
     let mut cluster = Cluster::start(&scene, &Options::new(Proctrack::Linuxproc));
-    faults::run_study_through_a_bad_night(&scene, &mut cluster);
+    faults::run_study_through_a_bad_night(&scene, &mut cluster, &faults::slow_program(&scene));
     faults::assert_complete(&scene);
 }
 
@@ -83,5 +83,5 @@ fn a_trial_that_slurm_interrupts_three_times_ends_with_the_value_of_one_that_it_
     let mut options = Options::new(Proctrack::Linuxproc);
     (options.nodes, options.cpus) = (1, 1);
     let cluster = Cluster::start(&scene, &options);
-    check_that_interruptions_leave_no_trace(&scene, &cluster);
+    check_that_interruptions_leave_no_trace(&scene, &cluster, Counting::Component);
 }

@@ -1,5 +1,5 @@
-//! Jobs of one minute whose guests never return. trialbox ends them without a signal of Slurm, however the batch script
-//! starts it.
+//! Jobs of one minute whose objectives never return. trialbox ends them without a signal of Slurm, however the
+//! batch script starts it.
 
 use super::cluster::{Cluster, Job};
 use crate::scene::Scene;
@@ -9,10 +9,24 @@ use serde_json::{Value, json};
 /// The ways in which a batch script starts a program. Without `exec` or `srun`, Slurm's signals reach only the shell.
 const STARTS: [(&str, &str); 3] = [("plain", ""), ("exec", "exec "), ("srun", "srun ")];
 
+/// An objective that suggests `x`, reports 0.25 and 0.75, and never returns.
+const ENDLESS: &str = "#!/bin/bash
+trialbox suggest 'x=float(0, 1)'
+trialbox report 0.25 --step 0
+trialbox report 0.75 --step 1
+sleep 1000
+";
+
+/// Writes the objective that is a program, and returns the words that name it.
+pub(super) fn endless_program(scene: &Scene) -> &'static str {
+    std::fs::write(scene.path("endless.sh"), ENDLESS).unwrap();
+    "-- bash endless.sh"
+}
+
 /// Runs a job for each way to start trialbox, with a study of its own.
 #[track_caller]
-pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster) {
-    let jobs = STARTS.map(|(name, start)| (name, submit(scene, cluster, name, start, "")));
+pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster, endless: &str) {
+    let jobs = STARTS.map(|(name, start)| (name, submit(scene, cluster, name, start, endless)));
     for (name, job) in jobs {
         let task = &cluster.wait_for(job)[&0];
         // The job ended by itself: Slurm calls a job that it ends TIMEOUT.
@@ -30,8 +44,8 @@ pub(super) fn check_that_no_trial_stays_running(scene: &Scene, cluster: &Cluster
 /// Runs a job that requeues itself, whose trial may be retried once.
 #[track_caller]
 pub(super) fn check_that_a_requeued_job_ends(scene: &Scene, cluster: &Cluster) {
-    let flags = "--requeue --max-retries 1 --reserve 40s";
-    let job = submit(scene, cluster, "requeued", "exec ", flags);
+    let run = format!("--requeue --max-retries 1 --reserve 40s {}", endless(scene));
+    let job = submit(scene, cluster, "requeued", "exec ", &run);
     cluster.wait_until(job, "to be started again", |tasks| tasks[&0].restarts == 1);
     let task = &cluster.wait_for(job)[&0];
     assert_eq!((task.exit_code.as_str(), task.restarts), ("1:0", 1));
@@ -42,13 +56,12 @@ pub(super) fn check_that_a_requeued_job_ends(scene: &Scene, cluster: &Cluster) {
     found.iter().for_each(assert_recorded);
 }
 
-fn submit(scene: &Scene, cluster: &Cluster, name: &str, start: &str, flags: &str) -> Job {
+fn submit(scene: &Scene, cluster: &Cluster, name: &str, start: &str, run: &str) -> Job {
     let script = format!(
         "#!/bin/bash
 #SBATCH --time=1 --requeue --open-mode=append --output={name}.log
-{start}trialbox run {} --storage {name}.db --study-name s {flags}
-",
-        endless(scene)
+{start}trialbox run --storage {name}.db --study-name s {run}
+"
     );
     std::fs::write(scene.path(&format!("{name}.sh")), script).unwrap();
     cluster.sbatch(&[&format!("{name}.sh")])

@@ -71,7 +71,7 @@ fn record(ours: &Outcome, pythons: &Outcome) {
 fn a_study_is_complete_and_optuna_opens_it_whatever_happened_to_its_jobs_nodes_and_controller() {
     let scene = Scene::new("slurm-faults");
     let mut cluster = Cluster::start(&scene, &Options::new(Proctrack::Cgroup));
-    faults::run_study_through_a_bad_night(&scene, &mut cluster);
+    faults::run_study_through_a_bad_night(&scene, &mut cluster, &faults::slow_component(&scene));
     faults::assert_complete(&scene);
     let database = scene.path("study.db").display().to_string();
     let output = scene.python("interop.py", &["read", &database, "s"]).output().unwrap();
