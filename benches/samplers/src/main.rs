@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "a command for people, who watch it")]
 
 mod compared;
+mod cost;
 mod noise;
 mod optuna;
 mod problem;
@@ -28,12 +29,14 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
 cargo xtask bench suggest [--samplers NAMES]
+cargo xtask bench samplers cost [--samplers NAMES]
 cargo xtask bench pruning run|report [--OPTION VALUE]…
 cargo xtask bench pruners
 
   run      make the runs that are missing, and keep their raw results
   report   compare the first sampler with each of the others: Markdown and SVG
   suggest  the CPU time of one trial's suggestions
+  cost     the CPU time of each of our samplers in studies of up to 10,000 trials
   pruning  how many steps of learning curves pruners save: run, then report
   pruners  the CPU time of one judgement of a running trial
 
@@ -81,6 +84,12 @@ fn main() -> Result<()> {
             let samplers = options.take_list("samplers", "tpe,optuna-tpe");
             options.finish()?;
             println!("{}", suggest::run(&samplers, &places, &places.results)?);
+            Ok(())
+        }
+        "cost" => {
+            let samplers = options.take_list("samplers", "tpe,auto,gp,cmaes,nsga2,nsga3");
+            options.finish()?;
+            println!("{}", cost::run(&samplers, &places.results)?);
             Ok(())
         }
         "pruning" => {

@@ -177,7 +177,8 @@ pub(crate) fn cpu_seconds() -> f64 {
     now.tv_sec as f64 + 1e-9 * now.tv_nsec as f64
 }
 
-fn params(n: usize) -> Vec<ParamSpec> {
+/// Returns floats, integers and choices in turn, some log-scaled.
+pub(crate) fn params(n: usize) -> Vec<ParamSpec> {
     (0..n)
         .map(|i| {
             let name = format!("p{i:02}");
@@ -193,7 +194,7 @@ fn params(n: usize) -> Vec<ParamSpec> {
 }
 
 /// Returns COMPLETE trials at random points; what they are worth falls with the distance from the ranges' middles.
-fn random_trials(params: &[ParamSpec], n: usize) -> Vec<FrozenTrial> {
+pub(crate) fn random_trials(params: &[ParamSpec], n: usize) -> Vec<FrozenTrial> {
     let random_trial = |number: u32| {
         let mut rng = trial_rng(1, TrialNumber(number));
         let mut trial = new_trial(TrialNumber(number), TrialState::Complete);

@@ -77,6 +77,15 @@ impl<'a> Coordinates<'a> {
         }
     }
 
+    /// Returns whether a trial has coordinates: for a long history quicker than they are.
+    pub(super) fn are_all_in(&self, trial: &FrozenTrial) -> bool {
+        let has = |name: &str| trial.param(name).is_some();
+        self.numbers.iter().all(|it| has(it.name))
+            && self.choices.iter().all(|it| {
+                trial.param(it.name).is_some_and(|param| it.index(param.internal).is_some())
+            })
+    }
+
     /// Returns a trial's coordinates; `None` if it lacks a parameter.
     pub(super) fn of_trial(&self, trial: &FrozenTrial) -> Option<(Vec<f64>, Vec<usize>)> {
         let numbers =

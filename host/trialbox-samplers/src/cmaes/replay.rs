@@ -154,9 +154,8 @@ impl<'a> Replay<'a> {
             let Some(value) = value else { continue };
             let generation = trial.system_attrs.get(self.variant.generation_attr());
             let Some(generation) = generation.and_then(Json::as_i64) else { continue };
-            if let Some((numbers, choices)) = self.coordinates.of_trial(trial) {
-                let point = MixedPoint { raw: numbers, choices };
-                results.push(Told { trial, value, generation, point });
+            if self.coordinates.are_all_in(trial) {
+                results.push(Told { trial, value, generation });
             }
         }
         // Trials without a time come in the order of their numbers.
@@ -177,7 +176,8 @@ impl<'a> Replay<'a> {
         let worst = feasible.filter(|it| it.is_finite()).max_by(|a, b| order(*a, *b));
         let generation = i64::try_from(optimizer.generation()).unwrap_or(i64::MAX);
         let solution = |result: &Told| {
-            let mut point = result.point.clone();
+            let (raw, choices) = self.coordinates.of_trial(result.trial).unwrap_or_default();
+            let mut point = MixedPoint { raw, choices };
             if let Some(raw) = self.raw_of(result.trial, optimizer) {
                 point.raw = raw;
             }
@@ -289,5 +289,4 @@ struct Told<'a> {
     value: f64,
     /// The generation that drew it.
     generation: i64,
-    point: MixedPoint,
 }

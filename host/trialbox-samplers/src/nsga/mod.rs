@@ -13,6 +13,7 @@ mod crossover;
 mod elite;
 #[cfg(test)]
 mod golden;
+mod kept;
 mod method;
 mod niche;
 mod options;
@@ -24,11 +25,11 @@ pub use options::{GeneticOptions, NsgaIiOptions, NsgaIiiOptions};
 use crate::RandomSampler;
 use crate::config::Configured;
 use crate::error::ConfigError;
-use population::{Generations, Names};
+use population::{Chosen, Generations, Names};
 use trialbox_core::seam::rng::{TrialRng, study_rng};
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::study::search_space::SearchSpace;
-use trialbox_core::{Distribution, FrozenTrial, Json, Sampler};
+use trialbox_core::{Distribution, Json, Sampler};
 
 const NSGA_II: Names =
     Names { generation: "NSGAIISampler:generation", parents: "NSGAIISampler:parent:" };
@@ -66,18 +67,21 @@ impl NsgaSampler {
         generation: i64,
         ask: &Ask,
         rng: &TrialRng,
-    ) -> Vec<&'a FrozenTrial> {
+    ) -> Chosen<'a> {
         let (directions, size) = (ask.history.directions(), self.genetic.population_size);
+        let fingerprint = kept::fingerprint(&self.method, size);
         match &self.method {
-            Method::Ii => generations.parents(generation, |it| elite::select(it, directions, size)),
+            Method::Ii => generations
+                .parents(generation, fingerprint, |_, it| elite::select(it, directions, size)),
             Method::Iii { reference_points, dividing_parameter } => {
                 let spread = || niche::spread_points(directions.len(), *dividing_parameter);
                 let given = reference_points.as_ref();
                 let given = given.filter(|points| points[0].len() == directions.len());
                 let points = given.cloned().unwrap_or_else(spread);
-                // All trials must see the same parents.
-                let mut shared = study_rng(rng);
-                generations.parents(generation, |it| {
+                generations.parents(generation, fingerprint, |of, it| {
+                    // All trials must see the same parents, whichever generations they choose for.
+                    let mut shared = study_rng(rng);
+                    shared.set_word_pos(u128::from(of.unsigned_abs() & 0x7fff_ffff) << 32);
                     niche::select(it, directions, size, &points, &mut shared)
                 })
             }
@@ -153,14 +157,18 @@ impl Sampler for NsgaSampler {
             return Suggestion::default();
         }
         let generations = Generations::of(ask.history, names);
-        let mut parents = self.parents(&generations, generation, ask, rng);
+        let chosen = self.parents(&generations, generation, ask, rng);
+        let mut parents = chosen.parents;
         parents.retain(|parent| space.iter().all(|(name, _)| parent.param(name).is_some()));
         if parents.is_empty() {
             return Suggestion::default();
         }
         let directions = ask.history.directions();
         let params = child::child(&self.genetic, &parents, directions, space, rng);
-        Suggestion { params, system_attrs: Vec::new() }
+        let fingerprint = kept::fingerprint(&self.method, self.genetic.population_size);
+        let news = chosen.news.map(|kept| kept::to_attrs(&kept, fingerprint));
+        let system_attrs = news.unwrap_or_default();
+        Suggestion { params, system_attrs }
     }
 
     fn sample_independent(
@@ -180,7 +188,7 @@ mod tests {
     use crate::testing::{ask, trial_with};
     use std::collections::BTreeMap;
     use trialbox_core::seam::rng::trial_rng;
-    use trialbox_core::{History, StudyDirection, TrialNumber, TrialState};
+    use trialbox_core::{FrozenTrial, History, StudyDirection, TrialNumber, TrialState};
 
     /// A trial whose only parameter and value are its number.
     fn trial(number: u32, generation: i64, state: TrialState) -> FrozenTrial {
@@ -258,6 +266,37 @@ mod tests {
         assert_eq!(with(kept("3", &[3, 4])), [0.0, 1.0]);
         assert_eq!(with(kept("x", &[3, 4])), [0.0, 1.0]);
         assert_eq!(with(kept("2", &[77])), [0.0; 0]);
+    }
+
+    /// Returns the suggestion for a trial of generation `generation`, and its trial.
+    fn suggested(history: &History, generation: i64) -> (Suggestion, FrozenTrial) {
+        let attrs = BTreeMap::from([(NSGA_II.generation.to_owned(), Json::Int(generation))]);
+        let ask = Ask { number: TrialNumber(50), system_attrs: &attrs, ..ask(history) };
+        let space = sampler().relative_search_space(&ask);
+        let drawn = sampler().sample_relative(&ask, &space, &mut trial_rng(1, TrialNumber(50)));
+        let mut running = trial(50, generation, TrialState::Running);
+        running.system_attrs.extend(drawn.system_attrs.clone());
+        (drawn, running)
+    }
+
+    #[test]
+    fn a_choice_of_parents_is_kept_until_a_late_result_changes_it() {
+        let complete = |number| trial(number, i64::from(number / 2), TrialState::Complete);
+        let trials: Vec<FrozenTrial> = (0..6).map(complete).collect();
+        let (first, running) = suggested(&history(trials.clone()), 3);
+        assert_eq!(first.system_attrs.len(), 1);
+        let mut trials = [trials, vec![running]].concat();
+        let (second, _) = suggested(&history(trials.clone()), 3);
+        assert_eq!((&second.params, second.system_attrs.len()), (&first.params, 0));
+        // The next generation starts from the choice, and keeps its own.
+        assert_eq!(suggested(&history(trials.clone()), 4).0.system_attrs.len(), 1);
+        // Trial 40 would be a parent if it were counted: its generation is an earlier one.
+        let late = FrozenTrial { values: vec![-1.0], ..trial(40, 0, TrialState::Complete) };
+        trials.insert(6, late);
+        let (third, _) = suggested(&history(trials.clone()), 3);
+        assert_eq!(third.system_attrs.len(), 1);
+        let text = third.system_attrs[0].1.as_str().expect("a text").to_owned();
+        assert!(text.ends_with(" 3 0 7 0 40"), "{text}");
     }
 
     #[test]

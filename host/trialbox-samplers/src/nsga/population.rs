@@ -3,9 +3,10 @@
 //! Trials carry their generation in an attribute that Optuna's `BaseGASampler` reads and writes too. Its workers also
 //! keep the parents of each generation in the study; where they have done so, those are the parents.
 
+use super::kept::{self, Kept};
 use crate::tpe::order;
 use std::collections::BTreeMap;
-use trialbox_core::{FrozenTrial, History, Json, StudyDirection, TrialState};
+use trialbox_core::{FrozenTrial, History, Json, StudyDirection, TrialNumber, TrialState};
 
 /// The class of Optuna's whose attributes are shared.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +22,14 @@ impl Names {
     pub(super) fn generation_in(self, attrs: &BTreeMap<String, Json>) -> Option<i64> {
         attrs.get(self.generation)?.as_i64().filter(|generation| *generation >= 0)
     }
+}
+
+/// The parents of a generation.
+pub(super) struct Chosen<'a> {
+    /// In the order of their numbers.
+    pub(super) parents: Vec<&'a FrozenTrial>,
+    /// The choice for an attribute; `None` if the study has it already.
+    pub(super) news: Option<Kept>,
 }
 
 /// The COMPLETE trials by generation, each in the order of their numbers.
@@ -55,25 +64,67 @@ impl<'a> Generations<'a> {
     }
 
     /// Returns the parents of a generation, by number: of each generation before, `select` chooses from its trials and
-    /// its own parents.
+    /// its own parents. It is told the generation that it chooses for.
     ///
     /// A late result changes the choice, unless a worker of Optuna's has made it.
     pub(super) fn parents(
         &self,
         generation: i64,
-        mut select: impl FnMut(&[&'a FrozenTrial]) -> Vec<&'a FrozenTrial>,
-    ) -> Vec<&'a FrozenTrial> {
-        let (mut parents, from) = self.kept_parents(generation);
-        if from >= generation {
-            return parents;
+        fingerprint: u64,
+        mut select: impl FnMut(i64, &[&'a FrozenTrial]) -> Vec<&'a FrozenTrial>,
+    ) -> Chosen<'a> {
+        let (mut parents, start) = self.kept_parents(generation);
+        if start >= generation {
+            return Chosen { parents, news: None };
         }
-        for members in self.members.range(from..generation).map(|(_, members)| members) {
+        let mut from = start;
+        if let Some((chosen, of)) = self.chosen_before(start, generation, fingerprint) {
+            (parents, from) = (chosen, of);
+        }
+        let is_news = from < generation;
+        for (number, members) in self.members.range(from..generation) {
             let mut candidates = members.clone();
             candidates.extend(&parents);
-            parents = select(&candidates);
+            parents = select(number.saturating_add(1), &candidates);
             parents.sort_by_key(|trial| trial.number);
         }
-        parents
+        let numbers = parents.iter().map(|trial| trial.number).collect();
+        let n_before = self.n_before(generation);
+        let kept = Kept { generation, start, n_before, parents: numbers };
+        Chosen { parents, news: is_news.then_some(kept) }
+    }
+
+    /// Returns the number of trials of the generations before.
+    fn n_before(&self, generation: i64) -> usize {
+        self.members.range(..generation).map(|(_, members)| members.len()).sum()
+    }
+
+    /// Returns the parents that a trial chose for the latest generation after `start` and up to `generation`, and that
+    /// generation, if the choice would be the same today.
+    fn chosen_before(
+        &self,
+        start: i64,
+        generation: i64,
+        fingerprint: u64,
+    ) -> Option<(Vec<&'a FrozenTrial>, i64)> {
+        self.history.trials().iter().rev().find_map(|trial| {
+            let kept = kept::of_trial(trial, fingerprint)?;
+            let is_usable = (start + 1..=generation).contains(&kept.generation)
+                && kept.start == start
+                && kept.n_before == self.n_before(kept.generation);
+            if !is_usable {
+                return None;
+            }
+            let of_number = |number: &TrialNumber| {
+                let trials = self.history.trials();
+                let index = trials.binary_search_by_key(number, |trial| trial.number).ok()?;
+                Some(&trials[index]).filter(|it| it.state == TrialState::Complete)
+            };
+            let parents = kept.parents.iter().map(of_number).collect::<Option<Vec<_>>>()?;
+            let n_objectives = self.history.directions().len();
+            let are_measured = parents.iter().all(|it| it.values.len() == n_objectives);
+            are_measured.then_some((parents, kept.generation))
+        })
     }
 
     /// Returns the latest parents that the study keeps, and their generation.
