@@ -46,12 +46,13 @@ enum Run {
 const HOST: [&str; 4] = ["trialbox-runtime", "trialbox", "trialbox-fuzz", "xtask"];
 
 /// The packages that are built without wasmtime.
-const LIGHT: [&str; 7] = [
+const LIGHT: [&str; 8] = [
     "trialbox-core",
     "trialbox-samplers",
     "trialbox-report",
     "trialbox-files",
     "trialbox-program",
+    "trialbox-registry",
     "trialbox-storage",
     "trialbox-bench",
 ];

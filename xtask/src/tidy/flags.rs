@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 const BINARY: &str = "host/trialbox/src/";
 
 /// The crates that do not name them.
-const LIBRARIES: [&str; 6] = [
+const LIBRARIES: [&str; 7] = [
     "host/trialbox-core/src/",
     "host/trialbox-samplers/src/",
     "host/trialbox-report/src/",
     "host/trialbox-storage/src/",
     "host/trialbox-program/src/",
+    "host/trialbox-registry/src/",
     "host/trialbox-runtime/src/",
 ];
 
