@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 39] = [
+const INVOCATIONS: [(&str, &[&str]); 42] = [
     ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
@@ -22,6 +22,9 @@ const INVOCATIONS: [(&str, &[&str]); 39] = [
     ("config", &[]),
     ("completions", &["bash"]),
     ("man", &["run"]),
+    ("pull", &["OBJECTIVE", "--store", "store"]),
+    ("store list", &["--store", "full-store"]),
+    ("store gc", &["--store", "store", "--older-than", "90d"]),
     ("study create", &["--study-name", "new", "--storage", "study.db"]),
     ("study list", &["--storage", "study.db"]),
     ("study show", &["--storage", "study.db"]),
@@ -92,6 +95,7 @@ fn prepared(test: &str) -> Scene {
     }
     let ran = scene.trialbox(&[&["study", "export", "--format", "json"][..], &database].concat());
     std::fs::write(scene.path("trials.jsonl"), ran.stdout).unwrap();
+    scene.json(&["pull", &guest("quadratic"), "--store", "full-store"]);
     fake_slurm(&scene, ACCEPT);
     scene
 }

@@ -79,6 +79,7 @@ mod scene;
 mod schema;
 mod scripted;
 mod servers;
+mod sharing;
 #[cfg(feature = "failpoints")]
 mod slurm;
 mod stopping;

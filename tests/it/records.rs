@@ -98,6 +98,10 @@ fn print_objective(seen: &mut Seen) {
     seen.run(&scene, &commands);
     seen.note(&scene.trialbox(&["inspect", "--format", "json", "--", "true"]).json());
     seen.run_to(4, &scene, &["inspect", "missing.wasm"]);
+    let store = ["--store", "store"];
+    seen.run(&scene, &[&[&["pull", &quadratic][..], &store].concat()]);
+    seen.run(&scene, &[&[&["store", "list"][..], &store].concat()]);
+    seen.run(&scene, &[&[&["store", "gc", "--older-than", "90d"][..], &store].concat()]);
 }
 
 /// Prints the reasons for which no further trial starts.

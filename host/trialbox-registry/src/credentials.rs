@@ -78,16 +78,16 @@ impl Credentials {
         if let Some(helper) = names.iter().find_map(of) {
             return ask_helper(helper, &names[0]);
         }
-        if let Some(entry) = names.iter().find_map(|name| file.auths.get(name)) {
-            if let Some(encoded) = entry.auth.as_deref().filter(|auth| !auth.is_empty()) {
-                let decoded = STANDARD.decode(encoded.trim()).ok();
-                let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
-                let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
-                let (user, password) =
-                    pair.ok_or_else(|| unreadable("expected a name and a password"))?;
-                let password = password.trim_end_matches('\0').to_owned();
-                return Ok(Some(Credentials::Basic { user: user.to_owned(), password }));
-            }
+        let entry = names.iter().find_map(|name| file.auths.get(name));
+        let encoded = entry.and_then(|entry| entry.auth.as_deref());
+        if let Some(encoded) = encoded.filter(|encoded| !encoded.is_empty()) {
+            let decoded = STANDARD.decode(encoded.trim()).ok();
+            let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+            let pair = decoded.as_deref().and_then(|text| text.split_once(':'));
+            let (user, password) =
+                pair.ok_or_else(|| unreadable("expected a name and a password"))?;
+            let password = password.trim_end_matches('\0').to_owned();
+            return Ok(Some(Credentials::Basic { user: user.to_owned(), password }));
         }
         match &file.store {
             Some(helper) if !helper.is_empty() => ask_helper(helper, &names[0]),

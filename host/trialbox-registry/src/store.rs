@@ -1,7 +1,7 @@
 //! The store: each content is a file named by its digest, and every use computes the digest again.
 //!
 //! A store may belong to a group or lie on a network file system. A file gets its name when it is whole, so that
-//! processes that bring the same content leave one copy; what stands under a name proves nothing before its digest does.
+//! processes that bring the same content leave one copy. What stands under a name proves nothing: its digest does.
 
 use crate::digest::Digest;
 use crate::error::{ErrorKind, ShareError, shown};

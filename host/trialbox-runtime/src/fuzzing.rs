@@ -94,6 +94,7 @@ pub fn load_with(script: Vec<Action>, limit: Duration) -> Result<Loaded, Rejecti
     let config = config(limit);
     let artifact = Arc::new(Artifact {
         path: "fuzzed.wasm".into(),
+        stored: None,
         kind: ArtifactKind::Component,
         bytes: vec![0; 1 << 20],
         sha256: String::new(),

@@ -25,7 +25,7 @@ pub use host::deadline::SharedDeadline;
 pub use host::interrupt::{Cancellation, Interrupts, survive_file_limits};
 pub use host::isolation::Isolation;
 pub use host::open::open;
-pub use host::precheck::{check_artifact, read_artifact};
+pub use host::precheck::{check_artifact, check_shared, read_artifact};
 pub use host::python::{
     ArchiveError, MAX_FILES, PythonRuntime, PythonRuntimes, Recipe, RuntimeFile, RuntimeState,
     write_archive,

@@ -2,8 +2,9 @@
 
 use crate::commands::{
     BuildArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, ExplainArgs, InspectArgs,
-    ManArgs, NewArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs, RuntimeCommand,
-    ShouldPruneArgs, StudyCommand, SubmitArgs, SuggestArgs, TestArgs, TrialCommand,
+    ManArgs, NewArgs, PullArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs,
+    RuntimeCommand, ShouldPruneArgs, StoreCommand, StudyCommand, SubmitArgs, SuggestArgs, TestArgs,
+    TrialCommand,
 };
 use crate::error::CommandError;
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
@@ -91,6 +92,11 @@ enum Command {
     Build(BuildArgs),
     /// Test an objective: its own tests, then three trials in the sandbox
     Test(Box<TestArgs>),
+    /// Bring a shared objective into the store
+    Pull(PullArgs),
+    /// List, verify and remove the objectives in the store
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Create, read, copy and move studies
     #[command(subcommand)]
     Study(StudyCommand),
@@ -191,6 +197,8 @@ impl Cli {
             Command::Inspect(args) => args.run(&output),
             Command::Build(args) => args.run(&output),
             Command::Test(args) => args.run(&output),
+            Command::Pull(args) => args.run(&output),
+            Command::Store(command) => command.run(&output),
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),
             Command::Runtime(command) => command.run(&output),

@@ -122,6 +122,25 @@ pub(crate) const OF_FILES: &[Page] = pages![
     "E-RUNTIME": "The runtime for objectives in Python is not there, or has changed.",
         "`trialbox runtime add python` was not run for this user, this kind of CPU or this version.",
         "Run it; `trialbox runtime verify` names the file that changed.";
+    "E-NOT-FOUND": "The source does not have the objective.",
+        "A misspelt name or tag, a file that was removed, a server that answers so to users without access. \
+         The exit code is 2.",
+        "Compare the name with its author's; `trialbox store list` lists what is in the store.";
+    "E-OFFLINE": "The objective is not in the store, and `--offline` forbids the network.",
+        "It was not pulled, or into another store; `trialbox.lock` lies in another folder. The exit code is 2.",
+        "`trialbox pull SOURCE` where there is a network, with the same `--store`.";
+    "E-ACCESS": "The source refuses this user, or the connection is not encrypted.",
+        "Missing or wrong credentials; `http://` to another machine. The exit code is 2.",
+        "`docker login` or `podman login`, or a token in the variable of the registry ([sharing.md](sharing.md)).";
+    "E-NETWORK": "The source cannot be reached, is too slow, or fails.",
+        "A node without a network, a server that is down, too many requests. The exit code is 71.",
+        "Try again later, or pull where there is a network and share the store.";
+    "E-DIGEST": "The bytes differ from the digest that they must have.",
+        "A damaged or replaced file; a digest of another version.",
+        "Nothing was kept. Compare the digest with the one that the author publishes.";
+    "E-SOURCE": "What the source holds is not what it should be.",
+        "A manifest of something else, several layers, a file that is too large, a link in a store or a layout.",
+        "Ask its author to publish it again, or take it from another source.";
     "E-SYSTEM": "The machine cannot start a program now; the trial was requeued.",
         "No process, descriptor or memory is left, for this user or on the machine.",
         "Start the command again later, or on another machine; `ulimit -a` shows the limits of this one.";

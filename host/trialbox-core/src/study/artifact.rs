@@ -2,13 +2,15 @@
 
 use crate::value::json::Json;
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file of an objective, read but not run.
 #[derive(Debug, Clone)]
 pub struct Artifact {
-    /// The path that it was read from.
+    /// The path that it was read from, or the name of a shared one, which ends as a path does.
     pub path: PathBuf,
+    /// The file that holds it, if `path` is a name.
+    pub stored: Option<PathBuf>,
     /// The way to run it.
     pub kind: ArtifactKind,
     /// The content.
@@ -67,6 +69,11 @@ impl Archive {
 }
 
 impl Artifact {
+    /// Returns the file that holds it.
+    pub fn file(&self) -> &Path {
+        self.stored.as_deref().unwrap_or(&self.path)
+    }
+
     /// Returns the code that runs: the content, of an archive that of the objective's file.
     pub fn code(&self) -> &[u8] {
         match &self.archive {

@@ -99,6 +99,7 @@ mod tests {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
         let artifact = Arc::new(Artifact {
             path: "x.wasm".into(),
+            stored: None,
             kind: ArtifactKind::Component,
             bytes,
             sha256: String::new(),

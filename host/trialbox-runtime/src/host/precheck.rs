@@ -63,6 +63,26 @@ pub fn read_artifact(path: &Path, limits: &Limits) -> Result<Artifact, Rejection
     check_artifact(path, bytes)
 }
 
+/// Checks the bytes of a shared objective, which is a component or an archive: a file of Python alone would lack the
+/// folder in which it lies. `name` stands for its path.
+///
+/// # Errors
+/// Fails if the bytes are not an objective that can be run here.
+pub fn check_shared(name: &Path, bytes: Vec<u8>) -> Result<Artifact, Rejection> {
+    if is_archive(&bytes) {
+        let archive = read_archive(&bytes).map_err(|error| not_ours(name, &error))?;
+        return Ok(Artifact { archive: Some(archive), ..python_file(name, bytes) });
+    }
+    check_artifact(name, bytes).map_err(|mut rejection| {
+        if name.extension().is_some_and(|extension| extension == "py") {
+            let file = name.display();
+            rejection.help =
+                Some(format!("make one file of it, to share it: trialbox build {file}"));
+        }
+        rejection
+    })
+}
+
 /// Checks the bytes of an objective that were read from `path`, as [`read_artifact`] does.
 ///
 /// # Errors
@@ -75,6 +95,7 @@ pub fn check_artifact(path: &Path, bytes: Vec<u8>) -> Result<Artifact, Rejection
     match checked {
         Ok((Outside { imports, exports }, contract_version)) => Ok(Artifact {
             path: path.to_owned(),
+            stored: None,
             kind: ArtifactKind::Component,
             sha256: hex(&Sha256::digest(&bytes)),
             bytes,
@@ -102,6 +123,7 @@ fn not_ours(path: &Path, error: &ArchiveError) -> Rejection {
 fn python_file(path: &Path, bytes: Vec<u8>) -> Artifact {
     Artifact {
         path: path.to_owned(),
+        stored: None,
         kind: ArtifactKind::Python,
         sha256: hex(&Sha256::digest(&bytes)),
         bytes,

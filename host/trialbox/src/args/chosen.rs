@@ -43,7 +43,8 @@ impl Chosen<'_> {
                 Ok(ObjectivePlan::Program(Box::new(config)))
             }
             (None, Some(path)) => {
-                let file = Arc::new(read_objective(path, &self.sandbox.limits())?);
+                let file =
+                    Arc::new(read_objective(path, &self.sandbox.limits(), &self.sandbox.sharing)?);
                 Ok(ObjectivePlan::Component(Box::new(self.sandbox.plan(&file, stops, trusted)?)))
             }
             (None, None) => Err(CommandError::usage(

@@ -32,6 +32,15 @@ fn absolute(name: &str) -> Option<PathBuf> {
 
 /// Returns the directory of runtimes.
 pub(crate) fn users_runtime_dir() -> Option<PathBuf> {
+    Some(users_data_dir()?.join("runtimes"))
+}
+
+/// Returns the directory of shared objectives.
+pub(crate) fn users_store_dir() -> Option<PathBuf> {
+    Some(users_data_dir()?.join("store"))
+}
+
+fn users_data_dir() -> Option<PathBuf> {
     let data = absolute("XDG_DATA_HOME").or_else(|| Some(absolute("HOME")?.join(".local/share")));
-    Some(data?.join("trialbox/runtimes"))
+    Some(data?.join("trialbox"))
 }

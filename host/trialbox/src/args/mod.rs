@@ -17,6 +17,7 @@ pub(crate) mod pruner;
 pub(crate) mod quantity;
 pub(crate) mod runtime;
 pub(crate) mod sampler;
+pub(crate) mod sharing;
 pub(crate) mod space;
 pub(crate) mod space_file;
 pub(crate) mod space_flag;

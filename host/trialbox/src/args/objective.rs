@@ -9,6 +9,7 @@ use crate::args::limit::{LimitArg, parse_limit};
 use crate::args::program::ProgramArgs;
 use crate::args::quantity::{parse_duration, parse_memory};
 use crate::args::runtime::RuntimeArgs;
+use crate::args::sharing::SharingArgs;
 use crate::args::trusted::TrustedPlaces;
 use crate::error::CommandError;
 use crate::own_program::own_program;
@@ -86,6 +87,9 @@ pub(crate) struct ObjectiveArgs {
 
     #[command(flatten)]
     pub(crate) runtime: RuntimeArgs,
+
+    #[command(flatten)]
+    pub(crate) sharing: SharingArgs,
 
     /// Change another limit, such as stack=4MiB
     ///
@@ -375,19 +379,27 @@ pub(crate) fn work_grant(artifact: &Artifact) -> Result<Grant, CommandError> {
     Ok(Grant::of(host, WORK_PATH.to_owned(), false)?)
 }
 
-/// Reads the file of an objective.
+/// Reads the objective of a command's argument: a file, or a reference to a shared objective if there is no such file.
 ///
 /// # Errors
-/// As [`read_artifact`]. A program, which is a likely mistake, gets advice of its own.
-pub(crate) fn read_objective(path: &Path, limits: &Limits) -> Result<Artifact, Rejection> {
-    read_artifact(path, limits).map_err(|mut rejection| {
+/// As [`read_artifact`] and [`SharingArgs::read`]. A program, which is a likely mistake, gets advice of its own.
+pub(crate) fn read_objective(
+    path: &Path,
+    limits: &Limits,
+    sharing: &SharingArgs,
+) -> Result<Artifact, CommandError> {
+    if let Some(reference) = SharingArgs::reference(path) {
+        return sharing.read(reference, limits);
+    }
+    let read = read_artifact(path, limits).map_err(|mut rejection| {
         let extension = path.extension().and_then(|extension| extension.to_str());
         let is_program = matches!(extension, Some("sh" | "R" | "r" | "jl" | "ipynb"));
         if is_program && rejection.code == RejectionCode::Invalid {
             rejection.help = Some(PROGRAMS.to_owned());
         }
         rejection
-    })
+    });
+    Ok(read?)
 }
 
 impl ObjectivePlan {
@@ -415,7 +427,7 @@ impl ObjectivePlan {
     /// Returns the files that the objective is made of, as far as its command line names them.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
-            ObjectivePlan::Component(component) => vec![component.artifact.path.clone()],
+            ObjectivePlan::Component(component) => vec![component.artifact.file().to_owned()],
             ObjectivePlan::Program(config) => config.command.files(),
         }
     }

@@ -80,7 +80,8 @@ impl TestArgs {
     fn run_trials(&self, file: &Path, output: &Output) -> CommandResult {
         let interrupts = Some(Arc::new(Interrupts::install()?));
         let stops = Cancellation { interrupts, ..Cancellation::default() };
-        let artifact = Arc::new(read_objective(file, &self.sandbox.limits())?);
+        let artifact =
+            Arc::new(read_objective(file, &self.sandbox.limits(), &self.sandbox.sharing)?);
         let component = self.sandbox.plan(&artifact, &stops, TrustedPlaces::default())?;
         let plan = ObjectivePlan::Component(Box::new(component));
         let mut ready = plan.load()?;

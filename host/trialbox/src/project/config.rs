@@ -57,7 +57,8 @@ const KEYS: [&str; 29] = [
 
 /// The flags that only the user's own file may set: the host trusts what lies in these folders, and a wrong lock
 /// damages a database.
-const KEYS_OF_USER: [&str; 5] = ["cache-dir", "checkpoint-dir", "lock", "runtime-dir", "spool-dir"];
+const KEYS_OF_USER: [&str; 6] =
+    ["cache-dir", "checkpoint-dir", "lock", "runtime-dir", "spool-dir", "store"];
 
 /// The commands that may have a table of their own.
 const TABLES: [&str; 5] = ["eval", "inspect", "run", "submit", "test"];

@@ -9,7 +9,9 @@ mod run_flags;
 mod script;
 mod submission;
 
+use crate::args::objective::ObjectivePlan;
 use crate::args::quantity::parse_count;
+use crate::args::sharing::{SharingArgs, pinned};
 use crate::args::trusted::TrustedPlaces;
 use crate::commands::RunArgs;
 use crate::commands::run::Prepared;
@@ -171,6 +173,7 @@ impl SubmitArgs {
         }
         let prepared = self.run.prepare(&Cancellation::default(), self.trusted()?);
         let mut prepared = prepared.map_err(for_submit)?;
+        self.pin_shared(&prepared.objective);
         if let Some(note) = prepared.objective.note() {
             output.note(&note);
         }
@@ -206,6 +209,20 @@ impl SubmitArgs {
         prepared.study.resolve(storage.as_mut(), output)?;
         drop(storage);
         submission.submit(&findings, output)
+    }
+
+    /// Gives the tasks the digest of a shared objective, which is in the store now, so that none uses the network.
+    fn pin_shared(&mut self, objective: &ObjectivePlan) {
+        let (ObjectivePlan::Component(component), Some(path)) = (objective, &self.run.objective)
+        else {
+            return;
+        };
+        let reference = SharingArgs::reference(path);
+        if let Some(pinned) = reference.and_then(|reference| pinned(reference, &component.artifact))
+        {
+            self.run_flags.set("objective", &pinned);
+            self.run_flags.switch_on("offline");
+        }
     }
 
     /// Returns the places that the host and Slurm trust: those beside the study, and the folders of the job's files.

@@ -50,6 +50,12 @@ impl RunFlags {
         self.flags.retain(|flag| flag.id != id);
     }
 
+    /// Sets a flag without a value.
+    pub(super) fn switch_on(&mut self, id: &str) {
+        self.set(id, "");
+        self.flags.iter_mut().filter(|flag| flag.id == id).for_each(|flag| flag.value = None);
+    }
+
     /// Sets the words of a program objective, which `submit` divides from the flags of sbatch.
     pub(super) fn set_command(&mut self, command: Vec<String>) {
         self.command = command;

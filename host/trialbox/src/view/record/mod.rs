@@ -12,6 +12,7 @@ mod objective;
 mod project;
 mod report;
 mod runtime;
+mod shared;
 mod stopping;
 mod study;
 mod submission;
@@ -35,6 +36,7 @@ pub(crate) use objective::{
 pub(crate) use project::{CreatedRecord, PageRecord, SettingRecord, StampRecord};
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use runtime::{PythonPathRecord, RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
+pub(crate) use shared::{CollectedRecord, PulledRecord, StoredRecord};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -87,6 +89,8 @@ records! {
     Check(CheckRecord),
     /// Another worker finished a trial of this one, so its result was not recorded (`run`).
     ClaimLost(ClaimLost),
+    /// Objectives were removed from the store (`store gc`).
+    Collected(CollectedRecord),
     /// A study in a comparison (`study compare`).
     Compared(ComparedRecord),
     /// A study was copied (`study copy`).
@@ -121,6 +125,8 @@ records! {
     Program(ProgramRecord),
     /// The page of a code (`explain`).
     Page(PageRecord),
+    /// A shared objective is in the store (`pull`).
+    Pulled(PulledRecord),
     /// The folder of the Python client (`python-path`).
     PythonPath(PythonPathRecord),
     /// The end of `reap`.
@@ -147,6 +153,8 @@ records! {
     SpooledResult(SpooledResultRecord),
     /// A study was stopped for all its jobs (`study stop`).
     Stopped(Stopped),
+    /// An objective in the store (`store list`).
+    Stored(StoredRecord),
     /// A study (`study list`, `study show`, `study create`).
     Study(StudyOverview),
     /// The study was stopped, and no further trial starts (`run`) or is submitted (`submit`).

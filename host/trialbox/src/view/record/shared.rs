@@ -1,0 +1,51 @@
+//! The records of shared objectives.
+
+use serde::Serialize;
+
+/// A shared objective that is in the store.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PulledRecord {
+    /// The source, as it was given.
+    pub(crate) source: String,
+    /// The SHA-256 in hexadecimal, by which studies recognize the objective.
+    pub(crate) sha256: String,
+    /// The size.
+    pub(crate) size_bytes: usize,
+    /// The file in the store.
+    pub(crate) file: String,
+    /// The digest of the image's manifest, if the source is a registry or a layout.
+    pub(crate) manifest: Option<String>,
+    /// True if the store had the objective already, so that nothing was read from the source.
+    pub(crate) from_store: bool,
+}
+
+/// An objective in the store.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct StoredRecord {
+    /// The SHA-256 in hexadecimal, which is the file's name.
+    pub(crate) sha256: String,
+    /// The file.
+    pub(crate) file: String,
+    /// The size; `null` if the file cannot be used.
+    pub(crate) size_bytes: Option<usize>,
+    /// The name and the version of the package that it was built from, if it says so.
+    pub(crate) built_from: Option<String>,
+    /// The reason why the file cannot be used, if it cannot.
+    pub(crate) problem: Option<String>,
+}
+
+/// The end of `store gc`.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct CollectedRecord {
+    /// The SHA-256 of each objective that was removed.
+    pub(crate) removed: Vec<String>,
+    /// The number of half-written files of dead processes that were removed.
+    pub(crate) remainders: u64,
+    /// The number of objectives that stay.
+    pub(crate) kept: usize,
+    /// True if nothing was removed, because of `--dry-run`.
+    pub(crate) dry_run: bool,
+}
