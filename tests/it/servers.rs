@@ -248,6 +248,38 @@ fn a_worker_that_is_killed_leaves_a_trial_that_is_reaped() {
     assert_eq!(states, ["FAIL", "WAITING"]);
 }
 
+#[test]
+fn a_snapshot_is_a_file_with_the_servers_rows_and_the_doctor_looks_into_one() {
+    let scene = Scene::new("servers-snapshot");
+    let url = server().new_database("snapshot");
+    let json = |arguments: &[&str]| scene.json(&[arguments, &["--storage", &url]].concat());
+    json(&["run", &guest("quadratic"), "-n", "3"]);
+    json(&["trial", "enqueue", "--param", "x=1.5"]);
+    json(&["trial", "ask", "--search-space", "x=float(0, 2)"]);
+    json(&["study", "snapshot", "copy.db"]);
+    let trials = |storage: &str| scene.json(&["study", "trials", "--storage", storage]);
+    assert_eq!(trials("copy.db"), trials(&url));
+    let healthy = scene.trialbox(&["doctor", "--storage", &url]);
+    assert_eq!(healthy.code, Some(0), "{healthy:?}");
+    assert!(!healthy.stdout.contains("error["), "{healthy:?}");
+    let (_, schema) = url.rsplit_once("%3D").unwrap();
+    server().sql(&format!("UPDATE {schema}.trial_values SET value = NULL WHERE trial_id = 1"));
+    let damaged = scene.trialbox(&["doctor", "--storage", &url]);
+    assert_eq!(damaged.code, Some(3), "{damaged:?}");
+    assert!(damaged.stdout.contains("trial 0 (id 1)"), "{damaged:?}");
+    let repair = scene.trialbox(&["doctor", "--storage", &url, "--repair"]);
+    repair.assert_error(2, &["`--repair` is for files"]);
+}
+
+#[test]
+fn a_server_that_says_nothing_is_given_up() {
+    let scene = Scene::new("servers-silent");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgresql://a@{}/x", silent.local_addr().unwrap());
+    let ran = scene.trialbox(&["study", "list", "--storage", &url, "--storage-timeout", "1s"]);
+    ran.assert_error(3, &["no answer within", "--storage-timeout"]);
+}
+
 /// The results wait in the user's folder, under a name that is the same for all spellings of the address.
 #[test]
 fn a_result_that_the_server_does_not_take_waits_in_a_file() {

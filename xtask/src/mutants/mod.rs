@@ -22,7 +22,7 @@ const KNOWN: &str = "xtask/src/mutants/survivors.txt";
 /// The options of the command.
 #[derive(clap::Args)]
 pub(crate) struct MutantsArgs {
-    /// Parts of crates, as `core/run` or `storage/sqlite/trials` [default: core, samplers, storage]
+    /// Parts of crates, as `core/run` or `storage/sql/trials` [default: core, samplers, storage]
     modules: Vec<String>,
     /// Try at most N mutants, chosen by the seed [default: all]
     #[arg(long, value_name = "N")]

@@ -304,6 +304,20 @@ pub fn examine(path: &Path, options: &Options) -> Report {
     Report { findings: findings.sorted(), mount, machine }
 }
 
+/// Examines a server's tables in a copy of them ([`Reader::snapshot`](trialbox_core::seam::storage::Reader::snapshot)).
+/// What concerns a file is left out, and nothing can be repaired.
+pub fn examine_copy(copy: &Path, options: &Options) -> Report {
+    let mut options = options.with_spool(copy);
+    options.storage.guard = false;
+    let mut findings = Findings::default();
+    match open(copy, Access::Read, &options.storage) {
+        Ok(connection) => check_database(&mut findings, &connection, &options),
+        Err(error) => findings.sqlite(&error),
+    }
+    findings.forbid_repairs();
+    Report { findings: findings.sorted(), mount: None, machine: Machine::here(copy) }
+}
+
 impl Options {
     /// Returns the options with the database's own spool, if they name none.
     fn with_spool(&self, path: &Path) -> Self {

@@ -52,10 +52,13 @@ impl LockWait {
         LockWait::of(Place::File(path.to_owned()), options)
     }
 
-    /// Starts a wait for a server.
+    /// Starts a wait for a server, before its first answer: a network that swallows it takes time too.
     pub(crate) fn for_server(options: &Options, url: &str) -> Self {
-        let longest_step = LONGEST_STEP_OF_SERVER;
-        LockWait { longest_step, ..LockWait::of(Place::Server(url.to_owned()), options) }
+        LockWait {
+            started: Some(Instant::now()),
+            longest_step: LONGEST_STEP_OF_SERVER,
+            ..LockWait::of(Place::Server(url.to_owned()), options)
+        }
     }
 
     fn of(place: Place, options: &Options) -> Self {

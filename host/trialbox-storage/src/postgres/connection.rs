@@ -1,12 +1,17 @@
 //! Transactions on a server, each on a connection of its own.
 
 use crate::location::{Create, Options};
+use crate::lock::file::with_suffix;
 use crate::lock::wait::LockWait;
 use crate::postgres::address::ServerAddress;
 use crate::postgres::errors::{ErrorKind, ServerError};
-use crate::postgres::transaction::{ServerTransaction, Wire, no_file};
+use crate::postgres::transaction::{ServerTransaction, Wire};
 use crate::schema::{self, Version};
+use crate::sql::copy::copy_tables;
 use crate::sql::transaction::{Transaction, TxError};
+use crate::sqlite::connection::place_copy;
+use crate::sqlite::errors::{backend, cannot_copy, cannot_create};
+use crate::sqlite::open::{Access, open};
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -127,8 +132,25 @@ impl ServerDatabase {
         result
     }
 
-    pub(crate) fn copy_to(&mut self, _target: &Path) -> Result<(), StorageError> {
-        Err(no_file(&self.url))
+    /// Writes a copy of Optuna's tables, as they are at one moment, to a file of SQLite's that must not exist.
+    pub(crate) fn copy_to(&mut self, target: &Path) -> Result<(), StorageError> {
+        let action = format!("copy `{}` to `{}`", self.url, target.display());
+        let aside = with_suffix(target, &format!(".{:016x}.tmp", rand::random::<u64>()));
+        let copied = self.write_copy(&aside);
+        let placed = match copied {
+            Ok(()) => place_copy(&aside, target).map_err(|error| cannot_copy(&action, error)),
+            Err(error) => Err(error),
+        };
+        // A rename has removed it already.
+        let _ = std::fs::remove_file(&aside);
+        placed
+    }
+
+    fn write_copy(&mut self, aside: &Path) -> Result<(), StorageError> {
+        schema::create_file(aside, &self.options).map_err(|error| cannot_create(aside, error))?;
+        let file = open(aside, Access::Write, &self.options)
+            .map_err(|error| backend(&format!("write `{}`", aside.display()), error))?;
+        self.read("copy the tables", |tx| copy_tables(tx, &file))
     }
 
     fn transact<T>(

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{self, Format, FromSql, IsNull, Type, to_sql_checked};
 use tokio_postgres::{Client, Column};
+use trialbox_core::UtcDateTime;
 use trialbox_core::study::trial::format_datetime;
-use trialbox_core::{StorageError, UtcDateTime};
 
 /// The time between two looks at whether the process was told to end.
 const LOOK: Duration = Duration::from_millis(100);
@@ -234,14 +234,6 @@ fn time(microseconds: i64) -> Cow<'static, str> {
             Ok(time) if microseconds < 0 => Cow::Owned(format_datetime(time)),
             _ => Cow::Borrowed("infinity"),
         },
-    }
-}
-
-/// Returns the error of a storage that cannot be written to a file.
-pub(super) fn no_file(url: &str) -> StorageError {
-    StorageError::Unsupported {
-        url: url.to_owned(),
-        what: "be copied to a file of SQLite's: `pg_dump` copies a database of a server",
     }
 }
 

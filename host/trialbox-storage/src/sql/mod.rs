@@ -4,6 +4,7 @@
 //! `transaction` the words in which databases differ, `database` the databases.
 
 pub(crate) mod cell;
+pub(crate) mod copy;
 mod database;
 mod finished;
 pub(crate) mod reader;

@@ -497,7 +497,7 @@ fn connect_patiently(
 }
 
 /// Syncs a complete copy of a database and gives it its name.
-fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
+pub(crate) fn place_copy(aside: &Path, target: &Path) -> std::io::Result<()> {
     trialbox_files::open_named(aside)?.sync_all()?;
     trialbox_files::place_named(aside, target)
 }

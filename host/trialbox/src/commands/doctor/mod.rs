@@ -20,9 +20,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use trialbox_core::Clock as _;
 use trialbox_core::value::text::byte_size;
-use trialbox_storage::doctor::{self, Options, Report, examine, repair};
+use trialbox_files::{Folder, remove_named_tree};
+use trialbox_storage::doctor::{self, Options, Report, examine, examine_copy, repair};
 use trialbox_storage::platform::mount::Locks;
-use trialbox_storage::{Create, WaitCancellation};
+use trialbox_storage::{Create, Location, ServerAddress, WaitCancellation};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -100,7 +101,14 @@ struct Diagnosis {
 
 impl DoctorArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
-        let path = self.path()?;
+        let path = match self.storage.location()? {
+            Location::Server(address) if !self.slurm => {
+                return self.examine_server(&address, output);
+            }
+            // The tasks meet in a folder.
+            Location::Server(_) => PathBuf::from("trialbox-server"),
+            _ => self.path()?,
+        };
         if self.slurm {
             let lock = self.storage.options(Create::Never, WaitCancellation::default()).lock;
             let (database, sbatch) = (path.as_path(), self.sbatch.as_slice());
@@ -121,6 +129,30 @@ impl DoctorArgs {
         Ok(diagnosis.counts().exit_code(ExitCode::Storage))
     }
 
+    /// Examines the tables of a server in a copy of them.
+    fn examine_server(&self, address: &ServerAddress, output: &Output) -> CommandResult {
+        if self.repair {
+            return Err(CommandError::usage(
+                format!("`--repair` is for files, and `{}` is a server", address.shown()),
+                "copy the studies that can be read: trialbox study copy --to-storage study.db",
+            ));
+        }
+        let storage = self.storage.options(Create::Never, WaitCancellation::default());
+        let (spool, now) = (self.storage.spool(), SystemClock::new().utc_now());
+        let mut opened = self.storage.open()?;
+        let folder = Folder::temporary("trialbox-doctor")?;
+        let copy = folder.path().join("copy.db");
+        let copied = opened.snapshot(&copy);
+        let options = Options { storage, spool, grace: self.grace, now };
+        let report = copied.map(|()| examine_copy(&copy, &options));
+        let _ = remove_named_tree(folder.path());
+        let (runtime, is_verbose) = (self.examine_runtime(), output.is_verbose());
+        let (path, report) = (PathBuf::from(address.shown()), report?);
+        let diagnosis = Diagnosis { path, report, repaired: None, copy: None, runtime, is_verbose };
+        output.print(&diagnosis);
+        Ok(diagnosis.counts().exit_code(ExitCode::Storage))
+    }
+
     /// Examines the runtime for Python, if there is one. Digests are computed where a file has another stamp.
     fn examine_runtime(&self) -> Option<Finding> {
         let rejection = self.runtime.find_existing()?.err()?;
@@ -133,15 +165,10 @@ impl DoctorArgs {
         let location = self.storage.location()?;
         location.file().map(PathBuf::from).ok_or_else(|| {
             let url = self.storage.shown_url();
-            let help = match location.server() {
-                Some(_) => {
-                    "a server keeps its rows consistent itself; `trialbox study list` reads the tables, and \
-                     `trialbox reap` ends trials of dead workers"
-                }
-                None => "give a path such as `study.db`, or `sqlite:///study.db`",
-            };
-            let message = format!("`doctor` examines a database file, and `{url}` is not a file");
-            CommandError::usage(message, help)
+            CommandError::usage(
+                format!("`doctor` examines a database file, and `{url}` is not a file"),
+                "give a path such as `study.db`, or `sqlite:///study.db`",
+            )
         })
     }
 }
