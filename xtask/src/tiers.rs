@@ -59,8 +59,9 @@ const LIGHT: [&str; 8] = [
 
 /// The tests of storages that include a server if there is one. Samplers have a test program `conformance` too, whose
 /// tests are left out.
-const LAWS_OF_STORAGES: [&[&str]; 2] = [
+const LAWS_OF_STORAGES: [&[&str]; 3] = [
     &["--test", "properties", "--", "postgresql"],
+    &["--test", "lost_commits"],
     &[
         "--test",
         "conformance",
