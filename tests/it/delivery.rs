@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 42] = [
+const INVOCATIONS: [(&str, &[&str]); 44] = [
     ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
@@ -23,6 +23,8 @@ const INVOCATIONS: [(&str, &[&str]); 42] = [
     ("completions", &["bash"]),
     ("man", &["run"]),
     ("pull", &["OBJECTIVE", "--store", "store"]),
+    ("push", &["OBJECTIVE", "oci:layout:1"]),
+    ("tags", &["oci:published"]),
     ("store list", &["--store", "full-store"]),
     ("store gc", &["--store", "store", "--older-than", "90d"]),
     ("study create", &["--study-name", "new", "--storage", "study.db"]),
@@ -96,6 +98,7 @@ fn prepared(test: &str) -> Scene {
     let ran = scene.trialbox(&[&["study", "export", "--format", "json"][..], &database].concat());
     std::fs::write(scene.path("trials.jsonl"), ran.stdout).unwrap();
     scene.json(&["pull", &guest("quadratic"), "--store", "full-store"]);
+    scene.json(&["push", &guest("quadratic"), "oci:published:1"]);
     fake_slurm(&scene, ACCEPT);
     scene
 }
@@ -195,6 +198,9 @@ fn advice_that_is_not_delivered_is_none() {
     assert_eq!(lost.status.code(), Some(74), "{lost:?}");
 }
 
+/// The command that needs a registry. `sharing` walks it.
+const WITH_A_REGISTRY: &str = "tag";
+
 /// The commands that need the runtime for Python, 98 MB of the network and minutes. The tier `python` walks them.
 const WITH_A_WHEEL: [&str; 2] = ["build", "runtime add"];
 
@@ -216,7 +222,11 @@ fn every_command_has_an_invocation_here() {
     let scene = Scene::new("delivery-walk");
     let listed: BTreeSet<String> = leaves(&scene, &[]).into_iter().collect();
     let walked = invocations().map(|(words, _)| words.to_owned());
-    let others = INSIDE_A_TRIAL.into_iter().chain([ADVICE]).chain(WITH_A_WHEEL).map(str::to_owned);
+    let others = INSIDE_A_TRIAL
+        .into_iter()
+        .chain([ADVICE, WITH_A_REGISTRY])
+        .chain(WITH_A_WHEEL)
+        .map(str::to_owned);
     let known: BTreeSet<String> = walked.chain(others).collect();
     assert_eq!(listed, known);
 }

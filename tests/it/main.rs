@@ -2,8 +2,8 @@
 //!
 //! They need the example components (`cargo xtask build-guests`), and those about processes that die the feature
 //! `failpoints`. `interop`, `pruner_tables`, `fronts`, `importance` and `figures` need Python's Optuna in
-//! `target/venv`, `servers` that and PostgreSQL, `two_nodes` bindfs, `browser` chromium, a test of `submit` shellcheck,
-//! and `slurm` a Slurm.
+//! `target/venv`, `servers` that and PostgreSQL, `two_nodes` bindfs, `browser` chromium, `real_registry`
+//! docker-registry, a test of `submit` shellcheck, and `slurm` a Slurm.
 //! `cargo xtask test` runs them in tiers, sets up what it can, and counts what it had to skip.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -70,6 +70,7 @@ mod pruner;
 mod pruner_tables;
 mod pruning;
 mod random_components;
+mod real_registry;
 mod records;
 mod replay;
 mod run;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Events that these tests do not print.
-const ELSEWHERE: [(&str, &str); 2] = [
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("tagged", "takes a registry; see `sharing`"),
     ("built", "takes the runtime for Python; see `sandboxed_python::archives`"),
     ("claim_lost", "takes a process that stands still; see `kill`"),
 ];
@@ -100,6 +101,8 @@ fn print_objective(seen: &mut Seen) {
     seen.run_to(4, &scene, &["inspect", "missing.wasm"]);
     let store = ["--store", "store"];
     seen.run(&scene, &[&[&["pull", &quadratic][..], &store].concat()]);
+    let layout = "oci:layout:1";
+    seen.run(&scene, &[&["push", &quadratic, layout], &["tags", "oci:layout"]]);
     seen.run(&scene, &[&[&["store", "list"][..], &store].concat()]);
     seen.run(&scene, &[&[&["store", "gc", "--older-than", "90d"][..], &store].concat()]);
 }

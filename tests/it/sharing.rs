@@ -407,3 +407,61 @@ fn old_objectives_are_removed_unless_a_lock_names_them() {
     assert_eq!((n_removed(&found), &found["kept"]), (1, &json!(1)));
     assert_eq!(fs::read_dir(scene.path("store/sha256")).unwrap().count(), 1);
 }
+
+#[test]
+fn what_is_pushed_is_pulled_from_a_registry_and_from_a_layout() {
+    let scene = scene("push");
+    let (quadratic, digest) = (guest("quadratic"), sha256(&objective()));
+    let server = Server::registry("lab/other", "1", b"other", None);
+    let source = format!("{}/lab/digits:1.2", server.host());
+    for destination in [&source, "oci:layout:1.2"] {
+        let pushed = json_of(&scene, &["push", &quadratic, destination]);
+        assert_eq!((&pushed["sha256"], &pushed["fallback"]), (&json!(digest), &json!(false)));
+        assert_eq!(pushed["config_type"], "application/vnd.wasm.config.v0+json");
+        // The same objective has the same image.
+        assert_eq!(
+            json_of(&scene, &["push", &quadratic, destination])["manifest"],
+            pushed["manifest"]
+        );
+        let pulled = json_of(&scene, &["pull", destination]);
+        assert_eq!((&pulled["sha256"], &pulled["manifest"]), (&json!(digest), &pushed["manifest"]));
+    }
+    // Another image of the layout stays.
+    json_of(&scene, &["push", &guest("digits"), "oci:layout:2"]);
+    let tags = scene.json(&["tags", "oci:layout"]);
+    assert_eq!(tags.iter().map(|line| &line["tag"]).collect::<Vec<_>>(), ["1.2", "2"]);
+    assert_eq!(json_of(&scene, &["pull", "oci:layout:1.2"])["sha256"], json!(digest));
+
+    let tagged = json_of(&scene, &["tag", &source, "latest"]);
+    let latest = format!("{}/lab/digits:latest", server.host());
+    assert_eq!(json_of(&scene, &["pull", &latest])["manifest"], tagged["manifest"]);
+    server.put("/v2/lab/digits/tags/list?n=1000", br#"{"tags": ["1.2", "latest"]}"#);
+    let tags = scene.json(&["tags", &format!("{}/lab/digits", server.host())]);
+    assert_eq!(tags.len(), 2);
+
+    for destination in ["digits", "store:x", "oci:layout", &format!("{source}#sha256={digest}")] {
+        let ran = trialbox(&scene, &["push", &quadratic, destination]);
+        ran.assert_error(2, &["expected a destination with a tag"]);
+    }
+    trialbox(&scene, &["tag", &source, "../x"]).assert_error(2, &["expected a tag of"]);
+    fs::write(scene.path("objective.py"), "def objective(trial): return 1").unwrap();
+    trialbox(&scene, &["push", "objective.py", "oci:layout:3"])
+        .assert_error(4, &["trialbox build"]);
+}
+
+#[test]
+fn a_registry_that_refuses_the_usual_media_types_gets_older_ones_and_that_is_said() {
+    let scene = scene("fallback");
+    let server = Server::registry("lab/other", "1", b"other", None);
+    server.refuse("application/vnd.wasm.config.v0+json");
+    let source = format!("{}/lab/digits:1", server.host());
+    let ran = trialbox(&scene, &["push", &guest("quadratic"), &source, "--format", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stderr.contains("the registry refused the usual media types"), "{ran:?}");
+    let pushed = ran.json().remove(0);
+    assert_eq!(pushed["layer_type"], "application/vnd.wasm.content.layer.v1+wasm");
+    assert_eq!(json_of(&scene, &["pull", &source])["sha256"], pushed["sha256"]);
+    server.refuse("schemaVersion");
+    let ran = trialbox(&scene, &["push", &guest("quadratic"), &source]);
+    ran.assert_error(4, &["refuses all media types", "status 400"]);
+}

@@ -122,10 +122,14 @@ const CHROMIUM: Need = Need {
     sentence: "the tests of pages in a browser need chromium",
     provide: || shell::find("chromium"),
 };
+const REGISTRY: Need = Need {
+    sentence: "the tests on a registry need docker-registry",
+    provide: || shell::find("docker-registry"),
+};
 const COMPILER: Need =
     Need { sentence: "fuzzing needs a C++ compiler", provide: fuzz::find_compiler };
 
-const TIERS: [Tier; 17] = [
+const TIERS: [Tier; 18] = [
     Tier {
         name: "build",
         about: "compile the test programs and the guests (the time is a fresh clone's)",
@@ -216,6 +220,13 @@ const TIERS: [Tier; 17] = [
         needs: &[SHELLCHECK],
         run: Run::Named(&["shellcheck"]),
         seconds: 2,
+    },
+    Tier {
+        name: "registry",
+        about: "shared objectives on a real registry, with a password and without",
+        needs: &[REGISTRY],
+        run: Run::Named(&["real_registry::"]),
+        seconds: 5,
     },
     Tier {
         name: "browser",

@@ -25,6 +25,7 @@ pub(crate) fn answer(
     client: &Client,
     refusal: &Answer,
     repository: &Repository,
+    actions: &str,
     credentials: Option<&Credentials>,
 ) -> Result<Option<String>, ShareError> {
     let challenge = refusal.header("www-authenticate").unwrap_or_default();
@@ -51,7 +52,7 @@ pub(crate) fn answer(
     }
     // A password goes to the registry's own servers, even where the registry asks for it elsewhere.
     let secret = credentials.filter(|_| is_related(realm.authority(), refusal.url.authority()));
-    let mut query = vec![("scope", format!("repository:{}:pull", repository.name))];
+    let mut query = vec![("scope", format!("repository:{}:{actions}", repository.name))];
     query.extend(parameter(rest, "service").map(|service| ("service", service)));
     let query: Vec<String> =
         query.iter().map(|(key, value)| format!("{key}={}", encode(value))).collect();

@@ -22,6 +22,13 @@ pub(crate) struct Client {
     timeout: Duration,
 }
 
+/// A way to send content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Method {
+    Post,
+    Put,
+}
+
 /// An answer, of which the content is not read yet.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -91,6 +98,38 @@ impl Client {
             &shown(url),
             &format!("expected at most {MAX_REDIRECTS} redirections, found more"),
         ))
+    }
+
+    /// Returns whether an address answers with content, perhaps of another host.
+    pub(crate) fn has(&self, url: &Url, authorization: Option<&str>) -> Result<Answer, ShareError> {
+        self.check_scheme(url)?;
+        let mut request = self.agent.head(url.to_string());
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let response = request.call().map_err(|error| self.failed(url, &error))?;
+        Ok(Answer { status: response.status().as_u16(), url: url.clone(), response })
+    }
+
+    /// Sends content to an address. Redirections are not followed.
+    pub(crate) fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        (content_type, body): (&str, &[u8]),
+        authorization: Option<&str>,
+    ) -> Result<Answer, ShareError> {
+        self.check_scheme(url)?;
+        let request = match method {
+            Method::Post => self.agent.post(url.to_string()),
+            Method::Put => self.agent.put(url.to_string()),
+        };
+        let mut request = request.header("Content-Type", content_type);
+        if let Some(authorization) = authorization {
+            request = request.header("Authorization", authorization);
+        }
+        let response = request.send(body).map_err(|error| self.failed(url, &error))?;
+        Ok(Answer { status: response.status().as_u16(), url: url.clone(), response })
     }
 
     fn check_scheme(&self, url: &Url) -> Result<(), ShareError> {

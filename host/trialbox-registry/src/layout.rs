@@ -2,11 +2,16 @@
 
 use crate::digest::Digest;
 use crate::error::{ErrorKind, ShareError, shown};
-use crate::manifest::{Blob, MAX_MANIFEST, Manifest, check};
+use crate::image::{MANIFEST, Objective, Pushed, descriptor};
+use crate::manifest::{Blob, Descriptor, MAX_MANIFEST, Manifest, TAG, check};
 use crate::source::Image;
+use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::Path;
-use trialbox_files::Folder;
+use trialbox_files::{Folder, create_folders};
+
+/// The file that lists the images.
+const INDEX: &str = "index.json";
 
 const HELP: &str = "write the layout again: skopeo copy docker://HOST/NAME:TAG oci:DIR:TAG";
 
@@ -33,7 +38,7 @@ pub(crate) fn read(
         })
     };
     file("oci-layout")?;
-    let index = Manifest::read(&what, &file("index.json")?)?;
+    let index = Manifest::read(&what, &file(INDEX)?)?;
     let chosen = match image {
         Some(Image::Manifest(digest)) => Chosen { digest: *digest, size: None },
         Some(Image::Tag(tag)) => index.tagged(&what, Some(tag))?.into(),
@@ -53,6 +58,64 @@ pub(crate) fn read(
     }
     let bytes = blobs.read(layer.digest, limit)?;
     Ok((check(&what, layer, bytes)?, digest))
+}
+
+/// Publishes an objective under a tag. A layout that does not exist is created; other images stay.
+pub(crate) fn write(path: &Path, tag: &str, objective: &Objective) -> Result<Pushed, ShareError> {
+    let Some(types) = objective.media_types().first().copied() else {
+        return Err(ShareError::content(&shown(path), "expected media types, found none"));
+    };
+    let image = objective.image(types);
+    let mut index = match Folder::open_named(path)
+        .and_then(|folder| folder.read(INDEX.as_ref(), MAX_MANIFEST))
+    {
+        Ok(bytes) => index_of(path, &bytes)?,
+        Err(error) if error.is_not_found() => json!({"schemaVersion": 2, "manifests": []}),
+        Err(error) => return Err(ShareError::file(error, HELP)),
+    };
+    let mut entry = descriptor(MANIFEST, &image.manifest);
+    entry["annotations"] = json!({TAG: tag});
+    if let Some(Value::Array(manifests)) = index.get_mut("manifests") {
+        manifests.retain(|manifest| manifest["annotations"][TAG] != tag);
+        manifests.push(entry);
+    }
+    let write = || {
+        create_folders(path, 0o777)?;
+        let folder = Folder::open_named(path)?;
+        let blobs = folder.open_or_create_folder("blobs".as_ref())?;
+        let blobs = blobs.open_or_create_folder("sha256".as_ref())?;
+        for blob in [&objective.bytes, &image.config, &image.manifest] {
+            blobs.write(OsStr::new(&Digest::of(blob).hex()), blob)?;
+        }
+        folder.write("oci-layout".as_ref(), br#"{"imageLayoutVersion":"1.0.0"}"#)?;
+        // The index comes last: what it names is there.
+        folder.write(INDEX.as_ref(), index.to_string().as_bytes())
+    };
+    write().map_err(|error| ShareError {
+        kind: ErrorKind::Files,
+        ..ShareError::file(error, "choose another folder")
+    })?;
+    Ok(Pushed { manifest: Digest::of(&image.manifest), types, is_fallback: false })
+}
+
+/// Returns the tags of a layout.
+pub(crate) fn tags(path: &Path) -> Result<Vec<String>, ShareError> {
+    let read =
+        Folder::open_named(path).and_then(|folder| folder.read(INDEX.as_ref(), MAX_MANIFEST));
+    let bytes = read.map_err(|error| ShareError::file(error, HELP))?;
+    let index = Manifest::read(&shown(path), &bytes)?;
+    Ok(index.manifests.iter().filter_map(Descriptor::tag).map(str::to_owned).collect())
+}
+
+/// Reads an index, of which all that trialbox does not know stays as it is.
+fn index_of(path: &Path, bytes: &[u8]) -> Result<Value, ShareError> {
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(index) if index["manifests"].is_array() => Ok(index),
+        _ => Err(ShareError::content(
+            &shown(path),
+            "expected an index of the OCI in `index.json`, found other text",
+        )),
+    }
 }
 
 /// A manifest that was chosen. By its digest alone its length is not known.

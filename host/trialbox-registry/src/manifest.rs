@@ -2,6 +2,7 @@
 
 use crate::digest::Digest;
 use crate::error::ShareError;
+use crate::image::ARCHIVE;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -14,14 +15,11 @@ pub(crate) const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, app
 
 /// The media types of layers that are objectives: a component as the CNCF has it and as older tools wrote it, and an
 /// archive of an objective in Python.
-const LAYERS: [&str; 3] = [
-    "application/wasm",
-    "application/vnd.wasm.content.layer.v1+wasm",
-    "application/vnd.trialbox.objective.v1.tar",
-];
+const LAYERS: [&str; 3] =
+    ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm", ARCHIVE];
 
 /// The annotation with the tag of an image in a layout.
-const TAG: &str = "org.opencontainers.image.ref.name";
+pub(crate) const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// A manifest, or an index of manifests.
 #[derive(Debug, Default, Deserialize)]
@@ -30,7 +28,7 @@ pub(crate) struct Manifest {
     #[serde(default)]
     layers: Vec<Descriptor>,
     #[serde(default)]
-    manifests: Vec<Descriptor>,
+    pub(crate) manifests: Vec<Descriptor>,
 }
 
 /// A reference to a blob.
@@ -131,7 +129,7 @@ impl Manifest {
 }
 
 impl Descriptor {
-    fn tag(&self) -> Option<&str> {
+    pub(crate) fn tag(&self) -> Option<&str> {
         self.annotations.as_ref()?.get(TAG).map(String::as_str)
     }
 

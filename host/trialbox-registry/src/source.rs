@@ -183,7 +183,8 @@ fn divide_tag(text: &str) -> Option<(&str, &str)> {
     text.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))
 }
 
-fn is_tag(tag: &str) -> bool {
+/// Returns whether a text is a tag. `..` and what has a `/` is none.
+pub(crate) fn is_tag(tag: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     (1..=128).contains(&tag.len())
         && tag.starts_with(is_word)

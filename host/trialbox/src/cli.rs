@@ -2,9 +2,9 @@
 
 use crate::commands::{
     BuildArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, ExplainArgs, InspectArgs,
-    ManArgs, NewArgs, PullArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs, RunArgs,
-    RuntimeCommand, ShouldPruneArgs, StoreCommand, StudyCommand, SubmitArgs, SuggestArgs, TestArgs,
-    TrialCommand,
+    ManArgs, NewArgs, PullArgs, PushArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs,
+    RunArgs, RuntimeCommand, ShouldPruneArgs, StoreCommand, StudyCommand, SubmitArgs, SuggestArgs,
+    TagArgs, TagsArgs, TestArgs, TrialCommand,
 };
 use crate::error::CommandError;
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
@@ -94,6 +94,12 @@ enum Command {
     Test(Box<TestArgs>),
     /// Bring a shared objective into the store
     Pull(PullArgs),
+    /// Publish an objective in a registry or a layout
+    Push(PushArgs),
+    /// Give an image of a registry another tag
+    Tag(TagArgs),
+    /// List the tags of a repository or a layout
+    Tags(TagsArgs),
     /// List, verify and remove the objectives in the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -198,6 +204,9 @@ impl Cli {
             Command::Build(args) => args.run(&output),
             Command::Test(args) => args.run(&output),
             Command::Pull(args) => args.run(&output),
+            Command::Push(args) => args.run(&output),
+            Command::Tag(args) => args.run(&output),
+            Command::Tags(args) => args.run(&output),
             Command::Store(command) => command.run(&output),
             Command::Study(command) => command.run(&output),
             Command::Trial(command) => command.run(&output),

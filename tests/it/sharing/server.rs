@@ -32,7 +32,11 @@ pub(super) struct Reply {
 }
 
 /// The content of a registry, by path.
-type Contents = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
+type Contents = Arc<Mutex<Paths>>;
+type Paths = BTreeMap<String, Vec<u8>>;
+
+/// The path whose content is a media type that the registry refuses.
+const REFUSED: &str = "/refused";
 
 /// A server that ends when it is dropped.
 pub(super) struct Server {
@@ -124,7 +128,11 @@ impl Server {
                     return Reply::status(307).with("Location", &format!("{blobs_at}/blob"));
                 }
             }
-            match contents.lock().unwrap().get(&request.path) {
+            let mut contents = contents.lock().unwrap();
+            if request.method != "GET" && request.method != "HEAD" {
+                return publish(request, &mut contents);
+            }
+            match contents.get(&request.path) {
                 Some(found) => Reply::ok(found),
                 None => Reply::status(404),
             }
@@ -163,7 +171,12 @@ impl Server {
         self.put(&format!("/v2/{name}/manifests/{algorithm}{reference}"), bytes);
     }
 
-    fn put(&self, path: &str, bytes: &[u8]) {
+    /// Makes the registry refuse manifests with a media type.
+    pub(super) fn refuse(&self, media_type: &str) {
+        self.put(REFUSED, media_type.as_bytes());
+    }
+
+    pub(super) fn put(&self, path: &str, bytes: &[u8]) {
         self.contents.lock().unwrap().insert(path.to_owned(), bytes.to_vec());
     }
 
@@ -190,6 +203,31 @@ impl Drop for Server {
         // The listener waits for one more.
         let _ = TcpStream::connect(&self.host);
     }
+}
+
+/// Takes a part of an image.
+fn publish(request: &Request, contents: &mut Paths) -> Reply {
+    let path = request.path.split('?').next().unwrap();
+    if let Some(repository) = path.strip_suffix("/blobs/uploads/") {
+        return Reply::status(202).with("Location", &format!("{repository}/upload?state=1"));
+    }
+    if let Some(repository) = path.strip_suffix("/upload") {
+        let (_, digest) = request.path.split_once("digest=").unwrap();
+        assert_eq!(digest, format!("sha256:{}", sha256(&request.body)));
+        contents.insert(format!("{repository}/blobs/{digest}"), request.body.clone());
+        return Reply::status(201);
+    }
+    let text = String::from_utf8(request.body.clone()).unwrap();
+    let refused =
+        contents.get(REFUSED).map(|refused| String::from_utf8_lossy(refused).into_owned());
+    if refused.is_some_and(|refused| text.contains(&refused)) {
+        return Reply::status(400);
+    }
+    let (repository, _) = path.split_once("/manifests/").unwrap();
+    let digest = sha256(&request.body);
+    contents.insert(path.to_owned(), request.body.clone());
+    contents.insert(format!("{repository}/manifests/sha256:{digest}"), request.body.clone());
+    Reply::status(201)
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {

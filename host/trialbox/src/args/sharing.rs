@@ -1,6 +1,7 @@
 //! Shared objectives: the store, the project's lock, and references in the place of files.
 
 use crate::args::directories::users_store_dir;
+use crate::args::quantity::parse_duration;
 use crate::error::CommandError;
 use crate::exit_code::ExitCode;
 use std::path::{Path, PathBuf};
@@ -37,6 +38,24 @@ pub(crate) struct StoreArgs {
     /// [env: TRIALBOX_STORE]
     #[arg(long, value_name = "DIR", env = "TRIALBOX_STORE", hide_env = true)]
     store: Option<PathBuf>,
+}
+
+/// The way in which a command uses the network.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct NetworkArgs {
+    /// Time that one request may take
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
+    timeout: Duration,
+
+    /// Allow unencrypted connections to other machines
+    #[arg(long)]
+    allow_http: bool,
+}
+
+impl NetworkArgs {
+    pub(crate) fn network(&self) -> Network {
+        Network::Allowed { timeout: self.timeout, allow_http: self.allow_http }
+    }
 }
 
 impl StoreArgs {

@@ -1,15 +1,13 @@
 //! `trialbox pull`: brings a shared objective into the store, and notes its digest in the project's lock.
 
-use crate::args::quantity::parse_duration;
-use crate::args::sharing::{StoreArgs, obtain, project_lock};
+use crate::args::sharing::{NetworkArgs, StoreArgs, obtain, project_lock};
 use crate::error::CommandResult;
 use crate::exit_code::ExitCode;
 use crate::view::output::Output;
 use crate::view::record::{PulledRecord, Rendered};
-use std::time::Duration;
 use trialbox_core::study::limits::Limits;
 use trialbox_core::value::text::byte_size;
-use trialbox_registry::{LOCK, Network, Source};
+use trialbox_registry::{LOCK, Source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,21 +31,15 @@ pub(crate) struct PullArgs {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// Time that one request may take
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = parse_duration)]
-    timeout: Duration,
-
-    /// Allow unencrypted connections to other machines
-    #[arg(long)]
-    allow_http: bool,
+    #[command(flatten)]
+    network: NetworkArgs,
 }
 
 impl PullArgs {
     pub(crate) fn run(self, output: &Output) -> CommandResult {
         let source = Source::parse(&self.source)?;
         let store = self.store.store()?;
-        let network = Network::Allowed { timeout: self.timeout, allow_http: self.allow_http };
-        let shared = obtain(&source, None, &store, network, &Limits::default())?;
+        let shared = obtain(&source, None, &store, self.network.network(), &Limits::default())?;
         project_lock().set(&self.source, &shared.locked())?;
         let artifact = &shared.artifact;
         let record = PulledRecord {

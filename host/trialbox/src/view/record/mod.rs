@@ -36,7 +36,9 @@ pub(crate) use objective::{
 pub(crate) use project::{CreatedRecord, PageRecord, SettingRecord, StampRecord};
 pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use runtime::{PythonPathRecord, RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
-pub(crate) use shared::{CollectedRecord, PulledRecord, StoredRecord};
+pub(crate) use shared::{
+    CollectedRecord, PulledRecord, PushedRecord, StoredRecord, TagRecord, TaggedRecord,
+};
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
     TooManyFailures, UntilReached, ValueReached, stop_record,
@@ -127,6 +129,8 @@ records! {
     Page(PageRecord),
     /// A shared objective is in the store (`pull`).
     Pulled(PulledRecord),
+    /// An objective was published (`push`).
+    Pushed(PushedRecord),
     /// The folder of the Python client (`python-path`).
     PythonPath(PythonPathRecord),
     /// The end of `reap`.
@@ -167,6 +171,10 @@ records! {
     Suggested(Suggested),
     /// The end of `doctor` or `doctor --slurm`.
     Summary(SummaryRecord),
+    /// A tag of a repository or a layout (`tags`).
+    Tag(TagRecord),
+    /// An image got another tag (`tag`).
+    Tagged(TaggedRecord),
     /// The process has run for the time of `run --timeout`, and starts no further trial.
     TimeoutReached(TimeoutReached),
     /// The end of a trial was recorded (`trial tell`).

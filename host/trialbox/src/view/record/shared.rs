@@ -49,3 +49,41 @@ pub(crate) struct CollectedRecord {
     /// True if nothing was removed, because of `--dry-run`.
     pub(crate) dry_run: bool,
 }
+
+/// An objective that was published.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct PushedRecord {
+    /// The destination, as it was given.
+    pub(crate) destination: String,
+    /// The SHA-256 of the objective in hexadecimal.
+    pub(crate) sha256: String,
+    /// The digest of the manifest, by which the image can be named.
+    pub(crate) manifest: String,
+    /// The media type of the layer.
+    pub(crate) layer_type: String,
+    /// The media type of the configuration.
+    pub(crate) config_type: String,
+    /// True if the registry refused the usual media types.
+    pub(crate) fallback: bool,
+}
+
+/// An image that got another tag.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TaggedRecord {
+    /// The image, as it was given.
+    pub(crate) image: String,
+    /// The new tag.
+    pub(crate) tag: String,
+    /// The digest of the manifest.
+    pub(crate) manifest: String,
+}
+
+/// A tag.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct TagRecord {
+    /// The tag.
+    pub(crate) tag: String,
+}
