@@ -135,6 +135,17 @@ fn a_study_runs_with_the_directions_that_the_file_names() {
 }
 
 #[test]
+fn a_figure_is_drawn_by_matplotlib() {
+    let text = "import matplotlib.pyplot as plt\n\
+                def objective(trial):\n    \
+                    plt.plot([1, 3, 2])\n    \
+                    plt.title('$x^2$')\n    \
+                    plt.savefig('/tmp/figure.png')\n    \
+                    return float(open('/tmp/figure.png', 'rb').read(4) == b'\\x89PNG')\n";
+    assert_eq!(values(&Python::with("figure", text).eval("objective.py", &[])), [1.0]);
+}
+
+#[test]
 fn what_a_file_prints_reports_and_attaches_reaches_the_study() {
     let python = Python::new("attached");
     let trial = python.eval("client.py", &[("x", "3")]);

@@ -15,7 +15,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 import _host
 from optuna import study as _study
-from trialbox import _channel, _objective
+from trialbox import _channel, _matplotlib, _objective
 
 _HOME = "/work"
 _OBJECTIVE = "objective"
@@ -76,6 +76,7 @@ def _enter() -> Any:
     os.chdir(_HOME)
     os.environ.setdefault("HOME", "/tmp")
     sys.path.insert(0, _HOME)
+    sys.meta_path.insert(0, _matplotlib.Finder())
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)
     return channel, source

@@ -24,6 +24,7 @@ macro_rules! files {
 const FILES: &[(&str, &str, &str)] = files! {
     CLIENT / "trialbox/__init__.py" = "trialbox/__init__.py",
     CLIENT / "trialbox/_channel.py" = "trialbox/_channel.py",
+    CLIENT / "trialbox/_matplotlib.py" = "trialbox/_matplotlib.py",
     CLIENT / "trialbox/_objective.py" = "trialbox/_objective.py",
     CLIENT / "trialbox/_sandbox.py" = "trialbox/_sandbox.py",
     CLIENT / "trialbox/_study.py" = "trialbox/_study.py",
