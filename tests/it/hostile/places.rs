@@ -82,6 +82,12 @@ pub(crate) const PLACES: &[Place] = &[
         &["study sync --storage study.db --spool-dir state"],
         true,
     ),
+    place(
+        "the file of passwords",
+        "pgpass",
+        &["study list --storage postgresql://127.0.0.1:1/x?passfile=pgpass --storage-timeout 1s"],
+        false,
+    ),
     place("the cache", "cache", &["inspect {wasm} --no-probe --cache-dir cache"], true),
     place(
         "an entry of the cache",

@@ -166,7 +166,7 @@ impl ServerAddress {
     /// Returns a name of the database for all spellings of its address.
     ///
     /// # Errors
-    /// As [`Self::config`].
+    /// [`StorageError::WrongDatabase`] for a service that no file describes.
     pub fn identity(&self, variable: &Variables<'_>) -> Result<String, StorageError> {
         let settings = self.settings(variable)?;
         let get = |name: &str, default: &str| {
