@@ -11,7 +11,7 @@ use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
 
 /// Commands, and an invocation of each that succeeds in [`prepared`]. OBJECTIVE stands for the objective's file.
-const INVOCATIONS: [(&str, &[&str]); 44] = [
+const INVOCATIONS: [(&str, &[&str]); 45] = [
     ("new", &["fresh", "--template", "program"]),
     ("run", &["OBJECTIVE", "--storage", "study.db"]),
     ("submit", &["OBJECTIVE", "--trials", "9", "--parallel", "2", "--storage", "study.db"]),
@@ -23,6 +23,7 @@ const INVOCATIONS: [(&str, &[&str]); 44] = [
     ("completions", &["bash"]),
     ("man", &["run"]),
     ("pull", &["OBJECTIVE", "--store", "store"]),
+    ("verify", &["sampled.wasm"]),
     ("push", &["OBJECTIVE", "oci:layout:1"]),
     ("tags", &["oci:published"]),
     ("store list", &["--store", "full-store"]),
@@ -99,6 +100,7 @@ fn prepared(test: &str) -> Scene {
     std::fs::write(scene.path("trials.jsonl"), ran.stdout).unwrap();
     scene.json(&["pull", &guest("quadratic"), "--store", "full-store"]);
     scene.json(&["push", &guest("quadratic"), "oci:published:1"]);
+    scene.json(&["eval", &guest("quadratic"), "--record", "sampled.wasm"]);
     fake_slurm(&scene, ACCEPT);
     scene
 }

@@ -102,6 +102,7 @@ fn print_objective(seen: &mut Seen) {
     let store = ["--store", "store"];
     seen.run(&scene, &[&[&["pull", &quadratic][..], &store].concat()]);
     let layout = "oci:layout:1";
+    seen.run(&scene, &[&["eval", &quadratic, "--record", "s.wasm"], &["verify", "s.wasm"]]);
     seen.run(&scene, &[&["push", &quadratic, layout], &["tags", "oci:layout"]]);
     seen.run(&scene, &[&[&["store", "list"][..], &store].concat()]);
     seen.run(&scene, &[&[&["store", "gc", "--older-than", "90d"][..], &store].concat()]);

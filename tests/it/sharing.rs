@@ -465,3 +465,32 @@ fn a_registry_that_refuses_the_usual_media_types_gets_older_ones_and_that_is_sai
     let ran = trialbox(&scene, &["push", &guest("quadratic"), &source]);
     ran.assert_error(4, &["refuses all media types", "status 400"]);
 }
+
+#[test]
+fn a_sample_trial_shows_that_an_objective_works_here_or_what_differs() {
+    let scene = scene("verify");
+    let quadratic = guest("quadratic");
+    let record = ["eval", &quadratic, "--param", "x=1.25", "--seed", "7", "--deterministic"];
+    let trial = json_of(&scene, &[&record[..], &["--record", "sampled.wasm"]].concat());
+    json_of(&scene, &["push", "sampled.wasm", "oci:layout:1"]);
+    let verified = json_of(&scene, &["verify", "oci:layout:1"]);
+    assert_eq!((&verified["equal"], &verified["difference"]), (&json!(true), &Value::Null));
+    let sampled = fs::read(scene.path("sampled.wasm")).unwrap();
+    assert_eq!(verified["sha256"], json!(sha256(&sampled)));
+
+    // A module that another value was recorded for: the bytes are the same but for a digit.
+    let value = trial["values"][0].to_string();
+    let at = sampled.windows(value.len()).rposition(|window| window == value.as_bytes()).unwrap();
+    let mut changed = sampled.clone();
+    changed[at] = if changed[at] == b'9' { b'8' } else { b'9' };
+    fs::write(scene.path("changed.wasm"), &changed).unwrap();
+    let ran = trialbox(&scene, &["verify", "changed.wasm"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("its sample trial differs: a value was 9"), "{ran:?}");
+    trialbox(&scene, &["verify", &quadratic]).assert_error(4, &["expected a sample trial"]);
+    let broken = sampled.len() - 20;
+    changed[broken..].fill(b'}');
+    fs::write(scene.path("broken.wasm"), &changed).unwrap();
+    trialbox(&scene, &["verify", "broken.wasm"])
+        .assert_error(4, &["expected a sample trial of version 1"]);
+}

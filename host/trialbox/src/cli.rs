@@ -4,7 +4,7 @@ use crate::commands::{
     BuildArgs, CompletionsArgs, ConfigArgs, DoctorArgs, EvalArgs, ExplainArgs, InspectArgs,
     ManArgs, NewArgs, PullArgs, PushArgs, PythonPathArgs, ReapArgs, ReportArgs, ResultArgs,
     RunArgs, RuntimeCommand, ShouldPruneArgs, StoreCommand, StudyCommand, SubmitArgs, SuggestArgs,
-    TagArgs, TagsArgs, TestArgs, TrialCommand,
+    TagArgs, TagsArgs, TestArgs, TrialCommand, VerifyArgs,
 };
 use crate::error::CommandError;
 use crate::exit_code::{EXIT_CODES_HELP, ExitCode};
@@ -92,6 +92,8 @@ enum Command {
     Build(BuildArgs),
     /// Test an objective: its own tests, then three trials in the sandbox
     Test(Box<TestArgs>),
+    /// Run the sample trial of an objective, and compare it to the bit
+    Verify(Box<VerifyArgs>),
     /// Bring a shared objective into the store
     Pull(PullArgs),
     /// Publish an objective in a registry or a layout
@@ -203,6 +205,7 @@ impl Cli {
             Command::Inspect(args) => args.run(&output),
             Command::Build(args) => args.run(&output),
             Command::Test(args) => args.run(&output),
+            Command::Verify(args) => args.run(&output),
             Command::Pull(args) => args.run(&output),
             Command::Push(args) => args.run(&output),
             Command::Tag(args) => args.run(&output),

@@ -21,6 +21,12 @@ const TEXTS: [&str; 8] = [
     CONTRACT_SECTION,
 ];
 
+/// The section with the sample trial.
+const SAMPLE_SECTION: &str = "trialbox-sample";
+
+/// The most bytes of a sample that is read.
+const MAX_SAMPLE: usize = 1 << 20;
+
 /// The most bytes of a text in a stamp that are shown.
 const MAX_TEXT: usize = 4096;
 
@@ -72,6 +78,35 @@ impl Stamp {
             }
         }
         Ok(stamped)
+    }
+
+    /// Returns a component with a sample trial, as a text. An earlier sample no longer counts.
+    pub fn with_sample(component: &[u8], text: &str) -> Vec<u8> {
+        let mut sampled = component.to_vec();
+        let data = text.as_bytes().into();
+        CustomSection { name: SAMPLE_SECTION.into(), data }.append_to(&mut sampled);
+        sampled
+    }
+
+    /// Reads the sample trial of a component, which is the author's text and not trusted.
+    pub fn read_sample(component: &[u8]) -> Option<String> {
+        let (mut depth, mut sample) = (0, None);
+        for payload in Parser::new(0).parse_all(component) {
+            match payload {
+                Ok(Payload::Version { .. }) => depth += 1,
+                Ok(Payload::End(_)) => depth -= 1,
+                Ok(Payload::CustomSection(section))
+                    if depth == 1
+                        && section.name() == SAMPLE_SECTION
+                        && section.data().len() <= MAX_SAMPLE =>
+                {
+                    sample = std::str::from_utf8(section.data()).ok().map(str::to_owned);
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        sample
     }
 
     /// Reads the stamp of a component. Its text is the author's, and not trusted.
@@ -180,6 +215,15 @@ mod tests {
         assert_eq!(Stamp::read(&stamped), full());
         wasmparser::Validator::new().validate_all(&stamped).expect("a component");
         assert_eq!(Stamp::read(&component), Stamp::default());
+    }
+
+    #[test]
+    fn the_last_sample_of_a_component_counts_and_it_stays_valid() {
+        let component = wat::parse_str("(component (core module))").expect("a component");
+        assert_eq!(Stamp::read_sample(&component), None);
+        let sampled = Stamp::with_sample(&Stamp::with_sample(&component, "a"), "b");
+        assert_eq!(Stamp::read_sample(&sampled).as_deref(), Some("b"));
+        wasmparser::Validator::new().validate_all(&sampled).expect("a component");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::error::{CommandError, CommandResult};
 use crate::exit_code::ExitCode;
 use crate::project::found::or_in_folder;
 use crate::study::resolve::agreed_directions;
+use crate::study::sample::Sample;
 use crate::study::scratch::Scratch;
 use crate::view;
 use crate::view::failure::{failure_help, failure_message, file_help};
@@ -19,7 +20,7 @@ use crate::view::objectives::show_values;
 use crate::view::output::Output;
 use crate::view::record::{CheckRecord, Rendered, TrialRecord};
 use crate::view::trial::{show_constraint, show_value};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use trialbox_core::run::FinishedTrial;
 use trialbox_core::run::trace::{Difference, Trace};
@@ -28,10 +29,12 @@ use trialbox_core::session::SessionLimits;
 use trialbox_core::session::door::Door;
 use trialbox_core::session::event::Event;
 use trialbox_core::session::objective::Objective;
+use trialbox_core::study::artifact::ArtifactKind;
 use trialbox_core::study::failure::FailureCode;
 use trialbox_core::study::record::NewStudy;
 use trialbox_core::{Json, StudyDirection, StudyRecord, TrialState};
-use trialbox_runtime::{Cancellation, Interrupts};
+use trialbox_files::write_named;
+use trialbox_runtime::{Cancellation, Interrupts, Stamp};
 use trialbox_samplers::{MidpointSampler, RandomSampler};
 
 const EXAMPLES: &str = "\
@@ -73,6 +76,12 @@ pub(crate) struct EvalArgs {
     /// the bit; otherwise the exit code is 1 and the first difference is named.
     #[arg(long)]
     check: bool,
+
+    /// Write the component with this call as its sample trial, for `trialbox verify`
+    ///
+    /// Give --deterministic too, so that the bits are the same on every machine. A file of that name is replaced.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "command"])]
+    record: Option<PathBuf>,
 
     #[command(flatten)]
     program: ProgramArgs,
@@ -132,7 +141,39 @@ impl EvalArgs {
             return self.check(output, &study, &plan, ready.door.as_mut(), &mut observer);
         }
         let (study, trial) = self.call(&study, ready.door.as_mut(), &mut observer)?;
-        self.report(output, &study, &plan, &trial)
+        let exit = self.report(output, &study, &plan, &trial)?;
+        if let Some(file) = &self.record {
+            self.write_sample(file, &plan, &trial)?;
+            output.note(&format!("`{}` holds this call as its sample trial", file.display()));
+        }
+        Ok(exit)
+    }
+
+    /// Writes the component with a call as its sample trial.
+    fn write_sample(
+        &self,
+        file: &Path,
+        plan: &ObjectivePlan,
+        trial: &FinishedTrial,
+    ) -> Result<(), CommandError> {
+        let component = match plan {
+            ObjectivePlan::Component(component) if trial.state == TrialState::Complete => component,
+            _ => {
+                return Err(CommandError::usage(
+                    format!("expected a COMPLETE call to record, found {}", trial.state),
+                    "mend the call first: trialbox eval OBJECTIVE",
+                ));
+            }
+        };
+        if component.artifact.kind != ArtifactKind::Component {
+            return Err(CommandError::usage(
+                "expected a component to record a sample in, found an objective in Python",
+                "leave --record out; `trialbox test` calls the objective",
+            ));
+        }
+        let sample = Sample::of(trial, self.seed, self.sandbox.deterministic);
+        let bytes = Stamp::with_sample(&component.artifact.bytes, &sample.to_text());
+        Ok(write_named(file, &bytes, None)?)
     }
 
     /// Calls the objective once, in a study of this process's memory.

@@ -21,6 +21,7 @@ mod study;
 pub(crate) mod submit;
 mod test;
 mod trial;
+mod verify;
 mod within;
 
 pub(crate) use build::BuildArgs;
@@ -43,6 +44,7 @@ pub(crate) use study::StudyCommand;
 pub(crate) use submit::SubmitArgs;
 pub(crate) use test::TestArgs;
 pub(crate) use trial::{TrialCommand, join_values};
+pub(crate) use verify::VerifyArgs;
 pub(crate) use within::{
     ReportArgs, ResultArgs, ShouldPruneArgs, SuggestArgs, fail_trial_of_misuse,
 };

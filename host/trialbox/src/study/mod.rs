@@ -9,5 +9,6 @@ pub(crate) mod program_changes;
 pub(crate) mod provenance;
 pub(crate) mod recovery;
 pub(crate) mod resolve;
+pub(crate) mod sample;
 pub(crate) mod scratch;
 pub(crate) mod settings;

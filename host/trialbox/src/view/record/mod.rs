@@ -38,6 +38,7 @@ pub(crate) use report::{ComparedRecord, FigureRecord, ReportRecord};
 pub(crate) use runtime::{PythonPathRecord, RuntimeFileRecord, RuntimeRecord, RuntimeRemoved};
 pub(crate) use shared::{
     CollectedRecord, PulledRecord, PushedRecord, StoredRecord, TagRecord, TaggedRecord,
+    VerifiedRecord,
 };
 pub(crate) use stopping::{
     BudgetReached, JobEnds, PatienceExhausted, SearchExhausted, StudyStopped, TimeoutReached,
@@ -192,6 +193,8 @@ records! {
     TrialRequeued(TrialRequeued),
     /// It is later than `run --until`, and the process starts no further trial.
     UntilReached(UntilReached),
+    /// The sample trial of an objective was run again (`verify`).
+    Verified(VerifiedRecord),
     /// The study is complete: its best trial reached `--stop-when-value` (`run`, `submit`).
     ValueReached(ValueReached),
 }

@@ -1,5 +1,6 @@
 //! The records of shared objectives.
 
+use super::Float;
 use serde::Serialize;
 
 /// A shared objective that is in the store.
@@ -86,4 +87,26 @@ pub(crate) struct TaggedRecord {
 pub(crate) struct TagRecord {
     /// The tag.
     pub(crate) tag: String,
+}
+
+/// The sample trial of an objective that was run again.
+#[derive(Debug, Clone, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(crate) struct VerifiedRecord {
+    /// The objective, by its path or its name.
+    pub(crate) objective: String,
+    /// The SHA-256 in hexadecimal.
+    pub(crate) sha256: String,
+    /// True if the result is the recorded one, to the bit.
+    pub(crate) equal: bool,
+    /// The first difference, if there is one.
+    pub(crate) difference: Option<String>,
+    /// The kind of machine and the versions with which the sample was recorded.
+    pub(crate) recorded_on: String,
+    /// The kind of machine and the versions here.
+    pub(crate) run_on: String,
+    /// The time that the recorded trial ran, in seconds.
+    pub(crate) recorded_seconds: Float,
+    /// The time that the trial ran here, in seconds.
+    pub(crate) seconds: f64,
 }
