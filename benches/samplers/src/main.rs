@@ -20,6 +20,7 @@ mod stats;
 mod suggest;
 mod svg;
 mod table;
+mod wave;
 
 use anyhow::{Result, bail};
 use run::Places;
@@ -30,6 +31,7 @@ const HELP: &str = "\
 cargo xtask bench samplers run|report [--OPTION VALUE]…
 cargo xtask bench suggest [--samplers NAMES]
 cargo xtask bench samplers cost [--samplers NAMES]
+cargo xtask bench samplers wave [--samplers NAMES]
 cargo xtask bench pruning run|report [--OPTION VALUE]…
 cargo xtask bench pruners
 
@@ -37,6 +39,7 @@ cargo xtask bench pruners
   report   compare the first sampler with each of the others: Markdown and SVG
   suggest  the CPU time of one trial's suggestions
   cost     the CPU time of each of our samplers in studies of up to 10,000 trials
+  wave     how far 64 trials that start in one instant keep apart
   pruning  how many steps of learning curves pruners save: run, then report
   pruners  the CPU time of one judgement of a running trial
 
@@ -90,6 +93,14 @@ fn main() -> Result<()> {
             let samplers = options.take_list("samplers", "tpe,auto,gp,cmaes,nsga2,nsga3");
             options.finish()?;
             println!("{}", cost::run(&samplers, &places.results)?);
+            Ok(())
+        }
+        "wave" => {
+            let samplers = options.take_list("samplers", "tpe,auto,gp");
+            let problems =
+                options.take_list("problems", "hartmann6,mixcond,vessel4,hpobench_vehicle");
+            options.finish()?;
+            println!("{}", wave::run(&samplers, &problems, &places.results)?);
             Ok(())
         }
         "pruning" => {

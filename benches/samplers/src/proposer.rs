@@ -50,6 +50,11 @@ impl OurProposer {
         let sampler = SamplerConfig::parse(sampler)?.build();
         Ok(OurProposer { sampler, seed: 0, directions: Vec::new(), trials: Vec::new() })
     }
+
+    /// Returns the directions and the trials so far.
+    pub(crate) fn into_study(self) -> (Vec<StudyDirection>, Vec<FrozenTrial>) {
+        (self.directions, self.trials)
+    }
 }
 
 impl Proposer for OurProposer {

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use trialbox_core::seam::rng::TrialRng;
 use trialbox_core::seam::sampler::{Ask, Suggestion};
 use trialbox_core::study::search_space::SearchSpace;
-use trialbox_core::{Distribution, Json, Sampler};
+use trialbox_core::{Distribution, Json, Sampler, TrialState};
 
 /// The attribute that says which arm suggested a trial's parameters, and why.
 pub(crate) const ARM: &str = "trialbox:sampler:auto";
@@ -32,7 +32,7 @@ const MAX_GP_OBJECTIVES: usize = 3;
 /// The number of trials with several objectives after which TPE takes over.
 const MAX_GP_TRIALS_OF_SEVERAL: usize = 250;
 
-/// The number of trials from which TPE, whose cost hardly grows, has every second one.
+/// The number of trials after which most are TPE's, whose suggestions cost a hundredth of those of a Gaussian process.
 const MANY_TRIALS: usize = 1000;
 
 /// The number of choices above which a model by Hamming's distance learns little.
@@ -75,7 +75,9 @@ impl AutoSampler {
         let choices = space.iter().map(|(_, distribution)| n_choices(distribution));
         let has_many_choices = choices.max().is_some_and(|most| most > MANY_CHOICES);
         let lot = lot(ask.number.0);
-        if n < until {
+        // Of many trials at a time, those that run spread as well as if they had finished.
+        let n_started = n + ask.history.in_state(TrialState::Running).count();
+        if n_started < until || 2 * n < until {
             return vec![Arm::Even { until }];
         }
         if space.len() > MAX_GP_PARAMETERS {
@@ -90,8 +92,10 @@ impl AutoSampler {
         if lot.is_multiple_of(3) {
             arms.push(Arm::Quadratic);
         }
-        if (n > MANY_TRIALS || has_many_choices) && (lot / 3).is_multiple_of(2) {
-            arms.push(Arm::Tpe("1 trial in 2, after 1,000 trials or with more than 64 choices"));
+        if n > MANY_TRIALS && !(lot / 3).is_multiple_of(8) {
+            arms.push(Arm::Tpe("7 trials in 8, after 1,000 trials"));
+        } else if has_many_choices && (lot / 3).is_multiple_of(2) {
+            arms.push(Arm::Tpe("1 trial in 2, with a parameter of more than 64 choices"));
         }
         if (lot / 6).is_multiple_of(10) {
             arms.push(Arm::Tpe("1 trial in 10"));

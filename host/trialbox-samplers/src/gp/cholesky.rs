@@ -5,6 +5,9 @@
 /// The number of partial sums of a dot product, so that several products are under way at a time.
 const LANES: usize = 8;
 
+/// The number of right-hand sides that are solved for at a time.
+pub(super) const TOGETHER: usize = 8;
+
 /// Returns the dot product of two rows of equal length, in eight partial sums.
 pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let n = a.len().min(b.len());
@@ -109,6 +112,23 @@ impl Lower {
         for i in 0..self.n {
             let row = self.row(i);
             x.push((b[i] - dot(&row[..i], &x)) / row[i]);
+        }
+        x
+    }
+
+    /// Returns L⁻¹B for eight columns at a time, row by row: the factor is read once for all. O(4·n²).
+    pub(super) fn solve_together(&self, b: &[[f64; TOGETHER]]) -> Vec<[f64; TOGETHER]> {
+        let mut x: Vec<[f64; TOGETHER]> = Vec::with_capacity(self.n);
+        for (i, b) in b.iter().enumerate().take(self.n) {
+            let row = self.row(i);
+            let mut sums = *b;
+            for (element, x) in row[..i].iter().zip(&x) {
+                for lane in 0..TOGETHER {
+                    sums[lane] -= element * x[lane];
+                }
+            }
+            sums.iter_mut().for_each(|sum| *sum /= row[i]);
+            x.push(sums);
         }
         x
     }

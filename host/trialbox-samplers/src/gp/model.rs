@@ -1,6 +1,6 @@
 //! A Gaussian process conditioned on outcomes: predictions with slopes, points that are still running, leave-one-out.
 
-use super::cholesky::{Lower, dot};
+use super::cholesky::{Lower, TOGETHER, dot};
 use super::fit::{self, Data};
 use super::kernel::{Geometry, Hyper, Matrix, Scaled, matern52};
 
@@ -84,6 +84,30 @@ impl Model {
         let solved = self.factor.solve(&covariances);
         let variance = self.hyper.scale - dot(&solved, &solved);
         Prediction { mean, deviation: deviation(variance, &self.hyper) }
+    }
+
+    /// Predicts at many points. O(n·features + n² / 2) each, with a smaller factor than [`Self::predict`].
+    pub(super) fn predict_all(&self, points: &[Vec<f64>]) -> Vec<Prediction> {
+        let mut predictions = Vec::with_capacity(points.len());
+        for chunk in points.chunks(TOGETHER) {
+            let mut covariances = vec![[0.0; TOGETHER]; self.points.len()];
+            let mut means = [0.0; TOGETHER];
+            for (lane, point) in chunk.iter().enumerate() {
+                let (column, mean) = self.covariances(&self.points.scale(point));
+                means[lane] = mean;
+                covariances.iter_mut().zip(column).for_each(|(row, value)| row[lane] = value);
+            }
+            let mut variances = [self.hyper.scale; TOGETHER];
+            for row in self.factor.solve_together(&covariances) {
+                for lane in 0..TOGETHER {
+                    variances[lane] -= row[lane] * row[lane];
+                }
+            }
+            for (mean, variance) in means.into_iter().zip(variances).take(chunk.len()) {
+                predictions.push(Prediction { mean, deviation: deviation(variance, &self.hyper) });
+            }
+        }
+        predictions
     }
 
     /// Predicts at a point, for [`Self::add_slopes`].
@@ -200,6 +224,21 @@ mod tests {
         assert_eq!(believed, before[0]);
         assert_eq!((before[0].mean, before[1].mean), (after[0].mean, after[1].mean));
         assert!(after[0].deviation < 0.6 * before[0].deviation);
+    }
+
+    #[test]
+    fn many_points_are_predicted_as_each_alone() {
+        let (model, _) = model();
+        let points: Vec<Vec<f64>> = (0..11)
+            .map(|i| vec![f64::from(i) * 0.09, 1.0 - f64::from(i) * 0.07, f64::from(i % 3)])
+            .collect();
+        let found = model.predict_all(&points);
+        assert_eq!(found.len(), points.len());
+        for (found, point) in found.iter().zip(&points) {
+            let want = model.predict(point);
+            assert!((found.mean - want.mean).abs() < 1e-12);
+            assert!((found.deviation - want.deviation).abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -81,7 +81,8 @@ impl Observed {
         }
         let n_finished = finished.len();
         treat_pruned(&mut finished);
-        let finished = chosen(finished);
+        let limit = max_trials(history, &finished);
+        let finished = chosen(finished, limit);
         let mut learnt: Vec<&FrozenTrial> = finished.iter().map(|(trial, _)| *trial).collect();
         let failed = failed(history, &finished, &is_taken);
         learnt.extend(&failed);
@@ -183,17 +184,26 @@ fn treat_pruned(finished: &mut [(&FrozenTrial, Vec<f64>)]) {
     }
 }
 
+/// Returns the largest number of trials for the models of a study, whose costs grow with its square and with their
+/// number: the objective, each constraint, and failures.
+fn max_trials(history: &History, finished: &[(&FrozenTrial, Vec<f64>)]) -> usize {
+    let n_constraints = finished.first().map_or(0, |(trial, _)| trial.constraints().len());
+    let has_failed = history.in_state(TrialState::Fail).next().is_some();
+    let n_models = 1 + n_constraints + usize::from(has_failed);
+    (MAX_TRIALS as f64 / (n_models as f64).sqrt()) as usize
+}
+
 /// Returns the trials to condition on: of too many, the best half, and an even choice of the others.
-fn chosen(finished: Vec<(&FrozenTrial, Vec<f64>)>) -> Vec<(&FrozenTrial, Vec<f64>)> {
+fn chosen(finished: Vec<(&FrozenTrial, Vec<f64>)>, limit: usize) -> Vec<(&FrozenTrial, Vec<f64>)> {
     let n = finished.len();
-    if n <= MAX_TRIALS {
+    if n <= limit {
         return finished;
     }
     let keys: Vec<(f64, f64)> = finished
         .iter()
         .map(|(trial, losses)| (trial.violation(), losses.iter().sum::<f64>()))
         .collect();
-    let is_chosen = best_and_even(n, MAX_TRIALS, |a, b| {
+    let is_chosen = best_and_even(n, limit, |a, b| {
         keys[a].0.total_cmp(&keys[b].0).then(keys[a].1.total_cmp(&keys[b].1))
     });
     let both = finished.into_iter().zip(is_chosen);

@@ -5,7 +5,7 @@ use super::lbfgs::{Limits, minimize};
 use super::model::Prediction;
 use super::observed::Observed;
 use super::space::Space;
-use super::surrogate::Surrogate;
+use super::surrogate::{ConstraintModel, Surrogate};
 use crate::qmc::sobol;
 use crate::tpe::normal::truncated_quantile;
 use trialbox_core::seam::rng::{TrialRng, below, unit};
@@ -24,6 +24,9 @@ const CHANGED: usize = 5;
 
 /// The number of local searches.
 const STARTS: usize = 8;
+
+/// The number of local searches that go on among discrete values, from the best places.
+const DISCRETE_STARTS: usize = 3;
 
 /// The number of steps of a local search.
 const LOCAL_STEPS: usize = 30;
@@ -63,9 +66,15 @@ impl<'a> Search<'a> {
         if n_unseen > 0 && u64::from(number) % (n_unseen + 1) != 0 {
             return drawn_by_worth(candidates, rng);
         }
+        let starts = self.starts(&candidates).into_iter();
+        let mut found: Vec<Candidate> = starts.map(|start| self.along_slopes(start)).collect();
+        if self.observed.space.axes.iter().any(|axis| axis.is_discrete()) {
+            found.sort_by(|a, b| b.0.total_cmp(&a.0));
+            found.truncate(DISCRETE_STARTS);
+            found = found.iter().map(|place| self.with_discrete(place)).collect();
+        }
         let mut best: Option<Candidate> = None;
-        for start in self.starts(&candidates) {
-            let found = self.climb(start);
+        for found in found {
             if best.as_ref().is_none_or(|best| found.0 > best.0) {
                 best = Some(found);
             }
@@ -80,8 +89,7 @@ impl<'a> Search<'a> {
     /// Returns the worth of a point: ln EI + Σ ln P(feasible); −∞ for a point that was seen, or beside a running trial:
     /// once a model is sure of a minimum, the doubt that is left does not keep trials apart.
     fn worth(&self, point: &[f64]) -> f64 {
-        let is_seen = self.seen.binary_search_by(|seen| compare(seen, point)).is_ok();
-        if is_seen || self.observed.is_beside_pending(point) {
+        if self.is_excluded(point) {
             return f64::NEG_INFINITY;
         }
         let mut sum = 0.0;
@@ -94,6 +102,35 @@ impl<'a> Search<'a> {
             sum += log_feasibility(mean, deviation, constraint.limit).value;
         }
         if sum.is_nan() { f64::NEG_INFINITY } else { sum }
+    }
+
+    /// Returns points with their worth.
+    fn with_worths(&self, points: Vec<Vec<f64>>) -> Vec<Candidate> {
+        let mut sums = vec![0.0; points.len()];
+        if let Some(best) = self.surrogate.best {
+            let predictions = self.surrogate.objective.predict_all(&points);
+            for (sum, Prediction { mean, deviation }) in sums.iter_mut().zip(predictions) {
+                *sum += log_expected_improvement(mean, deviation, best).value;
+            }
+        }
+        for ConstraintModel { model, limit } in &self.surrogate.constraints {
+            for (sum, it) in sums.iter_mut().zip(model.predict_all(&points)) {
+                *sum += log_feasibility(it.mean, it.deviation, *limit).value;
+            }
+        }
+        let mut candidates = Vec::with_capacity(points.len());
+        for (point, sum) in points.into_iter().zip(sums) {
+            let worth =
+                if self.is_excluded(&point) || sum.is_nan() { f64::NEG_INFINITY } else { sum };
+            candidates.push((worth, point));
+        }
+        candidates
+    }
+
+    /// Returns whether a point was seen, or is beside a running trial.
+    fn is_excluded(&self, point: &[f64]) -> bool {
+        let is_seen = self.seen.binary_search_by(|seen| compare(seen, point)).is_ok();
+        is_seen || self.observed.is_beside_pending(point)
     }
 
     /// Returns minus the worth of a point, and writes the slopes by its numbers.
@@ -127,7 +164,7 @@ impl<'a> Search<'a> {
                 points.push(self.changed(self.observed.point(base), losses, round, rng));
             }
         }
-        points.into_iter().map(|point| (self.worth(&point), point)).collect()
+        self.with_worths(points)
     }
 
     /// Returns the places of the best trials, feasible ones first.
@@ -204,20 +241,13 @@ impl<'a> Search<'a> {
         starts
     }
 
-    /// Searches from a start: the numbers along their slopes, then discrete values one by one, then the numbers again.
-    fn climb(&self, start: &Candidate) -> Candidate {
-        let mut best = self.along_slopes(start);
-        if self.observed.space.axes.iter().any(|axis| axis.is_discrete()) {
-            let tried = self.among_values(&best);
-            if tried.0 > best.0 {
-                best = if self.observed.space.is_discrete() {
-                    tried
-                } else {
-                    self.along_slopes(&tried)
-                };
-            }
+    /// Searches from a place among discrete values, one by one, and then along the slopes of the numbers again.
+    fn with_discrete(&self, place: &Candidate) -> Candidate {
+        let tried = self.among_values(place);
+        if tried.0 > place.0 && !self.observed.space.is_discrete() {
+            return self.along_slopes(&tried);
         }
-        best
+        tried
     }
 
     fn along_slopes(&self, start: &Candidate) -> Candidate {
@@ -254,14 +284,17 @@ impl<'a> Search<'a> {
             let before = best.0;
             for axis in space.axes.iter().filter(|axis| axis.is_discrete()) {
                 let Some(place) = axis.read(&best.1) else { continue };
+                let mut points = Vec::new();
                 for value in axis.neighbours(place) {
                     let mut point = best.1.clone();
                     axis.write(&mut point, Some(value));
                     space.repair(&mut point, &template);
-                    let worth = self.worth(&point);
-                    n_tried += 1;
-                    if worth > best.0 {
-                        best = (worth, point);
+                    points.push(point);
+                }
+                n_tried += points.len();
+                for found in self.with_worths(points) {
+                    if found.0 > best.0 {
+                        best = found;
                     }
                 }
                 if n_tried > MAX_TRIED {

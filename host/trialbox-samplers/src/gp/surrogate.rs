@@ -11,6 +11,9 @@ use trialbox_core::Json;
 /// The largest number of points that hyperparameters are fitted to.
 const MAX_FITTED: usize = 160;
 
+/// The number of points that a fit from the prior sees: enough to find the right hill, which all points then climb.
+const COARSE: usize = 64;
+
 /// The number of trials after which the transformation is chosen anew.
 const EVIDENCE_INTERVAL: usize = 10;
 
@@ -186,17 +189,20 @@ impl Fitter<'_> {
             let hyper = self.hyper(&warped.values, 0, false);
             return (previous.warp, warped, hyper);
         }
-        let mut best: Option<(f64, (Warp, Warped, Hyper))> = None;
+        let mut best: Option<(f64, (Warp, Warped))> = None;
         for warp in Warp::ALL {
             let warped = Warped::new(losses, warp);
-            let hyper = self.hyper(&warped.values, 0, true);
+            let hyper = self.coarse(&warped.values, 0);
             let evidence = self.evidence(&warped, &hyper);
             if best.as_ref().is_none_or(|(most, _)| evidence > *most) {
-                best = Some((evidence, (warp, warped, hyper)));
+                best = Some((evidence, (warp, warped)));
             }
         }
         match best {
-            Some((_, found)) => found,
+            Some((_, (warp, warped))) => {
+                let hyper = self.hyper(&warped.values, 0, true);
+                (warp, warped, hyper)
+            }
             None => (Warp::Standard, Warped::new(losses, Warp::Standard), self.guess(0)),
         }
     }
@@ -224,27 +230,42 @@ impl Fitter<'_> {
         {
             return hyper;
         }
-        let (points, outcomes) = self.subset(outcomes);
-        let data = Data { geometry: self.geometry, points: &points, outcomes: &outcomes };
+        let (points, chosen) = self.subset(outcomes, MAX_FITTED);
+        let data = Data { geometry: self.geometry, points: &points, outcomes: &chosen };
         let prior = Prior::ScaledByDimension;
         let warm = last.map(|hyper| fit(data, prior, &hyper, WARM));
         match warm {
             Some((hyper, density)) if !is_thorough && density.is_finite() => hyper,
             Some((hyper, density)) => {
-                let cold = fit(data, prior, &first_guess(n_groups), COLD);
+                let cold = fit(data, prior, &self.coarse(outcomes, index), WARM);
                 if cold.1 > density { cold.0 } else { hyper }
             }
-            None => fit(data, prior, &first_guess(n_groups), COLD).0,
+            None => fit(data, prior, &self.coarse(outcomes, index), WARM).0,
         }
     }
 
-    /// Returns the points and outcomes that hyperparameters are fitted to.
-    fn subset(&self, outcomes: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    /// Fits the hyperparameters of model `index` to a few points, from the prior's mode and from the last fit.
+    fn coarse(&self, outcomes: &[f64], index: usize) -> Hyper {
+        let (points, outcomes) = self.subset(outcomes, COARSE);
+        let data = Data { geometry: self.geometry, points: &points, outcomes: &outcomes };
+        let n_groups = self.geometry.n_groups;
+        let prior = Prior::ScaledByDimension;
+        let cold = fit(data, prior, &first_guess(n_groups), COLD);
+        let last = self.previous.and_then(|previous| previous.of_model(index, n_groups));
+        let warm = last.map(|hyper| fit(data, prior, &hyper, WARM));
+        match warm {
+            Some((hyper, density)) if density > cold.1 => hyper,
+            _ => cold.0,
+        }
+    }
+
+    /// Returns at most `limit` points and their outcomes, to fit hyperparameters to.
+    fn subset(&self, outcomes: &[f64], limit: usize) -> (Vec<f64>, Vec<f64>) {
         let (n, width) = (outcomes.len(), self.geometry.width());
-        if n <= MAX_FITTED {
+        if n <= limit {
             return (self.points.to_vec(), outcomes.to_vec());
         }
-        let is_chosen = best_and_even(n, MAX_FITTED, |a, b| outcomes[a].total_cmp(&outcomes[b]));
+        let is_chosen = best_and_even(n, limit, |a, b| outcomes[a].total_cmp(&outcomes[b]));
         let (mut points, mut chosen) = (Vec::new(), Vec::new());
         for i in (0..n).filter(|i| is_chosen[*i]) {
             points.extend_from_slice(&self.points[i * width..(i + 1) * width]);
