@@ -1,22 +1,20 @@
 //! `cargo xtask dist`: one static binary, and an archive of it with what belongs beside it, or a wheel of Python's.
 //!
-//! The same sources give the same bytes in every folder: the compilers are told to leave paths out, and archives have
-//! neither times nor users.
+//! The same sources give the same bytes in every folder: the compilers are told to leave paths and times out, and
+//! archives have neither times nor users. `--twice` checks it.
 
+mod audit;
+mod build;
+mod packages;
 mod parts;
 mod sbom;
+mod sources;
 
-use crate::demo::refuse_failpoints;
-use crate::shell::{cargo_command, root, run};
-use anyhow::{Context as _, Result, ensure};
+use self::build::{TARGET, build};
+use crate::shell::{root, run};
+use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The target: musl links statically. The code is for every x86-64, and vector instructions are chosen at run time.
-const TARGET: &str = "x86_64-unknown-linux-musl";
-
-/// The most bytes of the binary.
-const MAX_BINARY: u64 = 32_000_000;
 
 /// The artefacts that are built, and their checks.
 #[derive(clap::Args)]
@@ -27,6 +25,15 @@ pub(crate) struct DistArgs {
     /// Check the binary in an empty root, which needs root's rights
     #[arg(long)]
     check: bool,
+    /// Build a second time in another folder, and compare the bytes
+    #[arg(long, conflicts_with = "binary")]
+    twice: bool,
+    /// Pack the sources too, with those of all libraries, so that they build without a network
+    #[arg(long)]
+    sources: bool,
+    /// Sign SHA256SUMS with this secret key of minisign, which asks for the key's password
+    #[arg(long, value_name = "FILE", env = "TRIALBOX_MINISIGN_KEY")]
+    sign: Option<PathBuf>,
     /// Pack this binary instead of building one
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
@@ -36,8 +43,12 @@ impl DistArgs {
     pub(crate) fn run(&self) -> Result<()> {
         let binary = match &self.binary {
             Some(binary) => binary.canonicalize()?,
-            None => build()?,
+            None => build(&root(), &target_folder())?,
         };
+        if self.twice {
+            compare_with_second(&binary)?;
+        }
+        let binary = audit::with_packages(&binary, &target_folder())?;
         let folder = root().join("target/dist");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
@@ -45,52 +56,26 @@ impl DistArgs {
             check_alone(&binary)?;
         }
         let version = version(&binary)?;
-        let name = format!("trialbox-{version}-{TARGET}");
+        let name = format!("trialbox-{version}-{}", TARGET);
         let staged = folder.join(&name);
-        parts::stage(&binary, &staged, TARGET)?;
+        parts::stage(&binary, &staged)?;
         archive(&folder, &name)?;
         std::fs::remove_dir_all(&staged)?;
         if self.wheel {
             wheel(&binary, &version, &folder)?;
         }
+        if self.sources {
+            sources::pack(&folder, &format!("trialbox-{version}-sources"))?;
+        }
         sums(&folder)?;
+        if let Some(key) = &self.sign {
+            sign(key, &folder)?;
+        }
         for entry in std::fs::read_dir(&folder)?.flatten() {
             println!("{:>10} bytes  {}", entry.metadata()?.len(), entry.path().display());
         }
         Ok(())
     }
-}
-
-/// Builds the static binary and returns its path.
-fn build() -> Result<PathBuf> {
-    run(Command::new("rustup").args(["target", "add", TARGET]).current_dir(root()))?;
-    let target = target_folder();
-    let sources = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let sources = sources.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let sources = sources.context("expected a home directory, found none")?;
-    let places = [(target.clone(), "/target"), (root(), "/trialbox"), (sources, "/cargo")];
-    let of_rust =
-        places.iter().map(|(path, name)| format!("--remap-path-prefix={}={name}", path.display()));
-    let of_c =
-        places.iter().map(|(path, name)| format!("-ffile-prefix-map={}={name}", path.display()));
-    let (of_rust, of_c): (Vec<_>, Vec<_>) = (of_rust.collect(), of_c.collect());
-    let mut command =
-        cargo_command(["build", "--release", "--locked", "-p", "trialbox", "--target", TARGET]);
-    command
-        .env("CARGO_TARGET_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", of_rust.join("\u{1f}"))
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
-        .env("CC_x86_64_unknown_linux_musl", "musl-gcc")
-        .env("CFLAGS_x86_64_unknown_linux_musl", of_c.join(" "));
-    if let Some((commit, date)) = commit() {
-        command.env("TRIALBOX_COMMIT", commit).env("TRIALBOX_COMMIT_DATE", date);
-    }
-    run(&mut command).context("the C compiler for musl is in Debian's package musl-tools")?;
-    let binary = target.join(TARGET).join("release/trialbox");
-    refuse_failpoints(&binary)?;
-    let size = std::fs::metadata(&binary)?.len();
-    ensure!(size <= MAX_BINARY, "expected a binary of at most {MAX_BINARY} bytes, found {size}");
-    Ok(binary)
 }
 
 /// Returns the target directory: builds for a release share nothing with those of tests.
@@ -99,18 +84,25 @@ fn target_folder() -> PathBuf {
     given.unwrap_or_else(|| root().join("target/dist-build"))
 }
 
-/// Returns the commit of the sources and its date, if this is a clone.
-fn commit() -> Option<(String, String)> {
-    let text = git(&["log", "-1", "--format=%H %cs"])?;
-    let (commit, date) = text.trim().split_once(' ')?;
-    let is_dirty =
-        git(&["status", "--porcelain", "--untracked-files=no"])?.lines().next().is_some();
-    Some((format!("{commit}{}", if is_dirty { "-dirty" } else { "" }), date.to_owned()))
-}
-
-fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).current_dir(root()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+/// Builds the binary again from a copy of the sources, in a folder with a name of another length.
+///
+/// # Errors
+/// Fails if the two differ.
+fn compare_with_second(binary: &Path) -> Result<()> {
+    let elsewhere = root().join("target/dist-again");
+    let _ = std::fs::remove_dir_all(&elsewhere);
+    let copy = elsewhere.join("a-copy-of-the-sources");
+    sources::copy(&copy)?;
+    let second = build(&copy, &elsewhere.join("build"))?;
+    let (first, again) = (std::fs::read(binary)?, std::fs::read(&second)?);
+    let difference = first.iter().zip(&again).position(|(one, other)| one != other);
+    let difference = difference.or((first.len() != again.len()).then_some(first.len()));
+    if let Some(place) = difference {
+        bail!("expected equal bytes, found a difference at {place} of {}", second.display());
+    }
+    println!("dist: two builds in different folders have the same {} bytes", first.len());
+    std::fs::remove_dir_all(&elsewhere)?;
+    Ok(())
 }
 
 /// Returns the version that a binary prints.
@@ -133,9 +125,22 @@ fn check_alone(binary: &Path) -> Result<()> {
     for words in [
         &["inspect", "quadratic.wasm"][..],
         &["eval", "quadratic.wasm"],
+        // Nothing but what the objective uses counts.
+        &["eval", "quadratic.wasm", "--max-memory", "64m"],
         &["run", "quadratic.wasm", "-n", "5", "--storage", "/study.db"],
         &["study", "best", "--storage", "/study.db"],
         &["doctor", "--storage", "/study.db"],
+        &[
+            "submit",
+            "quadratic.wasm",
+            "--trials",
+            "50",
+            "--parallel",
+            "2",
+            "--storage",
+            "/study.db",
+            "--dry-run",
+        ],
     ] {
         let mut command = Command::new("/usr/sbin/chroot");
         command.arg(&empty).arg("/trialbox").args(words).env_clear().env("HOME", "/");
@@ -158,8 +163,15 @@ fn archive(folder: &Path, name: &str) -> Result<()> {
 fn wheel(binary: &Path, version: &str, folder: &Path) -> Result<()> {
     let mut command = Command::new("python3");
     command.arg(root().join("xtask/src/dist/wheel.py"));
-    command.arg(binary).arg(version).arg(root()).arg(folder);
+    command.arg(binary).arg(version).arg("x86_64").arg(root()).arg(folder);
     run(&mut command)
+}
+
+/// Signs the list of sums, and with it all that it lists.
+fn sign(key: &Path, folder: &Path) -> Result<()> {
+    let mut command = Command::new("minisign");
+    command.arg("-S").arg("-s").arg(key).arg("-m").arg(folder.join("SHA256SUMS"));
+    run(&mut command).context("minisign is in Debian's package minisign")
 }
 
 /// Writes the SHA-256 of every file, as sha256sum(1) reads them.

@@ -1,5 +1,7 @@
 //! The files beside the binary in an archive: completions, manual pages, licences and the list of components.
 
+use super::build::TARGET;
+use super::packages::linked_packages;
 use super::sbom::{bom, text};
 use crate::shell::{root, run};
 use anyhow::{Context as _, Result, ensure};
@@ -8,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Writes all parts to a folder.
-pub(super) fn stage(binary: &Path, folder: &Path, target: &str) -> Result<()> {
+pub(super) fn stage(binary: &Path, folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder.join("completions"))?;
     std::fs::copy(binary, folder.join("trialbox"))?;
     for (shell, file) in
@@ -22,63 +24,35 @@ pub(super) fn stage(binary: &Path, folder: &Path, target: &str) -> Result<()> {
     for file in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
         std::fs::copy(root().join(file), folder.join(file))?;
     }
-    let packages = linked_packages(target)?;
+    let packages = linked_packages(TARGET)?;
     std::fs::write(folder.join("LICENSES-THIRD-PARTY.txt"), licences(&packages)?)?;
     let bom = bom(&packages, &std::fs::read_to_string(root().join("Cargo.lock"))?)?;
     std::fs::write(folder.join("trialbox.cdx.json"), bom)?;
     Ok(())
 }
 
-/// Returns the packages that are compiled into the binary or run while it is built, by name and version.
-fn linked_packages(target: &str) -> Result<Vec<Value>> {
-    let arguments = ["metadata", "--format-version", "1", "--locked", "--filter-platform", target];
-    let output = Command::new("cargo").args(arguments).current_dir(root()).output()?;
-    ensure!(output.status.success(), "cargo metadata failed: {}", output.status);
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    reachable(&metadata)
-}
-
-/// Returns the packages that the binary's package needs, itself included; what only tests need is left out.
-fn reachable(metadata: &Value) -> Result<Vec<Value>> {
-    let packages = metadata["packages"].as_array().context("expected packages, found none")?;
-    let nodes = metadata["resolve"]["nodes"].as_array().context("expected a graph, found none")?;
-    let start = packages.iter().find(|package| package["name"] == "trialbox");
-    let start = start.context("expected the package `trialbox`, found none")?;
-    let mut left = vec![start["id"].clone()];
-    let mut seen: Vec<Value> = Vec::new();
-    while let Some(id) = left.pop() {
-        if seen.contains(&id) {
-            continue;
-        }
-        let node = nodes.iter().find(|node| node["id"] == id);
-        let needed = node.and_then(|node| node["deps"].as_array()).into_iter().flatten();
-        let needed = needed.filter(|dependency| {
-            let kinds = dependency["dep_kinds"].as_array().into_iter().flatten();
-            kinds.into_iter().any(|kind| kind["kind"] != "dev")
-        });
-        left.extend(needed.map(|dependency| dependency["pkg"].clone()));
-        seen.push(id);
-    }
-    let mut found: Vec<Value> =
-        packages.iter().filter(|package| seen.contains(&package["id"])).cloned().collect();
-    found.sort_by_key(|package| (text(package, "name"), text(package, "version")));
-    Ok(found)
-}
-
-/// Returns the texts of the licences of all packages that are not ours.
+/// Returns the licences of all packages that are not ours, each text once, with the packages that it holds for.
 fn licences(packages: &[Value]) -> Result<String> {
-    let mut all = String::from("The licences of the libraries in trialbox.\n");
+    let mut texts: Vec<(String, Vec<String>)> = Vec::new();
+    let mut all =
+        String::from("The libraries in trialbox and their licences. The texts follow.\n\n");
     for package in packages.iter().filter(|package| !package["source"].is_null()) {
-        let (name, version) = (text(package, "name"), text(package, "version"));
-        all.push_str(&format!("\n==== {name} {version}: {}\n", text(package, "license")));
+        let name = format!("{} {}", text(package, "name"), text(package, "version"));
+        all.push_str(&format!("{name}: {}\n", text(package, "license")));
         let mut files = licence_files(package)?;
         if files.is_empty() {
             files = files_of_same_licence(package, packages)?;
         }
         for file in files {
-            let content = std::fs::read(&file)?;
-            all.push_str(&format!("\n{}\n", String::from_utf8_lossy(&content).trim_end()));
+            let content = String::from_utf8_lossy(&std::fs::read(&file)?).trim_end().to_owned();
+            match texts.iter_mut().find(|(text, _)| *text == content) {
+                Some((_, names)) => names.push(name.clone()),
+                None => texts.push((content, vec![name.clone()])),
+            }
         }
+    }
+    for (text, names) in texts {
+        all.push_str(&format!("\n==== {}\n\n{text}\n", names.join(", ")));
     }
     Ok(all)
 }
@@ -110,27 +84,4 @@ fn licence_files(package: &Value) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn what_only_tests_need_is_not_in_the_binary() {
-        let package = |name: &str| json!({ "id": name, "name": name, "version": "1.0.0" });
-        let edge =
-            |name: &str, kind: Value| json!({ "pkg": name, "dep_kinds": [{ "kind": kind }] });
-        let metadata = json!({
-            "packages": [package("trialbox"), package("linked"), package("builds"), package("tests")],
-            "resolve": { "nodes": [
-                { "id": "trialbox", "deps": [edge("linked", Value::Null), edge("tests", json!("dev"))] },
-                { "id": "linked", "deps": [edge("builds", json!("build"))] },
-            ] },
-        });
-        let found = reachable(&metadata).expect("packages");
-        let names: Vec<String> = found.iter().map(|package| text(package, "name")).collect();
-        assert_eq!(names, ["builds", "linked", "trialbox"]);
-    }
 }

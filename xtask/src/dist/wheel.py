@@ -1,4 +1,4 @@
-"""Makes a wheel of the static binary and the module `trialbox`: wheel.py BINARY VERSION ROOT FOLDER."""
+"""Makes a wheel of the static binary and the module `trialbox`: wheel.py BINARY VERSION MACHINE ROOT FOLDER."""
 
 import base64
 import hashlib
@@ -6,7 +6,8 @@ import pathlib
 import sys
 import zipfile
 
-TAG = "py3-none-manylinux_2_17_x86_64.musllinux_1_1_x86_64"
+# The binary needs no C library, so it fits the oldest of each kind.
+TAG = "py3-none-manylinux_2_17_{machine}.manylinux2014_{machine}.musllinux_1_1_{machine}"
 
 MAIN = '''"""`python -m trialbox`: the program."""
 
@@ -22,7 +23,8 @@ os.execv(program, [program, *sys.argv[1:]])
 
 
 def main():
-    binary, version, root, folder = sys.argv[1:]
+    binary, version, machine, root, folder = sys.argv[1:]
+    tag = TAG.format(machine=machine)
     root = pathlib.Path(root)
     info = f"trialbox-{version}.dist-info"
     client = sorted((root / "guest-sdk/python/trialbox").glob("*.py"))
@@ -33,12 +35,12 @@ def main():
     for licence in ("LICENSE-APACHE", "LICENSE-MIT"):
         files.append((f"{info}/licenses/{licence}", (root / licence).read_bytes(), 0o644))
     files.append((f"{info}/METADATA", metadata(root, version).encode(), 0o644))
-    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in TAG.split("-")[2].split("."))
+    tags = "".join(f"Tag: py3-none-{platform}\n" for platform in tag.split("-")[2].split("."))
     text = f"Wheel-Version: 1.0\nGenerator: trialbox xtask\nRoot-Is-Purelib: false\n{tags}"
     files.append((f"{info}/WHEEL", text.encode(), 0o644))
     record = "".join(f"{name},{digest(data)},{len(data)}\n" for name, data, _ in files)
     files.append((f"{info}/RECORD", f"{record}{info}/RECORD,,\n".encode(), 0o644))
-    with zipfile.ZipFile(pathlib.Path(folder) / f"trialbox-{version}-{TAG}.whl", "w") as wheel:
+    with zipfile.ZipFile(pathlib.Path(folder) / f"trialbox-{version}-{tag}.whl", "w") as wheel:
         for name, data, mode in files:
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.external_attr = (0o100000 | mode) << 16
