@@ -309,6 +309,28 @@ optuna.create_study(sampler=sampler).optimize(lambda trial: trial.suggest_float(
 }
 
 #[test]
+fn names_that_scripts_and_optuna_s_integrations_take_are_there() {
+    let script = "
+import optuna
+from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.storages._rdb.storage import RDBStorage as _
+with optuna._imports.try_import() as imports:
+    import no_such_package
+assert not imports.is_successful()
+def objective(trial):
+    assert RetryFailedTrialCallback.retry_history(trial) == []
+    assert RetryFailedTrialCallback.retried_trial_number(trial) is None
+    return trial.suggest_float('x', 0, 1)
+storage = RDBStorage('sqlite:///s.db', failed_trial_callback=RetryFailedTrialCallback())
+optuna.create_study(storage=storage).optimize(objective, n_trials=9)
+";
+    let scene = Scene::new("interop-program-names");
+    let trial = &run_python(&scene, &["--as-optuna"], script).json()[0];
+    assert_eq!(trial["state"], json!("COMPLETE"), "{trial}");
+}
+
+#[test]
 fn the_client_has_optuna_s_names() {
     let script = r#"
 import math

@@ -7,6 +7,8 @@ AttributeError that says so.
 
 import importlib
 
+# Scripts and `optuna-integration` use these without importing them.
+from optuna import _deprecated, _experimental, _imports  # noqa: F401
 from optuna import artifacts, distributions, exceptions, importance, logging, pruners, samplers, search_space
 from optuna import storages, study, terminator, trial, visualization
 from optuna._inert import missing

@@ -1,0 +1,1 @@
+"""The place of Optuna's storage in databases."""
