@@ -10,6 +10,12 @@ fn a_good_module_shows_what_it_is_and_asks_for() {
     assert_eq!(object["description"]["name"], "digits");
     assert_eq!(object["description"]["metrics"][0]["direction"], "maximize");
     assert_eq!(object["contract_version"], "0.1.0");
+    assert_eq!(object["rights"][0], "read /data");
+    assert_eq!(object["sample_recorded_on"], serde_json::Value::Null);
+    let text = scene.trialbox(&["inspect", &guest("quadratic"), "--no-probe"]).stdout;
+    for piece in ["no other files, no network, no other programs", "its description alone"] {
+        assert!(text.contains(piece), "{text}");
+    }
     assert!(object["landlock_abi"].is_u64(), "{object}");
     assert!(object["seccomp"].is_boolean(), "{object}");
     let names: Vec<&str> = object["params"]

@@ -478,6 +478,9 @@ fn a_sample_trial_shows_that_an_objective_works_here_or_what_differs() {
     let sampled = fs::read(scene.path("sampled.wasm")).unwrap();
     assert_eq!(verified["sha256"], json!(sha256(&sampled)));
 
+    let inspected = json_of(&scene, &["inspect", "sampled.wasm", "--no-probe"]);
+    assert_eq!(inspected["sample_recorded_on"], verified["recorded_on"]);
+
     // A module that another value was recorded for: the bytes are the same but for a digit.
     let value = trial["values"][0].to_string();
     let at = sampled.windows(value.len()).rposition(|window| window == value.as_bytes()).unwrap();

@@ -149,6 +149,13 @@ pub(crate) const PLACES: &[Place] = &[
         &["study import in.json --storage study.db --study-name t"],
         false,
     ),
+    place("the project's lock", "trialbox.lock", &["pull {wasm} --store store"], false),
+    place(
+        "the store",
+        "store/sha256",
+        &["pull {wasm} --store store", "store list --store store"],
+        false,
+    ),
     place("a snapshot", "copy.db", &["study snapshot copy.db --storage study.db"], false),
 ];
 

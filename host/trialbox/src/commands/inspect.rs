@@ -11,11 +11,13 @@ use crate::exit_code::ExitCode;
 use crate::project::found::or_in_folder;
 use crate::study::probe::{Probe, probe};
 use crate::study::provenance::{contract_version, git_revision, program_files};
+use crate::study::sample::Sample;
 use crate::view::output::Output;
 use crate::view::record::{
     ComponentRecord, DataRecord, DeclaredParamRecord, DescriptionRecord, GitRecord, MetricRecord,
     ParamRecord, ProgramFileRecord, ProgramRecord, Rendered, distribution, to_value,
 };
+use crate::view::rights::{rights, rights_text};
 use crate::view::trial::show_duration;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -85,8 +87,13 @@ impl InspectArgs {
             probe(&mut ready, name, limits, self.sandbox.deterministic, self.probe_timeout)?
         };
         let runtime = component.runtime().map(PythonRuntime::label);
-        let text = describe_text(file, runtime, &ready, &probe);
-        output.print(&Rendered::new(text, component_record(file, runtime, &ready, &probe)));
+        let env_names: Vec<&str> = self.sandbox.env_names().collect();
+        let rights = rights(file, plan.grants(), &env_names, self.sandbox.deterministic);
+        let lines =
+            [("may", rights_text(&rights)), ("was run", run_text(self.no_probe).to_owned())];
+        let text = describe_text(file, runtime, &ready, &probe, &lines);
+        let record = ComponentRecord { rights, ..component_record(file, runtime, &ready, &probe) };
+        output.print(&Rendered::new(text, record));
         Ok(ExitCode::Done)
     }
 }
@@ -178,6 +185,7 @@ fn describe_text(
     runtime: Option<&str>,
     ready: &ReadyObjective,
     probe: &Probe,
+    more: &[(&str, String)],
 ) -> String {
     let mut text = match &ready.loaded.description {
         Some(description) => heading(description),
@@ -206,7 +214,13 @@ fn describe_text(
             if ready.loaded.from_cache { ", compiled before" } else { ", compiled now" }
         ),
     );
+    for (label, value) in more {
+        line(label, value.clone());
+    }
     line("confined by", ready.door.confinement(&ready.loaded));
+    if let Some(sample) = sample_platform(artifact) {
+        line("sample", format!("a trial on {sample}; trialbox verify runs it again"));
+    }
     if ready.loaded.small_address_space {
         line("note", "addresses are limited (ulimit -v): 1.3 to 1.7 times slower".to_owned());
     }
@@ -232,6 +246,20 @@ fn describe_text(
         ));
     }
     text
+}
+
+/// Returns which code of the objective this command has run.
+fn run_text(no_probe: bool) -> &'static str {
+    match no_probe {
+        true => "its description alone, in the sandbox",
+        false => "its description and one call, in the sandbox",
+    }
+}
+
+/// Returns the machine of the sample trial that a component carries.
+fn sample_platform(artifact: &Artifact) -> Option<String> {
+    let sample = Sample::from_text(&Stamp::read_sample(&artifact.bytes)?).ok()?;
+    Some(sample.platform)
 }
 
 /// Returns what a component says that it was built from.
@@ -292,6 +320,8 @@ fn component_record(
         sha256: artifact.sha256.clone(),
         contract_version: contract_version(artifact).map(str::to_owned),
         runtime: runtime.map(str::to_owned),
+        rights: vec![],
+        sample_recorded_on: sample_platform(artifact),
         imports: artifact.imports.clone(),
         exports: artifact.exports.clone(),
         stamp: Some(Stamp::read(&artifact.bytes))

@@ -8,5 +8,6 @@ pub(crate) mod objectives;
 pub(crate) mod output;
 pub(crate) mod progress;
 pub(crate) mod record;
+pub(crate) mod rights;
 pub(crate) mod screen;
 pub(crate) mod trial;

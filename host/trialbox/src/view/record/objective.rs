@@ -23,6 +23,10 @@ pub(crate) struct ComponentRecord {
     pub(crate) contract_version: Option<String>,
     /// The runtime of a file of Python; null for a component.
     pub(crate) runtime: Option<String>,
+    /// The rights of the objective in the sandbox with these flags, each as the end of "it may …".
+    pub(crate) rights: Vec<String>,
+    /// The machine of the sample trial that the component carries, if it does.
+    pub(crate) sample_recorded_on: Option<String>,
     /// The interfaces that the component imports.
     pub(crate) imports: Vec<String>,
     /// The interfaces and functions that the component exports.
