@@ -81,6 +81,7 @@ impl CommandError {
             Some(
                 StorageError::Busy { .. }
                     | StorageError::Away { .. }
+                    | StorageError::InDoubt
                     | StorageError::Backend { .. }
                     | StorageError::WrongDatabase { help: Remedy::CreateDatabase, .. }
             )

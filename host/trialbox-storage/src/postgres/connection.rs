@@ -175,7 +175,8 @@ impl ServerDatabase {
             n_overtaken += u32::from(error.kind() == ErrorKind::Overtaken);
             let may_pass = error.kind() != ErrorKind::Lasting && n_overtaken <= MAX_OVERTAKEN;
             if !may_pass || !patience.wait() {
-                return Err(self.give_up(action, &patience, error));
+                let in_doubt = is_repeated.then_some(StorageError::InDoubt);
+                return Err(in_doubt.unwrap_or_else(|| self.give_up(action, &patience, error)));
             }
         }
     }
