@@ -109,11 +109,11 @@ fn time(sampler: &str, kind: Kind, n_trials: usize) -> Result<Timed> {
     let mut timed = Timed { cold: Vec::new(), warm: Vec::new() };
     let first = u32::try_from(n_trials)?;
     for repeat in 0..REPEATS {
-        timed.cold.push(suggest(sampler.as_ref(), &history, &params, first + repeat)?.0);
+        timed.cold.push(suggest(sampler.as_ref(), &history, &params, (repeat.into(), first))?.0);
     }
     for number in first..=first + REPEATS {
         // What a history derives from its trials is part of the cost, as after each result.
-        let (seconds, mut trial) = suggest(sampler.as_ref(), &history, &params, number)?;
+        let (seconds, mut trial) = suggest(sampler.as_ref(), &history, &params, (0, number))?;
         if number > first {
             timed.warm.push(seconds);
         }
@@ -131,10 +131,10 @@ fn suggest(
     sampler: &dyn Sampler,
     history: &History,
     params: &[ParamSpec],
-    number: u32,
+    (seed, number): (u64, u32),
 ) -> Result<(f64, FrozenTrial)> {
     let started = cpu_seconds();
-    let (_, trial) = draw(sampler, history, params, (0, TrialNumber(number)))?;
+    let (_, trial) = draw(sampler, history, params, (seed, TrialNumber(number)))?;
     Ok((cpu_seconds() - started, trial))
 }
 

@@ -187,7 +187,10 @@ pub(crate) fn propose(
         surrogate.add_pending(point);
     }
     let losses = outcomes::finite(&losses);
-    let point = Search::new(observed, &surrogate).run(&losses, ask.number.0, rng);
+    let number = ask.number.0;
+    // Numbers have no gaps: those below that the history lacks are of trials that start in the same instant.
+    let n_missing = (number as usize).saturating_sub(ask.history.trials().len());
+    let point = Search::new(observed, &surrogate).run(&losses, (number, n_missing), rng);
     (point, surrogate.fits)
 }
 

@@ -58,11 +58,7 @@ impl Observed {
 
     /// Returns whether a running trial is so close to a point that the two would teach the same.
     pub(crate) fn is_beside_pending(&self, point: &[f64]) -> bool {
-        let is_close = |other: &Vec<f64>| {
-            let both = other.iter().zip(point);
-            both.fold(0.0f64, |most, (a, b)| (a - b).abs().max(most)) < APART
-        };
-        self.pending.iter().any(is_close)
+        self.pending.iter().any(|other| is_beside(other, point))
     }
 
     /// Gathers what the trials that `is_taken` tell about the parameters of `space`.
@@ -182,6 +178,11 @@ fn treat_pruned(finished: &mut [(&FrozenTrial, Vec<f64>)]) {
             losses.iter_mut().for_each(|loss| *loss = if *loss > median { *loss } else { median });
         }
     }
+}
+
+/// Returns whether two points are nearer than [`APART`] in each feature.
+pub(super) fn is_beside(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).fold(0.0f64, |most, (a, b)| (a - b).abs().max(most)) < APART
 }
 
 /// Returns the largest number of trials for the models of a study, whose costs grow with its square and with their

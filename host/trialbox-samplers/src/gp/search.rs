@@ -3,8 +3,8 @@
 use super::acquisition::{log_expected_improvement, log_feasibility};
 use super::lbfgs::{Limits, minimize};
 use super::model::Prediction;
-use super::observed::Observed;
-use super::space::Space;
+use super::observed::{Observed, is_beside};
+use super::space::{Axis, Space};
 use super::surrogate::{ConstraintModel, Surrogate};
 use crate::qmc::sobol;
 use crate::tpe::normal::truncated_quantile;
@@ -57,21 +57,28 @@ impl<'a> Search<'a> {
         Search { observed, surrogate, seen }
     }
 
-    /// Returns the most worthy point. With running trials that cannot be seen, most trials get a point drawn by worth
-    /// instead, because all would find the same one.
-    pub(super) fn run(&self, losses: &[f64], number: u32, rng: &mut TrialRng) -> Vec<f64> {
+    /// Returns the most worthy point. With `n_missing` trials that the history does not have yet, and running ones of
+    /// which it has no point, most trials get one of the best points instead, because all would find the same one.
+    pub(super) fn run(
+        &self,
+        losses: &[f64],
+        (number, n_missing): (u32, usize),
+        rng: &mut TrialRng,
+    ) -> Vec<f64> {
         let mut candidates = self.candidates(losses, rng);
         candidates.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let n_unseen = self.observed.n_unseen as u64;
-        if n_unseen > 0 && u64::from(number) % (n_unseen + 1) != 0 {
-            return drawn_by_worth(candidates, rng);
+        let n_unseen = self.observed.n_unseen + n_missing;
+        if n_unseen > 0 && !(number as usize).is_multiple_of(n_unseen + 1) {
+            return one_of_best(candidates, 2 * (n_unseen + 1), rng);
         }
         let starts = self.starts(&candidates).into_iter();
-        let mut found: Vec<Candidate> = starts.map(|start| self.along_slopes(start)).collect();
+        let all = |_: &Axis| true;
+        let mut found: Vec<Candidate> = starts.map(|start| self.along_slopes(start, all)).collect();
         if self.observed.space.axes.iter().any(|axis| axis.is_discrete()) {
             found.sort_by(|a, b| b.0.total_cmp(&a.0));
             found.truncate(DISCRETE_STARTS);
             found = found.iter().map(|place| self.with_discrete(place)).collect();
+            found.extend(self.beside_best(losses));
         }
         let mut best: Option<Candidate> = None;
         for found in found {
@@ -245,18 +252,46 @@ impl<'a> Search<'a> {
     fn with_discrete(&self, place: &Candidate) -> Candidate {
         let tried = self.among_values(place);
         if tried.0 > place.0 && !self.observed.space.is_discrete() {
-            return self.along_slopes(&tried);
+            return self.along_slopes(&tried, |_| true);
         }
         tried
     }
 
-    fn along_slopes(&self, start: &Candidate) -> Candidate {
+    /// Returns the places that are found from the best trial with one discrete value moved by a step, that value being
+    /// held while the continuous numbers follow it: where constraints bind, neither leads further alone.
+    fn beside_best(&self, losses: &[f64]) -> Vec<Candidate> {
+        let space = &self.observed.space;
+        let Some(best) = self.best_trials(losses).first().copied() else { return vec![] };
+        if self.surrogate.constraints.is_empty() || space.is_discrete() {
+            return vec![];
+        }
+        let best = self.observed.point(best);
+        let template = vec![0.5; space.axes.len()];
+        let mut points = Vec::new();
+        for axis in space.axes.iter().filter(|axis| axis.is_discrete()) {
+            let Some(place) = axis.read(best) else { continue };
+            let mut values = axis.neighbours(place);
+            values.sort_by(|a, b| (a - place).abs().total_cmp(&(b - place).abs()));
+            for value in values.into_iter().take(2) {
+                let mut point = best.to_vec();
+                axis.write(&mut point, Some(value));
+                space.repair(&mut point, &template);
+                points.push(point);
+            }
+        }
+        points.truncate(STARTS);
+        let starts = self.with_worths(points);
+        starts.iter().map(|start| self.along_slopes(start, |axis| !axis.is_discrete())).collect()
+    }
+
+    /// Searches from a start along the slopes of those numbers that are free.
+    fn along_slopes(&self, start: &Candidate, is_free: impl Fn(&Axis) -> bool) -> Candidate {
         let space = &self.observed.space;
         let n_numbers = space.geometry.n_numbers;
         let mut point = start.1.clone();
         let (mut low, mut high) = (point[..n_numbers].to_vec(), point[..n_numbers].to_vec());
         for axis in &space.axes {
-            if axis.n_choices() == 0 && axis.read(&point).is_some() {
+            if axis.n_choices() == 0 && axis.read(&point).is_some() && is_free(axis) {
                 (low[axis.feature], high[axis.feature]) = (0.0, 1.0);
             }
         }
@@ -339,19 +374,24 @@ pub(super) fn of_places(space: &Space, place: &[f64]) -> Vec<f64> {
     point
 }
 
-/// Draws a candidate with a probability in proportion to its worth's exponential, which is EI.
+/// Draws one of the best `n` candidates, which are in the order of their worth, leaving out those beside a better one.
 ///
-/// By Gumbel's variables: Maddison, Tarlow and Minka 2014, "A* Sampling", section 2.
-fn drawn_by_worth(candidates: Vec<Candidate>, rng: &mut TrialRng) -> Vec<f64> {
-    let mut best: Option<Candidate> = None;
-    for (worth, point) in candidates {
-        let u = unit(rng).max(f64::MIN_POSITIVE);
-        let key = worth - libm::log(-libm::log(u));
-        if best.as_ref().is_none_or(|best| key > best.0) {
-            best = Some((key, point));
+/// Not in proportion to what they are worth: where constraints bind, the best one is worth e¹⁰⁰ times the tenth.
+fn one_of_best(candidates: Vec<Candidate>, n: usize, rng: &mut TrialRng) -> Vec<f64> {
+    let mut best: Vec<Vec<f64>> = Vec::new();
+    for (_, point) in candidates {
+        if best.iter().all(|other| !is_beside(other, &point)) {
+            best.push(point);
+        }
+        if best.len() == n {
+            break;
         }
     }
-    best.map(|best| best.1).unwrap_or_default()
+    if best.is_empty() {
+        return Vec::new();
+    }
+    let index = below(best.len() as u64, rng) as usize;
+    best.swap_remove(index)
 }
 
 /// Returns weights of a sum of objectives, drawn evenly from the simplex.
