@@ -173,7 +173,7 @@ pub(crate) const OF_PROCESSES: &[Page] = pages![
     "70": "A bug of trialbox, outside of a trial.",
         "A panic of a sampler or an evaluator.",
         "Please report it, with the command and a copy of the database.";
-    "71": "The system refused a resource, or ended the guest process before its trial.",
+    "71": "The system refused a resource, the network did not answer, or the guest process was ended before its trial.",
         "No process, file handle or memory is left.",
         "Repeat the command; in a job raise `--mem`.";
     "74": "The result could not be written to standard output.",

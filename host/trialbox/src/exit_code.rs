@@ -77,7 +77,7 @@ Exit codes:
   4    the file is not an objective that can run here
   6    another worker finished or took the trial while it ran
   70   a bug of trialbox: its sampler or an evaluator panicked (E-HOST)
-  71   the system refused a resource, or ended the guest process before its trial; may work again
+  71   the system refused a resource or the network did not answer; the same command may work later
   74   the result could not be written to standard output
   75   interrupted by the scheduler or by the end of the job's time, and recorded; may be requeued
   130  interrupted by the user
