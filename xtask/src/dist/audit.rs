@@ -12,7 +12,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Writes a copy of a binary with the list of its packages to a folder, and returns its path.
+/// Writes a copy of a binary with the list of its packages to a folder, and returns its path. Symbols that the linker
+/// has left are removed.
 pub(super) fn with_packages(binary: &Path, folder: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(folder)?;
     let list = folder.join("dep-v0");
@@ -21,7 +22,7 @@ pub(super) fn with_packages(binary: &Path, folder: &Path) -> Result<PathBuf> {
     std::fs::write(&list, packed.finish()?)?;
     let copy = folder.join("trialbox-with-list");
     let mut command = objcopy()?;
-    command.arg("--remove-section=.dep-v0");
+    command.args(["--strip-all", "--remove-section=.dep-v0"]);
     command.arg(format!("--add-section=.dep-v0={}", list.display()));
     run(command.arg(binary).arg(&copy))?;
     Ok(copy)

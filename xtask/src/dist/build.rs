@@ -2,12 +2,9 @@
 
 use crate::demo::refuse_failpoints;
 use crate::shell::{cargo_command, root, run};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The most bytes of the binary.
-const MAX_BINARY: u64 = 25_000_000;
 
 /// The target: musl links statically. The code is for every x86-64, and vector instructions are chosen at run time.
 pub(super) const TARGET: &str = "x86_64-unknown-linux-musl";
@@ -60,8 +57,6 @@ pub(super) fn build(sources: &Path, target: &Path) -> Result<PathBuf> {
     run(&mut command).context("the C compiler for musl is in Debian's package musl-tools")?;
     let binary = target.join(TARGET).join("dist/trialbox");
     refuse_failpoints(&binary)?;
-    let size = std::fs::metadata(&binary)?.len();
-    ensure!(size <= MAX_BINARY, "expected a binary of at most {MAX_BINARY} bytes, found {size}");
     Ok(binary)
 }
 

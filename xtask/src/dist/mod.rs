@@ -16,6 +16,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The most bytes of the binary.
+const MAX_BINARY: u64 = 27_000_000;
+
 /// The artefacts that are built, and their checks.
 #[derive(clap::Args)]
 pub(crate) struct DistArgs {
@@ -49,6 +52,8 @@ impl DistArgs {
             compare_with_second(&binary)?;
         }
         let binary = audit::with_packages(&binary, &target_folder())?;
+        let size = std::fs::metadata(&binary)?.len();
+        ensure!(size <= MAX_BINARY, "expected at most {MAX_BINARY} bytes, found {size}");
         let folder = root().join("target/dist");
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder)?;
