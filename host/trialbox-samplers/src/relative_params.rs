@@ -4,6 +4,7 @@
 //! Python's workers write and read the same (`tpe:relative_params:0`, `:1`, …).
 
 use std::collections::BTreeMap;
+use std::str::Split;
 use trialbox_core::study::search_space::SearchSpace;
 use trialbox_core::{FrozenTrial, Json};
 
@@ -39,6 +40,18 @@ pub(crate) fn joined(prefix: &str, trial: &FrozenTrial) -> String {
         }
     }
     text
+}
+
+/// Returns the words of a text behind its version and its fingerprint; `None` if these are others.
+pub(crate) fn words_behind<'a>(
+    text: &'a str,
+    version: &str,
+    fingerprint: u64,
+) -> Option<Split<'a, char>> {
+    let mut words = text.split(' ');
+    let is_same =
+        words.next()? == version && u64::from_str_radix(words.next()?, 16).ok()? == fingerprint;
+    is_same.then_some(words)
 }
 
 /// Returns the external values of a trial's joint draw; `None` if it has none, or if it is read while another

@@ -5,7 +5,7 @@
 //! is no state.
 
 use super::optimizer::Optimizer;
-use crate::relative_params::{joined, sliced};
+use crate::relative_params::{joined, sliced, words_behind};
 use trialbox_core::{FrozenTrial, Json, TrialNumber};
 
 /// The beginning of the attributes. Optuna reads pickled optimisers below `cma:optimizer`, which this must not be.
@@ -35,10 +35,7 @@ pub(super) fn restore(
     fingerprint: u64,
 ) -> Option<(Optimizer, TrialNumber)> {
     let text = joined(PREFIX, trial);
-    let mut words = text.split(' ');
-    if words.next()? != VERSION || u64::from_str_radix(words.next()?, 16).ok()? != fingerprint {
-        return None;
-    }
+    let mut words = words_behind(&text, VERSION, fingerprint)?;
     let last = TrialNumber(words.next()?.parse().ok()?);
     let generation = words.next()?.parse().ok()?;
     let digits = words.next()?.as_bytes();

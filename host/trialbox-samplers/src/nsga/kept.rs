@@ -4,7 +4,7 @@
 //! It holds what the choice would be, while no late result of an earlier generation changes it.
 
 use super::Method;
-use crate::relative_params::{joined, sliced};
+use crate::relative_params::{joined, sliced, words_behind};
 use fnv::FnvHasher;
 use std::hash::Hasher as _;
 use trialbox_core::{FrozenTrial, Json, TrialNumber};
@@ -38,10 +38,7 @@ pub(super) fn to_attrs(kept: &Kept, fingerprint: u64) -> Vec<(String, Json)> {
 /// Reads the choice that a trial keeps; `None` if there is none, or if it is of other options.
 pub(super) fn of_trial(trial: &FrozenTrial, fingerprint: u64) -> Option<Kept> {
     let text = joined(PREFIX, trial);
-    let mut words = text.split(' ');
-    if words.next()? != VERSION || u64::from_str_radix(words.next()?, 16).ok()? != fingerprint {
-        return None;
-    }
+    let mut words = words_behind(&text, VERSION, fingerprint)?;
     let generation = words.next()?.parse().ok()?;
     let start = words.next()?.parse().ok()?;
     let n_before = words.next()?.parse().ok()?;
