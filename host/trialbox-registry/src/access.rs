@@ -5,6 +5,7 @@ use crate::error::{ErrorKind, ShareError};
 use crate::http::{Answer, Client};
 use crate::source::Repository;
 use crate::url::{Url, host_of};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 /// The largest answer of a server of tokens, in bytes.
@@ -110,13 +111,13 @@ fn parameter(text: &str, name: &str) -> Option<String> {
     }
 }
 
+/// The bytes that have a meaning in a query.
+const ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b':').remove(b'/');
+
 /// Writes a text as a part of a query.
 fn encode(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~:/".contains(&byte);
-    let encoded = |byte: u8| {
-        if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
-    };
-    text.bytes().map(encoded).collect()
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[cfg(test)]

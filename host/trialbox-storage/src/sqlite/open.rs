@@ -5,6 +5,7 @@
 
 use crate::location::{Options, WaitCancellation};
 use crate::lock::wait::LAST_PATIENCE;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
@@ -149,17 +150,12 @@ impl Work {
     }
 }
 
+/// The bytes that stand for others in SQLite's URIs.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'_').remove(b'-');
+
 /// Returns a path as SQLite's URIs hold it.
 fn escape(path: &Path) -> String {
-    let mut escaped = String::new();
-    for &byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
+    percent_encode(path.as_os_str().as_encoded_bytes(), ESCAPED).to_string()
 }
 
 #[cfg(test)]
