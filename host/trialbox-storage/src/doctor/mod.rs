@@ -305,7 +305,7 @@ pub fn examine(path: &Path, options: &Options) -> Report {
 }
 
 /// Examines a server's tables in a copy of them ([`Reader::snapshot`](trialbox_core::seam::storage::Reader::snapshot)).
-/// What concerns a file is left out, and nothing can be repaired.
+/// Checks of a file are left out, and nothing can be repaired.
 pub fn examine_copy(copy: &Path, options: &Options) -> Report {
     let mut options = options.with_spool(copy);
     options.storage.guard = false;

@@ -35,7 +35,7 @@ const BEING_CREATED: Duration = Duration::from_secs(3);
 /// The number of times that a transaction is repeated because of a row that another one wrote.
 const MAX_OVERTAKEN: u32 = 20;
 
-/// The time for saying goodbye.
+/// The time for ending a connection in order.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A database of a server.
@@ -209,7 +209,7 @@ impl ServerDatabase {
         Ok((client, self.runtime.spawn(task)))
     }
 
-    /// Says goodbye, so that the server frees the connection at once.
+    /// Ends a connection in order, so that the server frees it immediately.
     fn hang_up(&self, mut connection: JoinHandle<()>) {
         let goodbye = async { tokio::time::timeout(GOODBYE, &mut connection).await.is_ok() };
         if !self.runtime.block_on(goodbye) {

@@ -74,7 +74,7 @@ impl Postgres {
         server
     }
 
-    /// Ends the server at once, as a crash does, and waits for its end. Its databases stay.
+    /// Ends the server immediately, as a crash does, and waits for its end. Its databases stay.
     pub(crate) fn crash(&mut self) {
         std::fs::write(self.folder.join("keep"), "").expect("a mark");
         let pid = std::fs::read_to_string(self.folder.join("data/postmaster.pid")).expect("a pid");

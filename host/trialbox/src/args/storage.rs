@@ -18,7 +18,7 @@ use trialbox_storage::{Create, Location, LockMode, Options, WaitCancellation};
 pub(crate) struct StorageArgs {
     /// Optuna database: a path or a URL (sqlite:///study.db, postgresql://HOST/DB)
     ///
-    /// What a server's URL leaves out comes from the variables and files of libpq, such as PGPASSFILE.
+    /// A server's URL may leave parts to the variables and files of libpq, such as PGPASSFILE.
     /// [default: $OPTUNA_STORAGE, else trialbox.db] [env: TRIALBOX_STORAGE]
     #[arg(
         long,
